@@ -1,0 +1,28 @@
+"""Sphinx configuration."""
+
+from importlib.metadata import version as installed_version
+
+project = "skinfluence"
+author = "The skinfluence developers"
+copyright = author
+version = release = installed_version(project)
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["templates"]
+exclude_patterns = ["_build", "templates", "auto_examples/GALLERY_HEADER.rst"]
+default_role = "literal"  # scikit-learn's docstrings, inherited, quote names so
+html_theme = "pydata_sphinx_theme"
+
+numpydoc_show_class_members = False  # the class template lists them
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "abort_on_example_error": True,
+}
