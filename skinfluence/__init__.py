@@ -1,0 +1,8 @@
+"""Training-set influence analysis: which training rows helped or hurt a model."""
+
+from skinfluence.retraining import LeaveOneOutInfluence
+from skinfluence.static import InfluenceFunctions
+
+__version__ = "0.1.0"
+
+__all__ = ["InfluenceFunctions", "LeaveOneOutInfluence"]

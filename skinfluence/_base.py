@@ -1,0 +1,294 @@
+"""The contract of every influence estimator: one sign, one unit, one set of names."""
+
+from abc import abstractmethod
+
+import numpy as np
+import sklearn
+from sklearn.base import is_classifier
+from sklearn.utils import check_array, indexable
+from sklearn.utils.validation import check_is_fitted
+
+from skinfluence._losses import LOSS_NAMES, MinusPrediction, resolve_loss
+from skinfluence._sklearn import (
+    EstimatorWrapper,
+    StrOptions,
+    fresh_seed,
+    n_rows,
+    take_rows,
+)
+
+
+class BaseInfluence(EstimatorWrapper):
+    """Base class: which training rows made a model's predictions better or worse.
+
+    **Sign.** Loss without the row minus loss with it: positive means that the row
+    made the prediction better. **Unit.** The loss of one test row.
+
+    The public methods here validate, encode the targets and cut the work into
+    blocks bounded by scikit-learn's ``working_memory``. A method of the field
+    implements `_fit_influence` (its work upfront) and `_influence` (a block of the
+    matrix), and overrides `_sample_values`, `_self_influence` or
+    `_group_influence` where it knows something cheaper or more exact.
+    """
+
+    _parameter_constraints: dict = {
+        **EstimatorWrapper._parameter_constraints,
+        "loss": [StrOptions({"auto", *LOSS_NAMES}), callable],
+    }
+
+    @abstractmethod
+    def _fit_influence(self, X, y, fit_params):
+        """Do the work that does not depend on test rows. ``estimator_`` is fitted."""
+
+    @abstractmethod
+    def _influence(self, X, y, loss):
+        """Influence on a block of test rows, shape (n_samples, n_samples_fit_).
+
+        ``y`` is encoded: class indices, or floats of shape (n_samples, n_outputs).
+        """
+
+    def fit(self, X, y, **fit_params):
+        """Train a clone of the estimator on all rows and prepare the influences.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows, whatever the wrapped estimator takes.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+        **fit_params : dict
+            Passed to the estimator's ``fit`` (``sample_weight``, say), and routed
+            when metadata routing is enabled.
+
+        Returns
+        -------
+        self : object
+            The fitted influence estimator.
+        """
+        self._validate_params()
+        self._refuse_frozen()
+        self._seed = fresh_seed(getattr(self, "random_state", None))
+        params = self._routed("fit", fit_params)
+        # First of all, so that the wrapped estimator raises its own errors.
+        self.estimator_ = self._fit_clone(X, y, params, self._seed)
+        X, y = indexable(X, y)
+        self.n_samples_fit_ = n_rows(X)
+        self._loss = resolve_loss(self.loss, self.estimator_)
+        self._fit_X, self._fit_y = X, self._encode(y)
+        self._fit_influence(X, y, params)
+        return self
+
+    def influence(self, X, y=None):
+        """Influence of every training row on every test row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Test rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their true values. Without them the model's own prediction is
+            explained: the predicted class for classifiers; for regressors, which
+            have no loss without a target, the prediction itself (positive = the
+            row raises it).
+
+        Returns
+        -------
+        influence : ndarray of shape (n_samples, n_samples_fit_)
+            ``influence[t, i]`` > 0: training row ``i`` made the prediction of test
+            row ``t`` better. In units of the loss of one test row.
+        """
+        X, y, loss = self._check_test(X, y)
+        blocks = list(self._blocks(n_rows(X)))
+        if len(blocks) == 1:
+            return self._influence(X, y, loss)
+        out = np.empty((n_rows(X), self.n_samples_fit_))
+        for rows in blocks:
+            out[rows] = self._influence(take_rows(X, rows), y[rows], loss)
+        return out
+
+    def sample_values(self, X, y, sample_weight=None):
+        """Mean influence of every training row over the test rows.
+
+        The matrix of influences is never held in memory.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Test rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their true values; None as in `influence`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the test rows in the mean.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples_fit_,)
+            Low = suspect: the model predicts better without the row.
+        """
+        X, y, loss = self._check_test(X, y)
+        n = n_rows(X)
+        if sample_weight is None:
+            weight = np.full(n, 1.0 / n)
+        else:
+            weight = check_array(
+                sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+            )
+            if weight.shape != (n,) or weight.sum() <= 0 or weight.min() < 0:
+                raise ValueError(
+                    "The 'sample_weight' parameter must hold one non-negative weight "
+                    f"per test row, shape ({n},), with a positive sum. Got shape "
+                    f"{weight.shape}, sum {weight.sum():.6g}."
+                )
+            weight = weight / weight.sum()
+        return self._sample_values(X, y, loss, weight)
+
+    def self_influence(self):
+        """Influence of every training row on its own loss: memorization.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples_fit_,)
+            High = the model predicts the row well only because it has seen it.
+        """
+        check_is_fitted(self)
+        return self._self_influence(self._fit_X, self._fit_y, self._loss)
+
+    def influential_rows(self, X, y=None, n_rows=5):
+        """The most influential training rows of each test row, helpful or harmful.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Test rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their true values; None as in `influence`.
+        n_rows : int, default=5
+            How many training rows to return for each test row.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, n_rows)
+            Their influences, by descending absolute value.
+        indices : ndarray of shape (n_samples, n_rows)
+            Their positions in the training set.
+        """
+        X, y, loss = self._check_test(X, y)
+        n = self.n_samples_fit_
+        if not 1 <= n_rows <= n:
+            raise ValueError(
+                f"The 'n_rows' parameter must be between 1 and n_samples_fit_={n}. "
+                f"Got {n_rows!r}."
+            )
+        values, indices = [], []
+        for rows in self._blocks(len(y)):
+            block = self._influence(take_rows(X, rows), y[rows], loss)
+            size = np.abs(block)
+            top = np.argpartition(size, n - n_rows, axis=1)[:, n - n_rows :]
+            order = np.argsort(-np.take_along_axis(size, top, axis=1), axis=1, kind="stable")
+            top = np.take_along_axis(top, order, axis=1)
+            values.append(np.take_along_axis(block, top, axis=1))
+            indices.append(top)
+        return np.concatenate(values), np.concatenate(indices)
+
+    def group_influence(self, X, y=None, *, groups):
+        """Influence of groups of training rows, removed together.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Test rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their true values; None as in `influence`.
+        groups : array-like of shape (n_samples_fit_,) or \
+                (n_groups, n_samples_fit_)
+            Labels (columns of the result follow ``np.unique(groups)``), or one
+            boolean mask per group, in which case groups may overlap.
+
+        Returns
+        -------
+        influence : ndarray of shape (n_samples, n_groups)
+            Loss without the group minus loss with it: exact where the method is,
+            else the sum over the group's rows, which is its first order.
+        """
+        X, y, loss = self._check_test(X, y)
+        masks = self._group_masks(groups)
+        return self._group_influence(X, y, loss, masks)
+
+    def _sample_values(self, X, y, loss, weight):
+        values = np.zeros(self.n_samples_fit_)
+        for rows in self._blocks(n_rows(X)):
+            values += weight[rows] @ self._influence(take_rows(X, rows), y[rows], loss)
+        return values
+
+    def _self_influence(self, X, y, loss):
+        values = np.empty(self.n_samples_fit_)
+        for rows in self._blocks(self.n_samples_fit_):
+            block = self._influence(take_rows(X, rows), y[rows], loss)
+            values[rows] = block[np.arange(len(block)), rows]
+        return values
+
+    def _group_influence(self, X, y, loss, masks):
+        out = np.empty((n_rows(X), len(masks)))
+        member = masks.T.astype(np.float64)
+        for rows in self._blocks(n_rows(X)):
+            out[rows] = self._influence(take_rows(X, rows), y[rows], loss) @ member
+        return out
+
+    def _blocks(self, n):
+        """Cut ``n`` test rows so that a block of the matrix fits working_memory."""
+        budget = sklearn.get_config()["working_memory"] * 2**20
+        size = max(1, int(budget // (8 * self.n_samples_fit_)))
+        for start in range(0, n, size):
+            yield np.arange(start, min(start + size, n))
+
+    def _check_test(self, X, y):
+        """Return X, encoded y and the loss for public methods that take test rows."""
+        check_is_fitted(self)
+        if y is not None:
+            X, y = indexable(X, y)
+            return X, self._encode(y), self._loss
+        (X,) = indexable(X)
+        prediction = self.estimator_.predict(X)
+        if is_classifier(self.estimator_):
+            return X, np.searchsorted(self.classes_, prediction), self._loss
+        prediction = np.asarray(prediction, dtype=np.float64)
+        return X, prediction.reshape(len(prediction), -1), MinusPrediction()
+
+    def _encode(self, y):
+        """Class indices for classifiers, floats (n_samples, n_outputs) for others."""
+        if not is_classifier(self.estimator_):
+            y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+            return y.reshape(y.shape[0], -1)
+        classes = self.estimator_.classes_
+        y = np.asarray(y)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = y[:, 0]
+        if y.ndim != 1 or not isinstance(classes, np.ndarray):
+            raise ValueError(
+                f"{type(self).__name__} explains classifiers with one label per row. "
+                f"Got y of shape {y.shape}: fit one estimator per output."
+            )
+        unknown = np.setdiff1d(y, classes)
+        if unknown.size:
+            raise ValueError(
+                f"y must hold the classes seen during fit, {list(classes[:10])}. Got "
+                f"{list(unknown[:10])} as well: the loss of an unknown class is not "
+                "defined, leave these rows out."
+            )
+        return np.searchsorted(classes, y)
+
+    def _group_masks(self, groups):
+        n = self.n_samples_fit_
+        groups = np.asarray(groups)
+        if groups.ndim == 1 and groups.shape[0] == n:
+            labels = np.unique(groups)
+            return labels[:, None] == groups
+        if groups.ndim == 2 and groups.shape[1] == n and groups.dtype == bool:
+            return groups
+        raise ValueError(
+            f"The 'groups' parameter must hold one label per training row, shape ({n},), "
+            f"or boolean masks of shape (n_groups, {n}). Got shape {groups.shape}, "
+            f"dtype {groups.dtype}."
+        )
+
+

@@ -1,0 +1,168 @@
+"""What all linear families share: the design matrix, displacements, their influence.
+
+A linear model without a row is the full model with its coefficients moved. A
+family computes these moves (`LinearModel._displacements`); everything the methods
+ask for is read off them here.
+"""
+
+from abc import abstractmethod
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils.validation import validate_data
+
+from skinfluence.removal._model import RemovalModel, Removals
+
+# Elements of a tile of the (test row, training row, output) array: small enough
+# for its temporaries to stay in cache and for malloc to reuse their pages.
+TILE = 2**18
+
+
+class Design:
+    """Rows of X as the linear predictor sees them: dense, centred, with intercept.
+
+    Centring the columns leaves an unpenalised intercept model unchanged but for
+    the value of its intercept, and keeps the Hessian well conditioned.
+
+    Parameters
+    ----------
+    estimator : fitted linear estimator
+        Its ``validate_data`` gives the canonical errors for test rows.
+    X : array-like of shape (n_samples, n_features)
+        Training rows.
+    intercept : bool
+        Whether to append a column of ones.
+    center : bool
+        Whether the intercept is free of penalty, so that columns may be centred.
+    sample_weight : ndarray of shape (n_samples,)
+        Weights of the column means.
+    """
+
+    def __init__(self, estimator, X, intercept, center, sample_weight):
+        self.estimator, self.intercept = estimator, intercept
+        self.mean = None
+        rows = self(X)
+        if center and intercept:
+            mean = np.average(rows[:, :-1], axis=0, weights=sample_weight)
+            rows[:, :-1] -= mean
+            self.mean = mean
+        self.rows = rows
+
+    def __call__(self, X):
+        """Return the design matrix of any rows, shape (n_samples, p)."""
+        X = validate_data(
+            self.estimator, X, reset=False, accept_sparse="csr", dtype=np.float64
+        )
+        out = np.empty((X.shape[0], X.shape[1] + self.intercept))
+        out[:, : X.shape[1]] = X.toarray() if sp.issparse(X) else X
+        if self.mean is not None:
+            out[:, :-1] -= self.mean
+        if self.intercept:
+            out[:, -1] = 1.0
+        return out
+
+    def coefficients(self, coef, intercept):
+        """Pack scikit-learn's ``coef_`` and ``intercept_`` into shape (k, p)."""
+        coef = np.atleast_2d(np.asarray(coef, dtype=np.float64))
+        if not self.intercept:
+            return coef
+        intercept = np.broadcast_to(np.ravel(intercept), len(coef)).astype(np.float64)
+        if self.mean is not None:
+            intercept = intercept + coef @ self.mean
+        return np.column_stack([coef, intercept])
+
+
+class LinearModel(RemovalModel):
+    """A model whose raw prediction is ``design(X) @ theta.T``.
+
+    Attributes
+    ----------
+    design : Design
+        Its ``rows`` are the training rows, shape (n, p).
+    theta : ndarray of shape (k, p)
+        Coefficients at the exact optimum, one row per raw prediction.
+    link : str
+        How raw predictions become predictions, see `_losses.link_prediction`.
+    labels : ndarray of shape (n,) or None
+        Class index of each training row, for classifiers. A removal that empties
+        a class is unresolved: what is left is a model of fewer classes.
+    """
+
+    link = "identity"
+    labels = None
+
+    def _set_optimum(self, theta, fitted):
+        """Store the optimum and how far the fitted coefficients are from it."""
+        self.theta = theta
+        gap = self.design.rows @ (theta - fitted).T
+        if self.link == "softmax":  # only differences between classes matter
+            gap = gap - gap.mean(axis=1, keepdims=True)
+        self.optimum_distance = float(np.abs(gap).max(initial=0.0))
+
+    @abstractmethod
+    def _displacements(self, step, tol):
+        """Return moves of theta, shape (n, k, p), and the unresolved rows."""
+
+    @abstractmethod
+    def _group_displacements(self, masks, step, tol):
+        """Return moves of theta, shape (n_groups, k, p), and unresolved groups."""
+
+    def without_rows(self, step="exact", tol=1e-8):
+        """Implement `RemovalModel.without_rows`."""
+        moves, unresolved = self._displacements(step, tol)
+        if self.labels is not None and step == "exact":
+            alone = np.bincount(self.labels)[self.labels] == 1
+            unresolved = np.union1d(unresolved, np.flatnonzero(alone))
+        return LinearRemovals(self, moves, unresolved, step)
+
+    def without_groups(self, masks, step="exact", tol=1e-8):
+        """Implement `RemovalModel.without_groups`."""
+        moves, unresolved = self._group_displacements(masks, step, tol)
+        if self.labels is not None and step == "exact":
+            classes = np.eye(self.labels.max() + 1)[self.labels]
+            emptied = (~masks @ classes == 0).any(axis=1)
+            unresolved = np.union1d(unresolved, np.flatnonzero(emptied))
+        return LinearRemovals(self, moves, unresolved, step)
+
+
+class LinearRemovals(Removals):
+    """Coefficients moved by removals, and what that does to losses.
+
+    Memory: the moves, n_removals x p x k floats; a factor, not a model, per row.
+    """
+
+    def __init__(self, model, displacement, unresolved, step):
+        self.model, self.displacement = model, displacement
+        self.unresolved = np.asarray(unresolved, dtype=np.intp)
+        self.first_order = step == "infinitesimal"
+
+    def influence(self, X, y, loss):
+        """Implement `Removals.influence`."""
+        rows = self.model.design(X)
+        raw = rows @ self.model.theta.T
+        n_removals, k, p = self.displacement.shape
+        flat = self.displacement.reshape(n_removals * k, p)
+        if self.first_order:
+            slope = loss.slope(y, raw, self.model.link)
+            gradient = (slope[:, :, None] * rows[:, None]).reshape(len(rows), k * p)
+            return gradient @ self.displacement.reshape(n_removals, k * p).T
+        out = np.empty((len(rows), n_removals))
+        n_test = min(len(rows), 256)
+        n_train = max(1, TILE // max(1, n_test * k))
+        for i in range(0, n_removals, n_train):
+            moves = flat[i * k : (i + n_train) * k].T
+            for t in range(0, len(rows), n_test):
+                delta = (rows[t : t + n_test] @ moves).reshape(-1, moves.shape[1] // k, k)
+                out[t : t + n_test, i : i + n_train] = loss.change(
+                    y[t : t + n_test], raw[t : t + n_test], delta, self.model.link
+                )
+        return out
+
+    def own_influence(self, y, loss):
+        """Implement `Removals.own_influence`."""
+        rows = self.model.design.rows
+        raw = rows @ self.model.theta.T
+        delta = np.einsum("ip,ikp->ik", rows, self.displacement)
+        if self.first_order:
+            return (loss.slope(y, raw, self.model.link) * delta).sum(axis=1)
+        return loss.change(y, raw, delta[:, None], self.model.link)[:, 0]

@@ -1,0 +1,64 @@
+"""The seam: what a fitted model can be asked about itself without some rows."""
+
+from abc import ABC, abstractmethod
+
+
+class Removals(ABC):
+    """The models that remain, one for each removed row or set of rows.
+
+    Attributes
+    ----------
+    unresolved : ndarray of int
+        Removals the algebra has no answer for (leverage one, a class that loses
+        its only row, a separable set without penalty). They are to be refitted.
+    """
+
+    @abstractmethod
+    def influence(self, X, y, loss):
+        """Loss without minus loss with, shape (n_samples, n_removals).
+
+        ``X`` as the estimator takes it, ``y`` encoded as in `_losses`. Columns of
+        unresolved removals are meaningless, but finite.
+        """
+
+    @abstractmethod
+    def own_influence(self, y, loss):
+        """Influence of removal i on training row i, shape (n_samples_fit,).
+
+        Only for removals of single rows.
+        """
+
+
+class RemovalModel(ABC):
+    """A fitted model's training objective, and its minimisers without some rows.
+
+    Attributes
+    ----------
+    held_fixed : tuple of str
+        What a refit would choose anew and this model keeps: fitted preprocessing
+        steps, a penalty chosen by cross-validation. Empty: removal equals refit.
+    optimum_distance : float
+        Largest distance, over training rows, between the raw prediction of the
+        fitted estimator and that of the exact optimum. Influence is computed at
+        the optimum.
+    """
+
+    held_fixed: tuple = ()
+    optimum_distance: float = 0.0
+
+    @abstractmethod
+    def without_rows(self, step="exact", tol=1e-8):
+        """Return the `Removals` of every single row.
+
+        Parameters
+        ----------
+        step : {"exact", "newton", "infinitesimal"}
+            The minimiser without the row, to ``tol``; one Newton step towards it;
+            or the first-order change of the loss (Koh & Liang).
+        tol : float
+            Largest error of the raw prediction, certified, for step="exact".
+        """
+
+    @abstractmethod
+    def without_groups(self, masks, step="exact", tol=1e-8):
+        """Return the `Removals` of sets of rows, masks of shape (n_groups, n)."""

@@ -1,0 +1,120 @@
+"""Squared loss: rows leave in closed form (Cook 1977; Allen's PRESS, 1974)."""
+
+import numpy as np
+import scipy.linalg as sla
+
+from skinfluence.removal._linear import LinearModel
+
+# A row whose leverage is this close to one determines a direction on its own:
+# what is left of the model there is a convention, not a minimiser.
+FULL_LEVERAGE = 1 - 1e-9
+
+
+class Quadratic(LinearModel):
+    r"""Minimiser of ``sum_j s_j |y_j - x_j' theta|^2 + theta' R theta``, per output.
+
+    With ``H = X' S X + R``, ``h_i = x_i' H^{-1} x_i``, leverage ``s_i h_i`` and
+    residual ``e_i``, the coefficients without row i move by exactly
+
+    .. math:: \Delta_i = -H^{-1} x_i \, s_i e_i / (1 - s_i h_i)
+
+    and without a set S by ``-H^{-1} X_S' (I - S_S K_SS)^{-1} S_S e_S`` with
+    ``K = X_S H^{-1} X_S'``. Cost O(n p^2) once, O(p^2) per row,
+    O(|S| p^2 + |S|^3) per set. One Newton step is the exact answer.
+
+    Parameters
+    ----------
+    design : Design
+        Rows and their handling.
+    targets : ndarray of shape (n, k)
+        One column per output.
+    weight : ndarray of shape (n,)
+        Sample weights.
+    penalty : ndarray of shape (k, p)
+        Diagonal of R, for each output.
+    fitted : ndarray of shape (k, p)
+        Coefficients that scikit-learn returned.
+    link : str, default="identity"
+        "margin" for ridge classifiers.
+    """
+
+    def __init__(self, design, targets, weight, penalty, fitted, link="identity"):
+        self.design, self.link, self.weight = design, link, weight
+        X, n_outputs = design.rows, targets.shape[1]
+        gram = X.T @ (weight[:, None] * X)
+        moment = X.T @ (weight[:, None] * targets)
+        theta = np.empty((n_outputs, X.shape[1]))
+        # Outputs that share a penalty share the factorisation.
+        self.solved = []
+        keys, which = np.unique(penalty, axis=0, return_inverse=True)
+        self.which = which.ravel()
+        for key, diagonal in enumerate(keys):
+            outputs = np.flatnonzero(self.which == key)
+            inverse = _inverse(gram + np.diag(diagonal))
+            solution = inverse @ moment[:, outputs]
+            # One step of iterative refinement: the normal equations square the
+            # condition number, and the residuals are what influence is made of.
+            residual = weight[:, None] * (targets[:, outputs] - X @ solution)
+            solution += inverse @ (X.T @ residual - diagonal[:, None] * solution)
+            theta[outputs] = solution.T
+            lifted = X @ inverse
+            leverage = weight * np.einsum("ij,ij->i", lifted, X)
+            self.solved.append((lifted, leverage))
+        self._set_optimum(theta, fitted)
+        self.residual = targets - X @ theta.T
+
+    def _displacements(self, step, tol):
+        n, p = self.design.rows.shape
+        moves = np.empty((n, len(self.theta), p))
+        unresolved = np.zeros(n, dtype=bool)
+        for output, key in enumerate(self.which):
+            lifted, leverage = self.solved[key]
+            full = (leverage > FULL_LEVERAGE) & (self.weight > 0)
+            unresolved |= full
+            scale = self.weight * self.residual[:, output]
+            if step != "infinitesimal":
+                scale = scale / np.where(full, 1.0, 1.0 - leverage)
+            np.multiply(lifted, -scale[:, None], out=moves[:, output])
+        if step == "infinitesimal":
+            unresolved[:] = False
+        return moves, np.flatnonzero(unresolved)
+
+    def _group_displacements(self, masks, step, tol):
+        X = self.design.rows
+        moves = np.empty((len(masks), len(self.theta), X.shape[1]))
+        unresolved = []
+        for g, mask in enumerate(masks):
+            rows = np.flatnonzero(mask & (self.weight > 0))
+            for output, key in enumerate(self.which):
+                lifted, _ = self.solved[key]
+                scale = self.weight[rows] * self.residual[rows, output]
+                if step != "infinitesimal":
+                    # symmetric form I - S^1/2 K S^1/2: its eigenvalues are in [0, 1]
+                    root = np.sqrt(self.weight[rows])
+                    kernel = root[:, None] * (X[rows] @ lifted[rows].T) * root
+                    values, vectors = np.linalg.eigh(np.eye(len(rows)) - kernel)
+                    if len(rows) and values[0] < 1 - FULL_LEVERAGE:
+                        unresolved.append(g)
+                        values = np.ones_like(values)
+                    inner = vectors.T @ (root * self.residual[rows, output])
+                    scale = root * (vectors @ (inner / values))
+                moves[g, output] = -scale @ lifted[rows]
+        return moves, np.unique(np.asarray(unresolved, dtype=np.intp))
+
+
+def _inverse(hessian):
+    """Inverse of H, or its pseudo-inverse where columns depend on each other.
+
+    The pseudo-inverse gives the minimum-norm solution, as LinearRegression does.
+    """
+    try:
+        factor = sla.cho_factor(hessian)
+        diagonal = np.abs(np.diag(factor[0]))
+        if diagonal.min() > 1e-7 * diagonal.max():
+            return sla.cho_solve(factor, np.eye(len(hessian)))
+    except np.linalg.LinAlgError:
+        pass
+    values, vectors = np.linalg.eigh(hessian)
+    cutoff = len(hessian) * np.finfo(np.float64).eps * max(values.max(initial=0), 0)
+    inverse = np.where(values > cutoff, 1 / np.where(values > cutoff, values, 1), 0.0)
+    return (vectors * inverse) @ vectors.T

@@ -1,0 +1,253 @@
+"""Leave-one-out influence: the model trained again without each row."""
+
+from numbers import Real
+
+import numpy as np
+from joblib import Memory
+from sklearn.base import is_classifier
+from sklearn.dummy import DummyClassifier
+from sklearn.utils.parallel import Parallel, delayed
+from threadpoolctl import threadpool_limits
+
+from skinfluence._base import BaseInfluence
+from skinfluence._losses import constant_margin, model_prediction
+from skinfluence._sklearn import (
+    Interval,
+    StrOptions,
+    final_sample_weight,
+    take_rows,
+)
+from skinfluence.removal import UnsupportedEstimator, removal_model
+from skinfluence.retraining._coalitions import fit_without, warn_if_many
+
+
+class LeaveOneOutInfluence(BaseInfluence):
+    r"""Influence of a row = test loss without it minus test loss with it.
+
+    .. math:: I(i, t) = \ell_t(\hat\theta_{-i}) - \ell_t(\hat\theta)
+
+    Positive: the row made the prediction better. Unit: the loss of one test row.
+    This is the definition that most other estimators approximate.
+
+    For models that scikit-learn trains by minimising a convex objective the model
+    without a row is found exactly, without retraining: by a closed form for
+    squared losses, else by Newton steps that share one factorisation, continued
+    until a proven bound on the error of the linear predictor is below ``tol``.
+    Every other estimator is retrained n times.
+
+    **Cost.** Exact: about one fit, O(n p^2) + O(n p^3) at most, memory O(n p).
+    Refit: n fits, n models kept. Per query O(n p) per test row.
+
+    **When it fails.** A row with a duplicate has almost no influence, however
+    important the pair is: see `group_influence`. For estimators whose training is
+    random (forests, nets) one retraining differs from the next by more than most
+    rows matter. Default solver tolerances of scikit-learn are larger than most
+    influences: the exact path starts from the exact optimum, ``refit`` does not.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Classifier or regressor, or a Pipeline ending in one.
+    loss : {"auto", "log_loss", "zero_one", "brier", "squared_error", \
+            "absolute_error"} or callable, default="auto"
+        Evaluation loss. "auto": log loss for classifiers with ``predict_proba``,
+        the training loss for margin classifiers, squared error for regressors,
+        full deviance for Poisson, Gamma and Tweedie. A callable
+        ``(y_true, y_pred) -> (n_samples,)``.
+    solver : {"auto", "exact", "refit"}, default="auto"
+        "exact" removes rows by algebra and holds fitted preprocessing fixed (see
+        ``fixed_steps_``); "refit" retrains; "auto" is exact where that equals
+        retraining the whole pipeline.
+    tol : float, default=1e-8
+        Largest error of the linear predictor without a row (exact solver), for
+        test rows whose leverage does not exceed that of the training rows.
+    n_jobs : int, default=None
+        Workers for retraining; None obeys ``joblib.parallel_config``.
+    memory : str or joblib.Memory, default=None
+        Keeps finished retrainings on disk, so that a killed run resumes.
+    random_state : int, RandomState or None, default=None
+        Seeds estimators whose own ``random_state`` is None, each retraining from
+        its row.
+    verbose : int, default=0
+        Verbosity of joblib.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        Trained on all rows.
+    n_samples_fit_ : int
+        Number of training rows.
+    solver_ : {"exact", "refit"}
+        What was used.
+    fixed_steps_ : list of str
+        Fitted preprocessing and chosen penalties that the exact solver held fixed.
+    refitted_rows_ : ndarray of int
+        Rows that were left out by retraining.
+    optimum_distance_ : float
+        Largest distance between the linear predictor that scikit-learn's solver
+        returned and the one at the exact optimum, where influence is computed;
+        0 for "refit".
+
+    See Also
+    --------
+    InfluenceFunctions : The first-order estimate of the same quantity.
+
+    References
+    ----------
+    .. [1] R. D. Cook, S. Weisberg, "Residuals and Influence in Regression", 1982.
+    .. [2] K. Rahnama Rad, A. Maleki, "A scalable estimate of the out-of-sample
+       prediction error via approximate leave-one-out cross-validation", JRSS B, 2020.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.linear_model import Ridge
+    >>> from skinfluence import LeaveOneOutInfluence
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> loo = LeaveOneOutInfluence(Ridge()).fit(X[:400], y[:400])
+    >>> loo.influence(X[400:], y[400:]).shape
+    (42, 400)
+    >>> loo.sample_values(X[400:], y[400:]).argsort()[:3]  # they hurt most
+    array([327, 230,  10])
+    """
+
+    _parameter_constraints: dict = {
+        **BaseInfluence._parameter_constraints,
+        "solver": [StrOptions({"auto", "exact", "refit"})],
+        "tol": [Interval(Real, 0, None, closed="neither")],
+        "memory": [str, Memory, None],
+        "n_jobs": [int, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        loss="auto",
+        solver="auto",
+        tol=1e-8,
+        n_jobs=None,
+        memory=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.estimator = estimator
+        self.loss = loss
+        self.solver = solver
+        self.tol = tol
+        self.n_jobs = n_jobs
+        self.memory = memory
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _fit_influence(self, X, y, fit_params):
+        self._training = X, y, fit_params
+        self._model = None if self.solver == "refit" else self._removal_model()
+        self.fixed_steps_ = [] if self._model is None else list(self._model.held_fixed)
+        if self.solver == "auto" and self.fixed_steps_:
+            # Holding these fixed is another question than leaving the row out.
+            self._model, self.fixed_steps_ = None, []
+        n = self.n_samples_fit_
+        if self._model is None:
+            self.solver_, self.refitted_rows_ = "refit", np.arange(n)
+            self.optimum_distance_ = 0.0
+            warn_if_many(n, f"No exact path for {self.estimator_!r:.60}")
+        else:
+            self.solver_ = "exact"
+            self.optimum_distance_ = self._model.optimum_distance
+            self._removals = self._model.without_rows("exact", self.tol)
+            self.refitted_rows_ = self._removals.unresolved
+        self._refits = self._refit([np.array([i]) for i in self.refitted_rows_])
+
+    def _removal_model(self):
+        X, y, fit_params = self._training
+        try:
+            weight, others = final_sample_weight(self.estimator_, fit_params)
+            if others:
+                raise UnsupportedEstimator(
+                    f"The fit parameters {others} have no exact removal of rows. Use "
+                    "solver='refit', or leave them out."
+                )
+            return removal_model(self.estimator_, X, y, weight)
+        except UnsupportedEstimator:
+            if self.solver == "exact":
+                raise
+            return None
+
+    def _refit(self, removals):
+        if not removals:
+            return []
+        return fit_without(
+            self.estimator,
+            *self._training,
+            removals,
+            seed=self._seed,
+            n_jobs=self.n_jobs,
+            memory=self.memory,
+            verbose=self.verbose,
+        )
+
+    def _influence(self, X, y, loss):
+        if self.solver_ == "refit":
+            return self._refit_influence(X, y, loss, self._refits)
+        out = self._removals.influence(X, y, loss)
+        if self._refits:
+            rows = self.refitted_rows_
+            out[:, rows] = self._refit_influence(X, y, loss, self._refits)
+        return out
+
+    def _self_influence(self, X, y, loss):
+        if self.solver_ == "refit":
+            out = np.empty(self.n_samples_fit_)
+        else:
+            out = self._removals.own_influence(y, loss)
+        for i, model in zip(self.refitted_rows_, self._refits, strict=True):
+            row = take_rows(X, [i])
+            out[i] = self._refit_influence(row, y[[i]], loss, [model])[0, 0]
+        return out
+
+    def _group_influence(self, X, y, loss, masks):
+        if self.solver_ == "exact":
+            removals = self._model.without_groups(masks, "exact", self.tol)
+            out = removals.influence(X, y, loss)
+            refits = removals.unresolved
+        else:
+            out = np.empty((len(y), len(masks)))
+            refits = np.arange(len(masks))
+        kept = masks.sum(axis=1) < self.n_samples_fit_
+        if not kept.all():
+            raise ValueError(
+                "The 'groups' parameter must leave at least one training row. Got "
+                f"{int((~kept).sum())} group(s) that hold all of them."
+            )
+        refits = refits[masks[refits].any(axis=1)]
+        models = self._refit([np.flatnonzero(masks[g]) for g in refits])
+        out[:, ~masks.any(axis=1)] = 0.0
+        if len(refits):
+            out[:, refits] = self._refit_influence(X, y, loss, models)
+        return out
+
+    def _refit_influence(self, X, y, loss, models):
+        """Loss of each retrained model minus that of the full one."""
+        classes = self.classes_ if is_classifier(self.estimator_) else None
+
+        def losses(model):
+            return loss.value(y, _prediction(model, X, len(y), loss.response, classes))
+
+        with threadpool_limits(1):
+            without = Parallel(n_jobs=self.n_jobs, require="sharedmem")(
+                delayed(losses)(model) for model in models
+            )
+        return np.stack(without, axis=1) - losses(self.estimator_)[:, None]
+
+
+def _prediction(model, X, n, response, classes):
+    """Predict, also with the constant model of a subset of one class."""
+    if isinstance(model, DummyClassifier) and response == "decision_function":
+        return constant_margin(
+            n, np.searchsorted(classes, model.classes_[0]), len(classes)
+        )
+    return model_prediction(model, X, response, classes)
+
