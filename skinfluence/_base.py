@@ -36,6 +36,13 @@ class BaseInfluence(EstimatorWrapper):
         "loss": [StrOptions({"auto", *LOSS_NAMES}), callable],
     }
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if tags.estimator_type == "classifier":  # one label per row is explained
+            tags.classifier_tags.multi_label = False
+            tags.target_tags.multi_output = False
+        return tags
+
     @abstractmethod
     def _fit_influence(self, X, y, fit_params):
         """Do the work that does not depend on test rows. ``estimator_`` is fitted."""

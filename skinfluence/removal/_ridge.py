@@ -18,7 +18,7 @@ from sklearn.preprocessing import LabelBinarizer
 from skinfluence.removal._dispatch import refuse, removal_model
 from skinfluence.removal._linear import Design
 from skinfluence.removal._quadratic import Quadratic
-from skinfluence.removal._weights import row_weights
+from skinfluence.removal._weights import classifier_weights, row_weights
 
 
 def _quadratic(estimator, X, targets, weight, alpha, link="identity"):
@@ -61,10 +61,8 @@ def _(estimator: RidgeCV, X, y, sample_weight=None):
 
 
 def _classifier(estimator, X, y, sample_weight, alpha):
-    if estimator.class_weight is not None:
-        refuse(estimator, "class_weight", "the weights of other rows may change with it")
     targets = LabelBinarizer(pos_label=1, neg_label=-1).fit_transform(np.asarray(y))
-    weight = row_weights(sample_weight, len(targets))
+    weight = classifier_weights(estimator, y, sample_weight)
     model = _quadratic(
         estimator, X, targets.astype(np.float64), weight, alpha, link="margin"
     )

@@ -1,15 +1,16 @@
 """The retraining engine: subsets of rows in, fitted models out."""
 
 import warnings
+from functools import cache
 
 import numpy as np
 from joblib import Memory, hash
 from sklearn.base import clone, is_classifier
 from sklearn.dummy import DummyClassifier
 from sklearn.utils.parallel import Parallel, delayed
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
-from skinfluence._sklearn import seed_estimator, take_params, take_rows
+from skinfluence._sklearn import n_rows, seed_estimator, take_params, take_rows
 
 
 def fit_without(
@@ -51,7 +52,7 @@ def fit_without(
     models : list of fitted estimators
         A subset with a single class gives a `DummyClassifier` that predicts it.
     """
-    n = X.shape[0] if hasattr(X, "shape") else len(X)
+    n = n_rows(X)
     if isinstance(memory, str) or hasattr(memory, "__fspath__"):
         memory = Memory(memory, verbose=0)
     fit_one, key = _fit_one, None
@@ -71,7 +72,7 @@ def _fit_one(estimator, X, y, fit_params, n, key, seed, removed):
     """Fit without the rows ``removed``; ``key`` stands for the data on disk."""
     kept = np.setdiff1d(np.arange(n), removed, assume_unique=True)
     y_kept = take_rows(y, kept)
-    with threadpool_limits(1):  # tiny fits under many BLAS threads are 40x slower
+    with one_blas_thread():  # tiny fits under many BLAS threads are 40x slower
         if is_classifier(estimator) and len(np.unique(np.asarray(y_kept))) == 1:
             model = DummyClassifier(strategy="most_frequent")
             return model.fit(np.zeros((len(kept), 1)), y_kept)
@@ -86,6 +87,17 @@ def _fit_one(estimator, X, y, fit_params, n, key, seed, removed):
                 f"{[int(i) for i in removed[:10]]} ({len(kept)} rows left, seed {seed})"
             )
             raise
+
+
+@cache
+def _controller():
+    # Finding the loaded libraries takes longer than a small fit: once a process.
+    return ThreadpoolController()
+
+
+def one_blas_thread():
+    """Return a context in which BLAS and OpenMP use one thread."""
+    return _controller().limit(limits=1)
 
 
 def warn_if_many(n, reason):

@@ -7,7 +7,6 @@ from joblib import Memory
 from sklearn.base import is_classifier
 from sklearn.dummy import DummyClassifier
 from sklearn.utils.parallel import Parallel, delayed
-from threadpoolctl import threadpool_limits
 
 from skinfluence._base import BaseInfluence
 from skinfluence._losses import constant_margin, model_prediction
@@ -18,7 +17,7 @@ from skinfluence._sklearn import (
     take_rows,
 )
 from skinfluence.removal import UnsupportedEstimator, removal_model
-from skinfluence.retraining._coalitions import fit_without, warn_if_many
+from skinfluence.retraining._coalitions import fit_without, one_blas_thread, warn_if_many
 
 
 class LeaveOneOutInfluence(BaseInfluence):
@@ -143,13 +142,17 @@ class LeaveOneOutInfluence(BaseInfluence):
         self.verbose = verbose
 
     def _fit_influence(self, X, y, fit_params):
+        n = self.n_samples_fit_
+        if n < 2:
+            raise ValueError(
+                "Leaving a row out needs at least 2 rows to fit. Got n_samples = 1."
+            )
         self._training = X, y, fit_params
         self._model = None if self.solver == "refit" else self._removal_model()
         self.fixed_steps_ = [] if self._model is None else list(self._model.held_fixed)
         if self.solver == "auto" and self.fixed_steps_:
             # Holding these fixed is another question than leaving the row out.
             self._model, self.fixed_steps_ = None, []
-        n = self.n_samples_fit_
         if self._model is None:
             self.solver_, self.refitted_rows_ = "refit", np.arange(n)
             self.optimum_distance_ = 0.0
@@ -236,7 +239,7 @@ class LeaveOneOutInfluence(BaseInfluence):
         def losses(model):
             return loss.value(y, _prediction(model, X, len(y), loss.response, classes))
 
-        with threadpool_limits(1):
+        with one_blas_thread():
             without = Parallel(n_jobs=self.n_jobs, require="sharedmem")(
                 delayed(losses)(model) for model in models
             )
