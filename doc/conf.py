@@ -1,5 +1,6 @@
 """Sphinx configuration."""
 
+import re
 from importlib.metadata import version as installed_version
 
 project = "skinfluence"
@@ -26,3 +27,16 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "abort_on_example_error": True,
 }
+
+
+def escape_fitted_name(app, what, name, obj, options, lines):
+    """Keep n_samples_fit_ in a shape from being read as a hyperlink."""
+    lines[:] = [
+        re.sub(r"(?<=[ (])n_samples_fit_(?=[,)])", r"n_samples_fit\\_", line)
+        for line in lines
+    ]
+
+
+def setup(app):
+    """Register the hook."""
+    app.connect("autodoc-process-docstring", escape_fitted_name)
