@@ -5,10 +5,11 @@ from abc import abstractmethod
 import numpy as np
 import sklearn
 from sklearn.base import is_classifier
-from sklearn.utils import check_array, indexable
+from sklearn.utils import check_array, column_or_1d, get_tags, indexable
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._losses import LOSS_NAMES, MinusPrediction, resolve_loss
+from skinfluence._memory import check_memory
 from skinfluence._sklearn import (
     EstimatorWrapper,
     StrOptions,
@@ -105,6 +106,11 @@ class BaseInfluence(EstimatorWrapper):
             row ``t`` better. In units of the loss of one test row.
         """
         X, y, loss = self._check_test(X, y)
+        check_memory(
+            8 * n_rows(X) * self.n_samples_fit_,
+            f"The matrix of {n_rows(X)} x {self.n_samples_fit_} influences",
+            "Use sample_values or influential_rows, or fewer test rows at a time.",
+        )
         blocks = list(self._blocks(n_rows(X)))
         if len(blocks) == 1:
             return self._influence(X, y, loss)
@@ -138,7 +144,10 @@ class BaseInfluence(EstimatorWrapper):
             weight = np.full(n, 1.0 / n)
         else:
             weight = check_array(
-                sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+                sample_weight,
+                ensure_2d=False,
+                dtype=np.float64,
+                input_name="sample_weight",
             )
             if weight.shape != (n,) or weight.sum() <= 0 or weight.min() < 0:
                 raise ValueError(
@@ -191,7 +200,9 @@ class BaseInfluence(EstimatorWrapper):
             block = self._influence(take_rows(X, rows), y[rows], loss)
             size = np.abs(block)
             top = np.argpartition(size, n - n_rows, axis=1)[:, n - n_rows :]
-            order = np.argsort(-np.take_along_axis(size, top, axis=1), axis=1, kind="stable")
+            order = np.argsort(
+                -np.take_along_axis(size, top, axis=1), axis=1, kind="stable"
+            )
             top = np.take_along_axis(top, order, axis=1)
             values.append(np.take_along_axis(block, top, axis=1))
             indices.append(top)
@@ -269,7 +280,9 @@ class BaseInfluence(EstimatorWrapper):
         classes = self.estimator_.classes_
         y = np.asarray(y)
         if y.ndim == 2 and y.shape[1] == 1:
-            y = y[:, 0]
+            # The wrapped estimator warns itself, unless it takes several outputs.
+            several = get_tags(self.estimator).target_tags.multi_output
+            y = column_or_1d(y, warn=several)
         if y.ndim != 1 or not isinstance(classes, np.ndarray):
             raise ValueError(
                 f"{type(self).__name__} explains classifiers with one label per row. "
@@ -293,9 +306,7 @@ class BaseInfluence(EstimatorWrapper):
         if groups.ndim == 2 and groups.shape[1] == n and groups.dtype == bool:
             return groups
         raise ValueError(
-            f"The 'groups' parameter must hold one label per training row, shape ({n},), "
-            f"or boolean masks of shape (n_groups, {n}). Got shape {groups.shape}, "
-            f"dtype {groups.dtype}."
+            "The 'groups' parameter must hold one label per training row, shape "
+            f"({n},), or boolean masks of shape (n_groups, {n}). Got shape "
+            f"{groups.shape}, dtype {groups.dtype}."
         )
-
-

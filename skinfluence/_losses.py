@@ -181,7 +181,7 @@ class LogLoss(Loss):
         return -np.log(np.clip(_pick(prediction, y), eps, 1.0))
 
     def change(self, y, raw, delta, link):
-        # log sum_c p_c exp(delta_c) - delta_y = log1p(sum_c p_c expm1(delta_c - delta_y))
+        # log sum_c p_c e^delta_c - delta_y = log1p(sum_c p_c expm1(delta_c - delta_y))
         if link == "logit":
             sign = 2.0 * y - 1.0
             wrong = expit(-sign * raw[:, 0])

@@ -167,15 +167,15 @@ class EstimatorWrapper(MetaEstimatorMixin, BaseEstimator):
 
     _parameter_constraints: dict = {"estimator": [HasMethods(["fit", "predict"])]}
 
-    predict = _delegated("predict", "Predict with the model fitted on all rows.")
+    predict = _delegated("predict", "Predict with the full model.")
     predict_proba = _delegated(
-        "predict_proba", "Class probabilities of the model fitted on all rows."
+        "predict_proba", "Predict class probabilities with the full model."
     )
     predict_log_proba = _delegated(
-        "predict_log_proba", "Log-probabilities of the model fitted on all rows."
+        "predict_log_proba", "Compute log-probabilities with the full model."
     )
     decision_function = _delegated(
-        "decision_function", "Decision function of the model fitted on all rows."
+        "decision_function", "Evaluate the decision function of the full model."
     )
 
     @available_if(_wrapped_has("score"))

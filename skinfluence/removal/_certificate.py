@@ -81,9 +81,7 @@ def halley_residual(first_norm, second_norm, difference_norm, h_max, M):
     """Gradient norm after the third-order correction: what the series leaves out."""
     root = np.sqrt(h_max)
     zeta1, zeta2 = first_norm * root, second_norm * root
-    return (
-        psi3(M * zeta2) * second_norm + M * (zeta1 + zeta2) / 2 * difference_norm
-    )
+    return psi3(M * zeta2) * second_norm + M * (zeta1 + zeta2) / 2 * difference_norm
 
 
 def chord_residual(nu, zeta, kappa, h_max, M):

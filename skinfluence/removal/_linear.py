@@ -5,12 +5,15 @@ family computes these moves (`LinearModel._displacements`); everything the metho
 ask for is read off them here.
 """
 
+import warnings
 from abc import abstractmethod
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
+from skinfluence._memory import check_memory
 from skinfluence.removal._model import RemovalModel, Removals
 
 # Elements of a tile of the (test row, training row, output) array: small enough
@@ -53,8 +56,14 @@ class Design:
         X = validate_data(
             self.estimator, X, reset=False, accept_sparse="csr", dtype=np.float64
         )
-        out = np.empty((X.shape[0], X.shape[1] + self.intercept))
-        out[:, : X.shape[1]] = X.toarray() if sp.issparse(X) else X
+        n, d = X.shape
+        check_memory(
+            8 * (3 * n * d + 2 * d * d),
+            f"The dense algebra of {n} rows with {d} columns",
+            "Use fewer columns, or LeaveOneOutInfluence(..., solver='refit').",
+        )
+        out = np.empty((n, d + self.intercept))
+        out[:, :d] = X.toarray() if sp.issparse(X) else X
         if self.mean is not None:
             out[:, :-1] -= self.mean
         if self.intercept:
@@ -95,29 +104,41 @@ class LinearModel(RemovalModel):
         """Store the optimum and how far the fitted coefficients are from it."""
         self.theta = theta
         gap = self.design.rows @ (theta - fitted).T
+        raw = self.design.rows @ theta.T
         if self.link == "softmax":  # only differences between classes matter
-            gap = gap - gap.mean(axis=1, keepdims=True)
+            gap -= gap.mean(axis=1, keepdims=True)
+            raw -= raw.mean(axis=1, keepdims=True)
         self.optimum_distance = float(np.abs(gap).max(initial=0.0))
+        if self.optimum_distance > 0.1 * raw.std() + 1e-6:
+            warnings.warn(
+                f"{type(self.design.estimator).__name__} stopped early: its raw "
+                f"predictions are up to {self.optimum_distance:.2g} from those at the "
+                f"optimum of its objective (their standard deviation is "
+                f"{raw.std():.2g}). Influence is computed at the optimum; a lower tol "
+                "or a higher max_iter brings the model there.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
 
     @abstractmethod
-    def _displacements(self, step, tol):
+    def _displacements(self, step, tol, damping):
         """Return moves of theta, shape (n, k, p), and the unresolved rows."""
 
     @abstractmethod
-    def _group_displacements(self, masks, step, tol):
+    def _group_displacements(self, masks, step, tol, damping):
         """Return moves of theta, shape (n_groups, k, p), and unresolved groups."""
 
-    def without_rows(self, step="exact", tol=1e-8):
+    def without_rows(self, step="exact", tol=1e-8, damping=0.0):
         """Implement `RemovalModel.without_rows`."""
-        moves, unresolved = self._displacements(step, tol)
+        moves, unresolved = self._displacements(step, tol, damping)
         if self.labels is not None and step == "exact":
             alone = np.bincount(self.labels)[self.labels] == 1
             unresolved = np.union1d(unresolved, np.flatnonzero(alone))
         return LinearRemovals(self, moves, unresolved, step)
 
-    def without_groups(self, masks, step="exact", tol=1e-8):
+    def without_groups(self, masks, step="exact", tol=1e-8, damping=0.0):
         """Implement `RemovalModel.without_groups`."""
-        moves, unresolved = self._group_displacements(masks, step, tol)
+        moves, unresolved = self._group_displacements(masks, step, tol, damping)
         if self.labels is not None and step == "exact":
             classes = np.eye(self.labels.max() + 1)[self.labels]
             emptied = (~masks @ classes == 0).any(axis=1)
@@ -152,11 +173,22 @@ class LinearRemovals(Removals):
         for i in range(0, n_removals, n_train):
             moves = flat[i * k : (i + n_train) * k].T
             for t in range(0, len(rows), n_test):
-                delta = (rows[t : t + n_test] @ moves).reshape(-1, moves.shape[1] // k, k)
+                delta = (rows[t : t + n_test] @ moves).reshape(
+                    -1, moves.shape[1] // k, k
+                )
                 out[t : t + n_test, i : i + n_train] = loss.change(
                     y[t : t + n_test], raw[t : t + n_test], delta, self.model.link
                 )
         return out
+
+    def mean_influence(self, X, y, loss, weight):
+        """Implement `Removals.mean_influence`; to first order without the matrix."""
+        if not self.first_order:
+            return super().mean_influence(X, y, loss, weight)
+        rows = self.model.design(X)
+        slope = loss.slope(y, rows @ self.model.theta.T, self.model.link)
+        gradient = (weight[:, None] * slope).T @ rows
+        return np.tensordot(self.displacement, gradient, axes=2)
 
     def own_influence(self, y, loss):
         """Implement `Removals.own_influence`."""

@@ -21,6 +21,10 @@ class Removals(ABC):
         unresolved removals are meaningless, but finite.
         """
 
+    def mean_influence(self, X, y, loss, weight):
+        """Weighted sum of `influence` over the rows of X, shape (n_removals,)."""
+        return weight @ self.influence(X, y, loss)
+
     @abstractmethod
     def own_influence(self, y, loss):
         """Influence of removal i on training row i, shape (n_samples_fit,).
@@ -47,7 +51,7 @@ class RemovalModel(ABC):
     optimum_distance: float = 0.0
 
     @abstractmethod
-    def without_rows(self, step="exact", tol=1e-8):
+    def without_rows(self, step="exact", tol=1e-8, damping=0.0):
         """Return the `Removals` of every single row.
 
         Parameters
@@ -57,8 +61,10 @@ class RemovalModel(ABC):
             or the first-order change of the loss (Koh & Liang).
         tol : float
             Largest error of the raw prediction, certified, for step="exact".
+        damping : float
+            Added to the diagonal of the Hessian, for the other two steps.
         """
 
     @abstractmethod
-    def without_groups(self, masks, step="exact", tol=1e-8):
+    def without_groups(self, masks, step="exact", tol=1e-8, damping=0.0):
         """Return the `Removals` of sets of rows, masks of shape (n_groups, n)."""

@@ -110,7 +110,9 @@ def minimise_each(
         trial = base + step
         trial_grad = gradient(active, trial, T + reach)
         with np.errstate(invalid="ignore", over="ignore"):
-            overshot = ~((trial_grad * step).sum(axis=1) <= -0.1 * (grad * step).sum(axis=1))
+            overshot = ~(
+                (trial_grad * step).sum(axis=1) <= -0.1 * (grad * step).sum(axis=1)
+            )
         factor = np.ones(len(active))
         if overshot.any():
             d = pointwise.M * np.abs(reach[overshot]).max(axis=1)
@@ -119,7 +121,9 @@ def minimise_each(
         T = T + factor[:, None] * reach
         u[active] = trial
         if overshot.any():
-            trial_grad[overshot] = gradient(active[overshot], trial[overshot], T[overshot])
+            trial_grad[overshot] = gradient(
+                active[overshot], trial[overshot], T[overshot]
+            )
         grad = trial_grad
     return u, converged
 

@@ -23,13 +23,14 @@ class PipelineModel(RemovalModel):
         self.held_fixed = (*held_fixed, *model.held_fixed)
         self.optimum_distance = model.optimum_distance
 
-    def without_rows(self, step="exact", tol=1e-8):
+    def without_rows(self, step="exact", tol=1e-8, damping=0.0):
         """Implement `RemovalModel.without_rows`."""
-        return PipelineRemovals(self.transform, self.model.without_rows(step, tol))
+        removals = self.model.without_rows(step, tol, damping)
+        return PipelineRemovals(self.transform, removals)
 
-    def without_groups(self, masks, step="exact", tol=1e-8):
+    def without_groups(self, masks, step="exact", tol=1e-8, damping=0.0):
         """Implement `RemovalModel.without_groups`."""
-        removals = self.model.without_groups(masks, step, tol)
+        removals = self.model.without_groups(masks, step, tol, damping)
         return PipelineRemovals(self.transform, removals)
 
 
@@ -43,6 +44,10 @@ class PipelineRemovals(Removals):
     def influence(self, X, y, loss):
         """Implement `Removals.influence`."""
         return self.removals.influence(self.transform(X), y, loss)
+
+    def mean_influence(self, X, y, loss, weight):
+        """Implement `Removals.mean_influence`."""
+        return self.removals.mean_influence(self.transform(X), y, loss, weight)
 
     def own_influence(self, y, loss):
         """Implement `Removals.own_influence`."""

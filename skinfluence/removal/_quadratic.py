@@ -41,64 +41,66 @@ class Quadratic(LinearModel):
     def __init__(self, design, targets, weight, penalty, fitted, link="identity"):
         self.design, self.link, self.weight = design, link, weight
         X, n_outputs = design.rows, targets.shape[1]
-        gram = X.T @ (weight[:, None] * X)
+        self.gram = X.T @ (weight[:, None] * X)
         moment = X.T @ (weight[:, None] * targets)
         theta = np.empty((n_outputs, X.shape[1]))
         # Outputs that share a penalty share the factorisation.
-        self.solved = []
-        keys, which = np.unique(penalty, axis=0, return_inverse=True)
+        self.penalties, which = np.unique(penalty, axis=0, return_inverse=True)
         self.which = which.ravel()
-        for key, diagonal in enumerate(keys):
+        for key, diagonal in enumerate(self.penalties):
             outputs = np.flatnonzero(self.which == key)
-            inverse = _inverse(gram + np.diag(diagonal))
+            inverse = _inverse(self.gram + np.diag(diagonal))
             solution = inverse @ moment[:, outputs]
             # One step of iterative refinement: the normal equations square the
             # condition number, and the residuals are what influence is made of.
             residual = weight[:, None] * (targets[:, outputs] - X @ solution)
             solution += inverse @ (X.T @ residual - diagonal[:, None] * solution)
             theta[outputs] = solution.T
-            lifted = X @ inverse
-            leverage = weight * np.einsum("ij,ij->i", lifted, X)
-            self.solved.append((lifted, leverage))
         self._set_optimum(theta, fitted)
         self.residual = targets - X @ theta.T
 
-    def _displacements(self, step, tol):
-        n, p = self.design.rows.shape
-        moves = np.empty((n, len(self.theta), p))
-        unresolved = np.zeros(n, dtype=bool)
-        for output, key in enumerate(self.which):
-            lifted, leverage = self.solved[key]
-            full = (leverage > FULL_LEVERAGE) & (self.weight > 0)
-            unresolved |= full
-            scale = self.weight * self.residual[:, output]
+    def _lifted(self, damping):
+        """``X H^{-1}`` for each distinct penalty."""
+        X = self.design.rows
+        return [
+            X @ _inverse(self.gram + np.diag(diagonal + damping))
+            for diagonal in self.penalties
+        ]
+
+    def _displacements(self, step, tol, damping):
+        X = self.design.rows
+        moves = np.empty((len(X), len(self.theta), X.shape[1]))
+        unresolved = np.zeros(len(X), dtype=bool)
+        for key, lifted in enumerate(self._lifted(0.0 if step == "exact" else damping)):
+            scale = self.weight[:, None] * self.residual
             if step != "infinitesimal":
-                scale = scale / np.where(full, 1.0, 1.0 - leverage)
-            np.multiply(lifted, -scale[:, None], out=moves[:, output])
-        if step == "infinitesimal":
-            unresolved[:] = False
+                leverage = self.weight * np.einsum("ij,ij->i", lifted, X)
+                full = leverage > FULL_LEVERAGE
+                unresolved |= full
+                scale /= np.where(full, 1.0, 1.0 - leverage)[:, None]
+            for output in np.flatnonzero(self.which == key):
+                np.multiply(lifted, -scale[:, [output]], out=moves[:, output])
         return moves, np.flatnonzero(unresolved)
 
-    def _group_displacements(self, masks, step, tol):
+    def _group_displacements(self, masks, step, tol, damping):
         X = self.design.rows
         moves = np.empty((len(masks), len(self.theta), X.shape[1]))
         unresolved = []
-        for g, mask in enumerate(masks):
-            rows = np.flatnonzero(mask & (self.weight > 0))
-            for output, key in enumerate(self.which):
-                lifted, _ = self.solved[key]
-                scale = self.weight[rows] * self.residual[rows, output]
-                if step != "infinitesimal":
-                    # symmetric form I - S^1/2 K S^1/2: its eigenvalues are in [0, 1]
-                    root = np.sqrt(self.weight[rows])
-                    kernel = root[:, None] * (X[rows] @ lifted[rows].T) * root
+        for key, lifted in enumerate(self._lifted(0.0 if step == "exact" else damping)):
+            outputs = np.flatnonzero(self.which == key)
+            for g, mask in enumerate(masks):
+                rows = np.flatnonzero(mask & (self.weight > 0))
+                root = np.sqrt(self.weight[rows])[:, None]
+                scale = root * self.residual[np.ix_(rows, outputs)]
+                if step != "infinitesimal" and len(rows):
+                    # I - S^1/2 K S^1/2 is symmetric with eigenvalues in [0, 1]
+                    kernel = root * (X[rows] @ lifted[rows].T) * root.T
                     values, vectors = np.linalg.eigh(np.eye(len(rows)) - kernel)
-                    if len(rows) and values[0] < 1 - FULL_LEVERAGE:
+                    if values[0] < 1 - FULL_LEVERAGE:
                         unresolved.append(g)
                         values = np.ones_like(values)
-                    inner = vectors.T @ (root * self.residual[rows, output])
-                    scale = root * (vectors @ (inner / values))
-                moves[g, output] = -scale @ lifted[rows]
+                    scale = vectors @ ((vectors.T @ scale) / values[:, None])
+                moves[g, outputs] = -(root * scale).T @ lifted[rows]
         return moves, np.unique(np.asarray(unresolved, dtype=np.intp))
 
 

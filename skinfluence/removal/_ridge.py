@@ -41,7 +41,9 @@ def _columns(y):
 @removal_model.register
 def _(estimator: LinearRegression, X, y, sample_weight=None):
     targets = _columns(y)
-    return _quadratic(estimator, X, targets, row_weights(sample_weight, len(targets)), 0.0)
+    return _quadratic(
+        estimator, X, targets, row_weights(sample_weight, len(targets)), 0.0
+    )
 
 
 @removal_model.register

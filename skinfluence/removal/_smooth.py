@@ -13,8 +13,8 @@ from skinfluence.removal._newton import (
 )
 from skinfluence.removal._pointwise import SERIES_ERROR
 
-_BATCH = 128  # removed rows that share a pass over the training rows
-_TILE = 1024  # training rows of a tile: a _BATCH x _TILE array stays in cache
+_BATCH = 256  # removed rows that share a pass over the training rows
+_TILE = 512  # training rows of a tile: a _BATCH x _TILE array stays in cache
 
 
 class Smooth(LinearModel):
@@ -96,9 +96,6 @@ class Smooth(LinearModel):
             )
         return start + u[0]
 
-    def _whitened(self, theta, penalty, damping=0.0):
-        return _Whitened(self, theta, penalty, damping)
-
     def _without_one(self):
         """Base, and shares of its penalty that remain, for removals of one row.
 
@@ -112,15 +109,15 @@ class Smooth(LinearModel):
         theta = self._optimum(penalty, self.theta[0])
         return theta, penalty, (total - self.weight) / (total - average)
 
-    def _displacements(self, step, tol, damping=0.0):
+    def _displacements(self, step, tol, damping):
         if step == "infinitesimal":
-            base = self._whitened(self.theta[0], self.penalty, damping)
+            base = _Whitened(self, self.theta[0], self.penalty, damping)
             u = base.d[:, None] * base.Z
             if self.penalty_on_mean:
                 u += (self.weight / self.weight.sum())[:, None] * base.pull
             return base.to_theta(u)[:, None], np.empty(0, dtype=np.intp)
         theta, penalty, share = self._without_one()
-        base = self._whitened(theta, penalty, damping)
+        base = _Whitened(self, theta, penalty, 0.0 if step == "exact" else damping)
         ladder = _Ladder(base, share)
         if step == "newton":
             u, unresolved = ladder.newton_step(), np.empty(0, dtype=np.intp)
@@ -132,14 +129,18 @@ class Smooth(LinearModel):
             moves[self.weight == 0] = 0.0
         return moves[:, None], unresolved
 
-    def _group_displacements(self, masks, step, tol, damping=0.0):
+    def _group_displacements(self, masks, step, tol, damping):
         if step == "infinitesimal":
             moves, unresolved = self._displacements(step, tol, damping)
             return np.tensordot(masks.astype(np.float64), moves, axes=1), unresolved
-        base = self._whitened(self.theta[0], self.penalty, damping)
+        base = _Whitened(self, self.theta[0], self.penalty, damping)
         removed = masks * self.weight
         total = self.weight.sum()
-        share = 1 - removed.sum(axis=1) / total if self.penalty_on_mean else np.ones(len(masks))
+        share = (
+            1 - removed.sum(axis=1) / total
+            if self.penalty_on_mean
+            else np.ones(len(masks))
+        )
         u = np.zeros((len(masks), base.Z.shape[1]))
         converged = np.ones(len(masks), dtype=bool)
         for chunk in row_chunks(len(masks), 16 * len(self.y)):
@@ -179,9 +180,7 @@ class _Whitened:
         self.h = np.einsum("ij,ij->i", self.Z, self.Z)
         # The penalty's gradient and Hessian.
         self.pull = sla.solve_triangular(self.L, penalty * theta, lower=True)
-        scaled = sla.solve_triangular(
-            self.L, np.diag(penalty + damping), lower=True
-        )
+        scaled = sla.solve_triangular(self.L, np.diag(penalty + damping), lower=True)
         self.P = sla.solve_triangular(self.L, scaled.T, lower=True)
         # What is left of the gradient: rounding, if the base is at its optimum.
         self.slack = self.d @ self.Z + self.pull
@@ -196,7 +195,9 @@ class _Whitened:
         out = np.empty((len(weights), self.Z.shape[1]))
         for k, w in enumerate(weights):
             hessian = (self.Z * (w * second)[:, None]).T @ self.Z + share[k] * self.P
-            out[k] = -np.linalg.solve(hessian, (w * first) @ self.Z + share[k] * self.pull)
+            out[k] = -np.linalg.solve(
+                hessian, (w * first) @ self.Z + share[k] * self.pull
+            )
         return out
 
 
@@ -368,7 +369,8 @@ class _Ladder:
                 r = base.weight[span] * base.pointwise.remainder(
                     base.eta[span],
                     base.y[span],
-                    base.a[span] / np.where(base.weight[span] > 0, base.weight[span], 1),
+                    base.a[span]
+                    / np.where(base.weight[span] > 0, base.weight[span], 1),
                     T,
                 )
             total += r @ Z

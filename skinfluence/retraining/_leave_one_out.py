@@ -17,7 +17,11 @@ from skinfluence._sklearn import (
     take_rows,
 )
 from skinfluence.removal import UnsupportedEstimator, removal_model
-from skinfluence.retraining._coalitions import fit_without, one_blas_thread, warn_if_many
+from skinfluence.retraining._coalitions import (
+    fit_without,
+    one_blas_thread,
+    warn_if_many,
+)
 
 
 class LeaveOneOutInfluence(BaseInfluence):
@@ -47,9 +51,9 @@ class LeaveOneOutInfluence(BaseInfluence):
     ----------
     estimator : estimator
         Classifier or regressor, or a Pipeline ending in one.
-    loss : {"auto", "log_loss", "zero_one", "brier", "squared_error", \
-            "absolute_error"} or callable, default="auto"
-        Evaluation loss. "auto": log loss for classifiers with ``predict_proba``,
+    loss : str or callable, default="auto"
+        Evaluation loss: "auto", "log_loss", "zero_one", "brier", "squared_error" or
+        "absolute_error". "auto" is log loss for classifiers with ``predict_proba``,
         the training loss for margin classifiers, squared error for regressors,
         full deviance for Poisson, Gamma and Tweedie. A callable
         ``(y_true, y_pred) -> (n_samples,)``.
@@ -107,7 +111,7 @@ class LeaveOneOutInfluence(BaseInfluence):
     >>> loo.influence(X[400:], y[400:]).shape
     (42, 400)
     >>> loo.sample_values(X[400:], y[400:]).argsort()[:3]  # they hurt most
-    array([327, 230,  10])
+    array([304,  77,  92])
     """
 
     _parameter_constraints: dict = {
@@ -253,4 +257,3 @@ def _prediction(model, X, n, response, classes):
             n, np.searchsorted(classes, model.classes_[0]), len(classes)
         )
     return model_prediction(model, X, response, classes)
-

@@ -10,7 +10,8 @@ from skinfluence.removal import UnsupportedEstimator, removal_model
 class InfluenceFunctions(BaseInfluence):
     r"""Estimate of removing a row, from the gradient and the Hessian at the optimum.
 
-    .. math:: I(i, t) = \nabla \ell_t(\hat\theta)^\top H^{-1} \, s_i \nabla \ell_i(\hat\theta)
+    .. math:: I(i, t) = \nabla \ell_t(\hat\theta)^\top H^{-1}
+        \, s_i \nabla \ell_i(\hat\theta)
 
     with H the Hessian of the training objective as scikit-learn states it
     (penalty included) and :math:`s_i` the row's weight. Positive: the row made the
@@ -37,10 +38,9 @@ class InfluenceFunctions(BaseInfluence):
     estimator : estimator
         A linear classifier or regressor with a smooth loss, or a Pipeline ending
         in one, whose fitted steps are held fixed.
-    loss : {"auto", "log_loss", "brier", "squared_error", "absolute_error"} or \
-            callable, default="auto"
-        Evaluation loss. "infinitesimal" needs one with a gradient; "newton" takes
-        any, as `LeaveOneOutInfluence`.
+    loss : str or callable, default="auto"
+        Evaluation loss, as for `LeaveOneOutInfluence`: "infinitesimal" needs one
+        with a gradient, "newton" takes any.
     step : {"infinitesimal", "newton"}, default="infinitesimal"
         Which estimate.
     hessian : {"auto", "exact"}, default="auto"
@@ -114,7 +114,12 @@ class InfluenceFunctions(BaseInfluence):
         self.fixed_steps_ = list(model.held_fixed)
         self.optimum_distance_ = model.optimum_distance
         self._model = model
-        self._removals = model.without_rows(self.step)
+        self._removals = model.without_rows(self.step, damping=self.damping)
+
+    def _sample_values(self, X, y, loss, weight):
+        if self.step == "infinitesimal":  # linear in the gradients: no matrix needed
+            return self._removals.mean_influence(X, y, loss, weight)
+        return super()._sample_values(X, y, loss, weight)
 
     def _influence(self, X, y, loss):
         return self._removals.influence(X, y, loss)
@@ -123,4 +128,5 @@ class InfluenceFunctions(BaseInfluence):
         return self._removals.own_influence(y, loss)
 
     def _group_influence(self, X, y, loss, masks):
-        return self._model.without_groups(masks, self.step).influence(X, y, loss)
+        removals = self._model.without_groups(masks, self.step, damping=self.damping)
+        return removals.influence(X, y, loss)
