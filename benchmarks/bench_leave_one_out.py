@@ -16,6 +16,7 @@ from timing import cpu, median, restart_single_threaded, table
 restart_single_threaded()
 
 import numpy as np  # noqa: E402  (after the environment is set)
+from scipy.special import logsumexp  # noqa: E402
 from sklearn.base import clone, is_classifier  # noqa: E402
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits  # noqa: E402
 from sklearn.linear_model import (  # noqa: E402
@@ -55,6 +56,13 @@ def split(load, transform=lambda y: y):
 
 def losses(model, X, y, reference):
     """Evaluation loss of each test row, as the influence estimator defines it."""
+    if isinstance(model, LogisticRegression):
+        # predict_proba is one minus the other class: no digits left of a small one
+        logit = model.decision_function(X)
+        if logit.ndim == 1:
+            logit = np.column_stack([0 * logit, logit])
+        truth = np.searchsorted(reference.classes_, y)
+        return logsumexp(logit, axis=1) - logit[np.arange(len(y)), truth]
     loss = resolve_loss("auto", reference)
     classifier = is_classifier(reference)
     classes = reference.classes_ if classifier else None

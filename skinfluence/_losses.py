@@ -169,16 +169,18 @@ class Loss:
 class LogLoss(Loss):
     """Minus log-probability of the true class, natural logarithm.
 
-    Probabilities are clipped at the dtype's epsilon, as
-    `sklearn.metrics.log_loss` does; losses computed from logits are not.
+    A probability of zero (a class the model has not seen, a pure leaf) counts as the
+    dtype's epsilon, as in `sklearn.metrics.log_loss`; smaller ones than that are
+    taken as they are, so that retraining and the algebra on logits agree.
     """
 
     name = "log_loss"
     response = "predict_proba"
 
     def value(self, y, prediction):
+        probability = _pick(prediction, y)
         eps = np.finfo(np.float64).eps
-        return -np.log(np.clip(_pick(prediction, y), eps, 1.0))
+        return -np.log(np.where(probability > 0, probability, eps))
 
     def change(self, y, raw, delta, link):
         # log sum_c p_c e^delta_c - delta_y = log1p(sum_c p_c expm1(delta_c - delta_y))

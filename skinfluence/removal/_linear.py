@@ -18,7 +18,7 @@ from skinfluence.removal._model import RemovalModel, Removals
 
 # Elements of a tile of the (test row, training row, output) array: small enough
 # for its temporaries to stay in cache and for malloc to reuse their pages.
-TILE = 2**18
+TILE = 2**17
 
 
 class Design:

@@ -3,6 +3,8 @@
 import numpy as np
 import scipy.linalg as sla
 
+from skinfluence.removal._certificate import psi2
+from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal._linear import LinearModel
 from skinfluence.removal._quasi_newton import certified_radius, minimise
 from skinfluence.removal._softmax_objective import SoftmaxObjective, largest_range
@@ -30,8 +32,8 @@ class Softmax(LinearModel):
     predictions of all training rows are certified to ``tol``; a row for which that
     does not happen gets full Newton steps, to rounding. Where no minimiser exists,
     because the remaining classes are separable and nothing is penalised, or
-    because a class goes with its last row, the removal is unresolved; so is every
-    one where the fitted model itself has no optimum.
+    because a class goes with its last row, the removal is unresolved. A fitted
+    model that has no optimum itself is refused.
 
     Cost: O(n C^2 p^2 + C^3 p^3) once, O(C^2 p^2) per row for one Newton step, and
     ``4 n C p`` flops per row and evaluation, of which two or three are usual. A
@@ -59,158 +61,90 @@ class Softmax(LinearModel):
         objective = SoftmaxObjective(design.rows, y_idx, weight, penalty, len(fitted))
         self.objective = objective
         start = fitted - (penalty == 0) * fitted.mean(axis=0)
-        theta, self.hessian, self.inverse, _, _ = objective.minimise(start, weight)
-        self._set_optimum(theta if self._finite else start, fitted)
-        if self._finite:
-            self._prepare()
-        else:
-            self.optimum_distance = np.inf
+        optimum = objective.minimise(start, weight)
+        if optimum is None:
+            raise UnsupportedEstimator(
+                "The training objective has no finite optimum: the classes are "
+                "separable and there is no penalty. Add a penalty, or use "
+                "solver='refit'."
+            )
+        self._set_optimum(optimum[0], fitted)
+        self.hessian = optimum[1]
+        _, _, self.P = objective.state(self.theta, weight)
+        self.pull = objective.pull(self.P, weight)
 
-    @property
-    def _finite(self):
-        return self.inverse is not None
-
-    def _prepare(self):
-        """Compute the C x C matrices by which single rows change the Hessian."""
-        objective, s = self.objective, self.weight
-        C = len(self.theta)
-        self.pivots = np.diag(np.linalg.cholesky(self.hessian)) ** 2
-        self.state = objective.start_state(self.theta)
-        _, _, P = objective.state(self.theta, s)
-        self.P, self.pull = P, objective.pull(P, s)
-        self.leverage, self.rho = np.empty(len(s)), 0.0
-        # (I - S K)^{-1} = I + M K, and (I - S K)^{-1} S = M
-        self.M, self.v = np.empty((len(s), C, C)), self.pull.copy()
-        for r, K in objective.kernels(self.inverse):
-            self.rho = max(self.rho, largest_range(K))
-            root = np.sqrt(P[r])
-            # a square root of S: A A' = s (diag(p) - p p')
-            A = root[:, :, None] * np.eye(C) - P[r, :, None] * root[:, None, :]
-            A *= np.sqrt(s[r])[:, None, None]
-            values, vectors = np.linalg.eigh(A.transpose(0, 2, 1) @ K @ A)
-            self.leverage[r] = values[:, -1]
-            left = np.where(values > FULL_LEVERAGE, 1.0, 1.0 - values)
-            vectors = A @ vectors
-            self.M[r] = (vectors / left[:, None, :]) @ vectors.transpose(0, 2, 1)
-            self.v[r] += _apply(self.M[r], _apply(K, self.pull[r]))
-
-    def _displacements(self, step, tol):
-        n, C, p = len(self.weight), *self.theta.shape
-        used = self.weight > 0
-        if not self._finite:
-            return np.zeros((n, C, p)), np.flatnonzero(used)
-        full = used & (self.leverage > FULL_LEVERAGE)
-        moves = np.empty((n, C, p))
-        v = self.pull if step == "infinitesimal" else self.v
-        for a in range(0, n, 256):
-            lifted = _outer(v[a : a + 256], self.design.rows[a : a + 256])
-            moves[a : a + 256] = (lifted @ self.inverse).reshape(-1, C, p)
+    def _displacements(self, step, tol, damping):
+        base = _Base(self, 0.0 if step == "exact" else damping)
         if step == "infinitesimal":
-            return moves, np.empty(0, dtype=np.intp)
+            return base.lift(self.pull), np.empty(0, dtype=np.intp)
+        base.downdate()
+        used = self.weight > 0
+        full = used & (base.leverage > FULL_LEVERAGE)
+        moves = base.lift(base.v)
         if step == "newton":
             return moves, np.flatnonzero(full)
-        return moves, self._refine(moves, full, tol)
-
-    def _refine(self, moves, full, tol):
-        """Continue from the Newton steps ``moves``, in place; return unresolved."""
-        C = len(self.theta)
-        X, s = self.design.rows, self.weight
-        own = np.einsum("icp,ip->ic", moves, X)
-        # Bound the gradient after the Newton step without evaluating it.
-        zeta = self.rho * np.sqrt(np.maximum((self.v * own).sum(axis=1), 0.0))
-        size = np.sqrt(np.maximum((self.pull * own).sum(axis=1), 0.0))
-        rho = self.rho / np.sqrt(1 - np.minimum(self.leverage, FULL_LEVERAGE))
-        with np.errstate(over="ignore", invalid="ignore"):
-            nu = np.where(zeta < 1e-5, zeta / 2, (np.expm1(zeta) - zeta) / zeta) * size
-        uncertain = (s > 0) & ~(certified_radius(zeta, rho, nu) <= tol)
-        counts = np.bincount(self.labels[s > 0], minlength=C)
-        last = (s > 0) & (counts[self.labels] == 1)
+        counts = np.bincount(self.labels[used], minlength=len(self.theta))
+        last = used & (counts[self.labels] == 1)
+        uncertain = used & ~(base.newton_radius(moves) <= tol)
         todo = np.flatnonzero(uncertain & ~full & ~last)
         # Rows that need as many evaluations as each other share a block.
-        todo = todo[np.argsort(zeta[todo], kind="stable")]
+        todo = todo[np.argsort(base.zeta[todo], kind="stable")]
         hard = list(np.flatnonzero(full & ~last))
         for a in range(0, len(todo), BLOCK):
             rows = todo[a : a + BLOCK]
-            moves[rows], certified = self._refine_block(
-                rows, moves[rows], rho[rows], tol
-            )
+            moves[rows], certified = base.refine(rows, moves[rows], tol)
             hard.extend(rows[~certified])
         unresolved = list(np.flatnonzero(last))
         for i in hard:
-            weight = s.copy()
+            weight = self.weight.copy()
             weight[i] = 0.0
             start = np.zeros_like(moves[i]) if full[i] else moves[i]
             moves[i], resolved = self._newton(start, weight)
             if not resolved:
                 unresolved.append(i)
         moves[unresolved] = 0.0
-        return np.sort(np.asarray(unresolved, dtype=np.intp))
-
-    def _refine_block(self, rows, moves, rho, tol):
-        X, shape = self.design.rows, (-1, *self.theta.shape)
-        first = -_outer(self.pull[rows], X[rows])
-
-        def solve(g, which):
-            """Apply the inverse of the Hessian without the row, by Woodbury."""
-            r = rows[which]
-            q = g @ self.inverse
-            inner = np.einsum("mcp,mp->mc", q.reshape(shape), X[r])
-            return q + _outer(_apply(self.M[r], inner), X[r]) @ self.inverse
-
-        def evaluate(x, which):
-            gradient, value, zeta = self.objective.moved(
-                x.reshape(shape),
-                self.state,
-                first[which].reshape(shape),
-                self.weight,
-                rows[which],
-            )
-            return gradient.reshape(len(x), -1), value, zeta
-
-        start = moves.reshape(len(rows), -1)
-        x, certified = minimise(evaluate, solve, first, start, rho, tol)
-        return x.reshape(shape), certified
+        return moves, np.sort(np.asarray(unresolved, dtype=np.intp))
 
     def _newton(self, move, weight):
         """Minimise with other weights; return the move and whether it exists."""
-        theta, hessian, _, _, _ = self.objective.minimise(self.theta + move, weight)
-        if hessian is None:
+        optimum = self.objective.minimise(self.theta + move, weight)
+        if optimum is None:
             return np.zeros_like(move), False
-        return theta - self.theta, True
+        return optimum[0] - self.theta, True
 
-    def _group_displacements(self, masks, step, tol):
+    def _group_displacements(self, masks, step, tol, damping):
+        base = _Base(self, 0.0 if step == "exact" else damping)
         moves = np.zeros((len(masks), *self.theta.shape))
         unresolved = []
         for k, mask in enumerate(masks):
             rows = np.flatnonzero(mask & (self.weight > 0))
             if not len(rows):
                 continue
-            if self._finite:
-                moves[k], resolved = self._without(rows, step, tol)
-            if not self._finite or not resolved:
+            moves[k], resolved = self._without(rows, base, step, tol)
+            if not resolved:
                 unresolved.append(k)
         return moves, np.asarray(unresolved, dtype=np.intp)
 
-    def _without(self, rows, step, tol):
+    def _without(self, rows, base, step, tol):
         """Return the move of theta without a set of rows, and if it is certified."""
         objective, shape = self.objective, self.theta.shape
         first = -(self.pull[rows].T @ self.design.rows[rows])
         if step == "infinitesimal":
-            return -(self.inverse @ first.ravel()).reshape(shape), True
+            return -(base.inverse @ first.ravel()).reshape(shape), True
         weight = self.weight.copy()
         weight[rows] = 0.0
         counts = np.bincount(self.labels[weight > 0], minlength=len(self.theta))
         zero = np.zeros(shape)
         if step == "exact" and not counts.all():
             return zero, False
-        hessian = self.hessian - objective.hessian(self.P, self.weight, rows)
+        hessian = base.hessian - objective.hessian(self.P, self.weight, rows)
         try:
             factor = sla.cho_factor(hessian, lower=True)
         except np.linalg.LinAlgError:
             factor = None
         # A pivot is what the others leave of a direction's curvature.
         if factor is None or np.any(
-            np.diag(factor[0]) ** 2 < (1 - FULL_LEVERAGE) * self.pivots
+            np.diag(factor[0]) ** 2 < (1 - FULL_LEVERAGE) * base.pivots
         ):
             return (zero, False) if step == "newton" else self._newton(zero, weight)
         start = -sla.cho_solve(factor, first.ravel())[None]
@@ -219,7 +153,7 @@ class Softmax(LinearModel):
 
         def evaluate(x, which):
             gradient, value, zeta = objective.moved(
-                x.reshape(1, *shape), self.state, first[None], weight
+                x.reshape(1, *shape), base.state, first[None], weight
             )
             return gradient.reshape(1, -1), value, zeta
 
@@ -232,6 +166,83 @@ class Softmax(LinearModel):
         )
         move = x.reshape(shape)
         return (move, True) if certified[0] else self._newton(move, weight)
+
+
+class _Base:
+    """The optimum with all rows, and by what C x C matrices single rows change it."""
+
+    def __init__(self, model, damping):
+        self.model, self.objective = model, model.objective
+        self.rows, self.shape = model.design.rows, (-1, *model.theta.shape)
+        self.hessian = model.hessian + damping * np.eye(len(model.hessian))
+        factor = sla.cho_factor(self.hessian, lower=True)
+        self.pivots = np.diag(factor[0]) ** 2
+        self.inverse = sla.cho_solve(factor, np.eye(len(self.hessian)))
+        self.state = self.objective.start_state(model.theta)
+
+    def lift(self, v):
+        """``H^{-1} (v_i (x) x_i)`` of every row, shape (n, C, p)."""
+        out = np.empty((len(v), *self.shape[1:]))
+        for a in range(0, len(v), 256):
+            lifted = _outer(v[a : a + 256], self.rows[a : a + 256]) @ self.inverse
+            out[a : a + 256] = lifted.reshape(self.shape)
+        return out
+
+    def downdate(self):
+        """Compute ``M = (I - S K)^{-1} S``, ``v``, leverages and the reach of rows."""
+        model = self.model
+        n, C = model.pull.shape
+        self.leverage, self.rho = np.empty(n), 0.0
+        self.M, self.v = np.empty((n, C, C)), model.pull.copy()
+        for r, K in self.objective.kernels(self.inverse):
+            self.rho = max(self.rho, largest_range(K))
+            P = model.P[r]
+            root = np.sqrt(P)
+            # a square root of S: A A' = s (diag(p) - p p')
+            A = root[:, :, None] * np.eye(C) - P[:, :, None] * root[:, None, :]
+            A *= np.sqrt(model.weight[r])[:, None, None]
+            values, vectors = np.linalg.eigh(A.transpose(0, 2, 1) @ K @ A)
+            self.leverage[r] = values[:, -1]
+            left = np.where(values > FULL_LEVERAGE, 1.0, 1.0 - values)
+            vectors = A @ vectors
+            self.M[r] = (vectors / left[:, None, :]) @ vectors.transpose(0, 2, 1)
+            # (I - S K)^{-1} = I + M K
+            self.v[r] += _apply(self.M[r], _apply(K, model.pull[r]))
+        # In the norm of the Hessian without row i nothing reaches further than:
+        self.reach = self.rho / np.sqrt(1 - np.minimum(self.leverage, FULL_LEVERAGE))
+
+    def newton_radius(self, moves):
+        """Certify Newton steps by the Taylor remainder of the gradient."""
+        own = np.einsum("icp,ip->ic", moves, self.rows)
+        self.zeta = self.rho * np.sqrt(np.maximum((self.v * own).sum(axis=1), 0.0))
+        length = np.sqrt(np.maximum((self.model.pull * own).sum(axis=1), 0.0))
+        return certified_radius(self.zeta, self.reach, psi2(self.zeta) * length)
+
+    def refine(self, rows, moves, tol):
+        """Minimise without each of ``rows``, from their Newton steps."""
+        X = self.rows[rows]
+        first = -_outer(self.model.pull[rows], X)
+
+        def solve(g, which):
+            """Apply the inverse of the Hessian without the row, by Woodbury."""
+            x = X[which]
+            q = g @ self.inverse
+            inner = np.einsum("mcp,mp->mc", q.reshape(self.shape), x)
+            return q + _outer(_apply(self.M[rows[which]], inner), x) @ self.inverse
+
+        def evaluate(x, which):
+            gradient, value, zeta = self.objective.moved(
+                x.reshape(self.shape),
+                self.state,
+                first[which].reshape(self.shape),
+                self.model.weight,
+                rows[which],
+            )
+            return gradient.reshape(len(x), -1), value, zeta
+
+        start = moves.reshape(len(rows), -1)
+        x, certified = minimise(evaluate, solve, first, start, self.reach[rows], tol)
+        return x.reshape(self.shape), certified
 
 
 def _apply(matrices, vectors):

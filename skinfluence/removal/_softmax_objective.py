@@ -91,14 +91,10 @@ class SoftmaxObjective:
 
         Returns
         -------
-        theta : ndarray of shape (C, p)
-        hessian, inverse : ndarray of shape (Cp, Cp)
-            At theta; None where there is no minimiser within reach: separable
-            classes, no penalty.
-        rho, nu : float
-            Certificate, see `certified_radius`.
+        optimum : tuple or None
+            theta, shape (C, p), and the Hessian at it, shape (Cp, Cp). None where
+            no minimiser is within reach: separable classes, no penalty.
         """
-        missing = theta, None, None, np.inf, np.inf
         penalty = self.penalty_hessian()
         value, gradient, P = self.state(theta, weight)
         last = np.inf
@@ -107,16 +103,15 @@ class SoftmaxObjective:
             try:
                 factor = sla.cho_factor(H, lower=True)
             except np.linalg.LinAlgError:
-                return missing
+                return None
             step = sla.cho_solve(factor, gradient.ravel()).reshape(gradient.shape)
             nu = np.sqrt(max((step * gradient).sum(), 0.0))
             if nu < 1e-13 or (nu < 1e-7 and nu > 0.5 * last):
                 inverse = sla.cho_solve(factor, np.eye(len(H)))
-                rho = self.reach(inverse)
-                # On separable data nu falls as well, but rho grows as fast.
-                if rho * nu < 1e-5:
-                    return theta, H, inverse, rho, nu
-                return missing
+                # On separable data nu falls as well, but the reach grows as fast.
+                if self.reach(inverse) * nu < 1e-5:
+                    return theta, H
+                return None
             last, length = nu, 1.0
             while True:
                 trial = self.state(theta - length * step, weight)
@@ -125,10 +120,10 @@ class SoftmaxObjective:
                     break
                 length *= 0.5
                 if length < 1e-10:
-                    return missing
+                    return None
             theta = theta - length * step
             value, gradient, P = trial
-        return missing
+        return None
 
     def kernels(self, inverse):
         """Yield slices of rows and ``K = (I x x_j)' inverse (I x x_j)``, (m, C, C)."""
