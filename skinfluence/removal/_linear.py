@@ -14,11 +14,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
 from skinfluence._memory import check_memory
-from skinfluence.removal._model import RemovalModel, Removals
-
-# Elements of a tile of the (test row, training row, output) array: small enough
-# for its temporaries to stay in cache and for malloc to reuse their pages.
-TILE = 2**17
+from skinfluence.removal._model import RemovalModel
+from skinfluence.removal._raw import RawRemovals
 
 
 class Design:
@@ -146,55 +143,55 @@ class LinearModel(RemovalModel):
         return LinearRemovals(self, moves, unresolved, step)
 
 
-class LinearRemovals(Removals):
+class LinearRemovals(RawRemovals):
     """Coefficients moved by removals, and what that does to losses.
 
     Memory: the moves, n_removals x p x k floats; a factor, not a model, per row.
     """
 
     def __init__(self, model, displacement, unresolved, step):
-        self.model, self.displacement = model, displacement
+        self.model, self.displacement, self.link = model, displacement, model.link
+        self.n_removals = len(displacement)
         self.unresolved = np.asarray(unresolved, dtype=np.intp)
         self.first_order = step == "infinitesimal"
 
+    def prepare(self, X):
+        """Implement `RawRemovals.prepare`."""
+        rows = self.model.design(X)
+        return rows @ self.model.theta.T, rows
+
+    def moves(self, state, removals):
+        """Implement `RawRemovals.moves`."""
+        n_removals, k, p = self.displacement[removals].shape
+        flat = self.displacement[removals].reshape(n_removals * k, p)
+        return (state @ flat.T).reshape(len(state), n_removals, k)
+
+    def own_moves(self):
+        """Implement `RawRemovals.own_moves`."""
+        rows = self.model.design.rows
+        own = np.einsum("ip,ikp->ik", rows, self.displacement)
+        return rows @ self.model.theta.T, own
+
     def influence(self, X, y, loss):
         """Implement `Removals.influence`."""
-        rows = self.model.design(X)
-        raw = rows @ self.model.theta.T
-        n_removals, k, p = self.displacement.shape
-        flat = self.displacement.reshape(n_removals * k, p)
-        if self.first_order:
-            slope = loss.slope(y, raw, self.model.link)
-            gradient = (slope[:, :, None] * rows[:, None]).reshape(len(rows), k * p)
-            return gradient @ self.displacement.reshape(n_removals, k * p).T
-        out = np.empty((len(rows), n_removals))
-        n_test = min(len(rows), 256)
-        n_train = max(1, TILE // max(1, n_test * k))
-        for i in range(0, n_removals, n_train):
-            moves = flat[i * k : (i + n_train) * k].T
-            for t in range(0, len(rows), n_test):
-                delta = (rows[t : t + n_test] @ moves).reshape(
-                    -1, moves.shape[1] // k, k
-                )
-                out[t : t + n_test, i : i + n_train] = loss.change(
-                    y[t : t + n_test], raw[t : t + n_test], delta, self.model.link
-                )
-        return out
+        if not self.first_order:
+            return super().influence(X, y, loss)
+        raw, rows = self.prepare(X)
+        slope = loss.slope(y, raw, self.link)
+        gradient = (slope[:, :, None] * rows[:, None]).reshape(len(rows), -1)
+        return gradient @ self.displacement.reshape(self.n_removals, -1).T
 
     def mean_influence(self, X, y, loss, weight):
         """Implement `Removals.mean_influence`; to first order without the matrix."""
         if not self.first_order:
             return super().mean_influence(X, y, loss, weight)
-        rows = self.model.design(X)
-        slope = loss.slope(y, rows @ self.model.theta.T, self.model.link)
-        gradient = (weight[:, None] * slope).T @ rows
+        raw, rows = self.prepare(X)
+        gradient = (weight[:, None] * loss.slope(y, raw, self.link)).T @ rows
         return np.tensordot(self.displacement, gradient, axes=2)
 
     def own_influence(self, y, loss):
         """Implement `Removals.own_influence`."""
-        rows = self.model.design.rows
-        raw = rows @ self.model.theta.T
-        delta = np.einsum("ip,ikp->ik", rows, self.displacement)
-        if self.first_order:
-            return (loss.slope(y, raw, self.model.link) * delta).sum(axis=1)
-        return loss.change(y, raw, delta[:, None], self.model.link)[:, 0]
+        if not self.first_order:
+            return super().own_influence(y, loss)
+        raw, own = self.own_moves()
+        return (loss.slope(y, raw, self.link) * own).sum(axis=1)

@@ -2,6 +2,8 @@
 
 from abc import ABC, abstractmethod
 
+from skinfluence.removal._dispatch import UnsupportedEstimator
+
 
 class Removals(ABC):
     """The models that remain, one for each removed row or set of rows.
@@ -68,3 +70,33 @@ class RemovalModel(ABC):
     @abstractmethod
     def without_groups(self, masks, step="exact", tol=1e-8, damping=0.0):
         """Return the `Removals` of sets of rows, masks of shape (n_groups, n)."""
+
+
+class ClosedFormModel(RemovalModel):
+    """A model whose fit is sums or stored rows: removals subtract, nothing iterates.
+
+    It has no gradient with respect to parameters, so that influence functions are
+    not defined; a family implements `_without`.
+    """
+
+    @abstractmethod
+    def _without(self, masks):
+        """Return the exact `Removals` of sets of rows; of each single row for None."""
+
+    def without_rows(self, step="exact", tol=1e-8, damping=0.0):
+        """Implement `RemovalModel.without_rows`."""
+        self._refuse_steps(step)
+        return self._without(None)
+
+    def without_groups(self, masks, step="exact", tol=1e-8, damping=0.0):
+        """Implement `RemovalModel.without_groups`."""
+        self._refuse_steps(step)
+        return self._without(masks)
+
+    def _refuse_steps(self, step):
+        if step != "exact":
+            raise UnsupportedEstimator(
+                f"{type(self).__name__} models are not minimisers of a smooth "
+                "objective: their influence functions are not defined. Use "
+                "LeaveOneOutInfluence, which is exact for them."
+            )

@@ -1,0 +1,75 @@
+"""Removals seen as moves of raw predictions: the loop that turns them into losses."""
+
+from abc import abstractmethod
+
+import numpy as np
+
+from skinfluence.removal._model import Removals
+
+# Elements of a tile of the (test row, removal, output) array: small enough for its
+# temporaries to stay in cache and for malloc to reuse their pages.
+TILE = 2**17
+
+
+class RawRemovals(Removals):
+    """Removals of a model whose raw predictions (logit, log joint, value) move.
+
+    Attributes
+    ----------
+    link : str
+        How raw predictions become predictions, see `_losses.link_prediction`.
+    n_removals : int
+        Number of removals.
+    """
+
+    link = "identity"
+
+    @abstractmethod
+    def prepare(self, X):
+        """Do what does not depend on removals.
+
+        Returns
+        -------
+        raw : ndarray of shape (n_samples, k)
+            Raw predictions with all rows.
+        state : ndarray or tuple of ndarrays
+            What `moves` needs of the test rows; first axis n_samples.
+        """
+
+    @abstractmethod
+    def moves(self, state, removals):
+        """Raw predictions without minus with, shape (n_samples, n_removals, k).
+
+        ``removals`` is a slice of removals, ``state`` a part of what `prepare`
+        returned.
+        """
+
+    @abstractmethod
+    def own_moves(self):
+        """Raw predictions of the training rows (n, k), and row i's own moves (n, k)."""
+
+    def influence(self, X, y, loss):
+        """Implement `Removals.influence`."""
+        raw, state = self.prepare(X)
+        n, k = raw.shape
+        out = np.empty((n, self.n_removals))
+        n_test = min(n, 256)
+        n_removals = max(1, TILE // max(1, n_test * k))
+        for i in range(0, self.n_removals, n_removals):
+            removals = slice(i, min(i + n_removals, self.n_removals))
+            for t in range(0, n, n_test):
+                rows = slice(t, t + n_test)
+                part = (
+                    tuple(s[rows] for s in state)
+                    if isinstance(state, tuple)
+                    else state[rows]
+                )
+                out[rows, removals] = loss.change(
+                    y[rows], raw[rows], self.moves(part, removals), self.link
+                )
+        return out
+
+    def own_influence(self, y, loss):
+        """Implement `Removals.own_influence`."""
+        raw, moves = self.own_moves()
+        return loss.change(y, raw, moves[:, None], self.link)[:, 0]
