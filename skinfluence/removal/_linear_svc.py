@@ -1,0 +1,42 @@
+"""LinearSVC with the squared hinge: one-vs-rest problems of their own.
+
+What liblinear minimises, primal or dual, for each class: ``C sum_j s_j max(0, 1 -
+c_j (x_j'w + b))^2 + |w|^2 / 2 + (b / intercept_scaling)^2 / 2``: the intercept is the
+coefficient of a constant feature and has a penalty. Removing a row removes its term.
+"""
+
+import numpy as np
+from sklearn.svm import LinearSVC
+
+from skinfluence.removal._dispatch import refuse, removal_model
+from skinfluence.removal._linear import Design
+from skinfluence.removal._squared_hinge import SquaredHinge
+from skinfluence.removal._weights import classifier_weights, row_weights
+
+
+@removal_model.register
+def _(estimator: LinearSVC, X, y, sample_weight=None):
+    if estimator.multi_class != "ovr":
+        refuse(estimator, "multi_class", "its objective is not known here")
+    if estimator.penalty != "l2":
+        refuse(estimator, "penalty", "its minimiser has kinks")
+    if estimator.loss != "squared_hinge":
+        refuse(estimator, "loss", "its minimiser has kinks")
+    y_idx = np.searchsorted(estimator.classes_, np.asarray(y).ravel())
+    n_classes = len(estimator.classes_)
+    if n_classes == 2:
+        codes = (2.0 * y_idx - 1.0)[:, None]
+    else:
+        codes = 2.0 * (y_idx[:, None] == np.arange(n_classes)) - 1.0
+    weight = row_weights(sample_weight, len(y_idx))[:, None]
+    by_class = classifier_weights(estimator, y, sample_weight)[:, None]
+    if n_classes > 2:
+        # liblinear gives the class weight to the one class, not to the rest
+        by_class = np.where(codes > 0, by_class, weight)
+    design = Design(estimator, X, estimator.fit_intercept, False, weight[:, 0])
+    penalty = np.ones(design.rows.shape[1])
+    if estimator.fit_intercept:
+        penalty[-1] = estimator.intercept_scaling**-2.0
+    fitted = design.coefficients(estimator.coef_, estimator.intercept_)
+    cost = estimator.C * by_class
+    return SquaredHinge(design, y_idx, codes, cost, penalty, fitted)
