@@ -264,7 +264,13 @@ class BaseInfluence(EstimatorWrapper):
         check_is_fitted(self)
         if y is not None:
             X, y = indexable(X, y)
-            return X, self._encode(y), self._loss
+            y = self._encode(y)
+            if y.shape[1:] != self._fit_y.shape[1:]:
+                raise ValueError(
+                    f"y must have {self._fit_y.shape[1]} output(s) per row, as in fit. "
+                    f"Got {y.shape[1]}."
+                )
+            return X, y, self._loss
         (X,) = indexable(X)
         prediction = self.estimator_.predict(X)
         if is_classifier(self.estimator_):

@@ -211,7 +211,7 @@ class LeaveOneOutInfluence(BaseInfluence):
         else:
             out = self._removals.own_influence(y, loss)
         for i, model in zip(self.refitted_rows_, self._refits, strict=True):
-            row = take_rows(X, [i])
+            row = take_rows(X, np.array([i]))
             out[i] = self._refit_influence(row, y[[i]], loss, [model])[0, 0]
         return out
 
