@@ -109,6 +109,12 @@ class Smooth(LinearModel):
         theta = self._optimum(penalty, self.theta[0])
         return theta, penalty, (total - self.weight) / (total - average)
 
+    def _share(self, removed):
+        """Share of the penalty that remains when rows of this weight are removed."""
+        if self.penalty_on_mean:
+            return 1 - removed / self.weight.sum()
+        return np.ones(len(removed))
+
     def _displacements(self, step, tol, damping):
         if step == "infinitesimal":
             base = _Whitened(self, self.theta[0], self.penalty, damping)
@@ -116,13 +122,13 @@ class Smooth(LinearModel):
             if self.penalty_on_mean:
                 u += (self.weight / self.weight.sum())[:, None] * base.pull
             return base.to_theta(u)[:, None], np.empty(0, dtype=np.intp)
-        theta, penalty, share = self._without_one()
-        base = _Whitened(self, theta, penalty, 0.0 if step == "exact" else damping)
-        ladder = _Ladder(base, share)
         if step == "newton":
-            u, unresolved = ladder.newton_step(), np.empty(0, dtype=np.intp)
-        else:
-            u, unresolved = ladder.climb(tol)
+            base = _Whitened(self, self.theta[0], self.penalty, damping)
+            u = base.newton_steps(self._share(self.weight))
+            return base.to_theta(u)[:, None], np.empty(0, dtype=np.intp)
+        theta, penalty, share = self._without_one()
+        base = _Whitened(self, theta, penalty, 0.0)
+        u, unresolved = _Ladder(base, share).climb(tol)
         moves = base.to_theta(u)
         if self.penalty_on_mean:
             moves += theta - self.theta[0]
@@ -135,12 +141,7 @@ class Smooth(LinearModel):
             return np.tensordot(masks.astype(np.float64), moves, axes=1), unresolved
         base = _Whitened(self, self.theta[0], self.penalty, damping)
         removed = masks * self.weight
-        total = self.weight.sum()
-        share = (
-            1 - removed.sum(axis=1) / total
-            if self.penalty_on_mean
-            else np.ones(len(masks))
-        )
+        share = self._share(removed.sum(axis=1))
         u = np.zeros((len(masks), base.Z.shape[1]))
         converged = np.ones(len(masks), dtype=bool)
         for chunk in row_chunks(len(masks), 16 * len(self.y)):
@@ -188,6 +189,21 @@ class _Whitened:
     def to_theta(self, u):
         """Turn moves in whitened coordinates into moves of the coefficients."""
         return sla.solve_triangular(self.L, u.T, lower=True, trans="T").T
+
+    def newton_steps(self, share):
+        """One Newton step without each row, from the base."""
+        u = self.d[:, None] * self.Z
+        if (share == 1).all():
+            return u / np.maximum(1 - self.a * self.h, 1e-15)[:, None]
+        # In the eigenvectors of P, what remains of the Hessian is diagonal.
+        values, vectors = np.linalg.eigh(self.P)
+        left = 1 + np.multiply.outer(share - 1, values)
+        z = self.Z @ vectors
+        u = (u - np.multiply.outer(share - 1, self.pull)) @ vectors / left
+        own = z / left
+        kappa = np.maximum(1 - self.a * np.einsum("ij,ij->i", z, own), 1e-15)
+        factor = self.a / kappa * np.einsum("ij,ij->i", z, u)
+        return (u + factor[:, None] * own) @ vectors.T
 
     def group_newton_step(self, weights, share):
         """One Newton step for each row of weights, from the base."""

@@ -104,6 +104,10 @@ class InfluenceFunctions(BaseInfluence):
         self.damping = damping
 
     def _fit_influence(self, X, y, fit_params):
+        if self.step == "newton" and self.n_samples_fit_ < 2:
+            raise ValueError(
+                "Leaving a row out needs at least 2 rows to fit. Got n_samples = 1."
+            )
         weight, others = final_sample_weight(self.estimator_, fit_params)
         if others:
             raise UnsupportedEstimator(
