@@ -1,0 +1,104 @@
+"""Every influence estimator passes scikit-learn's checks and our own."""
+
+import numpy as np
+import pytest
+from influence_checks import parametrize_with_influence_checks
+from sklearn.linear_model import (
+    GammaRegressor,
+    LinearRegression,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    RidgeClassifier,
+    TweedieRegressor,
+)
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
+
+
+def pinball(y, prediction):
+    """Be a loss that the library does not know."""
+    return np.maximum(0.7 * (y - prediction), -0.3 * (y - prediction))
+
+
+# A solver that stops early makes more noise than most rows have influence.
+tight_logistic = LogisticRegression(solver="newton-cholesky", tol=1e-9)
+tight_poisson = PoissonRegressor(solver="newton-cholesky", tol=1e-9)
+
+# A new method adds its instances here.
+INFLUENCE_ESTIMATORS = [
+    LeaveOneOutInfluence(LogisticRegression()),
+    LeaveOneOutInfluence(LogisticRegression(solver="liblinear"), loss="brier"),
+    LeaveOneOutInfluence(LogisticRegression(), loss="zero_one"),
+    LeaveOneOutInfluence(tight_logistic, solver="refit"),
+    LeaveOneOutInfluence(GaussianNB(), loss="brier"),
+    LeaveOneOutInfluence(GaussianNB(), loss="zero_one"),
+    LeaveOneOutInfluence(RidgeClassifier()),
+    LeaveOneOutInfluence(RidgeClassifier(solver="svd"), solver="refit"),
+    LeaveOneOutInfluence(Ridge()),
+    LeaveOneOutInfluence(Ridge(solver="svd"), solver="refit"),
+    LeaveOneOutInfluence(LinearRegression(), loss="absolute_error"),
+    LeaveOneOutInfluence(LinearRegression(), loss=pinball),
+    LeaveOneOutInfluence(KNeighborsRegressor(), loss="absolute_error"),
+    LeaveOneOutInfluence(PoissonRegressor()),
+    LeaveOneOutInfluence(TweedieRegressor(power=1.5, alpha=0.1)),
+    LeaveOneOutInfluence(tight_poisson, solver="refit"),
+    LeaveOneOutInfluence(make_pipeline(StandardScaler(), tight_logistic)),
+    LeaveOneOutInfluence(make_pipeline(Normalizer(), Ridge())),
+    LeaveOneOutInfluence(make_pipeline(StandardScaler(), Ridge()), solver="exact"),
+    InfluenceFunctions(LogisticRegression()),
+    InfluenceFunctions(LogisticRegression(), loss="brier", damping=0.1),
+    InfluenceFunctions(LogisticRegression(), step="newton"),
+    InfluenceFunctions(LogisticRegression(), step="newton", loss="zero_one"),
+    InfluenceFunctions(RidgeClassifier()),
+    InfluenceFunctions(Ridge(), loss="absolute_error"),
+    InfluenceFunctions(Ridge(), step="newton"),
+    InfluenceFunctions(PoissonRegressor()),
+    InfluenceFunctions(GammaRegressor(), step="newton"),
+    InfluenceFunctions(make_pipeline(StandardScaler(), LogisticRegression())),
+]
+
+
+@parametrize_with_influence_checks(INFLUENCE_ESTIMATORS)
+def test_influence_estimator(influence_estimator, check):
+    check(type(influence_estimator).__name__, influence_estimator)
+
+
+def stateless_pipeline(model):
+    return make_pipeline(FunctionTransformer(), model)
+
+
+@parametrize_with_checks(
+    [
+        LeaveOneOutInfluence(LogisticRegression()),
+        LeaveOneOutInfluence(RidgeClassifier()),
+        LeaveOneOutInfluence(Ridge()),
+        LeaveOneOutInfluence(PoissonRegressor()),
+        LeaveOneOutInfluence(stateless_pipeline(LogisticRegression())),
+        LeaveOneOutInfluence(make_pipeline(StandardScaler(), Ridge()), solver="exact"),
+        InfluenceFunctions(LogisticRegression()),
+        InfluenceFunctions(LogisticRegression(), step="newton"),
+        InfluenceFunctions(Ridge()),
+        InfluenceFunctions(PoissonRegressor(), step="newton"),
+        InfluenceFunctions(make_pipeline(StandardScaler(), LogisticRegression())),
+    ]
+)
+def test_scikit_learn_contract(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    [
+        LeaveOneOutInfluence(GaussianNB()),
+        LeaveOneOutInfluence(Ridge(), solver="refit"),
+        LeaveOneOutInfluence(make_pipeline(StandardScaler(), LogisticRegression())),
+    ]
+)
+def test_scikit_learn_contract_with_refits(estimator, check):
+    check(estimator)
