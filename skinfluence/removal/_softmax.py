@@ -3,6 +3,7 @@
 import numpy as np
 import scipy.linalg as sla
 
+from skinfluence._memory import check_memory
 from skinfluence.removal._certificate import psi2
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal._linear import LinearModel
@@ -58,7 +59,13 @@ class Softmax(LinearModel):
 
     def __init__(self, design, y_idx, weight, penalty, fitted):
         self.design, self.labels, self.weight = design, y_idx, weight
-        objective = SoftmaxObjective(design.rows, y_idx, weight, penalty, len(fitted))
+        (n, p), C = design.rows.shape, len(fitted)
+        check_memory(
+            8 * (4 * (C * p) ** 2 + n * C * (p + 2 * C)),
+            f"Exact removal from a model of {C} classes and {p} columns",
+            "Use fewer columns, or LeaveOneOutInfluence(..., solver='refit').",
+        )
+        objective = SoftmaxObjective(design.rows, y_idx, weight, penalty, C)
         self.objective = objective
         start = fitted - (penalty == 0) * fitted.mean(axis=0)
         optimum = objective.minimise(start, weight)

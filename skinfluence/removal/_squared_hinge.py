@@ -195,7 +195,7 @@ def minimise(X, code, cost, penalty, theta, max_iter=1000):
     raw = X @ theta
     for _ in range(max_iter):
         violation = 1 - code * raw
-        active = (violation > 0) & (cost > 0)
+        active = violation > 0
         A, a = X[active], cost[active]
         value = a @ violation[active] ** 2 + 0.5 * penalty @ theta**2
         gradient = penalty * theta - A.T @ (2 * a * code[active] * violation[active])

@@ -229,6 +229,7 @@ def test_row_at_its_kink():
         np.testing.assert_allclose(removals.displacement[0], 0, atol=1e-14)
 
 
+@pytest.mark.filterwarnings("ignore:LinearSVC stopped early")
 def test_almost_no_penalty(cancer):
     # Leverages of almost one, and a third of the rows changing sides.
     X, y = cancer
