@@ -15,7 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from skinfluence._memory import check_memory
 from skinfluence.removal._model import RemovalModel
-from skinfluence.removal._raw import RawRemovals
+from skinfluence.removal._raw import TILE, RawRemovals
 
 
 class Design:
@@ -117,6 +117,10 @@ class LinearModel(RemovalModel):
                 stacklevel=2,
             )
 
+    def _rank_one(self, step, damping):
+        """Return `RankOneRemovals` where moves are multiples of H^{-1} x_i, or None."""
+        return None
+
     @abstractmethod
     def _displacements(self, step, tol, damping):
         """Return moves of theta, shape (n, k, p), and the unresolved rows."""
@@ -127,11 +131,14 @@ class LinearModel(RemovalModel):
 
     def without_rows(self, step="exact", tol=1e-8, damping=0.0):
         """Implement `RemovalModel.without_rows`."""
-        moves, unresolved = self._displacements(step, tol, damping)
+        removals = self._rank_one(step, damping)
+        if removals is None:
+            moves, unresolved = self._displacements(step, tol, damping)
+            removals = LinearRemovals(self, moves, unresolved, step)
         if self.labels is not None and step == "exact":
             alone = np.bincount(self.labels)[self.labels] == 1
-            unresolved = np.union1d(unresolved, np.flatnonzero(alone))
-        return LinearRemovals(self, moves, unresolved, step)
+            removals.unresolved = np.union1d(removals.unresolved, np.flatnonzero(alone))
+        return removals
 
     def without_groups(self, masks, step="exact", tol=1e-8, damping=0.0):
         """Implement `RemovalModel.without_groups`."""
@@ -141,6 +148,110 @@ class LinearModel(RemovalModel):
             emptied = (~masks @ classes == 0).any(axis=1)
             unresolved = np.union1d(unresolved, np.flatnonzero(emptied))
         return LinearRemovals(self, moves, unresolved, step)
+
+
+class RankOneRemovals(RawRemovals):
+    """Single rows whose removal moves coefficients along ``H^{-1} x_i``.
+
+    Closed forms and single steps are of this kind. Nothing of size n x p is kept
+    but the design: moves of raw predictions are ``x_t' H^{-1} x_i`` times a factor.
+
+    Parameters
+    ----------
+    model : LinearModel
+        The model.
+    inverse : ndarray of shape (p, p)
+        Inverse Hessian.
+    factor : ndarray of shape (n, k)
+        Row i moves output c by ``factor[i, c] * inverse @ x_i``.
+    unresolved : ndarray of int
+        Rows to be refitted.
+    first_order : bool
+        Whether to follow the slope of the loss instead of evaluating it.
+    drift : tuple (ndarray of shape (n,), ndarray of shape (k, p)), default=None
+        Multiples of a common move that are added.
+    """
+
+    def __init__(self, model, inverse, factor, unresolved, first_order, drift=None):
+        self.model, self.link, self.first_order = model, model.link, first_order
+        self.inverse, self.factor, self.drift = inverse, factor, drift
+        self.n_removals = len(factor)
+        self.unresolved = unresolved
+
+    def prepare(self, X):
+        """Implement `RawRemovals.prepare`."""
+        rows = self.model.design(X)
+        return rows @ self.model.theta.T, self._state(rows)
+
+    def _state(self, rows):
+        common = rows[:, :0] if self.drift is None else rows @ self.drift[1].T
+        return rows @ self.inverse, common
+
+    def _scaled(self, removals):
+        """Training rows times their factors, shape (n_removals, k, p)."""
+        rows = self.model.design.rows[removals]
+        return rows[:, None] * self.factor[removals][:, :, None]
+
+    def moves(self, state, removals):
+        """Implement `RawRemovals.moves`."""
+        solved, common = state
+        scaled = self._scaled(removals)
+        n_removals, k, p = scaled.shape
+        out = solved @ scaled.reshape(n_removals * k, p).T
+        out = out.reshape(len(solved), n_removals, k)
+        if self.drift is not None:
+            out += self.drift[0][removals][:, None] * common[:, None]
+        return out
+
+    def own_moves(self):
+        """Implement `RawRemovals.own_moves`."""
+        rows, own = self.model.design.rows, np.empty_like(self.factor)
+        for start in range(0, len(rows), 4096):
+            part = slice(start, start + 4096)
+            quadratic = np.einsum("ij,ij->i", rows[part] @ self.inverse, rows[part])
+            own[part] = self.factor[part] * quadratic[:, None]
+        if self.drift is not None:
+            own += self.drift[0][:, None] * (rows @ self.drift[1].T)
+        return rows @ self.model.theta.T, own
+
+    def influence(self, X, y, loss):
+        """Implement `Removals.influence`."""
+        if not self.first_order:
+            return super().influence(X, y, loss)
+        raw, state = self.prepare(X)
+        slope = loss.slope(y, raw, self.link)
+        solved, common = state
+        gradient = (slope[:, :, None] * solved[:, None]).reshape(len(raw), -1)
+        out = np.empty((len(raw), self.n_removals))
+        for start in range(0, self.n_removals, 4096):
+            part = slice(start, start + 4096)
+            scaled = self._scaled(part)
+            out[:, part] = gradient @ scaled.reshape(len(scaled), -1).T
+            if self.drift is not None:
+                out[:, part] += np.outer(
+                    (common * slope).sum(axis=1), self.drift[0][part]
+                )
+        return out
+
+    def mean_influence(self, X, y, loss, weight):
+        """Implement `Removals.mean_influence`; to first order without the matrix."""
+        if not self.first_order:
+            return super().mean_influence(X, y, loss, weight)
+        rows = self.model.design(X)
+        slope = loss.slope(y, rows @ self.model.theta.T, self.link)
+        gradient = (weight[:, None] * slope).T @ rows
+        solved = self.model.design.rows @ (gradient @ self.inverse).T
+        out = (solved * self.factor).sum(axis=1)
+        if self.drift is not None:
+            out += self.drift[0] * (self.drift[1] * gradient).sum()
+        return out
+
+    def own_influence(self, y, loss):
+        """Implement `Removals.own_influence`."""
+        if not self.first_order:
+            return super().own_influence(y, loss)
+        raw, own = self.own_moves()
+        return (loss.slope(y, raw, self.link) * own).sum(axis=1)
 
 
 class LinearRemovals(RawRemovals):

@@ -33,7 +33,11 @@ def hessians(Z, A):
     """``sum_j A[k, j] z_j z_j'`` for every problem k, shape (k, p, p)."""
     k, p = A.shape[0], Z.shape[1]
     if k < 8:  # building the products would cost more than it saves
-        return np.stack([(Z * a[:, None]).T @ Z for a in A])
+        out = np.zeros((k, p, p))
+        for rows in row_chunks(len(Z), p):
+            for i, a in enumerate(A[:, rows]):
+                out[i] += (Z[rows] * a[:, None]).T @ Z[rows]
+        return out
     pairs = np.zeros((k, p * (p + 1) // 2))
     for rows in row_chunks(len(Z), pairs.shape[1]):
         pairs += A[:, rows] @ pair_products(Z[rows])

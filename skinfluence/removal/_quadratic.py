@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.linalg as sla
 
-from skinfluence.removal._linear import LinearModel
+from skinfluence.removal._linear import LinearModel, RankOneRemovals
 
 # A row whose leverage is this close to one determines a direction on its own:
 # what is left of the model there is a convention, not a minimiser.
@@ -66,6 +66,21 @@ class Quadratic(LinearModel):
             X @ _inverse(self.gram + np.diag(diagonal + damping))
             for diagonal in self.penalties
         ]
+
+    def _rank_one(self, step, damping):
+        if len(self.penalties) > 1:  # outputs with inverses of their own
+            return None
+        X = self.design.rows
+        damping = 0.0 if step == "exact" else damping
+        inverse = _inverse(self.gram + np.diag(self.penalties[0] + damping))
+        factor = -self.weight[:, None] * self.residual
+        full = np.zeros(len(X), dtype=bool)
+        if step != "infinitesimal":
+            leverage = self.weight * np.einsum("ij,ij->i", X @ inverse, X)
+            full = leverage > FULL_LEVERAGE
+            factor /= np.where(full, 1.0, 1.0 - leverage)[:, None]
+        first_order = step == "infinitesimal"
+        return RankOneRemovals(self, inverse, factor, np.flatnonzero(full), first_order)
 
     def _displacements(self, step, tol, damping):
         X = self.design.rows

@@ -5,8 +5,9 @@ import scipy.linalg as sla
 
 from skinfluence.removal import _certificate as certificate
 from skinfluence.removal._dispatch import UnsupportedEstimator
-from skinfluence.removal._linear import LinearModel
+from skinfluence.removal._linear import LinearModel, RankOneRemovals
 from skinfluence.removal._newton import (
+    hessians,
     minimise_each,
     pair_products,
     row_chunks,
@@ -115,13 +116,28 @@ class Smooth(LinearModel):
             return 1 - removed / self.weight.sum()
         return np.ones(len(removed))
 
+    def _rank_one(self, step, damping):
+        if step == "exact" or (step == "newton" and self.penalty_on_mean):
+            return None
+        X, theta = self.design.rows, self.theta[0]
+        first, second, _ = self.pointwise.derivatives(X @ theta, self.y)
+        factor, curvature = self.weight * first, self.weight * second
+        hessian = hessians(X, curvature[None])[0]
+        hessian[np.diag_indices_from(hessian)] += self.penalty + damping
+        inverse = sla.cho_solve(sla.cho_factor(hessian), np.eye(len(hessian)))
+        drift = None
+        if step == "newton":
+            for part in row_chunks(len(X), X.shape[1]):
+                h = np.einsum("ij,ij->i", X[part] @ inverse, X[part])
+                factor[part] /= np.maximum(1 - curvature[part] * h, 1e-15)
+        elif self.penalty_on_mean:
+            share = self.weight / self.weight.sum()
+            drift = share, (inverse @ (self.penalty * theta))[None]
+        first_order = step == "infinitesimal"
+        none = np.empty(0, dtype=np.intp)
+        return RankOneRemovals(self, inverse, factor[:, None], none, first_order, drift)
+
     def _displacements(self, step, tol, damping):
-        if step == "infinitesimal":
-            base = _Whitened(self, self.theta[0], self.penalty, damping)
-            u = base.d[:, None] * base.Z
-            if self.penalty_on_mean:
-                u += (self.weight / self.weight.sum())[:, None] * base.pull
-            return base.to_theta(u)[:, None], np.empty(0, dtype=np.intp)
         if step == "newton":
             base = _Whitened(self, self.theta[0], self.penalty, damping)
             u = base.newton_steps(self._share(self.weight))
@@ -137,8 +153,7 @@ class Smooth(LinearModel):
 
     def _group_displacements(self, masks, step, tol, damping):
         if step == "infinitesimal":
-            moves, unresolved = self._displacements(step, tol, damping)
-            return np.tensordot(masks.astype(np.float64), moves, axes=1), unresolved
+            return self._infinitesimal_groups(masks, damping)
         base = _Whitened(self, self.theta[0], self.penalty, damping)
         removed = masks * self.weight
         share = self._share(removed.sum(axis=1))
@@ -161,6 +176,15 @@ class Smooth(LinearModel):
             )
         u[~converged] = 0.0
         return base.to_theta(u)[:, None], np.flatnonzero(~converged)
+
+    def _infinitesimal_groups(self, masks, damping):
+        """Sum of the first-order moves of each group's rows."""
+        rows = self._rank_one("infinitesimal", damping)
+        member = masks.astype(np.float64)
+        moves = (member * rows.factor.T) @ self.design.rows @ rows.inverse
+        if rows.drift is not None:
+            moves += np.outer(member @ rows.drift[0], rows.drift[1][0])
+        return moves[:, None], np.empty(0, dtype=np.intp)
 
 
 class _Whitened:
