@@ -15,7 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from skinfluence._memory import check_memory
 from skinfluence.removal._model import RemovalModel
-from skinfluence.removal._raw import TILE, RawRemovals
+from skinfluence.removal._raw import RawRemovals
 
 
 class Design:
@@ -223,10 +223,11 @@ class RankOneRemovals(RawRemovals):
         solved, common = state
         gradient = (slope[:, :, None] * solved[:, None]).reshape(len(raw), -1)
         out = np.empty((len(raw), self.n_removals))
-        for start in range(0, self.n_removals, 4096):
-            part = slice(start, start + 4096)
+        size = max(1, 2**22 // gradient.shape[1])
+        for start in range(0, self.n_removals, size):
+            part = slice(start, start + size)
             scaled = self._scaled(part)
-            out[:, part] = gradient @ scaled.reshape(len(scaled), -1).T
+            np.matmul(gradient, scaled.reshape(len(scaled), -1).T, out=out[:, part])
             if self.drift is not None:
                 out[:, part] += np.outer(
                     (common * slope).sum(axis=1), self.drift[0][part]
