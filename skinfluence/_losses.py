@@ -166,6 +166,13 @@ class Loss:
         )
 
 
+def _softplus(gap):
+    """log(1 + sum_c exp(gap_c)), to the last digit also where it is tiny."""
+    top = gap.max(axis=-1, keepdims=True)
+    total = np.exp(gap - top).sum(axis=-1)
+    return np.logaddexp(0.0, top[..., 0] + np.log(total))
+
+
 class LogLoss(Loss):
     """Minus log-probability of the true class, natural logarithm.
 
@@ -183,28 +190,30 @@ class LogLoss(Loss):
         return -np.log(np.where(probability > 0, probability, eps))
 
     def change(self, y, raw, delta, link):
-        # log sum_c p_c e^delta_c - delta_y = log1p(sum_c p_c expm1(delta_c - delta_y))
+        # log sum_c p_c e^delta_c - delta_y = log1p(sum_c p_c expm1(delta_c - delta_y)),
+        # free of cancellation for small moves; a large one may take all but the last
+        # digits of a probability away, and its difference of losses is exact.
         if link == "logit":
-            sign = 2.0 * y - 1.0
-            wrong = expit(-sign * raw[:, 0])
-            out = np.multiply(delta[..., 0], -sign[:, None])
-            large = out.size and out.max() > 700  # expm1 would overflow
-            if large:
-                return np.logaddexp(
-                    np.log1p(-wrong)[:, None], np.log(wrong)[:, None] + out
-                )
-            np.expm1(out, out=out)
-            out *= wrong[:, None]
-            return np.log1p(out, out=out)
-        relative = delta - _pick(delta, y)[..., None]
-        probability = softmax(raw, axis=-1)
-        if relative.size and relative.max() > 700:
-            shifted = relative + (raw - _pick(raw, y)[:, None])[:, None]
-            top = shifted.max(axis=-1)
-            after = top + np.log(np.exp(shifted - top[..., None]).sum(axis=-1))
-            return after + np.log(_pick(probability, y))[:, None]
-        np.expm1(relative, out=relative)
-        return np.log1p(np.matmul(relative, probability[:, :, None])[..., 0])
+            sign = 1.0 - 2.0 * y  # of the logit, in what the loss grows with
+            gap, growth = sign[:, None] * raw, sign[:, None, None] * delta
+        else:
+            gap = raw - _pick(raw, y)[:, None]
+            growth = delta - _pick(delta, y)[..., None]
+            np.put_along_axis(gap, y[:, None], -np.inf, axis=-1)
+        far = np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
+        if growth.size and max(growth.max(), -growth.min()) > 1:
+            far = np.nonzero((np.abs(growth) > 1).any(axis=-1))
+        large = _softplus(gap[far[0]] + growth[far]) - _softplus(gap[far[0]])
+        growth[far] = 0.0
+        np.expm1(growth, out=growth)
+        if link == "logit":
+            out = growth[..., 0]
+            out *= expit(gap)
+        else:
+            out = np.matmul(growth, softmax(raw, axis=-1)[:, :, None])[..., 0]
+        np.log1p(out, out=out)
+        out[far] = large
+        return out
 
     def slope(self, y, raw, link):
         if link == "logit":
@@ -232,7 +241,8 @@ class Brier(Loss):
             p = expit(raw)
             return 2 * (p - y[:, None]) * p * expit(-raw)
         p = softmax(raw, axis=-1)
-        residual = 2 * (p - (y[:, None] == np.arange(raw.shape[-1])))
+        factor = 1 if raw.shape[-1] == 2 else 2
+        residual = factor * (p - (y[:, None] == np.arange(raw.shape[-1])))
         return p * (residual - (p * residual).sum(axis=-1, keepdims=True))
 
 
