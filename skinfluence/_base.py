@@ -17,6 +17,7 @@ from skinfluence._sklearn import (
     n_rows,
     take_rows,
 )
+from skinfluence._threads import blas_threads
 
 
 class BaseInfluence(EstimatorWrapper):
@@ -83,7 +84,8 @@ class BaseInfluence(EstimatorWrapper):
         self.n_samples_fit_ = n_rows(X)
         self._loss = resolve_loss(self.loss, self.estimator_)
         self._fit_X, self._fit_y = X, self._encode(y)
-        self._fit_influence(X, y, params)
+        with self._threads():
+            self._fit_influence(X, y, params)
         return self
 
     def influence(self, X, y=None):
@@ -112,11 +114,12 @@ class BaseInfluence(EstimatorWrapper):
             "Use sample_values or influential_rows, or fewer test rows at a time.",
         )
         blocks = list(self._blocks(n_rows(X)))
-        if len(blocks) == 1:
-            return self._influence(X, y, loss)
-        out = np.empty((n_rows(X), self.n_samples_fit_))
-        for rows in blocks:
-            out[rows] = self._influence(take_rows(X, rows), y[rows], loss)
+        with self._threads():
+            if len(blocks) == 1:
+                return self._influence(X, y, loss)
+            out = np.empty((n_rows(X), self.n_samples_fit_))
+            for rows in blocks:
+                out[rows] = self._influence(take_rows(X, rows), y[rows], loss)
         return out
 
     def sample_values(self, X, y, sample_weight=None):
@@ -156,7 +159,8 @@ class BaseInfluence(EstimatorWrapper):
                     f"{weight.shape}, sum {weight.sum():.6g}."
                 )
             weight = weight / weight.sum()
-        return self._sample_values(X, y, loss, weight)
+        with self._threads():
+            return self._sample_values(X, y, loss, weight)
 
     def self_influence(self):
         """Influence of every training row on its own loss: memorization.
@@ -167,7 +171,8 @@ class BaseInfluence(EstimatorWrapper):
             High = the model predicts the row well only because it has seen it.
         """
         check_is_fitted(self)
-        return self._self_influence(self._fit_X, self._fit_y, self._loss)
+        with self._threads():
+            return self._self_influence(self._fit_X, self._fit_y, self._loss)
 
     def influential_rows(self, X, y=None, n_rows=5):
         """The most influential training rows of each test row, helpful or harmful.
@@ -230,7 +235,8 @@ class BaseInfluence(EstimatorWrapper):
         """
         X, y, loss = self._check_test(X, y)
         masks = self._group_masks(groups)
-        return self._group_influence(X, y, loss, masks)
+        with self._threads():
+            return self._group_influence(X, y, loss, masks)
 
     def _sample_values(self, X, y, loss, weight):
         values = np.zeros(self.n_samples_fit_)
@@ -251,6 +257,10 @@ class BaseInfluence(EstimatorWrapper):
         for rows in self._blocks(n_rows(X)):
             out[rows] = self._influence(take_rows(X, rows), y[rows], loss) @ member
         return out
+
+    def _threads(self):
+        """Return a context that limits the threads of small linear algebra."""
+        return blas_threads(self.n_samples_fit_, getattr(self, "n_features_in_", 1))
 
     def _blocks(self, n):
         """Cut ``n`` test rows so that a block of the matrix fits working_memory."""

@@ -117,6 +117,16 @@ class LinearModel(RemovalModel):
                 stacklevel=2,
             )
 
+    def follow_scaler(self):
+        """Let exact removals refit a StandardScaler before the model.
+
+        Returns
+        -------
+        exact : bool
+            False where the family cannot; the scaler is then held fixed.
+        """
+        return False
+
     def _rank_one(self, step, damping):
         """Return `RankOneRemovals` where moves are multiples of H^{-1} x_i, or None."""
         return None

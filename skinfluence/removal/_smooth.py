@@ -1,21 +1,13 @@
-"""Smooth linear models with one linear predictor: rows leave by a ladder of steps."""
+"""Smooth linear models with one linear predictor, and what is left without rows."""
 
 import numpy as np
 import scipy.linalg as sla
 
-from skinfluence.removal import _certificate as certificate
 from skinfluence.removal._dispatch import UnsupportedEstimator
+from skinfluence.removal._ladder import Ladder, Whitened
 from skinfluence.removal._linear import LinearModel, RankOneRemovals
-from skinfluence.removal._newton import (
-    hessians,
-    minimise_each,
-    pair_products,
-    row_chunks,
-)
-from skinfluence.removal._pointwise import SERIES_ERROR
-
-_BATCH = 256  # removed rows that share a pass over the training rows
-_TILE = 512  # training rows of a tile: a _BATCH x _TILE array stays in cache
+from skinfluence.removal._newton import hessians, minimise_each, row_chunks
+from skinfluence.removal._penalty import Penalty
 
 
 class Smooth(LinearModel):
@@ -74,6 +66,7 @@ class Smooth(LinearModel):
         self.design, self.link = design, link
         self.y, self.weight, self.pointwise = y, weight, pointwise
         self.penalty, self.penalty_on_mean = penalty, penalty_on_mean
+        self.penalties = Penalty(penalty, weight, penalty_on_mean)
         self._set_optimum(self._optimum(penalty, fitted[0])[None], fitted)
 
     def _optimum(self, penalty, start):
@@ -97,18 +90,28 @@ class Smooth(LinearModel):
             )
         return start + u[0]
 
-    def _without_one(self):
-        """Base, and shares of its penalty that remain, for removals of one row.
+    def follow_scaler(self):
+        """Implement `LinearModel.follow_scaler`."""
+        if self.design.mean is None:
+            return False
+        self.penalties.follow_scaler(self.design.rows)
+        return True
 
-        The base of a penalty on a mean is that of an average removal, so that only
-        the difference of a row's weight from the average is left to the steps.
+    def _without_one(self):
+        """Base and its penalty for removals of one row, and what R_i exceeds it by.
+
+        The base of a penalty that depends on rows is that of an average removal, so
+        that only a row's difference from the average is left to the steps.
         """
-        if not self.penalty_on_mean:
-            return self.theta[0], self.penalty, np.ones(len(self.y))
-        total, average = self.weight.sum(), self.weight.mean()
-        penalty = self.penalty * (total - average) / total
+        if self.penalties.constant:
+            return self.theta[0], self.penalty, None
+        excess = self.penalties.without_rows()
+        penalty = excess.mean(axis=0)
+        excess -= penalty
         theta = self._optimum(penalty, self.theta[0])
-        return theta, penalty, (total - self.weight) / (total - average)
+        if np.all(np.abs(excess) <= 1e-14 * penalty):
+            excess = None
+        return theta, penalty, excess
 
     def _share(self, removed):
         """Share of the penalty that remains when rows of this weight are removed."""
@@ -139,39 +142,44 @@ class Smooth(LinearModel):
 
     def _displacements(self, step, tol, damping):
         if step == "newton":
-            base = _Whitened(self, self.theta[0], self.penalty, damping)
+            base = Whitened(self, self.theta[0], self.penalty, damping)
             u = base.newton_steps(self._share(self.weight))
             return base.to_theta(u)[:, None], np.empty(0, dtype=np.intp)
-        theta, penalty, share = self._without_one()
-        base = _Whitened(self, theta, penalty, 0.0)
-        u, unresolved = _Ladder(base, share).climb(tol)
+        theta, penalty, excess = self._without_one()
+        base = Whitened(self, theta, penalty)
+        u, unresolved = Ladder(base, excess).climb(tol)
         moves = base.to_theta(u)
-        if self.penalty_on_mean:
+        if not self.penalties.constant:
             moves += theta - self.theta[0]
+        if self.penalties.columns is None:
             moves[self.weight == 0] = 0.0
         return moves[:, None], unresolved
 
     def _group_displacements(self, masks, step, tol, damping):
         if step == "infinitesimal":
             return self._infinitesimal_groups(masks, damping)
-        base = _Whitened(self, self.theta[0], self.penalty, damping)
+        base = Whitened(self, self.theta[0], self.penalty, damping)
         removed = masks * self.weight
-        share = self._share(removed.sum(axis=1))
         u = np.zeros((len(masks), base.Z.shape[1]))
         converged = np.ones(len(masks), dtype=bool)
         for chunk in row_chunks(len(masks), 16 * len(self.y)):
             weights = self.weight - removed[chunk]
             if step == "newton":
-                u[chunk] = base.group_newton_step(weights, share[chunk])
+                share = self._share(removed[chunk].sum(axis=1))
+                u[chunk] = base.group_newton_step(weights, share)
                 continue
+            hessian, pull = base.P[None], base.pull[None]
+            if not self.penalties.constant:
+                excess = self.penalties.without_groups(masks[chunk]) - self.penalty
+                hessian, pull = base.penalty_with(excess)
             u[chunk], converged[chunk] = minimise_each(
                 base.Z,
                 base.eta,
                 self.y,
                 weights,
                 self.pointwise,
-                share[chunk][:, None, None] * base.P,
-                share[chunk][:, None] * base.pull,
+                hessian,
+                np.broadcast_to(pull, u[chunk].shape),
                 u[chunk],
             )
         u[~converged] = 0.0
@@ -185,259 +193,3 @@ class Smooth(LinearModel):
         if rows.drift is not None:
             moves += np.outer(member @ rows.drift[0], rows.drift[1][0])
         return moves[:, None], np.empty(0, dtype=np.intp)
-
-
-class _Whitened:
-    """Derivatives at a base point, in coordinates where the Hessian is the identity."""
-
-    def __init__(self, model, theta, penalty, damping):
-        X = model.design.rows
-        self.y, self.weight, self.pointwise = model.y, model.weight, model.pointwise
-        self.eta = X @ theta
-        first, second, third = self.pointwise.derivatives(self.eta, self.y)
-        self.d = self.weight * first
-        self.a = self.weight * second
-        self.c = self.weight * third
-        hessian = (X * self.a[:, None]).T @ X
-        hessian[np.diag_indices_from(hessian)] += penalty + damping
-        self.L = np.linalg.cholesky(hessian)
-        self.Z = np.ascontiguousarray(sla.solve_triangular(self.L, X.T, lower=True).T)
-        self.h = np.einsum("ij,ij->i", self.Z, self.Z)
-        # The penalty's gradient and Hessian.
-        self.pull = sla.solve_triangular(self.L, penalty * theta, lower=True)
-        scaled = sla.solve_triangular(self.L, np.diag(penalty + damping), lower=True)
-        self.P = sla.solve_triangular(self.L, scaled.T, lower=True)
-        # What is left of the gradient: rounding, if the base is at its optimum.
-        self.slack = self.d @ self.Z + self.pull
-
-    def to_theta(self, u):
-        """Turn moves in whitened coordinates into moves of the coefficients."""
-        return sla.solve_triangular(self.L, u.T, lower=True, trans="T").T
-
-    def newton_steps(self, share):
-        """One Newton step without each row, from the base."""
-        u = self.d[:, None] * self.Z
-        if (share == 1).all():
-            return u / np.maximum(1 - self.a * self.h, 1e-15)[:, None]
-        # In the eigenvectors of P, what remains of the Hessian is diagonal.
-        values, vectors = np.linalg.eigh(self.P)
-        left = 1 + np.multiply.outer(share - 1, values)
-        z = self.Z @ vectors
-        u = (u - np.multiply.outer(share - 1, self.pull)) @ vectors / left
-        own = z / left
-        kappa = np.maximum(1 - self.a * np.einsum("ij,ij->i", z, own), 1e-15)
-        factor = self.a / kappa * np.einsum("ij,ij->i", z, u)
-        return (u + factor[:, None] * own) @ vectors.T
-
-    def group_newton_step(self, weights, share):
-        """One Newton step for each row of weights, from the base."""
-        first, second, _ = self.pointwise.derivatives(self.eta, self.y)
-        out = np.empty((len(weights), self.Z.shape[1]))
-        for k, w in enumerate(weights):
-            hessian = (self.Z * (w * second)[:, None]).T @ self.Z + share[k] * self.P
-            out[k] = -np.linalg.solve(
-                hessian, (w * first) @ self.Z + share[k] * self.pull
-            )
-        return out
-
-
-class _Ladder:
-    """The steps from a base to its minimisers without each row."""
-
-    def __init__(self, base, share):
-        self.base, self.share = base, share
-        self.kappa = np.maximum(1 - base.a * base.h, 1e-15)
-        self.h_max = base.h.max()
-        self.M = base.pointwise.M
-
-    def _solve(self, rows, v):
-        """``B_i^{-1} v`` for each of ``rows``: a rank-one correction."""
-        z = self.base.Z[rows]
-        factor = self.base.a[rows] / self.kappa[rows] * np.einsum("ij,ij->i", z, v)
-        return v + factor[:, None] * z
-
-    def _norm(self, rows, v):
-        """Norm of ``v`` in the metric of B_i."""
-        along = np.einsum("ij,ij->i", self.base.Z[rows], v)
-        square = np.einsum("ij,ij->i", v, v) - self.base.a[rows] * along**2
-        return np.sqrt(np.maximum(square, 0.0))
-
-    def newton_step(self):
-        """Move by one Newton step of the objective without each row."""
-        base, rows = self.base, np.arange(len(self.kappa))
-        u = (base.d / self.kappa)[:, None] * base.Z
-        uneven = np.flatnonzero(self.share != 1)
-        if len(uneven):
-            pull = np.multiply.outer(self.share[uneven] - 1, base.pull)
-            u[uneven] -= self._solve(rows[uneven], pull)
-        return u
-
-    def climb(self, tol):
-        """Minimise without each row, to a certified radius of ``tol``.
-
-        Returns
-        -------
-        u : ndarray of shape (n, p)
-            Moves in whitened coordinates.
-        unresolved : ndarray of int
-            Rows without a finite minimiser; their moves are zero.
-        """
-        base = self.base
-        self.first = self.newton_step()
-        u = self.first.copy()
-        length = np.linalg.norm(u, axis=1)
-        even = self.share == 1
-        slope = np.abs(base.d) * np.sqrt(base.h / self.kappa)
-        slack = np.linalg.norm(base.slack) / np.sqrt(self.kappa)
-        nu = certificate.newton_residual(length, slope, self.h_max, self.kappa, self.M)
-        bound = self._radius(nu + slack, length * np.sqrt(self.h_max))
-        todo = np.flatnonzero(~((bound <= tol) & even))
-        todo = todo[base.weight[todo] > 0]
-        n, p = base.Z.shape
-        if p * p < 2 * n and len(todo) > p:
-            todo = self._halley(u, todo, length, slack, even, tol)
-        # Rows that move alike share a pass: it can then use the short series.
-        todo = todo[np.argsort(np.linalg.norm(u[todo], axis=1), kind="stable")]
-        hard = self._chords(u, todo, tol)
-        unresolved = self._newton(u, hard, tol)
-        u[base.weight == 0] = 0.0
-        return u, unresolved
-
-    def _radius(self, nu, zeta, rows=slice(None)):
-        return certificate.radius(nu, zeta, self.kappa[rows], self.h_max, self.M)
-
-    def _halley(self, u, todo, length, slack, even, tol):
-        """Add the third-order correction in place; return the rows left to do."""
-        base = self.base
-        n, p = base.Z.shape
-        width = p * (p + 1) // 2
-        tensor = np.zeros((width, p))
-        for rows in row_chunks(n, width):
-            Z = base.Z[rows]
-            tensor += pair_products(Z).T @ (base.c[rows, None] * Z)
-        pairs = np.triu_indices(p)
-        tensor[pairs[0] != pairs[1]] *= 2
-        left = []
-        for chunk in row_chunks(len(todo), width):
-            rows = todo[chunk]
-            z, first = base.Z[rows], self.first[rows]
-            quadratic = pair_products(first) @ tensor
-            own = base.c[rows] * np.einsum("ij,ij->i", z, first) ** 2
-            shift = self._solve(rows, (quadratic - own[:, None] * z) / 2)
-            second = first - shift
-            norm = np.linalg.norm(second, axis=1)
-            nu = certificate.halley_residual(
-                length[rows], norm, np.linalg.norm(shift, axis=1), self.h_max, self.M
-            )
-            zeta = norm * np.sqrt(self.h_max)
-            # A correction longer than half the step it corrects is no correction.
-            trust = np.linalg.norm(shift, axis=1) < length[rows] / 2
-            u[rows[trust]] = second[trust]
-            bound = self._radius(nu + slack[rows], zeta, rows)
-            left.append(rows[~((bound <= tol) & trust & even[rows])])
-        return np.concatenate(left) if left else todo
-
-    def _chords(self, u, todo, tol, max_passes=8):
-        """Take chord steps in place; return the rows that do not contract."""
-        hard = []
-        series = np.ascontiguousarray(
-            self.base.pointwise.series(self.base.eta, self.base.y) * self.base.weight
-        )
-        # Below this reach the series is a thousand times more exact than tol.
-        reach = (1e-3 * tol / SERIES_ERROR) ** 0.2
-        for start in range(0, len(todo), _BATCH):
-            rows = todo[start : start + _BATCH]
-            previous = np.full(len(rows), np.inf)
-            for _ in range(max_passes):
-                total, zeta, dropped = self._remainders(u[rows], rows, series, reach)
-                uneven = self.share[rows] != 1
-                if uneven.any():
-                    total[uneven] += (self.share[rows[uneven]] - 1)[:, None] * (
-                        u[rows[uneven]] @ self.base.P
-                    )
-                new = self.first[rows] - self._solve(rows, total + self.base.slack)
-                nu = self._norm(rows, new - u[rows]) + dropped
-                bad = (zeta > 1) | (nu > previous / 2) | ~np.isfinite(nu)
-                bad &= nu > 1e-14
-                hard.append(rows[bad])
-                keep = ~bad
-                rows, new, nu, zeta = rows[keep], new[keep], nu[keep], zeta[keep]
-                dropped = dropped[keep]
-                u[rows] = new
-                after, further = certificate.chord_residual(
-                    nu, zeta, self.kappa[rows], self.h_max, self.M
-                )
-                # An uneven share scales B_i: its chord contracts by |share - 1| too.
-                after = after + np.abs(self.share[rows] - 1) * nu + dropped
-                floor = np.minimum(self.share[rows], 1.0)
-                bound = self._radius(after / np.sqrt(floor), further, rows)
-                left = bound > tol
-                rows, previous = rows[left], nu[left]
-                if not len(rows):
-                    break
-            else:
-                hard.append(rows)
-        return np.concatenate(hard) if hard else todo[:0]
-
-    def _remainders(self, u, rows, series, reach):
-        """``sum_{j != i} r_j(z_j'u_i) z_j`` for a batch, the largest move, and what
-        the series drops."""
-        base = self.base
-        total = np.zeros_like(u)
-        zeta = np.zeros(len(u))
-        short = False
-        buffer = np.empty((len(u), min(_TILE, len(base.Z))))
-        remainder = np.empty_like(buffer)
-        for start in range(0, len(base.Z), _TILE):
-            stop = min(start + _TILE, len(base.Z))
-            Z = base.Z[start:stop]
-            T = np.matmul(u, Z.T, out=buffer[:, : stop - start])
-            own = np.flatnonzero((rows >= start) & (rows < stop))
-            T[own, rows[own] - start] = 0.0
-            largest = np.maximum(T.max(axis=1), -T.min(axis=1))
-            np.maximum(zeta, largest, out=zeta)
-            if largest.max() < reach:
-                short = True
-                c2, c3, c4, c5 = series[:, start:stop]
-                r = np.multiply(T, c5, out=remainder[:, : stop - start])
-                for c in (c4, c3, c2):
-                    r += c
-                    r *= T
-                r *= T
-            else:
-                span = slice(start, stop)
-                r = base.weight[span] * base.pointwise.remainder(
-                    base.eta[span],
-                    base.y[span],
-                    base.a[span]
-                    / np.where(base.weight[span] > 0, base.weight[span], 1),
-                    T,
-                )
-            total += r @ Z
-        dropped = np.zeros(len(u))
-        if short:
-            dropped += SERIES_ERROR * reach**5 * np.linalg.norm(u, axis=1)
-        return total, zeta, dropped
-
-    def _newton(self, u, hard, tol):
-        """Minimise the hard rows in place; return those without a minimiser."""
-        base = self.base
-        unresolved = []
-        for chunk in row_chunks(len(hard), 16 * len(base.Z)):
-            rows = hard[chunk]
-            weights = np.repeat(base.weight[None], len(rows), axis=0)
-            weights[np.arange(len(rows)), rows] = 0.0
-            share = self.share[rows]
-            u[rows], converged = minimise_each(
-                base.Z,
-                base.eta,
-                base.y,
-                weights,
-                base.pointwise,
-                share[:, None, None] * base.P,
-                share[:, None] * base.pull,
-                np.zeros((len(rows), base.Z.shape[1])),
-            )
-            unresolved.append(rows[~converged])
-            u[rows[~converged]] = 0.0
-        return np.concatenate(unresolved) if unresolved else hard[:0]

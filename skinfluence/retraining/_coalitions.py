@@ -1,16 +1,15 @@
 """The retraining engine: subsets of rows in, fitted models out."""
 
 import warnings
-from functools import cache
 
 import numpy as np
 from joblib import Memory, hash
 from sklearn.base import clone, is_classifier
 from sklearn.dummy import DummyClassifier
 from sklearn.utils.parallel import Parallel, delayed
-from threadpoolctl import ThreadpoolController
 
 from skinfluence._sklearn import n_rows, seed_estimator, take_params, take_rows
+from skinfluence._threads import one_blas_thread
 
 
 def fit_without(
@@ -87,17 +86,6 @@ def _fit_one(estimator, X, y, fit_params, n, key, seed, removed):
                 f"{[int(i) for i in removed[:10]]} ({len(kept)} rows left, seed {seed})"
             )
             raise
-
-
-@cache
-def _controller():
-    # Finding the loaded libraries takes longer than a small fit: once a process.
-    return ThreadpoolController()
-
-
-def one_blas_thread():
-    """Return a context in which BLAS and OpenMP use one thread."""
-    return _controller().limit(limits=1)
 
 
 def warn_if_many(n, reason):

@@ -16,10 +16,10 @@ from skinfluence._sklearn import (
     final_sample_weight,
     take_rows,
 )
+from skinfluence._threads import one_blas_thread
 from skinfluence.removal import UnsupportedEstimator, removal_model
 from skinfluence.retraining._coalitions import (
     fit_without,
-    one_blas_thread,
     warn_if_many,
 )
 
