@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.optimize import check_grad
+from scipy.optimize import check_grad, linprog
 from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, load_wine
@@ -15,11 +15,14 @@ from skinfluence.removal._quasi_newton import SecantPairs, certified_radius
 from skinfluence.removal._softmax_objective import SoftmaxObjective
 
 
-def refit(estimator, X, y, weight, left_in):
+def refit(estimator, X, y, weight, left_in, start=None):
     weight = None if weight is None else weight[left_in]
-    tight = clone(estimator).set_params(tol=1e-12, max_iter=10_000)
-    if estimator.solver == "lbfgs":
-        tight.set_params(solver="newton-cholesky")
+    tight = clone(estimator).set_params(
+        solver="newton-cholesky", tol=1e-12, max_iter=10_000
+    )
+    if start is not None:  # saves most iterations where there are many classes
+        tight.set_params(warm_start=True)
+        tight.coef_, tight.intercept_ = start.coef_.copy(), start.intercept_.copy()
     return tight.fit(X[left_in], y[left_in], sample_weight=weight)
 
 
@@ -27,8 +30,12 @@ def centred(logits):
     return logits - logits.mean(axis=-1, keepdims=True)
 
 
-def check_rows(estimator, X, y, X_test, y_test, weight=None, rows=None, atol=1e-7):
-    """Compare logits and log losses of all remaining models with refits."""
+def check_rows(estimator, X, y, X_test, y_test, weight=None, rows=None, warm=False):
+    """Compare logits and log losses of all remaining models with refits.
+
+    Agreement is mostly to 1e-9, but now and then scikit-learn's line search fails
+    on the last digits and leaves it to lbfgs.
+    """
     estimator = clone(estimator).set_params(tol=1e-5, max_iter=10_000)
     estimator.fit(X, y, sample_weight=weight)
     model = removal_model(estimator, X, y, weight)
@@ -43,17 +50,17 @@ def check_rows(estimator, X, y, X_test, y_test, weight=None, rows=None, atol=1e-
         rows = range(len(X))
     for i in rows:
         left_in = np.arange(len(X)) != i
-        truth = refit(estimator, X, y, weight, left_in)
+        truth = refit(estimator, X, y, weight, left_in, full if warm else None)
         theta = model.theta + removals.displacement[i]
         logits = truth.decision_function(X_test)
         np.testing.assert_allclose(
-            centred(model.design(X_test) @ theta.T), centred(logits), rtol=0, atol=atol
+            centred(model.design(X_test) @ theta.T), centred(logits), rtol=0, atol=1e-6
         )
         change = start - log_softmax(truth.decision_function(np.r_[X_test, X]), axis=1)
         at_test = change[np.arange(len(X_test)), y_test]
-        np.testing.assert_allclose(influence[:, i], at_test, rtol=0, atol=atol)
+        np.testing.assert_allclose(influence[:, i], at_test, rtol=0, atol=1e-6)
         np.testing.assert_allclose(
-            own[i], change[len(X_test) + i, y[i]], rtol=0, atol=atol
+            own[i], change[len(X_test) + i, y[i]], rtol=0, atol=1e-6
         )
     return removals
 
@@ -102,14 +109,15 @@ def test_digits(C):
     X, y = load_digits(return_X_y=True)
     X, estimator = X / 16, LogisticRegression(C=C)
     rows = np.r_[most_influential(estimator, X, y, 2), 17]
-    check_rows(estimator, X, y, X[::9], y[::9], rows=rows)
+    check_rows(estimator, X, y, X[::9], y[::9], rows=rows, warm=True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("C", [0.01, 1])
 def test_every_row_of_digits(C):
     X, y = load_digits(return_X_y=True)
-    check_rows(LogisticRegression(C=C), X / 16, y, X[::9] / 16, y[::9])
+    estimator = LogisticRegression(C=C)
+    check_rows(estimator, X / 16, y, X[::9] / 16, y[::9], warm=True)
 
 
 def noisy_classes(n=90, seed=0):
@@ -161,6 +169,37 @@ def test_row_that_leaves_separable_classes_is_unresolved():
     assert np.isfinite(removals.displacement).all()
     groups = model.without_groups(np.eye(9, dtype=bool))
     np.testing.assert_array_equal(groups.unresolved, removals.unresolved)
+
+
+def separable(X, y):
+    """Tell by linear programming whether some direction only raises likelihoods."""
+    Z = np.c_[X, np.ones(len(X))]
+    n_classes = y.max() + 1
+    gains = []
+    for c in range(n_classes):
+        others = np.flatnonzero(y != c)
+        gain = np.zeros((len(others), n_classes, Z.shape[1]))
+        gain[range(len(others)), y[others]] = Z[others]
+        gain[:, c] -= Z[others]
+        gains.append(gain.reshape(len(others), -1))
+    gains = np.concatenate(gains)
+    best = linprog(-gains.sum(axis=0), -gains, np.zeros(len(gains)), bounds=(-1, 1))
+    return -best.fun > 1e-7
+
+
+@pytest.mark.parametrize(
+    ("n", "seed"), [(20, 3), (20, 22), (20, 35), (20, 39), (30, 1), (30, 29), (30, 30)]
+)
+def test_unresolved_are_the_rows_that_keep_classes_from_being_separable(n, seed):
+    X, y = noisy_classes(n, seed)
+    alone = [separable(np.delete(X, i, 0), np.delete(y, i)) for i in range(len(X))]
+    estimator = LogisticRegression(C=np.inf, max_iter=1000).fit(X, y)
+    if separable(X, y):
+        with pytest.raises(UnsupportedEstimator):
+            removal_model(estimator, X, y)
+        return
+    removals = removal_model(estimator, X, y).without_rows()
+    np.testing.assert_array_equal(removals.unresolved, np.flatnonzero(alone))
 
 
 @pytest.mark.parametrize("step", ["exact", "newton"])
@@ -218,7 +257,7 @@ def test_groups(wine, C):
             centred(model.design(X) @ (model.theta + move).T),
             centred(truth.decision_function(X)),
             rtol=0,
-            atol=1e-7,
+            atol=1e-6,
         )
     assert np.all(removals.displacement[4:] == 0)
 
