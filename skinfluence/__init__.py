@@ -1,8 +1,14 @@
 """Training-set influence analysis: which training rows helped or hurt a model."""
 
+from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
 from skinfluence.retraining import LeaveOneOutInfluence
 from skinfluence.static import InfluenceFunctions
 
 __version__ = "0.1.0"
 
-__all__ = ["InfluenceFunctions", "LeaveOneOutInfluence"]
+__all__ = [
+    "InfluenceCleaner",
+    "InfluenceFunctions",
+    "InfluenceSampler",
+    "LeaveOneOutInfluence",
+]

@@ -1,0 +1,63 @@
+"""Shuffled folds that small and uneven training sets can be cut into."""
+
+import warnings
+
+import numpy as np
+from sklearn.model_selection import KFold, StratifiedKFold, check_cv
+
+
+def folds(y, cv, classification, seed, X=None):
+    """Cut the rows into training and test parts.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Targets.
+    cv : int, splitter or iterable
+        A number means shuffled folds, stratified for classifiers with one label a
+        row: no more of them than the largest class has rows.
+    classification : bool
+        Whether y holds labels.
+    seed : int
+        Shuffles the folds where ``cv`` is a number.
+    X : array-like of shape (n_samples, n_features), default=None
+        For splitters that look at it.
+
+    Returns
+    -------
+    folds : list of (ndarray, ndarray)
+        Training and test rows. A row whose class the training part would lack is
+        moved there: no model could judge it. A fold without test rows is left out.
+
+    Examples
+    --------
+    >>> from skinfluence.cleaning._folds import folds
+    >>> [test.size for train, test in folds([0, 0, 0, 1, 1], 5, True, seed=0)]
+    [2, 2, 1]
+    """
+    y = np.asarray(y)
+    labels = classification and (y.ndim == 1 or y.shape[1] == 1)
+    if isinstance(cv, int | np.integer):
+        cv = _splitter(y.ravel() if labels else None, len(y), int(cv), seed)
+    else:
+        cv = check_cv(cv)
+    with warnings.catch_warnings():
+        # A class smaller than the number of folds is in fewer test parts: so be it.
+        warnings.filterwarnings("ignore", "The least populated class")
+        pairs = list(cv.split(np.zeros(len(y)) if X is None else X, y))
+    out = []
+    for train, test in pairs:
+        train, test = np.asarray(train), np.asarray(test)
+        if labels:
+            lost = ~np.isin(y.ravel()[test], y.ravel()[train])
+            train, test = np.concatenate([train, test[lost]]), test[~lost]
+        if len(test):
+            out.append((train, test))
+    return out
+
+
+def _splitter(y, n, n_splits, seed):
+    if y is None:
+        return KFold(min(n_splits, n), shuffle=True, random_state=seed)
+    most = np.unique(y, return_counts=True)[1].max()
+    return StratifiedKFold(max(2, min(n_splits, most)), shuffle=True, random_state=seed)

@@ -1,0 +1,252 @@
+"""Reading and writing tables for the command line, and refusing bad ones."""
+
+import difflib
+import os
+import tempfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+FORMATS = (".csv", ".csv.gz", ".parquet")
+# Whole numbers with more distinct values than this are amounts, not labels.
+MAX_LABELS = 20
+MIN_ROWS = 10
+
+
+class BadInput(Exception):
+    """What the user can mend, in one line."""
+
+
+@dataclass
+class Task:
+    """A table cut into features and target, without rows that have no target.
+
+    Attributes
+    ----------
+    table : DataFrame
+        The rows as they were in the file; text, where the file is text.
+    n_rows : int
+        Rows in the file.
+    rows : ndarray of int
+        Position of each remaining row in the file, as ``DataFrame.iloc`` counts.
+    X : DataFrame
+        Features.
+    y : ndarray
+        Labels (text, whole numbers or booleans) or numbers.
+    classification : bool
+        Whether y holds labels.
+    """
+
+    table: object
+    n_rows: int
+    rows: np.ndarray
+    X: object
+    y: np.ndarray
+    classification: bool
+
+
+def import_pandas():
+    """Return pandas, or say how to install what the command line needs."""
+    try:
+        import pandas
+    except ImportError:
+        raise BadInput(
+            'the command line needs pandas: pip install "skinfluence[tables]"'
+        ) from None
+    return pandas
+
+
+def file_format(path):
+    """Return the member of FORMATS that a file name ends with."""
+    for suffix in FORMATS:
+        if path.name.lower().endswith(suffix):
+            return suffix
+    raise BadInput(
+        f"{path}: the name must end in the format, one of {', '.join(FORMATS)}"
+    )
+
+
+def read_task(path, target, task="auto", separator=","):
+    """Read a table and decide what its target is.
+
+    Parameters
+    ----------
+    path : Path
+        CSV, compressed or not, or Parquet.
+    target : str
+        Name of the column to predict.
+    task : {"auto", "classification", "regression"}
+        "auto" is regression for numbers, unless they are whole and at most 20.
+    separator : str
+        Between the values of a CSV file.
+
+    Returns
+    -------
+    task : Task
+    """
+    pandas = import_pandas()
+    typed, table = _read(pandas, path, separator)
+    return make_task(typed, table, target, task, path, separator)
+
+
+def make_task(typed, table, target, task="auto", path="table", separator=","):
+    """Cut a table that has been read; see `read_task`."""
+    columns = [str(name) for name in typed.columns]
+    typed.columns = table.columns = columns
+    if target not in columns:
+        raise BadInput(_no_such_column(path, target, columns, separator))
+    if len(columns) == 1:
+        raise BadInput(f"{path} has no column besides the target {target!r}")
+    column = typed[target]
+    present = column.notna().to_numpy()
+    if column.dtype.kind == "f":
+        present &= np.isfinite(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    rows = np.flatnonzero(present)
+    if len(rows) < MIN_ROWS:
+        raise BadInput(
+            f"{path} has {len(rows)} row(s) with a value of {target!r}: at least "
+            f"{MIN_ROWS} are needed"
+        )
+    if task == "regression" and column.dtype.kind not in "iuf":
+        raise BadInput(
+            f"target {target!r} of {path} is not numeric, which --task regression "
+            f"needs: it holds {str(column.iloc[rows[0]])!r}, say"
+        )
+    y, classification = _target(column.iloc[rows], task, target, path)
+    X = typed.drop(columns=target).iloc[rows].reset_index(drop=True)
+    X = X.replace([np.inf, -np.inf], np.nan)
+    return Task(table.iloc[rows], len(table), rows, X, y, classification)
+
+
+def _read(pandas, path, separator):
+    suffix = file_format(path)
+    if not path.is_file():
+        what = "is not a file" if path.exists() else "does not exist"
+        raise BadInput(f"{path} {what}")
+    try:
+        if suffix == ".parquet":
+            typed = table = pandas.read_parquet(path)
+        else:
+            typed = pandas.read_csv(path, sep=separator, low_memory=False)
+            # Read again as text: 007 and 1.50 must leave as they came.
+            table = pandas.read_csv(
+                path, sep=separator, dtype=str, keep_default_na=False
+            )
+    except pandas.errors.EmptyDataError:
+        raise BadInput(f"{path} is empty") from None
+    except ImportError:
+        raise BadInput(
+            f'{path}: Parquet needs pyarrow: pip install "skinfluence[tables]"'
+        ) from None
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BadInput(f"cannot read {path}: {reason}") from None
+    if not len(typed):
+        raise BadInput(f"{path} is empty: it has a header and no rows")
+    return typed, table.copy()
+
+
+def _no_such_column(path, target, columns, separator):
+    message = f"{path} has no column {target!r}"
+    close = difflib.get_close_matches(target, columns, n=3)
+    lower = [name for name in columns if name.lower() == target.lower()]
+    close = list(dict.fromkeys(lower + close))
+    if close:
+        return f"{message}; did you mean {' or '.join(map(repr, close))}?"
+    other = [s for s in ",;\t|" if s != separator and s in columns[0]]
+    if len(columns) == 1 and other:
+        return f"{message}; its separator seems to be {other[0]!r}: use --separator"
+    shown = ", ".join(columns[:10]) + (", ..." if len(columns) > 10 else "")
+    return f"{message}; its columns are {shown}"
+
+
+def _target(column, task, target, path):
+    """Return the target as an array, and whether it holds labels."""
+    kind = column.dtype.kind
+    numeric = kind in "iuf"
+    values = column.to_numpy(dtype=np.float64) if numeric else None
+    whole = numeric and (values == np.floor(values)).all()
+    if task == "auto":
+        few = whole and len(np.unique(values)) <= min(MAX_LABELS, len(values) // 2)
+        task = "regression" if numeric and not few else "classification"
+    if task == "regression":
+        if np.ptp(values) == 0:
+            raise BadInput(f"target {target!r} of {path} is always {values[0]:g}")
+        return values, False
+    if whole:
+        labels = values.astype(np.int64)  # not 1.0, where some row had no label
+    else:
+        labels = np.array([str(v) for v in column], dtype=object)
+    classes = np.unique(labels)
+    if len(classes) == 1:
+        raise BadInput(
+            f"target {target!r} of {path} has one class, {classes[0]}: nothing to tell "
+            "apart"
+        )
+    if len(classes) > len(labels) // 2:
+        raise BadInput(
+            f"target {target!r} of {path} has {len(classes)} different values in "
+            f"{len(labels)} rows: they are no labels"
+            + (", use --task regression" if numeric else "")
+        )
+    return labels, True
+
+
+def check_outputs(table, outputs, force):
+    """Refuse, before any long work, paths that could not be written at its end.
+
+    Parameters
+    ----------
+    table : Path
+        The input, which is never overwritten.
+    outputs : list of Path
+        What will be written.
+    force : bool
+        Whether files that exist may be replaced.
+    """
+    resolved = [path.resolve() for path in outputs]
+    if len(set(resolved)) < len(resolved):
+        raise BadInput(f"--output and --suspects are the same file, {outputs[0]}")
+    for path, full in zip(outputs, resolved, strict=True):
+        file_format(path)
+        if full == table.resolve():
+            raise BadInput(f"{path} is the table itself: choose another name")
+        if full.is_dir() or not full.parent.is_dir():
+            raise BadInput(f"cannot write {path}: no such folder, or a folder itself")
+        if not os.access(full.parent, os.W_OK):
+            raise BadInput(f"cannot write {path}: no permission in its folder")
+        if full.exists() and not force:
+            raise BadInput(f"{path} exists: use --force to replace it")
+
+
+def write_tables(frames):
+    """Write all tables or none.
+
+    Parameters
+    ----------
+    frames : dict of Path to DataFrame
+        Format by the name of the file.
+    """
+    finished = []
+    try:
+        for path, frame in frames.items():
+            suffix = file_format(path)
+            handle, name = tempfile.mkstemp(suffix, ".skinfluence-", path.parent)
+            os.close(handle)
+            finished.append((Path(name), path))
+            if suffix == ".parquet":
+                frame.to_parquet(name, index=False)
+            else:
+                frame.to_csv(name, index=False)
+        mask = os.umask(0)
+        os.umask(mask)
+        for temporary, path in finished:
+            temporary.chmod(0o666 & ~mask)  # mkstemp lets only the owner read
+            temporary.replace(path)
+    except OSError as error:
+        raise BadInput(f"cannot write the results: {error}") from None
+    finally:
+        for temporary, _ in finished:
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,169 @@
+"""The rows that do not look wrong, for pipelines that resample."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.utils import indexable
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skinfluence._sklearn import take_rows
+from skinfluence.cleaning._cleaner import CLEANING_CONSTRAINTS
+from skinfluence.cleaning._values import kept_rows, value_rows
+
+
+class InfluenceSampler(BaseEstimator):
+    """Drop the most suspect rows, as a step that resamples.
+
+    What `InfluenceCleaner` does before it trains, for the ``Pipeline`` of
+    imbalanced-learn, whose steps may return fewer rows than they got: rows are
+    dropped while the pipeline is fitted, never while it predicts.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What the rows are for. Only whether it is a classifier or a regressor is
+        looked at; it is not trained.
+    influence : influence estimator, default=None
+        What values the rows. None: the fixed scorer of `InfluenceCleaner`.
+    drop_fraction : float, default=0.1
+        Share of the rows to drop, in [0, 1), rounded down to whole rows. Every class
+        keeps at least one row, its best.
+    cv : int, cross-validation splitter or iterable, default=5
+        Held-out folds for ``influence``; a number means shuffled folds, stratified
+        for classifiers.
+    memory : str, path or joblib.Memory, default=None
+        Keeps the values on disk.
+    n_jobs : int, default=None
+        Folds valued at once; None obeys ``joblib.parallel_config``.
+    random_state : int, RandomState or None, default=None
+        Shuffles the folds and seeds ``influence`` where it has no seed of its own.
+
+    Attributes
+    ----------
+    sample_values_ : ndarray of shape (n_samples,)
+        Value of each row. Low = suspect.
+    sample_mask_ : ndarray of bool, shape (n_samples,)
+        True for the rows that were kept.
+    sample_indices_ : ndarray of int
+        The rows that were kept.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of str
+        Names of features seen during fit, where X had names.
+
+    See Also
+    --------
+    InfluenceCleaner : The same around a model, for pipelines of scikit-learn.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skinfluence import InfluenceSampler
+    >>> X, y = load_wine(return_X_y=True)
+    >>> sampler = InfluenceSampler(LogisticRegression(), drop_fraction=0.25)
+    >>> X_kept, y_kept = sampler.fit_resample(X, y)
+    >>> X_kept.shape
+    (134, 13)
+    """
+
+    _parameter_constraints: dict = CLEANING_CONSTRAINTS
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        influence=None,
+        drop_fraction=0.1,
+        cv=5,
+        memory=None,
+        n_jobs=None,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.influence = influence
+        self.drop_fraction = drop_fraction
+        self.cv = cv
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(self, X, y, **fit_params):
+        """Value the rows and choose which to keep.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; the fixed scorer takes tables with text and missing values.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+        **fit_params : dict
+            Passed to the ``fit`` of ``influence``; entries with one element per row
+            are indexed. The fixed scorer ignores them.
+
+        Returns
+        -------
+        self : object
+            The fitted sampler.
+        """
+        self._validate_params()
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is "
+                "None."
+            )
+        X, y = indexable(X, y)
+        validate_data(self, X, skip_check_array=True)
+        classification = is_classifier(self.estimator)
+        self.sample_values_ = value_rows(
+            X,
+            y,
+            classification=classification,
+            influence=self.influence,
+            influence_params=fit_params,
+            cv=self.cv,
+            memory=self.memory,
+            n_jobs=self.n_jobs,
+            random_state=self.random_state,
+        )
+        self.sample_mask_ = kept_rows(
+            self.sample_values_, y, self.drop_fraction, classification
+        )
+        return self
+
+    def fit_resample(self, X, y, **fit_params):
+        """Value the rows and return those to keep.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+        **fit_params : dict
+            As for `fit`.
+
+        Returns
+        -------
+        X_resampled : array-like of shape (n_samples_new, n_features)
+            The rows that were kept, in the order and the type of ``X``.
+        y_resampled : array-like of shape (n_samples_new,)
+            Their targets.
+        """
+        kept = self.fit(X, y, **fit_params).sample_indices_
+        X, y = indexable(X, y)
+        return take_rows(X, kept), take_rows(y, kept)
+
+    @property
+    def sample_indices_(self):
+        """The rows that were kept."""
+        check_is_fitted(self)
+        return np.flatnonzero(self.sample_mask_)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.input_tags.sparse = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.input_tags.allow_nan = True
+        return tags
