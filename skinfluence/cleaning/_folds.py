@@ -57,7 +57,9 @@ def folds(y, cv, classification, seed, X=None):
 
 
 def _splitter(y, n, n_splits, seed):
-    if y is None:
-        return KFold(min(n_splits, n), shuffle=True, random_state=seed)
-    most = np.unique(y, return_counts=True)[1].max()
-    return StratifiedKFold(max(2, min(n_splits, most)), shuffle=True, random_state=seed)
+    splitter = KFold
+    if y is not None:
+        most = np.unique(y, return_counts=True)[1].max()
+        if most > 1:
+            splitter, n = StratifiedKFold, most
+    return splitter(min(n_splits, n), shuffle=True, random_state=seed)

@@ -147,14 +147,14 @@ def _score_labels(Z, y):
         best, chosen = total, model
     if exact:
         loo = LeaveOneOutInfluence(chosen, solver="exact", tol=1e-4).fit(Z, index)
-        probability = np.exp(-_own_loss(loo, Z, index))
+        # Both terms are rounded: their sum must not fall below zero.
+        loss = np.maximum(_own_loss(loo, Z, index), 0.0)
         others = loo.predict_proba(Z)
     else:
         others = _out_of_fold(chosen, Z, index, 10)
-        probability = np.exp(-_log_loss(others, index))
-    return RowScores(
-        np.log(probability), classes[_expected(others, index, probability)], probability
-    )
+        loss = _log_loss(others, index)
+    probability = np.exp(-loss)
+    return RowScores(-loss, classes[_expected(others, index, probability)], probability)
 
 
 def _expected(others, index, probability):
@@ -188,8 +188,8 @@ def _own_loss(influence, Z, y):
 
 
 def _log_loss(probability, index):
-    eps = np.finfo(np.float64).eps
-    return -np.log(np.clip(probability[np.arange(len(index)), index], eps, 1.0))
+    own = probability[np.arange(len(index)), index]
+    return -np.log(np.where(own > 0, own, np.finfo(np.float64).eps))
 
 
 def _out_of_fold(model, Z, index, n_folds):
