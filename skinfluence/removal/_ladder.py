@@ -210,8 +210,8 @@ class Ladder:
                     total -= self.base.excess_gradient(excess, 0.0)
                 new = self.first[rows] - self._solve(rows, total + self.base.slack)
                 nu = self._norm(rows, new - u[rows]) + dropped
-                bad = (zeta > 1) | (nu > previous / 2) | ~np.isfinite(nu)
-                bad &= nu > 1e-14
+                bad = (nu > previous / 2) & (nu > 1e-14)
+                bad |= (zeta > 1) | ~np.isfinite(nu)
                 hard.append(rows[bad])
                 keep = ~bad
                 rows, new, nu, zeta = rows[keep], new[keep], nu[keep], zeta[keep]
@@ -222,8 +222,9 @@ class Ladder:
                 )
                 after = after + self.uneven[rows] * nu + dropped
                 after /= np.sqrt(self.floor[rows])
-                bound = self._radius(after, further, rows)
-                left = bound > tol
+                kappa = self.kappa[rows] * self.floor[rows]
+                bound = certificate.radius(after, further, kappa, self.h_max, self.M)
+                left = ~(bound <= tol)
                 rows, previous = rows[left], nu[left]
                 if not len(rows):
                     break

@@ -29,8 +29,11 @@ def row_chunks(n, width):
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
-def hessians(Z, A):
-    """``sum_j A[k, j] z_j z_j'`` for every problem k, shape (k, p, p)."""
+def hessians(Z, A, products=None):
+    """``sum_j A[k, j] z_j z_j'`` for every problem k, shape (k, p, p).
+
+    ``products`` are the `pair_products` of Z, where they are kept between calls.
+    """
     k, p = A.shape[0], Z.shape[1]
     if k < 8:  # building the products would cost more than it saves
         out = np.zeros((k, p, p))
@@ -38,9 +41,12 @@ def hessians(Z, A):
             for i, a in enumerate(A[:, rows]):
                 out[i] += (Z[rows] * a[:, None]).T @ Z[rows]
         return out
-    pairs = np.zeros((k, p * (p + 1) // 2))
-    for rows in row_chunks(len(Z), pairs.shape[1]):
-        pairs += A[:, rows] @ pair_products(Z[rows])
+    if products is not None:
+        pairs = A @ products
+    else:
+        pairs = np.zeros((k, p * (p + 1) // 2))
+        for rows in row_chunks(len(Z), pairs.shape[1]):
+            pairs += A[:, rows] @ pair_products(Z[rows])
     upper = np.triu_indices(p)
     out = np.empty((k, p, p))
     out[:, upper[0], upper[1]] = pairs
@@ -88,6 +94,8 @@ def minimise_each(
     active = np.arange(k)
     best = np.full(k, np.inf)
     T = u @ Z.T
+    small = k >= 8 and len(Z) * p * (p + 1) // 2 <= _CHUNK
+    products = pair_products(Z) if small else None
 
     def gradient(index, v, moved):
         with np.errstate(over="ignore", invalid="ignore"):
@@ -98,18 +106,22 @@ def minimise_each(
     for _ in range(max_iter):
         with np.errstate(over="ignore", invalid="ignore"):
             A = weights[active] * pointwise.curvature(eta + T, y)
-        step, usable = _solve(hessians(Z, A) + penalty[active], grad)
+        hessian = hessians(Z, A, products) + penalty[active]
+        step, usable = _solve(hessian, grad)
         decrement = np.sqrt(np.maximum(-(step * grad).sum(axis=1), 0.0))
         # Rounding stops the decrement from falling further: that is converged too.
         stalled = (decrement < 1e-9) & (decrement >= best[active] / 2)
         best[active] = np.minimum(best[active], decrement)
-        done = usable & ((decrement <= tol) | stalled)
+        reach = step @ Z.T
+        # Towards an infimum at infinity decrements vanish as well, but not steps.
+        near = pointwise.M * np.abs(reach).max(axis=1, initial=0.0) < 0.1
+        done = usable & near & ((decrement <= tol) | stalled)
         converged[active[done]] = True
         keep = usable & ~done
-        active, step, grad, T = active[keep], step[keep], grad[keep], T[keep]
+        active, step, reach = active[keep], step[keep], reach[keep]
+        grad, T = grad[keep], T[keep]
         if not len(active):
             break
-        reach = step @ Z.T
         base = u[active]
         trial = base + step
         trial_grad = gradient(active, trial, T + reach)
