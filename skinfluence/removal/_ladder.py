@@ -33,6 +33,7 @@ class Whitened:
         self.L = np.linalg.cholesky(hessian)
         self.Z = np.ascontiguousarray(sla.solve_triangular(self.L, X.T, lower=True).T)
         self.h = np.einsum("ij,ij->i", self.Z, self.Z)
+        self.root = sla.solve_triangular(self.L, np.eye(len(self.L)), lower=True)
         # The penalty's gradient and Hessian.
         self.theta = theta
         self.pull = sla.solve_triangular(self.L, penalty * theta, lower=True)
@@ -47,14 +48,12 @@ class Whitened:
 
     def penalty_with(self, excess):
         """Hessians and gradients of penalties ``R + diag(excess)``, one per row."""
-        root = sla.solve_triangular(self.L, np.eye(len(self.L)), lower=True)
-        hessian = self.P + (root * excess[:, None]) @ root.T
-        return hessian, self.pull + self.excess_gradient(excess, 0.0)
+        hessian = self.P + (self.root * excess[:, None]) @ self.root.T
+        return hessian, self.pull + self.excess_gradient(excess, self.theta)
 
-    def excess_gradient(self, excess, u):
-        """Gradient of ``theta' diag(excess_i) theta / 2`` at the base moved by u_i."""
-        theta = self.theta + self.to_theta(u) if np.ndim(u) else self.theta
-        return sla.solve_triangular(self.L, (excess * theta).T, lower=True).T
+    def excess_gradient(self, excess, theta):
+        """Gradients of ``theta' diag(excess_i) theta / 2``, whitened."""
+        return (excess * theta) @ self.root.T
 
     def newton_steps(self, share):
         """One Newton step without each row, from the base."""
@@ -124,7 +123,9 @@ class Ladder:
         """Move by one Newton step of the objective without each row."""
         u = (self.base.d / self.kappa)[:, None] * self.base.Z
         if self.excess is not None:
-            u -= self._solve(slice(None), self.base.excess_gradient(self.excess, 0.0))
+            u -= self._solve(
+                slice(None), self.base.excess_gradient(self.excess, self.base.theta)
+            )
         return u
 
     def climb(self, tol):
@@ -205,9 +206,8 @@ class Ladder:
             for _ in range(max_passes):
                 total, zeta, dropped = self._remainders(u[rows], rows, series, reach)
                 if self.excess is not None:
-                    excess = self.excess[rows]
-                    total += self.base.excess_gradient(excess, u[rows])
-                    total -= self.base.excess_gradient(excess, 0.0)
+                    moved = u[rows] @ self.base.root
+                    total += self.base.excess_gradient(self.excess[rows], moved)
                 new = self.first[rows] - self._solve(rows, total + self.base.slack)
                 nu = self._norm(rows, new - u[rows]) + dropped
                 bad = (nu > previous / 2) & (nu > 1e-14)

@@ -117,6 +117,11 @@ class LinearModel(RemovalModel):
                 stacklevel=2,
             )
 
+    @property
+    def free_intercept(self):
+        """Whether an intercept without penalty absorbs shifts of the columns."""
+        return self.design.mean is not None
+
     def follow_scaler(self):
         """Let exact removals refit a StandardScaler before the model.
 
@@ -213,6 +218,13 @@ class RankOneRemovals(RawRemovals):
             out += self.drift[0][removals][:, None] * common[:, None]
         return out
 
+    def displacements(self, rows):
+        """Moves of theta for some removals, shape (len(rows), k, p)."""
+        out = self._scaled(rows) @ self.inverse
+        if self.drift is not None:
+            out += self.drift[0][rows][:, None, None] * self.drift[1]
+        return out
+
     def own_moves(self):
         """Implement `RawRemovals.own_moves`."""
         rows, own = self.model.design.rows, np.empty_like(self.factor)
@@ -287,6 +299,10 @@ class LinearRemovals(RawRemovals):
         n_removals, k, p = self.displacement[removals].shape
         flat = self.displacement[removals].reshape(n_removals * k, p)
         return (state @ flat.T).reshape(len(state), n_removals, k)
+
+    def displacements(self, rows):
+        """Moves of theta for some removals, shape (len(rows), k, p)."""
+        return self.displacement[rows]
 
     def own_moves(self):
         """Implement `RawRemovals.own_moves`."""

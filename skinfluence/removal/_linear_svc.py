@@ -8,10 +8,11 @@ coefficient of a constant feature and has a penalty. Removing a row removes its 
 import numpy as np
 from sklearn.svm import LinearSVC
 
+from skinfluence.removal._class_weight import with_class_weight
 from skinfluence.removal._dispatch import refuse, removal_model
 from skinfluence.removal._linear import Design
 from skinfluence.removal._squared_hinge import SquaredHinge
-from skinfluence.removal._weights import classifier_weights, row_weights
+from skinfluence.removal._weights import row_weights
 
 
 @removal_model.register
@@ -28,15 +29,18 @@ def _(estimator: LinearSVC, X, y, sample_weight=None):
         codes = (2.0 * y_idx - 1.0)[:, None]
     else:
         codes = 2.0 * (y_idx[:, None] == np.arange(n_classes)) - 1.0
-    weight = row_weights(sample_weight, len(y_idx))[:, None]
-    by_class = classifier_weights(estimator, y, sample_weight)[:, None]
-    if n_classes > 2:
-        # liblinear gives the class weight to the one class, not to the rest
-        by_class = np.where(codes > 0, by_class, weight)
-    design = Design(estimator, X, estimator.fit_intercept, False, weight[:, 0])
+    weight = row_weights(sample_weight, len(y_idx))
+    design = Design(estimator, X, estimator.fit_intercept, False, weight)
     penalty = np.ones(design.rows.shape[1])
     if estimator.fit_intercept:
         penalty[-1] = estimator.intercept_scaling**-2.0
     fitted = design.coefficients(estimator.coef_, estimator.intercept_)
-    cost = estimator.C * by_class
-    return SquaredHinge(design, y_idx, codes, cost, penalty, fitted)
+
+    def build(by_class):
+        # liblinear gives the class weight to the one class, not to the rest
+        cost = by_class[:, None]
+        if n_classes > 2:
+            cost = np.where(codes > 0, cost, weight[:, None])
+        return SquaredHinge(design, y_idx, codes, estimator.C * cost, penalty, fitted)
+
+    return with_class_weight(estimator, y, y_idx, sample_weight, build)

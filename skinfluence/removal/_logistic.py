@@ -9,34 +9,36 @@ but for ``liblinear``, which penalises it as the coefficient of a constant featu
 import numpy as np
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 
+from skinfluence.removal._class_weight import with_class_weight
 from skinfluence.removal._dispatch import refuse, removal_model
 from skinfluence.removal._linear import Design
 from skinfluence.removal._pointwise import Logistic
 from skinfluence.removal._smooth import Smooth
-from skinfluence.removal._weights import classifier_weights
+from skinfluence.removal._softmax import Softmax
+from skinfluence.removal._weights import row_weights
 
 
 def _logistic(estimator, X, y, sample_weight, C):
     y_index = np.searchsorted(estimator.classes_, np.asarray(y).ravel())
-    weight = classifier_weights(estimator, y, sample_weight)
+    n_classes = len(estimator.classes_)
     liblinear = estimator.solver == "liblinear"
-    if liblinear and len(estimator.classes_) > 2:
+    if liblinear and n_classes > 2:
         refuse(estimator, "solver", "it fits one-vs-rest problems that share nothing")
     intercept = estimator.fit_intercept
+    weight = row_weights(sample_weight, len(y_index))
     design = Design(estimator, X, intercept, not liblinear, weight)
     penalty = np.full(design.rows.shape[1], 1.0 / C)
     if intercept:
         penalty[-1] = 1 / (C * estimator.intercept_scaling**2) if liblinear else 0.0
     fitted = design.coefficients(estimator.coef_, estimator.intercept_)
-    if len(estimator.classes_) > 2:
-        from skinfluence.removal._softmax import Softmax
 
-        model = Softmax(design, y_index, weight, penalty, fitted)
-    else:
+    def build(weight):
+        if n_classes > 2:
+            return Softmax(design, y_index, weight, penalty, fitted)
         target = y_index.astype(np.float64)
-        model = Smooth(design, target, weight, Logistic(), penalty, fitted, "logit")
-    model.labels = y_index
-    return model
+        return Smooth(design, target, weight, Logistic(), penalty, fitted, "logit")
+
+    return with_class_weight(estimator, y, y_index, sample_weight, build)
 
 
 def _refuse_l1(estimator, l1_ratio):

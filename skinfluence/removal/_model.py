@@ -41,8 +41,10 @@ class RemovalModel(ABC):
     Attributes
     ----------
     held_fixed : tuple of str
-        What a refit would choose anew and this model keeps: fitted preprocessing
+        What a refit would choose anew and exact removals keep: fitted preprocessing
         steps, a penalty chosen by cross-validation. Empty: removal equals refit.
+    held_fixed_by_steps : tuple of str
+        The same for the steps "newton" and "infinitesimal".
     optimum_distance : float
         Largest distance, over training rows, between the raw prediction of the
         fitted estimator and that of the exact optimum. Influence is computed at
@@ -51,6 +53,10 @@ class RemovalModel(ABC):
 
     held_fixed: tuple = ()
     optimum_distance: float = 0.0
+
+    @property
+    def held_fixed_by_steps(self):
+        return self.held_fixed
 
     @abstractmethod
     def without_rows(self, step="exact", tol=1e-8, damping=0.0):

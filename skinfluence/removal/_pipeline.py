@@ -1,10 +1,13 @@
 """A Pipeline: its fitted steps transform the rows, its last step is the model."""
 
+import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
 from skinfluence.removal._dispatch import removal_model
+from skinfluence.removal._linear import LinearModel
 from skinfluence.removal._model import RemovalModel, Removals
 
 
@@ -15,13 +18,37 @@ def refit_changes(step):
     return get_tags(step).requires_fit
 
 
-class PipelineModel(RemovalModel):
-    """The last step's model on transformed rows; the fitted steps are held fixed."""
+def refit_with_model(step, model):
+    """Tell whether ``model`` accounts for a transformer before it being refitted.
 
-    def __init__(self, transform, model, held_fixed):
+    True for an unweighted StandardScaler before a model with a free intercept, which
+    absorbs the new means; new scales change its penalty.
+    """
+    if type(step) is not StandardScaler or not isinstance(model, LinearModel):
+        return False
+    if not step.with_std:
+        return model.free_intercept
+    variance = model.design.rows[:, : step.n_features_in_].var(axis=0)
+    unweighted = np.isclose(variance, 1, rtol=1e-8) | (variance < 1e-12)
+    return unweighted.all() and model.follow_scaler()
+
+
+class PipelineModel(RemovalModel):
+    """The last step's model on transformed rows.
+
+    Fitted steps are held fixed, but for a StandardScaler that exact removals refit.
+    """
+
+    def __init__(self, transform, model, fixed, refitted):
         self.transform, self.model = transform, model
-        self.held_fixed = (*held_fixed, *model.held_fixed)
+        self.held_fixed = (*fixed, *model.held_fixed)
+        self.refitted = refitted
         self.optimum_distance = model.optimum_distance
+
+    @property
+    def held_fixed_by_steps(self):
+        """Single steps hold the scaler fixed as well."""
+        return (*self.refitted, *self.held_fixed)
 
     def without_rows(self, step="exact", tol=1e-8, damping=0.0):
         """Implement `RemovalModel.without_rows`."""
@@ -60,9 +87,15 @@ def _identity(X):
 
 @removal_model.register
 def _(estimator: Pipeline, X, y, sample_weight=None):
-    last = estimator.steps[-1][1]
+    *steps, (_, last) = estimator.steps
     # A Pipeline of one step has no transform.
-    transform = estimator[:-1].transform if len(estimator.steps) > 1 else _identity
+    transform = estimator[:-1].transform if steps else _identity
     model = removal_model(last, transform(X), y, sample_weight)
-    fixed = [name for name, step in estimator.steps[:-1] if refit_changes(step)]
-    return PipelineModel(transform, model, fixed)
+    fixed = [(name, step) for name, step in steps if refit_changes(step)]
+    refitted = []
+    # What precedes a refitted step must not change either.
+    if len(fixed) == 1 and fixed[0] == steps[-1]:
+        name, step = fixed[0]
+        if refit_with_model(step, model):
+            fixed, refitted = [], [name]
+    return PipelineModel(transform, model, [name for name, _ in fixed], refitted)

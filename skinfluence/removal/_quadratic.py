@@ -4,6 +4,7 @@ import numpy as np
 import scipy.linalg as sla
 
 from skinfluence.removal._linear import LinearModel, RankOneRemovals
+from skinfluence.removal._penalty import Penalty
 
 # A row whose leverage is this close to one determines a direction on its own:
 # what is left of the model there is a convention, not a minimiser.
@@ -40,6 +41,7 @@ class Quadratic(LinearModel):
 
     def __init__(self, design, targets, weight, penalty, fitted, link="identity"):
         self.design, self.link, self.weight = design, link, weight
+        self.variances = Penalty(np.ones(design.rows.shape[1]), weight)
         X, n_outputs = design.rows, targets.shape[1]
         self.gram = X.T @ (weight[:, None] * X)
         moment = X.T @ (weight[:, None] * targets)
@@ -67,8 +69,18 @@ class Quadratic(LinearModel):
             for diagonal in self.penalties
         ]
 
+    def follow_scaler(self):
+        """Implement `LinearModel.follow_scaler`."""
+        if not self.free_intercept:
+            return False
+        if np.any(self.penalties):  # without penalty, scales do not matter
+            self.variances.follow_scaler(self.design.rows)
+        return True
+
     def _rank_one(self, step, damping):
         if len(self.penalties) > 1:  # outputs with inverses of their own
+            return None
+        if step == "exact" and not self.variances.constant:
             return None
         X = self.design.rows
         damping = 0.0 if step == "exact" else damping
@@ -83,6 +95,8 @@ class Quadratic(LinearModel):
         return RankOneRemovals(self, inverse, factor, np.flatnonzero(full), first_order)
 
     def _displacements(self, step, tol, damping):
+        if step == "exact" and not self.variances.constant:
+            return self._rescaled_rows()
         X = self.design.rows
         moves = np.empty((len(X), len(self.theta), X.shape[1]))
         unresolved = np.zeros(len(X), dtype=bool)
@@ -97,7 +111,63 @@ class Quadratic(LinearModel):
                 np.multiply(lifted, -scale[:, [output]], out=moves[:, output])
         return moves, np.flatnonzero(unresolved)
 
+    def _rescaled_rows(self):
+        r"""Moves when each removal rescales the penalty, R_i = R + E_i.
+
+        ``(H - s_i x_i x_i' + E_i) \Delta = -s_i e_i x_i - E_i theta``: fixed-point
+        steps with the rank-one inverse, which contract by about the leverage of the
+        row in its own column; a solve of its own for a row where they do not.
+        """
+        X, w = self.design.rows, self.weight
+        change = self.variances.without_rows() - 1
+        moves = np.empty((len(X), len(self.theta), X.shape[1]))
+        unresolved = np.zeros(len(X), dtype=bool)
+        for output, key in enumerate(self.which):
+            hessian = self.gram + np.diag(self.penalties[key])
+            inverse = _inverse(hessian)
+            solved = X @ inverse
+            leverage = w * np.einsum("ij,ij->i", solved, X)
+            full = leverage > FULL_LEVERAGE
+            unresolved |= full
+            ratio = w / np.where(full, 1.0, 1 - leverage)
+            excess = self.penalties[key] * change
+            force = -(w * self.residual[:, output])[:, None] * X
+            force -= excess * self.theta[output]
+            move = np.zeros_like(X)
+            for _ in range(60):
+                new = (force - excess * move) @ inverse
+                new += solved * (ratio * np.einsum("ij,ij->i", new, X))[:, None]
+                error = np.abs(new - move).max(axis=1)
+                move = new
+                slow = error > 1e-14 * np.abs(move).max(axis=1)
+                if not slow.any():
+                    break
+            for i in np.flatnonzero(slow & (error > 1e-12 * np.abs(move).max())):
+                left = hessian - w[i] * np.outer(X[i], X[i]) + np.diag(excess[i])
+                move[i] = np.linalg.solve(left, force[i])
+            moves[:, output] = move
+        moves[unresolved] = 0.0
+        return moves, np.flatnonzero(unresolved)
+
+    def _rescaled_groups(self, masks):
+        """Moves without groups when the penalty is rescaled: a solve for each."""
+        X, w = self.design.rows, self.weight
+        moves = np.zeros((len(masks), len(self.theta), X.shape[1]))
+        scales = self.variances.without_groups(masks)
+        for g, mask in enumerate(masks):
+            kept = X[~mask]
+            gram = kept.T @ (w[~mask, None] * kept)
+            force = -X[mask].T @ (w[mask, None] * self.residual[mask])
+            for output, key in enumerate(self.which):
+                excess = self.penalties[key] * (scales[g] - 1)
+                left = gram + np.diag(self.penalties[key] + excess)
+                pull = force[:, output] - excess * self.theta[output]
+                moves[g, output] = _inverse(left) @ pull
+        return moves, np.empty(0, dtype=np.intp)
+
     def _group_displacements(self, masks, step, tol, damping):
+        if step == "exact" and not self.variances.constant:
+            return self._rescaled_groups(masks)
         X = self.design.rows
         moves = np.empty((len(masks), len(self.theta), X.shape[1]))
         unresolved = []

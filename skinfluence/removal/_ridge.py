@@ -15,60 +15,65 @@ from sklearn.linear_model import (
 )
 from sklearn.preprocessing import LabelBinarizer
 
+from skinfluence._sklearn import n_rows
+from skinfluence.removal._class_weight import with_class_weight
 from skinfluence.removal._dispatch import refuse, removal_model
 from skinfluence.removal._linear import Design
 from skinfluence.removal._quadratic import Quadratic
-from skinfluence.removal._weights import classifier_weights, row_weights
+from skinfluence.removal._weights import row_weights
 
 
-def _quadratic(estimator, X, targets, weight, alpha, link="identity"):
+def _problem(estimator, X, n_outputs, sample_weight, alpha):
+    """Design matrix, penalties of each output and fitted coefficients."""
     if getattr(estimator, "positive", False):
         refuse(estimator, "positive", "rows on the boundary move the active set")
+    weight = row_weights(sample_weight, n_rows(X))
     design = Design(estimator, X, estimator.fit_intercept, True, weight)
-    n_outputs, p = targets.shape[1], design.rows.shape[1]
+    p = design.rows.shape[1]
     penalty = np.tile(np.broadcast_to(alpha, n_outputs)[:, None], (1, p))
     if estimator.fit_intercept:
         penalty[:, -1] = 0.0
     fitted = design.coefficients(estimator.coef_, estimator.intercept_)
-    return Quadratic(design, targets, weight, penalty, fitted, link)
+    return design, weight, penalty, fitted
 
 
-def _columns(y):
-    y = np.asarray(y, dtype=np.float64)
-    return y.reshape(len(y), -1)
+def _regressor(estimator, X, y, sample_weight, alpha):
+    targets = np.asarray(y, dtype=np.float64)
+    targets = targets.reshape(len(targets), -1)
+    design, weight, penalty, fitted = _problem(
+        estimator, X, targets.shape[1], sample_weight, alpha
+    )
+    return Quadratic(design, targets, weight, penalty, fitted)
+
+
+def _classifier(estimator, X, y, sample_weight, alpha):
+    codes = LabelBinarizer(pos_label=1, neg_label=-1).fit_transform(np.asarray(y))
+    codes = codes.astype(np.float64)
+    design, _, penalty, fitted = _problem(
+        estimator, X, codes.shape[1], sample_weight, alpha
+    )
+
+    def build(weight):
+        return Quadratic(design, codes, weight, penalty, fitted, "margin")
+
+    y_index = np.searchsorted(estimator.classes_, np.asarray(y).ravel())
+    return with_class_weight(estimator, y, y_index, sample_weight, build)
 
 
 @removal_model.register
 def _(estimator: LinearRegression, X, y, sample_weight=None):
-    targets = _columns(y)
-    return _quadratic(
-        estimator, X, targets, row_weights(sample_weight, len(targets)), 0.0
-    )
+    return _regressor(estimator, X, y, sample_weight, 0.0)
 
 
 @removal_model.register
 def _(estimator: Ridge, X, y, sample_weight=None):
-    targets = _columns(y)
-    weight = row_weights(sample_weight, len(targets))
-    return _quadratic(estimator, X, targets, weight, estimator.alpha)
+    return _regressor(estimator, X, y, sample_weight, estimator.alpha)
 
 
 @removal_model.register
 def _(estimator: RidgeCV, X, y, sample_weight=None):
-    targets = _columns(y)
-    weight = row_weights(sample_weight, len(targets))
-    model = _quadratic(estimator, X, targets, weight, estimator.alpha_)
+    model = _regressor(estimator, X, y, sample_weight, estimator.alpha_)
     model.held_fixed = ("alpha_ of RidgeCV",)
-    return model
-
-
-def _classifier(estimator, X, y, sample_weight, alpha):
-    targets = LabelBinarizer(pos_label=1, neg_label=-1).fit_transform(np.asarray(y))
-    weight = classifier_weights(estimator, y, sample_weight)
-    model = _quadratic(
-        estimator, X, targets.astype(np.float64), weight, alpha, link="margin"
-    )
-    model.labels = np.searchsorted(estimator.classes_, np.asarray(y).ravel())
     return model
 
 

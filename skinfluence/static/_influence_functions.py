@@ -115,7 +115,7 @@ class InfluenceFunctions(BaseInfluence):
                 "them out, or use LeaveOneOutInfluence(..., solver='refit')."
             )
         model = removal_model(self.estimator_, X, y, weight)
-        self.fixed_steps_ = list(model.held_fixed)
+        self.fixed_steps_ = list(model.held_fixed_by_steps)
         self.optimum_distance_ = model.optimum_distance
         self._model = model
         self._removals = model.without_rows(self.step, damping=self.damping)
