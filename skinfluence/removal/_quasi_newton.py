@@ -76,7 +76,7 @@ class SecantPairs:
         return -out
 
 
-def minimise(evaluate, solve, gradient, start, rho, tol):
+def minimise(evaluate, solve, gradient, start, rho, tol, neglect=None):
     """Minimise m convex functions of d unknowns, close to quadratics.
 
     Chord steps ``x - B^{-1} g(x)``, accelerated by secant pairs, with a line
@@ -99,6 +99,8 @@ def minimise(evaluate, solve, gradient, start, rho, tol):
         See `certified_radius`.
     tol : float
         Largest certified radius.
+    neglect : ndarray of shape (m,), default=None
+        Norm of what the Hessian at x = 0 has beyond B, relative to B.
 
     Returns
     -------
@@ -114,6 +116,7 @@ def minimise(evaluate, solve, gradient, start, rho, tol):
     slope = _dot(g, step)
     nu = np.sqrt(np.maximum(-slope, 0.0))
     pairs = SecantPairs()
+    neglect = np.zeros(len(start)) if neglect is None else neglect
     for _ in range(PASSES):
         point = at + length[:, None] * step
         new_g, new_value, zeta = evaluate(point, which)
@@ -123,7 +126,7 @@ def minimise(evaluate, solve, gradient, start, rho, tol):
         here = certified_radius(zeta, rho[which], new_nu) <= tol
         with np.errstate(over="ignore", invalid="ignore"):
             beyond = zeta + rho[which] * new_nu
-            left = np.expm1(beyond) * new_nu
+            left = (np.expm1(beyond) + neglect[which]) * new_nu
         after = ~here & (certified_radius(beyond, rho[which], left) <= tol)
         x[which[here]] = point[here]
         x[which[after]] = point[after] - new_s[after]

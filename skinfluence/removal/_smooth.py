@@ -92,7 +92,7 @@ class Smooth(LinearModel):
 
     def follow_scaler(self):
         """Implement `LinearModel.follow_scaler`."""
-        if self.design.mean is None:
+        if not self.free_intercept:
             return False
         self.penalties.follow_scaler(self.design.rows)
         return True

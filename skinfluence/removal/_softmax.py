@@ -7,6 +7,7 @@ from skinfluence._memory import check_memory
 from skinfluence.removal._certificate import psi2
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal._linear import LinearModel
+from skinfluence.removal._penalty import Penalty
 from skinfluence.removal._quasi_newton import certified_radius, minimise
 from skinfluence.removal._softmax_objective import SoftmaxObjective, largest_range
 
@@ -65,6 +66,7 @@ class Softmax(LinearModel):
             f"Exact removal from a model of {C} classes and {p} columns",
             "Use fewer columns, or LeaveOneOutInfluence(..., solver='refit').",
         )
+        self.penalties = Penalty(penalty, weight)
         objective = SoftmaxObjective(design.rows, y_idx, weight, penalty, C)
         self.objective = objective
         start = fitted - (penalty == 0) * fitted.mean(axis=0)
@@ -80,6 +82,13 @@ class Softmax(LinearModel):
         _, _, self.P = objective.state(self.theta, weight)
         self.pull = objective.pull(self.P, weight)
 
+    def follow_scaler(self):
+        """Implement `LinearModel.follow_scaler`."""
+        if not self.free_intercept:
+            return False
+        self.penalties.follow_scaler(self.design.rows)
+        return True
+
     def _displacements(self, step, tol, damping):
         base = _Base(self, 0.0 if step == "exact" else damping)
         if step == "infinitesimal":
@@ -88,11 +97,15 @@ class Softmax(LinearModel):
         used = self.weight > 0
         full = used & (base.leverage > FULL_LEVERAGE)
         moves = base.lift(base.v)
+        if step == "exact" and not self.penalties.constant:
+            base.excess = self.penalties.without_rows() - self.penalties.diagonal
         if step == "newton":
             return moves, np.flatnonzero(full)
         counts = np.bincount(self.labels[used], minlength=len(self.theta))
         last = used & (counts[self.labels] == 1)
         uncertain = used & ~(base.newton_radius(moves) <= tol)
+        if base.excess is not None:
+            uncertain[:] = True
         todo = np.flatnonzero(uncertain & ~full & ~last)
         # Rows that need as many evaluations as each other share a block.
         todo = todo[np.argsort(base.zeta[todo], kind="stable")]
@@ -106,15 +119,22 @@ class Softmax(LinearModel):
             weight = self.weight.copy()
             weight[i] = 0.0
             start = np.zeros_like(moves[i]) if full[i] else moves[i]
-            moves[i], resolved = self._newton(start, weight)
+            penalty = None if base.excess is None else base.excess[i]
+            moves[i], resolved = self._newton(start, weight, penalty)
             if not resolved:
                 unresolved.append(i)
         moves[unresolved] = 0.0
         return moves, np.sort(np.asarray(unresolved, dtype=np.intp))
 
-    def _newton(self, move, weight):
+    def _newton(self, move, weight, excess=None):
         """Minimise with other weights; return the move and whether it exists."""
-        optimum = self.objective.minimise(self.theta + move, weight)
+        objective = self.objective
+        if excess is not None:
+            penalty = self.penalties.diagonal + excess
+            objective = SoftmaxObjective(
+                self.design.rows, self.labels, weight, penalty, len(self.theta)
+            )
+        optimum = objective.minimise(self.theta + move, weight)
         if optimum is None:
             return np.zeros_like(move), False
         return optimum[0] - self.theta, True
@@ -123,11 +143,17 @@ class Softmax(LinearModel):
         base = _Base(self, 0.0 if step == "exact" else damping)
         moves = np.zeros((len(masks), *self.theta.shape))
         unresolved = []
+        refit = step == "exact" and not self.penalties.constant
+        excess = self.penalties.without_groups(masks) - self.penalties.diagonal
         for k, mask in enumerate(masks):
             rows = np.flatnonzero(mask & (self.weight > 0))
-            if not len(rows):
+            if refit:
+                weight = np.where(mask, 0.0, self.weight)
+                moves[k], resolved = self._newton(moves[k], weight, excess[k])
+            elif not len(rows):
                 continue
-            moves[k], resolved = self._without(rows, base, step, tol)
+            else:
+                moves[k], resolved = self._without(rows, base, step, tol)
             if not resolved:
                 unresolved.append(k)
         return moves, np.asarray(unresolved, dtype=np.intp)
@@ -186,6 +212,7 @@ class _Base:
         self.pivots = np.diag(factor[0]) ** 2
         self.inverse = sla.cho_solve(factor, np.eye(len(self.hessian)))
         self.state = self.objective.start_state(model.theta)
+        self.excess = None
 
     def lift(self, v):
         """``H^{-1} (v_i (x) x_i)`` of every row, shape (n, C, p)."""
@@ -227,8 +254,17 @@ class _Base:
 
     def refine(self, rows, moves, tol):
         """Minimise without each of ``rows``, from their Newton steps."""
-        X = self.rows[rows]
+        X, excess = self.rows[rows], None
         first = -_outer(self.model.pull[rows], X)
+        reach, neglect = self.reach[rows], np.zeros(len(rows))
+        if self.excess is not None:
+            excess = self.excess[rows][:, None]
+            first += (excess * self.model.theta).reshape(len(rows), -1)
+            # B_i has the penalty with all rows: how far is that from its own?
+            penalty = self.model.penalties.diagonal
+            relative = excess[:, 0] / np.where(penalty > 0, penalty, np.inf)
+            neglect = np.abs(relative).max(axis=1)
+            reach = reach / np.maximum(1 + relative.min(axis=1), 1e-15)
 
         def solve(g, which):
             """Apply the inverse of the Hessian without the row, by Woodbury."""
@@ -238,17 +274,24 @@ class _Base:
             return q + _outer(_apply(self.M[rows[which]], inner), x) @ self.inverse
 
         def evaluate(x, which):
+            move = x.reshape(self.shape)
             gradient, value, zeta = self.objective.moved(
-                x.reshape(self.shape),
+                move,
                 self.state,
                 first[which].reshape(self.shape),
                 self.model.weight,
                 rows[which],
             )
+            if excess is not None:
+                pull = excess[which] * move
+                gradient += pull
+                value += 0.5 * (pull * move).sum(axis=(1, 2))
             return gradient.reshape(len(x), -1), value, zeta
 
         start = moves.reshape(len(rows), -1)
-        x, certified = minimise(evaluate, solve, first, start, self.reach[rows], tol)
+        if excess is not None:
+            start = -solve(first, np.arange(len(rows)))
+        x, certified = minimise(evaluate, solve, first, start, reach, tol, neglect)
         return x.reshape(self.shape), certified
 
 
