@@ -19,7 +19,7 @@ last axis of length n_classes or n_outputs; axes between the first and the last
 """
 
 import numpy as np
-from scipy.special import expit, softmax, xlogy
+from scipy.special import expit, logsumexp, softmax, xlogy
 from sklearn.base import is_classifier
 from sklearn.linear_model import (
     GammaRegressor,
@@ -122,6 +122,13 @@ def _pick(prediction, y):
     )[..., 0]
 
 
+def _far(growth):
+    """Indices where ``log1p`` of a relative growth has no digits; None if nowhere."""
+    if growth.size == 0 or (growth.min() > -0.5 and growth.max() < 1e300):
+        return None
+    return np.nonzero(~((growth > -0.5) & (growth < 1e300)))  # NaN: 0 times infinity
+
+
 def _spread(y, ndim):
     """Insert axes after the first, so that ``y`` broadcasts over removed rows."""
     return y.reshape(y.shape[:1] + (1,) * (ndim - y.ndim) + y.shape[1:])
@@ -190,29 +197,34 @@ class LogLoss(Loss):
         return -np.log(np.where(probability > 0, probability, eps))
 
     def change(self, y, raw, delta, link):
-        # log sum_c p_c e^delta_c - delta_y = log1p(sum_c p_c expm1(delta_c - delta_y)),
-        # free of cancellation for small moves; a large one may take all but the last
-        # digits of a probability away, and its difference of losses is exact.
+        # log sum_c p_c e^delta_c - delta_y = log1p(sum_c p_c expm1(delta_c - delta_y))
+        # where the true class is c = y. Losses that fall to near zero cancel there,
+        # and large moves overflow: those are differences of two losses instead.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            if link == "logit":
+                sign = 2.0 * y - 1.0
+                loss = -sign * raw[:, 0]
+                out = np.multiply(delta[..., 0], -sign[:, None])
+                np.expm1(out, out=out)
+                out *= expit(loss)[:, None]
+            else:
+                relative = delta - _pick(delta, y)[..., None]
+                np.expm1(relative, out=relative)
+                probability = softmax(raw, axis=-1)
+                out = np.matmul(relative, probability[:, :, None])[..., 0]
+            far = _far(out)
+            np.log1p(out, out=out)
+        if far is None:
+            return out
+        t, m = far
         if link == "logit":
-            sign = 1.0 - 2.0 * y  # of the logit, in what the loss grows with
-            gap, growth = sign[:, None] * raw, sign[:, None, None] * delta
+            loss, move = loss[t], -sign[t] * delta[t, m, 0]
+            out[far] = np.logaddexp(0, loss + move) - np.logaddexp(0, loss)
         else:
-            gap = raw - _pick(raw, y)[:, None]
-            growth = delta - _pick(delta, y)[..., None]
-            np.put_along_axis(gap, y[:, None], -np.inf, axis=-1)
-        far = np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
-        if growth.size and max(growth.max(), -growth.min()) > 1:
-            far = np.nonzero((np.abs(growth) > 1).any(axis=-1))
-        large = _softplus(gap[far[0]] + growth[far]) - _softplus(gap[far[0]])
-        growth[far] = 0.0
-        np.expm1(growth, out=growth)
-        if link == "logit":
-            out = growth[..., 0]
-            out *= expit(gap)
-        else:
-            out = np.matmul(growth, softmax(raw, axis=-1)[:, :, None])[..., 0]
-        np.log1p(out, out=out)
-        out[far] = large
+            loss, move = raw - _pick(raw, y)[:, None], delta[t, m]
+            move = move - move[np.arange(len(t)), y[t]][:, None]
+            out[far] = logsumexp(loss[t] + move, axis=-1)
+            out[far] -= logsumexp(loss, axis=-1)[t]
         return out
 
     def slope(self, y, raw, link):
