@@ -64,13 +64,11 @@ INFLUENCE_ESTIMATORS = [
 ]
 
 
+# In float32 no solver gets as far as it is told to.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_influence_checks(INFLUENCE_ESTIMATORS)
 def test_influence_estimator(influence_estimator, check):
     check(type(influence_estimator).__name__, influence_estimator)
-
-
-def stateless_pipeline(model):
-    return make_pipeline(FunctionTransformer(), model)
 
 
 @parametrize_with_checks(
@@ -79,7 +77,9 @@ def stateless_pipeline(model):
         LeaveOneOutInfluence(RidgeClassifier()),
         LeaveOneOutInfluence(Ridge()),
         LeaveOneOutInfluence(PoissonRegressor()),
-        LeaveOneOutInfluence(stateless_pipeline(LogisticRegression())),
+        LeaveOneOutInfluence(
+            make_pipeline(FunctionTransformer(), LogisticRegression())
+        ),
         LeaveOneOutInfluence(make_pipeline(StandardScaler(), Ridge()), solver="exact"),
         InfluenceFunctions(LogisticRegression()),
         InfluenceFunctions(LogisticRegression(), step="newton"),

@@ -158,6 +158,12 @@ def _solve(H, grad):
             except np.linalg.LinAlgError:
                 usable[i] = False
         index = np.flatnonzero(usable)
-    if len(index):
+    try:
         step[index] = -np.linalg.solve(H[index], grad[index][..., None])[..., 0]
+    except np.linalg.LinAlgError:  # underflow, on the way to a minimum at infinity
+        for i in index:
+            try:
+                step[i] = -np.linalg.solve(H[i], grad[i])
+            except np.linalg.LinAlgError:
+                usable[i] = False
     return step, usable
