@@ -76,7 +76,10 @@ class BaseInfluence(EstimatorWrapper):
         """
         self._validate_params()
         self._refuse_frozen()
-        self._seed = fresh_seed(getattr(self, "random_state", None))
+        random_state = getattr(self, "random_state", None)
+        if random_state is None and getattr(self, "memory", None) is not None:
+            random_state = 0  # a new seed would find nothing of a killed run
+        self._seed = fresh_seed(random_state)
         params = self._routed("fit", fit_params)
         # First of all, so that the wrapped estimator raises its own errors.
         self.estimator_ = self._fit_clone(X, y, params, self._seed)

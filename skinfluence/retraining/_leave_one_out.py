@@ -67,7 +67,8 @@ class LeaveOneOutInfluence(BaseInfluence):
     n_jobs : int, default=None
         Workers for retraining; None obeys ``joblib.parallel_config``.
     memory : str or joblib.Memory, default=None
-        Keeps finished retrainings on disk, so that a killed run resumes.
+        Keeps finished retrainings on disk, so that a killed run resumes; without
+        ``random_state`` seeds are then the same in every run.
     random_state : int, RandomState or None, default=None
         Seeds estimators whose own ``random_state`` is None, each retraining from
         its row.
