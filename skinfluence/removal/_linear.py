@@ -77,6 +77,25 @@ class Design:
             intercept = intercept + coef @ self.mean
         return np.column_stack([coef, intercept])
 
+    def to_coef(self, theta):
+        """Undo the centring, of coefficients or of their moves.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (..., p)
+            In the coordinates of `rows`.
+
+        Returns
+        -------
+        coef : ndarray of shape (..., p)
+            As in ``coef_``, followed by ``intercept_`` where there is one.
+        """
+        if self.mean is None:
+            return theta
+        coef = theta.copy()
+        coef[..., -1] -= theta[..., :-1] @ self.mean
+        return coef
+
 
 class LinearModel(RemovalModel):
     """A model whose raw prediction is ``design(X) @ theta.T``.

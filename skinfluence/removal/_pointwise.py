@@ -34,6 +34,10 @@ class Logistic:
         """Return l'' at eta."""
         return expit(eta) * expit(-eta)
 
+    def information(self, eta):
+        """Return what l'' is on average over targets of mean p (Fisher)."""
+        return expit(eta) * expit(-eta)
+
     def series(self, eta, y):
         """Coefficients of t^2, ..., t^5 in the remainder, shape (4, n)."""
         p, q = expit(eta), expit(-eta)
@@ -88,6 +92,10 @@ class Tweedie:
         """Return l'' at eta."""
         up, down = self._parts(eta, y)
         return self.rise * up - self.fall * down
+
+    def information(self, eta):
+        """Return what l'' is on average over targets of mean exp(eta) (Fisher)."""
+        return np.exp(self.rise * eta)
 
     def series(self, eta, y):
         """Coefficients of t^2, ..., t^5 in the remainder, shape (4, n)."""
