@@ -19,6 +19,7 @@ class Logistic:
     """Logistic loss, ``y`` in {0, 1}."""
 
     M = 1.0
+    known_scale = True  # the mean fixes the variance
 
     def derivatives(self, eta, y):
         """Return l', l'' and l''' at eta."""
@@ -70,6 +71,7 @@ class Tweedie:
     def __init__(self, power):
         self.rise, self.fall = 2.0 - power, 1.0 - power
         self.M = max(self.rise, -self.fall)
+        self.known_scale = power == 1
 
     def _parts(self, eta, y):
         return np.exp(self.rise * eta), y * np.exp(self.fall * eta)
