@@ -19,7 +19,7 @@ last axis of length n_classes or n_outputs; axes between the first and the last
 """
 
 import numpy as np
-from scipy.special import expit, logsumexp, softmax, xlogy
+from scipy.special import expit, softmax, xlogy
 from sklearn.base import is_classifier
 from sklearn.linear_model import (
     GammaRegressor,
@@ -129,6 +129,12 @@ def _far(growth):
     return np.nonzero(~((growth > -0.5) & (growth < 1e300)))  # NaN: 0 times infinity
 
 
+def _log_sum_exp(raw):
+    """Logarithm of the sum of exponentials over the last axis; scipy's is slower."""
+    top = raw.max(axis=-1)
+    return top + np.log(np.exp(raw - top[..., None]).sum(axis=-1))
+
+
 def _spread(y, ndim):
     """Insert axes after the first, so that ``y`` broadcasts over removed rows."""
     return y.reshape(y.shape[:1] + (1,) * (ndim - y.ndim) + y.shape[1:])
@@ -223,8 +229,7 @@ class LogLoss(Loss):
         else:
             loss, move = raw - _pick(raw, y)[:, None], delta[t, m]
             move = move - move[np.arange(len(t)), y[t]][:, None]
-            out[far] = logsumexp(loss[t] + move, axis=-1)
-            out[far] -= logsumexp(loss, axis=-1)[t]
+            out[far] = _log_sum_exp(loss[t] + move) - _log_sum_exp(loss)[t]
         return out
 
     def slope(self, y, raw, link):
