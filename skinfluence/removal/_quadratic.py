@@ -194,11 +194,14 @@ def _inverse(hessian):
 
     The pseudo-inverse gives the minimum-norm solution, as LinearRegression does.
     """
+    # Columns of different scales are no reason to drop the small ones.
+    size = np.sqrt(np.diag(hessian))
+    size[size == 0] = 1.0
     try:
-        factor = sla.cho_factor(hessian)
-        diagonal = np.abs(np.diag(factor[0]))
-        if diagonal.min() > 1e-7 * diagonal.max():
-            return sla.cho_solve(factor, np.eye(len(hessian)))
+        factor = sla.cho_factor(hessian / np.multiply.outer(size, size))
+        if np.abs(np.diag(factor[0])).min() > 1e-7:
+            inverse = sla.cho_solve(factor, np.eye(len(hessian)))
+            return inverse / np.multiply.outer(size, size)
     except np.linalg.LinAlgError:
         pass
     values, vectors = np.linalg.eigh(hessian)

@@ -62,6 +62,12 @@ def _classifier(estimator, X, y, sample_weight, alpha):
 
 @removal_model.register
 def _(estimator: LinearRegression, X, y, sample_weight=None):
+    values = getattr(estimator, "singular_", np.empty(0))  # not of sparse X
+    rounding = 10 * max(len(y), len(values)) * np.finfo(np.float64).eps
+    if (values > rounding * values.max(initial=0)).sum() > getattr(
+        estimator, "rank_", len(values)
+    ):
+        refuse(estimator, "tol", "columns of small scale count as dependent, scale X")
     return _regressor(estimator, X, y, sample_weight, 0.0)
 
 

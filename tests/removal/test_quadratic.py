@@ -236,6 +236,40 @@ def test_far_away_columns_of_different_scales():
     assert_allclose(matrix, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
+def small_columns():
+    X, y, X_test, y_test = diabetes()
+    scale = 10.0 ** np.linspace(-4, 4, 10)
+    return X * scale, y, X_test * scale, y_test
+
+
+# scikit-learn drops directions whose singular value is below tol times the largest.
+every_direction = LinearRegression()
+if "tol" in every_direction.get_params():
+    every_direction.set_params(tol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "estimator", [every_direction, Ridge(alpha=1e-8, solver="svd")]
+)
+def test_no_small_column_is_taken_for_a_dependent_one(estimator):
+    influence, _ = check(estimator, small_columns(), rtol=1e-7, everything=False)
+    assert len(influence.refitted_rows_) == 0
+
+
+@pytest.mark.skipif(
+    "tol" not in LinearRegression().get_params(), reason="needs LinearRegression(tol)"
+)
+def test_linear_regression_that_drops_small_directions_is_refitted():
+    X, y, X_test, y_test = small_columns()
+    X, y = X[:40], y[:40]
+    with pytest.raises(UnsupportedEstimator, match=r"\(tol=1e-06\).*scale X"):
+        exact(LinearRegression(), X, y)
+    influence = LeaveOneOutInfluence(LinearRegression()).fit(X, y)
+    args = LinearRegression(), X, y, X_test, y_test, squared_error
+    matrix = influence.influence(X_test, y_test)
+    assert_allclose(matrix[:, [3]], influence_of([[3]], *args))
+
+
 def test_duplicate_rows_have_equal_influence():
     X, y, X_test, y_test = diabetes()
     X, y = np.concatenate([X, X[:9]]), np.concatenate([y, y[:9]])
