@@ -1,6 +1,7 @@
 """Training-set influence analysis: which training rows helped or hurt a model."""
 
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
+from skinfluence.inspection import case_diagnostics
 from skinfluence.retraining import LeaveOneOutInfluence
 from skinfluence.static import InfluenceFunctions
 
@@ -11,4 +12,5 @@ __all__ = [
     "InfluenceFunctions",
     "InfluenceSampler",
     "LeaveOneOutInfluence",
+    "case_diagnostics",
 ]
