@@ -2,6 +2,7 @@
 
 from skinfluence.removal import (  # noqa: F401  (they register themselves)
     _glm,
+    _lasso,
     _linear_svc,
     _logistic,
     _pipeline,

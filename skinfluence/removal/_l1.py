@@ -1,0 +1,135 @@
+"""Quadratics with an L1 penalty: one problem, by steps between sets of signs."""
+
+import numpy as np
+import scipy.linalg as sla
+
+# Optimality conditions are met to this multiple of the size of their terms.
+ROUNDING = 1e-12
+# Relative to the diagonal.
+RIDGE = 1e-12
+
+
+def minimise(hessian, pull, l1, free, theta, positive=False, max_iter=1000):
+    r"""Minimise ``theta' H theta / 2 - pull' theta + sum_j l1_j |theta_j|``.
+
+    Feature-sign search: a Newton step on the coefficients that are not zero, signs
+    held, ends at the best of its zero crossings; then coefficients whose gradient
+    exceeds their penalty enter. The objective decreases, so no set of signs returns,
+    and the step on the last one ends at the minimiser.
+
+    Parameters
+    ----------
+    hessian : ndarray of shape (p, p)
+        Positive definite on the columns that end up in use.
+    pull : ndarray of shape (p,)
+        Minus the gradient of the smooth part at zero.
+    l1 : ndarray of shape (p,)
+        Penalties.
+    free : ndarray of bool, shape (p,)
+        Coefficients without penalty or bound.
+    theta : ndarray of shape (p,)
+        Start.
+    positive : bool, default=False
+        Whether coefficients that are not free must not be negative.
+    max_iter : int, default=1000
+        Steps after which the search is given up.
+
+    Returns
+    -------
+    theta : ndarray of shape (p,)
+        The minimiser, zeros exact; None where no unique one was found.
+
+    References
+    ----------
+    H. Lee, A. Battle, R. Raina, A. Ng, "Efficient sparse coding algorithms",
+    NeurIPS 2006.
+    """
+    if positive:
+        theta = np.where(free, theta, np.maximum(theta, 0))
+    theta = np.where(independent(hessian, (theta != 0) | free), theta, 0.0)
+    size = np.abs(hessian)
+    one_by_one, tolerance = False, ROUNDING
+    for _ in range(max_iter):
+        used = np.flatnonzero(theta)
+        grad = hessian[:, used] @ theta[used] - pull
+        noise = tolerance * (size[:, used] @ np.abs(theta[used]) + np.abs(pull) + l1)
+        sign = np.where(free, 0.0, np.sign(theta))
+        inside = free | (sign != 0)
+        slack = violation(grad, l1, positive)
+        enter = ~inside & (slack > noise)
+        settled = np.all(np.abs(grad + l1 * sign)[inside] <= noise[inside])
+        if settled and not enter.any():
+            break
+        # Nothing enters before the others are settled, or the search could zigzag. One
+        # column then has the right sign and F must decrease; several usually do.
+        enter &= settled
+        if one_by_one:
+            enter &= np.arange(len(theta)) == np.where(enter, slack, 0.0).argmax()
+        sign[enter] = -np.sign(grad[enter])
+        A = np.flatnonzero(inside | enter)
+        H = hessian[np.ix_(A, A)]
+        # Where columns depend on each other: a long step along what the Hessian does
+        # not see, to a zero crossing. Elsewhere the ridge costs one more step.
+        try:
+            factor = sla.cho_factor(H + RIDGE * np.diag(np.diag(H)))
+        except np.linalg.LinAlgError:
+            return None
+        step = -sla.cho_solve(factor, (grad + l1 * sign)[A])
+        curvature = max(step @ H @ step, 0.0)
+        length, drop = _search(
+            theta[A], step, grad[A] @ step, curvature, l1[A], sign[A], positive
+        )
+        if length == 0.0:
+            if not one_by_one and enter.any():
+                one_by_one = True
+            elif tolerance == ROUNDING:  # nothing but rounding is left to gain
+                tolerance *= 1e3
+            else:
+                return None
+            continue
+        theta[A] += length * step
+        theta[A[drop]] = 0.0
+        one_by_one = False
+    else:
+        return None
+    unique = np.array_equal(independent(hessian, inside), inside)
+    return theta if unique else None
+
+
+def violation(grad, l1, positive):
+    """How far gradients at zero exceed what the penalty can hold."""
+    return (-grad if positive else np.abs(grad)) - l1
+
+
+def independent(hessian, wanted):
+    """Columns among ``wanted`` on which the Hessian is positive definite."""
+    kept = np.flatnonzero(wanted)
+    if not len(kept):
+        return wanted
+    H = hessian[np.ix_(kept, kept)]
+    scale = 1 / np.sqrt(np.maximum(np.diag(H), 1e-300))
+    _, pivots, rank, _ = sla.lapack.dpstrf(H * scale * scale[:, None], tol=1e-12)
+    out = np.zeros(len(hessian), dtype=bool)
+    out[kept[pivots[:rank] - 1]] = True
+    return out
+
+
+def _search(theta, step, slope, curvature, l1, sign, positive):
+    """Best of the zero crossings along a step and its end, and what is zero there."""
+    signed = sign != 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        crossing = np.where(signed & (step * sign < 0), -theta / step, np.inf)
+    lengths = np.unique(np.append(crossing[crossing < 1], 1.0))
+    if positive:
+        lengths = lengths[:1]  # beyond the first crossing nothing is feasible
+    base = l1 @ np.abs(theta)
+    change = np.array(
+        [
+            slope * t + curvature * t * t / 2 + l1 @ np.abs(theta + t * step) - base
+            for t in lengths
+        ]
+    )
+    best = change.argmin()
+    if change[best] >= 0:
+        return 0.0, signed & False
+    return lengths[best], crossing == lengths[best]
