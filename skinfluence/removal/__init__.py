@@ -2,10 +2,12 @@
 
 from skinfluence.removal import (  # noqa: F401  (they register themselves)
     _glm,
+    _k_neighbors,
     _lasso,
     _linear_svc,
     _logistic,
     _pipeline,
+    _radius_neighbors,
     _ridge,
 )
 from skinfluence.removal._dispatch import UnsupportedEstimator, removal_model
