@@ -1,8 +1,10 @@
 """A fitted model without some of its rows, exactly and without refitting."""
 
 from skinfluence.removal import (  # noqa: F401  (they register themselves)
+    _gaussian_process,
     _glm,
     _k_neighbors,
+    _kernel_ridge,
     _lasso,
     _linear_svc,
     _logistic,
