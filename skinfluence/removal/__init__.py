@@ -11,6 +11,7 @@ from skinfluence.removal import (  # noqa: F401  (they register themselves)
     _pipeline,
     _radius_neighbors,
     _ridge,
+    _support_vectors,
 )
 from skinfluence.removal._dispatch import UnsupportedEstimator, removal_model
 from skinfluence.removal._model import RemovalModel, Removals

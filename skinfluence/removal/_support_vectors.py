@@ -1,0 +1,132 @@
+"""SVC and SVR: rows that are no support vectors have no influence."""
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.svm import SVC, SVR
+
+from skinfluence._sklearn import n_rows
+from skinfluence.removal._dispatch import refuse, removal_model
+from skinfluence.removal._model import ClosedFormModel, Removals
+from skinfluence.removal._precomputed import refuse_precomputed
+from skinfluence.removal._weights import classifier_weights, row_weights
+
+# A dual coefficient this close to its bound may lie on it.
+AT_BOUND = 1 - 1e-6
+
+
+class SupportVectorModel(ClosedFormModel):
+    r"""Kernel machine that rows of dual coefficient zero did not help to build.
+
+    The decision function is ``sum_j a_j k(x, x_j) + b``. With ``a_i = 0`` the
+    constraint of row i is slack at the optimum, so the optimum without row i is the
+    same:
+
+    .. math:: a_i = 0 \;\Rightarrow\; f_{-i} = f .
+
+    These rows have influence exactly zero; support vectors are retrained, which is
+    one fit each. In a multi-class SVC a row is idle if it supports none of the
+    one-against-one problems. A set of idle rows is idle.
+
+    The offset b comes from the support vectors inside the box ``0 < |a_j| < C_j``. A
+    problem without any has an interval of solutions, of which LibSVM takes the middle
+    of an interval that other rows bound too: then all its rows are retrained.
+
+    **When it fails.** "Exactly" is at the optimum; retraining shows differences of
+    the size of ``tol``.
+    """
+
+    def __init__(self, n, retrained):
+        self.n, self.retrained = n, retrained
+
+    def _without(self, masks):
+        if masks is None:
+            return IdleRemovals(self.n, np.flatnonzero(self.retrained))
+        touched = masks[:, self.retrained].any(axis=1)
+        return IdleRemovals(len(masks), np.flatnonzero(touched))
+
+
+class IdleRemovals(Removals):
+    """Removals that change nothing, but for those to be retrained."""
+
+    def __init__(self, n_removals, unresolved):
+        self.n_removals, self.unresolved = n_removals, unresolved
+
+    def influence(self, X, y, loss):
+        """Implement `Removals.influence`."""
+        return np.zeros((n_rows(X), self.n_removals))
+
+    def own_influence(self, y, loss):
+        """Implement `Removals.own_influence`."""
+        return np.zeros(self.n_removals)
+
+
+def _refuse(estimator):
+    """Refuse settings under which every row changes the model."""
+    if callable(estimator.kernel):
+        refuse(estimator, "kernel", "what a function of all rows depends on is unknown")
+    refuse_precomputed(estimator, "kernel")
+    # Not positive semi-definite: retraining may end in another local optimum.
+    if estimator.kernel == "sigmoid":
+        refuse(estimator, "kernel", "with this kernel the problem is not convex")
+    if estimator.kernel == "poly" and estimator.coef0 < 0:
+        refuse(estimator, "coef0", "below zero the problem is not convex")
+    if estimator.kernel != "linear" and estimator.gamma == "scale":
+        refuse(estimator, "gamma", "it depends on the variance of all rows")
+    if getattr(estimator, "probability", False) not in (False, "deprecated"):
+        refuse(estimator, "probability", "Platt's scaling is trained on all rows")
+    if estimator.fit_status_ != 0:
+        refuse(estimator, "max_iter", "the solver stopped before the optimum")
+
+
+def _support(estimator, X, weight):
+    """Rows of the support vectors.
+
+    LibSVM drops rows of weight zero and counts the others.
+    """
+    support = estimator.support_
+    used = np.flatnonzero(weight > 0)
+    return support if len(used) == len(weight) else used[support]
+
+
+def _inside(coef, bound):
+    """Tell which dual coefficients lie strictly inside their box."""
+    size = np.abs(coef)
+    return (size > 0) & (size < bound * AT_BOUND)
+
+
+def _dense(coef):
+    return coef.toarray() if sp.issparse(coef) else np.asarray(coef)
+
+
+@removal_model.register
+def _(estimator: SVC, X, y, sample_weight=None):
+    _refuse(estimator)
+    weight = classifier_weights(estimator, y, sample_weight)
+    labels = np.searchsorted(estimator.classes_, np.ravel(y))
+    support = _support(estimator, X, weight)
+    retrained = np.zeros(len(labels), dtype=bool)
+    retrained[support] = True
+    coef, bound = _dense(estimator.dual_coef_), estimator.C * weight[support]
+    kind = labels[support]
+    n_classes = len(estimator.classes_)
+    for a in range(n_classes):
+        for b in range(a + 1, n_classes):
+            # LibSVM's layout: a row of dual_coef_ for each other class.
+            inside = _inside(coef[b - 1], bound) & (kind == a)
+            inside |= _inside(coef[a], bound) & (kind == b)
+            if not inside.any():
+                retrained |= (labels == a) | (labels == b)
+    return SupportVectorModel(len(labels), retrained & (weight > 0))
+
+
+@removal_model.register
+def _(estimator: SVR, X, y, sample_weight=None):
+    _refuse(estimator)
+    weight = row_weights(sample_weight, n_rows(y))
+    support = _support(estimator, X, weight)
+    retrained = np.zeros(len(weight), dtype=bool)
+    retrained[support] = True
+    bound = estimator.C * weight[support]
+    if not _inside(_dense(estimator.dual_coef_).ravel(), bound).any():
+        retrained[:] = True
+    return SupportVectorModel(len(weight), retrained & (weight > 0))
