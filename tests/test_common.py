@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 from influence_checks import parametrize_with_influence_checks
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, WhiteKernel
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import (
     GammaRegressor,
     LinearRegression,
@@ -13,9 +16,15 @@ from sklearn.linear_model import (
     TweedieRegressor,
 )
 from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsRegressor
+from sklearn.neighbors import (
+    KNeighborsClassifier,
+    KNeighborsRegressor,
+    RadiusNeighborsClassifier,
+    RadiusNeighborsRegressor,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
+from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
@@ -29,6 +38,10 @@ def pinball(y, prediction):
 # A solver that stops early makes more noise than most rows have influence.
 tight_logistic = LogisticRegression(solver="newton-cholesky", tol=1e-9)
 tight_poisson = PoissonRegressor(solver="newton-cholesky", tol=1e-9)
+# An optimised kernel would be optimised again for every row.
+gaussian_process = GaussianProcessRegressor(
+    RBF(2.0) + WhiteKernel(0.1), optimizer=None, normalize_y=True
+)
 
 # A new method adds its instances here.
 INFLUENCE_ESTIMATORS = [
@@ -44,7 +57,14 @@ INFLUENCE_ESTIMATORS = [
     LeaveOneOutInfluence(Ridge(solver="svd"), solver="refit"),
     LeaveOneOutInfluence(LinearRegression(), loss="absolute_error"),
     LeaveOneOutInfluence(LinearRegression(), loss=pinball),
+    LeaveOneOutInfluence(KNeighborsClassifier(), loss="brier"),
+    LeaveOneOutInfluence(KNeighborsClassifier(3, weights="distance"), loss="zero_one"),
     LeaveOneOutInfluence(KNeighborsRegressor(), loss="absolute_error"),
+    LeaveOneOutInfluence(RadiusNeighborsClassifier(1.5, outlier_label="most_frequent")),
+    LeaveOneOutInfluence(RadiusNeighborsRegressor(9.0, weights="distance")),
+    LeaveOneOutInfluence(KernelRidge(kernel="rbf")),
+    LeaveOneOutInfluence(gaussian_process),
+    LeaveOneOutInfluence(SVC(C=0.1, gamma=0.3, tol=1e-10)),
     LeaveOneOutInfluence(PoissonRegressor()),
     LeaveOneOutInfluence(TweedieRegressor(power=1.5, alpha=0.1)),
     LeaveOneOutInfluence(tight_poisson, solver="refit"),
@@ -76,6 +96,9 @@ def test_influence_estimator(influence_estimator, check):
         LeaveOneOutInfluence(LogisticRegression()),
         LeaveOneOutInfluence(RidgeClassifier()),
         LeaveOneOutInfluence(Ridge()),
+        LeaveOneOutInfluence(KernelRidge()),
+        LeaveOneOutInfluence(KNeighborsClassifier()),
+        LeaveOneOutInfluence(KNeighborsRegressor()),
         LeaveOneOutInfluence(PoissonRegressor()),
         LeaveOneOutInfluence(
             make_pipeline(FunctionTransformer(), LogisticRegression())
