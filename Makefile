@@ -40,6 +40,7 @@ doc: $(VENV)/installed-doc ## Build the documentation into doc/_build/html
 clean: ## Remove everything that these targets made
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	rm -rf doc/_build doc/auto_examples doc/generated doc/sg_execution_times.rst
+	rm -f doc/user_guide/exact_models.rst
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # A stamp is touched last, so an interrupted or failed step is done again.

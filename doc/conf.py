@@ -1,7 +1,12 @@
 """Sphinx configuration."""
 
 import re
+import sys
 from importlib.metadata import version as installed_version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+import exact_models
 
 project = "skinfluence"
 author = "The skinfluence developers"
@@ -38,5 +43,6 @@ def escape_fitted_name(app, what, name, obj, options, lines):
 
 
 def setup(app):
-    """Register the hook."""
+    """Register the hooks."""
     app.connect("autodoc-process-docstring", escape_fitted_name)
+    app.connect("builder-inited", lambda app: exact_models.write())

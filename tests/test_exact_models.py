@@ -1,0 +1,81 @@
+"""The table of exact models in the documentation claims nothing that is not so."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.base import clone, is_classifier
+from sklearn.linear_model import RidgeCV
+from sklearn.svm import SVC, SVR
+
+from skinfluence import LeaveOneOutInfluence
+from skinfluence.removal import UnsupportedEstimator
+
+SCRIPT = Path(__file__).parents[1] / "doc" / "exact_models.py"
+spec = importlib.util.spec_from_file_location("exact_models", SCRIPT)
+table = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(table)
+
+
+def tight(estimator):
+    """Let libsvm stop where its tolerance does not show."""
+    if isinstance(estimator, SVC | SVR):
+        return clone(estimator).set_params(tol=1e-9)
+    return estimator
+
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def test_every_registered_model_is_described():
+    missing = table.registered() - table.described()
+    assert not missing, f"describe {missing} in FAMILIES of doc/exact_models.py"
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("estimator", table.claims("exact"), ids=str)
+def test_claimed_models_lose_rows_as_refits_do(estimator, n_classes):
+    if n_classes > 2 and not is_classifier(estimator):
+        return
+    X, y = table.sample(estimator, n_classes)
+    exact = LeaveOneOutInfluence(tight(estimator), solver="exact").fit(X, y)
+    assert exact.solver_ == "exact"
+    if exact.fixed_steps_:
+        return
+    refit = LeaveOneOutInfluence(tight(estimator), solver="refit").fit(X, y)
+    expected = refit.influence(X[:8], y[:8])
+    # what is left is the tolerance of scikit-learn's solvers
+    scale = np.abs(expected).max()
+    assert_allclose(exact.influence(X[:8], y[:8]), expected, atol=0.01 * scale)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    # others that choose a penalty take long to refit
+    [*(e for e in table.claims("exact") if "CV(" not in str(e)), *table.PIPELINES]
+    + [RidgeCV()],
+    ids=str,
+)
+def test_page_says_what_auto_does(estimator):
+    auto = table.ask(LeaveOneOutInfluence, estimator)
+    assert table.cells(estimator)[1].startswith(auto.solver_)
+
+
+@pytest.mark.parametrize("estimator", table.claims("refused"), ids=str)
+def test_refused_settings_are_refitted(estimator):
+    X, y = table.sample(estimator)
+    with pytest.raises(UnsupportedEstimator):
+        LeaveOneOutInfluence(estimator, solver="exact").fit(X, y)
+    assert LeaveOneOutInfluence(estimator).fit(X, y).solver_ == "refit"
+    assert table.why_refused(estimator)
+
+
+def test_page_has_a_row_for_every_claim(monkeypatch):
+    # the answers are tested above
+    monkeypatch.setattr(table, "cells", lambda one: [table.code(one), "", ""])
+    monkeypatch.setattr(table, "why_refused", lambda one: "")
+    page = table.page()
+    for estimator in [*table.claims("exact"), *table.claims("refused")]:
+        assert f"- {table.code(estimator)}\n" in page
