@@ -81,6 +81,7 @@ class Smooth(LinearModel):
             np.diag(penalty)[None],
             (penalty * start)[None],
             np.zeros((1, len(start))),
+            max_iter=1000,  # far from the optimum, damped steps are small
         )
         if not converged[0]:
             raise UnsupportedEstimator(
