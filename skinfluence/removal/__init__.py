@@ -3,6 +3,7 @@
 from skinfluence.removal import (  # noqa: F401  (they register themselves)
     _gaussian_process,
     _glm,
+    _huber,
     _k_neighbors,
     _kernel_ridge,
     _lasso,
