@@ -3,6 +3,7 @@
 import difflib
 import os
 import tempfile
+import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +103,7 @@ def make_task(typed, table, target, task="auto", path="table", separator=","):
     column = typed[target]
     present = column.notna().to_numpy()
     if column.dtype.kind == "f":
-        present &= np.isfinite(column.to_numpy(dtype=np.float64, na_value=np.nan))
+        present = np.isfinite(column.to_numpy(dtype=np.float64, na_value=np.nan))
     rows = np.flatnonzero(present)
     if len(rows) < MIN_ROWS:
         raise BadInput(
@@ -129,18 +130,20 @@ def _read(pandas, path, separator):
         if suffix == ".parquet":
             typed = table = pandas.read_parquet(path)
         else:
-            typed = pandas.read_csv(path, sep=separator, low_memory=False)
-            # Read again as text: 007 and 1.50 must leave as they came.
-            table = pandas.read_csv(
-                path, sep=separator, dtype=str, keep_default_na=False
-            )
+            typed, table = _read_csv(pandas, path, separator)
     except pandas.errors.EmptyDataError:
         raise BadInput(f"{path} is empty") from None
     except ImportError:
         raise BadInput(
             f'{path}: Parquet needs pyarrow: pip install "skinfluence[tables]"'
         ) from None
-    except (OSError, ValueError, EOFError, zlib.error) as error:
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        zlib.error,
+        pandas.errors.ParserWarning,
+    ) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise BadInput(f"cannot read {path}: {reason}") from None
     if not len(typed):
@@ -148,9 +151,21 @@ def _read(pandas, path, separator):
     return typed, table.copy()
 
 
+def _read_csv(pandas, path, separator):
+    # Where rows have one value more than the header, pandas would take the first
+    # for an index; told not to, it drops the last and warns.
+    options = {"sep": separator, "index_col": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pandas.errors.ParserWarning)
+        typed = pandas.read_csv(path, low_memory=False, **options)
+    # Read again as text: 007 and 1.50 must leave as they came.
+    table = pandas.read_csv(path, dtype=str, keep_default_na=False, **options)
+    return typed, table
+
+
 def _no_such_column(path, target, columns, separator):
     message = f"{path} has no column {target!r}"
-    close = difflib.get_close_matches(target, columns, n=3)
+    close = difflib.get_close_matches(target, columns, n=3, cutoff=0.7)
     lower = [name for name in columns if name.lower() == target.lower()]
     close = list(dict.fromkeys(lower + close))
     if close:

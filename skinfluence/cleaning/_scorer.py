@@ -59,7 +59,11 @@ def score_rows(X, y, classification):
 
     **Measured.** Average precision at finding flipped labels, mean over digits,
     breast_cancer and wine with 10% and 20% of the labels flipped at random, five
-    seeds (``benchmarks/bench_noise_detection.py``): @@FIGURES@@
+    seeds (``benchmarks/bench_noise_detection.py``): 0.971, and 93% of as many suspects
+    as there are flipped labels are flipped. For comparison: with C = 1 instead of the
+    chosen penalty 0.944; on 150 Nystroem features of a Gaussian kernel 0.971, at six
+    times the cost; out-of-bag loss of a random forest 0.971 (better on digits, worse
+    on breast_cancer); influence of the row on itself, C = 1, 0.843.
 
     **When it fails.** A row is suspect when a linear model is surprised by it: rare
     but right rows are as well, most of all those of rare classes. Rows with equal
@@ -131,20 +135,7 @@ def _score_labels(Z, y):
         coefficients <= MAX_PARAMETERS and len(Z) * coefficients <= MAX_DISPLACEMENTS
     )
     rows = _selection(index, counts)
-    # The only row of a class has no model to be compared with.
-    judged = counts[index[rows]] > 1
-    best, chosen = np.inf, None
-    for C in PENALTIES:
-        model = LogisticRegression(C=C, solver="newton-cholesky", tol=1e-8)
-        if exact:
-            newton = InfluenceFunctions(model, step="newton")
-            loss = _own_loss(newton.fit(Z[rows], index[rows]), Z[rows], index[rows])
-        else:
-            loss = _log_loss(_out_of_fold(model, Z[rows], index[rows], 5), index[rows])
-        total = loss[judged].sum()
-        if total >= best:
-            break  # the total has one minimum, and weaker penalties cost more
-        best, chosen = total, model
+    chosen = _choose_penalty(Z[rows], index[rows], exact)
     if exact:
         loo = LeaveOneOutInfluence(chosen, solver="exact", tol=1e-4).fit(Z, index)
         # Both terms are rounded: their sum must not fall below zero.
@@ -155,6 +146,29 @@ def _score_labels(Z, y):
         loss = _log_loss(others, index)
     probability = np.exp(-loss)
     return RowScores(-loss, classes[_expected(others, index, probability)], probability)
+
+
+def _choose_penalty(Z, index, exact):
+    """Return the logistic regression whose total loss on unseen rows is smallest."""
+    # The only row of a class has no model to be compared with.
+    judged = np.bincount(index)[index] > 1
+    if exact:
+        model = LogisticRegression(solver="newton-cholesky", tol=1e-8)
+    else:  # a Hessian of so many coefficients would not fit into memory
+        model = LogisticRegression(max_iter=1000)
+    best, chosen = np.inf, None
+    for C in PENALTIES:
+        model = clone(model).set_params(C=C)
+        if exact:
+            newton = InfluenceFunctions(model, step="newton").fit(Z, index)
+            loss = _own_loss(newton, Z, index)
+        else:
+            loss = _log_loss(_out_of_fold(model, Z, index, 5), index)
+        total = loss[judged].sum()
+        if total >= best:
+            break  # the total has one minimum, and weaker penalties cost more
+        best, chosen = total, model
+    return chosen
 
 
 def _expected(others, index, probability):

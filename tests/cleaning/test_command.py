@@ -1,0 +1,363 @@
+"""``python -m skinfluence``: what it writes, and what it refuses."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes
+from sklearn.model_selection import StratifiedKFold
+
+from skinfluence import InfluenceCleaner
+from skinfluence.__main__ import main
+from skinfluence.cleaning._analysis import analyse, default_model
+from skinfluence.cleaning._read import read_task
+
+N = 150
+WRONG = np.arange(3, N, 15)
+UNLABELLED = [20, 77]
+
+
+def people():
+    """Mixed columns with missing values, ten wrong labels and two missing ones."""
+    rng = np.random.default_rng(0)
+    size = rng.normal(size=N).round(2)
+    colour = np.array(["red", "green", "blue"], dtype=object)[np.arange(N) % 3]
+    # Not near the boundary, where a wrong label looks like a right one.
+    size += np.where(size + (colour == "red") > 0.3, 1, -1)
+    y = np.where(size + (colour == "red") > 0.3, "big", "small").astype(object)
+    y[WRONG] = np.where(y[WRONG] == "big", "small", "big")
+    y[UNLABELLED] = None
+    size[1::9] = np.nan
+    colour[2::11] = None
+    return pd.DataFrame(
+        {
+            "code": [f"{i:03d}" for i in range(100, 100 + N)],
+            "size": size,
+            "colour": colour,
+            "same": "x",
+            "label": y,
+        }
+    )
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "people.csv"
+    people().to_csv(path, index=False)
+    return path
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_clean_writes_the_ranking_and_the_table_without_the_worst(table, capsys):
+    assert main(["clean", str(table), "--target", "label"]) == 0
+    assert names(table.parent) == [
+        "people.cleaned.csv",
+        "people.csv",
+        "people.suspects.csv",
+    ]
+    suspects = pd.read_csv(table.with_name("people.suspects.csv"))
+    assert list(suspects.columns) == [
+        "row",
+        "given",
+        "suggested",
+        "value",
+        "dropped",
+        "reason",
+    ]
+    labelled = np.setdiff1d(np.arange(N), UNLABELLED)
+    assert sorted(suspects["row"]) == labelled.tolist()
+    assert suspects["value"].is_monotonic_increasing
+    frame = people()
+    assert (frame["label"].iloc[suspects["row"]].to_numpy() == suspects["given"]).all()
+    assert suspects["dropped"].sum() == int(0.1 * len(labelled))
+    assert np.isin(suspects["row"][:10], WRONG).sum() >= 9
+    found = suspects.set_index("row").loc[WRONG]
+    assert (found["suggested"] != found["given"]).sum() >= 9
+    worst = suspects.iloc[0]
+    assert f"expects {worst['suggested']}" in worst["reason"]
+    assert f"gives {worst['given']} a probability" in worst["reason"]
+    assert "agrees with the label" in suspects["reason"].iloc[-1]
+
+    kept = np.sort(suspects["row"][~suspects["dropped"]])
+    lines = table.read_text().splitlines()
+    expected = [lines[0]] + [lines[1 + row] for row in kept]
+    cleaned = table.with_name("people.cleaned.csv").read_text().splitlines()
+    assert cleaned == expected
+
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "148 rows, 4 columns; label: classification, 2 classes" in out
+    assert "left out: 2 rows without a value of label" in out
+    assert "left out: column same (constant: always x)" in out
+    assert "left out: column code (identifier" in out
+    assert "mean accuracy on 5 held-out folds" in out
+    assert "wrong labels, if any, count against both" in out
+
+
+def test_text_leaves_as_it_came(tmp_path):
+    path = tmp_path / "codes.csv"
+    rows = [
+        f'00{i % 7},{i / 4:.2f},"a, b",{"NA" if i % 5 else ""},{i % 2}'
+        for i in range(30)
+    ]
+    path.write_text("\n".join(["zip,x,note,empty,y", *rows]) + "\n")
+    assert main(["clean", str(path), "--target", "y", "--drop", "0"]) == 0
+    assert (tmp_path / "codes.cleaned.csv").read_text() == path.read_text()
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv.gz"])
+def test_other_formats(tmp_path, suffix):
+    path = tmp_path / f"people{suffix}"
+    frame = people()
+    if suffix == ".parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_csv(path, index=False)
+    arguments = ["clean", str(path), "--target", "label", "--suspects"]
+    assert main([*arguments, str(tmp_path / "ranking.parquet")]) == 0
+    ranking = pd.read_parquet(tmp_path / "ranking.parquet")
+    cleaned = tmp_path / f"people.cleaned{suffix}"
+    read = pd.read_parquet if suffix == ".parquet" else pd.read_csv
+    kept = np.sort(ranking["row"][~ranking["dropped"]])
+    expected = read(path).iloc[kept].reset_index(drop=True)
+    pd.testing.assert_frame_equal(read(cleaned), expected)
+
+
+def test_regression_predicts_values(tmp_path, capsys):
+    X, y = load_diabetes(return_X_y=True, as_frame=True)
+    y = y.copy()
+    y.iloc[100] += 1000
+    path = tmp_path / "diabetes.csv"
+    X.assign(target=y).to_csv(path, index=False)
+    assert main(["clean", str(path), "--target", "target", "--drop", "0.01"]) == 0
+    suspects = pd.read_csv(tmp_path / "diabetes.suspects.csv")
+    first = suspects.iloc[0]
+    assert first["row"] == 100
+    assert first["given"] == y.iloc[100]
+    assert abs(first["predicted"] - (y.iloc[100] - 1000)) < 300
+    assert "typical errors above" in first["reason"]
+    assert "target: regression" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("method", ["loo", "influence-functions"])
+def test_other_methods_rank_by_influence(table, method, capsys):
+    arguments = ["clean", str(table), "--target", "label", "--method", method]
+    assert main([*arguments, "--jobs", "2"]) == 0
+    suspects = pd.read_csv(table.with_name("people.suspects.csv"))
+    assert suspects["value"].is_monotonic_increasing
+    reasons = suspects["reason"]
+    better = reasons.str.contains("held-out rows are predicted better")
+    np.testing.assert_array_equal(better, suspects["value"] < 0)
+    assert 0 < better.sum() < len(better)
+
+
+def test_the_task_is_told_from_the_target(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "x": rng.normal(size=60),
+            "few": np.arange(60) % 3,
+            "holes": np.where(np.arange(60) % 7, np.arange(60) % 3, np.nan),
+            "many": rng.permutation(60),
+            "real": rng.normal(size=60),
+            "truth": np.arange(60) % 2 == 0,
+        }
+    )
+    path = tmp_path / "t.csv"
+    frame.to_csv(path, index=False)
+    expected = {"few": True, "holes": True, "many": False, "real": False, "truth": True}
+    for target, classification in expected.items():
+        assert read_task(path, target).classification is classification
+    assert set(map(str, read_task(path, "holes").y)) == {"0", "1", "2"}
+    assert read_task(path, "few", task="regression").classification is False
+    assert read_task(path, "many").X.columns.tolist() == [
+        name for name in frame.columns if name != "many"
+    ]
+
+
+def test_scores_are_those_of_untouched_held_out_folds(table):
+    task = read_task(table, "label")
+    model, _ = default_model(task.X, True)
+    analysis = analyse(task, model, "auto", 0.5, seed=3)
+    assert (analysis.before != analysis.after).any()
+    cleaner = InfluenceCleaner(model, drop_fraction=0.5)
+    splitter = StratifiedKFold(5, shuffle=True, random_state=3)
+    for i, (train, test) in enumerate(splitter.split(task.X, task.y)):
+        for estimator, scores in [(model, analysis.before), (cleaner, analysis.after)]:
+            fitted = clone(estimator).fit(task.X.iloc[train], task.y[train])
+            assert scores[i] == fitted.score(task.X.iloc[test], task.y[test])
+
+
+def test_files_are_replaced_only_with_force(table):
+    arguments = ["clean", str(table), "--target", "label"]
+    assert main(arguments) == 0
+    old = table.with_name("people.cleaned.csv")
+    before = old.read_text()
+    assert main([*arguments, "--drop", "0.5"]) == 2
+    assert old.read_text() == before
+    assert main([*arguments, "--drop", "0.5", "--force"]) == 0
+    assert len(old.read_text()) < len(before)
+
+
+BAD_OPTIONS = {
+    "no column, close name": (["--target", "Label"], "did you mean 'label'"),
+    "no column at all": (["--target", "income"], "its columns are code, size"),
+    "share of one": (["--target", "label", "--drop", "1"], "in [0, 1), not 1"),
+    "share below zero": (["--target", "label", "--drop", "-0.1"], "in [0, 1)"),
+    "share no number": (["--target", "label", "--drop", "some"], "invalid float"),
+    "no target": ([], "--target"),
+    "unknown method": (["--target", "label", "--method", "magic"], "magic"),
+    "unknown option": (["--target", "label", "--fast"], "--fast"),
+    "text to regress": (
+        ["--target", "label", "--task", "regression"],
+        "'label' of people.csv is not numeric",
+    ),
+    "one class": (["--target", "same"], "has one class, x"),
+    "no labels": (["--target", "code", "--task", "classification"], "are no labels"),
+    "no jobs": (["--target", "label", "--jobs", "0"], "--jobs must not be 0"),
+    "negative seed": (["--target", "label", "--seed", "-1"], "--seed must be"),
+    "same outputs": (
+        ["--target", "label", "--output", "a.csv", "--suspects", "a.csv"],
+        "the same file",
+    ),
+    "the table itself": (
+        ["--target", "label", "--output", "people.csv", "--force"],
+        "is the table itself",
+    ),
+    "unknown format": (
+        ["--target", "label", "--output", "a.xlsx"],
+        "end in the format",
+    ),
+    "no folder": (["--target", "label", "--output", "no/a.csv"], "no such folder"),
+    "folder as output": (["--target", "label", "--output", "folder.csv"], "folder"),
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), BAD_OPTIONS.values(), ids=BAD_OPTIONS.keys()
+)
+def test_bad_options_get_one_line(table, options, message, capsys, monkeypatch):
+    monkeypatch.chdir(table.parent)
+    (table.parent / "folder.csv").mkdir()
+    before = names(table.parent)
+    assert main(["clean", "people.csv", *options]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert err.startswith("skinfluence: ")
+    assert err.count("\n") == 1
+    assert names(table.parent) == before
+
+
+BAD_TABLES = {
+    "missing.csv": (None, "does not exist"),
+    "table.xlsx": (b"", "end in the format"),
+    "empty.csv": (b"", "is empty"),
+    "header.csv": (b"a,y\n", "a header and no rows"),
+    "short.csv": (b"a,y\n" + b"1,0\n2,1\n" * 4, "at least 10 are needed"),
+    "alone.csv": (b"y\n" + b"0\n1\n" * 10, "no column besides"),
+    "latin.csv": (b"a,y\n" + "\xe9,1\n\xe8,0\n".encode("latin-1") * 9, "cannot read"),
+    "ragged.csv": (b"a,y\n1,2\n1,2,3,4\n", "cannot read"),
+    "longer.csv": (b"a,y\n" + b"1,2,0\n2,2,1\n" * 10, "cannot read"),
+    "broken.csv.gz": (b"this is no archive", "cannot read"),
+    "broken.parquet": (b"this is no Parquet", "cannot read"),
+    "semicolon.csv": (b"a;y\n" + b"1;0\n2;1\n" * 10, "separator seems to be ';'"),
+    "same.csv": (b"a,y\n" + b"1,2.5\n2,2.5\n" * 10, "is always 2.5"),
+    "unlabelled.csv": (b"a,y\n" + b"1,\n2,\n" * 10, "0 row(s) with a value of 'y'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TABLES)
+def test_bad_tables_get_one_line(tmp_path, name, capsys):
+    content, message = BAD_TABLES[name]
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    before = names(tmp_path)
+    outputs = [
+        "--output",
+        str(tmp_path / "o.csv"),
+        "--suspects",
+        str(tmp_path / "s.csv"),
+    ]
+    assert main(["clean", str(tmp_path / name), "--target", "y", *outputs]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert err.count("\n") == 1
+    assert names(tmp_path) == before
+
+
+def test_another_separator(tmp_path):
+    path = tmp_path / "semicolon.csv"
+    path.write_text("a;y\n" + "1;0\n2;1\n" * 10)
+    assert main(["clean", str(path), "--target", "y", "--separator", ";"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [("pandas", "people.csv"), ("pyarrow", "people.parquet")]
+)
+def test_a_missing_library_is_named(table, module, name, capsys, monkeypatch):
+    path = table.with_name(name)
+    path.touch()
+    monkeypatch.setitem(sys.modules, module, None)
+    assert main(["clean", str(path), "--target", "label"]) == 2
+    err = capsys.readouterr().err
+    assert 'pip install "skinfluence[tables]"' in err
+    assert err.count("\n") == 1
+
+
+def test_nothing_is_left_of_a_failed_write(table, capsys, monkeypatch):
+    before = names(table.parent)
+    write, calls = pd.DataFrame.to_csv, []
+
+    def full_disk(self, *args, **kwargs):
+        calls.append(args)
+        if len(calls) == 2:
+            raise OSError("No space left on device")
+        return write(self, *args, **kwargs)
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", full_disk)
+    assert main(["clean", str(table), "--target", "label"]) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert names(table.parent) == before
+
+
+def test_a_bar_only_on_a_terminal(table, capsys, monkeypatch):
+    arguments = ["clean", str(table), "--target", "label"]
+    monkeypatch.setattr(type(sys.stderr), "isatty", lambda self: True)
+    monkeypatch.setenv("TERM", "xterm")
+    assert main(arguments) == 0
+    assert "valuing rows" in capsys.readouterr().err
+
+
+def test_demo_finds_flipped_labels(capsys):
+    assert main(["demo"]) == 0
+    out = capsys.readouterr().out
+    assert "56 of its\n569 labels flipped (10%, seed 0)" in out
+    found = int(out.split(" of the 56 flipped labels are among")[0].split()[-1])
+    assert found >= 44
+    assert "5.5 would be by chance" in out
+
+
+@pytest.mark.parametrize("share", ["0", "1", "0.001"])
+def test_demo_refuses_senseless_shares(share, capsys):
+    assert main(["demo", "--flip", share]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_help_shows_an_example():
+    run = subprocess.run(
+        [sys.executable, "-m", "skinfluence", "clean", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "python -m skinfluence clean people.csv --target income" in run.stdout
+    assert main(["--help"]) == 0
+    assert main([]) == 2
