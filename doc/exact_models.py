@@ -23,6 +23,7 @@ from sklearn.linear_model import (
     ElasticNet,
     ElasticNetCV,
     GammaRegressor,
+    HuberRegressor,
     Lasso,
     LassoCV,
     LassoLars,
@@ -112,6 +113,11 @@ FAMILIES = [
             TweedieRegressor(power=0),
             TweedieRegressor(power=3),
         ),
+    ),
+    Family(
+        "chord and Newton steps of coefficients and scale together",
+        "n p² once, n p per row and step",
+        (HuberRegressor(),),
     ),
     Family(
         "steps between active sets, finitely many",

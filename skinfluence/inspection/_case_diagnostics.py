@@ -197,7 +197,7 @@ def _removal_model(estimator, X, y, sample_weight):
     """Return the model that loses rows, and the one with all and one predictor."""
     try:
         model = removal_model(estimator, X, y, sample_weight)
-        reason = "it has no such linear predictor"
+        reason = "its loss is not the likelihood of such a model"
     except UnsupportedEstimator as error:
         model, reason = None, str(error).partition(" Supported: ")[0]
     full = model.full if isinstance(model, Balanced) else model
