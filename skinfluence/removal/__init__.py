@@ -1,15 +1,22 @@
 """A fitted model without some of its rows, exactly and without refitting."""
 
 from skinfluence.removal import (  # noqa: F401  (they register themselves)
+    _bernoulli_nb,
+    _categorical_nb,
+    _gaussian_nb,
     _gaussian_process,
     _glm,
     _huber,
     _k_neighbors,
     _kernel_ridge,
     _lasso,
+    _linear_discriminant,
     _linear_svc,
     _logistic,
+    _multinomial_nb,
+    _nearest_centroid,
     _pipeline,
+    _quadratic_discriminant,
     _radius_neighbors,
     _ridge,
     _support_vectors,
