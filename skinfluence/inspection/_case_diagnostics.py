@@ -89,9 +89,9 @@ def case_diagnostics(estimator, X, y, *, sample_weight=None, step="exact"):
         The weights it (the last step of a Pipeline) was fitted with.
     step : {"exact", "one_step"}, default="exact"
         How the coefficients without a row are found: the exact optimum without it,
-        or one step of Fisher scoring towards it (Pregibon), which is what
-        statsmodels and R report for generalised linear models. The same for least
-        squares.
+        or one step of Fisher scoring towards it (Pregibon), as in statsmodels'
+        ``get_influence(observed=False)`` and R's ``cooks.distance``. The same for
+        least squares.
 
     Returns
     -------
