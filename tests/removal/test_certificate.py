@@ -265,31 +265,39 @@ def test_residual_of_a_chord_step_is_bounded(pointwise):
             assert np.abs(Z[others] @ new).max() <= reach * (1 + 1e-9)
 
 
-def test_bounds_are_reached_where_all_rows_pull_in_one_direction():
-    # One coefficient, equal rows, exponential loss: each inequality is an equality.
-    n, mean = 10, 2.0
+@pytest.mark.parametrize("factor", [0.0, 0.9, 2.0])
+def test_bounds_are_reached_where_all_rows_pull_in_one_direction(factor):
+    # One coefficient, equal rows, exponential loss: inequalities are equalities.
+    n, mean, pointwise = 10, 2.0, Tweedie(1)
     y = np.full(n, mean)
-    y[0] = 2 * mean  # leaves; the others' sum moves
-    pointwise = Tweedie(1)
+    y[0] *= factor  # leaves
     eta = np.full(n, np.log(y.mean()))
-    a = np.exp(eta)
+    a, d = np.exp(eta), np.exp(eta) - y
     root = 1 / np.sqrt(a.sum())
-    d = np.exp(eta) - y
     h = root**2
     kappa = 1 - a[0] * h
+
+    def residual(u):
+        total = np.sum((pointwise.slope(eta + u * root, y) - d)[1:]) - d[0]
+        return np.abs(total) * root / np.sqrt(kappa)
+
     first = d[0] * root / kappa
-    residual = (
-        np.abs(np.sum((pointwise.slope(eta + first * root, y) - d)[1:]) - d[0])
-        * root
-        / np.sqrt(kappa)
-    )
     slope = np.abs(d[0]) * np.sqrt(h / kappa)
     bound = certificate.newton_residual(np.abs(first), slope, h, kappa, 1.0)
-    assert residual <= bound * (1 + 1e-9)
-    assert bound < 1.15 * residual
+    assert residual(first) <= bound * (1 + 1e-9)
+    assert bound < 1.2 * residual(first)
+
+    shift = a[1:].sum() * root**3 * first**2 / kappa / 2
+    second = first - shift
+    lengths = np.abs([first, second, shift])
+    bound = certificate.halley_residual(*lengths, h, 1.0)
+    assert residual(second) <= bound * (1 + 1e-9)
+    assert bound < 3 * residual(second)
+
     exact = np.log(y[1:].mean()) - eta[0]
     error = np.abs(first * root - exact)
-    bound = certificate.radius(residual, np.abs(first * root), kappa, h, 1.0)
+    zeta = np.abs(first * root)
+    bound = certificate.radius(residual(first), zeta, kappa, h, 1.0)
     assert error <= bound * (1 + 1e-9)
     assert bound < 1.3 * error
 
