@@ -1,5 +1,6 @@
 """Classical diagnostics of single rows: leverage, Cook's distance and relatives."""
 
+import re
 import warnings
 
 import numpy as np
@@ -181,7 +182,7 @@ def case_diagnostics(estimator, X, y, *, sample_weight=None, step="exact"):
     else:
         removals = model.without_rows("exact", TOLERANCE)
         moves = removals.displacements(np.arange(len(base.w)))[:, 0]
-        unresolved = np.union1d(unresolved, removals.unresolved)
+        unresolved = removals.unresolved
     fitted = full.theta[0]
     alone = []
     for i in unresolved:
@@ -199,7 +200,8 @@ def _removal_model(estimator, X, y, sample_weight):
         model = removal_model(estimator, X, y, sample_weight)
         reason = "its loss is not the likelihood of such a model"
     except UnsupportedEstimator as error:
-        model, reason = None, str(error).partition(" Supported: ")[0]
+        # without the advice, which is about removal
+        model, reason = None, re.split(" Supported: | Use ", str(error))[0].rstrip(".")
     full = model.full if isinstance(model, Balanced) else model
     if isinstance(full, Quadratic | Smooth):
         if len(full.theta) == 1:

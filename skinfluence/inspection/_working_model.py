@@ -59,9 +59,6 @@ class WorkingModel:
                 self.share = s / s.sum()
         self.w = s * information
         self._factor(np.sqrt(self.w)[:, None] * X, penalty)
-        if self.squared:  # refine: the model has solved normal equations
-            step = self.root @ (self.root.T @ (-X.T @ (s * slope) - penalty * theta))
-            theta, slope = theta + step, slope + X @ step
         self.Z = X @ self.root
         self.pull = self.root.T @ (penalty * theta)  # gradient of the penalty
         self.slope = s * slope

@@ -518,7 +518,7 @@ def test_chosen_penalty_is_held_fixed():
     [
         (RandomForestClassifier(n_estimators=2), "RandomForestClassifier"),
         (LogisticRegression(l1_ratio=1.0, solver="saga"), "Got LogisticRegression"),
-        (LinearRegression(positive=True), "positive=True"),
+        (LinearRegression(positive=True), r"the active set\. For any model"),
         (Lasso(), "Got Lasso.*not the likelihood"),
         (make_pipeline(StandardScaler(), RandomForestClassifier(2)), "self_influence"),
     ],
