@@ -167,20 +167,20 @@ class EstimatorWrapper(MetaEstimatorMixin, BaseEstimator):
 
     _parameter_constraints: dict = {"estimator": [HasMethods(["fit", "predict"])]}
 
-    predict = _delegated("predict", "Predict with the full model.")
+    predict = _delegated("predict", "Predict with the fitted model.")
     predict_proba = _delegated(
-        "predict_proba", "Predict class probabilities with the full model."
+        "predict_proba", "Predict class probabilities with the fitted model."
     )
     predict_log_proba = _delegated(
-        "predict_log_proba", "Compute log-probabilities with the full model."
+        "predict_log_proba", "Compute log-probabilities with the fitted model."
     )
     decision_function = _delegated(
-        "decision_function", "Evaluate the decision function of the full model."
+        "decision_function", "Evaluate the decision function of the fitted model."
     )
 
     @available_if(_wrapped_has("score"))
     def score(self, X, y, **params):
-        """Score of the model fitted on all rows, as scikit-learn defines it.
+        """Score of the fitted model, as scikit-learn defines it.
 
         Parameters
         ----------
