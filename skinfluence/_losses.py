@@ -19,7 +19,7 @@ last axis of length n_classes or n_outputs; axes between the first and the last
 """
 
 import numpy as np
-from scipy.special import expit, softmax, xlogy
+from scipy.special import expit, logsumexp, softmax, xlogy
 from sklearn.base import is_classifier
 from sklearn.linear_model import (
     GammaRegressor,
@@ -122,17 +122,26 @@ def _pick(prediction, y):
     )[..., 0]
 
 
-def _far(growth):
-    """Indices where ``log1p`` of a relative growth has no digits; None if nowhere."""
-    if growth.size == 0 or (growth.min() > -0.5 and growth.max() < 1e300):
+def _far(relative, likely):
+    """Find moves whose exponentials overflow, and take back those that are in vain.
+
+    Parameters
+    ----------
+    relative : ndarray of shape (n, m, k)
+        Moves relative to the likeliest class; limited in place.
+    likely : ndarray of shape (n, k)
+        Raw predictions relative to the likeliest class.
+
+    Returns
+    -------
+    far : tuple of ndarray or None
+        Indices of moves that make a class of hardly any probability count.
+    """
+    if relative.max(initial=0.0) < 700:
         return None
-    return np.nonzero(~((growth > -0.5) & (growth < 1e300)))  # NaN: 0 times infinity
-
-
-def _log_sum_exp(raw):
-    """Logarithm of the sum of exponentials over the last axis; scipy's is slower."""
-    top = raw.max(axis=-1)
-    return top + np.log(np.exp(raw - top[..., None]).sum(axis=-1))
+    counts = (relative >= 700) & (relative > -60 - likely[:, None])
+    np.minimum(relative, 700, out=relative)
+    return np.nonzero(counts.any(axis=-1))
 
 
 def _spread(y, ndim):
@@ -203,34 +212,44 @@ class LogLoss(Loss):
         return -np.log(np.where(probability > 0, probability, eps))
 
     def change(self, y, raw, delta, link):
-        # log sum_c p_c e^delta_c - delta_y = log1p(sum_c p_c expm1(delta_c - delta_y))
-        # where the true class is c = y. Losses that fall to near zero cancel there,
-        # and large moves overflow: those are differences of two losses instead.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            if link == "logit":
-                sign = 2.0 * y - 1.0
-                loss = -sign * raw[:, 0]
-                out = np.multiply(delta[..., 0], -sign[:, None])
-                np.expm1(out, out=out)
-                out *= expit(loss)[:, None]
-            else:
-                relative = delta - _pick(delta, y)[..., None]
-                np.expm1(relative, out=relative)
-                probability = softmax(raw, axis=-1)
-                out = np.matmul(relative, probability[:, :, None])[..., 0]
-            far = _far(out)
-            np.log1p(out, out=out)
-        if far is None:
-            return out
-        t, m = far
+        # log sum_c p_c e^delta_c - delta_y
+        #     = log1p(sum_c p_c expm1(delta_c - delta_m)) + delta_m - delta_y
+        # for any class m; with the likeliest one the argument is above 1/K - 1, so
+        # that no digits are lost, wherever the loss goes.
         if link == "logit":
-            loss, move = loss[t], -sign[t] * delta[t, m, 0]
-            out[far] = np.logaddexp(0, loss + move) - np.logaddexp(0, loss)
+            toward = np.where(raw[:, 0] > 0, -1.0, 1.0)[:, None]  # the other class
+            relative = delta[..., 0] * toward
+            likely = -np.abs(raw)
+            far = _far(relative[..., None], likely)
+            np.expm1(relative, out=relative)
+            relative *= expit(likely)
+            out = np.log1p(relative, out=relative)
+            wrong = np.flatnonzero((raw[:, 0] > 0) != (y == 1))
+            out[wrong] -= toward[wrong] * delta[wrong, :, 0]
         else:
-            loss, move = raw - _pick(raw, y)[:, None], delta[t, m]
-            move = move - move[np.arange(len(t)), y[t]][:, None]
-            out[far] = _log_sum_exp(loss[t] + move) - _log_sum_exp(loss)[t]
+            likeliest = raw.argmax(axis=-1)
+            pivot = _pick(delta, likeliest)
+            relative = delta - pivot[..., None]
+            far = _far(relative, raw - raw.max(axis=-1, keepdims=True))
+            np.expm1(relative, out=relative)
+            out = np.matmul(relative, softmax(raw, axis=-1)[:, :, None])[..., 0]
+            np.log1p(out, out=out)
+            wrong = np.flatnonzero(likeliest != y)
+            out[wrong] += pivot[wrong] - _pick(delta[wrong], y[wrong])
+        if far is not None:
+            t, m = far
+            out[far] = self._far_change(y[t], raw[t], delta[t, m], link)
         return out
+
+    def _far_change(self, y, raw, delta, link):
+        """Difference of two losses, for single moves of shape (n, k)."""
+        if link == "logit":
+            sign = 1.0 - 2.0 * y
+            before, move = sign * raw[:, 0], sign * delta[:, 0]
+            return np.logaddexp(0, before + move) - np.logaddexp(0, before)
+        before = raw - _pick(raw, y)[:, None]
+        after = before + delta - _pick(delta, y)[:, None]
+        return logsumexp(after, axis=-1) - logsumexp(before, axis=-1)
 
     def slope(self, y, raw, link):
         if link == "logit":
