@@ -1,4 +1,4 @@
-"""Closed forms (neighbours, kernels) against retraining n times, in this one run.
+"""Closed forms (neighbours, kernels, counts) against retraining n times.
 
 As in ``bench_leave_one_out.py``: CPU time of ``LeaveOneOutInfluence.fit`` and the whole
 influence matrix; n refits plus predictions, from the median of a sample of them; the
@@ -7,18 +7,33 @@ largest difference of an influence from the sampled refits.
     python benchmarks/bench_closed_forms.py
 """
 
+import warnings
+
 from timing import restart_single_threaded, table
 
 restart_single_threaded()
 
 from bench_leave_one_out import case, gaussian, split  # noqa: E402
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits  # noqa: E402
+from sklearn.discriminant_analysis import (  # noqa: E402
+    LinearDiscriminantAnalysis,
+    QuadraticDiscriminantAnalysis,
+)
 from sklearn.gaussian_process import GaussianProcessRegressor  # noqa: E402
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel  # noqa: E402
 from sklearn.kernel_ridge import KernelRidge  # noqa: E402
+from sklearn.model_selection import train_test_split  # noqa: E402
+from sklearn.naive_bayes import (  # noqa: E402
+    BernoulliNB,
+    CategoricalNB,
+    ComplementNB,
+    GaussianNB,
+    MultinomialNB,
+)
 from sklearn.neighbors import (  # noqa: E402
     KNeighborsClassifier,
     KNeighborsRegressor,
+    NearestCentroid,
     RadiusNeighborsClassifier,
 )
 from sklearn.svm import SVC  # noqa: E402
@@ -49,9 +64,37 @@ def cases():
     cancer, support = split(load_breast_cancer), SVC(gamma=0.01, tol=1e-8)
     name = "SVC breast_cancer (support vectors are retrained)"
     yield case(name, cancer, None, support, sample=30)
+    yield from counting_cases(large)
+
+
+def counting_cases(large):
+    """Yield the rows of models that are made of counts, means and covariances."""
+    X, y = load_digits(return_X_y=True)
+    digits = train_test_split(X, y, test_size=0.25, random_state=0)
+    for estimator in (
+        GaussianNB(),
+        MultinomialNB(),
+        ComplementNB(),
+        BernoulliNB(binarize=7.5),
+        CategoricalNB(min_categories=17),
+        LinearDiscriminantAnalysis(),
+        LinearDiscriminantAnalysis(solver="eigen", shrinkage=0.1),
+        QuadraticDiscriminantAnalysis(reg_param=0.1),
+        NearestCentroid(),
+    ):
+        yield case(f"{estimator} digits", digits, None, estimator, sample=60)
+    for estimator in (
+        GaussianNB(),
+        BernoulliNB(),
+        LinearDiscriminantAnalysis(),
+        QuadraticDiscriminantAnalysis(),
+        NearestCentroid(),
+    ):
+        yield case(f"{estimator} 10,000 x 20", large, None, estimator, sample=60)
 
 
 if __name__ == "__main__":
+    warnings.simplefilter("ignore")  # pixels that are always zero
     results = []
     for result in cases():
         result["refits"] = result.pop("tight")

@@ -31,7 +31,7 @@ from sklearn.preprocessing import scale  # noqa: E402
 from sklearn.svm import LinearSVC  # noqa: E402
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence  # noqa: E402
-from skinfluence._losses import model_prediction, resolve_loss  # noqa: E402
+from skinfluence._losses import LogLoss, model_prediction, resolve_loss  # noqa: E402
 
 COLUMNS = ["case", "exact", "sample", "default", "tight", "warm", "error"]
 
@@ -56,9 +56,13 @@ def split(load, transform=lambda y: y):
 
 def losses(model, X, y, reference):
     """Evaluation loss of each test row, as the influence estimator defines it."""
-    if isinstance(model, LogisticRegression):
-        # predict_proba is one minus the other class: no digits left of a small one
-        logit = model.decision_function(X)
+    if isinstance(resolve_loss("auto", reference), LogLoss) and (
+        scores := getattr(
+            model, "predict_joint_log_proba", getattr(model, "decision_function", None)
+        )
+    ):
+        # predict_proba is one minus the other class, or underflows: no digits left
+        logit = scores(X)
         if logit.ndim == 1:
             logit = np.column_stack([0 * logit, logit])
         truth = np.searchsorted(reference.classes_, y)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from influence_checks import parametrize_with_influence_checks
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.kernel_ridge import KernelRidge
@@ -15,10 +16,11 @@ from sklearn.linear_model import (
     RidgeClassifier,
     TweedieRegressor,
 )
-from sklearn.naive_bayes import GaussianNB
+from sklearn.naive_bayes import BernoulliNB, GaussianNB, MultinomialNB
 from sklearn.neighbors import (
     KNeighborsClassifier,
     KNeighborsRegressor,
+    NearestCentroid,
     RadiusNeighborsClassifier,
     RadiusNeighborsRegressor,
 )
@@ -51,6 +53,9 @@ INFLUENCE_ESTIMATORS = [
     LeaveOneOutInfluence(tight_logistic, solver="refit"),
     LeaveOneOutInfluence(GaussianNB(), loss="brier"),
     LeaveOneOutInfluence(GaussianNB(), loss="zero_one"),
+    LeaveOneOutInfluence(BernoulliNB()),
+    LeaveOneOutInfluence(LinearDiscriminantAnalysis()),
+    LeaveOneOutInfluence(NearestCentroid(priors="empirical", shrink_threshold=0.1)),
     LeaveOneOutInfluence(RidgeClassifier()),
     LeaveOneOutInfluence(RidgeClassifier(solver="svd"), solver="refit"),
     LeaveOneOutInfluence(Ridge()),
@@ -99,6 +104,10 @@ def test_influence_estimator(influence_estimator, check):
         LeaveOneOutInfluence(KernelRidge()),
         LeaveOneOutInfluence(KNeighborsClassifier()),
         LeaveOneOutInfluence(KNeighborsRegressor()),
+        LeaveOneOutInfluence(GaussianNB()),
+        LeaveOneOutInfluence(MultinomialNB()),
+        LeaveOneOutInfluence(LinearDiscriminantAnalysis()),
+        LeaveOneOutInfluence(NearestCentroid()),
         LeaveOneOutInfluence(PoissonRegressor()),
         LeaveOneOutInfluence(
             make_pipeline(FunctionTransformer(), LogisticRegression())
@@ -118,7 +127,7 @@ def test_scikit_learn_contract(estimator, check):
 @pytest.mark.slow
 @parametrize_with_checks(
     [
-        LeaveOneOutInfluence(GaussianNB()),
+        LeaveOneOutInfluence(GaussianNB(), solver="refit"),
         LeaveOneOutInfluence(Ridge(), solver="refit"),
         LeaveOneOutInfluence(make_pipeline(StandardScaler(), LogisticRegression())),
     ]
