@@ -12,6 +12,7 @@ from skinfluence.removal import (  # noqa: F401  (they register themselves)
     _lasso,
     _linear_discriminant,
     _linear_svc,
+    _linear_svr,
     _logistic,
     _multinomial_nb,
     _nearest_centroid,

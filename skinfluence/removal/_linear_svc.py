@@ -10,8 +10,8 @@ from sklearn.svm import LinearSVC
 
 from skinfluence.removal._class_weight import with_class_weight
 from skinfluence.removal._dispatch import refuse, removal_model
+from skinfluence.removal._kinked_squares import Hinge, KinkedSquares
 from skinfluence.removal._linear import Design
-from skinfluence.removal._squared_hinge import SquaredHinge
 from skinfluence.removal._weights import row_weights
 
 
@@ -41,6 +41,9 @@ def _(estimator: LinearSVC, X, y, sample_weight=None):
         cost = by_class[:, None]
         if n_classes > 2:
             cost = np.where(codes > 0, cost, weight[:, None])
-        return SquaredHinge(design, y_idx, codes, estimator.C * cost, penalty, fitted)
+        losses = [Hinge(code) for code in codes.T]
+        model = KinkedSquares(design, losses, estimator.C * cost, penalty, fitted)
+        model.link = "margin"
+        return model
 
     return with_class_weight(estimator, y, y_idx, sample_weight, build)

@@ -1,4 +1,4 @@
-"""Squared hinge loss: rows leave by finitely many steps between active sets."""
+"""Squares beyond a kink: rows leave by finitely many steps between active sets."""
 
 import numpy as np
 import scipy.linalg as sla
@@ -13,19 +13,53 @@ STEPS = 30
 HIGH_LEVERAGE = 1 - 1e-7
 
 
-class SquaredHinge(LinearModel):
-    r"""Minimiser of ``F = sum_j a_j max(0, 1 - c_j x_j'theta)^2 + theta' R theta / 2``.
+class Hinge:
+    """``max(0, 1 - c raw)^2`` for codes c of +1 and -1."""
 
-    F is quadratic wherever the active set A (rows with a positive hinge) is fixed.
-    With ``H = 2 X_A' a_A X_A + R`` and ``d_j = -2 a_j c_j (1 - c_j x_j'theta)``, the
-    minimiser without row i of A, on the piece where the rows F have left
-    (sign -1) or entered (sign +1) A, is
+    def __init__(self, code):
+        self.code, self.short = code, code.astype(np.int8)
+
+    def side(self, raw):
+        """Which parabola each row is on: its code, or 0 for none."""
+        return (self.code * raw < 1) * self.short
+
+    def center(self, side, rows=slice(None)):
+        """Minimum of a parabola, as a raw prediction."""
+        return side
+
+
+class Tube:
+    """``max(0, |y - raw| - epsilon)^2``."""
+
+    def __init__(self, y, epsilon):
+        self.y, self.epsilon = y, epsilon
+
+    def side(self, raw):
+        """Which parabola each row is on: +1 above the tube, -1 below, 0 for none."""
+        residual = self.y - raw
+        above, below = residual > self.epsilon, residual < -self.epsilon
+        return above.view(np.int8) - below.view(np.int8)
+
+    def center(self, side, rows=slice(None)):
+        """Minimum of a parabola, as a raw prediction."""
+        return self.y[rows] - self.epsilon * side
+
+
+class KinkedSquares(LinearModel):
+    r"""Minimiser of ``F = sum_j a_j l_j(x_j'theta) + theta' R theta / 2``.
+
+    Each l is zero or a parabola ``(raw - center)^2`` (`Hinge`, `Tube`), so F is
+    quadratic wherever the active set A of rows on a parabola is fixed. With ``H =
+    2 X_A' a_A X_A + R`` and ``d_j = 2 a_j (x_j'theta - center_j)``, the minimiser
+    without row i of A, on the piece where the rows F have left (sign -1) or entered
+    (sign +1) A, is
 
     .. math::
         \Delta = -H^{-1} U' (I + \Sigma U H^{-1} U')^{-1} \sigma d, \quad
         U = X_{\{i\} \cup F}, \; \sigma = \pm 1, \; \Sigma = 2 a \sigma
 
-    The first step has F empty ("newton"; "infinitesimal" is ``H^{-1} x_i d_i``).
+    (rows that change parabolas add a constant to the gradient only). The first step
+    has F empty ("newton"; "infinitesimal" is ``H^{-1} x_i d_i``).
     Then F is what has changed at the new point, until nothing changes: the exact
     minimiser, since its own piece has it (Mangasarian 2002, Optimization Methods
     and Software 17(5), 913-929). Rows outside A move nothing, exactly. The tolerance
@@ -39,10 +73,8 @@ class SquaredHinge(LinearModel):
     ----------
     design : Design
         Rows and their handling.
-    y_idx : ndarray of shape (n,)
-        Class indices.
-    codes : ndarray of shape (n, K)
-        Targets +1 and -1 of each of K independent problems.
+    losses : list of K losses
+        One for each independent problem.
     cost : ndarray of shape (n, K)
         Weights a of the losses.
     penalty : ndarray of shape (p,)
@@ -51,13 +83,11 @@ class SquaredHinge(LinearModel):
         Coefficients that scikit-learn returned.
     """
 
-    link = "margin"
-
-    def __init__(self, design, y_idx, codes, cost, penalty, fitted):
-        self.design, self.labels = design, y_idx
-        self.codes, self.cost, self.penalty = codes, cost, penalty
+    def __init__(self, design, losses, cost, penalty, fitted):
+        self.design, self.losses = design, losses
+        self.cost, self.penalty = cost, penalty
         theta = [
-            minimise(design.rows, codes[:, k], cost[:, k], penalty, start)
+            minimise(design.rows, losses[k], cost[:, k], penalty, start)
             for k, start in enumerate(fitted)
         ]
         self._set_optimum(np.array(theta), fitted)
@@ -86,7 +116,7 @@ class SquaredHinge(LinearModel):
                     continue
                 if step == "exact":
                     cost = np.where(mask, 0.0, piece.cost)
-                    new = minimise(X, piece.code, cost, self.penalty, theta)
+                    new = minimise(X, piece.loss, cost, self.penalty, theta)
                     moves[g, k] = new - theta
                     continue
                 pull = piece.slope[rows] @ X[rows]
@@ -106,15 +136,20 @@ class _Piece:
             model.penalty,
             model.theta[k],
         )
-        self.code, self.cost = model.codes[:, k], model.cost[:, k]
-        self.violation = 1 - self.code * (self.X @ self.theta)
-        self.inside = (self.violation > 0) & (self.cost > 0)
-        self.active = np.flatnonzero(self.inside)
-        self.slope = -2 * self.cost * self.code * self.violation
+        self.loss, self.cost = model.losses[k], model.cost[:, k]
+        self.raw = self.X @ self.theta
+        self.side = self.loss.side(self.raw) * (self.cost > 0)
+        self.active = np.flatnonzero(self.side)
+        self.slope = self._slope(self.side)
         self.hessian = np.diag(self.penalty + damping)
         self.hessian += _gram(self.X[self.active], 2 * self.cost[self.active])
         self.lifted = sla.cho_solve(sla.cho_factor(self.hessian), self.X.T).T
         self.leverage = 2 * self.cost * np.einsum("ij,ij->i", self.lifted, self.X)
+
+    def _slope(self, side, rows=slice(None)):
+        """Derivative of ``rows``' terms at the optimum, continued from a side."""
+        gap = self.raw[rows] - self.loss.center(side, rows)
+        return np.where(side != 0, 2 * self.cost[rows] * gap, 0.0)
 
     def first_step(self, rows, step):
         """Move to the minimiser on this piece, or to first order."""
@@ -128,20 +163,20 @@ class _Piece:
         moves = moves.copy()
         high = self.leverage[rows] > HIGH_LEVERAGE
         lost = list(np.flatnonzero(high))
-        # Positions in rows that are not done, and the changes they account for.
+        # Positions in rows that are not done, and the sides they account for.
         todo = np.flatnonzero(~high)
-        known = np.zeros((len(todo), len(self.X)), dtype=bool)
+        known = np.repeat(self.side[None], len(todo), axis=0)
         for _ in range(STEPS):
-            margin = moves[todo] @ self.X.T
-            margin *= -self.code
-            margin += self.violation
-            changed = ((margin > 0) != self.inside) & (self.cost > 0)
-            changed[np.arange(len(todo)), rows[todo]] = False
-            moving = np.flatnonzero((changed != known).any(axis=1))
-            todo, known = todo[moving], changed[moving]
+            raw = moves[todo] @ self.X.T
+            raw += self.raw
+            side = self.loss.side(raw) * (self.cost > 0)
+            own = np.arange(len(todo)), rows[todo]
+            side[own] = self.side[own[1]]
+            moving = np.flatnonzero((side != known).any(axis=1))
+            todo, known = todo[moving], side[moving]
             if not len(todo):
                 break
-            count = known.sum(axis=1)
+            count = ((known != 0) != (self.side != 0)).sum(axis=1)
             large = count > max(64, self.X.shape[1])
             lost.extend(todo[large])
             todo, known, count = todo[~large], known[~large], count[~large]
@@ -162,43 +197,56 @@ class _Piece:
             cost[rows[j]] = 0.0
             start = self.theta + moves[j] if not high[j] else self.theta
             moves[j] = (
-                minimise(self.X, self.code, cost, self.penalty, start) - self.theta
+                minimise(self.X, self.loss, cost, self.penalty, start) - self.theta
             )
         return moves
 
-    def _on_pieces(self, rows, changed, size):
-        """Minimise without each of ``rows``, on the piece where ``changed`` rows are
-        on the other side."""
+    def _on_pieces(self, rows, side, size):
+        """Minimise without each of ``rows``, others on the parabolas of ``side``."""
         m = len(rows)
         which = np.repeat(rows[:, None], size + 1, axis=1)
-        sign = np.zeros((m, size + 1))
-        sign[:, 0] = -1.0
-        k, j = np.nonzero(changed)
+        curvature, pull = np.zeros((m, size + 1)), np.zeros((m, size + 1))
+        curvature[:, 0], pull[:, 0] = -2 * self.cost[rows], -self.slope[rows]
+        jumps = (side != self.side) & (side != 0) & (self.side != 0)
+        k, j = np.nonzero((side != 0) != (self.side != 0))
         position = np.arange(len(k)) - np.searchsorted(k, k) + 1
         which[k, position] = j
-        sign[k, position] = np.where(self.inside[j], -1.0, 1.0)
+        sign = np.where(side[k, j] != 0, 1.0, -1.0)
+        curvature[k, position] = 2 * sign * self.cost[j]
+        pull[k, position] = sign * np.where(
+            sign > 0, self._slope(side[k, j], j), self.slope[j]
+        )
         U, lifted = self.X[which], self.lifted[which]
         kernel = np.matmul(U, lifted.transpose(0, 2, 1))
-        kernel *= (2 * sign * self.cost[which])[:, :, None]
+        kernel *= curvature[:, :, None]
         kernel += np.eye(size + 1)
-        pull = (sign * self.slope[which])[:, :, None]
-        coefficient = np.linalg.solve(kernel, pull)
-        return -np.matmul(coefficient.transpose(0, 2, 1), lifted)[:, 0]
+        constant = np.zeros((m, self.X.shape[1]))
+        if jumps.any():
+            shift = np.where(jumps, self._slope(side) - self.slope, 0.0)
+            constant = shift @ self.lifted
+            pull -= curvature * np.matmul(U, constant[:, :, None])[:, :, 0]
+        coefficient = np.linalg.solve(kernel, pull[:, :, None])
+        return -np.matmul(coefficient.transpose(0, 2, 1), lifted)[:, 0] - constant
 
 
-def minimise(X, code, cost, penalty, theta, max_iter=1000):
+def minimise(X, loss, cost, penalty, theta, max_iter=1000):
     """Minimise by Newton steps between active sets, with a line search.
 
     Finite: F decreases, so no active set returns, and the step on the last one
     ends at the minimiser.
     """
     raw = X @ theta
+
+    def gaps(raw):
+        side = loss.side(raw)
+        return np.where(side != 0, raw - loss.center(side), 0.0)
+
     for _ in range(max_iter):
-        violation = 1 - code * raw
-        active = violation > 0
+        gap = gaps(raw)
+        active = (gap != 0) & (cost > 0)
         A, a = X[active], cost[active]
-        value = a @ violation[active] ** 2 + 0.5 * penalty @ theta**2
-        gradient = penalty * theta - A.T @ (2 * a * code[active] * violation[active])
+        value = a @ gap[active] ** 2 + 0.5 * penalty @ theta**2
+        gradient = penalty * theta + A.T @ (2 * a * gap[active])
         factor = sla.cho_factor(_gram(A, 2 * a) + np.diag(penalty))
         step = -sla.cho_solve(factor, gradient)
         reach = X @ step
@@ -208,8 +256,8 @@ def minimise(X, code, cost, penalty, theta, max_iter=1000):
         slope, length = gradient @ step, 1.0
         while True:
             new = theta + length * step
-            hinge = np.maximum(0.0, 1 - code * (raw + length * reach))
-            trial = cost @ hinge**2 + 0.5 * penalty @ new**2
+            trial = cost @ gaps(raw + length * reach) ** 2
+            trial += 0.5 * penalty @ new**2
             noise = 1e-14 * value
             if trial <= value + 1e-4 * length * slope + noise or length < 1e-12:
                 break
