@@ -332,7 +332,11 @@ class AbsoluteError(Loss):
 
 
 class Deviance(Loss):
-    """Unit Tweedie deviance (in full, not halved), as `sklearn.metrics`."""
+    """Unit Tweedie deviance (in full, not halved), as `sklearn.metrics`.
+
+    A predicted mean of zero (no positive target is left) counts as the dtype's
+    epsilon.
+    """
 
     name = "deviance"
 
@@ -341,6 +345,9 @@ class Deviance(Loss):
 
     def value(self, y, prediction):
         y, q = _spread(y, prediction.ndim), self.power
+        if q >= 1:
+            eps = np.finfo(np.float64).eps
+            prediction = np.where(prediction > 0, prediction, eps)
         if q == 0:
             unit = (y - prediction) ** 2
         elif q == 1:
