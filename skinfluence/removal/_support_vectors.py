@@ -98,6 +98,28 @@ def _dense(coef):
     return coef.toarray() if sp.issparse(coef) else np.asarray(coef)
 
 
+def pairs_at_bounds(coef, bound, labels):
+    """Yield the pairs of classes whose problem has no support vector inside the box.
+
+    Parameters
+    ----------
+    coef : ndarray or sparse matrix of shape (n_classes - 1, n_support)
+        ``dual_coef_``: for each support vector a coefficient against every other
+        class, in the order of the classes.
+    bound : ndarray of shape (n_support,)
+        Largest size of the coefficients.
+    labels : ndarray of shape (n_support,)
+        Class index of each support vector.
+    """
+    coef = _dense(coef)
+    for a in range(len(coef)):
+        for b in range(a + 1, len(coef) + 1):
+            inside = _inside(coef[b - 1], bound) & (labels == a)
+            inside |= _inside(coef[a], bound) & (labels == b)
+            if not inside.any():
+                yield a, b
+
+
 @removal_model.register
 def _(estimator: SVC, X, y, sample_weight=None):
     _refuse(estimator)
@@ -106,16 +128,9 @@ def _(estimator: SVC, X, y, sample_weight=None):
     support = _support(estimator, X, weight)
     retrained = np.zeros(len(labels), dtype=bool)
     retrained[support] = True
-    coef, bound = _dense(estimator.dual_coef_), estimator.C * weight[support]
-    kind = labels[support]
-    n_classes = len(estimator.classes_)
-    for a in range(n_classes):
-        for b in range(a + 1, n_classes):
-            # LibSVM's layout: a row of dual_coef_ for each other class.
-            inside = _inside(coef[b - 1], bound) & (kind == a)
-            inside |= _inside(coef[a], bound) & (kind == b)
-            if not inside.any():
-                retrained |= (labels == a) | (labels == b)
+    bound = estimator.C * weight[support]
+    for a, b in pairs_at_bounds(estimator.dual_coef_, bound, labels[support]):
+        retrained |= (labels == a) | (labels == b)
     return SupportVectorModel(len(labels), retrained & (weight > 0))
 
 

@@ -1,15 +1,18 @@
 """Rows that support nothing change nothing: kernel machines against refits."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from brute_force import brute_force, refit
-from sklearn.datasets import load_diabetes, load_iris, load_wine
+from sklearn.datasets import load_diabetes, load_digits, load_iris, load_wine
 from sklearn.preprocessing import scale
 from sklearn.svm import SVC, SVR, NuSVC
 
 from skinfluence import LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator, removal_model
+from skinfluence.removal._support_vectors import pairs_at_bounds
 
 TIGHT = {"tol": 1e-10}
 
@@ -93,6 +96,10 @@ def test_without_free_support_vectors_other_rows_bound_the_offset(diabetes):
     assert np.abs(raw(without, X) - raw(model, X)).max() > 0.05
     removals = removal_model(model, X, y).without_rows()
     np.testing.assert_array_equal(removals.unresolved, np.arange(6))
+    weight = np.array([1, 1, 1, 1, 1, 0])  # what has no weight has no influence
+    model = estimator.fit(X, y, sample_weight=weight)
+    removals = removal_model(model, X, y, weight).without_rows()
+    np.testing.assert_array_equal(removals.unresolved, np.arange(5))
 
     X, y = np.zeros((3, 1)), np.array([5.0, -5.0, 0.5])
     estimator = SVR(epsilon=1, kernel="linear", **TIGHT)
@@ -115,6 +122,27 @@ def test_one_pair_of_classes_without_free_support_vectors():
     model = SVC(C=0.1, kernel="linear", **TIGHT).fit(near, y)
     removals = removal_model(model, near, y).without_rows()
     np.testing.assert_array_equal(np.setdiff1d(np.arange(6), removals.unresolved), [5])
+
+
+def test_pairs_of_classes_are_binary_problems():
+    X, y = load_digits(n_class=4, return_X_y=True)
+    X, y = X[:100] / 16, y[:100]
+    seen = []
+    for C in (0.002, 0.01):
+        estimator = SVC(C=C, kernel="linear", **TIGHT)
+        expected = []
+        for a, b in combinations(range(4), 2):
+            two = (y == a) | (y == b)
+            size = np.abs(estimator.fit(X[two], y[two]).dual_coef_)
+            if (size > C * (1 - 1e-9)).all():
+                expected.append((a, b))
+        for rows in (X, sp.csr_array(X)):
+            model = estimator.fit(rows, y)
+            bound = np.full(len(model.support_), C)
+            pairs = pairs_at_bounds(model.dual_coef_, bound, y[model.support_])
+            assert list(pairs) == expected
+        seen += expected
+    assert 0 < len(seen) < 12
 
 
 def check(estimator, X, y, loss="auto", n=80):
