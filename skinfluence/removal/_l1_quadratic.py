@@ -55,7 +55,7 @@ class L1Quadratic(LinearModel):
     References
     ----------
     .. [1] M. Osborne, B. Presnell, B. Turlach, "A new approach to variable selection
-       in least squares problems", IMA J. Numer. Anal. 20(3), 2000.
+       in least squares problems", IMA Journal of Numerical Analysis 20(3), 2000.
     """
 
     def __init__(self, design, targets, weight, l1, l2, fitted, positive=False):
