@@ -470,6 +470,18 @@ def test_group_that_is_a_whole_class_is_refitted():
         assert_allclose(by_class[:, column], certain - full, rtol=1e-6)
 
 
+def test_group_without_which_classes_are_separable_is_refitted():
+    X = np.array([-3.0, -2.0, -1.0, 2.5, 1.0, 2.0, 3.0])[:, None]
+    y = np.array([0, 0, 0, 0, 1, 1, 1])  # row 3 alone makes the classes overlap
+    influence = exact(LogisticRegression(C=np.inf, max_iter=10_000), X, y)
+    groups = np.array([[0, 0, 0, 1, 0, 0, 1], [1, 1, 0, 0, 0, 0, 0]], dtype=bool)
+    matrix = influence.group_influence(X, y, groups=groups)
+    for column, group in enumerate(groups):
+        without = clone(influence.estimator_).fit(X[~group], y[~group])
+        expected = log_loss(without, X, y) - log_loss(influence.estimator_, X, y)
+        assert_allclose(matrix[:, column], expected, rtol=1e-3, atol=1e-3)
+
+
 def test_group_of_all_rows_is_refused():
     X, y, X_test, y_test = overlapping()
     influence = exact(LogisticRegression(), X, y)
