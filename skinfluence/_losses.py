@@ -188,13 +188,6 @@ class Loss:
         )
 
 
-def _softplus(gap):
-    """log(1 + sum_c exp(gap_c)), to the last digit also where it is tiny."""
-    top = gap.max(axis=-1, keepdims=True)
-    total = np.exp(gap - top).sum(axis=-1)
-    return np.logaddexp(0.0, top[..., 0] + np.log(total))
-
-
 class LogLoss(Loss):
     """Minus log-probability of the true class, natural logarithm.
 

@@ -69,18 +69,18 @@ class GaussianNaiveBayes(DiagonalScores):
         self.ratio = np.where(unresolved, 0, self.weight) / np.where(
             unresolved, 1, rest
         )
-        self.growth = self._smoothing_growth()
+        self.remaining = self.estimator.var_smoothing * self._largest_variances()
         entries = []
         for c in range(self.n_classes):
             mine = np.flatnonzero(self.labels == c)
-            after = self.scales[c] + self._own_growth(mine)
+            _, after = self._own_growth(mine)
             member, column = np.nonzero(after < COLLAPSE * self.variances[c])
             center, scale = self._anew(mine, member, column)
             # No more than what rounding makes of a constant feature
             noise = (1e-14 * np.abs(self.rows[:, column]).max(axis=0, initial=0)) ** 2
             unresolved[mine[member[scale <= noise]]] = True
             entries.append((mine[member], column, center, scale))
-        self.ratio[unresolved] = self.growth[unresolved] = 0.0
+        self.ratio[unresolved], self.remaining[unresolved] = 0.0, self.smoothing
         row, column, center, scale = map(np.concatenate, zip(*entries, strict=True))
         order = np.argsort(row, kind="stable")
         order = order[~unresolved[row[order]]]
@@ -92,8 +92,8 @@ class GaussianNaiveBayes(DiagonalScores):
             self.constant[removed] = self._constant(removed)
         return unresolved
 
-    def _smoothing_growth(self):
-        """Growth of the smoothing without each row, shape (n,)."""
+    def _largest_variances(self):
+        """Largest variance over the rows without each row, shape (n,)."""
         n = len(self.rows)
         variance = self.rows.var(axis=0)
         square = (self.rows - self.rows.mean(axis=0)) ** 2
@@ -104,14 +104,16 @@ class GaussianNaiveBayes(DiagonalScores):
         lost &= after + 1e-10 * variance >= largest[:, None]
         for i in np.flatnonzero(lost.any(axis=1)):
             largest[i] = np.delete(self.rows, i, axis=0).var(axis=0).max()
-        return self.estimator.var_smoothing * (largest - variance.max())
+        return largest
 
     def _own_growth(self, removed):
-        """Growth of the scales of the rows' own classes, shape (n_removals, d)."""
+        """Growth of the scales of the rows' own classes, and what they become."""
         label, ratio = self.labels[removed], self.ratio[removed, None]
         square = (self.rows[removed] - self.centers[label]) ** 2
         growth = ratio * (self.variances[label] - (1 + ratio) * square)
-        return growth + self.growth[removed, None]
+        remaining = self.remaining[removed, None]
+        after = self.variances[label] + growth + remaining
+        return growth + (remaining - self.smoothing), after
 
     def _anew(self, members, member, column):
         """Mean and scale of features of a class without one of its members."""
@@ -122,7 +124,7 @@ class GaussianNaiveBayes(DiagonalScores):
         values = self.rows[np.ix_(members, column)]
         center = (weight * values).sum(axis=0)
         variance = (weight * (values - center) ** 2).sum(axis=0)
-        return center, variance + self.smoothing + self.growth[members[member]]
+        return center, variance + self.remaining[members[member]]
 
     def _collapsed(self, removed):
         """Entries of `collapsed` among consecutive removals."""
@@ -130,21 +132,31 @@ class GaussianNaiveBayes(DiagonalScores):
         return [values[first:last] for values in self.collapsed]
 
     def _growth(self, removed):
-        """Growth of all scales but collapsed ones, and what divides the pull."""
-        growth = np.tile(self.growth[removed, None, None], (1, *self.scales.shape))
+        """Growth of all scales but collapsed ones, what they become, moves of means.
+
+        The scales are sums of what remains: their growth may be nearly all of them.
+        """
+        remaining = self.remaining[removed, None, None]
+        growth = np.tile(remaining - self.smoothing, (1, *self.scales.shape))
+        after = self.variances + remaining
         own = np.arange(len(removed)), self.labels[removed]
-        growth[own] = self._own_growth(removed)
-        row, column, _, _ = self._collapsed(removed)
-        growth[row - removed[0], self.labels[row], column] = 0.0
+        growth[own], after[own] = self._own_growth(removed)
         shift = self.ratio[removed, None] * (self.rows[removed] - self.centers[own[1]])
+        row, column, _, _ = self._collapsed(removed)
+        label = self.labels[row]
+        growth[row - removed[0], label, column] = 0.0
+        after[row - removed[0], label, column] = self.scales[label, column]
         shift[row - removed[0], column] = 0.0
-        return growth, shift, own
+        return growth, after, shift, own
 
     def _constant(self, removed):
-        growth, shift, own = self._growth(removed)
-        constant = -0.5 * np.log1p(growth / self.scales).sum(axis=2)
-        after = self.scales[own[1]] + growth[own]
-        constant[own] -= 0.5 * (shift**2 / after).sum(axis=1)
+        growth, after, shift, own = self._growth(removed)
+        log_ratio = growth / self.scales
+        deep = log_ratio < -0.5
+        np.log1p(log_ratio, out=log_ratio, where=~deep)
+        log_ratio[deep] = np.log((after / self.scales)[deep])
+        constant = -0.5 * log_ratio.sum(axis=2)
+        constant[own] -= 0.5 * (shift**2 / after[own]).sum(axis=1)
         if self.estimator.priors is None:
             constant[own] -= np.log1p(self.ratio[removed])
         row, column, _, scale = self._collapsed(removed)
@@ -154,8 +166,7 @@ class GaussianNaiveBayes(DiagonalScores):
 
     def changes(self, removed):
         """Implement `DiagonalScores.changes`, but for collapsed variances."""
-        growth, shift, own = self._growth(removed)
-        after = self.scales + growth
+        growth, after, shift, own = self._growth(removed)
         shift /= after[own]
         growth /= -self.scales * after
         return growth, shift, self.constant[removed]

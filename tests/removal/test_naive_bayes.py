@@ -95,7 +95,7 @@ def test_gaussian_variances_that_collapse(digits, weighted):
 def test_gaussian_largest_variance_is_one_row(iris):
     X, y = iris
     X = X.copy()
-    X[17, 2] = 1e4
+    X[17, 2] = 1e7
     rows = np.r_[17, 0 : len(y) : 5]
     check_removals(GaussianNB(), X, y, X[::4], y[::4], rows=rows)
     estimator = GaussianNB(var_smoothing=1e-3)
