@@ -31,7 +31,9 @@ class Whitened:
         hessian[np.diag_indices_from(hessian)] += penalty + damping
         self.penalty = penalty
         self.L = np.linalg.cholesky(hessian)
-        self.Z = np.ascontiguousarray(sla.solve_triangular(self.L, X.T, lower=True).T)
+        self.Z = np.empty_like(X)
+        for rows in row_chunks(*X.shape):  # no second copy of all rows
+            self.Z[rows] = sla.solve_triangular(self.L, X[rows].T, lower=True).T
         self.h = np.einsum("ij,ij->i", self.Z, self.Z)
         self.root = sla.solve_triangular(self.L, np.eye(len(self.L)), lower=True)
         # The penalty's gradient and Hessian.
@@ -43,8 +45,10 @@ class Whitened:
         self.slack = self.d @ self.Z + self.pull
 
     def to_theta(self, u):
-        """Turn moves in whitened coordinates into moves of the coefficients."""
-        return sla.solve_triangular(self.L, u.T, lower=True, trans="T").T
+        """Turn moves in whitened coordinates, in place, into moves of theta."""
+        for rows in row_chunks(*u.shape):
+            u[rows] = sla.solve_triangular(self.L, u[rows].T, lower=True, trans="T").T
+        return u
 
     def penalty_with(self, excess):
         """Hessians and gradients of penalties ``R + diag(excess)``, one per row."""
@@ -119,13 +123,13 @@ class Ladder:
         square = np.einsum("ij,ij->i", v, v) - self.base.a[rows] * along**2
         return np.sqrt(np.maximum(square, 0.0))
 
-    def newton_step(self):
-        """Move by one Newton step of the objective without each row."""
-        u = (self.base.d / self.kappa)[:, None] * self.base.Z
+    def newton_step(self, rows=slice(None)):
+        """Move by one Newton step of the objective without each of ``rows``."""
+        base = self.base
+        u = (base.d[rows] / self.kappa[rows])[:, None] * base.Z[rows]
         if self.excess is not None:
-            u -= self._solve(
-                slice(None), self.base.excess_gradient(self.excess, self.base.theta)
-            )
+            pull = base.excess_gradient(self.excess[rows], base.theta)
+            u -= self._solve(rows, pull)
         return u
 
     def climb(self, tol):
@@ -139,9 +143,8 @@ class Ladder:
             Rows without a finite minimiser; their moves are zero.
         """
         base = self.base
-        self.first = self.newton_step()
-        u = self.first.copy()
-        length = np.linalg.norm(u, axis=1)
+        u = self.newton_step()
+        length = np.sqrt(np.einsum("ij,ij->i", u, u))
         even = self.uneven == 0
         slope = np.abs(base.d) * np.sqrt(base.h / self.kappa)
         slack = np.linalg.norm(base.slack) / np.sqrt(self.kappa)
@@ -153,7 +156,8 @@ class Ladder:
         if p * p < 2 * n and len(todo) > p:
             todo = self._halley(u, todo, length, slack, even, tol)
         # Rows that move alike share a pass: it can then use the short series.
-        todo = todo[np.argsort(np.linalg.norm(u[todo], axis=1), kind="stable")]
+        length = np.einsum("ij,ij->i", u, u)
+        todo = todo[np.argsort(length[todo], kind="stable")]
         hard = self._chords(u, todo, tol)
         unresolved = self._newton(u, hard, tol)
         return u, unresolved
@@ -175,7 +179,7 @@ class Ladder:
         left = []
         for chunk in row_chunks(len(todo), width):
             rows = todo[chunk]
-            z, first = base.Z[rows], self.first[rows]
+            z, first = base.Z[rows], u[rows]
             quadratic = pair_products(first) @ tensor
             own = base.c[rows] * np.einsum("ij,ij->i", z, first) ** 2
             shift = self._solve(rows, (quadratic - own[:, None] * z) / 2)
@@ -208,7 +212,8 @@ class Ladder:
                 if self.excess is not None:
                     moved = u[rows] @ self.base.root
                     total += self.base.excess_gradient(self.excess[rows], moved)
-                new = self.first[rows] - self._solve(rows, total + self.base.slack)
+                new = self.newton_step(rows)
+                new -= self._solve(rows, total + self.base.slack)
                 nu = self._norm(rows, new - u[rows]) + dropped
                 bad = (nu > previous / 2) & (nu > 1e-14)
                 bad |= (zeta > 1) | ~np.isfinite(nu)

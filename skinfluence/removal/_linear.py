@@ -1,4 +1,4 @@
-"""What all linear families share: the design matrix, displacements, their influence.
+"""What all linear families share: displacements, and their influence.
 
 A linear model without a row is the full model with its coefficients moved. A
 family computes these moves (`LinearModel._displacements`); everything the methods
@@ -9,92 +9,13 @@ import warnings
 from abc import abstractmethod
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import validate_data
 
-from skinfluence._memory import check_memory
+from skinfluence.removal._design import Design
 from skinfluence.removal._model import RemovalModel
 from skinfluence.removal._raw import RawRemovals
 
-
-class Design:
-    """Rows of X as the linear predictor sees them: dense, centred, with intercept.
-
-    Centring the columns leaves an unpenalised intercept model unchanged but for
-    the value of its intercept, and keeps the Hessian well conditioned.
-
-    Parameters
-    ----------
-    estimator : fitted linear estimator
-        Its ``validate_data`` gives the canonical errors for test rows.
-    X : array-like of shape (n_samples, n_features)
-        Training rows.
-    intercept : bool
-        Whether to append a column of ones.
-    center : bool
-        Whether the intercept is free of penalty, so that columns may be centred.
-    sample_weight : ndarray of shape (n_samples,)
-        Weights of the column means.
-    """
-
-    def __init__(self, estimator, X, intercept, center, sample_weight):
-        self.estimator, self.intercept = estimator, intercept
-        self.mean = None
-        rows = self(X)
-        if center and intercept:
-            mean = np.average(rows[:, :-1], axis=0, weights=sample_weight)
-            rows[:, :-1] -= mean
-            self.mean = mean
-        self.rows = rows
-
-    def __call__(self, X):
-        """Return the design matrix of any rows, shape (n_samples, p)."""
-        X = validate_data(
-            self.estimator, X, reset=False, accept_sparse="csr", dtype=np.float64
-        )
-        n, d = X.shape
-        check_memory(
-            8 * (3 * n * d + 2 * d * d),
-            f"The dense algebra of {n} rows with {d} columns",
-            "Use fewer columns, or LeaveOneOutInfluence(..., solver='refit').",
-        )
-        out = np.empty((n, d + self.intercept))
-        out[:, :d] = X.toarray() if sp.issparse(X) else X
-        if self.mean is not None:
-            out[:, :-1] -= self.mean
-        if self.intercept:
-            out[:, -1] = 1.0
-        return out
-
-    def coefficients(self, coef, intercept):
-        """Pack scikit-learn's ``coef_`` and ``intercept_`` into shape (k, p)."""
-        coef = np.atleast_2d(np.asarray(coef, dtype=np.float64))
-        if not self.intercept:
-            return coef
-        intercept = np.broadcast_to(np.ravel(intercept), len(coef)).astype(np.float64)
-        if self.mean is not None:
-            intercept = intercept + coef @ self.mean
-        return np.column_stack([coef, intercept])
-
-    def to_coef(self, theta):
-        """Undo the centring, of coefficients or of their moves.
-
-        Parameters
-        ----------
-        theta : ndarray of shape (..., p)
-            In the coordinates of `rows`.
-
-        Returns
-        -------
-        coef : ndarray of shape (..., p)
-            As in ``coef_``, followed by ``intercept_`` where there is one.
-        """
-        if self.mean is None:
-            return theta
-        coef = theta.copy()
-        coef[..., -1] -= theta[..., :-1] @ self.mean
-        return coef
+__all__ = ["Design", "LinearModel", "LinearRemovals", "RankOneRemovals"]
 
 
 class LinearModel(RemovalModel):
@@ -139,7 +60,7 @@ class LinearModel(RemovalModel):
     @property
     def free_intercept(self):
         """Whether an intercept without penalty absorbs shifts of the columns."""
-        return self.design.mean is not None
+        return self.design.free_intercept
 
     def follow_scaler(self):
         """Let exact removals refit a StandardScaler before the model.
@@ -221,25 +142,23 @@ class RankOneRemovals(RawRemovals):
         common = rows[:, :0] if self.drift is None else rows @ self.drift[1].T
         return rows @ self.inverse, common
 
-    def _scaled(self, removals):
-        """Training rows times their factors, shape (n_removals, k, p)."""
-        rows = self.model.design.rows[removals]
-        return rows[:, None] * self.factor[removals][:, :, None]
-
     def moves(self, state, removals):
         """Implement `RawRemovals.moves`."""
         solved, common = state
-        scaled = self._scaled(removals)
-        n_removals, k, p = scaled.shape
-        out = solved @ scaled.reshape(n_removals * k, p).T
-        out = out.reshape(len(solved), n_removals, k)
+        product = solved @ self.model.design.rows[removals].T
+        if self.factor.shape[1] == 1:
+            product *= self.factor[removals, 0]
+            out = product[:, :, None]
+        else:
+            out = product[:, :, None] * self.factor[removals]
         if self.drift is not None:
             out += self.drift[0][removals][:, None] * common[:, None]
         return out
 
     def displacements(self, rows):
         """Moves of theta for some removals, shape (len(rows), k, p)."""
-        out = self._scaled(rows) @ self.inverse
+        solved = self.model.design.rows[rows] @ self.inverse
+        out = self.factor[rows][:, :, None] * solved[:, None]
         if self.drift is not None:
             out += self.drift[0][rows][:, None, None] * self.drift[1]
         return out
@@ -267,8 +186,9 @@ class RankOneRemovals(RawRemovals):
         size = max(1, 2**22 // gradient.shape[1])
         for start in range(0, self.n_removals, size):
             part = slice(start, start + size)
-            scaled = self._scaled(part)
-            np.matmul(gradient, scaled.reshape(len(scaled), -1).T, out=out[:, part])
+            rows = self.model.design.rows[part]
+            scaled = self.factor[part][:, :, None] * rows[:, None]
+            np.matmul(gradient, scaled.reshape(len(rows), -1).T, out=out[:, part])
             if self.drift is not None:
                 out[:, part] += np.outer(
                     (common * slope).sum(axis=1), self.drift[0][part]

@@ -39,7 +39,9 @@ def hessians(Z, A, products=None):
         out = np.zeros((k, p, p))
         for rows in row_chunks(len(Z), p):
             for i, a in enumerate(A[:, rows]):
-                out[i] += (Z[rows] * a[:, None]).T @ Z[rows]
+                # a matrix times its own transpose costs half
+                scaled = Z[rows] * np.sqrt(a)[:, None]
+                out[i] += scaled.T @ scaled
         return out
     if products is not None:
         pairs = A @ products

@@ -51,8 +51,22 @@ class RawRemovals(Removals):
     def influence(self, X, y, loss):
         """Implement `Removals.influence`."""
         raw, state = self.prepare(X)
+        out = np.empty((len(raw), self.n_removals))
+        for rows, removals, tile in self._tiles(raw, state, y, loss):
+            out[rows, removals] = tile
+        return out
+
+    def mean_influence(self, X, y, loss, weight):
+        """Implement `Removals.mean_influence`; the matrix is never held."""
+        raw, state = self.prepare(X)
+        out = np.zeros(self.n_removals)
+        for rows, removals, tile in self._tiles(raw, state, y, loss):
+            out[removals] += weight[rows] @ tile
+        return out
+
+    def _tiles(self, raw, state, y, loss):
+        """Yield test rows, removals and their part of the matrix of influences."""
         n, k = raw.shape
-        out = np.empty((n, self.n_removals))
         n_test = min(n, 256)
         n_removals = max(1, TILE // max(1, n_test * k))
         for i in range(0, self.n_removals, n_removals):
@@ -64,10 +78,8 @@ class RawRemovals(Removals):
                     if isinstance(state, tuple)
                     else state[rows]
                 )
-                out[rows, removals] = loss.change(
-                    y[rows], raw[rows], self.moves(part, removals), self.link
-                )
-        return out
+                moves = self.moves(part, removals)
+                yield rows, removals, loss.change(y[rows], raw[rows], moves, self.link)
 
     def own_influence(self, y, loss):
         """Implement `Removals.own_influence`."""

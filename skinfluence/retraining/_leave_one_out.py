@@ -14,6 +14,7 @@ from skinfluence._sklearn import (
     Interval,
     StrOptions,
     final_sample_weight,
+    n_rows,
     take_rows,
 )
 from skinfluence._threads import one_blas_thread
@@ -205,6 +206,21 @@ class LeaveOneOutInfluence(BaseInfluence):
             rows = self.refitted_rows_
             out[:, rows] = self._refit_influence(X, y, loss, self._refits)
         return out
+
+    def _sample_values(self, X, y, loss, weight):
+        if self.solver_ == "refit":
+            return super()._sample_values(X, y, loss, weight)
+        values = np.zeros(self.n_samples_fit_)
+        for rows in self._blocks(n_rows(X)):
+            block = take_rows(X, rows), y[rows], loss
+            values += self._removals.mean_influence(*block, weight[rows])
+        if self._refits:
+            values[self.refitted_rows_] = 0.0
+            for rows in self._blocks(n_rows(X)):
+                block = take_rows(X, rows), y[rows], loss
+                refits = self._refit_influence(*block, self._refits)
+                values[self.refitted_rows_] += weight[rows] @ refits
+        return values
 
     def _self_influence(self, X, y, loss):
         if self.solver_ == "refit":

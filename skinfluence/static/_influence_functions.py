@@ -2,8 +2,16 @@
 
 from numbers import Real
 
+import numpy as np
+
 from skinfluence._base import BaseInfluence
-from skinfluence._sklearn import Interval, StrOptions, final_sample_weight
+from skinfluence._sklearn import (
+    Interval,
+    StrOptions,
+    final_sample_weight,
+    n_rows,
+    take_rows,
+)
 from skinfluence.removal import UnsupportedEstimator, removal_model
 
 
@@ -123,7 +131,12 @@ class InfluenceFunctions(BaseInfluence):
     def _sample_values(self, X, y, loss, weight):
         if self.step == "infinitesimal":  # linear in the gradients: no matrix needed
             return self._removals.mean_influence(X, y, loss, weight)
-        return super()._sample_values(X, y, loss, weight)
+        values = np.zeros(self.n_samples_fit_)
+        for rows in self._blocks(n_rows(X)):
+            values += self._removals.mean_influence(
+                take_rows(X, rows), y[rows], loss, weight[rows]
+            )
+        return values
 
     def _influence(self, X, y, loss):
         return self._removals.influence(X, y, loss)
