@@ -8,8 +8,8 @@ is ``alpha S``, so a row takes its share of the penalty with it.
 import numpy as np
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegressor
 
+from skinfluence.removal._design import make_design
 from skinfluence.removal._dispatch import refuse, removal_model
-from skinfluence.removal._linear import Design
 from skinfluence.removal._pointwise import Tweedie
 from skinfluence.removal._smooth import Smooth
 from skinfluence.removal._weights import row_weights
@@ -18,8 +18,9 @@ from skinfluence.removal._weights import row_weights
 def _glm(estimator, X, y, sample_weight, power):
     y = np.asarray(y, dtype=np.float64).ravel()
     weight = row_weights(sample_weight, len(y))
-    design = Design(estimator, X, estimator.fit_intercept, True, weight)
-    penalty = np.full(design.rows.shape[1], estimator.alpha * weight.sum())
+    ridge = estimator.alpha * weight.sum()
+    design = make_design(estimator, X, estimator.fit_intercept, True, weight, ridge)
+    penalty = np.full(design.rows.shape[1], ridge)
     if estimator.fit_intercept:
         penalty[-1] = 0.0
     fitted = design.coefficients(estimator.coef_, estimator.intercept_)

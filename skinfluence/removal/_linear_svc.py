@@ -9,9 +9,9 @@ import numpy as np
 from sklearn.svm import LinearSVC
 
 from skinfluence.removal._class_weight import with_class_weight
+from skinfluence.removal._design import make_design
 from skinfluence.removal._dispatch import refuse, removal_model
 from skinfluence.removal._kinked_squares import Hinge, KinkedSquares
-from skinfluence.removal._linear import Design
 from skinfluence.removal._weights import row_weights
 
 
@@ -30,7 +30,7 @@ def _(estimator: LinearSVC, X, y, sample_weight=None):
     else:
         codes = 2.0 * (y_idx[:, None] == np.arange(n_classes)) - 1.0
     weight = row_weights(sample_weight, len(y_idx))
-    design = Design(estimator, X, estimator.fit_intercept, False, weight)
+    design = make_design(estimator, X, estimator.fit_intercept, False, weight, 1.0)
     penalty = np.ones(design.rows.shape[1])
     if estimator.fit_intercept:
         penalty[-1] = estimator.intercept_scaling**-2.0

@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 
 from skinfluence.removal._class_weight import with_class_weight
+from skinfluence.removal._design import make_design
 from skinfluence.removal._dispatch import refuse, removal_model
-from skinfluence.removal._linear import Design
 from skinfluence.removal._pointwise import Logistic
 from skinfluence.removal._smooth import Smooth
 from skinfluence.removal._softmax import Softmax
@@ -26,7 +26,7 @@ def _logistic(estimator, X, y, sample_weight, C):
         refuse(estimator, "solver", "it fits one-vs-rest problems that share nothing")
     intercept = estimator.fit_intercept
     weight = row_weights(sample_weight, len(y_index))
-    design = Design(estimator, X, intercept, not liblinear, weight)
+    design = make_design(estimator, X, intercept, not liblinear, weight, 1.0 / C)
     penalty = np.full(design.rows.shape[1], 1.0 / C)
     if intercept:
         penalty[-1] = 1 / (C * estimator.intercept_scaling**2) if liblinear else 0.0

@@ -1,11 +1,14 @@
 """A Pipeline: its fitted steps transform the rows, its last step is the model."""
 
+from contextlib import nullcontext
+
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
+from skinfluence.removal._design import original_columns
 from skinfluence.removal._dispatch import removal_model
 from skinfluence.removal._linear import LinearModel
 from skinfluence.removal._model import RemovalModel, Removals
@@ -28,6 +31,8 @@ def refit_with_model(step, model):
         return False
     if not step.with_std:
         return model.free_intercept
+    if not model.design.keeps_columns:
+        return False
     variance = model.design.rows[:, : step.n_features_in_].var(axis=0)
     unweighted = np.isclose(variance, 1, rtol=1e-8) | (variance < 1e-12)
     return unweighted.all() and model.follow_scaler()
@@ -90,11 +95,15 @@ def _(estimator: Pipeline, X, y, sample_weight=None):
     *steps, (_, last) = estimator.steps
     # A Pipeline of one step has no transform.
     transform = estimator[:-1].transform if steps else _identity
-    model = removal_model(last, transform(X), y, sample_weight)
     fixed = [(name, step) for name, step in steps if refit_changes(step)]
     refitted = []
     # What precedes a refitted step must not change either.
-    if len(fixed) == 1 and fixed[0] == steps[-1]:
+    refit_last = len(fixed) == 1 and fixed[0] == steps[-1]
+    # New scales change the penalty of one feature more than that of another.
+    rescaled = refit_last and type(steps[-1][1]) is StandardScaler
+    with original_columns() if rescaled else nullcontext():
+        model = removal_model(last, transform(X), y, sample_weight)
+    if refit_last:
         name, step = fixed[0]
         if refit_with_model(step, model):
             fixed, refitted = [], [name]

@@ -17,8 +17,8 @@ from sklearn.preprocessing import LabelBinarizer
 
 from skinfluence._sklearn import n_rows
 from skinfluence.removal._class_weight import with_class_weight
+from skinfluence.removal._design import make_design
 from skinfluence.removal._dispatch import refuse, removal_model
-from skinfluence.removal._linear import Design
 from skinfluence.removal._quadratic import Quadratic
 from skinfluence.removal._weights import row_weights
 
@@ -28,7 +28,9 @@ def _problem(estimator, X, n_outputs, sample_weight, alpha):
     if getattr(estimator, "positive", False):
         refuse(estimator, "positive", "rows on the boundary move the active set")
     weight = row_weights(sample_weight, n_rows(X))
-    design = Design(estimator, X, estimator.fit_intercept, True, weight)
+    design = make_design(
+        estimator, X, estimator.fit_intercept, True, weight, np.min(alpha)
+    )
     p = design.rows.shape[1]
     penalty = np.tile(np.broadcast_to(alpha, n_outputs)[:, None], (1, p))
     if estimator.fit_intercept:
