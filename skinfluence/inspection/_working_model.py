@@ -55,8 +55,8 @@ class WorkingModel:
             penalty, eta = model.penalty, X @ theta
             information = model.pointwise.information(eta)
             slope = model.pointwise.slope(eta, model.y)
-            if model.penalty_on_mean:
-                self.share = s / s.sum()
+            if model.mass is not None:
+                self.share = model.mass / model.mass.sum()
         self.w = s * information
         self._factor(np.sqrt(self.w)[:, None] * X, penalty)
         self.Z = X @ self.root

@@ -20,6 +20,7 @@ from skinfluence.removal import (  # noqa: F401  (they register themselves)
     _quadratic_discriminant,
     _radius_neighbors,
     _ridge,
+    _sgd,
     _support_vectors,
 )
 from skinfluence.removal._dispatch import UnsupportedEstimator, removal_model

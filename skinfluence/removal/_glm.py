@@ -25,7 +25,7 @@ def _glm(estimator, X, y, sample_weight, power):
         penalty[-1] = 0.0
     fitted = design.coefficients(estimator.coef_, estimator.intercept_)
     return Smooth(
-        design, y, weight, Tweedie(power), penalty, fitted, "log", penalty_on_mean=True
+        design, y, weight, Tweedie(power), penalty, fitted, "log", mass=weight
     )
 
 

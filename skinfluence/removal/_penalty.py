@@ -6,8 +6,8 @@ import numpy as np
 class Penalty:
     """``theta' R theta / 2`` with R diagonal.
 
-    Two things can tie R to the rows. A GLM whose loss is a mean has R proportional
-    to the sum of weights: a row takes its share with it. And behind a
+    Two things can tie R to the rows. Where the loss is a mean, R is proportional to
+    the sum of some mass of the rows: a row takes its share with it. And behind a
     StandardScaler that is fitted again, a penalty on the coefficients of the newly
     scaled columns is, in the columns as they were, one with R times their variances
     without the row (the free intercept absorbs the new means).
@@ -18,12 +18,12 @@ class Penalty:
         R with all rows.
     weight : ndarray of shape (n,)
         Sample weights.
-    on_mean : bool, default=False
-        Whether R is proportional to the sum of weights.
+    mass : ndarray of shape (n,), default=None
+        What R is proportional to the sum of; None for nothing.
     """
 
-    def __init__(self, diagonal, weight, on_mean=False):
-        self.diagonal, self.weight, self.on_mean = diagonal, weight, on_mean
+    def __init__(self, diagonal, weight, mass=None):
+        self.diagonal, self.weight, self.mass = diagonal, weight, mass
         self.columns = None
 
     def follow_scaler(self, columns):
@@ -34,14 +34,14 @@ class Penalty:
     @property
     def constant(self):
         """Whether removals leave R as it is."""
-        return not self.on_mean and self.columns is None
+        return self.mass is None and self.columns is None
 
     def without_rows(self):
         """R without each single row, shape (n, p)."""
         n = len(self.weight)
         out = np.repeat(self.diagonal[None], n, axis=0)
-        if self.on_mean:
-            out *= 1 - (self.weight / self.weight.sum())[:, None]
+        if self.mass is not None:
+            out *= 1 - (self.mass / self.mass.sum())[:, None]
         if self.columns is not None:
             out *= self._variances(self.columns, self.columns**2, n - 1)
         return out
@@ -50,8 +50,8 @@ class Penalty:
         """R without each group of rows, masks of shape (n_groups, n)."""
         member = masks.astype(np.float64)
         out = np.repeat(self.diagonal[None], len(masks), axis=0)
-        if self.on_mean:
-            out *= 1 - (member @ self.weight / self.weight.sum())[:, None]
+        if self.mass is not None:
+            out *= 1 - (member @ self.mass / self.mass.sum())[:, None]
         if self.columns is not None:
             left = len(self.weight) - member.sum(axis=1, keepdims=True)
             sums, squares = member @ self.columns, member @ self.columns**2

@@ -118,3 +118,34 @@ class Tweedie:
             out -= down * np.expm1(self.fall * t)
         out -= a * t
         return out
+
+
+class Squared:
+    """Half the squared error: a parabola, nothing beyond its second derivative."""
+
+    M = 0.0
+    known_scale = False
+
+    def derivatives(self, eta, y):
+        """Return l', l'' and l''' at eta."""
+        return eta - y, np.ones_like(eta), np.zeros_like(eta)
+
+    def slope(self, eta, y):
+        """Return l' at eta (any shape that broadcasts with y)."""
+        return eta - y
+
+    def curvature(self, eta, y):
+        """Return l'' at eta."""
+        return np.ones_like(eta)
+
+    def information(self, eta):
+        """Return what l'' is on average over targets."""
+        return np.ones_like(eta)
+
+    def series(self, eta, y):
+        """Coefficients of t^2, ..., t^5 in the remainder, shape (4, n)."""
+        return np.zeros((4, len(eta)))
+
+    def remainder(self, eta, y, a, t):
+        """Return l'(eta + t) - l'(eta) - a t."""
+        return np.zeros_like(t)

@@ -47,9 +47,9 @@ class Smooth(LinearModel):
         Coefficients that scikit-learn returned.
     link : str
         How the linear predictor becomes a prediction.
-    penalty_on_mean : bool, default=False
-        R is proportional to ``sum_j s_j`` (GLMs whose loss is a mean), so that a
-        row takes its share of the penalty with it.
+    mass : ndarray of shape (n,), default=None
+        Where the loss is a mean, R is proportional to the sum of these and a row
+        takes its share of the penalty with it: the weights (GLMs), or one per row.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class Smooth(LinearModel):
         penalty,
         fitted,
         link,
-        penalty_on_mean=False,
+        mass=None,
     ):
         self.design, self.link = design, link
         self.y, self.weight, self.pointwise = y, weight, pointwise
-        self.penalty, self.penalty_on_mean = penalty, penalty_on_mean
-        self.penalties = Penalty(penalty, weight, penalty_on_mean)
+        self.penalty, self.mass = penalty, mass
+        self.penalties = Penalty(penalty, weight, mass)
         self._set_optimum(self._optimum(penalty, fitted[0])[None], fitted)
 
     def _optimum(self, penalty, start):
@@ -114,14 +114,14 @@ class Smooth(LinearModel):
             excess = None
         return theta, penalty, excess
 
-    def _share(self, removed):
-        """Share of the penalty that remains when rows of this weight are removed."""
-        if self.penalty_on_mean:
-            return 1 - removed / self.weight.sum()
-        return np.ones(len(removed))
+    def _share(self, masks):
+        """Share of the penalty that remains without groups of rows."""
+        if self.mass is None:
+            return np.ones(len(masks))
+        return 1 - masks @ self.mass / self.mass.sum()
 
     def _rank_one(self, step, damping):
-        if step == "exact" or (step == "newton" and self.penalty_on_mean):
+        if step == "exact" or (step == "newton" and self.mass is not None):
             return None
         X, theta = self.design.rows, self.theta[0]
         first, second, _ = self.pointwise.derivatives(X @ theta, self.y)
@@ -134,7 +134,7 @@ class Smooth(LinearModel):
             for part in row_chunks(len(X), X.shape[1]):
                 h = np.einsum("ij,ij->i", X[part] @ inverse, X[part])
                 factor[part] /= np.maximum(1 - curvature[part] * h, 1e-15)
-        elif self.penalty_on_mean:
+        elif self.mass is self.weight:  # else the penalty does not depend on weights
             share = self.weight / self.weight.sum()
             drift = share, (inverse @ (self.penalty * theta))[None]
         first_order = step == "infinitesimal"
@@ -144,7 +144,10 @@ class Smooth(LinearModel):
     def _displacements(self, step, tol, damping):
         if step == "newton":
             base = Whitened(self, self.theta[0], self.penalty, damping)
-            u = base.newton_steps(self._share(self.weight))
+            share = np.ones(len(self.y))
+            if self.mass is not None:
+                share -= self.mass / self.mass.sum()
+            u = base.newton_steps(share)
             return base.to_theta(u)[:, None], np.empty(0, dtype=np.intp)
         theta, penalty, excess = self._without_one()
         base = Whitened(self, theta, penalty)
@@ -153,7 +156,7 @@ class Smooth(LinearModel):
         if not self.penalties.constant:
             moves += theta - self.theta[0]
         if self.penalties.columns is None:
-            moves[self.weight == 0] = 0.0
+            moves[(self.weight == 0) & (self.mass is None or self.mass == 0)] = 0.0
         return moves[:, None], unresolved
 
     def _group_displacements(self, masks, step, tol, damping):
@@ -166,7 +169,7 @@ class Smooth(LinearModel):
         for chunk in row_chunks(len(masks), 16 * len(self.y)):
             weights = self.weight - removed[chunk]
             if step == "newton":
-                share = self._share(removed[chunk].sum(axis=1))
+                share = self._share(masks[chunk])
                 u[chunk] = base.group_newton_step(weights, share)
                 continue
             hessian, pull = base.P[None], base.pull[None]
