@@ -118,6 +118,15 @@ class ClassRemovals(RawRemovals):
             out[part] = self._influence(rows[part], y[part], loss)
         return out
 
+    def mean_influence(self, X, y, loss, weight):
+        """Implement `Removals.mean_influence`."""
+        rows = self.model.check(X)
+        out = np.zeros(self.n_removals)
+        for t in range(0, rows.shape[0], TEST_ROWS):
+            part = slice(t, t + TEST_ROWS)
+            out += weight[part] @ self._influence(rows[part], y[part], loss)
+        return out
+
     def _influence(self, rows, y, loss):
         return super().influence(rows, y, loss)
 
