@@ -11,8 +11,8 @@ import numpy as np
 from sklearn.linear_model import HuberRegressor
 
 from skinfluence.removal._concomitant import Concomitant
+from skinfluence.removal._design import make_design
 from skinfluence.removal._dispatch import removal_model
-from skinfluence.removal._linear import Design
 from skinfluence.removal._weights import row_weights
 
 
@@ -20,8 +20,9 @@ from skinfluence.removal._weights import row_weights
 def _(estimator: HuberRegressor, X, y, sample_weight=None):
     y = np.asarray(y, dtype=np.float64).ravel()
     weight = row_weights(sample_weight, len(y))
-    design = Design(estimator, X, estimator.fit_intercept, True, weight)
-    penalty = np.full(design.rows.shape[1], 2.0 * estimator.alpha)
+    ridge = 2.0 * estimator.alpha
+    design = make_design(estimator, X, estimator.fit_intercept, True, weight, ridge)
+    penalty = np.full(design.rows.shape[1], ridge)
     if estimator.fit_intercept:
         penalty[-1] = 0.0
     fitted = design.coefficients(estimator.coef_, estimator.intercept_)

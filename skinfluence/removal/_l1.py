@@ -48,7 +48,7 @@ def minimise(hessian, pull, l1, free, theta, positive=False, max_iter=1000):
         theta = np.where(free, theta, np.maximum(theta, 0))
     theta = np.where(independent(hessian, (theta != 0) | free), theta, 0.0)
     size = np.abs(hessian)
-    one_by_one, tolerance = False, ROUNDING
+    one_by_one, tolerance, repeats = False, ROUNDING, 0
     for _ in range(max_iter):
         used = np.flatnonzero(theta)
         grad = hessian[:, used] @ theta[used] - pull
@@ -75,18 +75,19 @@ def minimise(hessian, pull, l1, free, theta, positive=False, max_iter=1000):
         except np.linalg.LinAlgError:
             return None
         step = -sla.cho_solve(factor, (grad + l1 * sign)[A])
-        curvature = max(step @ H @ step, 0.0)
+        slope, curvature = (grad + l1 * sign)[A] @ step, step @ H @ step
         length, drop = _search(
-            theta[A], step, grad[A] @ step, curvature, l1[A], sign[A], positive
+            theta[A], step, slope, curvature, l1[A], sign[A], positive
         )
-        if length == 0.0:
-            if not one_by_one and enter.any():
-                one_by_one = True
-            elif tolerance == ROUNDING:  # nothing but rounding is left to gain
-                tolerance *= 1e3
-            else:
-                return None
+        if length == 0.0 and not one_by_one and enter.any():
+            one_by_one = True
             continue
+        # The same set again and again: nothing but rounding is left to gain.
+        repeats = 0 if drop.any() or enter.any() else repeats + 1
+        if length == 0.0 or repeats > 3:
+            if tolerance > ROUNDING:
+                return None
+            tolerance, repeats = 1e3 * ROUNDING, 0
         theta[A] += length * step
         theta[A[drop]] = 0.0
         one_by_one = False
@@ -115,21 +116,19 @@ def independent(hessian, wanted):
 
 
 def _search(theta, step, slope, curvature, l1, sign, positive):
-    """Best of the zero crossings along a step and its end, and what is zero there."""
-    signed = sign != 0
+    """Best of the zero crossings along a step and its end, and what is zero there.
+
+    ``slope`` is that of F with the signs held; what crosses zero adds to it.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
-        crossing = np.where(signed & (step * sign < 0), -theta / step, np.inf)
+        crossing = np.where(step * sign < 0, -theta / step, np.inf)
     lengths = np.unique(np.append(crossing[crossing < 1], 1.0))
     if positive:
         lengths = lengths[:1]  # beyond the first crossing nothing is feasible
-    base = l1 @ np.abs(theta)
-    change = np.array(
-        [
-            slope * t + curvature * t * t / 2 + l1 @ np.abs(theta + t * step) - base
-            for t in lengths
-        ]
-    )
+    beyond = np.maximum(lengths[:, None] - crossing, 0.0)
+    change = slope * lengths + max(curvature, 0.0) * lengths**2 / 2
+    change += 2 * beyond @ (l1 * np.abs(step))
     best = change.argmin()
-    if change[best] >= 0:
-        return 0.0, signed & False
+    if not change[best] < 0:
+        return 0.0, sign != sign
     return lengths[best], crossing == lengths[best]

@@ -19,7 +19,7 @@ _TILE = 512  # training rows of a tile: a _BATCH x _TILE array stays in cache
 class Whitened:
     """Derivatives at a base point, in coordinates where the Hessian is the identity."""
 
-    def __init__(self, model, theta, penalty, damping=0.0):
+    def __init__(self, model, theta, penalty, damping=0.0, tilt=0.0):
         X = model.design.rows
         self.y, self.weight, self.pointwise = model.y, model.weight, model.pointwise
         self.eta = X @ theta
@@ -36,9 +36,9 @@ class Whitened:
             self.Z[rows] = sla.solve_triangular(self.L, X[rows].T, lower=True).T
         self.h = np.einsum("ij,ij->i", self.Z, self.Z)
         self.root = sla.solve_triangular(self.L, np.eye(len(self.L)), lower=True)
-        # The penalty's gradient and Hessian.
+        # The penalty's gradient (a linear term included) and Hessian.
         self.theta = theta
-        self.pull = sla.solve_triangular(self.L, penalty * theta, lower=True)
+        self.pull = sla.solve_triangular(self.L, penalty * theta + tilt, lower=True)
         scaled = sla.solve_triangular(self.L, np.diag(penalty + damping), lower=True)
         self.P = sla.solve_triangular(self.L, scaled.T, lower=True)
         # What is left of the gradient: rounding, if the base is at its optimum.
@@ -132,8 +132,15 @@ class Ladder:
             u -= self._solve(rows, pull)
         return u
 
-    def climb(self, tol):
+    def climb(self, tol, only=None):
         """Minimise without each row, to a certified radius of ``tol``.
+
+        Parameters
+        ----------
+        tol : float
+            Largest error of the linear predictor.
+        only : ndarray of int, default=None
+            Rows to certify; others are left at one step.
 
         Returns
         -------
@@ -152,6 +159,8 @@ class Ladder:
         bound = self._radius(nu + slack, length * np.sqrt(self.h_max))
         todo = np.flatnonzero(~((bound <= tol) & even))
         todo = todo[(base.weight[todo] > 0) | ~even[todo]]
+        if only is not None:
+            todo = np.intersect1d(todo, only)
         n, p = base.Z.shape
         if p * p < 2 * n and len(todo) > p:
             todo = self._halley(u, todo, length, slack, even, tol)

@@ -16,9 +16,9 @@ from sklearn.linear_model import (
     MultiTaskElasticNet,
 )
 
+from skinfluence.removal._design import Design
 from skinfluence.removal._dispatch import UnsupportedEstimator, refuse, removal_model
 from skinfluence.removal._l1_quadratic import L1Quadratic
-from skinfluence.removal._linear import Design
 from skinfluence.removal._weights import row_weights
 
 

@@ -9,9 +9,9 @@ Without a tube this is a ridge regression.
 import numpy as np
 from sklearn.svm import LinearSVR
 
+from skinfluence.removal._design import make_design
 from skinfluence.removal._dispatch import refuse, removal_model
 from skinfluence.removal._kinked_squares import KinkedSquares, Tube
-from skinfluence.removal._linear import Design
 from skinfluence.removal._quadratic import Quadratic
 from skinfluence.removal._weights import row_weights
 
@@ -22,7 +22,7 @@ def _(estimator: LinearSVR, X, y, sample_weight=None):
         refuse(estimator, "loss", "its minimiser has kinks")
     y = np.asarray(y, dtype=np.float64).ravel()
     weight = row_weights(sample_weight, len(y))
-    design = Design(estimator, X, estimator.fit_intercept, False, weight)
+    design = make_design(estimator, X, estimator.fit_intercept, False, weight, 1.0)
     penalty = np.ones(design.rows.shape[1])
     if estimator.fit_intercept:
         penalty[-1] = estimator.intercept_scaling**-2.0

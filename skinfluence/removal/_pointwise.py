@@ -21,6 +21,10 @@ class Logistic:
     M = 1.0
     known_scale = True  # the mean fixes the variance
 
+    def value(self, eta, y):
+        """Return l at eta."""
+        return np.logaddexp(0, eta) - y * eta
+
     def derivatives(self, eta, y):
         """Return l', l'' and l''' at eta."""
         p, q = expit(eta), expit(-eta)

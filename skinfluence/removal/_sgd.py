@@ -12,8 +12,8 @@ import numpy as np
 from sklearn.linear_model import SGDClassifier, SGDRegressor
 
 from skinfluence.removal._class_weight import with_class_weight
+from skinfluence.removal._design import make_design
 from skinfluence.removal._dispatch import refuse, removal_model
-from skinfluence.removal._linear import Design
 from skinfluence.removal._pointwise import Logistic, Squared
 from skinfluence.removal._smooth import Smooth
 from skinfluence.removal._weights import row_weights
@@ -26,9 +26,9 @@ def _sgd(estimator, X, y, weight, pointwise, link):
         refuse(estimator, "penalty", "its minimiser has kinks")
     if estimator.early_stopping:
         refuse(estimator, "early_stopping", "a part of the rows is not trained on")
-    design = Design(estimator, X, estimator.fit_intercept, True, weight)
-    alpha = estimator.alpha if estimator.penalty == "l2" else 0.0
-    penalty = np.full(design.rows.shape[1], alpha * len(y))
+    ridge = estimator.alpha * len(y) if estimator.penalty == "l2" else 0.0
+    design = make_design(estimator, X, estimator.fit_intercept, True, weight, ridge)
+    penalty = np.full(design.rows.shape[1], ridge)
     if estimator.fit_intercept:
         penalty[-1] = 0.0
     fitted = design.coefficients(estimator.coef_, estimator.intercept_)
