@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from skinfluence._memory import check_memory
 from skinfluence.removal._dispatch import refuse
 from skinfluence.removal._linear import LinearModel
 from skinfluence.removal._weights import classifier_weights, row_weights
@@ -92,6 +93,11 @@ class Balanced(LinearModel):
         return base
 
     def _displacements(self, step, tol, damping):
+        check_memory(
+            16 * len(self.labels) * self.theta.size,
+            f"Balanced class weights without each of {len(self.labels)} rows",
+            "Give class_weight as a dict, or use InfluenceFunctions.",
+        )
         moves = np.zeros((len(self.labels), *self.theta.shape))
         unresolved = []
         for c in range(len(self.counts)):

@@ -314,12 +314,16 @@ class SparseDesign(Design):
     ----------
     rows : sparse array of shape (n_samples, p)
         Training rows.
+    center : ndarray of shape (n_features,) or None
+        Column means, where other designs subtract them.
     """
 
     keeps_columns = False
 
     def _set_rows(self, X, sample_weight):
-        self.rows = self._with_ones(X)
+        self.rows, self.center = self._with_ones(X), None
+        if self.free_intercept:
+            self.center = X.T @ self._weights(sample_weight, X)
 
     def _with_ones(self, X):
         X = sp.csr_array(X)

@@ -208,13 +208,6 @@ class RankOneRemovals(RawRemovals):
             out += self.drift[0] * (self.drift[1] * gradient).sum()
         return out
 
-    def own_influence(self, y, loss):
-        """Implement `Removals.own_influence`."""
-        if not self.first_order:
-            return super().own_influence(y, loss)
-        raw, own = self.own_moves()
-        return (loss.slope(y, raw, self.link) * own).sum(axis=1)
-
 
 class LinearRemovals(RawRemovals):
     """Coefficients moved by removals, and what that does to losses.
@@ -237,7 +230,7 @@ class LinearRemovals(RawRemovals):
         """Implement `RawRemovals.moves`."""
         n_removals, k, p = self.displacement[removals].shape
         flat = self.displacement[removals].reshape(n_removals * k, p)
-        return (state @ flat.T).reshape(len(state), n_removals, k)
+        return (state @ flat.T).reshape(state.shape[0], n_removals, k)
 
     def displacements(self, rows):
         """Moves of theta for some removals, shape (len(rows), k, p)."""
@@ -249,15 +242,6 @@ class LinearRemovals(RawRemovals):
         own = np.einsum("ip,ikp->ik", rows, self.displacement)
         return rows @ self.model.theta.T, own
 
-    def influence(self, X, y, loss):
-        """Implement `Removals.influence`."""
-        if not self.first_order:
-            return super().influence(X, y, loss)
-        raw, rows = self.prepare(X)
-        slope = loss.slope(y, raw, self.link)
-        gradient = (slope[:, :, None] * rows[:, None]).reshape(len(rows), -1)
-        return gradient @ self.displacement.reshape(self.n_removals, -1).T
-
     def mean_influence(self, X, y, loss, weight):
         """Implement `Removals.mean_influence`; to first order without the matrix."""
         if not self.first_order:
@@ -265,10 +249,3 @@ class LinearRemovals(RawRemovals):
         raw, rows = self.prepare(X)
         gradient = (weight[:, None] * loss.slope(y, raw, self.link)).T @ rows
         return np.tensordot(self.displacement, gradient, axes=2)
-
-    def own_influence(self, y, loss):
-        """Implement `Removals.own_influence`."""
-        if not self.first_order:
-            return super().own_influence(y, loss)
-        raw, own = self.own_moves()
-        return (loss.slope(y, raw, self.link) * own).sum(axis=1)

@@ -14,8 +14,8 @@ from skinfluence.removal._design import Design, make_design
 from skinfluence.removal._dispatch import refuse, removal_model
 from skinfluence.removal._l1_smooth import L1Smooth
 from skinfluence.removal._pointwise import Logistic
-from skinfluence.removal._smooth import Smooth
 from skinfluence.removal._softmax import Softmax
+from skinfluence.removal._sparse import smooth_model
 from skinfluence.removal._weights import row_weights
 
 
@@ -29,10 +29,11 @@ def _logistic(estimator, X, y, sample_weight, C, l1_ratio):
         refuse(estimator, "l1_ratio", "its minimiser has kinks (known for two classes)")
     intercept = estimator.fit_intercept
     weight = row_weights(sample_weight, len(y_index))
+    args = estimator, X, intercept, not liblinear, weight
     if l1_ratio:  # not the same in rotated columns
-        design = Design(estimator, X, intercept, not liblinear, weight)
+        design = Design(*args)
     else:
-        design = make_design(estimator, X, intercept, not liblinear, weight, 1.0 / C)
+        design = make_design(*args, 1.0 / C, matrix_free=n_classes == 2)
     penalty = np.full(design.rows.shape[1], 1.0 / C)
     if intercept:
         penalty[-1] = 1 / (C * estimator.intercept_scaling**2) if liblinear else 0.0
@@ -48,7 +49,8 @@ def _logistic(estimator, X, y, sample_weight, C, l1_ratio):
         if l1.any():
             l2 = (1 - l1_ratio) * penalty
             return L1Smooth(design, target, weight, Logistic(), l1, l2, fitted, "logit")
-        return Smooth(design, target, weight, Logistic(), penalty, fitted, "logit")
+        args = design, target, weight, Logistic(), penalty, fitted, "logit"
+        return smooth_model(*args)
 
     return with_class_weight(estimator, y, y_index, sample_weight, build)
 

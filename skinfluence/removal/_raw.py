@@ -20,9 +20,12 @@ class RawRemovals(Removals):
         How raw predictions become predictions, see `_losses.link_prediction`.
     n_removals : int
         Number of removals.
+    first_order : bool
+        Whether to follow the slope of the loss instead of evaluating it.
     """
 
     link = "identity"
+    first_order = False
 
     @abstractmethod
     def prepare(self, X):
@@ -67,6 +70,7 @@ class RawRemovals(Removals):
     def _tiles(self, raw, state, y, loss):
         """Yield test rows, removals and their part of the matrix of influences."""
         n, k = raw.shape
+        slope = loss.slope(y, raw, self.link) if self.first_order else None
         n_test = min(n, 256)
         n_removals = max(1, TILE // max(1, n_test * k))
         for i in range(0, self.n_removals, n_removals):
@@ -79,9 +83,15 @@ class RawRemovals(Removals):
                     else state[rows]
                 )
                 moves = self.moves(part, removals)
-                yield rows, removals, loss.change(y[rows], raw[rows], moves, self.link)
+                if self.first_order:
+                    tile = np.einsum("tmk,tk->tm", moves, slope[rows])
+                else:
+                    tile = loss.change(y[rows], raw[rows], moves, self.link)
+                yield rows, removals, tile
 
     def own_influence(self, y, loss):
         """Implement `Removals.own_influence`."""
         raw, moves = self.own_moves()
+        if self.first_order:
+            return (loss.slope(y, raw, self.link) * moves).sum(axis=1)
         return loss.change(y, raw, moves[:, None], self.link)[:, 0]

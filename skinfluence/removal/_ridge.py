@@ -19,7 +19,7 @@ from skinfluence._sklearn import n_rows
 from skinfluence.removal._class_weight import with_class_weight
 from skinfluence.removal._design import make_design
 from skinfluence.removal._dispatch import refuse, removal_model
-from skinfluence.removal._quadratic import Quadratic
+from skinfluence.removal._sparse import quadratic_model
 from skinfluence.removal._weights import row_weights
 
 
@@ -29,7 +29,13 @@ def _problem(estimator, X, n_outputs, sample_weight, alpha):
         refuse(estimator, "positive", "rows on the boundary move the active set")
     weight = row_weights(sample_weight, n_rows(X))
     design = make_design(
-        estimator, X, estimator.fit_intercept, True, weight, np.min(alpha)
+        estimator,
+        X,
+        estimator.fit_intercept,
+        True,
+        weight,
+        np.min(alpha),
+        matrix_free=np.ptp(alpha) == 0,
     )
     p = design.rows.shape[1]
     penalty = np.tile(np.broadcast_to(alpha, n_outputs)[:, None], (1, p))
@@ -45,7 +51,7 @@ def _regressor(estimator, X, y, sample_weight, alpha):
     design, weight, penalty, fitted = _problem(
         estimator, X, targets.shape[1], sample_weight, alpha
     )
-    return Quadratic(design, targets, weight, penalty, fitted)
+    return quadratic_model(design, targets, weight, penalty, fitted)
 
 
 def _classifier(estimator, X, y, sample_weight, alpha):
@@ -56,7 +62,7 @@ def _classifier(estimator, X, y, sample_weight, alpha):
     )
 
     def build(weight):
-        return Quadratic(design, codes, weight, penalty, fitted, "margin")
+        return quadratic_model(design, codes, weight, penalty, fitted, "margin")
 
     y_index = np.searchsorted(estimator.classes_, np.asarray(y).ravel())
     return with_class_weight(estimator, y, y_index, sample_weight, build)

@@ -18,6 +18,7 @@ from sklearn.svm import LinearSVC
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence.removal import _design, removal_model
+from skinfluence.removal._matrix_free import InverseHessian
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -245,6 +246,218 @@ def test_coordinates_and_coefficients_are_inverse():
         again = design.coefficients(coef[:, :-1], coef[:, -1])
         assert_allclose(again, theta, atol=1e-12)
         assert_allclose(X @ coef[0, :-1] + coef[0, -1], estimator.predict(X))
+
+
+# ------------------------------------------------------------- sparse, matrix-free
+
+
+def text(kind, n=60, d=500, n_test=11, seed=0):
+    """Sparse rows with many columns, a few of them informative."""
+    rng = np.random.default_rng(seed)
+    X = sp.random_array((n + n_test, d), density=0.03, rng=rng, format="csr")
+    common = rng.random((n + n_test, 5)) * (rng.random((n + n_test, 5)) < 0.6)
+    X = sp.hstack([X, common], format="csr")
+    signal = 4 * (common[:, 0] - common[:, 1]) + 0.5 * rng.normal(size=n + n_test)
+    y = (signal > 0).astype(int) if kind == "binary" else signal
+    if kind == "outputs":
+        y = np.column_stack([y, rng.normal(size=len(y))])
+    if kind == "classes":
+        y = np.digitize(signal, [-0.5, 0.5])
+    return X[:n], y[:n], X[n:], y[n:]
+
+
+SPARSE = {
+    "logistic": (LogisticRegression(C=3.0), "binary", log_loss),
+    "logistic, no intercept": (
+        LogisticRegression(C=3.0, fit_intercept=False),
+        "binary",
+        log_loss,
+    ),
+    "logistic, liblinear": (
+        LogisticRegression(C=3.0, solver="liblinear", intercept_scaling=2.0),
+        "binary",
+        None,
+    ),
+    "logistic, class weights": (
+        LogisticRegression(C=3.0, class_weight={0: 2.0}),
+        "binary",
+        log_loss,
+    ),
+    "ridge": (Ridge(0.5), "real", squared_error),
+    "ridge, two outputs": (Ridge(0.5), "outputs", squared_error),
+    "ridge, no intercept": (Ridge(0.5, fit_intercept=False), "real", squared_error),
+    "ridge classifier": (RidgeClassifier(0.5), "classes", squared_margin),
+}
+
+
+@pytest.fixture
+def sparse(monkeypatch):
+    """Treat all sparse rows as too many and too wide for dense algebra."""
+    monkeypatch.setattr(_design, "SMALL", 0)
+    monkeypatch.setattr(_design, "DENSE", 0)
+
+    def ways(dual):
+        pays = lambda self, n_solves: dual  # noqa: E731
+        monkeypatch.setattr(InverseHessian, "_dual_pays", pays)
+
+    ways(False)
+    return ways
+
+
+def dense_truth(name, data, rows):
+    """Refits on dense rows, to rounding error."""
+    estimator, _, loss = SPARSE[name]
+    X, y, X_test, y_test = data
+    X, X_test = X.toarray(), X_test.toarray()
+    if name == "logistic, liblinear":
+        X, X_test = (np.column_stack([A, np.full(len(A), 2.0)]) for A in (X, X_test))
+        estimator, loss = LogisticRegression(C=3.0, fit_intercept=False), log_loss
+    rows = [[i] for i in rows]
+    return influence_of(rows, estimator, X, y, X_test, y_test, loss)
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_matrix_free_leave_one_out_is_that_of_refits(sparse, name):
+    estimator, kind, _ = SPARSE[name]
+    data = text(kind)
+    X, y, X_test, y_test = data
+    influence = LeaveOneOutInfluence(estimator, solver="exact").fit(X, y)
+    assert isinstance(design_of(influence), _design.SparseDesign)
+    assert len(influence.refitted_rows_) == 0
+    rows = np.arange(0, len(y), 3)
+    X_all, y_all = sp.vstack([X_test, X]).tocsr(), np.concatenate([y_test, y])
+    everything = dense_truth(name, (X, y, X_all, y_all), rows)
+    expected, own = everything[: len(y_test)], everything[len(y_test) :]
+    matrix = influence.influence(X_test, y_test)
+    assert_allclose(matrix[:, rows], expected, atol=2e-8)
+    assert np.abs(expected).max() > 1e-3
+    values = influence.sample_values(X_test, y_test)
+    assert_allclose(values[rows], expected.mean(axis=0), atol=2e-8)
+    own = own[rows, np.arange(len(rows))]
+    assert_allclose(influence.self_influence()[rows], own, atol=2e-8)
+
+
+@pytest.mark.parametrize(
+    "step, dual, damping",
+    [
+        ("newton", False, 0.3),
+        ("newton", True, 0.0),
+        ("infinitesimal", False, 0.0),
+        ("infinitesimal", True, 0.3),
+        ("infinitesimal", False, 0.3),
+    ],
+)
+@pytest.mark.parametrize("name", SPARSE)
+def test_matrix_free_steps_equal_dense_steps(sparse, name, damping, step, dual):
+    estimator, kind, _ = SPARSE[name]
+    X, y, X_test, y_test = text(kind)
+    sparse(dual)
+    weight = np.random.default_rng(1).uniform(0.1, 3, size=len(y))
+    weight[4] = 0.0
+    arguments = {"step": step, "damping": damping}
+    ours = InfluenceFunctions(estimator, **arguments).fit(X, y, sample_weight=weight)
+    assert isinstance(design_of(ours), _design.SparseDesign)
+    dense = InfluenceFunctions(estimator, **arguments)
+    dense.fit(X.toarray(), y, sample_weight=weight)
+    masks = np.random.default_rng(2).random((3, len(y))) < 0.1
+    queries = [
+        lambda model, X: model.influence(X, y_test),
+        lambda model, X: model.sample_values(X, y_test),
+        lambda model, X: model.group_influence(X, y_test, groups=masks),
+        lambda model, X: model.self_influence(),
+    ]
+    for ask in queries:
+        expected = ask(dense, X_test.toarray())
+        scale = np.abs(expected).max()
+        assert_allclose(ask(ours, X_test), expected, rtol=0, atol=1e-9 * scale)
+
+
+def test_matrix_free_groups_are_those_of_refits(sparse):
+    X, y, X_test, y_test = text("binary")
+    weight = np.random.default_rng(1).uniform(0.1, 3, size=len(y))
+    masks = np.random.default_rng(2).random((4, len(y))) < 0.15
+    masks[3] = y == 0  # what is left is of one class: refitted
+    estimator = LogisticRegression(C=3.0)
+    influence = LeaveOneOutInfluence(estimator, solver="exact")
+    influence.fit(X, y, sample_weight=weight)
+    matrix = influence.group_influence(X_test, y_test, groups=masks)
+    sets = [np.flatnonzero(mask) for mask in masks[:3]]
+    data = X.toarray(), y, X_test.toarray(), y_test
+    expected = influence_of(sets, estimator, *data, log_loss, weight)
+    assert_allclose(matrix[:, :3], expected, atol=1e-8)
+    assert np.isfinite(matrix[:, 3]).all()
+
+
+@pytest.mark.parametrize("C", [0.01, 100.0])
+def test_rows_that_steps_do_not_find_are_minimised(sparse, C):
+    X, y, X_test, y_test = text("binary", seed=3)
+    y[:6] = 1 - y[:6]  # noise has leverage where there are columns for everyone
+    X = X * 10
+    estimator = LogisticRegression(C=C, max_iter=10_000)
+    influence = LeaveOneOutInfluence(estimator, solver="exact").fit(X, y)
+    matrix = influence.influence(X_test, y_test)
+    rows = np.argsort(-np.abs(matrix).max(axis=0))[:15]
+    data = X.toarray(), y, X_test.toarray(), y_test
+    expected = influence_of([[i] for i in rows], estimator, *data, log_loss)
+    assert_allclose(matrix[:, rows], expected, atol=1e-7)
+
+
+def test_dual_leverages_are_those_of_the_dense_formula(sparse):
+    X, y, *_ = text("binary")
+    for intercept, penalty in ((True, 0.0), (True, 0.7), (False, 2.0)):
+        rows = sp.hstack([X, np.ones((len(y), 1))]) if intercept else X
+        rows, R = sp.csr_array(rows), np.full(rows.shape[1], 2.0)
+        R[-1] = penalty
+        a = np.random.default_rng(0).uniform(0, 0.25, size=len(y))
+        a[:3] = 0.0, 1e-12, 1e-9
+        A = rows.toarray()
+        inner = A @ np.linalg.solve((A.T * a) @ A + np.diag(R), A.T)
+        inverse = InverseHessian(rows, a, R, intercept)
+        factor = inverse.factorise()
+        assert_allclose(factor.leverage, a * np.diag(inner), atol=1e-14)
+        assert (factor.h >= np.diag(inner) * (1 - 1e-9)).all()
+        steep = np.ones((len(y), 1))
+        assert_allclose(factor.norms(steep), np.diag(inner), rtol=1e-9)
+        expected = inner[:20]
+        assert_allclose(inverse.products(rows[:20]), expected, atol=1e-12)
+        factor.invert()
+        assert_allclose(inverse.products(rows[:20]), expected, atol=1e-12)
+        inverse.dual = None
+        assert_allclose(inverse.products(rows[:20]), expected, atol=1e-10)
+
+
+def test_balanced_sparse_rows(sparse):
+    X, y, X_test, y_test = text("binary")
+    estimator = LogisticRegression(C=3.0, class_weight="balanced")
+    influence = LeaveOneOutInfluence(estimator, solver="exact").fit(X, y)
+    rows = [[i] for i in range(0, len(y), 7)]
+    data = X.toarray(), y, X_test.toarray(), y_test
+    expected = influence_of(rows, estimator, *data, log_loss)
+    matrix = influence.influence(X_test, y_test)
+    assert_allclose(matrix[:, ::7], expected, atol=2e-8)
+
+
+def test_few_test_rows_are_solved_for_many_are_factorised(monkeypatch):
+    monkeypatch.setattr(_design, "SMALL", 0)
+    monkeypatch.setattr(_design, "DENSE", 0)
+    X, y, X_test, y_test = text("binary")
+    model = InfluenceFunctions(LogisticRegression()).fit(X, y)
+    inverse = model._removals.inverse
+    monkeypatch.setattr("skinfluence.removal._matrix_free.FLOP", 1.0)
+    model.influence(X_test, y_test)
+    assert inverse.dual is None
+    assert inverse.solves == len(y_test)
+    monkeypatch.setattr("skinfluence.removal._matrix_free.FLOP", 1e-12)
+    model.influence(X_test, y_test)
+    assert inverse.dual is not None
+    assert inverse.solves == len(y_test)
+
+
+def test_cost_of_exact_removal_is_announced(sparse, monkeypatch):
+    monkeypatch.setattr("skinfluence.removal._sparse.LONG", 0)
+    X, y, *_ = text("binary")
+    with pytest.warns(UserWarning, match="minutes of computing"):
+        LeaveOneOutInfluence(LogisticRegression()).fit(X, y)
 
 
 # ---------------------------------------------------------------------- many rows
