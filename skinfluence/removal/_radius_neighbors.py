@@ -1,7 +1,11 @@
 """Neighbours within a radius: the removed row is missing, nothing takes its place."""
 
 import numpy as np
-from sklearn.neighbors import RadiusNeighborsClassifier, RadiusNeighborsRegressor
+from sklearn.neighbors import (
+    BallTree,
+    RadiusNeighborsClassifier,
+    RadiusNeighborsRegressor,
+)
 
 from skinfluence.removal._dispatch import refuse, removal_model
 from skinfluence.removal._neighbors import TILE, NeighborsModel
@@ -48,7 +52,8 @@ class RadiusNeighborsModel(NeighborsModel):
             label is not None
             and estimator.weights == "uniform"
             and estimator._fit_method == "brute"
-            and estimator.effective_metric_ not in ("euclidean", "sqeuclidean")
+            and estimator.effective_metric_ in BallTree.valid_metrics
+            and estimator.effective_metric_ != "euclidean"
         )
         same = np.array_equal(classes, np.arange(len(classes))) and np.isscalar(given)
         if by_index and (self.most_frequent or not same):

@@ -264,6 +264,48 @@ def test_ties_follow_the_fitted_estimator():
     assert np.isfinite(loo.group_influence(X_test, labels[100:], groups=masks)).all()
 
 
+def test_sets_keep_the_fitted_neighbours_that_stay():
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 3, (130, 3)).astype(float), rng.normal(size=130)
+    X_test, k = X[100:], 4
+    estimator = KNeighborsRegressor(k).fit(X[:100], y[:100])
+    model = removal_model(estimator, X[:100], y[:100])
+    masks = rng.random((20, 100)) < 0.7
+    own = estimator.kneighbors(X_test, return_distance=False)
+    n_pairs = 0
+    for tests, removals, _, after in model.changed_predictions(
+        X_test, masks, "predict", False
+    ):
+        for t, mask, value in zip(tests, masks[removals], after[:, 0], strict=True):
+            stay = own[t][~mask[own[t]]]
+            if len(stay) != k - 1:
+                continue
+            rest = np.setdiff1d(np.flatnonzero(~mask), stay)
+            far = np.linalg.norm(X[rest] - X_test[t], axis=1)
+            entering = k * value - y[stay].sum()
+            assert np.abs(y[rest[far <= far.min() + 1e-12]] - entering).min() < 1e-12
+            n_pairs += 1
+    assert n_pairs > 20
+
+
+def test_ties_of_votes_are_rounded_as_in_predict():
+    rng = np.random.default_rng(1)
+    X = rng.integers(0, 4, (300, 2)) + 0.5
+    y = rng.integers(0, 2, 300)
+    X_test = rng.integers(0, 4, (600, 2)) + rng.integers(0, 3, (600, 2)) / 3
+    estimator = KNeighborsClassifier(30, weights="distance").fit(X, y)
+    before = np.empty(600, dtype=int)
+    parts = removal_model(estimator, X, y).changed_predictions(
+        X_test, None, "predict", False
+    )
+    for tests, _, labels, _ in parts:
+        before[tests] = labels[:, 0]
+    predicted = estimator.predict(X_test)
+    other = estimator.predict_proba(X_test).argmax(axis=1)  # rounded otherwise
+    assert (before != predicted).sum() <= 2
+    assert (other != predicted).sum() > 5
+
+
 def test_test_rows_without_ties_among_tied_ones():
     X, y = shuffled(load_iris, 150, transform=np.asarray)
     k, n = 5, 110
@@ -388,6 +430,19 @@ def test_most_frequent_class_changes_with_a_row():
         assert np.all(rows[2, [0, 1, 5]] < 0)
 
 
+def test_metric_that_keeps_a_row_away_from_itself():
+    def apart(a, b):
+        return 1 + np.abs(a - b).sum()
+
+    X, y = np.arange(9.0)[:, None], np.array([0, 0, 0, 1, 1, 1, 0, 0, 1])
+    estimator = RadiusNeighborsClassifier(
+        0.5, metric=apart, algorithm="brute", outlier_label="most_frequent"
+    )
+    masks = np.eye(6, dtype=bool)
+    _, (_, own, _) = check(estimator, X, y, "zero_one", n_train=6, masks=masks)
+    np.testing.assert_array_equal(own, [1, 1, 1, 0, 0, 0])
+
+
 def test_outlier_label_that_is_no_class(wine):
     X, y = wine
     estimator = RadiusNeighborsClassifier(2.6, outlier_label=-7)
@@ -436,7 +491,9 @@ def test_outlier_label_of_brute_force_search(wine):
         loo = LeaveOneOutInfluence(estimator, solver="exact")
         with pytest.raises(UnsupportedEstimator, match="outlier_label="):
             loo.fit(X, targets)
-        # other weights take another way through scikit-learn
+        # other weights and metrics take another way through scikit-learn
+        near = {"metric": "cosine", "radius": 0.4}
+        check(clone(estimator).set_params(**near), X, targets, n_train=50)
         weighted = clone(estimator).set_params(weights="distance")
         check(weighted, X, targets, n_train=50)
     loo = LeaveOneOutInfluence(estimator).fit(X[:30], y[:30])
