@@ -35,6 +35,8 @@ from sklearn.linear_model import (
     RidgeClassifier,
     RidgeClassifierCV,
     RidgeCV,
+    SGDClassifier,
+    SGDRegressor,
     TweedieRegressor,
 )
 from sklearn.naive_bayes import (
@@ -53,7 +55,7 @@ from sklearn.neighbors import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
-from sklearn.svm import SVC, SVR, LinearSVC
+from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
 from sklearn.utils import get_tags
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
@@ -82,6 +84,12 @@ class Family:
     refused: tuple = ()
 
 
+# More classes are refitted.
+TWO_CLASSES = (
+    LogisticRegression(solver="saga", l1_ratio=1.0),
+    SGDClassifier(loss="log_loss"),
+)
+
 FAMILIES = [
     Family(
         "closed form",
@@ -107,11 +115,14 @@ FAMILIES = [
             PoissonRegressor(),
             GammaRegressor(),
             TweedieRegressor(power=1.5),
+            TWO_CLASSES[1],
+            SGDRegressor(),
         ),
         (
-            LogisticRegression(solver="saga", l1_ratio=1.0),
             TweedieRegressor(power=0),
             TweedieRegressor(power=3),
+            SGDClassifier(),
+            SGDRegressor(penalty="l1"),
         ),
     ),
     Family(
@@ -122,13 +133,23 @@ FAMILIES = [
     Family(
         "steps between active sets, finitely many",
         "n p² once, n p per row and step",
-        (LinearSVC(), LinearSVC(class_weight="balanced")),
-        (LinearSVC(loss="hinge"), LinearSVC(penalty="l1", dual=False)),
+        (
+            LinearSVC(),
+            LinearSVC(class_weight="balanced"),
+            LinearSVR(loss="squared_epsilon_insensitive", epsilon=0.1),
+        ),
+        (LinearSVC(loss="hinge"), LinearSVC(penalty="l1", dual=False), LinearSVR()),
     ),
     Family(
         "steps between sets of signs, finitely many",
         "n p² + p³ once, n p per row and step",
         (Lasso(), LassoCV(), LassoLars(), ElasticNet(), ElasticNetCV()),
+    ),
+    Family(
+        "certified steps while signs hold, else on the signs that hold without it "
+        "(two classes)",
+        "n p² + n p³ at most, n p² per row whose signs change",
+        (TWO_CLASSES[0],),
     ),
     Family(
         "closed form",

@@ -8,7 +8,10 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import (
+    ElasticNet,
     GammaRegressor,
+    HuberRegressor,
+    Lasso,
     LinearRegression,
     LogisticRegression,
     PoissonRegressor,
@@ -26,7 +29,7 @@ from sklearn.neighbors import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, LinearSVR
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
@@ -37,6 +40,10 @@ def pinball(y, prediction):
     return np.maximum(0.7 * (y - prediction), -0.3 * (y - prediction))
 
 
+tube = LinearSVR(loss="squared_epsilon_insensitive", epsilon=0.1, dual=False)
+sparse_logistic = LogisticRegression(
+    C=9.0, l1_ratio=1, solver="saga", tol=1e-6, max_iter=5000, random_state=0
+)
 # A solver that stops early makes more noise than most rows have influence.
 tight_logistic = LogisticRegression(solver="newton-cholesky", tol=1e-9)
 tight_poisson = PoissonRegressor(solver="newton-cholesky", tol=1e-9)
@@ -70,6 +77,11 @@ INFLUENCE_ESTIMATORS = [
     LeaveOneOutInfluence(KernelRidge(kernel="rbf")),
     LeaveOneOutInfluence(gaussian_process),
     LeaveOneOutInfluence(SVC(C=0.1, gamma=0.3, tol=1e-10)),
+    LeaveOneOutInfluence(Lasso(alpha=0.05)),
+    LeaveOneOutInfluence(ElasticNet(alpha=0.05, positive=True)),
+    LeaveOneOutInfluence(HuberRegressor()),
+    LeaveOneOutInfluence(tube),
+    LeaveOneOutInfluence(sparse_logistic),
     LeaveOneOutInfluence(PoissonRegressor()),
     LeaveOneOutInfluence(TweedieRegressor(power=1.5, alpha=0.1)),
     LeaveOneOutInfluence(tight_poisson, solver="refit"),
@@ -83,6 +95,9 @@ INFLUENCE_ESTIMATORS = [
     InfluenceFunctions(RidgeClassifier()),
     InfluenceFunctions(Ridge(), loss="absolute_error"),
     InfluenceFunctions(Ridge(), step="newton"),
+    InfluenceFunctions(ElasticNet(alpha=0.05)),
+    InfluenceFunctions(HuberRegressor(), step="newton"),
+    InfluenceFunctions(sparse_logistic),
     InfluenceFunctions(PoissonRegressor()),
     InfluenceFunctions(GammaRegressor(), step="newton"),
     InfluenceFunctions(make_pipeline(StandardScaler(), LogisticRegression())),
@@ -108,6 +123,9 @@ def test_influence_estimator(influence_estimator, check):
         LeaveOneOutInfluence(MultinomialNB()),
         LeaveOneOutInfluence(LinearDiscriminantAnalysis()),
         LeaveOneOutInfluence(NearestCentroid()),
+        LeaveOneOutInfluence(Lasso(alpha=0.1)),
+        LeaveOneOutInfluence(HuberRegressor()),
+        LeaveOneOutInfluence(tube),
         LeaveOneOutInfluence(PoissonRegressor()),
         LeaveOneOutInfluence(
             make_pipeline(FunctionTransformer(), LogisticRegression())
