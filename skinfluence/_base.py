@@ -287,7 +287,7 @@ class BaseInfluence(EstimatorWrapper):
         (X,) = indexable(X)
         prediction = self.estimator_.predict(X)
         if is_classifier(self.estimator_):
-            return X, np.searchsorted(self.classes_, prediction), self._loss
+            return X, self._encode(prediction), self._loss
         prediction = np.asarray(prediction, dtype=np.float64)
         return X, prediction.reshape(len(prediction), -1), MinusPrediction()
 

@@ -88,7 +88,10 @@ def model_prediction(model, X, response, classes=None):
         prediction = prediction.astype(np.float64, copy=False)
         return prediction.reshape(prediction.shape[0], -1)
     if response == "predict":
-        return np.searchsorted(classes, prediction)[:, None]
+        index = np.searchsorted(classes, prediction)
+        # A model may answer with what is no class, an outlier label: always wrong.
+        known = classes[np.minimum(index, len(classes) - 1)] == prediction
+        return np.where(known, index, -1)[:, None]
     prediction = prediction.astype(np.float64, copy=False)
     seen = np.searchsorted(classes, model.classes_)
     if response == "decision_function":
