@@ -21,6 +21,9 @@ from skinfluence._memory import check_memory
 SMALL = 2**22
 # Sparse rows or columns up to which dense algebra on them (cubic) takes seconds.
 DENSE = 4000
+# Wide sparse rows up to which eigenvectors of their kernel matrix are preferred to
+# matrix-free solves, and up to which they are where there is nothing else.
+KERNEL, KERNEL_ONLY = 1000, 8000
 # Bytes up to which dense copies of sparse rows are preferred.
 DENSE_BYTES = 2**32
 
@@ -66,7 +69,7 @@ def make_design(
         if fits or not matrix_free or not ridge > 0:
             return RowSpaceDesign(*args) if d > n else Design(*args)
         return SparseDesign(*args)
-    if n <= (DENSE if matrix_free else 2 * DENSE):
+    if n <= (KERNEL if matrix_free else KERNEL_ONLY):
         design = KernelDesign(*args)
         # The kernel has squared the condition number: is the penalty above its noise?
         noise = n * np.finfo(np.float64).eps * design.scale * sample_weight.max()

@@ -295,6 +295,7 @@ def sparse(monkeypatch):
     """Treat all sparse rows as too many and too wide for dense algebra."""
     monkeypatch.setattr(_design, "SMALL", 0)
     monkeypatch.setattr(_design, "DENSE", 0)
+    monkeypatch.setattr(_design, "KERNEL", 0)
 
     def ways(dual):
         pays = lambda self, n_solves: dual  # noqa: E731
@@ -439,7 +440,7 @@ def test_balanced_sparse_rows(sparse):
 
 def test_few_test_rows_are_solved_for_many_are_factorised(monkeypatch):
     monkeypatch.setattr(_design, "SMALL", 0)
-    monkeypatch.setattr(_design, "DENSE", 0)
+    monkeypatch.setattr(_design, "KERNEL", 0)
     X, y, X_test, y_test = text("binary")
     model = InfluenceFunctions(LogisticRegression()).fit(X, y)
     inverse = model._removals.inverse
