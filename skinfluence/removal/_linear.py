@@ -145,12 +145,11 @@ class RankOneRemovals(RawRemovals):
     def moves(self, state, removals):
         """Implement `RawRemovals.moves`."""
         solved, common = state
-        product = solved @ self.model.design.rows[removals].T
-        if self.factor.shape[1] == 1:
-            product *= self.factor[removals, 0]
-            out = product[:, :, None]
+        rows, factor = self.model.design.rows[removals], self.factor[removals]
+        if factor.shape[1] == 1:  # scaling rows is less work than scaling products
+            out = (solved @ (rows * factor).T)[:, :, None]
         else:
-            out = product[:, :, None] * self.factor[removals]
+            out = (solved @ rows.T)[:, :, None] * factor
         if self.drift is not None:
             out += self.drift[0][removals][:, None] * common[:, None]
         return out

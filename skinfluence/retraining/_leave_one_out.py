@@ -222,15 +222,6 @@ class LeaveOneOutInfluence(BaseInfluence):
                 values[self.refitted_rows_] += weight[rows] @ refits
         return values
 
-    def _sample_values(self, X, y, loss, weight):
-        if self.solver_ == "refit":
-            return super()._sample_values(X, y, loss, weight)
-        out = self._removals.mean_influence(X, y, loss, weight)
-        if self._refits:
-            refits = self._refit_influence(X, y, loss, self._refits)
-            out[self.refitted_rows_] = weight @ refits
-        return out
-
     def _self_influence(self, X, y, loss):
         if self.solver_ == "refit":
             out = np.empty(self.n_samples_fit_)
