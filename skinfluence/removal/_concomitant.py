@@ -154,7 +154,6 @@ class _Base:
     def refine(self, rows, moves, tol):
         """Take chord steps for ``rows``, then Newton steps where they fail."""
         moves, hard = moves.copy(), []
-        moves[self.weight == 0] = 0.0
         for start in range(0, len(rows), BATCH):
             todo = rows[start : start + BATCH]
             previous = np.full(len(todo), np.inf)

@@ -97,6 +97,10 @@ class HuberObjective:
         for _ in range(max_iter):
             hessian = self.hessian(weights[active], c, inlier, point[active])
             step, usable = _newton_steps(hessian, grad)
+            # Too few inliers to tell the curvature: a larger scale makes more.
+            few = ~usable & (grad[:, -1] < 0)
+            step[few, -1] = point[active[few], -1]
+            usable |= few
             decrement = np.sqrt(np.maximum(-(step * grad).sum(axis=1), 0.0))
             decrement /= total[active]
             # Rounding stops the decrement from falling further.

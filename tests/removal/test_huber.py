@@ -217,3 +217,16 @@ def test_rows_that_leave_no_scale_are_unresolved():
     removals = removal_model(estimator, X, y).without_rows()
     assert_array_equal(removals.unresolved, [6])
     assert np.isfinite(removals.displacement).all()
+    groups = removal_model(estimator, X, y).without_groups(np.eye(7)[[6, 0]] > 0)
+    assert_array_equal(groups.unresolved, [0])
+    assert not groups.displacement[0].any()
+
+
+@pytest.mark.parametrize("scale_factor", [1e-3, 0.1, 1, 10, 1e3])
+def test_newton_steps_from_far_away(diabetes, scale_factor):
+    X, y = diabetes
+    model = removal_model(HuberRegressor(max_iter=1000).fit(X, y), X, y)
+    start = np.append(np.full(X.shape[1] + 1, 3.0), scale_factor)[None]
+    end, converged = model.objective.minimise(np.ones((1, len(y))), start)
+    assert converged.all()
+    assert_allclose(end[0], model.point, rtol=0, atol=1e-9)

@@ -22,6 +22,7 @@ from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence._losses import SquaredError
 from skinfluence.removal import UnsupportedEstimator, removal_model
 from skinfluence.removal._l1 import minimise
+from skinfluence.removal._l1_piece import Piece
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*did not converge")
 
@@ -153,6 +154,25 @@ def test_optimality_of_every_row(diabetes, alpha, l1_ratio):
         assert conditions(model, weight, y, np.arange(len(y)) == i, theta) < 1e-12
         signs.add(tuple(np.sign(theta)))
     assert len(signs) > 1
+
+
+@pytest.mark.parametrize("alpha", [0.1, 2])
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.2])
+@pytest.mark.parametrize("positive", [False, True])
+def test_signs_are_followed_for_all_rows_at_once(
+    diabetes, alpha, l1_ratio, positive, monkeypatch
+):
+    # minimising rows one by one would hide an error in the steps between signs
+    def alone(self, row):
+        raise AssertionError(f"row {row} was minimised alone")
+
+    X, y = diabetes
+    weight = np.random.default_rng(2).uniform(0.2, 2, len(y))
+    estimator = ElasticNet(alpha=alpha, l1_ratio=l1_ratio, positive=positive)
+    model = removal_model(estimator.fit(X, y, sample_weight=weight), X, y, weight)
+    monkeypatch.setattr(Piece, "_alone", alone)
+    moves = model.without_rows().displacement
+    assert len(np.unique(np.sign(model.theta + moves[:, 0]), axis=0)) > 1
 
 
 def test_more_columns_than_rows():
