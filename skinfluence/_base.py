@@ -310,9 +310,9 @@ class BaseInfluence(EstimatorWrapper):
         unknown = np.setdiff1d(y, classes)
         if unknown.size:
             raise ValueError(
-                f"y must hold the classes seen during fit, {list(classes[:10])}. Got "
-                f"{list(unknown[:10])} as well: the loss of an unknown class is not "
-                "defined, leave these rows out."
+                f"y must hold the classes seen during fit, {classes[:10].tolist()}. "
+                f"Got {unknown[:10].tolist()} as well: the loss of an unknown class is "
+                "not defined, leave these rows out."
             )
         return np.searchsorted(classes, y)
 

@@ -184,11 +184,16 @@ class Loss:
 
     def slope(self, y, raw, link):
         """Derivative of the loss with respect to ``raw``, shape (n, k)."""
-        raise TypeError(
-            f"loss={self.name!r} has no gradient, which this method needs. Use one "
-            "of 'auto', 'log_loss', 'brier' (classifiers with predict_proba), "
-            "'squared_error' or 'absolute_error' (regressors)."
-        )
+        self.need_slope()
+
+    def need_slope(self):
+        """Raise if the loss has no slope."""
+        if type(self).slope is Loss.slope:
+            raise TypeError(
+                f"loss={self.name!r} has no gradient, which this method needs. Use "
+                "one of 'auto', 'log_loss', 'brier' (classifiers with "
+                "predict_proba), 'squared_error' or 'absolute_error' (regressors)."
+            )
 
 
 class LogLoss(Loss):

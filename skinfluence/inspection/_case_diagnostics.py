@@ -224,8 +224,8 @@ def _check_target(estimator, y):
     if unknown.size:
         raise ValueError(
             f"y must hold the classes of the fitted estimator, "
-            f"{list(estimator.classes_[:10])}. Got {list(unknown[:10])} as well: X and "
-            "y must be the rows that it was fitted on."
+            f"{estimator.classes_[:10].tolist()}. Got {unknown[:10].tolist()} as well: "
+            "X and y must be the rows that it was fitted on."
         )
 
 

@@ -116,6 +116,8 @@ class InfluenceFunctions(BaseInfluence):
             raise ValueError(
                 "Leaving a row out needs at least 2 rows to fit. Got n_samples = 1."
             )
+        if self.step == "infinitesimal":
+            self._loss.need_slope()
         weight, others = final_sample_weight(self.estimator_, fit_params)
         if others:
             raise UnsupportedEstimator(
