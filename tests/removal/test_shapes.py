@@ -339,7 +339,7 @@ def test_matrix_free_leave_one_out_is_that_of_refits(sparse, name):
 
 
 @pytest.mark.parametrize(
-    "step, dual, damping",
+    ("step", "dual", "damping"),
     [
         ("newton", False, 0.3),
         ("newton", True, 0.0),
