@@ -25,6 +25,7 @@ import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
 from skinfluence._memory import check_memory
+from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal._dual import DualFactor
 
 # Residual of a solve over its right-hand side, in the norm of the preconditioner.
@@ -34,6 +35,8 @@ TOLERANCE = 1e-12
 SPARSE, FLOP, STEPS = 1.2e-9, 2.2e-11, 20
 # Test rows of a block of solutions.
 TESTS = 128
+# Relative rounding errors of the dual form from which on it is refused.
+NOISE = 1e-8
 
 
 class InverseHessian:
@@ -141,6 +144,12 @@ class InverseHessian:
     def factorise(self):
         """Build the dual form, unless it is there."""
         if self.dual is None:
+            if self.noise() > NOISE:
+                raise UnsupportedEstimator(
+                    "The penalty is so weak that leverages of sparse rows would have "
+                    f"relative errors of {self.noise():.0e}. Use a stronger penalty, "
+                    "dense rows, or LeaveOneOutInfluence(..., solver='refit')."
+                )
             self.dual = DualFactor(self)
         return self.dual
 
@@ -153,7 +162,18 @@ class InverseHessian:
             check_memory(1.5 * 8 * n * n, "", "")
         except MemoryError:
             return False
-        return (self.solves + n_solves) * by_solves > FLOP * 2 / 3 * n**3
+        cost = (self.solves + n_solves) * by_solves
+        return cost > FLOP * 2 / 3 * n**3 and self.noise() <= NOISE
+
+    def noise(self, steps=20):
+        """Relative rounding errors of the dual form: eps times its largest value."""
+        root, largest = np.sqrt(self.a), 0.0
+        v = np.random.default_rng(0).standard_normal(len(root))
+        for _ in range(steps):
+            v /= np.linalg.norm(v) or 1.0
+            v = root * self.centred_times(self.transposed_times(root * v))
+            largest = np.linalg.norm(v) / self.ridge
+        return np.finfo(np.float64).eps * largest
 
     def products(self, rows):
         """``x_t' H^{-1} x_i`` of any rows with all training rows, (n_test, n)."""

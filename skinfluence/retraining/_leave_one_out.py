@@ -40,6 +40,8 @@ class LeaveOneOutInfluence(BaseInfluence):
     Every other estimator is retrained n times.
 
     **Cost.** Exact: about one fit, O(n p^2) + O(n p^3) at most, memory O(n p).
+    With more columns than rows min(n, p) takes the place of p; sparse rows that are
+    too many and too wide for that take O(n^3) operations and ``16 n^2`` bytes.
     Refit: n fits, n models kept. Per query O(n p) per test row.
 
     **When it fails.** A row with a duplicate has almost no influence, however
@@ -154,32 +156,42 @@ class LeaveOneOutInfluence(BaseInfluence):
                 "Leaving a row out needs at least 2 rows to fit. Got n_samples = 1."
             )
         self._training = X, y, fit_params
-        self._model = None if self.solver == "refit" else self._removal_model()
+        self._model = self._removals = None
+        if self.solver != "refit":
+            self._model = self._supported(self._removal_model)
         self.fixed_steps_ = [] if self._model is None else list(self._model.held_fixed)
         if self.solver == "auto" and self.fixed_steps_:
             # Holding these fixed is another question than leaving the row out.
             self._model, self.fixed_steps_ = None, []
-        if self._model is None:
+        if self._model is not None:
+            self._removals = self._supported(
+                lambda: self._model.without_rows("exact", self.tol)
+            )
+        if self._removals is None:
+            self._model = None
             self.solver_, self.refitted_rows_ = "refit", np.arange(n)
             self.optimum_distance_ = 0.0
             warn_if_many(n, f"No exact path for {self.estimator_!r:.60}")
         else:
             self.solver_ = "exact"
             self.optimum_distance_ = self._model.optimum_distance
-            self._removals = self._model.without_rows("exact", self.tol)
             self.refitted_rows_ = self._removals.unresolved
         self._refits = self._refit([np.array([i]) for i in self.refitted_rows_])
 
     def _removal_model(self):
         X, y, fit_params = self._training
+        weight, others = final_sample_weight(self.estimator_, fit_params)
+        if others:
+            raise UnsupportedEstimator(
+                f"The fit parameters {others} have no exact removal of rows. Use "
+                "solver='refit', or leave them out."
+            )
+        return removal_model(self.estimator_, X, y, weight)
+
+    def _supported(self, build):
+        """Return what ``build`` does; None where rows are to be refitted instead."""
         try:
-            weight, others = final_sample_weight(self.estimator_, fit_params)
-            if others:
-                raise UnsupportedEstimator(
-                    f"The fit parameters {others} have no exact removal of rows. Use "
-                    "solver='refit', or leave them out."
-                )
-            return removal_model(self.estimator_, X, y, weight)
+            return build()
         except UnsupportedEstimator:
             if self.solver == "exact":
                 raise

@@ -32,7 +32,12 @@ class InfluenceFunctions(BaseInfluence):
     (one division by one minus leverage more) and evaluates the test loss at the
     moved model: for squared losses that is the exact answer.
 
-    **Cost.** O(n p^2 + p^3) at fit; per test row O(n p). Memory O(n p).
+    **Cost.** O(n p^2 + p^3) at fit; per test row O(n p). Memory O(n p). With more
+    columns than rows min(n, p) takes the place of p. Sparse rows that are too many
+    and too wide for that (binary logistic regression, ridge) stay sparse:
+    "infinitesimal" solves for every test row by conjugate gradients, to a relative
+    residual of 1e-12, or factorises an n x n matrix where that is less work;
+    "newton" factorises, ``2/3 n^3`` operations and ``8 n^2`` bytes.
 
     **When it fails.** "infinitesimal" underestimates, by one minus leverage and by
     the curvature of the test loss: ranks are good, sizes of the largest influences

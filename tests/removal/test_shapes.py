@@ -17,7 +17,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
-from skinfluence.removal import _design, removal_model
+from skinfluence._losses import SquaredError
+from skinfluence.removal import UnsupportedEstimator, _design, removal_model
 from skinfluence.removal._matrix_free import InverseHessian
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -200,6 +201,20 @@ def test_least_squares_with_more_columns_than_rows_is_refitted():
         squared_error,
     )
     assert_allclose(influence.influence(X_test, y_test), expected, atol=1e-8)
+
+
+def test_least_squares_keeps_directions_that_copies_share():
+    X, y, X_test, y_test = wide("real", n=12, d=30)
+    X, y = np.concatenate([X, X[:5]]), np.concatenate([y, -y[:5]])
+    model = removal_model(LinearRegression().fit(X, y), X, y)
+    removals = model.without_rows()
+    copies = np.r_[0:5, 12:17]
+    assert np.array_equal(removals.unresolved, np.arange(5, 12))
+    expected = influence_of(
+        [[i] for i in copies], LinearRegression(), X, y, X_test, y_test, squared_error
+    )
+    matrix = removals.influence(X_test, y_test[:, None], SquaredError())
+    assert_allclose(matrix[:, copies], expected, atol=1e-9)
 
 
 def test_scaler_before_a_wide_model_is_refitted():
@@ -403,6 +418,33 @@ def test_rows_that_steps_do_not_find_are_minimised(sparse, C):
     assert_allclose(matrix[:, rows], expected, atol=1e-7)
 
 
+def test_weak_penalties_of_sparse_rows_are_refitted(sparse):
+    X, y, X_test, y_test = text("real", n=30)
+    estimator = Ridge(1e-12)
+    influence = LeaveOneOutInfluence(estimator).fit(X, y)
+    assert influence.solver_ == "refit"
+    with pytest.raises(UnsupportedEstimator, match="so weak that leverages"):
+        LeaveOneOutInfluence(estimator, solver="exact").fit(X, y)
+    kept = InfluenceFunctions(Ridge(1e-6)).fit(X, y).influence(X_test, y_test)
+    dense = InfluenceFunctions(Ridge(1e-6)).fit(X.toarray(), y)
+    expected = dense.influence(X_test.toarray(), y_test)
+    assert_allclose(kept, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", ["logistic", "ridge"])
+def test_far_starts_reach_the_optimum(sparse, name):
+    estimator, kind, _ = SPARSE[name]
+    X, y, *_ = text(kind)
+    model = removal_model(estimator.fit(X, y), X, y)
+    far = 30 * np.random.default_rng(0).normal(size=model.theta.shape[1])
+    theta, slack = model.minimise(0, model.weight, far)
+    assert slack < 1e-9
+    assert_allclose(theta, model.theta[0], atol=1e-9)
+    weight = np.where(y == y.max(), 0.0, model.weight)
+    if name == "logistic":  # one class is left: no optimum
+        assert model.minimise(0, weight, model.theta[0])[1] is None
+
+
 def test_dual_leverages_are_those_of_the_dense_formula(sparse):
     X, y, *_ = text("binary")
     for intercept, penalty in ((True, 0.0), (True, 0.7), (False, 2.0)):
@@ -483,6 +525,16 @@ def test_streamed_means_equal_means_of_the_matrix(monkeypatch, name, step):
     values = influence.sample_values(X_test, y_test)
     if step != "infinitesimal":  # needs no blocks
         assert_allclose(values, matrix[[0, 2, 5]].sum(axis=0) / len(matrix))
+
+
+def test_streamed_means_of_rows_with_full_leverage():
+    X, y, X_test, y_test = wide("real", n=40, d=3)
+    X = np.column_stack([X, np.arange(40) == 7])
+    X_test = np.column_stack([X_test, np.ones(len(X_test))])
+    influence = LeaveOneOutInfluence(LinearRegression()).fit(X, y)
+    assert list(influence.refitted_rows_) == [7]
+    expected = influence.influence(X_test, y_test).mean(axis=0)
+    assert_allclose(influence.sample_values(X_test, y_test), expected)
 
 
 def test_streamed_means_include_refitted_rows():
