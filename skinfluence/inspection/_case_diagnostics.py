@@ -14,6 +14,7 @@ from skinfluence._sklearn import n_rows, take_rows
 from skinfluence.inspection._working_model import WorkingModel
 from skinfluence.removal import UnsupportedEstimator, removal_model
 from skinfluence.removal._class_weight import Balanced
+from skinfluence.removal._design import original_columns
 from skinfluence.removal._quadratic import Quadratic
 from skinfluence.removal._smooth import Smooth
 
@@ -197,7 +198,9 @@ def case_diagnostics(estimator, X, y, *, sample_weight=None, step="exact"):
 def _removal_model(estimator, X, y, sample_weight):
     """Return the model that loses rows, and the one with all and one predictor."""
     try:
-        model = removal_model(estimator, X, y, sample_weight)
+        # Standard errors are those of features, not of directions.
+        with original_columns():
+            model = removal_model(estimator, X, y, sample_weight)
         reason = "its loss is not the likelihood of such a model"
     except UnsupportedEstimator as error:
         # without the advice, which is about removal
