@@ -203,15 +203,17 @@ def test_least_squares_with_more_columns_than_rows_is_refitted():
     assert_allclose(influence.influence(X_test, y_test), expected, atol=1e-8)
 
 
-def test_least_squares_keeps_directions_that_copies_share():
+@pytest.mark.parametrize("intercept", [True, False])
+def test_least_squares_keeps_directions_that_copies_share(intercept):
     X, y, X_test, y_test = wide("real", n=12, d=30)
     X, y = np.concatenate([X, X[:5]]), np.concatenate([y, -y[:5]])
-    model = removal_model(LinearRegression().fit(X, y), X, y)
+    estimator = LinearRegression(fit_intercept=intercept)
+    model = removal_model(estimator.fit(X, y), X, y)
     removals = model.without_rows()
     copies = np.r_[0:5, 12:17]
     assert np.array_equal(removals.unresolved, np.arange(5, 12))
     expected = influence_of(
-        [[i] for i in copies], LinearRegression(), X, y, X_test, y_test, squared_error
+        [[i] for i in copies], estimator, X, y, X_test, y_test, squared_error
     )
     matrix = removals.influence(X_test, y_test[:, None], SquaredError())
     assert_allclose(matrix[:, copies], expected, atol=1e-9)
@@ -416,6 +418,22 @@ def test_rows_that_steps_do_not_find_are_minimised(sparse, C):
     data = X.toarray(), y, X_test.toarray(), y_test
     expected = influence_of([[i] for i in rows], estimator, *data, log_loss)
     assert_allclose(matrix[:, rows], expected, atol=1e-7)
+
+
+def test_sparse_row_that_determines_the_intercept_is_refitted(sparse):
+    X, y, X_test, y_test = text("real")
+    weight = np.ones(len(y))
+    weight[5] = 1e11
+    estimator = Ridge(0.5, tol=1e-12)
+    influence = LeaveOneOutInfluence(estimator, solver="exact")
+    influence.fit(X, y, sample_weight=weight)
+    assert list(influence.refitted_rows_) == [5]
+    matrix = influence.influence(X_test, y_test)
+    data = X.toarray(), y, X_test.toarray(), y_test
+    expected = influence_of([[5]], estimator, *data, squared_error, weight)
+    assert_allclose(matrix[:, [5]], expected, rtol=1e-4)
+    values = influence.sample_values(X_test, y_test)
+    assert_allclose(values, matrix.mean(axis=0), rtol=1e-9, atol=1e-15)
 
 
 def test_weak_penalties_of_sparse_rows_are_refitted(sparse):
