@@ -31,7 +31,8 @@ from sklearn.preprocessing import scale  # noqa: E402
 from sklearn.svm import LinearSVC  # noqa: E402
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence  # noqa: E402
-from skinfluence._losses import LogLoss, model_prediction, resolve_loss  # noqa: E402
+from skinfluence._losses import LogLoss, resolve_loss  # noqa: E402
+from skinfluence._predictions import model_prediction  # noqa: E402
 
 COLUMNS = ["case", "exact", "sample", "default", "tight", "warm", "error"]
 

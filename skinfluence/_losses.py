@@ -29,93 +29,10 @@ from sklearn.linear_model import (
     TweedieRegressor,
 )
 
+from skinfluence._predictions import link_prediction
 from skinfluence._sklearn import final_estimator
 
 LOSS_NAMES = ("log_loss", "zero_one", "squared_error", "absolute_error", "brier")
-
-
-def link_prediction(raw, link, response):
-    """Turn raw predictions into what a loss is a function of.
-
-    Parameters
-    ----------
-    raw : ndarray of shape (..., n_raw)
-        Raw predictions: one column for a binary model, else one per class or
-        output.
-    link : {"identity", "log", "logit", "softmax", "margin"}
-        How the model turns raw predictions into predictions.
-    response : {"predict_proba", "decision_function", "predict"}
-        What the loss takes.
-
-    Returns
-    -------
-    prediction : ndarray of shape (..., n_classes or n_outputs)
-        For ``response="predict"`` of a classifier, one column of class indices.
-    """
-    if link == "identity":
-        return raw
-    if link == "log":
-        return np.exp(raw)
-    if response == "decision_function":
-        return raw
-    if response == "predict":
-        if raw.shape[-1] == 1:
-            return (raw > 0).astype(np.intp)
-        return raw.argmax(axis=-1)[..., None]
-    if link == "logit":
-        return np.concatenate([expit(-raw), expit(raw)], axis=-1)
-    if link == "softmax":
-        return softmax(raw, axis=-1)
-    raise ValueError(
-        f"A model with raw predictions of kind {link!r} has no {response}: choose a "
-        "loss that needs no probabilities."
-    )
-
-
-def model_prediction(model, X, response, classes=None):
-    """Predict with a fitted model, columns aligned to ``classes``.
-
-    A model trained on a subset may lack a class. Its probability is then zero,
-    and its margin -1: certainty that the row is not of that class.
-
-    Returns
-    -------
-    prediction : ndarray of shape (n_samples, n_classes or n_outputs)
-        Class indices in one column for ``response="predict"`` of a classifier.
-    """
-    prediction = np.asarray(getattr(model, response)(X))
-    if classes is None:
-        prediction = prediction.astype(np.float64, copy=False)
-        return prediction.reshape(prediction.shape[0], -1)
-    if response == "predict":
-        index = np.searchsorted(classes, prediction)
-        # A model may answer with what is no class, an outlier label: always wrong.
-        known = classes[np.minimum(index, len(classes) - 1)] == prediction
-        return np.where(known, index, -1)[:, None]
-    prediction = prediction.astype(np.float64, copy=False)
-    seen = np.searchsorted(classes, model.classes_)
-    if response == "decision_function":
-        if prediction.ndim == 1:
-            if len(classes) == 2:
-                return prediction[:, None]
-            prediction = np.column_stack([-prediction, prediction])
-        if len(seen) == len(classes):
-            return prediction
-    aligned = np.full(
-        (prediction.shape[0], len(classes)),
-        0.0 if response == "predict_proba" else -1.0,
-    )
-    aligned[:, seen] = prediction
-    return aligned
-
-
-def constant_margin(n, index, n_classes):
-    """Margins of a model that has seen one class only: certainty of it."""
-    if n_classes == 2:
-        return np.full((n, 1), 2.0 * index - 1.0)
-    margins = np.full((n, n_classes), -1.0)
-    margins[:, index] = 1.0
-    return margins
 
 
 def _pick(prediction, y):

@@ -6,7 +6,8 @@ import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.dummy import DummyClassifier
 
-from skinfluence._losses import model_prediction, resolve_loss
+from skinfluence._losses import resolve_loss
+from skinfluence._predictions import model_prediction
 
 
 def encode(model, y):

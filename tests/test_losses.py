@@ -39,9 +39,9 @@ from skinfluence._losses import (
     MinusPrediction,
     SquaredError,
     ZeroOne,
-    link_prediction,
     resolve_loss,
 )
+from skinfluence._predictions import link_prediction
 
 POWERS = [0, 1, 1.5, 2, 3]
 MARGINS = ["hinge", "squared_hinge", "squared_margin"]

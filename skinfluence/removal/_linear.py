@@ -28,7 +28,7 @@ class LinearModel(RemovalModel):
     theta : ndarray of shape (k, p)
         Coefficients at the exact optimum, one row per raw prediction.
     link : str
-        How raw predictions become predictions, see `_losses.link_prediction`.
+        How raw predictions become predictions, see `_predictions.link_prediction`.
     labels : ndarray of shape (n,) or None
         Class index of each training row, for classifiers. A removal that empties
         a class is unresolved: what is left is a model of fewer classes.

@@ -17,7 +17,7 @@ class RawRemovals(Removals):
     Attributes
     ----------
     link : str
-        How raw predictions become predictions, see `_losses.link_prediction`.
+        How raw predictions become predictions, see `_predictions.link_prediction`.
     n_removals : int
         Number of removals.
     first_order : bool

@@ -9,7 +9,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.utils.parallel import Parallel, delayed
 
 from skinfluence._base import BaseInfluence
-from skinfluence._losses import constant_margin, model_prediction
+from skinfluence._predictions import constant_margin, model_prediction
 from skinfluence._sklearn import (
     Interval,
     StrOptions,
