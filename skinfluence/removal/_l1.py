@@ -13,9 +13,10 @@ def minimise(hessian, pull, l1, free, theta, positive=False, max_iter=1000):
     r"""Minimise ``theta' H theta / 2 - pull' theta + sum_j l1_j |theta_j|``.
 
     Feature-sign search: a Newton step on the coefficients that are not zero, signs
-    held, ends at the best of its zero crossings; then coefficients whose gradient
-    exceeds their penalty enter. The objective decreases, so no set of signs returns,
-    and the step on the last one ends at the minimiser.
+    held, ends at the best of its zero crossings or where all that cross are zero;
+    then coefficients whose gradient exceeds their penalty enter. The objective
+    decreases, so no set of signs returns, and the step on the last one ends at the
+    minimiser.
 
     Parameters
     ----------
@@ -47,12 +48,11 @@ def minimise(hessian, pull, l1, free, theta, positive=False, max_iter=1000):
     if positive:
         theta = np.where(free, theta, np.maximum(theta, 0))
     theta = np.where(independent(hessian, (theta != 0) | free), theta, 0.0)
-    size = np.abs(hessian)
+    root = np.sqrt(np.diag(hessian))
     one_by_one, tolerance, repeats = False, ROUNDING, 0
     for _ in range(max_iter):
-        used = np.flatnonzero(theta)
-        grad = hessian[:, used] @ theta[used] - pull
-        noise = tolerance * (size[:, used] @ np.abs(theta[used]) + np.abs(pull) + l1)
+        grad = hessian @ theta - pull
+        noise = tolerance * (root * (root @ np.abs(theta)) + np.abs(pull) + l1)
         sign = np.where(free, 0.0, np.sign(theta))
         inside = free | (sign != 0)
         slack = violation(grad, l1, positive)
@@ -74,22 +74,21 @@ def minimise(hessian, pull, l1, free, theta, positive=False, max_iter=1000):
             factor = sla.cho_factor(H + RIDGE * np.diag(np.diag(H)))
         except np.linalg.LinAlgError:
             return None
-        step = -sla.cho_solve(factor, (grad + l1 * sign)[A])
-        slope, curvature = (grad + l1 * sign)[A] @ step, step @ H @ step
-        length, drop = _search(
-            theta[A], step, slope, curvature, l1[A], sign[A], positive
-        )
-        if length == 0.0 and not one_by_one and enter.any():
+        slope = (grad + l1 * sign)[A]
+        step = -sla.cho_solve(factor, slope)
+        new = _search(theta[A], step, slope, H, l1[A], sign[A], positive)
+        moves = not np.array_equal(new, theta[A])
+        if not moves and not one_by_one and enter.any():
             one_by_one = True
             continue
         # The same set again and again: nothing but rounding is left to gain.
-        repeats = 0 if drop.any() or enter.any() else repeats + 1
-        if length == 0.0 or repeats > 3:
+        drops = np.any((new == 0) & (sign[A] != 0))
+        repeats = 0 if drops or enter.any() else repeats + 1
+        if not moves or repeats > 3:
             if tolerance > ROUNDING:
                 return None
             tolerance, repeats = 1e3 * ROUNDING, 0
-        theta[A] += length * step
-        theta[A[drop]] = 0.0
+        theta[A] = new
         one_by_one = False
     else:
         return None
@@ -115,20 +114,27 @@ def independent(hessian, wanted):
     return out
 
 
-def _search(theta, step, slope, curvature, l1, sign, positive):
-    """Best of the zero crossings along a step and its end, and what is zero there.
+def _search(theta, step, slope, H, l1, sign, positive):
+    """Best of the zero crossings along a step, its end, and its end clipped at zero.
 
-    ``slope`` is that of F with the signs held; what crosses zero adds to it.
+    ``slope`` is the gradient of F with the signs held; what crosses zero adds to it.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         crossing = np.where(step * sign < 0, -theta / step, np.inf)
-    lengths = np.unique(np.append(crossing[crossing < 1], 1.0))
+    crosses = crossing < 1
+    if not crosses.any():
+        return theta + step
+    lengths = np.unique(np.append(crossing[crosses], 1.0))
     if positive:
         lengths = lengths[:1]  # beyond the first crossing nothing is feasible
-    beyond = np.maximum(lengths[:, None] - crossing, 0.0)
-    change = slope * lengths + max(curvature, 0.0) * lengths**2 / 2
-    change += 2 * beyond @ (l1 * np.abs(step))
+    beyond = np.maximum(lengths[:, None] - crossing[crosses], 0.0)
+    change = slope @ step * lengths + max(step @ H @ step, 0.0) * lengths**2 / 2
+    change += 2 * beyond @ (l1 * np.abs(step))[crosses]
     best = change.argmin()
-    if not change[best] < 0:
-        return 0.0, sign != sign
-    return lengths[best], crossing == lengths[best]
+    clipped = np.where(crosses, 0.0, theta + step)
+    move = clipped - theta
+    if slope @ move + move @ H @ move / 2 < min(change[best], 0.0):
+        return clipped
+    if change[best] >= 0:
+        return theta
+    return np.where(crossing == lengths[best], 0.0, theta + lengths[best] * step)

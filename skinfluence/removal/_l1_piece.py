@@ -10,7 +10,7 @@ TILE = 2**20
 # Steps between sets of signs before a row is given to the solver of one problem.
 STEPS = 30
 # Changes of signs beyond which factorising anew is cheaper than bordering.
-CHANGES = 48
+CHANGES = 256
 # Share of a row's or column's square that others must leave for it to be unique.
 DEPENDENT = 1e-9
 
@@ -23,14 +23,15 @@ class Piece:
         self.X, self.weight, self.free = model.design.rows, model.weight, model.free
         self.gram, self.l1, self.l2 = model.gram, model.l1, model.l2
         theta = model.theta[k]
-        base = model.minimise(self.gram, model.moment[k], share, theta)
+        base = model.minimise(k, np.empty(0, dtype=np.intp), share, theta)
         self.theta, self.share = (theta, 1.0) if base is None else (base, share)
         self.left = 1 - self.weight / self.weight.sum()
         self.residual = model.targets[:, k] - self.X @ self.theta
         self.slope = -(self.X.T @ (self.weight * self.residual))
         self.sign = np.where(self.free, 0.0, np.sign(self.theta))
         self.A = A = np.flatnonzero((self.sign != 0) | self.free)
-        size = np.abs(self.gram) @ np.abs(self.theta) + np.abs(model.moment[k])
+        size = np.abs(self.gram[:, A]) @ np.abs(self.theta[A])
+        size += np.abs(model.moment[k])
         self.noise = 10 * ROUNDING * (size + self.l1)
         self.pull = (self.l2 * self.theta + self.l1 * self.sign)[A]
         # Coordinates where the Hessian is the identity, and diagonal for any share.
@@ -128,7 +129,8 @@ class Piece:
         share = self.left[rows, None]
         theta = self.theta + moves
         own = self.residual[rows] - np.einsum("ij,ij->i", self.X[rows], moves)
-        grad = moves @ self.gram
+        used = np.flatnonzero(moves.any(axis=0))
+        grad = moves[:, used] @ self.gram[used]
         grad += self.slope
         grad += (self.weight[rows] * own)[:, None] * self.X[rows]
         grad += share * (self.l2 * theta)
@@ -199,7 +201,8 @@ class Piece:
             return np.full((m, p), np.nan)
         nu = np.matmul(inner, right[:, :, None])[:, :, 0]
         # One over an inverse's diagonal is what the others leave of a pivot.
-        left = 1 / np.einsum("mqq->mq", inner)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            left = 1 / np.einsum("mqq->mq", inner)
         entering[:, 0] = True
         whole = np.einsum("mqq->mq", corner)
         nu[(entering & ~(left > DEPENDENT * whole)).any(axis=1)] = np.nan
@@ -211,7 +214,5 @@ class Piece:
 
     def _alone(self, row):
         """Minimise without one row, by itself."""
-        x, s = self.X[row], self.weight[row]
-        gram = self.gram - s * np.outer(x, x)
-        moment = self.model.moment[self.k] - s * self.model.targets[row, self.k] * x
-        return self.model.minimise(gram, moment, self.left[row], self.theta)
+        rows = np.array([row])
+        return self.model.minimise(self.k, rows, self.left[row], self.theta)

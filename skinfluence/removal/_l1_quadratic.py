@@ -4,7 +4,7 @@ import numpy as np
 import scipy.linalg as sla
 
 from skinfluence.removal._dispatch import UnsupportedEstimator
-from skinfluence.removal._l1 import minimise
+from skinfluence.removal._l1 import minimise, violation
 from skinfluence.removal._l1_piece import Piece
 from skinfluence.removal._linear import LinearModel
 
@@ -69,7 +69,7 @@ class L1Quadratic(LinearModel):
         self.moment = (weight[:, None] * targets).T @ design.rows
         theta = np.empty((targets.shape[1], p))
         for k, start in enumerate(fitted):
-            optimum = self.minimise(self.gram, self.moment[k], 1.0, start)
+            optimum = self.minimise(k, np.empty(0, dtype=np.intp), 1.0, start)
             if optimum is None:
                 raise UnsupportedEstimator(
                     "The training objective has no unique optimum: columns in use "
@@ -79,12 +79,43 @@ class L1Quadratic(LinearModel):
             theta[k] = optimum
         self._set_optimum(theta, fitted)
 
-    def minimise(self, gram, moment, share, start):
-        """Minimise one problem, None where the minimiser is not unique."""
-        hessian = gram + share * np.diag(self.l2)
-        return minimise(
-            hessian, moment, share * self.l1, self.free, start, self.positive
-        )
+    def minimise(self, k, rows, share, start):
+        """Minimise one problem without some rows; None if that is not unique.
+
+        Only columns that may be in use take part; the gradients of the others are
+        checked at the end.
+        """
+        X, s = self.design.rows[rows], self.weight[rows]
+        moment = self.moment[k] - (s * self.targets[rows, k]) @ X
+        l1, noise = share * self.l1, 1e-11 * (share * self.l1 + np.abs(moment))
+        theta, wide, solved = start, self.free.copy(), False
+        while True:
+            part = np.flatnonzero(theta)
+            grad = self.gram[:, part] @ theta[part] - moment
+            grad -= (s * (X[:, part] @ theta[part])) @ X
+            slack = violation(grad, l1, self.positive)
+            more = ~wide & ((theta != 0) | (slack > noise))
+            if solved and not more.any():
+                return theta
+            wide |= (theta != 0) | (slack > -0.3 * l1)
+            solved = True
+            part = np.flatnonzero(wide)
+            hessian = self.gram[np.ix_(part, part)] - X[:, part].T @ (
+                s[:, None] * X[:, part]
+            )
+            hessian[np.diag_indices_from(hessian)] += share * self.l2[part]
+            new = minimise(
+                hessian,
+                moment[part],
+                l1[part],
+                self.free[part],
+                theta[part],
+                self.positive,
+            )
+            if new is None:
+                return None
+            theta = np.zeros_like(start)
+            theta[part] = new
 
     def _displacements(self, step, tol, damping):
         n, p = self.design.rows.shape
@@ -111,20 +142,17 @@ class L1Quadratic(LinearModel):
         if step == "infinitesimal":
             rows, unresolved = self._displacements(step, tol, damping)
             return np.tensordot(masks.astype(np.float64), rows, axes=1), unresolved
-        X, lost = self.design.rows, []
+        lost = []
         for g, mask in enumerate(masks):
             rows = np.flatnonzero(mask & (self.weight > 0))
             if not len(rows):
                 continue
-            s = self.weight[rows]
-            gram = self.gram - X[rows].T @ (s[:, None] * X[rows])
-            moment = self.moment - (s[:, None] * self.targets[rows]).T @ X[rows]
-            share = 1 - s.sum() / self.weight.sum()
+            share = 1 - self.weight[rows].sum() / self.weight.sum()
             for k, theta in enumerate(self.theta):
                 if step == "newton":
-                    move = self._group_step(gram, moment[k], share, theta, damping)
+                    move = self._group_step(k, rows, share, theta, damping)
                 else:
-                    new = self.minimise(gram, moment[k], share, theta)
+                    new = self.minimise(k, rows, share, theta)
                     move = None if new is None else new - theta
                 if move is None:
                     lost.append(g)
@@ -132,12 +160,15 @@ class L1Quadratic(LinearModel):
                     moves[g, k] = move
         return moves, np.unique(np.asarray(lost, dtype=np.intp))
 
-    def _group_step(self, gram, moment, share, theta, damping):
+    def _group_step(self, k, rows, share, theta, damping):
         """One Newton step, signs held."""
         A = np.flatnonzero((theta != 0) | self.free)
-        hessian = gram[np.ix_(A, A)] + np.diag(share * self.l2[A] + damping)
-        gradient = gram[A] @ theta - moment[A]
+        X, s = self.design.rows[np.ix_(rows, A)], self.weight[rows]
+        hessian = self.gram[np.ix_(A, A)] - X.T @ (s[:, None] * X)
+        gradient = hessian @ theta[A] - self.moment[k, A]
+        gradient += (s * self.targets[rows, k]) @ X
         gradient += share * (self.l2 * theta + self.l1 * np.sign(theta))[A]
+        hessian += np.diag(share * self.l2[A] + damping)
         move = np.zeros_like(theta)
         try:
             move[A] = -sla.solve(hessian, gradient, assume_a="pos")

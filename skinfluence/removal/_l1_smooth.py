@@ -80,39 +80,60 @@ class L1Smooth(LinearModel):
             )
         self._set_optimum(theta[None], fitted)
 
-    def minimise(self, weight, theta, max_iter=100):
-        """Minimise one problem by proximal Newton steps; None where that fails."""
-        X = self.design.rows
+    def minimise(self, weight, theta):
+        """Minimise one problem; None where that fails.
+
+        Only columns that may be in use take part; the gradients of the others are
+        checked at the end.
+        """
+        X, wide, solved = self.design.rows, self.free.copy(), False
+        size = 1e-11 * (np.abs(X).T @ weight + self.l1)
+        while True:
+            slope = weight * self.pointwise.slope(X @ theta, self.y)
+            slack = violation(slope @ X, self.l1, False)
+            if solved and not np.any(~wide & ((theta != 0) | (slack > size))):
+                return theta
+            solved = True
+            wide |= (theta != 0) | (slack > -0.3 * self.l1)
+            part = np.flatnonzero(wide)
+            new = self._minimise(part, weight, theta[part])
+            if new is None:
+                return None
+            theta = np.zeros_like(theta)
+            theta[part] = new
+
+    def _minimise(self, part, weight, theta, max_iter=100):
+        """Proximal Newton steps on some columns."""
+        X, l1, l2 = self.design.rows[:, part], self.l1[part], self.l2[part]
         eta = X @ theta
+
+        def value(eta, theta):
+            penalty = l1 @ np.abs(theta) + l2 @ theta**2 / 2
+            return weight @ self.pointwise.value(eta, self.y) + penalty
+
         for _ in range(max_iter):
             slope = weight * self.pointwise.slope(eta, self.y)
             curvature = weight * self.pointwise.curvature(eta, self.y)
-            hessian = hessians(X, curvature[None])[0] + np.diag(self.l2)
-            grad = slope @ X + self.l2 * theta
-            new = minimise(
-                hessian, hessian @ theta - grad, self.l1, self.free, theta.copy()
-            )
+            hessian = hessians(X, curvature[None])[0] + np.diag(l2)
+            grad = slope @ X + l2 * theta
+            pull = hessian @ theta - grad
+            new = minimise(hessian, pull, l1, self.free[part], theta.copy())
             if new is None:
                 return None
             step, reach = new - theta, X @ (new - theta)
             size = self.pointwise.M * np.abs(reach).max()
             if size < 1e-8:  # the next step would have the square of this size
                 return new
-            length = 1.0
-            gain = grad @ step + self.l1 @ (np.abs(new) - np.abs(theta))
-            value = self._value(weight, eta, theta)
+            length, before = 1.0, value(eta, theta)
+            gain = grad @ step + l1 @ (np.abs(new) - np.abs(theta))
             while size > 0.1 and length > 1e-8:
-                trial = self._value(weight, eta + length * reach, theta + length * step)
-                if trial <= value + 1e-4 * length * gain:
+                trial = value(eta + length * reach, theta + length * step)
+                if trial <= before + 1e-4 * length * gain:
                     break
                 length /= 2
             theta = new if length == 1 else theta + length * step
             eta = X @ theta
         return None
-
-    def _value(self, weight, eta, theta):
-        penalty = self.l1 @ np.abs(theta) + self.l2 @ theta**2 / 2
-        return weight @ self.pointwise.value(eta, self.y) + penalty
 
     def _base(self, theta, damping=0.0):
         """Derivatives on the coefficients in use, and which these are."""
@@ -142,7 +163,7 @@ class L1Smooth(LinearModel):
             u, lost = Ladder(base, None).climb(tol)
         else:
             u = np.zeros((len(self.y), 0))
-        moves[:, A] = base.to_theta(u)
+        moves[:, A] = base.to_theta(u.copy())
         if step == "exact":
             moves, lost = self._follow_signs(moves, u, base, A, lost, tol)
         return moves[:, None], lost
@@ -151,11 +172,11 @@ class L1Smooth(LinearModel):
         """Minimise the rows whose signs change; return all moves, unresolved rows."""
         theta = self.theta[0]
         doubtful = ~self._certified(moves, u, base, A)
-        doubtful[lost] = True
+        doubtful[lost] = False  # they have no move to start from
         todo = np.flatnonzero(doubtful & (self.weight > 0))
         new = theta + moves[todo]
         signs = np.repeat(np.where(self.free, 0, np.sign(theta))[None], len(todo), 0)
-        alone = []
+        alone = list(lost)
         for _ in range(ROUNDS):
             after, fine = self._next(todo, new, signs)
             moves[todo[fine]] = new[fine] - theta

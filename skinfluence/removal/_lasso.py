@@ -26,7 +26,10 @@ def _lasso(estimator, X, y, sample_weight, alpha, l1_ratio):
     y = np.asarray(y, dtype=np.float64)
     targets = y.reshape(len(y), -1)
     weight = row_weights(sample_weight, len(targets))
-    design = Design(estimator, X, estimator.fit_intercept, True, weight)
+    try:
+        design = Design(estimator, X, estimator.fit_intercept, True, weight)
+    except MemoryError as error:  # refits need less
+        raise UnsupportedEstimator(str(error)) from error
     penalty = np.full(design.rows.shape[1], alpha * weight.sum())
     if estimator.fit_intercept:
         penalty[-1] = 0.0

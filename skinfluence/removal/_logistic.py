@@ -11,7 +11,11 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 
 from skinfluence.removal._class_weight import with_class_weight
 from skinfluence.removal._design import Design, make_design
-from skinfluence.removal._dispatch import refuse, removal_model
+from skinfluence.removal._dispatch import (
+    UnsupportedEstimator,
+    refuse,
+    removal_model,
+)
 from skinfluence.removal._l1_smooth import L1Smooth
 from skinfluence.removal._pointwise import Logistic
 from skinfluence.removal._softmax import Softmax
@@ -31,7 +35,10 @@ def _logistic(estimator, X, y, sample_weight, C, l1_ratio):
     weight = row_weights(sample_weight, len(y_index))
     args = estimator, X, intercept, not liblinear, weight
     if l1_ratio:  # not the same in rotated columns
-        design = Design(*args)
+        try:
+            design = Design(*args)
+        except MemoryError as error:  # refits need less
+            raise UnsupportedEstimator(str(error)) from error
     else:
         design = make_design(*args, 1.0 / C, matrix_free=n_classes == 2)
     penalty = np.full(design.rows.shape[1], 1.0 / C)

@@ -11,6 +11,7 @@ from sklearn.preprocessing import scale
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator, removal_model
+from skinfluence.removal._l1_smooth import L1Smooth
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -152,20 +153,62 @@ def test_more_columns_than_rows():
 
 def test_rows_at_many_signs_take_every_path(cancer, monkeypatch):
     # the same answers whether rows share a base, are minimised in rounds, or alone
-    from skinfluence.removal import _l1_smooth
-
     X, y = cancer
     model = removal_model(liblinear(2.0).fit(X, y), X, y)
     expected = model.without_rows().displacement
     for name, value in (("ROUNDS", 0), ("SHARED", 1), ("SHARED", 1000)):
         with monkeypatch.context() as patch:
-            patch.setattr(_l1_smooth, name, value)
+            patch.setattr(f"skinfluence.removal._l1_smooth.{name}", value)
             actual = model.without_rows().displacement
         assert_allclose(actual, expected, rtol=0, atol=1e-6)
     with monkeypatch.context() as patch:
         none = np.zeros(len(y), dtype=bool)
-        patch.setattr(_l1_smooth.L1Smooth, "_certified", lambda *args: none)
+        patch.setattr(L1Smooth, "_certified", lambda *args: none)
         assert_allclose(model.without_rows().displacement, expected, atol=1e-6)
+
+
+def test_certified_rows_keep_their_signs(wine, monkeypatch):
+    X, y = wine
+    model = removal_model(liblinear(0.1).fit(X, y), X, y)
+    seen = []
+    certified = L1Smooth._certified
+
+    def record(self, moves, u, base, A):
+        seen.append((moves[:, A].copy(), u.copy(), base, A))
+        return certified(self, moves, u, base, A)
+
+    monkeypatch.setattr(L1Smooth, "_certified", record)
+    model.without_rows()
+    ((moves, u, base, A),) = seen
+    Z, l1, l2 = problem(LogisticRegression(C=0.1, l1_ratio=1, solver="liblinear"), X)
+    hessian = Z[:, A].T @ (base.a[:, None] * Z[:, A]) + np.diag(l2[A])
+    length = np.sqrt(np.einsum("ij,jk,ik->i", moves, hessian, moves))
+    assert_allclose(np.linalg.norm(u, axis=1), length, rtol=1e-9, atol=1e-12)
+    # a penalty that binds nobody certifies all, one below the gradients nobody
+    full = np.zeros((len(y), Z.shape[1]))
+    full[:, A] = moves
+    for penalty, most in ((1e6, True), (1e-6, False)):
+        monkeypatch.setattr(model, "l1", np.full(Z.shape[1], penalty))
+        assert np.mean(certified(model, full, u, base, A) == most) > 0.9
+
+
+def test_every_row_of_small_random_problems():
+    # few rows, moves as large as they get
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        n, p = rng.integers(8, 30), rng.integers(1, 20)
+        X = rng.integers(0, 3, (n, p)) - 1.0
+        y = (rng.random(n) < 0.5).astype(int)
+        y[:4] = 0, 1, 0, 1
+        estimator = liblinear(10 ** rng.uniform(-1, 1.5), fit_intercept=False)
+        model = removal_model(estimator.fit(X, y), X, y)
+        removals = model.without_rows(tol=1e-10)
+        Z, l1, l2 = problem(estimator, X)
+        for i in np.setdiff1d(np.arange(n), removals.unresolved):
+            s = np.ones(n)
+            s[i] = 0
+            theta = model.theta[0] + removals.displacement[i, 0]
+            assert conditions(Z, y, s, l1, l2, theta) < 1e-7
 
 
 def test_groups(cancer):

@@ -183,6 +183,25 @@ def test_more_columns_than_rows():
         check(ElasticNet(alpha=alpha, l1_ratio=0.3), X, y)
 
 
+def test_every_row_of_small_random_problems():
+    # dependent columns, leverages of one, all signs changing
+    rng = np.random.default_rng(0)
+    for trial in range(60):
+        n, p = rng.integers(4, 30), rng.integers(1, 40)
+        X = rng.standard_normal((n, p)) if trial % 2 else rng.integers(0, 3, (n, p))
+        X, y = X * 1.0, rng.standard_normal(n)
+        weight = rng.uniform(0.1, 2, n)
+        estimator = ElasticNet(
+            alpha=10 ** rng.uniform(-4, 0), l1_ratio=rng.choice([1.0, 0.3])
+        ).fit(X, y, sample_weight=weight)
+        model = removal_model(estimator, X, y, weight)
+        removals = model.without_rows()
+        assert len(removals.unresolved) <= 1
+        for i in np.setdiff1d(np.arange(n), removals.unresolved):
+            theta = model.theta[0] + removals.displacement[i, 0]
+            assert conditions(model, weight, y, np.arange(n) == i, theta) < 1e-9
+
+
 def test_groups(diabetes):
     X, y = diabetes
     rng = np.random.default_rng(3)
@@ -383,3 +402,17 @@ def test_no_coefficient_and_no_intercept(diabetes):
     model = removal_model(estimator.fit(X, y), X, y)
     for step in ("exact", "newton", "infinitesimal"):
         assert not model.without_rows(step).displacement.any()
+
+
+def test_gram_too_large_for_memory_is_refitted(diabetes, monkeypatch):
+    from skinfluence.removal import _design
+
+    def full(*args):
+        raise MemoryError("needs 40 GiB")
+
+    X, y = diabetes
+    monkeypatch.setattr(_design, "check_memory", full)
+    estimator = Lasso().fit(X[:20], y[:20])
+    with pytest.raises(UnsupportedEstimator, match="needs 40 GiB"):
+        removal_model(estimator, X[:20], y[:20])
+    assert LeaveOneOutInfluence(Lasso()).fit(X[:20], y[:20]).solver_ == "refit"
