@@ -1,7 +1,17 @@
 """Training-set influence analysis: which training rows helped or hurt a model."""
 
+from skinfluence.attacks import TargetDetector
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
-from skinfluence.inspection import case_diagnostics
+from skinfluence.inspection import (
+    InfluenceDisplay,
+    InfluenceOutlierDisplay,
+    MemorizationDisplay,
+    RemovalCurveDisplay,
+    SampleValuesDisplay,
+    case_diagnostics,
+    high_influence_pairs,
+    memorization_curve,
+)
 from skinfluence.retraining import LeaveOneOutInfluence
 from skinfluence.static import InfluenceFunctions
 
@@ -9,8 +19,16 @@ __version__ = "0.1.0"
 
 __all__ = [
     "InfluenceCleaner",
+    "InfluenceDisplay",
     "InfluenceFunctions",
+    "InfluenceOutlierDisplay",
     "InfluenceSampler",
     "LeaveOneOutInfluence",
+    "MemorizationDisplay",
+    "RemovalCurveDisplay",
+    "SampleValuesDisplay",
+    "TargetDetector",
     "case_diagnostics",
+    "high_influence_pairs",
+    "memorization_curve",
 ]
