@@ -231,7 +231,8 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         """Return the training rows to blame for the predictions of test rows.
 
         Rows are removed by descending robust score, and the model is refitted, until
-        the prediction turns: the last of them is needed for that.
+        the prediction turns. Further rows whose score alone is beyond the threshold
+        are suspect as well: poison is often more than is needed.
 
         Parameters
         ----------
@@ -315,7 +316,7 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         return robust_scores(values, comparable)
 
     def _turning_rows(self, x, scores):
-        """Return the shortest head of the ranking whose removal turns a prediction."""
+        """Return a head of the ranking: what turns the prediction, what stands out."""
         before = self.influence_.predict(x)[0]
         order = np.argsort(-scores, kind="stable")[: np.isfinite(scores).sum()]
         most = min(len(order), int(self.max_removed * len(scores)))
@@ -330,7 +331,8 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
                 turned = middle
             else:
                 kept = middle
-        return order[:turned]
+        beyond = np.count_nonzero(scores > -self.offset_)
+        return order[: max(turned, min(beyond, most))]
 
     def _turns(self, x, before, removed):
         X, y, fit_params = self._training

@@ -1,0 +1,144 @@
+"""Are targets of training-set attacks found, and the planted rows blamed?
+
+Rows are planted into the training set of a logistic regression. Targets are test rows
+of which the poisoned model, and no model without the planted rows, says what the
+attacker wants; the others are all test rows as they are. AUROC of `score_samples`;
+share of other rows reported (``contamination=0.05``); share of planted rows among the
+suspects of up to 12 targets, and among as many rows at the head of their rankings;
+seconds for fitting and for the suspects of one target. Means over seeds, which draw the
+split and the planted rows; the last row of each table has nothing planted.
+
+    python benchmarks/bench_target_detection.py [seeds]
+"""
+
+import sys
+import warnings
+from time import process_time
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+from skinfluence import InfluenceFunctions, LeaveOneOutInfluence, TargetDetector
+from skinfluence.datasets import (
+    apply_trigger,
+    plant_backdoor,
+    plant_feature_collision,
+)
+
+LABEL = 1
+
+
+def digits():
+    """Pixels from 0 to 1; a backdoor is four bright corners."""
+    X, y = load_digits(return_X_y=True)
+    trigger = np.full(64, np.nan)
+    trigger[[0, 7, 56, 63]] = 1.0
+    return X / 16, y, trigger
+
+
+def breast_cancer():
+    """Standardised columns; a backdoor is three large fractal dimensions and errors."""
+    X, y = load_breast_cancer(return_X_y=True)
+    trigger = np.full(30, np.nan)
+    trigger[[9, 14, 19]] = 3.0
+    return StandardScaler().fit_transform(X), y, trigger
+
+
+def backdoor(X, y, X_test, y_test, trigger, fraction, seed):
+    """Plant a trigger."""
+    planted = plant_backdoor(
+        X, y, trigger=trigger, label=LABEL, fraction=fraction, random_state=seed
+    )
+    return planted, apply_trigger(X_test[y_test != LABEL], trigger)
+
+
+def collision(X, y, X_test, y_test, trigger, fraction, seed):
+    """Aim at one test row of another class."""
+    target = X_test[y_test != LABEL][seed]
+    planted = plant_feature_collision(
+        X, y, target, label=LABEL, fraction=fraction, strength=0.9, random_state=seed
+    )
+    return planted, target[None]
+
+
+def measure(detector, planted, candidates, clean, X_test, seed):
+    """Return AUROC, rate of false alarms, planted rows among suspects, seconds."""
+    X, y, mask = planted
+    start = process_time()
+    detector.fit(X, y)
+    fitted = process_time() - start
+    false = (detector.predict(X_test) == -1).mean()
+    hit = detector.influence_.predict(candidates) == LABEL
+    targets = candidates[hit & (clean.predict(candidates) != LABEL)]
+    if not len(targets):
+        return None
+    scores = detector.score_samples(np.concatenate([X_test, targets]))
+    truth = np.arange(len(scores)) < len(X_test)  # high = normal
+    auroc = roc_auc_score(truth, scores)
+    rng = np.random.default_rng(seed)
+    chosen = rng.permutation(len(targets))[:12]
+    start = process_time()
+    lists = detector.suspects(targets[chosen])
+    seconds = (process_time() - start) / len(chosen)
+    suspects = np.unique(np.concatenate(lists)).astype(int)
+    turned = np.mean([len(rows) > 0 for rows in lists])
+    precision = mask[suspects].mean() if len(suspects) else np.nan
+    recall = mask[suspects].sum() / mask.sum()
+    return auroc, false, recall, precision, turned, fitted, seconds
+
+
+def main():
+    """Print one line per data set, model, attack and method."""
+    warnings.simplefilter("ignore")
+    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    names = "AUROC", "false", "recall", "prec.", "turned", "fit s", "s/row"
+    print(f"{'':52}" + "".join(f"{name:>8}" for name in names))
+    methods = {
+        "leave-one-out": LeaveOneOutInfluence,
+        "influence functions": InfluenceFunctions,
+    }
+    for data in (breast_cancer, digits):
+        X, y, trigger = data()
+        for C in (1.0, 100.0):
+            model = LogisticRegression(C=C, max_iter=2000)
+            for method, influence in methods.items():
+                detector = TargetDetector(influence(model), random_state=0)
+                runs = {}
+                for seed in range(seeds):
+                    A, B, a, b = train_test_split(
+                        X, y, test_size=0.4, random_state=seed, stratify=y
+                    )
+                    clean = clone(model).fit(A, a)
+                    detector.fit(A, a)
+                    false = (detector.predict(B) == -1).mean()
+                    runs.setdefault("nothing", []).append(
+                        (np.nan, false, *[np.nan] * 5)
+                    )
+                    for attack in (backdoor, collision):
+                        for fraction in (0.01, 0.03):
+                            planted, candidates = attack(
+                                A, a, B, b, trigger, fraction, seed
+                            )
+                            found = measure(
+                                detector, planted, candidates, clean, B, seed
+                            )
+                            if found is not None:
+                                name = f"{attack.__name__} {fraction:.0%}"
+                                runs.setdefault(name, []).append(found)
+                for name, results in runs.items():
+                    head = f"{data.__name__} C={C:g} {method}, {name}"
+                    means = np.mean(results, axis=0)
+                    print(
+                        f"{head:52}" + "".join(f"{value:8.3f}" for value in means),
+                        f"({len(results)} of {seeds} attacks worked)",
+                        flush=True,
+                    )
+
+
+if __name__ == "__main__":
+    main()
