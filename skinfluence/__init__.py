@@ -2,7 +2,7 @@
 
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
 from skinfluence.inspection import case_diagnostics
-from skinfluence.retraining import LeaveOneOutInfluence
+from skinfluence.retraining import KNNShapley, LeaveOneOutInfluence
 from skinfluence.static import InfluenceFunctions
 
 __version__ = "0.1.0"
@@ -11,6 +11,7 @@ __all__ = [
     "InfluenceCleaner",
     "InfluenceFunctions",
     "InfluenceSampler",
+    "KNNShapley",
     "LeaveOneOutInfluence",
     "case_diagnostics",
 ]

@@ -32,7 +32,7 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScale
 from sklearn.svm import SVC, LinearSVR
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
+from skinfluence import InfluenceFunctions, KNNShapley, LeaveOneOutInfluence
 
 
 def pinball(y, prediction):
@@ -101,6 +101,10 @@ INFLUENCE_ESTIMATORS = [
     InfluenceFunctions(PoissonRegressor()),
     InfluenceFunctions(GammaRegressor(), step="newton"),
     InfluenceFunctions(make_pipeline(StandardScaler(), LogisticRegression())),
+    KNNShapley(),
+    KNNShapley(3, utility="hard", metric="manhattan"),
+    KNNShapley(4, value="banzhaf"),
+    KNNShapley(3, utility="squared_error"),
 ]
 
 
@@ -136,6 +140,8 @@ def test_influence_estimator(influence_estimator, check):
         InfluenceFunctions(Ridge()),
         InfluenceFunctions(PoissonRegressor(), step="newton"),
         InfluenceFunctions(make_pipeline(StandardScaler(), LogisticRegression())),
+        KNNShapley(),
+        KNNShapley(utility="squared_error"),
     ]
 )
 def test_scikit_learn_contract(estimator, check):

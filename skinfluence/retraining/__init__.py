@@ -1,5 +1,6 @@
-"""Retraining-based influence: train again without."""
+"""Retraining-based influence: train again without some rows."""
 
+from skinfluence.retraining._knn_shapley import KNNShapley
 from skinfluence.retraining._leave_one_out import LeaveOneOutInfluence
 
-__all__ = ["LeaveOneOutInfluence"]
+__all__ = ["KNNShapley", "LeaveOneOutInfluence"]
