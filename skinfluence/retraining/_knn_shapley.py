@@ -190,6 +190,13 @@ def _order(distances):
     """Sort each row; equal distances stay in the order of the columns."""
     order = np.argsort(distances, axis=1)  # several times faster than a stable sort
     ranked = np.take_along_axis(distances, order, axis=1)
-    tied = np.flatnonzero((ranked[:, 1:] == ranked[:, :-1]).any(axis=1))
-    order[tied] = np.argsort(distances[tied], axis=1, kind="stable")
+    same = ranked[:, 1:] == ranked[:, :-1]
+    tied = np.zeros(order.shape, dtype=bool)
+    tied[:, :-1] = same
+    tied[:, 1:] |= same
+    first = tied.copy()
+    first[:, 1:] &= ~same
+    run = np.cumsum(first[tied])
+    columns = order[tied]
+    order[tied] = columns[np.lexsort((columns, run))]
     return order

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skinfluence import KNNShapley
+from skinfluence.retraining._knn_shapley import _order
 
 
 def by_enumeration(worth, n, value):
@@ -106,6 +107,15 @@ def test_equal_distances_are_ranked_in_order():
         "shapley",
     )
     assert_allclose(values, game[0], atol=1e-15)
+
+
+def test_order_is_that_of_a_stable_sort():
+    distances = np.random.default_rng(0).integers(0, 40, size=(30, 90)).astype(float)
+    stable = np.argsort(distances, axis=1, kind="stable")
+    assert_array_equal(_order(distances), stable)
+    assert_array_equal(_order(distances[:, :1]), np.zeros((30, 1)))
+    distinct = distances + np.linspace(0, 0.5, 90)
+    assert_array_equal(_order(distinct), np.argsort(distinct, axis=1))
 
 
 @pytest.mark.parametrize("utility", ["soft", "hard"])
