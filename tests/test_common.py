@@ -32,7 +32,11 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScale
 from sklearn.svm import SVC, LinearSVR
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
+from skinfluence import (
+    DownsamplingInfluence,
+    InfluenceFunctions,
+    LeaveOneOutInfluence,
+)
 
 
 def pinball(y, prediction):
@@ -103,11 +107,26 @@ INFLUENCE_ESTIMATORS = [
     InfluenceFunctions(make_pipeline(StandardScaler(), LogisticRegression())),
 ]
 
+# Methods that sample: the order of the training rows decides what is drawn.
+SAMPLING_ESTIMATORS = [
+    DownsamplingInfluence(tight_logistic, n_retrainings=40, random_state=0),
+    DownsamplingInfluence(Ridge(solver="svd"), n_retrainings=40, random_state=0),
+    DownsamplingInfluence(
+        GaussianNB(), n_retrainings=40, random_state=0, loss="brier", stratify=True
+    ),
+]
+
 
 # In float32 no solver gets as far as it is told to.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_influence_checks(INFLUENCE_ESTIMATORS)
 def test_influence_estimator(influence_estimator, check):
+    check(type(influence_estimator).__name__, influence_estimator)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_influence_checks(SAMPLING_ESTIMATORS, deterministic=False)
+def test_sampling_estimator(influence_estimator, check):
     check(type(influence_estimator).__name__, influence_estimator)
 
 
@@ -136,6 +155,8 @@ def test_influence_estimator(influence_estimator, check):
         InfluenceFunctions(Ridge()),
         InfluenceFunctions(PoissonRegressor(), step="newton"),
         InfluenceFunctions(make_pipeline(StandardScaler(), LogisticRegression())),
+        DownsamplingInfluence(LogisticRegression(), n_retrainings=4),
+        DownsamplingInfluence(Ridge(), n_retrainings=4),
     ]
 )
 def test_scikit_learn_contract(estimator, check):

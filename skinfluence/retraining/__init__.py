@@ -1,5 +1,7 @@
-"""Retraining-based influence: train again without."""
+"""Retraining-based influence: train again without some rows."""
 
+from skinfluence.retraining._datamodels import datamodels
+from skinfluence.retraining._downsampling import DownsamplingInfluence
 from skinfluence.retraining._leave_one_out import LeaveOneOutInfluence
 
-__all__ = ["LeaveOneOutInfluence"]
+__all__ = ["DownsamplingInfluence", "LeaveOneOutInfluence", "datamodels"]
