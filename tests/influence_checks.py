@@ -542,7 +542,7 @@ def check_influence_weights_are_copies(name, influence_estimator):
 def check_influence_metadata_routing(name, influence_estimator):
     """Weights are routed to fit and to score of the wrapped estimator."""
     X, y, X_test, y_test = make_data(influence_estimator)
-    weight, test_weight = np.linspace(0.2, 2, len(y)), np.linspace(2, 0, len(y_test))
+    weight, test_weight = np.linspace(0.2, 2, len(y)), np.arange(len(y_test)) ** 2
     params = weight_params(influence_estimator, weight)
     reference = fit_on(influence_estimator, X, y, **params)
     expected = reference.influence(X_test, y_test)
