@@ -72,6 +72,6 @@ def truncation_length(mean_losses, tolerance):
     mean_losses : ndarray of shape (n_players + 1,)
         Of the prefixes of an order.
     tolerance : float
-        In units of the loss.
+        Positive, in units of the loss.
     """
     return int(np.argmax(np.abs(mean_losses - mean_losses[-1]) < tolerance))

@@ -7,6 +7,7 @@ from skinfluence.retraining._incremental import (  # noqa: F401  (they register)
     _counts,
     _gaussian_nb,
     _linear,
+    _linear_discriminant,
     _logistic,
     _nearest_centroid,
     _neighbors,

@@ -1,17 +1,15 @@
 """Ridge and ordinary least squares along an order of the rows."""
 
 import numpy as np
-import sklearn
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, cholesky, solve_triangular
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.utils.validation import validate_data
 
 from skinfluence.retraining._incremental._prefix_models import (
+    SKLEARN,
     PrefixModels,
     prefix_models,
 )
-
-SKLEARN = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
 
 # Rows that enter the inverse at a time.
 BLOCK = 64
@@ -166,7 +164,9 @@ class KernelPrefixes(LinearPrefixes):
         kernel.flat[:: len(kernel) + 1] += self.penalty
         factor = cholesky(kernel, lower=True, overwrite_a=True)
         whiten = solve_triangular(
-            factor, np.column_stack([self.targets[order], np.ones(len(order))]), lower=True
+            factor,
+            np.column_stack([self.targets[order], np.ones(len(order))]),
+            lower=True,
         )
         test = solve_triangular(factor, train @ rows[:, :d].T, lower=True).T
         values = np.stack(

@@ -16,7 +16,7 @@ from skinfluence.retraining._incremental._prefix_models import (
 TOL = 1e-9
 
 # Steps with an old curvature go on as long as they shorten the next one by this.
-CONTRACTION = 0.3
+CONTRACTION = 0.7
 
 MAX_STEPS = 200
 

@@ -32,6 +32,7 @@ class NearestCentroidPrefixes(ClassifierPrefixes):
         rows = self._check(X)
         self.center = rows.mean(axis=0)
         self.rows = rows - self.center
+        self.noise = (1e-13 * np.abs(rows).max(axis=0)) ** 2
 
     def _check(self, X):
         return validate_data(self.estimator, X, reset=False, dtype=np.float64)
@@ -56,7 +57,8 @@ class NearestCentroidPrefixes(ClassifierPrefixes):
         for ends in blocks_of_ends(*counts.shape, rows.shape[1]):
             means, squares = path.at(ends)
             variance = squares.sum(axis=1) / np.maximum(freedom[ends], 1)[:, None]
-            plain = (variance == 0) | (freedom[ends] == 0)[:, None]
+            # The noise that centring makes of a constant column is no variance
+            plain = (variance <= self.noise) | (freedom[ends] == 0)[:, None]
             if response == "predict":
                 plain |= True if self.uniform else equal[ends, None]
             precision = 1.0 / np.where(plain, 1.0, variance)

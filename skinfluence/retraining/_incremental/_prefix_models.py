@@ -4,8 +4,17 @@ from abc import ABC, abstractmethod
 from functools import singledispatch
 
 import numpy as np
+import sklearn
+from scipy.special import logsumexp
 
+from skinfluence._losses import LogLoss
 from skinfluence._predictions import link_prediction
+
+# Minus the logarithm of the smallest probability that is not zero.
+SMALLEST = 745.13
+
+# Version of scikit-learn, where what it computes has changed.
+SKLEARN = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
 
 
 @singledispatch
@@ -66,6 +75,12 @@ class PrefixModels(ABC):
         """Predictions of every prefix, shape (n_samples, n_ends, n_classes or so)."""
         return link_prediction(self.raw(path, rows, response), self.link, response)
 
+    def losses(self, path, rows, y, loss):
+        """Losses of every prefix, shape (n_samples, n_ends)."""
+        if isinstance(loss, LogLoss) and self.link in ("logit", "softmax"):
+            return log_losses(self.raw(path, rows, loss.response), y)
+        return loss.value(y, self.predict(path, rows, loss.response))
+
 
 class ClassifierPrefixes(PrefixModels):
     """Prefix models of a classifier with one score per class."""
@@ -80,6 +95,23 @@ class ClassifierPrefixes(PrefixModels):
         """Rows of each class in each prefix, shape (n_ends, n_classes)."""
         indicator = self.labels[order, None] == np.arange(self.n_classes)
         return np.cumsum(indicator, axis=0)[ends - 1]
+
+
+def log_losses(raw, y):
+    """Log loss of raw scores, without the probabilities in between.
+
+    Where the probability underflows the loss is that of zero, as everywhere.
+    """
+    if raw.shape[-1] <= 2:
+        against = raw[..., 0] if raw.shape[-1] == 1 else raw[..., 1] - raw[..., 0]
+        against = against * np.where(y == 1, -1.0, 1.0)[:, None]
+        out = np.log1p(np.exp(-np.abs(against)))
+        out += np.maximum(against, 0.0)
+    else:
+        truth = np.take_along_axis(raw, y[:, None, None], axis=-1)
+        out = logsumexp(raw, axis=-1) - truth[..., 0]
+    out[out > SMALLEST] = -np.log(np.finfo(np.float64).eps)
+    return out
 
 
 def only_seen(scores, counts):
