@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skinfluence.retraining._running_mean import RunningMean
+
 
 class PermutationSampling:
     r"""Draws of random orders, and a player's value in each.
@@ -28,17 +30,37 @@ class PermutationSampling:
         Whether a draw is a pair.
     """
 
+    name = "permutations"
+    retrains_prefixes = True
+
     def __init__(self, probabilities, seed, antithetic=True):
         self.weights = len(probabilities) * probabilities
         self.seed, self.antithetic = seed, antithetic
         self.n_players = len(probabilities)
         self.orders_per_draw = 2 if antithetic else 1
 
+    def n_retrainings(self, n_draws):
+        """Models to be trained for the first draws: not nobody's, not everybody's."""
+        return n_draws * self.orders_per_draw * (self.n_players - 1)
+
     def orders(self, draw):
         """Orders of one draw, shape (orders_per_draw, n_players)."""
         rng = np.random.default_rng((self.seed, draw))
         order = rng.permutation(self.n_players)
         return np.stack([order, order[::-1]] if self.antithetic else [order])
+
+    def first_number(self, draw):
+        """Number of the first retraining of each order of a draw."""
+        first = draw * self.orders_per_draw
+        return (first + np.arange(self.orders_per_draw)) * self.n_players
+
+    def start(self, empty, full, spread=True):
+        """Return an estimate that draws can be added to."""
+        return RunningMean((len(empty), self.n_players), spread)
+
+    def add(self, estimate, draw, losses):
+        """Take the losses (n_rows, n_players + 1) of the orders of a draw."""
+        estimate.add(self.value(self.orders(draw), losses))
 
     def value(self, orders, losses):
         """Values of the players in one draw.
@@ -60,18 +82,26 @@ class PermutationSampling:
         return out
 
 
-def truncation_length(mean_losses, tolerance):
-    """Length of the first prefix whose mean loss is near that of all players.
+def truncate(losses, tolerance):
+    """Let players count for nothing once the mean loss is near that of all players.
 
-    Ghorbani & Zou's rule: later players of the order count as adding nothing. The
-    rule looks at the mean over test rows, so the value of a player for a single test
-    row is biased by whatever that row's own loss still has to go.
+    Ghorbani & Zou's rule. It looks at the mean over test rows, so the value of a
+    player for a single test row is biased by whatever that row's own loss still has
+    to go, and values sum to loss(none) - loss(all) up to the tolerance only.
 
     Parameters
     ----------
-    mean_losses : ndarray of shape (n_players + 1,)
-        Of the prefixes of an order.
+    losses : ndarray of shape (n_rows, n_players + 1)
+        Of the prefixes of an order; changed in place.
     tolerance : float
         Positive, in units of the loss.
+
+    Returns
+    -------
+    length : int
+        Of the last prefix that counted.
     """
-    return int(np.argmax(np.abs(mean_losses - mean_losses[-1]) < tolerance))
+    means = losses.mean(axis=0)
+    length = int(np.argmax(np.abs(means - means[-1]) < tolerance))
+    losses[:, length + 1 :] = losses[:, [length]]
+    return length

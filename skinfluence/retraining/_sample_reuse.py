@@ -70,3 +70,39 @@ class SampleReuse:
                 variance = np.maximum(squares - count * mean**2, 0) / (count - 1)
                 total = total + np.where(count > 1, variance / count, np.inf)
         return np.sqrt(total)
+
+
+class CoalitionSampling:
+    """Random coalitions that hold each player with probability 1/2: one a draw.
+
+    Draw k depends on (seed, k) only. Their losses go to `SampleReuse`.
+
+    Parameters
+    ----------
+    n_players : int
+    seed : int
+        Of all draws.
+    """
+
+    name = "coalitions"
+    retrains_prefixes = False
+
+    def __init__(self, n_players, seed):
+        self.n_players, self.seed = n_players, seed
+
+    def n_retrainings(self, n_draws):
+        """Models to be trained for the first draws."""
+        return n_draws
+
+    def coalitions(self, draw):
+        """Who is in, boolean (1, n_players), and the retraining's number."""
+        rng = np.random.default_rng((self.seed, draw))
+        return rng.random((1, self.n_players)) < 0.5, np.array([draw])
+
+    def start(self, empty, full, spread=True):
+        """Return an estimate that draws can be added to."""
+        return SampleReuse(self.n_players, len(full), full)
+
+    def add(self, estimate, draw, losses):
+        """Take the losses (n_rows, 1) of a draw."""
+        estimate.add(self.coalitions(draw)[0], losses.T)

@@ -14,7 +14,7 @@ from skinfluence.retraining._enumeration import (
 )
 from skinfluence.retraining._permutations import (
     PermutationSampling,
-    truncation_length,
+    truncate,
 )
 from skinfluence.retraining._running_mean import RunningMean
 from skinfluence.retraining._sample_reuse import SampleReuse
@@ -263,7 +263,9 @@ def test_too_few_draws_have_no_standard_error():
 
 
 def test_truncation_is_the_rule_of_ghorbani_and_zou():
-    mean_losses = np.array([1.0, 0.5, 0.31, 0.45, 0.3])
-    assert truncation_length(mean_losses, 0.05) == 2
-    assert truncation_length(mean_losses, 0.3) == 1
-    assert truncation_length(mean_losses, 1e-6) == 4
+    means = np.array([1.0, 0.5, 0.31, 0.45, 0.3])
+    for tolerance, length in ((0.05, 2), (0.3, 1), (1e-6, 4), (1.0, 0)):
+        losses = means + np.array([[0.1], [-0.1]])
+        assert truncate(losses, tolerance) == length
+        expected = np.append(means[: length + 1], [means[length]] * (4 - length))
+        assert_allclose(losses.mean(axis=0), expected)

@@ -1,0 +1,463 @@
+"""Shapley values, Beta Shapley values and Banzhaf values of training rows."""
+
+import pickle
+from numbers import Integral, Real
+
+import numpy as np
+from joblib import effective_n_jobs
+from scipy.sparse import issparse
+from sklearn.base import is_classifier
+from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.utils import check_consistent_length, column_or_1d
+
+from skinfluence._base import BaseInfluence
+from skinfluence._memory import check_memory
+from skinfluence._sklearn import Interval, StrOptions
+from skinfluence.retraining._budget import Budget, spend
+from skinfluence.retraining._coalitions import RETRAINING_CONSTRAINTS, Coalitions
+from skinfluence.retraining._enumeration import MAX_PLAYERS, Enumeration
+from skinfluence.retraining._evaluation import Evaluation
+from skinfluence.retraining._incremental import prefix_models
+from skinfluence.retraining._permutations import PermutationSampling
+from skinfluence.retraining._plan import announce, plan
+from skinfluence.retraining._prefix_losses import PrefixLosses
+from skinfluence.retraining._retrained_losses import (
+    KeptModels,
+    RetrainedLosses,
+    WeightedSum,
+    subsets_of,
+)
+from skinfluence.retraining._retraining import prior_model
+from skinfluence.retraining._scorer_evaluation import ScorerEvaluation
+from skinfluence.retraining._semivalues import SEMIVALUES, size_probabilities
+
+# Losses held at a time while models are evaluated at once.
+LOSSES = 2**23
+
+
+class ShapleyInfluence(BaseInfluence):
+    r"""Value of a row = its mean marginal contribution to models of other rows.
+
+    .. math:: \phi(i, t) = \sum_{s=0}^{n-1} p(s) \; \mathrm{mean}_{|S| = s,\, i
+        \notin S} \; [\ell_t(\hat\theta_S) - \ell_t(\hat\theta_{S + i})]
+
+    The Shapley value weights all sizes alike, p(s) = 1 / n: what leave-one-out asks of
+    the full training set only, it asks of every subset, so that a row with a duplicate
+    still has a value. Beta Shapley takes p beta-binomial (small subsets count more for
+    ``alpha > beta``), the Banzhaf value binomial (all subsets count the same).
+
+    **Sign.** Positive: the row made the prediction better. **Unit.** The loss of one
+    test row, averaged over subsets: not the change that leave-one-out measures.
+    Shapley values of a test row sum to its loss without any training row minus its
+    loss with all of them. Without any row the prior is predicted: the class shares,
+    or the mean target, of the training set. A subset of one class predicts that
+    class.
+
+    **Cost.** 2^n - 2 models for up to 16 players, each once: exact. Beyond, 100
+    retrainings per player unless a budget is given; where that takes long, a warning
+    says how many models and seconds before it starts. Orders of the rows are sampled
+    for "shapley" and "beta", subsets for "banzhaf", of which each informs about every
+    row. Where a row can be added without training again (Ridge, LinearRegression,
+    GaussianNB, MultinomialNB, BernoulliNB, ComplementNB, NearestCentroid,
+    LinearDiscriminantAnalysis, KNeighborsClassifier and -Regressor, binary
+    LogisticRegression with an L2 penalty) nothing is retrained, for the same
+    estimand: each query costs about as much as a few fits per order. Memory
+    O(n_test n) with `X_val`, else the models, or none where none are needed.
+
+    **When it fails.** Values depend on the loss and on the semivalue, and are not
+    prices. Small subsets dominate many values; a model that cannot be fitted to them
+    needs ``error_score``. A model that trains at random adds its noise to every
+    marginal contribution: look at the standard errors.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Classifier or regressor, or a Pipeline ending in one.
+    semivalue : {"shapley", "beta", "banzhaf"}, default="shapley"
+        How much subsets of each size count.
+    alpha, beta : float, default=16 and 1
+        Of Beta Shapley; Beta(1, 1) is Shapley.
+    loss : str or callable, default="auto"
+        Evaluation loss, see the user guide. A callable
+        ``(y_true, y_pred) -> (n_samples,)``.
+    scoring : str or callable, default=None
+        A scikit-learn scorer as utility of the whole test set, "roc_auc" say, in the
+        place of the loss. Only `sample_values` then has an answer: what a row adds to
+        the score.
+    max_retrainings : int, default=None
+        Budget: models trained, an order of n players counted as n. None: 100 per
+        player, and no limit for up to 16 players. Orders that need no retraining
+        count the same.
+    max_time : float, default=None
+        Seconds of training, or of evaluation on `X_val`, after which no new round is
+        started. How many draws that is depends on the machine.
+    standard_error : float, default=None
+        Stop once the standard error of every row's mean value over `X_val` is at most
+        this, in units of the loss (or score). Looked at every 10 draws.
+    antithetic : bool, default=True
+        Whether every sampled order is followed by its reverse.
+    truncation : float, default=None
+        Tolerance of Ghorbani & Zou's rule: once the mean loss over `X_val` is this
+        near to that of the full model, later rows of the order count for nothing.
+        Saves training, but biases values of single test rows, whose own loss may
+        still be far from there, and values sum to the total only up to the tolerance.
+    solver : {"auto", "refit"}, default="auto"
+        "auto" adds rows without retraining where that is the same estimand.
+    n_jobs : int, default=None
+        Workers for retraining; None obeys ``joblib.parallel_config``.
+    memory : str, path or joblib.Memory, default=None
+        Keeps finished retrainings on disk, so that a killed run resumes and a larger
+        budget reuses a smaller one; without ``random_state`` seeds are then the same
+        in every run.
+    error_score : "raise" or float, default="raise"
+        What a retraining that fails does: its error, or this loss on every row.
+    random_state : int, RandomState or None, default=None
+        Seeds the orders or subsets, and estimators whose own is None.
+    verbose : int, default=0
+        Above 0, the estimated cost and progress are printed.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        Trained on all rows.
+    n_samples_fit_ : int
+        Number of training rows.
+    n_players_ : int
+        Number of rows, or of groups of rows, that are valued.
+    solver_ : {"incremental", "refit"}
+        What was used.
+    sampling_ : {"enumeration", "permutations", "coalitions"}
+        Whether all subsets were looked at, or random orders, or random subsets.
+    n_draws_ : int
+        Independent draws: of orders (pairs of them if ``antithetic``), or subsets.
+    n_retrainings_ : int
+        Models that were trained.
+    estimators_ : list of list of list of estimators
+        Without `X_val`, models of each draw and each of its orders; empty where
+        nothing is retrained.
+
+    See Also
+    --------
+    LeaveOneOutInfluence : The contribution to the full training set alone.
+
+    References
+    ----------
+    .. [1] A. Ghorbani, J. Zou, "Data Shapley: equitable valuation of data for machine
+       learning", ICML 2019.
+    .. [2] Y. Kwon, J. Zou, "Beta Shapley: a unified and noise-reduced data valuation
+       framework for machine learning", AISTATS 2022.
+    .. [3] J. T. Wang, R. Jia, "Data Banzhaf: a robust data valuation framework for
+       machine learning", AISTATS 2023.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.linear_model import Ridge
+    >>> from skinfluence import ShapleyInfluence
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> shapley = ShapleyInfluence(Ridge(), random_state=0).fit(X[:80], y[:80])
+    >>> shapley.solver_
+    'incremental'
+    >>> values, std = shapley.sample_values(X[80:], y[80:], return_std=True)
+    >>> values.shape, std.shape
+    ((80,), (80,))
+    """
+
+    _parameter_constraints: dict = {
+        **BaseInfluence._parameter_constraints,
+        **RETRAINING_CONSTRAINTS,
+        "semivalue": [StrOptions(set(SEMIVALUES))],
+        "alpha": [Interval(Real, 0, None, closed="neither")],
+        "beta": [Interval(Real, 0, None, closed="neither")],
+        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+        "max_retrainings": [Interval(Integral, 1, None, closed="left"), None],
+        "max_time": [Interval(Real, 0, None, closed="left"), None],
+        "standard_error": [Interval(Real, 0, None, closed="neither"), None],
+        "antithetic": ["boolean"],
+        "truncation": [Interval(Real, 0, None, closed="neither"), None],
+        "solver": [StrOptions({"auto", "refit"})],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        semivalue="shapley",
+        alpha=16.0,
+        beta=1.0,
+        loss="auto",
+        scoring=None,
+        max_retrainings=None,
+        max_time=None,
+        standard_error=None,
+        antithetic=True,
+        truncation=None,
+        solver="auto",
+        n_jobs=None,
+        memory=None,
+        error_score="raise",
+        random_state=None,
+        verbose=0,
+    ):
+        self.estimator = estimator
+        self.semivalue = semivalue
+        self.alpha = alpha
+        self.beta = beta
+        self.loss = loss
+        self.scoring = scoring
+        self.max_retrainings = max_retrainings
+        self.max_time = max_time
+        self.standard_error = standard_error
+        self.antithetic = antithetic
+        self.truncation = truncation
+        self.solver = solver
+        self.n_jobs = n_jobs
+        self.memory = memory
+        self.error_score = error_score
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y, X_val=None, y_val=None, *, groups=None, **fit_params):
+        """Train the models that values are made of, or prepare to do without.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+        X_val, y_val : array-like, default=None
+            Test rows that are fixed beforehand: models are evaluated on them at once
+            and let go, and `influence` and `sample_values` without arguments answer
+            for them, and for no others. ``max_time`` then also limits evaluation,
+            ``standard_error`` and ``truncation`` need it.
+        groups : array-like of shape (n_samples,), default=None
+            Labels: whole groups of rows are the players, in or out together. Every
+            row then has the value of its group; `group_influence` with the same
+            labels has one column per group.
+        **fit_params : dict
+            Passed to the estimator's ``fit``, and routed when metadata routing is
+            enabled.
+
+        Returns
+        -------
+        self : object
+            The fitted influence estimator.
+        """
+        self._given = X_val, y_val, groups
+        try:
+            return super().fit(X, y, **fit_params)
+        finally:
+            del self._given
+
+    def _fit_influence(self, X, y, fit_params):
+        X_val, y_val, groups = self._given
+        self._table = X, y, fit_params
+        self._set_players(groups)
+        self._streams = X_val is not None
+        self._check_parameters(y_val)
+        probabilities = size_probabilities(
+            self.semivalue, self.n_players_, self.alpha, self.beta
+        )
+        self._models = self._prefix_models(X, fit_params)
+        incremental = self._models is not None
+        self.solver_ = "incremental" if incremental else "refit"
+        self._scheme, self.n_draws_ = plan(
+            probabilities,
+            self.semivalue == "banzhaf",
+            incremental,
+            self.max_retrainings,
+            self._seed,
+            self.antithetic,
+        )
+        self.sampling_ = self._scheme.name
+        self.n_retrainings_, self.estimators_ = 0, []
+        if self._streams:
+            self._value_at_once(*self._check_test(X_val, y_val))
+        elif not incremental:
+            self._train()
+
+    def _set_players(self, groups):
+        n = self.n_samples_fit_
+        if groups is None:
+            self._player = np.arange(n)
+        else:
+            groups = np.asarray(groups)
+            if groups.shape != (n,):
+                raise ValueError(
+                    "The 'groups' parameter must hold one label per training row, "
+                    f"shape ({n},). Got shape {groups.shape}."
+                )
+            _, self._player = np.unique(groups, return_inverse=True)
+        self.n_players_ = int(self._player.max()) + 1
+        by_player = np.argsort(self._player, kind="stable")
+        cuts = np.cumsum(np.bincount(self._player))[:-1]
+        self._players = np.split(by_player, cuts)
+
+    def _check_parameters(self, y_val):
+        for name in ("standard_error", "truncation"):
+            if getattr(self, name) is not None and not self._streams:
+                raise ValueError(
+                    f"The {name!r} parameter is about the mean over test rows, which "
+                    "must then be known when models are trained: give X_val and y_val "
+                    f"to fit. Got {name}={getattr(self, name)!r} without them."
+                )
+        self._scorer = None
+        if self.scoring is not None:
+            self._scorer = check_scoring(self.estimator_, scoring=self.scoring)
+            if self._streams and y_val is None:
+                raise ValueError(
+                    f"The 'y_val' parameter must be given for scoring={self.scoring!r}."
+                )
+
+    def _prefix_models(self, X, fit_params):
+        """Models that take a row more without training, where they are the same."""
+        orders = self.semivalue != "banzhaf" or self.n_players_ <= MAX_PLAYERS
+        if self.solver == "refit" or self._scorer is not None or not orders:
+            return None
+        return None if fit_params else prefix_models(self.estimator_, X, self._fit_y)
+
+    # -------------------------------------------------------------------- training
+
+    def _engine(self):
+        return Coalitions(
+            self.estimator,
+            *self._table,
+            seed=self._seed,
+            n_jobs=self.n_jobs,
+            memory=self.memory,
+            verbose=self.verbose,
+            error_score=self.error_score,
+            callbacks=self._callbacks,
+        )
+
+    def _announce(self, engine, evaluation=None):
+        return announce(
+            self._scheme,
+            self.n_draws_,
+            engine,
+            self._player,
+            evaluation,
+            self.max_time,
+            self.verbose,
+        )
+
+    def _value_at_once(self, X, y, loss):
+        """Values for the rows of X_val; models are let go."""
+        evaluation = self._evaluation(X, y, loss)
+        empty, full = self._ends(evaluation)
+        check_memory(
+            24 * len(empty) * self.n_players_,
+            f"The values of {self.n_players_} players for {len(empty)} test rows",
+            "Give fewer rows of X_val.",
+        )
+        sampled = not isinstance(self._scheme, Enumeration)
+        tolerance = self.truncation if sampled else None
+        if self._models is None:
+            engine = self._engine()
+            self._announce(engine, evaluation)
+            source = RetrainedLosses(
+                engine, self._scheme, self._player, evaluation, empty, full, tolerance
+            )
+        else:
+            game = X, y, loss, empty
+            source = PrefixLosses(
+                self._models, self._scheme, self._players, *game, tolerance=tolerance
+            )
+        per_draw = 2 * (self.n_players_ + 1) * len(empty)
+        budget = Budget(
+            self.n_draws_,
+            self.max_time if sampled else None,
+            self.standard_error if sampled else None,
+            effective_n_jobs(self.n_jobs) * max(1, LOSSES // per_draw),
+        )
+        mean = empty.mean(keepdims=True), full.mean(keepdims=True)
+        self._estimate = self._scheme.start(empty, full)
+        self._mean_estimate = self._scheme.start(*mean)
+        estimates = self._estimate, self._mean_estimate
+        self.n_draws_ = spend(budget, self._scheme, source, estimates)
+        self.n_retrainings_ = getattr(source, "n_retrainings", 0)
+
+    def _train(self):
+        """Train the models of all draws and keep them."""
+        engine = self._engine()
+        model = self._announce(engine)
+        if model is not None:
+            count = self._scheme.n_retrainings(self.n_draws_)
+            check_memory(
+                count * len(pickle.dumps(model)),
+                f"Keeping {count} models",
+                "Give X_val and y_val to fit, for which models are evaluated at once "
+                "and let go, or a smaller max_retrainings.",
+            )
+        sampled = not isinstance(self._scheme, Enumeration)
+        budget = Budget(self.n_draws_, self.max_time if sampled else None)
+        for draws in budget.rounds():
+            sequences = [subsets_of(self._scheme, d, self._player) for d in draws]
+            flat = [pair for draw in sequences for pair in draw]
+            subsets = [subset for part, _ in flat for subset in part]
+            numbers = [number for _, part in flat for number in part]
+            models = iter(engine.models(subsets, numbers))
+            for draw in sequences:
+                self.estimators_.append(
+                    [[next(models) for _ in part] for part, _ in draw]
+                )
+                budget.n_done += 1
+        self.n_draws_ = budget.n_done
+        self.n_retrainings_ = self._scheme.n_retrainings(self.n_draws_)
+
+    # --------------------------------------------------------------------- answers
+
+    def _evaluation(self, X, y, loss, weight=None):
+        if self._scorer is None:
+            classes = self.classes_ if is_classifier(self.estimator_) else None
+            evaluation = Evaluation(X, y, loss, classes)
+            return evaluation if weight is None else WeightedSum(evaluation, weight)
+        if is_classifier(self.estimator_):
+            y = self.classes_[y]
+        elif y.shape[1] == 1:
+            y = y[:, 0]
+        if weight is not None and np.ptp(weight) == 0:
+            weight = None
+        return ScorerEvaluation(self._scorer, X, y, self.estimator_, weight)
+
+    def _ends(self, evaluation):
+        """Losses of nobody and of everybody."""
+        empty = evaluation(prior_model(self.estimator, self._table[1]))
+        return empty, evaluation(self.estimator_)
+
+    def _estimate_of(self, X, y, loss, weight=None, spread=False):
+        """Values of the players for test rows, or for their weighted sum."""
+        evaluation = self._evaluation(X, y, loss, weight)
+        empty, full = self._ends(evaluation)
+        if self._models is None:
+            source = KeptModels(self.estimators_, self._scheme, evaluation, empty, full)
+        else:
+            rows = self._evaluation(X, y, loss)
+            game = X, y, loss, self._ends(rows)[0], weight
+            source = PrefixLosses(self._models, self._scheme, self._players, *game)
+        estimate = self._scheme.start(empty, full, spread)
+        draws = range(self.n_draws_)
+        for draw, losses in zip(draws, source(draws), strict=True):
+            self._scheme.add(estimate, draw, losses)
+        return estimate
+
+    def _influence(self, X, y, loss):
+        return self._estimate_of(X, y, loss).mean[:, self._player]
+
+    def _sample_values(self, X, y, loss, weight):
+        return self._estimate_of(X, y, loss, weight).mean[0, self._player]
+
+    def _group_influence(self, X, y, loss, masks):
+        return self._of_groups(self._estimate_of(X, y, loss).mean, masks)
+
+    def _of_groups(self, values, masks):
+        """Sum over players, none of which a group may cut."""
+        first = np.array([rows[0] for rows in self._players])
+        whole = masks[:, first]
+        if (whole[:, self._player] != masks).any():
+            raise ValueError(
+                "The 'groups' parameter must not cut the groups that were given to "
+                "fit: their rows are in or out together."
+            )
+        return values @ whole.T
