@@ -2,7 +2,7 @@
 
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
 from skinfluence.inspection import case_diagnostics
-from skinfluence.retraining import LeaveOneOutInfluence
+from skinfluence.retraining import LeaveOneOutInfluence, ShapleyInfluence
 from skinfluence.static import InfluenceFunctions
 
 __version__ = "0.1.0"
@@ -12,5 +12,6 @@ __all__ = [
     "InfluenceFunctions",
     "InfluenceSampler",
     "LeaveOneOutInfluence",
+    "ShapleyInfluence",
     "case_diagnostics",
 ]

@@ -32,7 +32,7 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScale
 from sklearn.svm import SVC, LinearSVR
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
+from skinfluence import InfluenceFunctions, LeaveOneOutInfluence, ShapleyInfluence
 
 
 def pinball(y, prediction):
@@ -103,11 +103,30 @@ INFLUENCE_ESTIMATORS = [
     InfluenceFunctions(make_pipeline(StandardScaler(), LogisticRegression())),
 ]
 
+# Their values depend on a seed.
+SAMPLING_ESTIMATORS = [
+    ShapleyInfluence(tight_logistic, max_retrainings=96, random_state=0),
+    ShapleyInfluence(GaussianNB(), loss="brier", random_state=0, max_retrainings=480),
+    ShapleyInfluence(Ridge(), semivalue="beta", alpha=4, random_state=0),
+    ShapleyInfluence(
+        Ridge(solver="svd"), max_retrainings=48, solver="refit", random_state=0
+    ),
+    ShapleyInfluence(
+        tight_logistic, semivalue="banzhaf", max_retrainings=64, random_state=0
+    ),
+]
+
 
 # In float32 no solver gets as far as it is told to.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_influence_checks(INFLUENCE_ESTIMATORS)
 def test_influence_estimator(influence_estimator, check):
+    check(type(influence_estimator).__name__, influence_estimator)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_influence_checks(SAMPLING_ESTIMATORS, deterministic=False)
+def test_sampling_influence_estimator(influence_estimator, check):
     check(type(influence_estimator).__name__, influence_estimator)
 
 
@@ -136,6 +155,9 @@ def test_influence_estimator(influence_estimator, check):
         InfluenceFunctions(Ridge()),
         InfluenceFunctions(PoissonRegressor(), step="newton"),
         InfluenceFunctions(make_pipeline(StandardScaler(), LogisticRegression())),
+        ShapleyInfluence(LogisticRegression(), random_state=0),
+        ShapleyInfluence(GaussianNB()),
+        ShapleyInfluence(Ridge()),
     ]
 )
 def test_scikit_learn_contract(estimator, check):
@@ -148,6 +170,8 @@ def test_scikit_learn_contract(estimator, check):
         LeaveOneOutInfluence(GaussianNB(), solver="refit"),
         LeaveOneOutInfluence(Ridge(), solver="refit"),
         LeaveOneOutInfluence(make_pipeline(StandardScaler(), LogisticRegression())),
+        ShapleyInfluence(Ridge(), solver="refit", antithetic=False),
+        ShapleyInfluence(GaussianNB(), semivalue="banzhaf"),
     ]
 )
 def test_scikit_learn_contract_with_refits(estimator, check):

@@ -1,5 +1,6 @@
 """Retraining-based influence: train again without."""
 
 from skinfluence.retraining._leave_one_out import LeaveOneOutInfluence
+from skinfluence.retraining._shapley import ShapleyInfluence
 
-__all__ = ["LeaveOneOutInfluence"]
+__all__ = ["LeaveOneOutInfluence", "ShapleyInfluence"]

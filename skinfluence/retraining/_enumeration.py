@@ -119,7 +119,7 @@ class Enumeration:
         return min(n_draws * CHUNK, self._n_proper)
 
     def coalitions(self, draw):
-        """Who is in, boolean (n_coalitions, n_players), and the retrainings' numbers."""
+        """Who is in, boolean (n_coalitions, n_players), and retrainings' numbers."""
         codes = self._codes(draw)
         return members(codes, self.n_players), codes
 

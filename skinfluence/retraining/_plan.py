@@ -3,8 +3,6 @@
 import warnings
 from time import monotonic
 
-import numpy as np
-
 from skinfluence._progress import duration
 from skinfluence.retraining._enumeration import (
     MAX_PLAYERS,
@@ -23,6 +21,13 @@ FEWEST_COALITIONS = 64
 
 # Seconds of training that are announced by a warning.
 LONG = 60.0
+
+
+def enumerates(n_players, max_retrainings):
+    """Tell whether every coalition is looked at."""
+    return n_players <= MAX_PLAYERS and (
+        max_retrainings is None or max_retrainings >= 2**n_players - 2
+    )
 
 
 def plan(probabilities, sample_reuse, incremental, max_retrainings, seed, antithetic):
@@ -47,7 +52,7 @@ def plan(probabilities, sample_reuse, incremental, max_retrainings, seed, antith
     n_draws : int
     """
     n = len(probabilities)
-    if n <= MAX_PLAYERS and (max_retrainings or np.inf) >= 2**n - 2:
+    if enumerates(n, max_retrainings):
         kind = ChainEnumeration if incremental else Enumeration
         scheme = kind(probabilities)
         return scheme, scheme.n_draws

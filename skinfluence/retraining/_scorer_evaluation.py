@@ -4,7 +4,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, is_classifier
 from sklearn.utils.metaestimators import available_if
 
-from skinfluence._predictions import model_prediction
+from skinfluence._predictions import model_prediction, prior_margin
+from skinfluence._sklearn import n_rows
 
 
 class ScorerEvaluation:
@@ -43,11 +44,8 @@ def _is_prior(model):
     return hasattr(model, "class_prior_") and hasattr(model, "strategy")
 
 
-def _answers(name):
-    def check(self):
-        return hasattr(self.model, name) and hasattr(self.full, name)
-
-    return check
+def _full_has(name):
+    return lambda self: hasattr(self.full, name)
 
 
 class AllClasses(ClassifierMixin, BaseEstimator):
@@ -61,13 +59,25 @@ class AllClasses(ClassifierMixin, BaseEstimator):
         """Predict labels."""
         return self.model.predict(X)
 
-    @available_if(_answers("predict_proba"))
+    @available_if(_full_has("predict_proba"))
     def predict_proba(self, X):
         """Predict probabilities, zero for classes that the model has not seen."""
         return model_prediction(self.model, X, "predict_proba", self.classes_)
 
-    @available_if(_answers("decision_function"))
+    @available_if(_full_has("decision_function"))
     def decision_function(self, X):
         """Margins, -1 for classes that the model has not seen."""
-        margin = model_prediction(self.model, X, "decision_function", self.classes_)
+        if _is_prior(self.model):
+            share = self._prior()
+            margin = np.tile(prior_margin(share), (n_rows(X), 1))
+        else:
+            margin = model_prediction(self.model, X, "decision_function", self.classes_)
         return margin[:, 0] if margin.shape[1] == 1 else margin
+
+    def _prior(self):
+        """Share of each class in what a constant model was fitted to."""
+        share = np.zeros(len(self.classes_))
+        share[np.searchsorted(self.classes_, self.model.classes_)] = (
+            self.model.class_prior_
+        )
+        return share

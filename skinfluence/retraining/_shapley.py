@@ -5,21 +5,15 @@ from numbers import Integral, Real
 
 import numpy as np
 from joblib import effective_n_jobs
-from scipy.sparse import issparse
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring, get_scorer_names
-from sklearn.utils import check_consistent_length, column_or_1d
 
-from skinfluence._base import BaseInfluence
 from skinfluence._memory import check_memory
-from skinfluence._sklearn import Interval, StrOptions
+from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
 from skinfluence.retraining._budget import Budget, spend
-from skinfluence.retraining._coalitions import RETRAINING_CONSTRAINTS, Coalitions
-from skinfluence.retraining._enumeration import MAX_PLAYERS, Enumeration
-from skinfluence.retraining._evaluation import Evaluation
+from skinfluence.retraining._enumeration import Enumeration
 from skinfluence.retraining._incremental import prefix_models
-from skinfluence.retraining._permutations import PermutationSampling
-from skinfluence.retraining._plan import announce, plan
+from skinfluence.retraining._plan import announce, enumerates, plan
 from skinfluence.retraining._prefix_losses import PrefixLosses
 from skinfluence.retraining._retrained_losses import (
     KeptModels,
@@ -28,6 +22,7 @@ from skinfluence.retraining._retrained_losses import (
     subsets_of,
 )
 from skinfluence.retraining._retraining import prior_model
+from skinfluence.retraining._retraining_influence import RetrainingInfluence
 from skinfluence.retraining._scorer_evaluation import ScorerEvaluation
 from skinfluence.retraining._semivalues import SEMIVALUES, size_probabilities
 
@@ -35,7 +30,7 @@ from skinfluence.retraining._semivalues import SEMIVALUES, size_probabilities
 LOSSES = 2**23
 
 
-class ShapleyInfluence(BaseInfluence):
+class ShapleyInfluence(RetrainingInfluence):
     r"""Value of a row = its mean marginal contribution to models of other rows.
 
     .. math:: \phi(i, t) = \sum_{s=0}^{n-1} p(s) \; \mathrm{mean}_{|S| = s,\, i
@@ -164,8 +159,7 @@ class ShapleyInfluence(BaseInfluence):
     """
 
     _parameter_constraints: dict = {
-        **BaseInfluence._parameter_constraints,
-        **RETRAINING_CONSTRAINTS,
+        **RetrainingInfluence._parameter_constraints,
         "semivalue": [StrOptions(set(SEMIVALUES))],
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "beta": [Interval(Real, 0, None, closed="neither")],
@@ -244,18 +238,13 @@ class ShapleyInfluence(BaseInfluence):
         self : object
             The fitted influence estimator.
         """
-        self._given = X_val, y_val, groups
-        try:
-            return super().fit(X, y, **fit_params)
-        finally:
-            del self._given
+        self._groups = groups
+        return super().fit(X, y, X_val, y_val, **fit_params)
 
     def _fit_influence(self, X, y, fit_params):
-        X_val, y_val, groups = self._given
-        self._table = X, y, fit_params
-        self._set_players(groups)
-        self._streams = X_val is not None
-        self._check_parameters(y_val)
+        self._training_y, self._fit_params = y, fit_params
+        self._set_players(self._groups)
+        self._check_parameters()
         probabilities = size_probabilities(
             self.semivalue, self.n_players_, self.alpha, self.beta
         )
@@ -272,8 +261,10 @@ class ShapleyInfluence(BaseInfluence):
         )
         self.sampling_ = self._scheme.name
         self.n_retrainings_, self.estimators_ = 0, []
-        if self._streams:
-            self._value_at_once(*self._check_test(X_val, y_val))
+        if self._validation is not None:
+            X_val, y_val = self._validation
+            self._val_y = self._encode(y_val)
+            self._value_at_once(X_val, self._val_y, self._loss)
         elif not incremental:
             self._train()
 
@@ -293,10 +284,11 @@ class ShapleyInfluence(BaseInfluence):
         by_player = np.argsort(self._player, kind="stable")
         cuts = np.cumsum(np.bincount(self._player))[:-1]
         self._players = np.split(by_player, cuts)
+        self._first = np.array([rows[0] for rows in self._players])
 
-    def _check_parameters(self, y_val):
+    def _check_parameters(self):
         for name in ("standard_error", "truncation"):
-            if getattr(self, name) is not None and not self._streams:
+            if getattr(self, name) is not None and self._validation is None:
                 raise ValueError(
                     f"The {name!r} parameter is about the mean over test rows, which "
                     "must then be known when models are trained: give X_val and y_val "
@@ -305,31 +297,16 @@ class ShapleyInfluence(BaseInfluence):
         self._scorer = None
         if self.scoring is not None:
             self._scorer = check_scoring(self.estimator_, scoring=self.scoring)
-            if self._streams and y_val is None:
-                raise ValueError(
-                    f"The 'y_val' parameter must be given for scoring={self.scoring!r}."
-                )
 
     def _prefix_models(self, X, fit_params):
         """Models that take a row more without training, where they are the same."""
-        orders = self.semivalue != "banzhaf" or self.n_players_ <= MAX_PLAYERS
+        orders = self.semivalue != "banzhaf"  # of which random subsets are no prefixes
+        orders |= enumerates(self.n_players_, self.max_retrainings)
         if self.solver == "refit" or self._scorer is not None or not orders:
             return None
         return None if fit_params else prefix_models(self.estimator_, X, self._fit_y)
 
     # -------------------------------------------------------------------- training
-
-    def _engine(self):
-        return Coalitions(
-            self.estimator,
-            *self._table,
-            seed=self._seed,
-            n_jobs=self.n_jobs,
-            memory=self.memory,
-            verbose=self.verbose,
-            error_score=self.error_score,
-            callbacks=self._callbacks,
-        )
 
     def _announce(self, engine, evaluation=None):
         return announce(
@@ -354,7 +331,7 @@ class ShapleyInfluence(BaseInfluence):
         sampled = not isinstance(self._scheme, Enumeration)
         tolerance = self.truncation if sampled else None
         if self._models is None:
-            engine = self._engine()
+            engine = self._coalitions(self._fit_params)
             self._announce(engine, evaluation)
             source = RetrainedLosses(
                 engine, self._scheme, self._player, evaluation, empty, full, tolerance
@@ -380,7 +357,7 @@ class ShapleyInfluence(BaseInfluence):
 
     def _train(self):
         """Train the models of all draws and keep them."""
-        engine = self._engine()
+        engine = self._coalitions(self._fit_params)
         model = self._announce(engine)
         if model is not None:
             count = self._scheme.n_retrainings(self.n_draws_)
@@ -410,8 +387,7 @@ class ShapleyInfluence(BaseInfluence):
 
     def _evaluation(self, X, y, loss, weight=None):
         if self._scorer is None:
-            classes = self.classes_ if is_classifier(self.estimator_) else None
-            evaluation = Evaluation(X, y, loss, classes)
+            evaluation = super()._evaluation(X, y, loss)
             return evaluation if weight is None else WeightedSum(evaluation, weight)
         if is_classifier(self.estimator_):
             y = self.classes_[y]
@@ -423,7 +399,7 @@ class ShapleyInfluence(BaseInfluence):
 
     def _ends(self, evaluation):
         """Losses of nobody and of everybody."""
-        empty = evaluation(prior_model(self.estimator, self._table[1]))
+        empty = evaluation(prior_model(self.estimator, self._training_y))
         return empty, evaluation(self.estimator_)
 
     def _estimate_of(self, X, y, loss, weight=None, spread=False):
@@ -442,22 +418,136 @@ class ShapleyInfluence(BaseInfluence):
             self._scheme.add(estimate, draw, losses)
         return estimate
 
+    def influence(self, X=None, y=None, *, return_std=False):
+        """Value of every training row for every test row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), default=None
+            Test rows. None: those given to `fit` as ``X_val``.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their true values; without them the model's own prediction is
+            explained.
+        return_std : bool, default=False
+            Whether to return standard errors.
+
+        Returns
+        -------
+        influence : ndarray of shape (n_samples, n_samples_fit_)
+            ``influence[t, i]`` > 0: training row ``i`` made the prediction of test
+            row ``t`` better. In units of the loss of one test row.
+        std : ndarray of shape (n_samples, n_samples_fit_)
+            Their Monte-Carlo standard errors, if ``return_std``: zero where all
+            subsets were looked at, infinite for a single draw.
+        """
+        if not return_std:
+            return super().influence(X, y)
+        X, y, loss = self._check_test(X, y)
+        check_memory(
+            16 * n_rows(X) * self.n_samples_fit_,
+            f"Two matrices of {n_rows(X)} x {self.n_samples_fit_} numbers",
+            "Use sample_values, or fewer test rows at a time.",
+        )
+        values = np.empty((n_rows(X), self.n_samples_fit_))
+        std = np.empty_like(values)
+        with self._threads():
+            for rows in self._blocks(n_rows(X)):
+                values[rows], std[rows] = self._rows(
+                    take_rows(X, rows), y[rows], loss, True
+                )
+        return values, std
+
+    def sample_values(self, X=None, y=None, sample_weight=None, *, return_std=False):
+        """Mean value of every training row over the test rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), default=None
+            Test rows. None: those given to `fit` as ``X_val``.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their true values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the test rows in the mean, or in the score.
+        return_std : bool, default=False
+            Whether to return standard errors.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples_fit_,)
+            Low = suspect: models predict better without the row. With ``scoring``, in
+            units of the score.
+        std : ndarray of shape (n_samples_fit_,)
+            Their Monte-Carlo standard errors, if ``return_std``.
+        """
+        X, y, loss = self._check_test(X, y)
+        weight = self._check_weight(sample_weight, n_rows(X))
+        with self._threads():
+            values, std = self._mean(X, y, loss, weight, return_std)
+        return (values, std) if return_std else values
+
+    def _rows(self, X, y, loss, spread=False):
+        """Values for test rows, and their standard errors where asked for."""
+        if self._scorer is not None:
+            raise ValueError(
+                f"scoring={self.scoring!r} is a utility of the whole test set, of "
+                "which single rows have no part: only sample_values has an answer. "
+                "Set scoring=None to value rows by their loss."
+            )
+        if self._validation is None:
+            estimate, rows = self._estimate_of(X, y, loss, spread=spread), slice(None)
+        else:
+            estimate, rows = self._estimate, X
+        values = estimate.mean[rows][:, self._player]
+        if not spread:
+            return values, None
+        return values, estimate.standard_error()[rows][:, self._player]
+
+    def _mean(self, X, y, loss, weight, spread=False):
+        """Values for the weighted mean of test rows, and their standard errors."""
+        if self._validation is None:
+            estimate = self._estimate_of(X, y, loss, weight, spread)
+        elif np.ptp(weight) == 0:
+            estimate = self._mean_estimate
+        elif spread or self._scorer is not None:
+            raise ValueError(
+                "The 'sample_weight' parameter was not known when models were "
+                "evaluated on X_val: neither standard errors nor scores can be "
+                "weighted now. Fit without X_val, or leave sample_weight out."
+            )
+        else:
+            return (weight @ self._estimate.mean)[self._player], None
+        values = estimate.mean[0, self._player]
+        return values, estimate.standard_error()[0, self._player] if spread else None
+
     def _influence(self, X, y, loss):
-        return self._estimate_of(X, y, loss).mean[:, self._player]
+        return self._rows(X, y, loss)[0]
 
     def _sample_values(self, X, y, loss, weight):
-        return self._estimate_of(X, y, loss, weight).mean[0, self._player]
+        return self._mean(X, y, loss, weight)[0]
+
+    def _self_influence(self, X, y, loss):
+        if self._validation is not None:
+            raise ValueError(
+                "Models were evaluated on X_val and let go: the influence of training "
+                "rows on themselves is not known. Fit without X_val, or give the "
+                "training rows as X_val."
+            )
+        return super()._self_influence(X, y, loss)
 
     def _group_influence(self, X, y, loss, masks):
-        return self._of_groups(self._estimate_of(X, y, loss).mean, masks)
+        whole = self._whole(masks)
+        out = np.empty((n_rows(X), len(masks)))
+        for rows in self._blocks(n_rows(X)):
+            block = self._influence(take_rows(X, rows), y[rows], loss)
+            out[rows] = block[:, self._first] @ whole.T
+        return out
 
-    def _of_groups(self, values, masks):
-        """Sum over players, none of which a group may cut."""
-        first = np.array([rows[0] for rows in self._players])
-        whole = masks[:, first]
+    def _whole(self, masks):
+        """Which players a group holds; none may be cut."""
+        whole = masks[:, self._first]
         if (whole[:, self._player] != masks).any():
             raise ValueError(
                 "The 'groups' parameter must not cut the groups that were given to "
                 "fit: their rows are in or out together."
             )
-        return values @ whole.T
+        return whole.astype(np.float64)
