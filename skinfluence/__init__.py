@@ -2,16 +2,23 @@
 
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
 from skinfluence.inspection import case_diagnostics
-from skinfluence.retraining import LeaveOneOutInfluence, ShapleyInfluence
+from skinfluence.retraining import (
+    DownsamplingInfluence,
+    LeaveOneOutInfluence,
+    ShapleyInfluence,
+    datamodels,
+)
 from skinfluence.static import InfluenceFunctions
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "DownsamplingInfluence",
     "InfluenceCleaner",
     "InfluenceFunctions",
     "InfluenceSampler",
     "LeaveOneOutInfluence",
     "ShapleyInfluence",
     "case_diagnostics",
+    "datamodels",
 ]

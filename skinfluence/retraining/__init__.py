@@ -1,6 +1,13 @@
-"""Retraining-based influence: train again without."""
+"""Retraining-based influence: train again without some rows."""
 
+from skinfluence.retraining._datamodels import datamodels
+from skinfluence.retraining._downsampling import DownsamplingInfluence
 from skinfluence.retraining._leave_one_out import LeaveOneOutInfluence
 from skinfluence.retraining._shapley import ShapleyInfluence
 
-__all__ = ["LeaveOneOutInfluence", "ShapleyInfluence"]
+__all__ = [
+    "DownsamplingInfluence",
+    "LeaveOneOutInfluence",
+    "ShapleyInfluence",
+    "datamodels",
+]

@@ -5,6 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from joblib import effective_n_jobs
+from scipy.sparse import issparse
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring, get_scorer_names
 
@@ -28,6 +29,9 @@ from skinfluence.retraining._semivalues import SEMIVALUES, size_probabilities
 
 # Losses held at a time while models are evaluated at once.
 LOSSES = 2**23
+
+# Numbers up to which sparse training rows are made dense, to add them one by one.
+DENSE = 2**24
 
 
 class ShapleyInfluence(RetrainingInfluence):
@@ -304,7 +308,11 @@ class ShapleyInfluence(RetrainingInfluence):
         orders |= enumerates(self.n_players_, self.max_retrainings)
         if self.solver == "refit" or self._scorer is not None or not orders:
             return None
-        return None if fit_params else prefix_models(self.estimator_, X, self._fit_y)
+        if fit_params or (issparse(X) and np.prod(X.shape) > DENSE):
+            return None
+        if is_classifier(self.estimator_) and len(self.classes_) < 2:
+            return None
+        return prefix_models(self.estimator_, X, self._fit_y)
 
     # -------------------------------------------------------------------- training
 

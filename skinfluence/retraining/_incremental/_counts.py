@@ -1,13 +1,12 @@
 """Naive Bayes on counts along an order of the rows."""
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.naive_bayes import BernoulliNB, ComplementNB, MultinomialNB
-from sklearn.utils.validation import validate_data
 
 from skinfluence.retraining._incremental._moments import blocks_of_ends
 from skinfluence.retraining._incremental._prefix_models import (
     ClassifierPrefixes,
+    dense_rows,
     only_seen,
     prefix_models,
 )
@@ -28,7 +27,7 @@ class CountPrefixes(ClassifierPrefixes):
         self.alpha = alpha if estimator.force_alpha else np.maximum(alpha, 1e-10)
 
     def prepare(self, X):
-        return validate_data(self.estimator, X, reset=False, dtype=np.float64)
+        return dense_rows(self.estimator, X)
 
     def path(self, order, ends):
         """Order, and the classes' rows in each prefix."""
@@ -107,7 +106,7 @@ def _register(kind, prefixes):
         smoothed = np.min(estimator.alpha) >= 1e-10
         if type(estimator) is not kind or estimator.class_prior is not None:
             return None
-        return prefixes(estimator, X, y) if smoothed and not issparse(X) else None
+        return prefixes(estimator, X, y) if smoothed else None
 
 
 _register(MultinomialNB, CountPrefixes)

@@ -2,7 +2,6 @@
 
 import numpy as np
 from sklearn.naive_bayes import GaussianNB
-from sklearn.utils.validation import validate_data
 
 from skinfluence.retraining._incremental._moments import (
     ClassMoments,
@@ -12,6 +11,7 @@ from skinfluence.retraining._incremental._moments import (
 )
 from skinfluence.retraining._incremental._prefix_models import (
     ClassifierPrefixes,
+    dense_rows,
     only_seen,
     prefix_models,
 )
@@ -35,7 +35,7 @@ class GaussianNaiveBayesPrefixes(ClassifierPrefixes):
         self.rows = rows - self.center
 
     def _check(self, X):
-        return validate_data(self.estimator, X, reset=False, dtype=np.float64)
+        return dense_rows(self.estimator, X)
 
     def prepare(self, X):
         return self._check(X) - self.center

@@ -3,11 +3,11 @@
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, cholesky, solve_triangular
 from sklearn.linear_model import LinearRegression, Ridge
-from sklearn.utils.validation import validate_data
 
 from skinfluence.retraining._incremental._prefix_models import (
     SKLEARN,
     PrefixModels,
+    dense_rows,
     prefix_models,
 )
 
@@ -55,7 +55,7 @@ class LinearPrefixes(PrefixModels):
         self.scale = np.where(length > 0, length, 1.0)
 
     def _check(self, X):
-        return validate_data(self.estimator, X, reset=False, dtype=np.float64)
+        return dense_rows(self.estimator, X)
 
     def _augment(self, rows):
         rows = rows - self.center

@@ -4,12 +4,12 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.utils.validation import validate_data
 
 from skinfluence.retraining._incremental._moments import ClassMoments
 from skinfluence.retraining._incremental._prefix_models import (
     SKLEARN,
     ClassifierPrefixes,
+    dense_rows,
     only_seen,
     prefix_models,
 )
@@ -43,7 +43,7 @@ class LinearDiscriminantPrefixes(ClassifierPrefixes):
         self.rows = rows - self.center
 
     def _check(self, X):
-        return validate_data(self.estimator, X, reset=False, dtype=np.float64)
+        return dense_rows(self.estimator, X)
 
     def well_posed(self):
         """Tell whether the scatter of all rows has an accurate inverse."""

@@ -5,10 +5,10 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils.validation import validate_data
 
 from skinfluence.retraining._incremental._prefix_models import (
     PrefixModels,
+    dense_rows,
     prefix_models,
 )
 
@@ -58,7 +58,7 @@ class LogisticPrefixes(PrefixModels):
             self.penalty[-1] = 0.0
 
     def _check(self, X):
-        return validate_data(self.estimator, X, reset=False, dtype=np.float64)
+        return dense_rows(self.estimator, X)
 
     def _augment(self, rows):
         rows = rows - self.center

@@ -1,9 +1,7 @@
 """Nearest centroids along an order of the rows."""
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.neighbors import NearestCentroid
-from sklearn.utils.validation import validate_data
 
 from skinfluence.retraining._incremental._moments import (
     ClassMoments,
@@ -12,6 +10,7 @@ from skinfluence.retraining._incremental._moments import (
 )
 from skinfluence.retraining._incremental._prefix_models import (
     ClassifierPrefixes,
+    dense_rows,
     only_seen,
     prefix_models,
 )
@@ -35,7 +34,7 @@ class NearestCentroidPrefixes(ClassifierPrefixes):
         self.noise = (1e-13 * np.abs(rows).max(axis=0)) ** 2
 
     def _check(self, X):
-        return validate_data(self.estimator, X, reset=False, dtype=np.float64)
+        return dense_rows(self.estimator, X)
 
     def prepare(self, X):
         return self._check(X) - self.center
@@ -74,7 +73,7 @@ class NearestCentroidPrefixes(ClassifierPrefixes):
 def _(estimator: NearestCentroid, X, y):
     plain = estimator.metric == "euclidean" and not estimator.shrink_threshold
     priors = getattr(estimator, "priors", "uniform")
-    if type(estimator) is not NearestCentroid or not plain or issparse(X):
+    if type(estimator) is not NearestCentroid or not plain:
         return None
     if not isinstance(priors, str):
         return None

@@ -5,7 +5,9 @@ from functools import singledispatch
 
 import numpy as np
 import sklearn
+from scipy.sparse import issparse
 from scipy.special import logsumexp
+from sklearn.utils.validation import validate_data
 
 from skinfluence._losses import LogLoss
 from skinfluence._predictions import link_prediction
@@ -35,6 +37,14 @@ def prefix_models(estimator, X, y):
         Encoded targets: class indices (n,), or floats (n, n_outputs).
     """
     return None
+
+
+def dense_rows(estimator, X):
+    """Validate rows as a fitted estimator does; sparse ones become dense."""
+    rows = validate_data(
+        estimator, X, reset=False, dtype=np.float64, accept_sparse="csr"
+    )
+    return rows.toarray() if issparse(rows) else rows
 
 
 class PrefixModels(ABC):
