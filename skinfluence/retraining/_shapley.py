@@ -339,7 +339,7 @@ class ShapleyInfluence(RetrainingInfluence):
         sampled = not isinstance(self._scheme, Enumeration)
         tolerance = self.truncation if sampled else None
         if self._models is None:
-            engine = self._coalitions(self._fit_params)
+            engine = self._coalitions(self._fit_X, self._training_y, self._fit_params)
             self._announce(engine, evaluation)
             source = RetrainedLosses(
                 engine, self._scheme, self._player, evaluation, empty, full, tolerance
@@ -365,7 +365,7 @@ class ShapleyInfluence(RetrainingInfluence):
 
     def _train(self):
         """Train the models of all draws and keep them."""
-        engine = self._coalitions(self._fit_params)
+        engine = self._coalitions(self._fit_X, self._training_y, self._fit_params)
         model = self._announce(engine)
         if model is not None:
             count = self._scheme.n_retrainings(self.n_draws_)
