@@ -6,7 +6,6 @@ from functools import singledispatch
 import numpy as np
 import sklearn
 from scipy.sparse import issparse
-from scipy.special import logsumexp
 from sklearn.utils.validation import validate_data
 
 from skinfluence._losses import LogLoss
@@ -119,7 +118,11 @@ def log_losses(raw, y):
         out += np.maximum(against, 0.0)
     else:
         truth = np.take_along_axis(raw, y[:, None, None], axis=-1)
-        out = logsumexp(raw, axis=-1) - truth[..., 0]
+        top = raw.max(axis=-1, keepdims=True)
+        share = raw - top
+        np.exp(share, out=share)
+        out = np.log(share.sum(axis=-1))
+        out += (top - truth)[..., 0]
     out[out > SMALLEST] = -np.log(np.finfo(np.float64).eps)
     return out
 
