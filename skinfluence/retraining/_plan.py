@@ -11,6 +11,7 @@ from skinfluence.retraining._enumeration import (
 )
 from skinfluence.retraining._permutations import PermutationSampling
 from skinfluence.retraining._retrained_losses import subsets_of
+from skinfluence.retraining._retraining import retrain
 from skinfluence.retraining._sample_reuse import CoalitionSampling
 
 # Retrainings per player where no budget is given.
@@ -85,9 +86,14 @@ def announce(scheme, n_draws, engine, player, evaluation, max_time, verbose):
     subsets, numbers = subsets_of(scheme, 0, player)[0]
     middle = len(subsets) // 2
     start = monotonic()
-    (model,) = engine.models([subsets[middle]], [numbers[middle]])
-    if evaluation is not None:
-        evaluation(model)
+    try:  # in this process: starting workers is no part of a fit
+        model = retrain(*engine.table, subsets[middle], engine.seed, numbers[middle])
+        if evaluation is not None:
+            evaluation(model)
+    except Exception:
+        if engine.error_score == "raise":
+            raise
+        return None
     seconds = (monotonic() - start) * count
     message = (
         f"{count} models are to be trained on up to {len(player)} rows: about "

@@ -144,3 +144,26 @@ def subsets_of(scheme, draw, player):
         subsets = [np.flatnonzero(place[player] < length) for length in lengths]
         out.append((subsets, first + lengths - 1))
     return out
+
+
+def train(engine, scheme, player, budget):
+    """Train the models of draws until the budget is spent.
+
+    Returns
+    -------
+    models : list of list of list of fitted estimators
+        As `KeptModels` takes them.
+    """
+    out = []
+    for draws in budget.rounds():
+        sequences = [subsets_of(scheme, draw, player) for draw in draws]
+        subsets, numbers = [], []
+        for draw in sequences:
+            for part in draw:
+                subsets.extend(part[0])
+                numbers.extend(part[1])
+        models = iter(engine.models(subsets, numbers))
+        for draw in sequences:
+            out.append([[next(models) for _ in part] for part, _ in draw])
+            budget.n_done += 1
+    return out

@@ -4,6 +4,7 @@ import pickle
 from numbers import Integral, Real
 
 import numpy as np
+import sklearn
 from joblib import effective_n_jobs
 from scipy.sparse import issparse
 from sklearn.base import is_classifier
@@ -15,12 +16,13 @@ from skinfluence.retraining._budget import Budget, spend
 from skinfluence.retraining._enumeration import Enumeration
 from skinfluence.retraining._incremental import prefix_models
 from skinfluence.retraining._plan import announce, enumerates, plan
+from skinfluence.retraining._players import Players
 from skinfluence.retraining._prefix_losses import PrefixLosses
 from skinfluence.retraining._retrained_losses import (
     KeptModels,
     RetrainedLosses,
     WeightedSum,
-    subsets_of,
+    train,
 )
 from skinfluence.retraining._retraining import prior_model
 from skinfluence.retraining._retraining_influence import RetrainingInfluence
@@ -29,6 +31,9 @@ from skinfluence.retraining._semivalues import SEMIVALUES, size_probabilities
 
 # Losses held at a time while models are evaluated at once.
 LOSSES = 2**23
+
+# As large as a block of the matrix: losses, values, squares and temporary ones.
+ARRAYS = 8
 
 # Numbers up to which sparse training rows are made dense, to add them one by one.
 DENSE = 2**24
@@ -247,7 +252,8 @@ class ShapleyInfluence(RetrainingInfluence):
 
     def _fit_influence(self, X, y, fit_params):
         self._training_y, self._fit_params = y, fit_params
-        self._set_players(self._groups)
+        self._players = Players(self.n_samples_fit_, self._groups)
+        self.n_players_ = len(self._players)
         self._check_parameters()
         probabilities = size_probabilities(
             self.semivalue, self.n_players_, self.alpha, self.beta
@@ -271,24 +277,6 @@ class ShapleyInfluence(RetrainingInfluence):
             self._value_at_once(X_val, self._val_y, self._loss)
         elif not incremental:
             self._train()
-
-    def _set_players(self, groups):
-        n = self.n_samples_fit_
-        if groups is None:
-            self._player = np.arange(n)
-        else:
-            groups = np.asarray(groups)
-            if groups.shape != (n,):
-                raise ValueError(
-                    "The 'groups' parameter must hold one label per training row, "
-                    f"shape ({n},). Got shape {groups.shape}."
-                )
-            _, self._player = np.unique(groups, return_inverse=True)
-        self.n_players_ = int(self._player.max()) + 1
-        by_player = np.argsort(self._player, kind="stable")
-        cuts = np.cumsum(np.bincount(self._player))[:-1]
-        self._players = np.split(by_player, cuts)
-        self._first = np.array([rows[0] for rows in self._players])
 
     def _check_parameters(self):
         for name in ("standard_error", "truncation"):
@@ -321,7 +309,7 @@ class ShapleyInfluence(RetrainingInfluence):
             self._scheme,
             self.n_draws_,
             engine,
-            self._player,
+            self._players.of_row,
             evaluation,
             self.max_time,
             self.verbose,
@@ -342,12 +330,22 @@ class ShapleyInfluence(RetrainingInfluence):
             engine = self._coalitions(self._fit_X, self._training_y, self._fit_params)
             self._announce(engine, evaluation)
             source = RetrainedLosses(
-                engine, self._scheme, self._player, evaluation, empty, full, tolerance
+                engine,
+                self._scheme,
+                self._players.of_row,
+                evaluation,
+                empty,
+                full,
+                tolerance,
             )
         else:
             game = X, y, loss, empty
             source = PrefixLosses(
-                self._models, self._scheme, self._players, *game, tolerance=tolerance
+                self._models,
+                self._scheme,
+                self._players.rows,
+                *game,
+                tolerance=tolerance,
             )
         per_draw = 2 * (self.n_players_ + 1) * len(empty)
         budget = Budget(
@@ -377,17 +375,7 @@ class ShapleyInfluence(RetrainingInfluence):
             )
         sampled = not isinstance(self._scheme, Enumeration)
         budget = Budget(self.n_draws_, self.max_time if sampled else None)
-        for draws in budget.rounds():
-            sequences = [subsets_of(self._scheme, d, self._player) for d in draws]
-            flat = [pair for draw in sequences for pair in draw]
-            subsets = [subset for part, _ in flat for subset in part]
-            numbers = [number for _, part in flat for number in part]
-            models = iter(engine.models(subsets, numbers))
-            for draw in sequences:
-                self.estimators_.append(
-                    [[next(models) for _ in part] for part, _ in draw]
-                )
-                budget.n_done += 1
+        self.estimators_ = train(engine, self._scheme, self._players.of_row, budget)
         self.n_draws_ = budget.n_done
         self.n_retrainings_ = self._scheme.n_retrainings(self.n_draws_)
 
@@ -419,7 +407,7 @@ class ShapleyInfluence(RetrainingInfluence):
         else:
             rows = self._evaluation(X, y, loss)
             game = X, y, loss, self._ends(rows)[0], weight
-            source = PrefixLosses(self._models, self._scheme, self._players, *game)
+            source = PrefixLosses(self._models, self._scheme, self._players.rows, *game)
         estimate = self._scheme.start(empty, full, spread)
         draws = range(self.n_draws_)
         for draw, losses in zip(draws, source(draws), strict=True):
@@ -505,10 +493,10 @@ class ShapleyInfluence(RetrainingInfluence):
             estimate, rows = self._estimate_of(X, y, loss, spread=spread), slice(None)
         else:
             estimate, rows = self._estimate, X
-        values = estimate.mean[rows][:, self._player]
+        values = estimate.mean[rows][:, self._players.of_row]
         if not spread:
             return values, None
-        return values, estimate.standard_error()[rows][:, self._player]
+        return values, estimate.standard_error()[rows][:, self._players.of_row]
 
     def _mean(self, X, y, loss, weight, spread=False):
         """Values for the weighted mean of test rows, and their standard errors."""
@@ -523,9 +511,18 @@ class ShapleyInfluence(RetrainingInfluence):
                 "weighted now. Fit without X_val, or leave sample_weight out."
             )
         else:
-            return (weight @ self._estimate.mean)[self._player], None
-        values = estimate.mean[0, self._player]
-        return values, estimate.standard_error()[0, self._player] if spread else None
+            return (weight @ self._estimate.mean)[self._players.of_row], None
+        values = estimate.mean[0, self._players.of_row]
+        return values, estimate.standard_error()[
+            0, self._players.of_row
+        ] if spread else None
+
+    def _blocks(self, n):
+        """Cut test rows into blocks: several arrays of a block's size are held."""
+        memory = sklearn.get_config()["working_memory"]
+        with sklearn.config_context(working_memory=memory / ARRAYS):
+            blocks = list(super()._blocks(n))
+        yield from blocks
 
     def _influence(self, X, y, loss):
         return self._rows(X, y, loss)[0]
@@ -543,19 +540,9 @@ class ShapleyInfluence(RetrainingInfluence):
         return super()._self_influence(X, y, loss)
 
     def _group_influence(self, X, y, loss, masks):
-        whole = self._whole(masks)
+        held = self._players.held_by(masks)
         out = np.empty((n_rows(X), len(masks)))
         for rows in self._blocks(n_rows(X)):
             block = self._influence(take_rows(X, rows), y[rows], loss)
-            out[rows] = block[:, self._first] @ whole.T
+            out[rows] = block[:, self._players.first] @ held.T
         return out
-
-    def _whole(self, masks):
-        """Which players a group holds; none may be cut."""
-        whole = masks[:, self._first]
-        if (whole[:, self._player] != masks).any():
-            raise ValueError(
-                "The 'groups' parameter must not cut the groups that were given to "
-                "fit: their rows are in or out together."
-            )
-        return whole.astype(np.float64)

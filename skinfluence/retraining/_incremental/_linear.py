@@ -1,7 +1,7 @@
 """Ridge and ordinary least squares along an order of the rows."""
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, cholesky, solve_triangular
+from scipy.linalg import cholesky, solve_triangular
 from sklearn.linear_model import LinearRegression, Ridge
 
 from skinfluence.retraining._incremental._prefix_models import (
@@ -15,7 +15,7 @@ from skinfluence.retraining._incremental._prefix_models import (
 BLOCK = 64
 
 # Normal equations of a larger condition number are left to least squares.
-CONDITION = 1e6
+CONDITION = 1e5
 
 
 class LinearPrefixes(PrefixModels):
@@ -71,16 +71,20 @@ class LinearPrefixes(PrefixModels):
         return self._augment(self._check(X))
 
     def _inverse(self, rows):
-        normal = (rows / self.scale).T @ (rows / self.scale)
+        rows = rows / self.scale
+        normal = rows.T @ rows
         normal.flat[:: len(normal) + 1] += self.diagonal / self.scale**2
         eigenvalues = np.linalg.eigvalsh(normal)
         if not eigenvalues[0] * CONDITION > eigenvalues[-1]:
             return None
-        try:
-            factor = cho_factor(normal)
-        except LinAlgError:
-            return None
-        return cho_solve(factor, np.eye(len(normal))) / np.outer(self.scale, self.scale)
+        # By way of the factor: an inverse that is not symmetric loses digits below
+        root = solve_triangular(
+            np.linalg.cholesky(normal),
+            np.diag(1.0 / self.scale),
+            lower=True,
+            check_finite=False,
+        )
+        return root.T @ root
 
     def _least_squares(self, rows, targets):
         """Coefficients of one prefix, of least norm where there are several."""
@@ -133,9 +137,14 @@ def _add_rows(inverse, theta, rows, targets):
     ahead = rows @ inverse
     gram = ahead @ rows.T
     gram.flat[:: len(gram) + 1] += 1.0
-    factor = cholesky(gram, lower=True)
-    moves = solve_triangular(factor, ahead, lower=True)
-    errors = solve_triangular(factor, targets - rows @ theta, lower=True)
+    p = rows.shape[1]
+    whitened = solve_triangular(
+        np.linalg.cholesky(gram),
+        np.concatenate([ahead, targets - rows @ theta], axis=1),
+        lower=True,
+        check_finite=False,
+    )
+    moves, errors = whitened[:, :p], whitened[:, p:]
     out = moves[:, :, None] * errors[:, None, :]
     np.cumsum(out, axis=0, out=out)
     out += theta
