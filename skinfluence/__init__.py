@@ -7,6 +7,7 @@ from skinfluence.retraining import (
     KNNShapley,
     LeaveOneOutInfluence,
     OutOfBagInfluence,
+    ShapleyInfluence,
     datamodels,
 )
 from skinfluence.static import InfluenceFunctions
@@ -21,6 +22,7 @@ __all__ = [
     "KNNShapley",
     "LeaveOneOutInfluence",
     "OutOfBagInfluence",
+    "ShapleyInfluence",
     "case_diagnostics",
     "datamodels",
 ]

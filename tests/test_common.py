@@ -43,6 +43,7 @@ from skinfluence import (
     KNNShapley,
     LeaveOneOutInfluence,
     OutOfBagInfluence,
+    ShapleyInfluence,
 )
 
 
@@ -140,6 +141,8 @@ SAMPLING_ESTIMATORS = [
     DownsamplingInfluence(
         GaussianNB(), n_retrainings=40, random_state=0, loss="brier", stratify=True
     ),
+    ShapleyInfluence(GaussianNB(), loss="brier", random_state=0, max_retrainings=96),
+    ShapleyInfluence(Ridge(), semivalue="beta", max_retrainings=240, random_state=0),
 ]
 
 
@@ -187,6 +190,8 @@ def test_sampling_estimator(influence_estimator, check):
         DownsamplingInfluence(Ridge(), n_retrainings=4),
         OutOfBagInfluence(RandomForestClassifier(10, random_state=0)),
         OutOfBagInfluence(RandomForestRegressor(10, random_state=0)),
+        ShapleyInfluence(GaussianNB()),
+        ShapleyInfluence(Ridge()),
     ]
 )
 def test_scikit_learn_contract(estimator, check):
