@@ -150,9 +150,9 @@ class KNNShapley(BaseInfluence):
         return validate_data(self.estimator_, X, reset=False, accept_sparse="csr")
 
     def _blocks(self, n):
-        # Distances, their order, labels, values and what is between: ten arrays.
+        # Distances, their order, labels, values and what is between.
         budget = sklearn.get_config()["working_memory"] * 2**20
-        size = max(1, int(budget // (80 * self.n_samples_fit_)))
+        size = max(1, int(budget // (128 * self.n_samples_fit_)))
         for start in range(0, n, size):
             yield np.arange(start, min(start + size, n))
 
