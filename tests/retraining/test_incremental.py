@@ -248,6 +248,7 @@ def test_regressors_that_are_retrained(estimator):
         LinearDiscriminantAnalysis(solver="lsqr"),
         LinearDiscriminantAnalysis(priors=[0.3, 0.7]),
         KNeighborsClassifier(weights="distance"),
+        KNeighborsClassifier(metric="seuclidean", algorithm="brute"),
     ],
     ids=repr,
 )
