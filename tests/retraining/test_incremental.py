@@ -21,6 +21,7 @@ from sklearn.preprocessing import StandardScaler, scale
 from skinfluence._losses import LogLoss, resolve_loss
 from skinfluence._predictions import model_prediction
 from skinfluence.retraining._incremental import prefix_models
+from skinfluence.retraining._incremental._moments import squared_distances
 
 TIGHT = {"solver": "newton-cholesky", "tol": 1e-12, "max_iter": 1000}
 
@@ -185,7 +186,19 @@ def test_only_some_prefixes_of_linear_models(estimator):
 
 
 def test_small_variances_do_not_cancel():
-    # A class whose only row so far lies far from zero: squares must not be expanded.
+    # A centre far from the middle in units of its scale: no expanding of squares.
+    rng = np.random.default_rng(0)
+    centers = 30.0 + rng.normal(size=(3, 2, 4))
+    precision = np.full(centers.shape, 1e12)
+    precision[:, :, 1] = 1.0
+    rows = centers[1, 0] + 1e-6 * rng.normal(size=(5, 4))
+    expected = ((rows[:, None, None] - centers) ** 2 * precision).sum(axis=-1)
+    for middle in (np.zeros((2, 4)), centers[0]):
+        actual = squared_distances(rows, centers, precision, middle)
+        assert_allclose(actual, expected, rtol=1e-6)
+
+
+def test_classes_far_from_each_other():
     X, y = load_iris(return_X_y=True)
     order = np.random.default_rng(0).permutation(150)
     X, y = X[order] + 50, y[order]
@@ -248,6 +261,7 @@ def test_regressors_that_are_retrained(estimator):
         LinearDiscriminantAnalysis(solver="lsqr"),
         LinearDiscriminantAnalysis(priors=[0.3, 0.7]),
         KNeighborsClassifier(weights="distance"),
+        KNeighborsClassifier(metric="seuclidean", algorithm="brute"),
     ],
     ids=repr,
 )

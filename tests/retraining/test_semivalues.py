@@ -251,6 +251,16 @@ def test_sample_reuse_is_unbiased_and_calibrated():
     assert (np.abs(estimate.mean - truth) < 4 * estimate.standard_error()).all()
 
 
+def test_running_mean_and_its_standard_error():
+    draws = 1e6 + np.random.default_rng(0).normal(size=(7, 2, 3))
+    mean = RunningMean((2, 3))
+    for draw in draws:
+        mean.add(draw)
+    assert_allclose(mean.mean, draws.mean(axis=0), rtol=1e-12)
+    expected = draws.std(axis=0, ddof=1) / np.sqrt(7)
+    assert_allclose(mean.standard_error(), expected, rtol=1e-8)
+
+
 def test_too_few_draws_have_no_standard_error():
     mean = RunningMean((2,))
     mean.add(np.array([1.0, 2.0]))

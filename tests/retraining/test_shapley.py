@@ -540,7 +540,8 @@ def test_fit_parameters_and_pipelines_are_retrained():
     weighted = ShapleyInfluence(Ridge()).fit(
         X[train], y[train], sample_weight=np.ones(5)
     )
-    plain = ShapleyInfluence(Ridge()).fit(X[train], y[train])
+    plain = ShapleyInfluence(Ridge()).fit(X[train], y[train], sample_weight=None)
+    assert plain.solver_ == "incremental"
     assert weighted.solver_ == "refit"
     expected = plain.influence(X[test], y[test])
     assert_allclose(weighted.influence(X[test], y[test]), expected, atol=1e-10)
@@ -583,14 +584,24 @@ def test_neighbours_are_as_many_as_there_are():
     assert_allclose(shapley.influence(X[test], y[test]), truth, atol=1e-10)
 
 
-def test_random_estimators_are_seeded_by_the_retraining():
-    X, y, train, test = table(6, True)
-    shapley = ShapleyInfluence(DecisionTreeClassifier(max_features=1), random_state=0)
+@pytest.mark.parametrize(("n", "budget"), [(6, None), (18, 72)])
+def test_random_estimators_are_seeded_by_the_retraining(n, budget):
+    X, y, train, test = table(n, True)
+    shapley = ShapleyInfluence(
+        DecisionTreeClassifier(max_features=1), max_retrainings=budget, random_state=0
+    )
     one = shapley.fit(X[train], y[train]).influence(X[test], y[test])
+    seeds = [m.random_state for m in np.ravel(shapley.estimators_[0]) if is_tree(m)]
+    assert len(set(seeds)) == len(seeds)
     again = shapley.fit(X[train], y[train], X[test], y[test]).influence()
     assert_allclose(one, again, atol=1e-12)
     shapley.set_params(random_state=1).fit(X[train], y[train])
     assert (shapley.influence(X[test], y[test]) != one).any()
+
+
+def is_tree(model):
+    """Tell a tree from a model of one class."""
+    return isinstance(model, DecisionTreeClassifier)
 
 
 def test_a_single_row():

@@ -17,6 +17,9 @@ BLOCK = 64
 # Normal equations of a larger condition number are left to least squares.
 CONDITION = 1e5
 
+# Rows up to which their products with each other are held.
+MOST_ROWS = 2**13
+
 
 class LinearPrefixes(PrefixModels):
     r"""Penalised least squares: rows enter the inverse of the normal equations.
@@ -211,6 +214,6 @@ def _least_squares_models(estimator, X, y, penalty):
     model = LinearPrefixes(estimator, X, y, penalty)
     n, p = model.rows.shape
     size = (model.rows**2).sum(axis=1).max()
-    if 2 * p > n and penalty * CONDITION > size * n:
+    if MOST_ROWS >= n < 2 * p and penalty * CONDITION > size * n:
         return KernelPrefixes(estimator, X, y, penalty)
     return model if 2 * p <= n and model.well_posed() else None

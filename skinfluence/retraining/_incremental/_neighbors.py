@@ -8,6 +8,9 @@ from skinfluence.retraining._incremental._prefix_models import (
     prefix_models,
 )
 
+# Distances that other rows have a part in.
+RELATIVE = ("precomputed", "seuclidean", "mahalanobis")
+
 
 class NeighborPrefixes(PrefixModels):
     """k nearest neighbours: a row that is nearer than the farthest one replaces it.
@@ -115,7 +118,7 @@ def _register(kind, prefixes):
     def _(estimator, X, y):
         if type(estimator) is not kind or estimator.weights != "uniform":
             return None
-        return prefixes(estimator, X, y) if estimator.metric != "precomputed" else None
+        return None if estimator.metric in RELATIVE else prefixes(estimator, X, y)
 
 
 _register(KNeighborsClassifier, NeighborClassifierPrefixes)
