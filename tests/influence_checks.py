@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import sklearn
+from ids import short_name
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
@@ -796,11 +797,6 @@ def influence_checks(influence_estimator, deterministic=True):
         ):
             continue
         yield check
-
-
-def short_name(influence_estimator):
-    """Name an instance: its class, and what was given to its constructor."""
-    return " ".join(repr(influence_estimator).split())
 
 
 def parametrize_with_influence_checks(influence_estimators, deterministic=True):
