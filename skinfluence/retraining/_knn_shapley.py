@@ -13,6 +13,8 @@ from skinfluence._losses import MinusPrediction
 from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
 from skinfluence.retraining._neighbor_game import NeighborGame
 
+LARGEST_BLOCK = 4_000_000  # entries; larger blocks are not faster
+
 
 class KNNShapley(BaseInfluence):
     r"""Shapley value of every training row for the predictions of its neighbours.
@@ -36,8 +38,8 @@ class KNNShapley(BaseInfluence):
     of all targets.
 
     **Cost.** O(n log n) per test row, most of it for sorting, and its distances.
-    Memory is bounded by scikit-learn's ``working_memory``. No retraining: the exact
-    sum over all subsets has a closed form.
+    Memory is bounded by scikit-learn's ``working_memory``, and 320 MB at most. No
+    retraining: the exact sum over all subsets has a closed form.
 
     **When it fails.** Values speak of distances: scale the columns, put a
     `~sklearn.preprocessing.StandardScaler` or an embedding before it in a Pipeline.
@@ -150,9 +152,9 @@ class KNNShapley(BaseInfluence):
         return validate_data(self.estimator_, X, reset=False, accept_sparse="csr")
 
     def _blocks(self, n):
-        # Distances, their order, labels, values and what is between.
-        budget = sklearn.get_config()["working_memory"] * 2**20
-        size = max(1, int(budget // (128 * self.n_samples_fit_)))
+        # Distances, their order, labels, values and what is between: ten arrays.
+        budget = sklearn.get_config()["working_memory"] * 2**20 // 80
+        size = max(1, int(min(budget, LARGEST_BLOCK) // self.n_samples_fit_))
         for start in range(0, n, size):
             yield np.arange(start, min(start + size, n))
 
