@@ -127,7 +127,7 @@ SLOW_SAMPLING_ESTIMATORS = [
         GaussianNB(),
         semivalue="banzhaf",
         loss="brier",
-        max_retrainings=400,
+        max_retrainings=150,
         random_state=0,
     ),
 ]
@@ -193,7 +193,9 @@ def test_scikit_learn_contract(estimator, check):
         LeaveOneOutInfluence(GaussianNB(), solver="refit"),
         LeaveOneOutInfluence(Ridge(), solver="refit"),
         LeaveOneOutInfluence(make_pipeline(StandardScaler(), LogisticRegression())),
-        ShapleyInfluence(Ridge(), solver="refit", max_time=0.0, random_state=0),
+        ShapleyInfluence(
+            Ridge(), solver="refit", max_retrainings=300, max_time=0.0, antithetic=False
+        ),
     ]
 )
 def test_scikit_learn_contract_with_refits(estimator, check):

@@ -606,6 +606,24 @@ def is_tree(model):
     return isinstance(model, DecisionTreeClassifier)
 
 
+def test_nets_are_seeded_too():
+    torch, skorch = pytest.importorskip("torch"), pytest.importorskip("skorch")
+    X, y, train, test = table(18, False)
+    X, y = X.astype(np.float32), y.astype(np.float32)[:, None]
+    net = skorch.NeuralNetRegressor(
+        torch.nn.Linear,
+        module__in_features=2,
+        module__out_features=1,
+        max_epochs=2,
+        train_split=None,
+        verbose=0,
+    )
+    shapley = ShapleyInfluence(net, max_retrainings=36, random_state=0)
+    one = shapley.fit(X[train], y[train], X[test], y[test]).influence()
+    other = shapley.fit(X[train], y[train]).influence(X[test], y[test])
+    assert_array_equal(one, other)
+
+
 def test_a_single_row():
     X, y, _, _ = table(2, False)
     shapley = ShapleyInfluence(Ridge()).fit(X[:1], y[:1])
@@ -621,6 +639,15 @@ def test_memory_keeps_finished_retrainings(tmp_path):
     again = shapley.fit(X[train], y[train]).influence(X[test], y[test])
     assert_array_equal(one, again)
     assert set(tmp_path.rglob("output.pkl")) == files
+
+
+def test_a_larger_budget_finds_the_smaller_one_on_disk(tmp_path):
+    X, y, train, test = table(18, True)
+    for budget, draws in ((36, 1), (108, 3)):
+        shapley = ShapleyInfluence(TREE, max_retrainings=budget, memory=tmp_path)
+        shapley.fit(X[train], y[train], X[test], y[test])
+        files = list(tmp_path.rglob("output.pkl"))
+        assert len(files) == shapley.n_retrainings_ == draws * 2 * 17
 
 
 def test_models_that_do_not_fit_into_memory(monkeypatch):
