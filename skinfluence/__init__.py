@@ -4,7 +4,9 @@ from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
 from skinfluence.inspection import case_diagnostics
 from skinfluence.retraining import (
     DownsamplingInfluence,
+    KNNShapley,
     LeaveOneOutInfluence,
+    OutOfBagInfluence,
     ShapleyInfluence,
     datamodels,
 )
@@ -17,7 +19,9 @@ __all__ = [
     "InfluenceCleaner",
     "InfluenceFunctions",
     "InfluenceSampler",
+    "KNNShapley",
     "LeaveOneOutInfluence",
+    "OutOfBagInfluence",
     "ShapleyInfluence",
     "case_diagnostics",
     "datamodels",

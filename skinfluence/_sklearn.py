@@ -51,6 +51,7 @@ __all__ = [
     "fresh_seed",
     "n_rows",
     "seed_estimator",
+    "take_columns",
     "take_params",
     "take_rows",
     "with_callbacks",
@@ -67,6 +68,11 @@ def take_rows(X, indices):
     if type(X) is np.ndarray:  # what else it might be takes longer than a small fit
         return X[indices]
     return _safe_indexing(X, indices)
+
+
+def take_columns(X, columns):
+    """Index the columns of anything scikit-learn can index."""
+    return _safe_indexing(X, columns, axis=1)
 
 
 def take_params(params, indices, n):

@@ -2,8 +2,13 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from influence_checks import parametrize_with_influence_checks
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import (
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.kernel_ridge import KernelRidge
@@ -35,9 +40,16 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skinfluence import (
     DownsamplingInfluence,
     InfluenceFunctions,
+    KNNShapley,
     LeaveOneOutInfluence,
+    OutOfBagInfluence,
     ShapleyInfluence,
 )
+
+
+def dense(X):
+    """Return an array."""
+    return X.toarray() if sp.issparse(X) else X
 
 
 def pinball(y, prediction):
@@ -106,10 +118,24 @@ INFLUENCE_ESTIMATORS = [
     InfluenceFunctions(PoissonRegressor()),
     InfluenceFunctions(GammaRegressor(), step="newton"),
     InfluenceFunctions(make_pipeline(StandardScaler(), LogisticRegression())),
+    KNNShapley(),
+    KNNShapley(3, utility="hard", metric="manhattan"),
+    KNNShapley(4, value="banzhaf"),
+    KNNShapley(3, utility="squared_error"),
 ]
 
 # Methods that sample: the order of the training rows decides what is drawn.
 SAMPLING_ESTIMATORS = [
+    OutOfBagInfluence(RandomForestClassifier(50, random_state=2)),
+    OutOfBagInfluence(
+        # Sparse rows grow other trees.
+        make_pipeline(
+            FunctionTransformer(dense, validate=True, accept_sparse=True),
+            RandomForestRegressor(50),
+        ),
+        loss="absolute_error",
+        random_state=0,
+    ),
     DownsamplingInfluence(tight_logistic, n_retrainings=40, random_state=0),
     DownsamplingInfluence(Ridge(solver="svd"), n_retrainings=40, random_state=0),
     DownsamplingInfluence(
@@ -177,8 +203,12 @@ def test_slow_sampling_estimator(influence_estimator, check):
         InfluenceFunctions(Ridge()),
         InfluenceFunctions(PoissonRegressor(), step="newton"),
         InfluenceFunctions(make_pipeline(StandardScaler(), LogisticRegression())),
+        KNNShapley(),
+        KNNShapley(utility="squared_error"),
         DownsamplingInfluence(LogisticRegression(), n_retrainings=4),
         DownsamplingInfluence(Ridge(), n_retrainings=4),
+        OutOfBagInfluence(RandomForestClassifier(10, random_state=0)),
+        OutOfBagInfluence(RandomForestRegressor(10, random_state=0)),
         ShapleyInfluence(GaussianNB()),
         ShapleyInfluence(Ridge()),
     ]
