@@ -144,6 +144,19 @@ SAMPLING_ESTIMATORS = [
     ShapleyInfluence(GaussianNB(), loss="brier", random_state=0, max_retrainings=96),
     ShapleyInfluence(Ridge(), semivalue="beta", max_retrainings=240, random_state=0),
 ]
+SLOW_SAMPLING_ESTIMATORS = [
+    ShapleyInfluence(tight_logistic, max_retrainings=60, random_state=0, loss="brier"),
+    ShapleyInfluence(
+        Ridge(solver="svd"), solver="refit", max_retrainings=60, random_state=0
+    ),
+    ShapleyInfluence(
+        GaussianNB(),
+        semivalue="banzhaf",
+        loss="brier",
+        max_retrainings=150,
+        random_state=0,
+    ),
+]
 
 
 # In float32 no solver gets as far as it is told to.
@@ -156,6 +169,12 @@ def test_influence_estimator(influence_estimator, check):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_influence_checks(SAMPLING_ESTIMATORS, deterministic=False)
 def test_sampling_estimator(influence_estimator, check):
+    check(type(influence_estimator).__name__, influence_estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_influence_checks(SLOW_SAMPLING_ESTIMATORS, deterministic=False)
+def test_slow_sampling_estimator(influence_estimator, check):
     check(type(influence_estimator).__name__, influence_estimator)
 
 
@@ -204,6 +223,9 @@ def test_scikit_learn_contract(estimator, check):
         LeaveOneOutInfluence(GaussianNB(), solver="refit"),
         LeaveOneOutInfluence(Ridge(), solver="refit"),
         LeaveOneOutInfluence(make_pipeline(StandardScaler(), LogisticRegression())),
+        ShapleyInfluence(
+            Ridge(), solver="refit", max_retrainings=300, max_time=0.0, antithetic=False
+        ),
     ]
 )
 def test_scikit_learn_contract_with_refits(estimator, check):
