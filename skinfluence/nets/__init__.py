@@ -1,0 +1,1 @@
+"""Fitted skorch nets as functions of their parameters. Imports torch: import lazily."""

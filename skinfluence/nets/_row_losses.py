@@ -1,0 +1,154 @@
+"""A skorch net as functions of its flat parameters: losses of rows, in a batch."""
+
+import copy
+from collections.abc import Mapping
+from contextlib import contextmanager
+
+import torch
+from skorch.dataset import unpack_data
+from skorch.utils import to_tensor
+from torch.utils._pytree import tree_map
+
+
+class _RowLosses(torch.nn.Module):
+    """Per-row losses through the net's own ``infer`` and ``get_loss``.
+
+    The module is a submodule here, so that ``functional_call`` swaps its parameters
+    under whatever the net's methods do with it.
+    """
+
+    def __init__(self, net):
+        super().__init__()
+        self.module = copy.deepcopy(net.module_)
+        view = copy.copy(net)
+        criterion = copy.deepcopy(net.criterion_)
+        criterion.reduction = "none"
+        # Past skorch's __setattr__, which would register new components.
+        vars(view).update(module_=self.module, criterion_=criterion)
+        self.view = [view]  # in a list: a net is no submodule
+
+    def forward(self, X, y, training, predict):
+        (net,) = self.view
+        output = net.infer(X)
+        if predict:
+            first = output[0] if isinstance(output, tuple) else output
+            return -first.reshape(first.shape[0], -1).mean(dim=1)
+        losses = net.get_loss(output, y, X=X, training=training)
+        n = y.shape[0]
+        if losses.ndim == 0 or losses.shape[0] != n:
+            raise ValueError(
+                "The net's criterion must give one loss per row with "
+                f"reduction='none'. Got shape {tuple(losses.shape)} for {n} rows."
+            )
+        if y.ndim == 1 and losses.shape[1:] == (n,) and losses.numel() > 1:
+            raise ValueError(
+                "The net's output has shape (n, 1) and y shape (n,): the criterion "
+                "compares every row with every other. Pass y.reshape(-1, 1)."
+            )
+        return losses.reshape(n, -1).mean(dim=1)
+
+
+class NetFunctions:
+    """Losses of a fitted net's rows as functions of flat parameters.
+
+    Parameters
+    ----------
+    net : skorch net
+        Fitted.
+    names : list of str
+        Parameters that vary, in the order of the flat vector; others are held.
+    """
+
+    def __init__(self, net, names):
+        self._module = _RowLosses(net)
+        parameters = dict(self._module.module.named_parameters())
+        self.names = names
+        self.shapes = [parameters[name].shape for name in names]
+        self.sizes = [parameters[name].numel() for name in names]
+        self.device = torch.device(net.device or "cpu")
+        self.parameters = self.flat([parameters[name].detach() for name in names])
+        self._module.requires_grad_(False)
+        self._reduction = net.criterion_.reduction
+        self._class_weight = None
+        if isinstance(net.criterion_, torch.nn.NLLLoss | torch.nn.CrossEntropyLoss):
+            self._class_weight = net.criterion_.weight
+
+    @staticmethod
+    def flat(tensors):
+        """Join tensors into one vector."""
+        return torch.cat([t.reshape(-1) for t in tensors])
+
+    def losses(self, theta, X, y, training=False, predict=False):
+        """Losses of rows at flat parameters ``theta``, shape (n_rows,).
+
+        ``predict``: minus the prediction instead, what rows without a target have.
+        """
+        parts = theta.split(self.sizes)
+        values = {
+            "module." + name: part.view(shape)
+            for name, part, shape in zip(self.names, parts, self.shapes, strict=True)
+        }
+        self._module.train(training)
+        return torch.func.functional_call(
+            self._module, values, (X, y, training, predict)
+        )
+
+    def row_gradients(self, theta, X, y, training=False, predict=False):
+        """Gradients of each row's loss at ``theta``, shape (n_rows, n_parameters)."""
+
+        def loss(t, x, target):
+            one = tree_map(lambda value: value[None], x)
+            return self.losses(t, one, target[None], training, predict)[0]
+
+        gradient = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
+        return gradient(theta, X, y)
+
+    def divisor(self, y):
+        """Divide a batch's sum of row losses by this to get what was minimised.
+
+        Fixed by the batch's rows, whatever their weights.
+        """
+        if self._reduction == "sum":
+            return 1.0
+        if self._class_weight is not None:
+            return float(self._class_weight[y].sum())
+        return float(y.shape[0])
+
+
+def collect(net, X, y):
+    """All rows of a data set as the net's loader would deliver them, on the CPU."""
+    dataset = net.get_dataset(X, y)
+    batches = [unpack_data(b) for b in net.get_iterator(dataset, training=False)]
+    return _cat([b[0] for b in batches]), _cat([b[1] for b in batches])
+
+
+def _cat(parts):
+    first = parts[0]
+    if isinstance(first, Mapping):
+        return {key: _cat([part[key] for part in parts]) for key in first}
+    if isinstance(first, tuple | list):
+        return type(first)(_cat(list(group)) for group in zip(*parts, strict=True))
+    return torch.cat([torch.as_tensor(part) for part in parts])
+
+
+def take(X, rows, device):
+    """Rows of what `collect` returned, on ``device``."""
+    if isinstance(X, Mapping):
+        return {key: take(value, rows, device) for key, value in X.items()}
+    if isinstance(X, tuple | list):
+        return type(X)(take(value, rows, device) for value in X)
+    return to_tensor(X[rows], device=device)
+
+
+@contextmanager
+def random_state(state):
+    """Draw random numbers from a recorded state on, and leave the generators be."""
+    if state is None:
+        yield
+        return
+    cpu, cuda = state
+    with torch.random.fork_rng(devices=range(len(cuda))):
+        torch.set_rng_state(cpu)
+        if cuda:
+            torch.cuda.set_rng_state_all(cuda)
+        yield
