@@ -2,15 +2,25 @@
 
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
 from skinfluence.inspection import case_diagnostics
-from skinfluence.retraining import LeaveOneOutInfluence
+from skinfluence.retraining import (
+    DownsamplingInfluence,
+    KNNShapley,
+    LeaveOneOutInfluence,
+    OutOfBagInfluence,
+    datamodels,
+)
 from skinfluence.static import InfluenceFunctions
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "DownsamplingInfluence",
     "InfluenceCleaner",
     "InfluenceFunctions",
     "InfluenceSampler",
+    "KNNShapley",
     "LeaveOneOutInfluence",
+    "OutOfBagInfluence",
     "case_diagnostics",
+    "datamodels",
 ]
