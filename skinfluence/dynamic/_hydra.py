@@ -32,8 +32,8 @@ class HyDRA(BaseInfluence):
     to first order the loss of test row t without row i minus the loss with it.
     Positive: the row made the prediction better. Unit: the loss of one test row, for
     the removal of one whole row from every batch of *this* run, whose divisors and
-    order stay. The loss is the net's own, ``net.get_loss`` of single rows, in
-    evaluation mode.
+    order stay. What the net minimises is its own ``net.get_loss``; the test loss is
+    in evaluation mode.
 
     ``approximation="exact"`` goes through the run backwards with products of each
     step's Hessian, or forwards where there are fewer training rows than test rows.
@@ -61,8 +61,9 @@ class HyDRA(BaseInfluence):
         fixed.
     approximation : {"exact", "fast"}, default="exact"
         Whether to keep the Hessian terms.
-    loss : {"auto"}, default="auto"
-        The net's own criterion.
+    loss : str or callable, default="auto"
+        Evaluation loss, one that has a gradient: "log_loss" or "brier" for
+        classifiers, "squared_error" or "absolute_error" for regressors.
     trajectory_memory : float, default=1024
         MiB that the recorded run may take, in memory, with what is recomputed of it
         at a time. Checked before the first step.
@@ -112,7 +113,6 @@ class HyDRA(BaseInfluence):
     _parameter_constraints: dict = {
         **BaseInfluence._parameter_constraints,
         "approximation": [StrOptions({"exact", "fast"})],
-        "loss": [StrOptions({"auto"})],
         "trajectory_memory": [Interval(Real, 0, None, closed="neither")],
         "memory": [str, os.PathLike, None],
         "random_state": ["random_state"],
@@ -161,6 +161,7 @@ class HyDRA(BaseInfluence):
         steps = getattr(self.estimator_, "steps", [])[:-1]
         self.fixed_steps_ = [name for name, _ in steps]
         self._sensitivity = None
+        self._replay.functions.measure(self._loss.name)  # raises without gradient
 
     # ------------------------------------------------------------------ readings
 
@@ -169,11 +170,24 @@ class HyDRA(BaseInfluence):
             derivative = self._derivative()
             gradients = self._gradients(X, y, loss)
             return _array(-gradients @ derivative.T)
-        blocks = []
-        for rows in self._gradient_blocks(n_rows(X)):
-            gradients = self._gradients(take_rows(X, rows), y[rows], loss)
-            blocks.append(_array(self._pull(gradients)))
-        return np.concatenate(blocks)
+        read = self._read_factored if self._takes_factors() else self._read
+        return np.concatenate(
+            [
+                read(take_rows(X, rows), y[rows], loss)
+                for rows in self._gradient_blocks(n_rows(X))
+            ]
+        )
+
+    def _read(self, X, y, loss):
+        return _array(self._pull(self._gradients(X, y, loss)))
+
+    def _read_factored(self, X, y, loss):
+        from skinfluence.nets._adjoint import fast_factored
+
+        functions = self._replay.functions
+        X, y, measure = self._tensors(X, y, loss)
+        factors = functions.factors(functions.parameters, X, y, measure)
+        return _array(fast_factored(self._replay, factors))
 
     def _sample_values(self, X, y, loss, weight):
         import torch
@@ -234,10 +248,10 @@ class HyDRA(BaseInfluence):
 
         replay = self._replay
         functions = replay.functions
-        X, y, predict = self._tensors(X, y, loss)
+        X, y, measure = self._tensors(X, y, loss)
 
         def losses(theta):
-            return functions.losses(theta, X, y, predict=predict)
+            return functions.losses(theta, X, y, measure)
 
         with torch.no_grad():
             before = losses(replay.run())
@@ -301,6 +315,11 @@ class HyDRA(BaseInfluence):
         engine = reverse if self.approximation == "exact" else fast
         return engine(self._replay, gradients)
 
+    def _takes_factors(self):
+        from skinfluence.nets._adjoint import takes_factors
+
+        return self.approximation == "fast" and takes_factors(self._replay)
+
     def _forward_is_shorter(self, n_test):
         if self.approximation == "fast":
             return False
@@ -339,19 +358,19 @@ class HyDRA(BaseInfluence):
         from skinfluence.nets._recorded_net import test_tensors
         from skinfluence.nets._row_losses import take
 
-        predict = isinstance(loss, MinusPrediction)
-        if predict:
+        if isinstance(loss, MinusPrediction):
             y = None
         elif is_classifier(self.estimator_):
             y = self.estimator_.classes_[y]
         X, y = test_tensors(self.estimator_, self._replay, X, y)
         device = self._replay.functions.device
-        return take(X, slice(None), device), take(y, slice(None), device), predict
+        measure = self._replay.functions.measure(loss.name)
+        return take(X, slice(None), device), take(y, slice(None), device), measure
 
     def _gradients(self, X, y, loss):
         functions = self._replay.functions
-        X, y, predict = self._tensors(X, y, loss)
-        return functions.row_gradients(functions.parameters, X, y, predict=predict)
+        X, y, measure = self._tensors(X, y, loss)
+        return functions.row_gradients(functions.parameters, X, y, measure)
 
 
 def _array(tensor):

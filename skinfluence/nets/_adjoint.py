@@ -5,6 +5,7 @@ without them (fast), backwards with a cotangent injected at every step (TracIn),
 forwards.
 """
 
+import numpy as np
 import torch
 
 from skinfluence.nets._row_losses import random_state
@@ -51,7 +52,7 @@ def _jacobian(replay, state, k, batch, frozen=False):
     used = gradient
     if trajectory.max_norm is not None:
         used, _ = clip(gradient, trajectory.max_norm)
-    settings = trajectory.steps[k].settings
+    settings = trajectory.settings(k)
     return trajectory.rule.jacobian(state, used, settings, k, frozen), gradient
 
 
@@ -127,7 +128,7 @@ def row_gradients(replay, theta, k, batch):
     are differentiated, which costs a backward pass of the batch for each row.
     """
     if replay.trajectory.steps[k].random_state is None:
-        return replay.functions.row_gradients(theta, *batch[:2], training=True)
+        return replay.functions.row_gradients(theta, *batch[:2])
     theta = theta.detach().requires_grad_()
     with random_state(replay.trajectory.steps[k].random_state), torch.enable_grad():
         _, losses = replay.objective(theta, batch)
@@ -153,6 +154,41 @@ def fast(replay, cotangents):
             by_gradient = by_gradient * clip(gradient, trajectory.max_norm)[1]
         rows = row_gradients(replay, state[0], k, batch)
         credit = cotangents @ (rows * (by_gradient / -batch[2])).T
+        out.index_add_(1, trajectory.steps[k].rows.to(out.device), credit)
+    return out
+
+
+def takes_factors(replay):
+    """Tell whether `fast_factored` knows the run: one coefficient per parameter."""
+    steps = replay.trajectory.steps
+    return replay.trajectory.rule.linear and all(
+        step.random_state is None for step in steps
+    )
+
+
+def fast_factored(replay, factors):
+    """`fast` for gradients of test losses at the end of the run, kept as factors.
+
+    Each step is a Gram matrix of factors, weighted by a number: no gradient is
+    materialised.
+    """
+    trajectory, functions = replay.trajectory, replay.functions
+    out = functions.parameters.new_zeros((len(factors), replay.n_rows))
+    starts = np.cumsum([0, *functions.sizes[:-1]])
+    scale = (1.0,) + (None,) * len(trajectory.rule.slots)
+    for k, state in replay.backward():
+        batch = replay.batch(k)
+        jacobian, gradient = _jacobian(replay, state, k, batch)
+        scale, by_gradient = pull(jacobian, scale)
+        number = -1 / batch[2]
+        if trajectory.max_norm is not None:
+            number *= float(clip(gradient, trajectory.max_norm)[1])
+        by_name = {
+            name: number
+            * float(by_gradient if np.ndim(by_gradient) == 0 else by_gradient[start])
+            for name, start in zip(functions.names, starts, strict=True)
+        }
+        credit = factors.gram(functions.factors(state[0], *batch[:2]), by_name)
         out.index_add_(1, trajectory.steps[k].rows.to(out.device), credit)
     return out
 

@@ -7,6 +7,7 @@ import torch
 from skorch import NeuralNet
 
 from skinfluence._sklearn import final_estimator
+from skinfluence.nets._net import count_rows
 from skinfluence.nets._replay import Replay
 from skinfluence.nets._row_losses import NetFunctions, collect
 from skinfluence.nets._trajectory import fit_recorded
@@ -104,12 +105,6 @@ def test_tensors(estimator, replay, X, y):
     X = transformed(estimator, X)
     X, _ = collect(net, X, None)
     if y is None:
-        return X, replay.y.new_zeros((_length(X), *replay.y.shape[1:]))
+        return X, replay.y.new_zeros((count_rows(X), *replay.y.shape[1:]))
     y = torch.as_tensor(np.asarray(y)).to(replay.y.dtype)
     return X, y.reshape((len(y), *replay.y.shape[1:]))
-
-
-def _length(X):
-    while not isinstance(X, torch.Tensor):
-        X = next(iter(X.values() if isinstance(X, dict) else X))
-    return len(X)

@@ -47,7 +47,7 @@ class Replay:
     def objective(self, theta, batch, weight=None):
         """Objective of a step and the losses of its rows."""
         X, y, divisor = batch
-        losses = self.functions.losses(theta, X, y, training=True)
+        losses = self.functions.losses(theta, X, y)
         if weight is None:
             return (losses / divisor).sum(), losses
         return (losses * (weight / divisor)).sum(), losses
@@ -70,14 +70,14 @@ class Replay:
         trajectory = self.trajectory
         if trajectory.max_norm is not None:
             gradient, _ = clip(gradient, trajectory.max_norm)
-        return trajectory.rule.step(state, gradient, trajectory.steps[k].settings, k)
+        return trajectory.rule.step(state, gradient, trajectory.settings(k), k)
 
     def start(self):
         """State before the first step."""
         return self.tensors(self.trajectory.kept[0])
 
     def run(self, weights=None):
-        """Parameters at the end of the run with these weights, shape (n_parameters,)."""
+        """Parameters at the end of the run with these weights: a flat vector."""
         state = self.start()
         for k in range(self.n_steps):
             state = self.advance(state, k, weights)

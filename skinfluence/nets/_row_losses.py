@@ -9,6 +9,9 @@ from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch.utils._pytree import tree_map
 
+from skinfluence.nets._factors import RowGradients
+from skinfluence.nets._net import NetTarget
+
 
 class _RowLosses(torch.nn.Module):
     """Per-row losses through the net's own ``infer`` and ``get_loss``.
@@ -22,18 +25,19 @@ class _RowLosses(torch.nn.Module):
         self.module = copy.deepcopy(net.module_)
         view = copy.copy(net)
         criterion = copy.deepcopy(net.criterion_)
+        self.summed = criterion.reduction == "sum"
         criterion.reduction = "none"
         # Past skorch's __setattr__, which would register new components.
         vars(view).update(module_=self.module, criterion_=criterion)
         self.view = [view]  # in a list: a net is no submodule
 
-    def forward(self, X, y, training, predict):
+    def forward(self, X, y, measure):
         (net,) = self.view
         output = net.infer(X)
-        if predict:
+        if measure is not None:
             first = output[0] if isinstance(output, tuple) else output
-            return -first.reshape(first.shape[0], -1).mean(dim=1)
-        losses = net.get_loss(output, y, X=X, training=training)
+            return measure(first, y, X)
+        losses = net.get_loss(output, y, X=X, training=True)
         n = y.shape[0]
         if losses.ndim == 0 or losses.shape[0] != n:
             raise ValueError(
@@ -45,7 +49,8 @@ class _RowLosses(torch.nn.Module):
                 "The net's output has shape (n, 1) and y shape (n,): the criterion "
                 "compares every row with every other. Pass y.reshape(-1, 1)."
             )
-        return losses.reshape(n, -1).mean(dim=1)
+        losses = losses.reshape(n, -1)
+        return losses.sum(dim=1) if self.summed else losses.mean(dim=1)
 
 
 class NetFunctions:
@@ -67,7 +72,9 @@ class NetFunctions:
         self.sizes = [parameters[name].numel() for name in names]
         self.device = torch.device(net.device or "cpu")
         self.parameters = self.flat([parameters[name].detach() for name in names])
-        self._module.requires_grad_(False)
+        self._target = NetTarget(self._module.view[0])
+        self._factored = RowGradients(self._target)
+        self.measure = self._target.measure
         self._reduction = net.criterion_.reduction
         self._class_weight = None
         if isinstance(net.criterion_, torch.nn.NLLLoss | torch.nn.CrossEntropyLoss):
@@ -78,30 +85,37 @@ class NetFunctions:
         """Join tensors into one vector."""
         return torch.cat([t.reshape(-1) for t in tensors])
 
-    def losses(self, theta, X, y, training=False, predict=False):
+    def losses(self, theta, X, y, measure=None):
         """Losses of rows at flat parameters ``theta``, shape (n_rows,).
 
-        ``predict``: minus the prediction instead, what rows without a target have.
+        ``measure``: as `NetTarget.measure` returns, in evaluation mode; None: what the
+        net is trained on, in training mode, row by row.
         """
         parts = theta.split(self.sizes)
         values = {
             "module." + name: part.view(shape)
             for name, part, shape in zip(self.names, parts, self.shapes, strict=True)
         }
-        self._module.train(training)
-        return torch.func.functional_call(
-            self._module, values, (X, y, training, predict)
-        )
+        self._module.train(measure is None)
+        return torch.func.functional_call(self._module, values, (X, y, measure))
 
-    def row_gradients(self, theta, X, y, training=False, predict=False):
+    def row_gradients(self, theta, X, y, measure=None):
         """Gradients of each row's loss at ``theta``, shape (n_rows, n_parameters)."""
 
         def loss(t, x, target):
             one = tree_map(lambda value: value[None], x)
-            return self.losses(t, one, target[None], training, predict)[0]
+            return self.losses(t, one, target[None], measure)[0]
 
         gradient = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
         return gradient(theta, X, y)
+
+    def factors(self, theta, X, y, measure=None):
+        """`row_gradients` kept as factors, in evaluation mode always."""
+        parts = theta.split(self.sizes)
+        with torch.no_grad():
+            for name, part in zip(self.names, parts, strict=True):
+                self._target.params[name].copy_(part.view_as(self._target.params[name]))
+        return self._factored(X, y, measure)
 
     def divisor(self, y):
         """Divide a batch's sum of row losses by this to get what was minimised.

@@ -212,6 +212,13 @@ def optimiser_rule(optimiser):
                 f"optimizer__{flag}=False for all groups of parameters."
             )
     groups = optimiser.param_groups
+    for setting in rule.numbers:
+        values = [group[setting] for group in groups]
+        if setting not in ("lr", "weight_decay", "momentum") and len(set(values)) > 1:
+            raise TypeError(
+                f"Groups of parameters with different {setting!r} cannot be replayed. "
+                f"Got {values}: give all groups one value."
+            )
     settings = dict(groups[0])
     if any(group.get("momentum", 0) for group in groups):
         settings["momentum"] = max(group["momentum"] for group in groups)

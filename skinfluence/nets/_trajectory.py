@@ -34,17 +34,30 @@ class Trajectory:
     """A recorded run: states at the start of segments, and all steps.
 
     ``kept`` has shape (n_segments, n_slots + 1, n_parameters), an array in memory or
-    mapped from a file; ``end`` is the state after the last step.
+    mapped from a file; ``end`` is the state after the last step; ``groups`` holds the
+    optimiser's group of every number in the flat parameters.
     """
 
     rule: object
     segment: int
     max_norm: float | None
     names: list
+    groups: torch.Tensor
+    dtype: torch.dtype
+    device: torch.device
     steps: list = field(default_factory=list)
     kept: np.ndarray | None = None
     end: np.ndarray | None = None
     causes: list = field(default_factory=list)
+
+    def settings(self, k):
+        """Optimiser settings of step ``k``: numbers, vectors where groups differ."""
+        return {
+            name: values[0]
+            if len(set(values)) == 1
+            else torch.tensor(values, dtype=self.dtype)[self.groups].to(self.device)
+            for name, values in self.steps[k].settings.items()
+        }
 
     def state(self, index):
         """Recorded state at the start of segment ``index``, or the end of the run."""
@@ -105,7 +118,7 @@ def _recorded_iterator(dataset, *, base, recorder, **params):
         raise TypeError(
             "The net's 'iterator_train' must be a torch DataLoader with a "
             "batch_sampler: without one the rows of a batch are not known. Got "
-            f"{type(loader).__name__}: use torch.utils.data.DataLoader and a batch_size."
+            f"{type(loader).__name__}: use DataLoader, with a batch_size."
         )
     # In the workers' order too: the sampler runs in this process. DataLoader forbids
     # setting the attribute, to protect settings derived from it; none of them change.
@@ -138,11 +151,22 @@ class Recorder(Callback):
         ]
         clips = [c for _, c in net.callbacks_ if isinstance(c, GradientNormClipping)]
         norms = [c.gradient_clip_value for c in clips if c.gradient_clip_value]
+        first = self.parameters[0][1]
+        group_of = {
+            id(p): i
+            for i, group in enumerate(self.optimiser.param_groups)
+            for p in group["params"]
+        }
         self.trajectory = Trajectory(
             rule=optimiser_rule(self.optimiser),
             segment=0,
             max_norm=norms[0] if norms else None,
             names=[name for name, _ in self.parameters],
+            groups=torch.cat(
+                [torch.full((p.numel(),), group_of[id(p)]) for _, p in self.parameters]
+            ),
+            dtype=first.dtype,
+            device=first.device,
         )
         self.epochs = net.max_epochs
         self.buffers = [b.detach().clone() for b in net.module_.buffers()]
@@ -202,30 +226,15 @@ class Recorder(Callback):
         return torch.stack(flat).cpu().numpy()
 
     def _settings(self):
-        """Optimiser settings of this step: vectors where groups differ."""
+        """Optimiser settings of this step, a tuple with the value of every group."""
         groups = self.optimiser.param_groups
-        out = {}
-        for name in self.trajectory.rule.numbers:
-            values = [
-                tuple(g[name]) if name == "betas" else float(g[name]) for g in groups
-            ]
-            if len(set(values)) == 1:
-                out[name] = values[0]
-                continue
-            if name not in ("lr", "weight_decay", "momentum"):
-                raise TypeError(
-                    f"Groups of parameters with different {name!r} cannot be replayed."
-                    f" Got {values}: give all groups one value."
-                )
-            of = {
-                id(p): v
-                for g, v in zip(groups, values, strict=True)
-                for p in g["params"]
-            }
-            out[name] = torch.cat(
-                [p.new_full((p.numel(),), of[id(p)]) for _, p in self.parameters]
+        return {
+            name: tuple(
+                tuple(map(float, g[name])) if name == "betas" else float(g[name])
+                for g in groups
             )
-        return out
+            for name in self.trajectory.rule.numbers
+        }
 
     def on_batch_begin(self, net, batch=None, training=False, **kwargs):
         """Keep the state at the start of a segment."""
