@@ -1,6 +1,7 @@
 """Training-set influence analysis: which training rows helped or hurt a model."""
 
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
+from skinfluence.dynamic import TracIn
 from skinfluence.inspection import case_diagnostics
 from skinfluence.retraining import (
     DownsamplingInfluence,
@@ -21,6 +22,7 @@ __all__ = [
     "KNNShapley",
     "LeaveOneOutInfluence",
     "OutOfBagInfluence",
+    "TracIn",
     "case_diagnostics",
     "datamodels",
 ]
