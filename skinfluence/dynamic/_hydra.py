@@ -1,19 +1,26 @@
 """HyDRA: what the net would be, had a row counted a little less all along the run."""
 
 import os
+from contextlib import nullcontext
 from numbers import Integral, Real
 
 import numpy as np
 import sklearn
 from scipy.stats import spearmanr
-from sklearn.base import clone, is_classifier
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._base import BaseInfluence
 from skinfluence._losses import MinusPrediction
 from skinfluence._memory import check_memory
-from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
+from skinfluence._sklearn import (
+    Interval,
+    StrOptions,
+    final_estimator,
+    n_rows,
+    take_rows,
+)
+from skinfluence._skorch import is_net, seeded_training
 
 # More rows at once do not make the matrix products faster, and take memory.
 BLOCK = 500
@@ -57,8 +64,8 @@ class HyDRA(BaseInfluence):
     Parameters
     ----------
     estimator : estimator
-        A skorch net, or a Pipeline that ends in one, whose fitted steps are held
-        fixed.
+        A skorch NeuralNetClassifier, NeuralNetBinaryClassifier or NeuralNetRegressor,
+        or a Pipeline that ends in one, whose fitted steps are held fixed.
     approximation : {"exact", "fast"}, default="exact"
         Whether to keep the Hessian terms.
     loss : str or callable, default="auto"
@@ -76,7 +83,8 @@ class HyDRA(BaseInfluence):
     Attributes
     ----------
     estimator_ : estimator
-        Trained on all rows, as without recording.
+        Trained on all rows, as without recording. The net is wrapped: it predicts the
+        labels it was given; the net itself is its ``net_``.
     n_samples_fit_ : int
         Number of training rows.
     n_steps_ : int
@@ -98,16 +106,22 @@ class HyDRA(BaseInfluence):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skinfluence.dynamic import HyDRA
-    >>> from skorch import NeuralNetRegressor
+    >>> from sklearn.datasets import load_iris
+    >>> from skinfluence import HyDRA
+    >>> from skorch import NeuralNetClassifier
     >>> from torch import nn
-    >>> rng = np.random.default_rng(0)
-    >>> X = rng.normal(size=(40, 3)).astype(np.float32)
-    >>> y = X[:, :1] - X[:, 1:2] ** 2
-    >>> net = NeuralNetRegressor(
-    ...     nn.Sequential, module__args=None, train_split=None, verbose=0
-    ... )  # doctest: +SKIP
+    >>> X, y = load_iris(return_X_y=True)
+    >>> net = NeuralNetClassifier(
+    ...     nn.Linear,
+    ...     module__in_features=4,
+    ...     module__out_features=3,
+    ...     criterion=nn.CrossEntropyLoss,
+    ...     train_split=None,
+    ...     verbose=0,
+    ... )
+    >>> hydra = HyDRA(net, random_state=0).fit(X.astype("float32"), y)
+    >>> hydra.influence(X[:5].astype("float32"), y[:5]).shape
+    (5, 150)
     """
 
     _parameter_constraints: dict = {
@@ -136,20 +150,28 @@ class HyDRA(BaseInfluence):
         self.random_state = random_state
 
     def _fit_clone(self, X, y, fit_params, seed):
-        from skinfluence.nets._recorded_net import check_net, fit_net
+        net = final_estimator(self.estimator)
+        if not is_net(net):
+            raise TypeError(
+                "The 'estimator' parameter of HyDRA must be a skorch net or a Pipeline "
+                f"that ends in one. Got {type(net).__name__}: use InfluenceFunctions, "
+                "the limit of a long run."
+            )
+        from skinfluence.nets._recorded_net import fit_recorded_net
 
-        check_net(self.estimator, type(self).__name__)
-        estimator = clone(self.estimator)
-        self._trajectory = fit_net(
-            estimator,
-            X,
-            y,
-            fit_params,
-            max_bytes=self.trajectory_memory * 2**20,
-            folder=self.memory,
-            seed=None if self.random_state is None else seed,
-        )
-        return estimator
+        seeded = nullcontext()
+        if self.random_state is not None:
+            seeded = seeded_training(net, seed, 0)
+        with seeded:
+            model, self._trajectory = fit_recorded_net(
+                self.estimator,
+                X,
+                y,
+                fit_params,
+                max_bytes=self.trajectory_memory * 2**20,
+                folder=self.memory,
+            )
+        return model
 
     def _fit_influence(self, X, y, fit_params):
         from skinfluence.nets._recorded_net import replay_of
@@ -159,7 +181,9 @@ class HyDRA(BaseInfluence):
         )
         self.n_steps_ = self._replay.n_steps
         steps = getattr(self.estimator_, "steps", [])[:-1]
-        self.fixed_steps_ = [name for name, _ in steps]
+        self.fixed_steps_ = [
+            name for name, step in steps if step not in (None, "passthrough")
+        ]
         self._sensitivity = None
         self._replay.functions.measure(self._loss.name)  # raises without gradient
 
@@ -360,8 +384,6 @@ class HyDRA(BaseInfluence):
 
         if isinstance(loss, MinusPrediction):
             y = None
-        elif is_classifier(self.estimator_):
-            y = self.estimator_.classes_[y]
         X, y = test_tensors(self.estimator_, self._replay, X, y)
         device = self._replay.functions.device
         measure = self._replay.functions.measure(loss.name)

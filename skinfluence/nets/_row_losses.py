@@ -73,12 +73,18 @@ class NetFunctions:
         self.device = torch.device(net.device or "cpu")
         self.parameters = self.flat([parameters[name].detach() for name in names])
         self._target = NetTarget(self._module.view[0])
-        self._factored = RowGradients(self._target)
-        self.measure = self._target.measure
+        self._factored = None
         self._reduction = net.criterion_.reduction
         self._class_weight = None
         if isinstance(net.criterion_, torch.nn.NLLLoss | torch.nn.CrossEntropyLoss):
             self._class_weight = net.criterion_.weight
+
+    def __getstate__(self):
+        return {**vars(self), "_factored": None}  # holds references to live tensors
+
+    def measure(self, name):
+        """Per-row test loss, as `NetTarget.measure`."""
+        return self._target.measure(name)
 
     @staticmethod
     def flat(tensors):
@@ -100,7 +106,10 @@ class NetFunctions:
         return torch.func.functional_call(self._module, values, (X, y, measure))
 
     def row_gradients(self, theta, X, y, measure=None):
-        """Gradients of each row's loss at ``theta``, shape (n_rows, n_parameters)."""
+        """Gradients of each row's loss at ``theta``, shape (n_rows, n_parameters).
+
+        Materialised: for nets whose every output depends on one row.
+        """
 
         def loss(t, x, target):
             one = tree_map(lambda value: value[None], x)
@@ -115,6 +124,8 @@ class NetFunctions:
         with torch.no_grad():
             for name, part in zip(self.names, parts, strict=True):
                 self._target.params[name].copy_(part.view_as(self._target.params[name]))
+        if self._factored is None:
+            self._factored = RowGradients(self._target)
         return self._factored(X, y, measure)
 
     def divisor(self, y):
