@@ -5,11 +5,18 @@ without them (fast), backwards with a cotangent injected at every step (TracIn),
 forwards.
 """
 
+import warnings
+
 import numpy as np
 import torch
 
 from skinfluence.nets._row_losses import random_state
 from skinfluence.nets._rules import clip, clip_product, pull, push
+
+with warnings.catch_warnings():
+    # Forward mode, when first used, compiles with what torch itself deprecates.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    torch.func.jvp(torch.sin, (torch.zeros(()),), (torch.ones(()),))
 
 
 def _products(replay, theta, k, batch, directions):
@@ -20,17 +27,27 @@ def _products(replay, theta, k, batch, directions):
     """
     random = replay.trajectory.steps[k].random_state
     if len(directions) == 1:  # plain double backward costs a sixth of jvp of grad
-        theta = theta.detach().requires_grad_()
+        functions = replay.functions
+        parameters = functions.place(theta)
         weight = torch.ones(len(batch[1]), dtype=theta.dtype, device=theta.device)
         weight.requires_grad_()
-        with random_state(random), torch.enable_grad():
-            objective, _ = replay.objective(theta, batch, weight)
-            (gradient,) = torch.autograd.grad(objective, theta, create_graph=True)
-            along = gradient @ directions[0]
-            hessian, rows = torch.autograd.grad(
-                along, (theta, weight), materialize_grads=True
+        along = [
+            part.view_as(own)
+            for part, own in zip(
+                directions[0].split(functions.sizes), parameters, strict=True
             )
-        return hessian[None], rows[None] * batch[2]
+        ]
+        with random_state(random), torch.enable_grad():
+            gradient = torch.autograd.grad(
+                replay.placed_objective(batch, weight),
+                parameters,
+                create_graph=True,
+                materialize_grads=True,
+            )
+            *hessian, rows = torch.autograd.grad(
+                gradient, [*parameters, weight], along, materialize_grads=True
+            )
+        return functions.flat(hessian)[None], rows[None] * batch[2]
 
     def gradient(t):
         return torch.func.grad(lambda t: replay.objective(t, batch), has_aux=True)(t)

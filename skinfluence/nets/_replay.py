@@ -55,10 +55,20 @@ class Replay:
     def gradient(self, theta, k, batch=None, weight=None):
         """Gradient of step ``k`` before clipping, with its dropout masks."""
         batch = self.batch(k) if batch is None else batch
-        theta = theta.detach().requires_grad_()
+        parameters = self.functions.place(theta)
         with random_state(self.trajectory.steps[k].random_state), torch.enable_grad():
-            objective, _ = self.objective(theta, batch, weight)
-            return torch.autograd.grad(objective, theta)[0]
+            objective = self.placed_objective(batch, weight)
+            return self.functions.flat(
+                torch.autograd.grad(objective, parameters, materialize_grads=True)
+            )
+
+    def placed_objective(self, batch, weight=None):
+        """Objective of a step at the parameters that were placed last."""
+        X, y, divisor = batch
+        losses = self.functions.placed_losses(X, y)
+        if weight is None:
+            return (losses / divisor).sum()
+        return (losses * (weight / divisor)).sum()
 
     def advance(self, state, k, weights=None):
         """State after step ``k``; ``weights``: of all rows, None for one each."""

@@ -70,6 +70,7 @@ class NetFunctions:
         self.names = names
         self.shapes = [parameters[name].shape for name in names]
         self.sizes = [parameters[name].numel() for name in names]
+        self._own = [parameters[name] for name in names]
         self.device = torch.device(net.device or "cpu")
         self.parameters = self.flat([parameters[name].detach() for name in names])
         self._target = NetTarget(self._module.view[0])
@@ -102,8 +103,28 @@ class NetFunctions:
             "module." + name: part.view(shape)
             for name, part, shape in zip(self.names, parts, self.shapes, strict=True)
         }
-        self._module.train(measure is None)
+        self._set_mode(measure)
         return torch.func.functional_call(self._module, values, (X, y, measure))
+
+    def _set_mode(self, measure):
+        if self._module.training != (measure is None):
+            self._module.train(measure is None)  # walks over all modules
+
+    def place(self, theta):
+        """Put flat parameters into the module, and return its own, to differentiate.
+
+        With `placed_losses` the same as `losses`, without functional_call, which
+        takes longer than a small net's forward pass.
+        """
+        with torch.no_grad():
+            for own, part in zip(self._own, theta.split(self.sizes), strict=True):
+                own.copy_(part.view_as(own))
+        return self._own
+
+    def placed_losses(self, X, y, measure=None):
+        """`losses` at the parameters that were placed last."""
+        self._set_mode(measure)
+        return self._module(X, y, measure)
 
     def row_gradients(self, theta, X, y, measure=None):
         """Gradients of each row's loss at ``theta``, shape (n_rows, n_parameters).
@@ -120,10 +141,7 @@ class NetFunctions:
 
     def factors(self, theta, X, y, measure=None):
         """`row_gradients` kept as factors, in evaluation mode always."""
-        parts = theta.split(self.sizes)
-        with torch.no_grad():
-            for name, part in zip(self.names, parts, strict=True):
-                self._target.params[name].copy_(part.view_as(self._target.params[name]))
+        self.place(theta)
         if self._factored is None:
             self._factored = RowGradients(self._target)
         return self._factored(X, y, measure)
@@ -143,7 +161,8 @@ class NetFunctions:
 def collect(net, X, y):
     """All rows of a data set as the net's loader would deliver them, on the CPU."""
     dataset = net.get_dataset(X, y)
-    batches = [unpack_data(b) for b in net.get_iterator(dataset, training=False)]
+    with torch.random.fork_rng(devices=[]):  # a loader draws a seed for its workers
+        batches = [unpack_data(b) for b in net.get_iterator(dataset, training=False)]
     return _cat([b[0] for b in batches]), _cat([b[1] for b in batches])
 
 
