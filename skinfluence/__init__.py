@@ -1,6 +1,7 @@
 """Training-set influence analysis: which training rows helped or hurt a model."""
 
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
+from skinfluence.dynamic import HyDRA, TracIn
 from skinfluence.inspection import case_diagnostics
 from skinfluence.retraining import (
     DownsamplingInfluence,
@@ -16,6 +17,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DownsamplingInfluence",
+    "HyDRA",
     "InfluenceCleaner",
     "InfluenceFunctions",
     "InfluenceSampler",
@@ -23,6 +25,7 @@ __all__ = [
     "LeaveOneOutInfluence",
     "OutOfBagInfluence",
     "ShapleyInfluence",
+    "TracIn",
     "case_diagnostics",
     "datamodels",
 ]
