@@ -1,16 +1,28 @@
 """Training-set influence analysis: which training rows helped or hurt a model."""
 
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
+from skinfluence.dynamic import TracIn
 from skinfluence.inspection import case_diagnostics
-from skinfluence.retraining import LeaveOneOutInfluence
+from skinfluence.retraining import (
+    DownsamplingInfluence,
+    KNNShapley,
+    LeaveOneOutInfluence,
+    OutOfBagInfluence,
+    datamodels,
+)
 from skinfluence.static import InfluenceFunctions
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "DownsamplingInfluence",
     "InfluenceCleaner",
     "InfluenceFunctions",
     "InfluenceSampler",
+    "KNNShapley",
     "LeaveOneOutInfluence",
+    "OutOfBagInfluence",
+    "TracIn",
     "case_diagnostics",
+    "datamodels",
 ]

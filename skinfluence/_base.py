@@ -13,9 +13,11 @@ from skinfluence._memory import check_memory
 from skinfluence._sklearn import (
     EstimatorWrapper,
     StrOptions,
+    fit_callbacks,
     fresh_seed,
     n_rows,
     take_rows,
+    with_callbacks,
 )
 from skinfluence._threads import blas_threads
 
@@ -56,6 +58,7 @@ class BaseInfluence(EstimatorWrapper):
         ``y`` is encoded: class indices, or floats of shape (n_samples, n_outputs).
         """
 
+    @with_callbacks
     def fit(self, X, y, **fit_params):
         """Train a clone of the estimator on all rows and prepare the influences.
 
@@ -87,7 +90,7 @@ class BaseInfluence(EstimatorWrapper):
         self.n_samples_fit_ = n_rows(X)
         self._loss = resolve_loss(self.loss, self.estimator_)
         self._fit_X, self._fit_y = X, self._encode(y)
-        with self._threads():
+        with self._threads(), fit_callbacks(self):
             self._fit_influence(X, y, params)
         return self
 

@@ -1,12 +1,15 @@
-"""scikit-learn's plumbing: one estimator that wraps another, rows, seeds.
+"""scikit-learn's plumbing: one estimator that wraps another, rows, seeds, callbacks.
 
 This is the only file that touches what scikit-learn keeps private. Two things
 have no public equivalent: declarative parameter validation
 (``sklearn.utils._param_validation`` and ``BaseEstimator._validate_params``,
 unchanged since 1.2 and used by imbalanced-learn as well), and
 ``sklearn.utils._safe_indexing``, which ``sklearn.utils.__all__`` exports despite
-its name.
+its name. Callbacks exist from scikit-learn 1.9 on; its user guide declares their
+underscored ``_init_callback_context`` part of the contract with estimators.
 """
+
+from contextlib import contextmanager
 
 import numpy as np
 import sklearn
@@ -24,6 +27,20 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._skorch import refuse_trained_module
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn < 1.9
+
+    class CallbackSupportMixin:
+        """Stands for what there is not."""
+
+    def with_callbacks(method):
+        """Return the method as it is."""
+        return method
+
+
 __all__ = [
     "EstimatorWrapper",
     "HasMethods",
@@ -31,11 +48,13 @@ __all__ = [
     "StrOptions",
     "final_estimator",
     "final_sample_weight",
+    "fit_callbacks",
     "fresh_seed",
     "n_rows",
     "seed_estimator",
     "take_params",
     "take_rows",
+    "with_callbacks",
 ]
 
 
@@ -124,6 +143,46 @@ def final_sample_weight(estimator, fit_params):
     return fit_params.get("sample_weight"), others
 
 
+class FitCallbacks:
+    """The callbacks of an estimator that is being fitted, told about many tasks."""
+
+    def __init__(self, estimator):
+        self.estimator = estimator
+        self._contexts = [estimator._init_callback_context(max_subtasks=None)]
+        self._contexts[0].call_on_fit_task_begin(estimator=estimator)
+
+    def begin(self, what, n_tasks):
+        """Announce tasks: a bar of their progress, say."""
+        context = self._contexts[-1].subcontext(what, max_subtasks=n_tasks)
+        self._contexts.append(context)
+        context.call_on_fit_task_begin(estimator=self.estimator)
+
+    def advance(self, n_tasks):
+        """Tell that tasks are finished."""
+        for _ in range(n_tasks):
+            context = self._contexts[-1].subcontext()
+            context.call_on_fit_task_begin(estimator=self.estimator)
+            context.call_on_fit_task_end(estimator=self.estimator)
+
+    def end(self):
+        """Tell that no more of the announced tasks follow."""
+        self._contexts.pop().call_on_fit_task_end(estimator=self.estimator)
+
+
+@contextmanager
+def fit_callbacks(estimator):
+    """Set ``estimator._callbacks`` while it is fitted, where it has any."""
+    if not hasattr(estimator, "_skl_callbacks"):
+        yield
+        return
+    estimator._callbacks = FitCallbacks(estimator)
+    try:
+        yield
+    finally:
+        estimator._callbacks.end()
+        del estimator._callbacks
+
+
 def _wrapped_has(name):
     """Tell ``available_if`` whether the wrapped estimator has a method."""
 
@@ -156,7 +215,7 @@ def _delegated(name, doc):
     return available_if(_wrapped_has(name))(method)
 
 
-class EstimatorWrapper(MetaEstimatorMixin, BaseEstimator):
+class EstimatorWrapper(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     """An estimator around another: predictions, tags and metadata are delegated.
 
     Subclasses set ``estimator_`` in ``fit``; everything a fitted model answers
@@ -166,6 +225,7 @@ class EstimatorWrapper(MetaEstimatorMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = {"estimator": [HasMethods(["fit", "predict"])]}
+    _callbacks = None  # only while fit runs
 
     predict = _delegated("predict", "Predict with the fitted model.")
     predict_proba = _delegated(
@@ -248,7 +308,9 @@ class EstimatorWrapper(MetaEstimatorMixin, BaseEstimator):
 
     def _refuse_frozen(self):
         """Refuse an estimator that ``clone`` cannot make fresh."""
-        if isinstance(final_estimator(self.estimator), FrozenEstimator):
+        final = final_estimator(self.estimator)
+        refuse_trained_module(final)
+        if isinstance(final, FrozenEstimator):
             raise ValueError(
                 "The 'estimator' parameter must be an estimator that can be trained "
                 "again without some rows. Got a FrozenEstimator, whose clone is "

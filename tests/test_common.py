@@ -2,8 +2,13 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from influence_checks import parametrize_with_influence_checks
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import (
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.kernel_ridge import KernelRidge
@@ -32,7 +37,18 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScale
 from sklearn.svm import SVC, LinearSVR
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
+from skinfluence import (
+    DownsamplingInfluence,
+    InfluenceFunctions,
+    KNNShapley,
+    LeaveOneOutInfluence,
+    OutOfBagInfluence,
+)
+
+
+def dense(X):
+    """Return an array."""
+    return X.toarray() if sp.issparse(X) else X
 
 
 def pinball(y, prediction):
@@ -101,6 +117,29 @@ INFLUENCE_ESTIMATORS = [
     InfluenceFunctions(PoissonRegressor()),
     InfluenceFunctions(GammaRegressor(), step="newton"),
     InfluenceFunctions(make_pipeline(StandardScaler(), LogisticRegression())),
+    KNNShapley(),
+    KNNShapley(3, utility="hard", metric="manhattan"),
+    KNNShapley(4, value="banzhaf"),
+    KNNShapley(3, utility="squared_error"),
+]
+
+# Methods that sample: the order of the training rows decides what is drawn.
+SAMPLING_ESTIMATORS = [
+    OutOfBagInfluence(RandomForestClassifier(50, random_state=2)),
+    OutOfBagInfluence(
+        # Sparse rows grow other trees.
+        make_pipeline(
+            FunctionTransformer(dense, validate=True, accept_sparse=True),
+            RandomForestRegressor(50),
+        ),
+        loss="absolute_error",
+        random_state=0,
+    ),
+    DownsamplingInfluence(tight_logistic, n_retrainings=40, random_state=0),
+    DownsamplingInfluence(Ridge(solver="svd"), n_retrainings=40, random_state=0),
+    DownsamplingInfluence(
+        GaussianNB(), n_retrainings=40, random_state=0, loss="brier", stratify=True
+    ),
 ]
 
 
@@ -108,6 +147,12 @@ INFLUENCE_ESTIMATORS = [
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_influence_checks(INFLUENCE_ESTIMATORS)
 def test_influence_estimator(influence_estimator, check):
+    check(type(influence_estimator).__name__, influence_estimator)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_influence_checks(SAMPLING_ESTIMATORS, deterministic=False)
+def test_sampling_estimator(influence_estimator, check):
     check(type(influence_estimator).__name__, influence_estimator)
 
 
@@ -136,6 +181,12 @@ def test_influence_estimator(influence_estimator, check):
         InfluenceFunctions(Ridge()),
         InfluenceFunctions(PoissonRegressor(), step="newton"),
         InfluenceFunctions(make_pipeline(StandardScaler(), LogisticRegression())),
+        KNNShapley(),
+        KNNShapley(utility="squared_error"),
+        DownsamplingInfluence(LogisticRegression(), n_retrainings=4),
+        DownsamplingInfluence(Ridge(), n_retrainings=4),
+        OutOfBagInfluence(RandomForestClassifier(10, random_state=0)),
+        OutOfBagInfluence(RandomForestRegressor(10, random_state=0)),
     ]
 )
 def test_scikit_learn_contract(estimator, check):

@@ -1,5 +1,15 @@
-"""Retraining-based influence: train again without."""
+"""Retraining-based influence: train again without some rows."""
 
+from skinfluence.retraining._datamodels import datamodels
+from skinfluence.retraining._downsampling import DownsamplingInfluence
+from skinfluence.retraining._knn_shapley import KNNShapley
 from skinfluence.retraining._leave_one_out import LeaveOneOutInfluence
+from skinfluence.retraining._out_of_bag import OutOfBagInfluence
 
-__all__ = ["LeaveOneOutInfluence"]
+__all__ = [
+    "DownsamplingInfluence",
+    "KNNShapley",
+    "LeaveOneOutInfluence",
+    "OutOfBagInfluence",
+    "datamodels",
+]

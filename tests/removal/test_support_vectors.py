@@ -12,7 +12,7 @@ from sklearn.svm import SVC, SVR, NuSVC
 
 from skinfluence import LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator, removal_model
-from skinfluence.removal._support_vectors import pairs_at_bounds
+from skinfluence.removal.kernels._support_vectors import pairs_at_bounds
 
 TIGHT = {"tol": 1e-10}
 
