@@ -10,7 +10,7 @@ from skinfluence.retraining import (
     OutOfBagInfluence,
     datamodels,
 )
-from skinfluence.static import InfluenceFunctions
+from skinfluence.static import InfluenceFunctions, RepresenterPoints
 
 __version__ = "0.1.0"
 
@@ -22,6 +22,7 @@ __all__ = [
     "KNNShapley",
     "LeaveOneOutInfluence",
     "OutOfBagInfluence",
+    "RepresenterPoints",
     "TracIn",
     "case_diagnostics",
     "datamodels",
