@@ -11,7 +11,7 @@ from skinfluence.retraining import (
     ShapleyInfluence,
     datamodels,
 )
-from skinfluence.static import InfluenceFunctions
+from skinfluence.static import InfluenceFunctions, RepresenterPoints
 
 __version__ = "0.1.0"
 
@@ -24,6 +24,7 @@ __all__ = [
     "KNNShapley",
     "LeaveOneOutInfluence",
     "OutOfBagInfluence",
+    "RepresenterPoints",
     "ShapleyInfluence",
     "TracIn",
     "case_diagnostics",
