@@ -1,8 +1,16 @@
 """Training-set influence analysis: which training rows helped or hurt a model."""
 
+from skinfluence.attacks import TargetDetector
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
 from skinfluence.dynamic import HyDRA, TracIn
-from skinfluence.inspection import case_diagnostics
+from skinfluence.inspection import (
+    InfluenceDisplay,
+    InfluenceOutlierDisplay,
+    MemorizationDisplay,
+    RemovalCurveDisplay,
+    SampleValuesDisplay,
+    case_diagnostics,
+)
 from skinfluence.retraining import (
     DownsamplingInfluence,
     KNNShapley,
@@ -19,13 +27,19 @@ __all__ = [
     "DownsamplingInfluence",
     "HyDRA",
     "InfluenceCleaner",
+    "InfluenceDisplay",
     "InfluenceFunctions",
+    "InfluenceOutlierDisplay",
     "InfluenceSampler",
     "KNNShapley",
     "LeaveOneOutInfluence",
+    "MemorizationDisplay",
     "OutOfBagInfluence",
+    "RemovalCurveDisplay",
     "RepresenterPoints",
+    "SampleValuesDisplay",
     "ShapleyInfluence",
+    "TargetDetector",
     "TracIn",
     "case_diagnostics",
     "datamodels",
