@@ -10,6 +10,8 @@ from skinfluence.inspection import (
     RemovalCurveDisplay,
     SampleValuesDisplay,
     case_diagnostics,
+    high_influence_pairs,
+    memorization_curve,
 )
 from skinfluence.retraining import (
     DownsamplingInfluence,
@@ -43,4 +45,6 @@ __all__ = [
     "TracIn",
     "case_diagnostics",
     "datamodels",
+    "high_influence_pairs",
+    "memorization_curve",
 ]

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from influence_checks import parametrize_with_influence_checks
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.discriminant_analysis import (
+    LinearDiscriminantAnalysis,
+    QuadraticDiscriminantAnalysis,
+)
 from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
@@ -24,7 +27,13 @@ from sklearn.linear_model import (
     RidgeClassifier,
     TweedieRegressor,
 )
-from sklearn.naive_bayes import BernoulliNB, GaussianNB, MultinomialNB
+from sklearn.naive_bayes import (
+    BernoulliNB,
+    CategoricalNB,
+    ComplementNB,
+    GaussianNB,
+    MultinomialNB,
+)
 from sklearn.neighbors import (
     KNeighborsClassifier,
     KNeighborsRegressor,
@@ -34,7 +43,7 @@ from sklearn.neighbors import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
-from sklearn.svm import SVC, LinearSVR
+from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skinfluence import (
@@ -78,6 +87,11 @@ INFLUENCE_ESTIMATORS = [
     LeaveOneOutInfluence(GaussianNB(), loss="brier"),
     LeaveOneOutInfluence(GaussianNB(), loss="zero_one"),
     LeaveOneOutInfluence(BernoulliNB()),
+    LeaveOneOutInfluence(MultinomialNB()),
+    LeaveOneOutInfluence(ComplementNB()),
+    LeaveOneOutInfluence(CategoricalNB(min_categories=80)),
+    LeaveOneOutInfluence(QuadraticDiscriminantAnalysis(reg_param=0.1)),
+    LeaveOneOutInfluence(LinearSVC(C=0.5, tol=1e-10, max_iter=100_000)),
     LeaveOneOutInfluence(LinearDiscriminantAnalysis()),
     LeaveOneOutInfluence(NearestCentroid(priors="empirical", shrink_threshold=0.1)),
     LeaveOneOutInfluence(RidgeClassifier()),
@@ -94,6 +108,7 @@ INFLUENCE_ESTIMATORS = [
     LeaveOneOutInfluence(KernelRidge(kernel="rbf")),
     LeaveOneOutInfluence(gaussian_process),
     LeaveOneOutInfluence(SVC(C=0.1, gamma=0.3, tol=1e-10)),
+    LeaveOneOutInfluence(SVR(C=0.05, epsilon=0.01, gamma=0.3, tol=1e-10)),
     LeaveOneOutInfluence(Lasso(alpha=0.05)),
     LeaveOneOutInfluence(ElasticNet(alpha=0.05, positive=True)),
     LeaveOneOutInfluence(HuberRegressor()),
