@@ -14,7 +14,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.metrics import get_scorer
-from sklearn.naive_bayes import BernoulliNB, GaussianNB, MultinomialNB
+from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neighbors import KNeighborsRegressor, NearestCentroid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -147,7 +147,9 @@ def test_estimators_that_are_retrained_are_enumerated(estimator):
     assert_allclose(shapley.influence(X[test], y[test]), truth, atol=1e-10)
 
 
-@pytest.mark.parametrize("estimator", [Ridge(), TREE], ids=repr)
+@pytest.mark.parametrize(
+    "estimator", [Ridge(), pytest.param(TREE, marks=pytest.mark.slow)], ids=repr
+)
 def test_nine_rows(estimator):
     X, y, train, test = table(9, is_classifier(estimator))
     losses = coalition_losses(estimator, X[train], y[train], X[test], y[test])
@@ -172,12 +174,12 @@ def ten_rows(which):
     ("which", "semivalue", "antithetic", "at_once"),
     [
         ("bayes", "shapley", True, True),
-        ("bayes", "shapley", False, False),
+        pytest.param("bayes", "shapley", False, False, marks=pytest.mark.slow),
         ("bayes", "beta", True, True),
         ("bayes", "banzhaf", True, False),
         ("tree", "shapley", True, True),
-        ("tree", "beta", False, False),
-        ("tree", "banzhaf", True, True),
+        pytest.param("tree", "beta", False, False, marks=pytest.mark.slow),
+        pytest.param("tree", "banzhaf", True, True, marks=pytest.mark.slow),
     ],
 )
 def test_sampled_values(which, semivalue, antithetic, at_once):
@@ -209,7 +211,7 @@ def test_sampled_values(which, semivalue, antithetic, at_once):
 
 @pytest.mark.parametrize("semivalue", ["shapley", "beta"])
 @pytest.mark.parametrize(
-    "estimator", [GaussianNB(), TIGHT, BernoulliNB(), NearestCentroid()], ids=repr
+    "estimator", [GaussianNB(), TIGHT, NearestCentroid()], ids=repr
 )
 def test_adding_rows_and_retraining_are_the_same_estimand(estimator, semivalue):
     X, y, train, test = table(18, True, n_test=5)
