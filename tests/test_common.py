@@ -108,7 +108,7 @@ INFLUENCE_ESTIMATORS = [
     LeaveOneOutInfluence(KernelRidge(kernel="rbf")),
     LeaveOneOutInfluence(gaussian_process),
     LeaveOneOutInfluence(SVC(C=0.1, gamma=0.3, tol=1e-10)),
-    LeaveOneOutInfluence(SVR(C=0.05, epsilon=0.01, gamma=0.3, tol=1e-10)),
+    LeaveOneOutInfluence(SVR(C=0.2, epsilon=0.01, gamma=1.0, tol=1e-10)),
     LeaveOneOutInfluence(Lasso(alpha=0.05)),
     LeaveOneOutInfluence(ElasticNet(alpha=0.05, positive=True)),
     LeaveOneOutInfluence(HuberRegressor()),
