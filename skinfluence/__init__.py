@@ -2,6 +2,7 @@
 
 from skinfluence.attacks import TargetDetector
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
+from skinfluence.dynamic import HyDRA, TracIn
 from skinfluence.inspection import (
     InfluenceDisplay,
     InfluenceOutlierDisplay,
@@ -12,23 +13,38 @@ from skinfluence.inspection import (
     high_influence_pairs,
     memorization_curve,
 )
-from skinfluence.retraining import LeaveOneOutInfluence
-from skinfluence.static import InfluenceFunctions
+from skinfluence.retraining import (
+    DownsamplingInfluence,
+    KNNShapley,
+    LeaveOneOutInfluence,
+    OutOfBagInfluence,
+    ShapleyInfluence,
+    datamodels,
+)
+from skinfluence.static import InfluenceFunctions, RepresenterPoints
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "DownsamplingInfluence",
+    "HyDRA",
     "InfluenceCleaner",
     "InfluenceDisplay",
     "InfluenceFunctions",
     "InfluenceOutlierDisplay",
     "InfluenceSampler",
+    "KNNShapley",
     "LeaveOneOutInfluence",
     "MemorizationDisplay",
+    "OutOfBagInfluence",
     "RemovalCurveDisplay",
+    "RepresenterPoints",
     "SampleValuesDisplay",
+    "ShapleyInfluence",
     "TargetDetector",
+    "TracIn",
     "case_diagnostics",
+    "datamodels",
     "high_influence_pairs",
     "memorization_curve",
 ]

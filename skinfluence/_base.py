@@ -13,9 +13,11 @@ from skinfluence._memory import check_memory
 from skinfluence._sklearn import (
     EstimatorWrapper,
     StrOptions,
+    fit_callbacks,
     fresh_seed,
     n_rows,
     take_rows,
+    with_callbacks,
 )
 from skinfluence._threads import blas_threads
 
@@ -56,6 +58,7 @@ class BaseInfluence(EstimatorWrapper):
         ``y`` is encoded: class indices, or floats of shape (n_samples, n_outputs).
         """
 
+    @with_callbacks
     def fit(self, X, y, **fit_params):
         """Train a clone of the estimator on all rows and prepare the influences.
 
@@ -87,7 +90,7 @@ class BaseInfluence(EstimatorWrapper):
         self.n_samples_fit_ = n_rows(X)
         self._loss = resolve_loss(self.loss, self.estimator_)
         self._fit_X, self._fit_y = X, self._encode(y)
-        with self._threads():
+        with self._threads(), fit_callbacks(self):
             self._fit_influence(X, y, params)
         return self
 
@@ -145,23 +148,7 @@ class BaseInfluence(EstimatorWrapper):
             Low = suspect: the model predicts better without the row.
         """
         X, y, loss = self._check_test(X, y)
-        n = n_rows(X)
-        if sample_weight is None:
-            weight = np.full(n, 1.0 / n)
-        else:
-            weight = check_array(
-                sample_weight,
-                ensure_2d=False,
-                dtype=np.float64,
-                input_name="sample_weight",
-            )
-            if weight.shape != (n,) or weight.sum() <= 0 or weight.min() < 0:
-                raise ValueError(
-                    "The 'sample_weight' parameter must hold one non-negative weight "
-                    f"per test row, shape ({n},), with a positive sum. Got shape "
-                    f"{weight.shape}, sum {weight.sum():.6g}."
-                )
-            weight = weight / weight.sum()
+        weight = self._check_weight(sample_weight, n_rows(X))
         with self._threads():
             return self._sample_values(X, y, loss, weight)
 
@@ -315,6 +302,21 @@ class BaseInfluence(EstimatorWrapper):
                 "not defined, leave these rows out."
             )
         return np.searchsorted(classes, y)
+
+    def _check_weight(self, sample_weight, n):
+        """Return the weights of ``n`` test rows in a mean: they sum to one."""
+        if sample_weight is None:
+            return np.full(n, 1.0 / n)
+        weight = check_array(
+            sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+        )
+        if weight.shape != (n,) or weight.sum() <= 0 or weight.min() < 0:
+            raise ValueError(
+                "The 'sample_weight' parameter must hold one non-negative weight "
+                f"per test row, shape ({n},), with a positive sum. Got shape "
+                f"{weight.shape}, sum {weight.sum():.6g}."
+            )
+        return weight / weight.sum()
 
     def _group_masks(self, groups):
         n = self.n_samples_fit_

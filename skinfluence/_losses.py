@@ -103,9 +103,14 @@ class Loss:
         """Derivative of the loss with respect to ``raw``, shape (n, k)."""
         self.need_slope()
 
+    @property
+    def has_slope(self):
+        """Whether there is a derivative."""
+        return type(self).slope is not Loss.slope
+
     def need_slope(self):
         """Raise if the loss has no slope."""
-        if type(self).slope is Loss.slope:
+        if not self.has_slope:
             raise TypeError(
                 f"loss={self.name!r} has no gradient, which this method needs. Use "
                 "one of 'auto', 'log_loss', 'brier' (classifiers with "

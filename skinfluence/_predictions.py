@@ -79,10 +79,10 @@ def model_prediction(model, X, response, classes=None):
     return aligned
 
 
-def constant_margin(n, index, n_classes):
-    """Margins of a model that has seen one class only: certainty of it."""
-    if n_classes == 2:
-        return np.full((n, 1), 2.0 * index - 1.0)
-    margins = np.full((n, n_classes), -1.0)
-    margins[:, index] = 1.0
-    return margins
+def prior_margin(probability):
+    """Margins of a constant model: +1 where it is certain of a class, -1 where not.
+
+    ``2 p - 1`` for the share p of each class; one column for two classes.
+    """
+    margin = 2.0 * probability - 1.0
+    return margin[1:] if len(margin) == 2 else margin

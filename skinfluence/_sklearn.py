@@ -1,20 +1,22 @@
-"""scikit-learn's plumbing: one estimator that wraps another, rows, seeds.
+"""scikit-learn's plumbing: one estimator that wraps another, rows, seeds, callbacks.
 
 This is the only file that touches what scikit-learn keeps private. Two things
 have no public equivalent: declarative parameter validation
 (``sklearn.utils._param_validation`` and ``BaseEstimator._validate_params``,
 unchanged since 1.2 and used by imbalanced-learn as well), and
 ``sklearn.utils._safe_indexing``, which ``sklearn.utils.__all__`` exports despite
-its name.
+its name. Callbacks exist from scikit-learn 1.9 on; its user guide declares their
+underscored ``_init_callback_context`` part of the contract with estimators.
 """
+
+from contextlib import contextmanager
 
 import numpy as np
 import sklearn
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing as take_rows
-from sklearn.utils import get_tags
+from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
@@ -24,6 +26,20 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._skorch import refuse_trained_module, seeded_training
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn < 1.9
+
+    class CallbackSupportMixin:
+        """Stands for what there is not."""
+
+    def with_callbacks(method):
+        """Return the method as it is."""
+        return method
+
+
 __all__ = [
     "EstimatorWrapper",
     "HasMethods",
@@ -31,17 +47,32 @@ __all__ = [
     "StrOptions",
     "final_estimator",
     "final_sample_weight",
+    "fit_callbacks",
     "fresh_seed",
     "n_rows",
     "seed_estimator",
+    "take_columns",
     "take_params",
     "take_rows",
+    "with_callbacks",
 ]
 
 
 def n_rows(X):
     """Return the number of rows of anything scikit-learn can index."""
     return X.shape[0] if hasattr(X, "shape") else len(X)
+
+
+def take_rows(X, indices):
+    """Index the rows of anything scikit-learn can index."""
+    if type(X) is np.ndarray:  # what else it might be takes longer than a small fit
+        return X[indices]
+    return _safe_indexing(X, indices)
+
+
+def take_columns(X, columns):
+    """Index the columns of anything scikit-learn can index."""
+    return _safe_indexing(X, columns, axis=1)
 
 
 def take_params(params, indices, n):
@@ -72,17 +103,41 @@ def seed_estimator(estimator, seed, index=0):
     model whatever the order, the backend or the number of workers. A
     ``random_state`` the user has set is left as it is.
     """
-    unset = [
-        name
-        for name, value in sorted(estimator.get_params(deep=True).items())
-        if value is None and (name == "random_state" or name.endswith("__random_state"))
-    ]
+    unset = _unset_seeds(estimator)
     if unset:
         seeds = np.random.SeedSequence((seed, index)).generate_state(len(unset))
-        estimator.set_params(
-            **{name: int(s) >> 1 for name, s in zip(unset, seeds, strict=True)}
-        )
+        seeds = {name: int(s) >> 1 for name, s in zip(unset, seeds, strict=True)}
+        if _is_plain(estimator):
+            for name, value in seeds.items():
+                setattr(estimator, name, value)
+        else:
+            estimator.set_params(**seeds)
     return estimator
+
+
+def _is_plain(estimator):
+    """Tell whether the parameters of an unfitted estimator are its attributes.
+
+    And hold no other estimators: ``get_params`` then has nothing to add, and takes
+    longer than a small fit.
+    """
+    if type(estimator).get_params is not BaseEstimator.get_params:
+        return False
+    return not any(
+        hasattr(value, "get_params") or isinstance(value, list | tuple | dict)
+        for value in vars(estimator).values()
+    )
+
+
+def _unset_seeds(estimator):
+    """Names of random states that are None."""
+    plain = _is_plain(estimator)
+    params = vars(estimator) if plain else estimator.get_params(deep=True)
+    return [
+        name
+        for name, value in sorted(params.items(), key=lambda item: item[0])
+        if value is None and (name == "random_state" or name.endswith("__random_state"))
+    ]
 
 
 def final_estimator(estimator):
@@ -124,6 +179,46 @@ def final_sample_weight(estimator, fit_params):
     return fit_params.get("sample_weight"), others
 
 
+class FitCallbacks:
+    """The callbacks of an estimator that is being fitted, told about many tasks."""
+
+    def __init__(self, estimator):
+        self.estimator = estimator
+        self._contexts = [estimator._init_callback_context(max_subtasks=None)]
+        self._contexts[0].call_on_fit_task_begin(estimator=estimator)
+
+    def begin(self, what, n_tasks):
+        """Announce tasks: a bar of their progress, say."""
+        context = self._contexts[-1].subcontext(what, max_subtasks=n_tasks)
+        self._contexts.append(context)
+        context.call_on_fit_task_begin(estimator=self.estimator)
+
+    def advance(self, n_tasks):
+        """Tell that tasks are finished."""
+        for _ in range(n_tasks):
+            context = self._contexts[-1].subcontext()
+            context.call_on_fit_task_begin(estimator=self.estimator)
+            context.call_on_fit_task_end(estimator=self.estimator)
+
+    def end(self):
+        """Tell that no more of the announced tasks follow."""
+        self._contexts.pop().call_on_fit_task_end(estimator=self.estimator)
+
+
+@contextmanager
+def fit_callbacks(estimator):
+    """Set ``estimator._callbacks`` while it is fitted, where it has any."""
+    if not hasattr(estimator, "_skl_callbacks"):
+        yield
+        return
+    estimator._callbacks = FitCallbacks(estimator)
+    try:
+        yield
+    finally:
+        estimator._callbacks.end()
+        del estimator._callbacks
+
+
 def _wrapped_has(name):
     """Tell ``available_if`` whether the wrapped estimator has a method."""
 
@@ -156,7 +251,7 @@ def _delegated(name, doc):
     return available_if(_wrapped_has(name))(method)
 
 
-class EstimatorWrapper(MetaEstimatorMixin, BaseEstimator):
+class EstimatorWrapper(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     """An estimator around another: predictions, tags and metadata are delegated.
 
     Subclasses set ``estimator_`` in ``fit``; everything a fitted model answers
@@ -166,6 +261,7 @@ class EstimatorWrapper(MetaEstimatorMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = {"estimator": [HasMethods(["fit", "predict"])]}
+    _callbacks = None  # only while fit runs
 
     predict = _delegated("predict", "Predict with the fitted model.")
     predict_proba = _delegated(
@@ -244,11 +340,15 @@ class EstimatorWrapper(MetaEstimatorMixin, BaseEstimator):
 
     def _fit_clone(self, X, y, fit_params, seed):
         """Fit a seeded clone of the estimator: its errors are the canonical ones."""
-        return seed_estimator(clone(self.estimator), seed).fit(X, y, **fit_params)
+        model = seed_estimator(clone(self.estimator), seed)
+        with seeded_training(final_estimator(model), seed, 0):
+            return model.fit(X, y, **fit_params)
 
     def _refuse_frozen(self):
         """Refuse an estimator that ``clone`` cannot make fresh."""
-        if isinstance(final_estimator(self.estimator), FrozenEstimator):
+        final = final_estimator(self.estimator)
+        refuse_trained_module(final)
+        if isinstance(final, FrozenEstimator):
             raise ValueError(
                 "The 'estimator' parameter must be an estimator that can be trained "
                 "again without some rows. Got a FrozenEstimator, whose clone is "

@@ -56,6 +56,7 @@ class InfluenceCleaner(EstimatorWrapper):
     question, which rows hurt this model's predictions, and is weaker at finding wrong
     labels, some of which are among the held-out rows as well: exact leave-one-out
     influence of logistic regression has 0.87 with C = 0.01 and 0.27 with C = 1.
+    `OutOfBagInfluence` needs no folds: a row's value is its ``oob_values_``.
 
     Rows are dropped by rank, so ``drop_fraction`` also drops right rows where fewer
     are wrong: choose it by cross-validation, in which rows are dropped only from the

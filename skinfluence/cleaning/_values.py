@@ -17,6 +17,7 @@ from skinfluence._sklearn import (
 )
 from skinfluence.cleaning._folds import folds
 from skinfluence.cleaning._scorer import score_rows
+from skinfluence.retraining import OutOfBagInfluence
 
 
 def value_rows(
@@ -32,6 +33,8 @@ def value_rows(
     random_state,
 ):
     """Value every row, by the fixed scorer or by influence on held-out folds.
+
+    `OutOfBagInfluence` needs no folds: its ensemble holds rows out by itself.
 
     Parameters
     ----------
@@ -61,6 +64,9 @@ def value_rows(
     X, y = indexable(X, y)
     if influence is None:
         compute, arguments = _fixed_values, (X, y, classification)
+    elif isinstance(influence, OutOfBagInfluence):
+        compute = _out_of_bag_values
+        arguments = (X, y, influence, influence_params, fresh_seed(random_state))
     else:
         if isinstance(random_state, np.random.RandomState):
             random_state = fresh_seed(random_state)
@@ -82,6 +88,11 @@ def value_rows(
 
 def _fixed_values(X, y, classification, n_jobs=None):
     return score_rows(X, y, classification).values
+
+
+def _out_of_bag_values(X, y, influence, influence_params, seed, n_jobs=None):
+    influence = seed_estimator(clone(influence), seed)
+    return influence.fit(X, y, **influence_params).oob_values_
 
 
 def _held_out_values(

@@ -13,10 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 from skinfluence._sklearn import n_rows, take_rows
 from skinfluence.inspection._working_model import WorkingModel
 from skinfluence.removal import UnsupportedEstimator, removal_model
-from skinfluence.removal._class_weight import Balanced
-from skinfluence.removal._design import original_columns
-from skinfluence.removal._quadratic import Quadratic
-from skinfluence.removal._smooth import Smooth
+from skinfluence.removal.linear._class_weight import Balanced
+from skinfluence.removal.linear._design import original_columns
+from skinfluence.removal.linear._quadratic import Quadratic
+from skinfluence.removal.smooth._smooth import Smooth
 
 # Certified error of the linear predictor without a row, for step="exact".
 TOLERANCE = 1e-11

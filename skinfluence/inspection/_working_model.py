@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.linalg as sla
 
-from skinfluence.removal._quadratic import FULL_LEVERAGE, Quadratic
+from skinfluence.removal.linear._quadratic import FULL_LEVERAGE, Quadratic
 
 
 class WorkingModel:

@@ -1,29 +1,32 @@
 """A fitted model without some of its rows, exactly and without refitting."""
 
-from skinfluence.removal import (  # noqa: F401  (they register themselves)
+from skinfluence.removal import _pipeline  # noqa: F401  (it registers itself)
+from skinfluence.removal._dispatch import UnsupportedEstimator, removal_model
+from skinfluence.removal._model import RemovalModel, Removals
+from skinfluence.removal.counting import (  # noqa: F401
     _bernoulli_nb,
     _categorical_nb,
     _gaussian_nb,
-    _gaussian_process,
-    _glm,
-    _huber,
-    _k_neighbors,
-    _kernel_ridge,
-    _lasso,
-    _linear_discriminant,
-    _linear_svc,
-    _linear_svr,
-    _logistic,
     _multinomial_nb,
     _nearest_centroid,
-    _pipeline,
+)
+from skinfluence.removal.discriminants import (  # noqa: F401
+    _linear_discriminant,
     _quadratic_discriminant,
-    _radius_neighbors,
-    _ridge,
-    _sgd,
+)
+from skinfluence.removal.kernels import (  # noqa: F401
+    _gaussian_process,
+    _kernel_ridge,
     _support_vectors,
 )
-from skinfluence.removal._dispatch import UnsupportedEstimator, removal_model
-from skinfluence.removal._model import RemovalModel, Removals
+from skinfluence.removal.kinked import (  # noqa: F401
+    _huber,
+    _lasso,
+    _linear_svc,
+    _linear_svr,
+)
+from skinfluence.removal.linear import _ridge  # noqa: F401
+from skinfluence.removal.neighbors import _k_neighbors, _radius_neighbors  # noqa: F401
+from skinfluence.removal.smooth import _glm, _logistic, _sgd  # noqa: F401
 
 __all__ = ["RemovalModel", "Removals", "UnsupportedEstimator", "removal_model"]

@@ -8,10 +8,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
-from skinfluence.removal._design import original_columns
 from skinfluence.removal._dispatch import removal_model
-from skinfluence.removal._linear import LinearModel
 from skinfluence.removal._model import RemovalModel, Removals
+from skinfluence.removal.linear._design import original_columns
+from skinfluence.removal.linear._linear import LinearModel
 
 
 def refit_changes(step):

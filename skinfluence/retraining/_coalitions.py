@@ -1,30 +1,46 @@
-"""The retraining engine: subsets of rows in, fitted models out."""
+"""The retraining engine: subsets of rows in, fitted models or their losses out."""
 
+import os
+import sys
 import warnings
+from concurrent.futures import BrokenExecutor, CancelledError
+from numbers import Integral, Real
+from time import monotonic
 
 import numpy as np
-from joblib import Memory, hash
-from sklearn.base import clone, is_classifier
-from sklearn.dummy import DummyClassifier
+from joblib import Memory, effective_n_jobs, hash
+from sklearn.exceptions import FitFailedWarning
 from sklearn.utils.parallel import Parallel, delayed
 
-from skinfluence._sklearn import n_rows, seed_estimator, take_params, take_rows
-from skinfluence._threads import one_blas_thread
+from skinfluence._progress import Progress
+from skinfluence._sklearn import HasMethods, StrOptions
+from skinfluence.retraining._evaluation import FailedFit
+from skinfluence.retraining._retraining import retrain
+
+# How often a round of retrainings is tried whose workers died.
+TRIES = 4
+# A round takes about this long: then stopping rules, progress and Ctrl-C act.
+ROUND_SECONDS = 1.0
+
+# Of the parameters that every estimator on this engine has.
+RETRAINING_CONSTRAINTS = {
+    "n_jobs": [Integral, None],
+    "memory": [str, HasMethods(["__fspath__"]), HasMethods(["cache"]), None],
+    "error_score": [StrOptions({"raise"}), Real],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
 
 
-def fit_without(
-    estimator,
-    X,
-    y,
-    fit_params,
-    removals,
-    *,
-    seed,
-    n_jobs=None,
-    memory=None,
-    verbose=0,
-):
-    """Fit one clone of ``estimator`` for each set of removed rows.
+class Coalitions:
+    """One table, one estimator, many subsets of the rows: each is trained on once.
+
+    A retraining depends on its subset and its index alone, never on the number of
+    workers, the backend or the order. Rows travel to the workers once, tasks carry
+    indices. Where workers die, what they had not finished is done again.
+
+    Work is handed out in rounds of lists, since not every joblib backend has
+    generators, and since what joblib fetches ahead could not be stopped.
 
     Parameters
     ----------
@@ -33,59 +49,201 @@ def fit_without(
     X, y : array-like
         All training rows.
     fit_params : dict
-        Passed to ``fit``; entries with one element per row lose the same rows.
-    removals : sequence of ndarray of int
-        Rows to leave out, one array per retraining.
+        Passed to ``fit``; entries with one element per row are indexed as the rows.
     seed : int
-        Unset random states get seeds from ``(seed, first removed row + 1)``, so
-        that results do not depend on the number of workers, backend or order.
+        Unset random states get seeds from ``(seed, index)``.
     n_jobs : int, default=None
         Workers; None leaves it to ``joblib.parallel_config``.
-    memory : str or joblib.Memory, default=None
-        Keeps every finished retraining on disk: a killed run resumes.
+    memory : str, path or joblib.Memory, default=None
+        Keeps every retraining on disk as soon as it is finished. A path is
+        compressed, which also finds out damaged entries: these are trained again.
     verbose : int, default=0
-        Passed to joblib.
-
-    Returns
-    -------
-    models : list of fitted estimators
-        A subset with a single class gives a `DummyClassifier` that predicts it.
+        Above 0, progress is printed.
+    error_score : "raise" or float, default="raise"
+        What a failed fit does: its own error, or this loss for every row.
+    callbacks : FitCallbacks or None, default=None
+        Who is told about progress.
     """
-    n = n_rows(X)
-    if isinstance(memory, str) or hasattr(memory, "__fspath__"):
-        memory = Memory(memory, verbose=0)
-    fit_one, key = _fit_one, None
-    if memory is not None:
-        fit_one = memory.cache(
-            _fit_one, ignore=["estimator", "X", "y", "fit_params", "n"]
-        )
-        # The key is hashed once; hashing the data anew would cost more than a fit.
-        key = hash((estimator, X, y, sorted(fit_params.items(), key=lambda kv: kv[0])))
-    return Parallel(n_jobs=n_jobs, verbose=verbose)(
-        delayed(fit_one)(estimator, X, y, fit_params, n, key, seed, removed)
-        for removed in removals
-    )
 
+    def __init__(
+        self,
+        estimator,
+        X,
+        y,
+        fit_params,
+        *,
+        seed,
+        n_jobs=None,
+        memory=None,
+        verbose=0,
+        error_score="raise",
+        callbacks=None,
+    ):
+        self.table = estimator, X, y, fit_params
+        self.seed, self.n_jobs, self.verbose = seed, n_jobs, verbose
+        self.error_score, self.callbacks = error_score, callbacks
+        self.store = _open(memory)
+        if self.store is not None:
+            # Hashed once: hashing the table anew would cost more than a fit.
+            params = sorted(fit_params.items(), key=lambda item: item[0])
+            self.key = hash((estimator, X, y, params))
 
-def _fit_one(estimator, X, y, fit_params, n, key, seed, removed):
-    """Fit without the rows ``removed``; ``key`` stands for the data on disk."""
-    kept = np.setdiff1d(np.arange(n), removed, assume_unique=True)
-    y_kept = take_rows(y, kept)
-    with one_blas_thread():  # tiny fits under many BLAS threads are 40x slower
-        if is_classifier(estimator) and len(np.unique(np.asarray(y_kept))) == 1:
-            model = DummyClassifier(strategy="most_frequent")
-            return model.fit(np.zeros((len(kept), 1)), y_kept)
-        model = seed_estimator(clone(estimator), seed, int(removed[0]) + 1)
+    def models(self, subsets, indices):
+        """Return a fitted model per subset, a list.
+
+        Parameters
+        ----------
+        subsets : sequence of ndarray of int
+            Rows to train on, ascending. See `retrain` for none, or one class.
+        indices : sequence of int
+            The number of each retraining, which seeds it.
+        """
+        return self.map(_model, list(zip(subsets, indices, strict=True)))
+
+    def losses(self, subsets, indices, evaluation):
+        """Return the losses of a model per subset, and keep none of the models.
+
+        Returns
+        -------
+        losses : ndarray of shape (n_subsets, len(evaluation))
+        """
+        tasks = list(zip(subsets, indices, strict=True))
+        rows = self.map(_model, tasks, evaluation)
+        return np.stack(rows) if rows else np.empty((0, len(evaluation)))
+
+    def map(self, function, tasks, evaluation=None, what="retrainings"):
+        """Call ``function(retrain, *task)`` for every task, on the workers.
+
+        Parameters
+        ----------
+        function : callable
+            Of a module, so that it can travel. ``retrain(subset, index)`` returns a
+            fitted model, or, with an evaluation, its losses.
+        tasks : list of tuple
+            Arguments.
+        evaluation : callable, default=None
+            Takes a fitted model, returns an array.
+        what : str, default="retrainings"
+            What is counted, for progress.
+
+        Returns
+        -------
+        results : list
+            In the order of the tasks.
+        """
+        cached, key = _result, None
+        if self.store is not None:
+            cached = self.store.cache(_result, ignore=_SENT)
+            key = self.key if evaluation is None else hash((self.key, evaluation))
+        shared = (cached, function, *self.table, self.seed, self.error_score)
+        results = []
+        progress = Progress(what, len(tasks), self.verbose, self.callbacks)
         try:
-            return model.fit(
-                take_rows(X, kept), y_kept, **take_params(fit_params, kept, n)
-            )
+            with Parallel(n_jobs=self.n_jobs) as parallel:
+                # On disk the first goes alone: joblib writes down what its entries are
+                # of, and would drop them where two workers did so at the same time.
+                size = effective_n_jobs(self.n_jobs) if self.store is None else 1
+                while len(results) < len(tasks):
+                    start = monotonic()
+                    todo = tasks[len(results) :][:size]
+                    results += _persevere(
+                        parallel,
+                        [delayed(_task)(*shared, evaluation, key, t) for t in todo],
+                    )
+                    progress.advance(len(todo))
+                    size = max(size, effective_n_jobs(self.n_jobs))
+                    if monotonic() - start < ROUND_SECONDS / 2:
+                        size *= 2
+        finally:
+            progress.close()
+        return results
+
+
+def _open(memory):
+    if isinstance(memory, str | os.PathLike):
+        return Memory(memory, verbose=0, compress=True)
+    return memory
+
+
+def _model(retrain, subset, index):
+    return retrain(subset, index)
+
+
+def _task(
+    cached,
+    function,
+    estimator,
+    X,
+    y,
+    fit_params,
+    seed,
+    error_score,
+    evaluation,
+    key,
+    task,
+):
+    """Run one task on a worker; the table comes as arguments of their own.
+
+    That is how joblib's backends recognise and send it once.
+    """
+
+    def retrain_or_score(subset, index):
+        subset = np.asarray(subset, dtype=np.intp)
+        table = estimator, X, y, fit_params
+        try:
+            return cached(*table, evaluation, key, seed, int(index), subset)
         except Exception as error:
-            error.add_note(
-                f"while fitting {type(model).__name__} without rows "
-                f"{[int(i) for i in removed[:10]]} ({len(kept)} rows left, seed {seed})"
+            if error_score == "raise":
+                raise
+            notes = " ".join(getattr(error, "__notes__", []))
+            warnings.warn(
+                f"{type(error).__name__}: {error}\n{notes}. Its losses are set to "
+                f"error_score={error_score}.",
+                FitFailedWarning,
+                stacklevel=2,
             )
-            raise
+            failed = FailedFit(error_score)
+            return failed if evaluation is None else evaluation(failed)
+
+    return function(retrain_or_score, *task)
+
+
+# Arguments of `_result` that its ``key`` stands for on disk.
+_SENT = ["estimator", "X", "y", "fit_params", "evaluation"]
+
+
+def _result(estimator, X, y, fit_params, evaluation, key, seed, index, subset):
+    """Retrain and evaluate, or find both on disk. Failures are not kept there."""
+    model = retrain(estimator, X, y, fit_params, subset, seed, index)
+    return model if evaluation is None else evaluation(model)
+
+
+def _persevere(parallel, tasks):
+    """Run tasks; do them again where it is the workers that failed."""
+    for left in range(TRIES - 1, -1, -1):
+        try:
+            return parallel(tasks)
+        except _worker_failures() as error:
+            if not left:
+                raise
+            warnings.warn(
+                f"Workers were lost ({type(error).__name__}); what they were doing is "
+                "done again.",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+
+
+def _worker_failures():
+    """Return the exceptions that speak of workers, not of what they computed."""
+    failures = [BrokenExecutor, CancelledError]
+    distributed = sys.modules.get("distributed")
+    if distributed is not None:
+        from distributed.client import FutureCancelledError
+        from distributed.scheduler import KilledWorker
+
+        failures += [KilledWorker, FutureCancelledError]
+    return tuple(failures)
 
 
 def warn_if_many(n, reason):

@@ -3,13 +3,9 @@
 from numbers import Real
 
 import numpy as np
-from joblib import Memory
 from sklearn.base import is_classifier
-from sklearn.dummy import DummyClassifier
-from sklearn.utils.parallel import Parallel, delayed
 
 from skinfluence._base import BaseInfluence
-from skinfluence._predictions import constant_margin, model_prediction
 from skinfluence._sklearn import (
     Interval,
     StrOptions,
@@ -17,12 +13,13 @@ from skinfluence._sklearn import (
     n_rows,
     take_rows,
 )
-from skinfluence._threads import one_blas_thread
 from skinfluence.removal import UnsupportedEstimator, removal_model
 from skinfluence.retraining._coalitions import (
-    fit_without,
+    RETRAINING_CONSTRAINTS,
+    Coalitions,
     warn_if_many,
 )
+from skinfluence.retraining._evaluation import Evaluation, losses_of
 
 
 class LeaveOneOutInfluence(BaseInfluence):
@@ -69,14 +66,16 @@ class LeaveOneOutInfluence(BaseInfluence):
         test rows whose leverage does not exceed that of the training rows.
     n_jobs : int, default=None
         Workers for retraining; None obeys ``joblib.parallel_config``.
-    memory : str or joblib.Memory, default=None
+    memory : str, path or joblib.Memory, default=None
         Keeps finished retrainings on disk, so that a killed run resumes; without
         ``random_state`` seeds are then the same in every run.
+    error_score : "raise" or float, default="raise"
+        What a retraining that fails does: its error, or this loss on every row.
     random_state : int, RandomState or None, default=None
         Seeds estimators whose own ``random_state`` is None, each retraining from
         its row.
     verbose : int, default=0
-        Verbosity of joblib.
+        Above 0, the progress of retraining is printed, with the time left.
 
     Attributes
     ----------
@@ -122,10 +121,7 @@ class LeaveOneOutInfluence(BaseInfluence):
         **BaseInfluence._parameter_constraints,
         "solver": [StrOptions({"auto", "exact", "refit"})],
         "tol": [Interval(Real, 0, None, closed="neither")],
-        "memory": [str, Memory, None],
-        "n_jobs": [int, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
+        **RETRAINING_CONSTRAINTS,
     }
 
     def __init__(
@@ -137,6 +133,7 @@ class LeaveOneOutInfluence(BaseInfluence):
         tol=1e-8,
         n_jobs=None,
         memory=None,
+        error_score="raise",
         random_state=None,
         verbose=0,
     ):
@@ -146,6 +143,7 @@ class LeaveOneOutInfluence(BaseInfluence):
         self.tol = tol
         self.n_jobs = n_jobs
         self.memory = memory
+        self.error_score = error_score
         self.random_state = random_state
         self.verbose = verbose
 
@@ -200,15 +198,19 @@ class LeaveOneOutInfluence(BaseInfluence):
     def _refit(self, removals):
         if not removals:
             return []
-        return fit_without(
+        coalitions = Coalitions(
             self.estimator,
             *self._training,
-            removals,
             seed=self._seed,
             n_jobs=self.n_jobs,
             memory=self.memory,
             verbose=self.verbose,
+            error_score=self.error_score,
+            callbacks=self._callbacks,
         )
+        rows = np.arange(self.n_samples_fit_)
+        kept = [np.setdiff1d(rows, removed, assume_unique=True) for removed in removals]
+        return coalitions.models(kept, [int(removed[0]) + 1 for removed in removals])
 
     def _influence(self, X, y, loss):
         if self.solver_ == "refit":
@@ -268,21 +270,6 @@ class LeaveOneOutInfluence(BaseInfluence):
     def _refit_influence(self, X, y, loss, models):
         """Loss of each retrained model minus that of the full one."""
         classes = self.classes_ if is_classifier(self.estimator_) else None
-
-        def losses(model):
-            return loss.value(y, _prediction(model, X, len(y), loss.response, classes))
-
-        with one_blas_thread():
-            without = Parallel(n_jobs=self.n_jobs, require="sharedmem")(
-                delayed(losses)(model) for model in models
-            )
-        return np.stack(without, axis=1) - losses(self.estimator_)[:, None]
-
-
-def _prediction(model, X, n, response, classes):
-    """Predict, also with the constant model of a subset of one class."""
-    if isinstance(model, DummyClassifier) and response == "decision_function":
-        return constant_margin(
-            n, np.searchsorted(classes, model.classes_[0]), len(classes)
-        )
-    return model_prediction(model, X, response, classes)
+        losses = Evaluation(X, y, loss, classes)
+        without = losses_of(models, losses, self.n_jobs)
+        return without.T - losses(self.estimator_)[:, None]

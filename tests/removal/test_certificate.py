@@ -8,9 +8,9 @@ from numpy.testing import assert_allclose
 from sklearn.linear_model import LogisticRegression, PoissonRegressor
 
 from skinfluence._losses import Loss
-from skinfluence.removal import _certificate as certificate
 from skinfluence.removal import removal_model
-from skinfluence.removal._pointwise import Logistic, Tweedie
+from skinfluence.removal.smooth import _certificate as certificate
+from skinfluence.removal.smooth._pointwise import Logistic, Tweedie
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -11,7 +11,7 @@ from sklearn.preprocessing import scale
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator, removal_model
-from skinfluence.removal._l1_smooth import L1Smooth
+from skinfluence.removal.kinked._l1_smooth import L1Smooth
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -158,7 +158,7 @@ def test_rows_at_many_signs_take_every_path(cancer, monkeypatch):
     expected = model.without_rows().displacement
     for name, value in (("ROUNDS", 0), ("SHARED", 1), ("SHARED", 1000)):
         with monkeypatch.context() as patch:
-            patch.setattr(f"skinfluence.removal._l1_smooth.{name}", value)
+            patch.setattr(f"skinfluence.removal.kinked._l1_smooth.{name}", value)
             actual = model.without_rows().displacement
         assert_allclose(actual, expected, rtol=0, atol=1e-6)
     with monkeypatch.context() as patch:

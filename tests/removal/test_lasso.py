@@ -21,8 +21,8 @@ from sklearn.preprocessing import scale
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence._losses import SquaredError
 from skinfluence.removal import UnsupportedEstimator, removal_model
-from skinfluence.removal._l1 import minimise
-from skinfluence.removal._l1_piece import Piece
+from skinfluence.removal.kinked._l1 import minimise
+from skinfluence.removal.kinked._l1_piece import Piece
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*did not converge")
 
@@ -405,7 +405,7 @@ def test_no_coefficient_and_no_intercept(diabetes):
 
 
 def test_gram_too_large_for_memory_is_refitted(diabetes, monkeypatch):
-    from skinfluence.removal import _design
+    from skinfluence.removal.linear import _design
 
     def full(*args):
         raise MemoryError("needs 40 GiB")

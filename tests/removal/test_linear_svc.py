@@ -11,7 +11,7 @@ from sklearn.svm import LinearSVC
 
 from skinfluence._losses import MarginLoss
 from skinfluence.removal import UnsupportedEstimator, removal_model
-from skinfluence.removal._kinked_squares import Hinge, minimise
+from skinfluence.removal.kinked._kinked_squares import Hinge, minimise
 
 HINGE = MarginLoss("squared_hinge")
 

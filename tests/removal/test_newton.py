@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skinfluence.removal._newton import hessians, minimise_each, pair_products
-from skinfluence.removal._pointwise import SERIES_ERROR, Logistic, Tweedie
+from skinfluence.removal.smooth._newton import hessians, minimise_each, pair_products
+from skinfluence.removal.smooth._pointwise import SERIES_ERROR, Logistic, Tweedie
 
 LOSSES = [Logistic(), Tweedie(1), Tweedie(1.5), Tweedie(1.9), Tweedie(2)]
 

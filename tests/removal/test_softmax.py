@@ -11,8 +11,8 @@ from sklearn.preprocessing import scale
 
 from skinfluence._losses import LogLoss
 from skinfluence.removal import UnsupportedEstimator, removal_model
-from skinfluence.removal._quasi_newton import SecantPairs, certified_radius
-from skinfluence.removal._softmax_objective import SoftmaxObjective
+from skinfluence.removal.smooth._quasi_newton import SecantPairs, certified_radius
+from skinfluence.removal.smooth._softmax_objective import SoftmaxObjective
 
 
 def refit(estimator, X, y, weight, left_in, start=None):

@@ -1,0 +1,58 @@
+"""How far a long run is: to scikit-learn's callbacks, and in print."""
+
+from time import monotonic
+
+
+class Progress:
+    """Counts finished tasks.
+
+    Parameters
+    ----------
+    what : str
+        What is counted, in the plural.
+    n_tasks : int
+        How many there will be.
+    verbose : int, default=0
+        Above 0, a line is printed at most every other second, with the time left.
+    callbacks : FitCallbacks or None, default=None
+        Of the estimator whose ``fit`` this is part of.
+    """
+
+    def __init__(self, what, n_tasks, verbose=0, callbacks=None):
+        self.what, self.n_tasks, self.verbose = what, n_tasks, verbose
+        self.done, self.start, self.printed = 0, monotonic(), 0.0
+        self.callbacks = callbacks
+        if callbacks is not None:
+            callbacks.begin(what, n_tasks)
+
+    def advance(self, n_tasks):
+        """Tell that more tasks are finished."""
+        self.done += n_tasks
+        if self.callbacks is not None:
+            self.callbacks.advance(n_tasks)
+        elapsed = monotonic() - self.start
+        last = self.done == self.n_tasks
+        if self.verbose > 0 and (last or elapsed - self.printed > 2):
+            self.printed = elapsed
+            left = elapsed / max(self.done, 1) * (self.n_tasks - self.done)
+            print(
+                f"{self.done}/{self.n_tasks} {self.what}, {duration(elapsed)} "
+                f"elapsed, {duration(left)} left",
+                flush=True,
+            )
+
+    def close(self):
+        """Tell that no more tasks follow, finished or not."""
+        if self.callbacks is not None:
+            self.callbacks.end()
+
+
+def duration(seconds):
+    """Write seconds as hours, minutes and seconds."""
+    minutes, seconds = divmod(round(seconds, 1), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    if minutes:
+        return f"{minutes} min {int(seconds):02d} s"
+    return f"{seconds:.1f} s"

@@ -1,0 +1,1 @@
+"""Classifiers made of counts and moments: a row's part is subtracted."""

@@ -1,0 +1,1 @@
+"""Discriminant analysis: means and covariances without a row."""

@@ -1,0 +1,1 @@
+"""Kernel machines: one Gram matrix, factorised once."""

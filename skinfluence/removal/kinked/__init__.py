@@ -1,0 +1,1 @@
+"""Losses and penalties with kinks: active sets that are checked and continued."""

@@ -1,0 +1,177 @@
+"""Squared loss with an L1 penalty: rows leave by steps between sets of signs."""
+
+import numpy as np
+import scipy.linalg as sla
+
+from skinfluence.removal._dispatch import UnsupportedEstimator
+from skinfluence.removal.kinked._l1 import minimise, violation
+from skinfluence.removal.kinked._l1_piece import Piece
+from skinfluence.removal.linear._linear import LinearModel
+
+# Removed rows whose gradients are checked together.
+BATCH = 512
+
+
+class L1Quadratic(LinearModel):
+    r"""Minimiser of ``sum_j s_j (y_j - x_j'theta)^2 / 2 + P(theta)``, per output, with
+    ``P = sum_j l1_j |theta_j| + l2_j theta_j^2 / 2``, proportional to ``sum_j s_j``.
+
+    A row takes its share of the penalty with it: ``share_i = 1 - s_i / sum_j s_j`` is
+    left. The base is solved once at the share of an average removal. While the set A
+    of coefficients in use keeps its signs, the objective without row i is quadratic,
+    and the minimiser moves by
+
+    .. math::
+        \Delta_A = -(H_A - s_i x_i x_i')^{-1} (s_i e_i x_i
+        + (share_i - share) \nabla P)_A, \quad H_A = X_A' S X_A + share_i\, l2_A
+
+    with residual e. Where a sign flips, or a gradient outside A exceeds its penalty,
+    coefficients leave or enter A and the step is taken again: the changes border
+    ``H_A``, whose eigenvectors serve every row. All rows of a batch share matrix
+    products. A move is accepted when the optimality conditions hold, so it is exact;
+    rows that still change after 30 steps are minimised one by one
+    (feature-sign search). "newton" is the first step, from the full optimum,
+    "infinitesimal" the same without the rank-one term. The tolerance is not used.
+
+    Cost O(n p^2 + p^3) once and per row and step O(p^2 + q^2 a + q^3) with a
+    coefficients in use and q changes. Memory O(n p + p^2). Unresolved are rows
+    without a unique minimiser (fewer rows than coefficients in use).
+
+    Parameters
+    ----------
+    design : Design
+        Rows and their handling.
+    targets : ndarray of shape (n, k)
+        One column per output.
+    weight : ndarray of shape (n,)
+        Sample weights s.
+    l1, l2 : ndarray of shape (p,)
+        Penalties with all rows; zero for the intercept.
+    fitted : ndarray of shape (k, p)
+        Coefficients that scikit-learn returned.
+    positive : bool, default=False
+        Whether coefficients (but the intercept) must not be negative.
+
+    References
+    ----------
+    .. [1] M. Osborne, B. Presnell, B. Turlach, "A new approach to variable selection
+       in least squares problems", IMA Journal of Numerical Analysis 20(3), 2000.
+    """
+
+    def __init__(self, design, targets, weight, l1, l2, fitted, positive=False):
+        self.design, self.weight, self.targets = design, weight, targets
+        self.l1, self.l2, self.positive = l1, l2, positive
+        p = design.rows.shape[1]
+        self.free = (l1 == 0) & (not positive)
+        if design.intercept:
+            self.free[-1] = True
+        self.gram = design.rows.T @ (weight[:, None] * design.rows)
+        self.moment = (weight[:, None] * targets).T @ design.rows
+        theta = np.empty((targets.shape[1], p))
+        for k, start in enumerate(fitted):
+            optimum = self.minimise(k, np.empty(0, dtype=np.intp), 1.0, start)
+            if optimum is None:
+                raise UnsupportedEstimator(
+                    "The training objective has no unique optimum: columns in use "
+                    "depend on each other. Drop duplicates, add an L2 penalty, or use "
+                    "solver='refit'."
+                )
+            theta[k] = optimum
+        self._set_optimum(theta, fitted)
+
+    def minimise(self, k, rows, share, start):
+        """Minimise one problem without some rows; None if that is not unique.
+
+        Only columns that may be in use take part; the gradients of the others are
+        checked at the end.
+        """
+        X, s = self.design.rows[rows], self.weight[rows]
+        moment = self.moment[k] - (s * self.targets[rows, k]) @ X
+        l1, noise = share * self.l1, 1e-11 * (share * self.l1 + np.abs(moment))
+        theta, wide, solved = start, self.free.copy(), False
+        while True:
+            part = np.flatnonzero(theta)
+            grad = self.gram[:, part] @ theta[part] - moment
+            grad -= (s * (X[:, part] @ theta[part])) @ X
+            slack = violation(grad, l1, self.positive)
+            more = ~wide & ((theta != 0) | (slack > noise))
+            if solved and not more.any():
+                return theta
+            wide |= (theta != 0) | (slack > -0.3 * l1)
+            solved = True
+            part = np.flatnonzero(wide)
+            hessian = self.gram[np.ix_(part, part)] - X[:, part].T @ (
+                s[:, None] * X[:, part]
+            )
+            hessian[np.diag_indices_from(hessian)] += share * self.l2[part]
+            new = minimise(
+                hessian,
+                moment[part],
+                l1[part],
+                self.free[part],
+                theta[part],
+                self.positive,
+            )
+            if new is None:
+                return None
+            theta = np.zeros_like(start)
+            theta[part] = new
+
+    def _displacements(self, step, tol, damping):
+        n, p = self.design.rows.shape
+        moves = np.zeros((n, len(self.theta), p))
+        rows = np.flatnonzero(self.weight > 0)
+        share = 1.0
+        if step == "exact" and len(rows) > 1:
+            share = 1 - self.weight[rows].mean() / self.weight.sum()
+        lost = []
+        for k in range(len(self.theta)):
+            piece = Piece(self, k, share, 0.0 if step == "exact" else damping)
+            for start in range(0, len(rows), BATCH):
+                batch = rows[start : start + BATCH]
+                moves[batch, k] = piece.first_step(batch, step)
+                if step == "exact":
+                    new, failed = piece.refine(batch, moves[batch, k])
+                    moves[batch, k] = (piece.theta + new) - self.theta[k]
+                    moves[batch[failed], k] = 0.0
+                    lost.append(batch[failed])
+        return moves, np.unique(np.concatenate(lost)) if lost else rows[:0]
+
+    def _group_displacements(self, masks, step, tol, damping):
+        moves = np.zeros((len(masks), *self.theta.shape))
+        if step == "infinitesimal":
+            rows, unresolved = self._displacements(step, tol, damping)
+            return np.tensordot(masks.astype(np.float64), rows, axes=1), unresolved
+        lost = []
+        for g, mask in enumerate(masks):
+            rows = np.flatnonzero(mask & (self.weight > 0))
+            if not len(rows):
+                continue
+            share = 1 - self.weight[rows].sum() / self.weight.sum()
+            for k, theta in enumerate(self.theta):
+                if step == "newton":
+                    move = self._group_step(k, rows, share, theta, damping)
+                else:
+                    new = self.minimise(k, rows, share, theta)
+                    move = None if new is None else new - theta
+                if move is None:
+                    lost.append(g)
+                else:
+                    moves[g, k] = move
+        return moves, np.unique(np.asarray(lost, dtype=np.intp))
+
+    def _group_step(self, k, rows, share, theta, damping):
+        """One Newton step, signs held."""
+        A = np.flatnonzero((theta != 0) | self.free)
+        X, s = self.design.rows[np.ix_(rows, A)], self.weight[rows]
+        hessian = self.gram[np.ix_(A, A)] - X.T @ (s[:, None] * X)
+        gradient = hessian @ theta[A] - self.moment[k, A]
+        gradient += (s * self.targets[rows, k]) @ X
+        gradient += share * (self.l2 * theta + self.l1 * np.sign(theta))[A]
+        hessian += np.diag(share * self.l2[A] + damping)
+        move = np.zeros_like(theta)
+        try:
+            move[A] = -sla.solve(hessian, gradient, assume_a="pos")
+        except np.linalg.LinAlgError:
+            return None
+        return move

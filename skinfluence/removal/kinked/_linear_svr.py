@@ -1,0 +1,34 @@
+"""LinearSVR with the squared epsilon-insensitive loss.
+
+What liblinear minimises, primal or dual: ``C sum_j s_j max(0, |y_j - x_j'w - b| -
+epsilon)^2 + |w|^2 / 2 + (b / intercept_scaling)^2 / 2``: the intercept is the
+coefficient of a constant feature and has a penalty. Removing a row removes its term.
+Without a tube this is a ridge regression.
+"""
+
+import numpy as np
+from sklearn.svm import LinearSVR
+
+from skinfluence.removal._dispatch import refuse, removal_model
+from skinfluence.removal._weights import row_weights
+from skinfluence.removal.kinked._kinked_squares import KinkedSquares, Tube
+from skinfluence.removal.linear._design import make_design
+from skinfluence.removal.linear._quadratic import Quadratic
+
+
+@removal_model.register
+def _(estimator: LinearSVR, X, y, sample_weight=None):
+    if estimator.loss != "squared_epsilon_insensitive":
+        refuse(estimator, "loss", "its minimiser has kinks")
+    y = np.asarray(y, dtype=np.float64).ravel()
+    weight = row_weights(sample_weight, len(y))
+    design = make_design(estimator, X, estimator.fit_intercept, False, weight, 1.0)
+    penalty = np.ones(design.rows.shape[1])
+    if estimator.fit_intercept:
+        penalty[-1] = estimator.intercept_scaling**-2.0
+    fitted = design.coefficients(estimator.coef_, estimator.intercept_)
+    if estimator.epsilon == 0:
+        ridge = penalty[None] / (2 * estimator.C)
+        return Quadratic(design, y[:, None], weight, ridge, fitted)
+    cost = estimator.C * weight[:, None]
+    return KinkedSquares(design, [Tube(y, estimator.epsilon)], cost, penalty, fitted)

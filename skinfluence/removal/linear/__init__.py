@@ -1,0 +1,1 @@
+"""Linear predictors and squared losses: designs, dual forms, one factorisation."""

@@ -1,0 +1,250 @@
+"""What all linear families share: displacements, and their influence.
+
+A linear model without a row is the full model with its coefficients moved. A
+family computes these moves (`LinearModel._displacements`); everything the methods
+ask for is read off them here.
+"""
+
+import warnings
+from abc import abstractmethod
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from skinfluence.removal._model import RemovalModel
+from skinfluence.removal._raw import RawRemovals
+from skinfluence.removal.linear._design import Design
+
+__all__ = ["Design", "LinearModel", "LinearRemovals", "RankOneRemovals"]
+
+
+class LinearModel(RemovalModel):
+    """A model whose raw prediction is ``design(X) @ theta.T``.
+
+    Attributes
+    ----------
+    design : Design
+        Its ``rows`` are the training rows, shape (n, p).
+    theta : ndarray of shape (k, p)
+        Coefficients at the exact optimum, one row per raw prediction.
+    link : str
+        How raw predictions become predictions, see `_predictions.link_prediction`.
+    labels : ndarray of shape (n,) or None
+        Class index of each training row, for classifiers. A removal that empties
+        a class is unresolved: what is left is a model of fewer classes.
+    """
+
+    link = "identity"
+    labels = None
+
+    def _set_optimum(self, theta, fitted):
+        """Store the optimum and how far the fitted coefficients are from it."""
+        self.theta = theta
+        gap = self.design.rows @ (theta - fitted).T
+        raw = self.design.rows @ theta.T
+        if self.link == "softmax":  # only differences between classes matter
+            gap -= gap.mean(axis=1, keepdims=True)
+            raw -= raw.mean(axis=1, keepdims=True)
+        self.optimum_distance = float(np.abs(gap).max(initial=0.0))
+        if self.optimum_distance > 0.1 * raw.std() + 1e-6:
+            warnings.warn(
+                f"{type(self.design.estimator).__name__} stopped early: its raw "
+                f"predictions are up to {self.optimum_distance:.2g} from those at the "
+                f"optimum of its objective (their standard deviation is "
+                f"{raw.std():.2g}). Influence is computed at the optimum; a lower tol "
+                "or a higher max_iter brings the model there.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+
+    @property
+    def free_intercept(self):
+        """Whether an intercept without penalty absorbs shifts of the columns."""
+        return self.design.free_intercept
+
+    def follow_scaler(self):
+        """Let exact removals refit a StandardScaler before the model.
+
+        Returns
+        -------
+        exact : bool
+            False where the family cannot; the scaler is then held fixed.
+        """
+        return False
+
+    def _rank_one(self, step, damping):
+        """Return `RankOneRemovals` where moves are multiples of H^{-1} x_i, or None."""
+        return None
+
+    @abstractmethod
+    def _displacements(self, step, tol, damping):
+        """Return moves of theta, shape (n, k, p), and the unresolved rows."""
+
+    @abstractmethod
+    def _group_displacements(self, masks, step, tol, damping):
+        """Return moves of theta, shape (n_groups, k, p), and unresolved groups."""
+
+    def without_rows(self, step="exact", tol=1e-8, damping=0.0):
+        """Implement `RemovalModel.without_rows`."""
+        removals = self._rank_one(step, damping)
+        if removals is None:
+            moves, unresolved = self._displacements(step, tol, damping)
+            removals = LinearRemovals(self, moves, unresolved, step)
+        if self.labels is not None and step == "exact":
+            alone = np.bincount(self.labels)[self.labels] == 1
+            removals.unresolved = np.union1d(removals.unresolved, np.flatnonzero(alone))
+        return removals
+
+    def without_groups(self, masks, step="exact", tol=1e-8, damping=0.0):
+        """Implement `RemovalModel.without_groups`."""
+        moves, unresolved = self._group_displacements(masks, step, tol, damping)
+        if self.labels is not None and step == "exact":
+            classes = np.eye(self.labels.max() + 1)[self.labels]
+            emptied = (~masks @ classes == 0).any(axis=1)
+            unresolved = np.union1d(unresolved, np.flatnonzero(emptied))
+        return LinearRemovals(self, moves, unresolved, step)
+
+
+class RankOneRemovals(RawRemovals):
+    """Single rows whose removal moves coefficients along ``H^{-1} x_i``.
+
+    Closed forms and single steps are of this kind. Nothing of size n x p is kept
+    but the design: moves of raw predictions are ``x_t' H^{-1} x_i`` times a factor.
+
+    Parameters
+    ----------
+    model : LinearModel
+        The model.
+    inverse : ndarray of shape (p, p)
+        Inverse Hessian.
+    factor : ndarray of shape (n, k)
+        Row i moves output c by ``factor[i, c] * inverse @ x_i``.
+    unresolved : ndarray of int
+        Rows to be refitted.
+    first_order : bool
+        Whether to follow the slope of the loss instead of evaluating it.
+    drift : tuple (ndarray of shape (n,), ndarray of shape (k, p)), default=None
+        Multiples of a common move that are added.
+    """
+
+    def __init__(self, model, inverse, factor, unresolved, first_order, drift=None):
+        self.model, self.link, self.first_order = model, model.link, first_order
+        self.inverse, self.factor, self.drift = inverse, factor, drift
+        self.n_removals = len(factor)
+        self.unresolved = unresolved
+
+    def prepare(self, X):
+        """Implement `RawRemovals.prepare`."""
+        rows = self.model.design(X)
+        return rows @ self.model.theta.T, self._state(rows)
+
+    def _state(self, rows):
+        common = rows[:, :0] if self.drift is None else rows @ self.drift[1].T
+        return rows @ self.inverse, common
+
+    def moves(self, state, removals):
+        """Implement `RawRemovals.moves`."""
+        solved, common = state
+        rows, factor = self.model.design.rows[removals], self.factor[removals]
+        if factor.shape[1] == 1:  # scaling rows is less work than scaling products
+            out = (solved @ (rows * factor).T)[:, :, None]
+        else:
+            out = (solved @ rows.T)[:, :, None] * factor
+        if self.drift is not None:
+            out += self.drift[0][removals][:, None] * common[:, None]
+        return out
+
+    def displacements(self, rows):
+        """Moves of theta for some removals, shape (len(rows), k, p)."""
+        solved = self.model.design.rows[rows] @ self.inverse
+        out = self.factor[rows][:, :, None] * solved[:, None]
+        if self.drift is not None:
+            out += self.drift[0][rows][:, None, None] * self.drift[1]
+        return out
+
+    def own_moves(self):
+        """Implement `RawRemovals.own_moves`."""
+        rows, own = self.model.design.rows, np.empty_like(self.factor)
+        for start in range(0, len(rows), 4096):
+            part = slice(start, start + 4096)
+            quadratic = np.einsum("ij,ij->i", rows[part] @ self.inverse, rows[part])
+            own[part] = self.factor[part] * quadratic[:, None]
+        if self.drift is not None:
+            own += self.drift[0][:, None] * (rows @ self.drift[1].T)
+        return rows @ self.model.theta.T, own
+
+    def influence(self, X, y, loss):
+        """Implement `Removals.influence`."""
+        if not self.first_order:
+            return super().influence(X, y, loss)
+        raw, state = self.prepare(X)
+        slope = loss.slope(y, raw, self.link)
+        solved, common = state
+        gradient = (slope[:, :, None] * solved[:, None]).reshape(len(raw), -1)
+        out = np.empty((len(raw), self.n_removals))
+        size = max(1, 2**22 // gradient.shape[1])
+        for start in range(0, self.n_removals, size):
+            part = slice(start, start + size)
+            rows = self.model.design.rows[part]
+            scaled = self.factor[part][:, :, None] * rows[:, None]
+            np.matmul(gradient, scaled.reshape(len(rows), -1).T, out=out[:, part])
+            if self.drift is not None:
+                out[:, part] += np.outer(
+                    (common * slope).sum(axis=1), self.drift[0][part]
+                )
+        return out
+
+    def mean_influence(self, X, y, loss, weight):
+        """Implement `Removals.mean_influence`; to first order without the matrix."""
+        if not self.first_order:
+            return super().mean_influence(X, y, loss, weight)
+        rows = self.model.design(X)
+        slope = loss.slope(y, rows @ self.model.theta.T, self.link)
+        gradient = (weight[:, None] * slope).T @ rows
+        solved = self.model.design.rows @ (gradient @ self.inverse).T
+        out = (solved * self.factor).sum(axis=1)
+        if self.drift is not None:
+            out += self.drift[0] * (self.drift[1] * gradient).sum()
+        return out
+
+
+class LinearRemovals(RawRemovals):
+    """Coefficients moved by removals, and what that does to losses.
+
+    Memory: the moves, n_removals x p x k floats; a factor, not a model, per row.
+    """
+
+    def __init__(self, model, displacement, unresolved, step):
+        self.model, self.displacement, self.link = model, displacement, model.link
+        self.n_removals = len(displacement)
+        self.unresolved = np.asarray(unresolved, dtype=np.intp)
+        self.first_order = step == "infinitesimal"
+
+    def prepare(self, X):
+        """Implement `RawRemovals.prepare`."""
+        rows = self.model.design(X)
+        return rows @ self.model.theta.T, rows
+
+    def moves(self, state, removals):
+        """Implement `RawRemovals.moves`."""
+        n_removals, k, p = self.displacement[removals].shape
+        flat = self.displacement[removals].reshape(n_removals * k, p)
+        return (state @ flat.T).reshape(state.shape[0], n_removals, k)
+
+    def displacements(self, rows):
+        """Moves of theta for some removals, shape (len(rows), k, p)."""
+        return self.displacement[rows]
+
+    def own_moves(self):
+        """Implement `RawRemovals.own_moves`."""
+        rows = self.model.design.rows
+        own = np.einsum("ip,ikp->ik", rows, self.displacement)
+        return rows @ self.model.theta.T, own
+
+    def mean_influence(self, X, y, loss, weight):
+        """Implement `Removals.mean_influence`; to first order without the matrix."""
+        if not self.first_order:
+            return super().mean_influence(X, y, loss, weight)
+        raw, rows = self.prepare(X)
+        gradient = (weight[:, None] * loss.slope(y, raw, self.link)).T @ rows
+        return np.tensordot(self.displacement, gradient, axes=2)

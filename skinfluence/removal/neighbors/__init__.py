@@ -1,0 +1,1 @@
+"""Neighbours: whoever comes next takes the place of a removed row."""

@@ -1,0 +1,208 @@
+"""Neighbours within a radius: the removed row is missing, nothing takes its place."""
+
+import numpy as np
+from sklearn.neighbors import (
+    BallTree,
+    RadiusNeighborsClassifier,
+    RadiusNeighborsRegressor,
+)
+
+from skinfluence.removal._dispatch import refuse, removal_model
+from skinfluence.removal.neighbors._neighbors import TILE, NeighborsModel
+
+
+class RadiusNeighborsModel(NeighborsModel):
+    r"""Neighbours within a radius, without some rows.
+
+    The prediction is an average over the r rows within the radius. Without row i,
+    one of them, for uniform weights and targets y,
+
+    .. math:: f_{-i}(x) - f(x) = (f(x) - y_i) / (r - 1) .
+
+    Rows beyond the radius have influence exactly zero. A class that loses its only
+    row has probability zero, as in a model that has never seen it.
+
+    One search with the estimator's own ``radius_neighbors``; O(r) per test row for
+    uniform weights, else O(r^2). Memory that of the neighbours found.
+
+    **When no neighbour is left**, a classifier predicts its ``outlier_label``, and
+    "most_frequent" is the most frequent class of the remaining rows: a row may change
+    it for every outlier. A regressor, and a classifier without ``outlier_label``,
+    has no prediction then (scikit-learn: NaN, an error): a ValueError says so.
+    """
+
+    def __init__(self, estimator, X, y):
+        super().__init__(estimator, X, y)
+        self.rows = self.targets  # what is averaged, one row per training row
+        self.counts = None
+        if self.n_classes is not None:
+            self.rows = np.eye(self.n_classes)[self.targets]
+            self.counts = self.rows.sum(axis=0)
+            self._set_outlier()
+
+    def _set_outlier(self):
+        """Find the class index of the outlier label, -1 if it is not a class."""
+        estimator, classes = self.estimator, self.estimator.classes_
+        label = given = estimator.outlier_label
+        if label is not None and not isinstance(label, str):
+            label = np.ravel(label)[0]
+        self.most_frequent = isinstance(label, str) and label == "most_frequent"
+        self.outlier = np.append(np.flatnonzero(classes == label), -1)[0]
+        by_index = (
+            label is not None
+            and estimator.weights == "uniform"
+            and estimator._fit_method == "brute"
+            and estimator.effective_metric_ in BallTree.valid_metrics
+            and estimator.effective_metric_ != "euclidean"
+        )
+        same = np.array_equal(classes, np.arange(len(classes))) and np.isscalar(given)
+        if by_index and (self.most_frequent or not same):
+            refuse(
+                estimator,
+                "outlier_label",
+                "scikit-learn's brute-force search compares it with the indices of "
+                "classes, not with their labels",
+            )
+
+    def changed_predictions(self, X, masks, response, own):
+        """Implement `NeighborsModel.changed_predictions`."""
+        distances, neighbors = self.estimator.radius_neighbors(X)
+        parts, size = [], 0
+        for t, neighbor in enumerate(neighbors):
+            if len(neighbor):
+                part = self._row(t, distances[t], neighbor, masks, response, own)
+            else:
+                part = self._lonely(t, masks, response, own)
+            parts.append(part)
+            size += part[2].size
+            if size > TILE or t == len(neighbors) - 1:
+                yield tuple(map(np.concatenate, zip(*parts, strict=True)))
+                parts, size = [], 0
+
+    def _row(self, t, distance, neighbor, masks, response, own):
+        """One test row: its number, removals, predictions before and after."""
+        r = len(neighbor)
+        if masks is None:
+            which = np.flatnonzero(neighbor == t) if own else np.arange(r)
+            removals, member, left = neighbor[which], None, np.full(len(which), r - 1)
+        else:
+            member = masks[:, neighbor]
+            removals = np.flatnonzero(member.any(axis=1))
+            member = member[removals]
+            left = r - member.sum(axis=1)
+        if self.estimator.weights in (None, "uniform"):
+            rows = self.rows[neighbor]
+            total = rows.sum(axis=0)
+            gone = rows[which] if member is None else member.astype(float) @ rows
+            before = self._answer((total / r)[None], response)
+            after = self._answer(
+                (total - gone) / np.maximum(left, 1)[:, None], response
+            )
+        else:
+            everyone = np.ones((1, r), dtype=bool)
+            before = self._weighted(distance, neighbor, everyone, response)
+            after = np.empty((len(removals), before.shape[1]), dtype=before.dtype)
+            size = max(1, TILE // r)
+            for start in range(0, len(removals), size):
+                part = slice(start, start + size)
+                if member is None:
+                    keep = np.arange(r) != which[part, None]
+                else:
+                    keep = ~member[part]
+                some = np.flatnonzero(left[part])
+                if len(some):
+                    after[part][some] = self._weighted(
+                        distance, neighbor, keep[some], response
+                    )
+        emptied = left == 0
+        if emptied.any():
+            after[emptied] = self._outlier(removals[emptied], masks, response)
+        tests = np.full(len(removals), t)
+        return tests, removals, np.repeat(before, len(removals), axis=0), after
+
+    def _lonely(self, t, masks, response, own):
+        """A test row without neighbours: rows matter to it by the outlier label."""
+        before = self._outlier(None, masks, response)
+        n_removals = len(self.targets) if masks is None else len(masks)
+        removals = np.array([t]) if own else np.arange(n_removals)
+        after = self._outlier(removals, masks, response)
+        removals = removals[(after != before).any(axis=1)]
+        return (
+            np.full(len(removals), t),
+            removals,
+            np.repeat(before, len(removals), axis=0),
+            self._outlier(removals, masks, response),
+        )
+
+    def _answer(self, average, response):
+        if self.n_classes is None or response == "predict_proba":
+            return average
+        return average.argmax(axis=1)[:, None]
+
+    def _weighted(self, distance, neighbor, keep, response):
+        """Predictions from several subsets of the neighbours of one test row."""
+        weights = self._weights(distance, keep)
+        neighbor = np.broadcast_to(neighbor, keep.shape)
+        if self.n_classes is None:
+            return self.mean_target(neighbor, weights)
+        return self._answer(self.vote(neighbor, weights, "predict_proba"), response)
+
+    def _weights(self, distance, keep):
+        """Weights of the kept neighbours; rows at distance zero take all of it."""
+        kind = self.estimator.weights
+        if callable(kind):  # scikit-learn hands it an array of arrays
+            kept = np.empty(len(keep), dtype=object)
+            for g, mask in enumerate(keep):
+                kept[g] = distance[mask]
+            weights = np.zeros(keep.shape)
+            for g, values in enumerate(kind(kept)):
+                weights[g, keep[g]] = values
+            return weights
+        zero = distance == 0
+        exact = keep & zero
+        return np.where(
+            exact.any(axis=1, keepdims=True), exact, keep / np.where(zero, 1, distance)
+        )
+
+    def _outlier(self, removals, masks, response):
+        """Predict without neighbours; without removals for None, else one row each."""
+        name = type(self.estimator).__name__
+        if self.n_classes is None or self.estimator.outlier_label is None:
+            who = "row" if masks is None else "group"
+            without = (
+                "already with all training rows"
+                if removals is None
+                else f"when training {who}(s) {[int(i) for i in removals[:10]]} are "
+                "left out one at a time"
+            )
+            fix = " or set outlier_label" if self.n_classes is not None else ""
+            raise ValueError(
+                f"{name}(radius={self.estimator.radius!r}) must find some training row "
+                "within the radius of every test row, or its prediction and so the "
+                f"influence is not defined. A test row has none {without}. Use a "
+                f"larger radius{fix}, or leave such test rows out."
+            )
+        left = self.counts[None]
+        if removals is not None:
+            rows = self.rows
+            gone = rows[removals] if masks is None else masks[removals] * 1.0 @ rows
+            left = left - gone
+        if self.most_frequent:
+            code = left.argmax(axis=1)
+        else:
+            code = np.full(len(left), self.outlier)
+        if response == "predict":
+            return code[:, None]
+        # A label that is not, or no longer, a class has no column to be certain of.
+        seen = (code >= 0) & (left[np.arange(len(left)), code] > 0)
+        return seen[:, None] * np.eye(self.n_classes)[code]
+
+
+@removal_model.register
+def _(estimator: RadiusNeighborsClassifier, X, y, sample_weight=None):
+    return RadiusNeighborsModel(estimator, X, y)
+
+
+@removal_model.register
+def _(estimator: RadiusNeighborsRegressor, X, y, sample_weight=None):
+    return RadiusNeighborsModel(estimator, X, y)

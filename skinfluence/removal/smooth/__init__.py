@@ -1,0 +1,1 @@
+"""Smooth convex losses: certified Newton steps from one shared factorisation."""

@@ -1,0 +1,312 @@
+"""The ladder of `Smooth`: from a base to its minimisers without each row."""
+
+import numpy as np
+import scipy.linalg as sla
+
+from skinfluence.removal.smooth import _certificate as certificate
+from skinfluence.removal.smooth._newton import (
+    hessians,
+    minimise_each,
+    pair_products,
+    row_chunks,
+)
+from skinfluence.removal.smooth._pointwise import SERIES_ERROR
+
+_BATCH = 256  # removed rows that share a pass over the training rows
+_TILE = 512  # training rows of a tile: a _BATCH x _TILE array stays in cache
+
+
+class Whitened:
+    """Derivatives at a base point, in coordinates where the Hessian is the identity."""
+
+    def __init__(self, model, theta, penalty, damping=0.0, tilt=0.0):
+        X = model.design.rows
+        self.y, self.weight, self.pointwise = model.y, model.weight, model.pointwise
+        self.eta = X @ theta
+        first, second, third = self.pointwise.derivatives(self.eta, self.y)
+        self.d = self.weight * first
+        self.a = self.weight * second
+        self.c = self.weight * third
+        hessian = hessians(X, self.a[None])[0]
+        hessian[np.diag_indices_from(hessian)] += penalty + damping
+        self.penalty = penalty
+        self.L = np.linalg.cholesky(hessian)
+        self.Z = np.empty_like(X)
+        for rows in row_chunks(*X.shape):  # no second copy of all rows
+            self.Z[rows] = sla.solve_triangular(self.L, X[rows].T, lower=True).T
+        self.h = np.einsum("ij,ij->i", self.Z, self.Z)
+        self.root = sla.solve_triangular(self.L, np.eye(len(self.L)), lower=True)
+        # The penalty's gradient (a linear term included) and Hessian.
+        self.theta = theta
+        self.pull = sla.solve_triangular(self.L, penalty * theta + tilt, lower=True)
+        scaled = sla.solve_triangular(self.L, np.diag(penalty + damping), lower=True)
+        self.P = sla.solve_triangular(self.L, scaled.T, lower=True)
+        # What is left of the gradient: rounding, if the base is at its optimum.
+        self.slack = self.d @ self.Z + self.pull
+
+    def to_theta(self, u):
+        """Turn moves in whitened coordinates, in place, into moves of theta."""
+        for rows in row_chunks(*u.shape):
+            u[rows] = sla.solve_triangular(self.L, u[rows].T, lower=True, trans="T").T
+        return u
+
+    def penalty_with(self, excess):
+        """Hessians and gradients of penalties ``R + diag(excess)``, one per row."""
+        hessian = self.P + (self.root * excess[:, None]) @ self.root.T
+        return hessian, self.pull + self.excess_gradient(excess, self.theta)
+
+    def excess_gradient(self, excess, theta):
+        """Gradients of ``theta' diag(excess_i) theta / 2``, whitened."""
+        return (excess * theta) @ self.root.T
+
+    def newton_steps(self, share):
+        """One Newton step without each row, from the base."""
+        u = self.d[:, None] * self.Z
+        if (share == 1).all():
+            return u / np.maximum(1 - self.a * self.h, 1e-15)[:, None]
+        # In the eigenvectors of P, what remains of the Hessian is diagonal.
+        values, vectors = np.linalg.eigh(self.P)
+        left = 1 + np.multiply.outer(share - 1, values)
+        z = self.Z @ vectors
+        u = (u - np.multiply.outer(share - 1, self.pull)) @ vectors / left
+        own = z / left
+        kappa = np.maximum(1 - self.a * np.einsum("ij,ij->i", z, own), 1e-15)
+        factor = self.a / kappa * np.einsum("ij,ij->i", z, u)
+        return (u + factor[:, None] * own) @ vectors.T
+
+    def group_newton_step(self, weights, share):
+        """One Newton step for each row of weights, from the base."""
+        first, second, _ = self.pointwise.derivatives(self.eta, self.y)
+        out = np.empty((len(weights), self.Z.shape[1]))
+        for k, w in enumerate(weights):
+            hessian = (self.Z * (w * second)[:, None]).T @ self.Z + share[k] * self.P
+            out[k] = -np.linalg.solve(
+                hessian, (w * first) @ self.Z + share[k] * self.pull
+            )
+        return out
+
+
+class Ladder:
+    """The steps from a base to its minimisers without each row.
+
+    Parameters
+    ----------
+    base : Whitened
+        The base, at the optimum of its penalty.
+    excess : ndarray of shape (n, p) or None
+        What the penalty's diagonal without each row exceeds the base's by.
+    """
+
+    def __init__(self, base, excess):
+        self.base, self.excess = base, excess
+        n = len(base.a)
+        # How much a step that ignores the excess contracts, and the smallest factor
+        # by which it can make the Hessian smaller.
+        self.uneven, self.floor = np.zeros(n), np.ones(n)
+        if excess is not None:
+            relative = excess / np.where(base.penalty > 0, base.penalty, np.inf)
+            self.uneven = np.abs(relative).max(axis=1)
+            self.floor = np.maximum(1 + np.minimum(relative.min(axis=1), 0.0), 1e-15)
+        self.kappa = np.maximum(1 - base.a * base.h, 1e-15)
+        self.h_max = base.h.max()
+        self.M = base.pointwise.M
+
+    def _solve(self, rows, v):
+        """``B_i^{-1} v`` for each of ``rows``: a rank-one correction."""
+        z = self.base.Z[rows]
+        factor = self.base.a[rows] / self.kappa[rows] * np.einsum("ij,ij->i", z, v)
+        return v + factor[:, None] * z
+
+    def _norm(self, rows, v):
+        """Norm of ``v`` in the metric of B_i."""
+        along = np.einsum("ij,ij->i", self.base.Z[rows], v)
+        square = np.einsum("ij,ij->i", v, v) - self.base.a[rows] * along**2
+        return np.sqrt(np.maximum(square, 0.0))
+
+    def newton_step(self, rows=slice(None)):
+        """Move by one Newton step of the objective without each of ``rows``."""
+        base = self.base
+        u = (base.d[rows] / self.kappa[rows])[:, None] * base.Z[rows]
+        if self.excess is not None:
+            pull = base.excess_gradient(self.excess[rows], base.theta)
+            u -= self._solve(rows, pull)
+        return u
+
+    def climb(self, tol, only=None):
+        """Minimise without each row, to a certified radius of ``tol``.
+
+        Parameters
+        ----------
+        tol : float
+            Largest error of the linear predictor.
+        only : ndarray of int, default=None
+            Rows to certify; others are left at one step.
+
+        Returns
+        -------
+        u : ndarray of shape (n, p)
+            Moves in whitened coordinates.
+        unresolved : ndarray of int
+            Rows without a finite minimiser; their moves are zero.
+        """
+        base = self.base
+        u = self.newton_step()
+        length = np.sqrt(np.einsum("ij,ij->i", u, u))
+        even = self.uneven == 0
+        slope = np.abs(base.d) * np.sqrt(base.h / self.kappa)
+        slack = np.linalg.norm(base.slack) / np.sqrt(self.kappa)
+        nu = certificate.newton_residual(length, slope, self.h_max, self.kappa, self.M)
+        bound = self._radius(nu + slack, length * np.sqrt(self.h_max))
+        todo = np.flatnonzero(~((bound <= tol) & even))
+        todo = todo[(base.weight[todo] > 0) | ~even[todo]]
+        if only is not None:
+            todo = np.intersect1d(todo, only)
+        n, p = base.Z.shape
+        if p * p < 2 * n and len(todo) > p:
+            todo = self._halley(u, todo, length, slack, even, tol)
+        # Rows that move alike share a pass: it can then use the short series.
+        length = np.einsum("ij,ij->i", u, u)
+        todo = todo[np.argsort(length[todo], kind="stable")]
+        hard = self._chords(u, todo, tol)
+        unresolved = self._newton(u, hard, tol)
+        return u, unresolved
+
+    def _radius(self, nu, zeta, rows=slice(None)):
+        return certificate.radius(nu, zeta, self.kappa[rows], self.h_max, self.M)
+
+    def _halley(self, u, todo, length, slack, even, tol):
+        """Add the third-order correction in place; return the rows left to do."""
+        base = self.base
+        n, p = base.Z.shape
+        width = p * (p + 1) // 2
+        tensor = np.zeros((width, p))
+        for rows in row_chunks(n, width):
+            Z = base.Z[rows]
+            tensor += pair_products(Z).T @ (base.c[rows, None] * Z)
+        pairs = np.triu_indices(p)
+        tensor[pairs[0] != pairs[1]] *= 2
+        left = []
+        for chunk in row_chunks(len(todo), width):
+            rows = todo[chunk]
+            z, first = base.Z[rows], u[rows]
+            quadratic = pair_products(first) @ tensor
+            own = base.c[rows] * np.einsum("ij,ij->i", z, first) ** 2
+            shift = self._solve(rows, (quadratic - own[:, None] * z) / 2)
+            second = first - shift
+            norm = np.linalg.norm(second, axis=1)
+            nu = certificate.halley_residual(
+                length[rows], norm, np.linalg.norm(shift, axis=1), self.h_max, self.M
+            )
+            zeta = norm * np.sqrt(self.h_max)
+            # A correction longer than half the step it corrects is no correction.
+            trust = np.linalg.norm(shift, axis=1) < length[rows] / 2
+            u[rows[trust]] = second[trust]
+            bound = self._radius(nu + slack[rows], zeta, rows)
+            left.append(rows[~((bound <= tol) & trust & even[rows])])
+        return np.concatenate(left) if left else todo
+
+    def _chords(self, u, todo, tol, max_passes=8):
+        """Take chord steps in place; return the rows that do not contract."""
+        hard = []
+        series = np.ascontiguousarray(
+            self.base.pointwise.series(self.base.eta, self.base.y) * self.base.weight
+        )
+        # Below this reach the series is a thousand times more exact than tol.
+        reach = (1e-3 * tol / SERIES_ERROR) ** 0.2
+        for start in range(0, len(todo), _BATCH):
+            rows = todo[start : start + _BATCH]
+            previous = np.full(len(rows), np.inf)
+            for _ in range(max_passes):
+                total, zeta, dropped = self._remainders(u[rows], rows, series, reach)
+                if self.excess is not None:
+                    moved = u[rows] @ self.base.root
+                    total += self.base.excess_gradient(self.excess[rows], moved)
+                new = self.newton_step(rows)
+                new -= self._solve(rows, total + self.base.slack)
+                nu = self._norm(rows, new - u[rows]) + dropped
+                bad = (nu > previous / 2) & (nu > 1e-14)
+                bad |= (zeta > 1) | ~np.isfinite(nu)
+                hard.append(rows[bad])
+                keep = ~bad
+                rows, new, nu, zeta = rows[keep], new[keep], nu[keep], zeta[keep]
+                dropped = dropped[keep]
+                u[rows] = new
+                after, further = certificate.chord_residual(
+                    nu, zeta, self.kappa[rows], self.h_max, self.M
+                )
+                after = after + self.uneven[rows] * nu + dropped
+                after /= np.sqrt(self.floor[rows])
+                kappa = self.kappa[rows] * self.floor[rows]
+                bound = certificate.radius(after, further, kappa, self.h_max, self.M)
+                left = ~(bound <= tol)
+                rows, previous = rows[left], nu[left]
+                if not len(rows):
+                    break
+            else:
+                hard.append(rows)
+        return np.concatenate(hard) if hard else todo[:0]
+
+    def _remainders(self, u, rows, series, reach):
+        """``sum_{j != i} r_j(z_j'u_i) z_j`` for a batch, the largest move, and what
+        the series drops."""
+        base = self.base
+        total = np.zeros_like(u)
+        zeta = np.zeros(len(u))
+        short = False
+        buffer = np.empty((len(u), min(_TILE, len(base.Z))))
+        remainder = np.empty_like(buffer)
+        for start in range(0, len(base.Z), _TILE):
+            stop = min(start + _TILE, len(base.Z))
+            Z = base.Z[start:stop]
+            T = np.matmul(u, Z.T, out=buffer[:, : stop - start])
+            own = np.flatnonzero((rows >= start) & (rows < stop))
+            T[own, rows[own] - start] = 0.0
+            largest = np.maximum(T.max(axis=1), -T.min(axis=1))
+            np.maximum(zeta, largest, out=zeta)
+            if largest.max() < reach:
+                short = True
+                c2, c3, c4, c5 = series[:, start:stop]
+                r = np.multiply(T, c5, out=remainder[:, : stop - start])
+                for c in (c4, c3, c2):
+                    r += c
+                    r *= T
+                r *= T
+            else:
+                span = slice(start, stop)
+                r = base.weight[span] * base.pointwise.remainder(
+                    base.eta[span],
+                    base.y[span],
+                    base.a[span]
+                    / np.where(base.weight[span] > 0, base.weight[span], 1),
+                    T,
+                )
+            total += r @ Z
+        dropped = np.zeros(len(u))
+        if short:
+            dropped += SERIES_ERROR * reach**5 * np.linalg.norm(u, axis=1)
+        return total, zeta, dropped
+
+    def _newton(self, u, hard, tol):
+        """Minimise the hard rows in place; return those without a minimiser."""
+        base = self.base
+        unresolved = []
+        for chunk in row_chunks(len(hard), 16 * len(base.Z)):
+            rows = hard[chunk]
+            weights = np.repeat(base.weight[None], len(rows), axis=0)
+            weights[np.arange(len(rows)), rows] = 0.0
+            hessian, pull = base.P[None], base.pull[None]
+            if self.excess is not None:
+                hessian, pull = base.penalty_with(self.excess[rows])
+            u[rows], converged = minimise_each(
+                base.Z,
+                base.eta,
+                base.y,
+                weights,
+                base.pointwise,
+                hessian,
+                np.broadcast_to(pull, (len(rows), base.Z.shape[1])),
+                np.zeros((len(rows), base.Z.shape[1])),
+            )
+            unresolved.append(rows[~converged])
+            u[rows[~converged]] = 0.0
+        return np.concatenate(unresolved) if unresolved else hard[:0]

@@ -1,0 +1,199 @@
+"""Smooth linear models with one linear predictor, and what is left without rows."""
+
+import numpy as np
+import scipy.linalg as sla
+
+from skinfluence.removal._dispatch import UnsupportedEstimator
+from skinfluence.removal.linear._linear import LinearModel, RankOneRemovals
+from skinfluence.removal.linear._penalty import Penalty
+from skinfluence.removal.smooth._ladder import Ladder, Whitened
+from skinfluence.removal.smooth._newton import hessians, minimise_each, row_chunks
+
+
+class Smooth(LinearModel):
+    r"""Minimiser of ``F = sum_j s_j l(x_j'theta, y_j) + theta' R theta / 2``.
+
+    Without row i each move climbs a ladder and stops where a proven bound on the
+    error of the linear predictor (`_certificate`) is below the tolerance. In
+    coordinates whitened by the Hessian, with ``z_j`` the rows, ``d, a, c`` the first
+    three weighted derivatives of the loss, ``B_i = I - a_i z_i z_i'``:
+
+    1. one Newton step ``u1 = z_i d_i / (1 - a_i h_i)``, O(p);
+    2. the third-order (Halley) correction
+       ``u2 = u1 - B_i^{-1} (T[u1, u1] - c_i (z_i'u1)^2 z_i) / 2`` with the tensor
+       ``T = sum_j c_j z_j z_j z_j``, O(p^3);
+    3. chord steps ``u <- u1 - B_i^{-1} sum_{j != i} r_j(z_j'u) z_j`` with r the
+       Taylor remainder of l', O(n p), in batches;
+    4. damped Newton for rows whose chord does not contract, O(n p^2), in batches.
+
+    The inverse Hessian is never updated: every step uses one Cholesky factor and a
+    rank-one correction. Cost O(n p^2 + n p^3 + m n p) with m the number of chord
+    steps, memory O(n p). It fails where the base has no unique optimum (separable
+    classes or dependent columns without penalty): refused.
+
+    Parameters
+    ----------
+    design : Design
+        Rows and their handling.
+    y : ndarray of shape (n,)
+        Targets as the pointwise loss takes them.
+    weight : ndarray of shape (n,)
+        Sample weights s.
+    pointwise : object
+        The loss l, see `_pointwise`.
+    penalty : ndarray of shape (p,)
+        Diagonal of R.
+    fitted : ndarray of shape (1, p)
+        Coefficients that scikit-learn returned.
+    link : str
+        How the linear predictor becomes a prediction.
+    mass : ndarray of shape (n,), default=None
+        Where the loss is a mean, R is proportional to the sum of these and a row
+        takes its share of the penalty with it: the weights (GLMs), or one per row.
+    """
+
+    def __init__(
+        self,
+        design,
+        y,
+        weight,
+        pointwise,
+        penalty,
+        fitted,
+        link,
+        mass=None,
+    ):
+        self.design, self.link = design, link
+        self.y, self.weight, self.pointwise = y, weight, pointwise
+        self.penalty, self.mass = penalty, mass
+        self.penalties = Penalty(penalty, weight, mass)
+        self._set_optimum(self._optimum(penalty, fitted[0])[None], fitted)
+
+    def _optimum(self, penalty, start):
+        """Minimise F by Newton steps from ``start``."""
+        X = self.design.rows
+        u, converged = minimise_each(
+            X,
+            X @ start,
+            self.y,
+            self.weight[None],
+            self.pointwise,
+            np.diag(penalty)[None],
+            (penalty * start)[None],
+            np.zeros((1, len(start))),
+            max_iter=1000,  # far from the optimum, damped steps are small
+        )
+        if not converged[0]:
+            raise UnsupportedEstimator(
+                "The training objective has no unique finite optimum: the classes "
+                "are separable, or columns depend on each other, and no penalty "
+                "decides. Add a penalty, or use solver='refit'."
+            )
+        return start + u[0]
+
+    def follow_scaler(self):
+        """Implement `LinearModel.follow_scaler`."""
+        if not self.free_intercept:
+            return False
+        self.penalties.follow_scaler(self.design.rows)
+        return True
+
+    def _without_one(self):
+        """Base and its penalty for removals of one row, and what R_i exceeds it by.
+
+        The base of a penalty that depends on rows is that of an average removal, so
+        that only a row's difference from the average is left to the steps.
+        """
+        if self.penalties.constant:
+            return self.theta[0], self.penalty, None
+        excess = self.penalties.without_rows()
+        penalty = excess.mean(axis=0)
+        excess -= penalty
+        theta = self._optimum(penalty, self.theta[0])
+        if np.all(np.abs(excess) <= 1e-14 * penalty):
+            excess = None
+        return theta, penalty, excess
+
+    def _share(self, masks):
+        """Share of the penalty that remains without groups of rows."""
+        if self.mass is None:
+            return np.ones(len(masks))
+        return 1 - masks @ self.mass / self.mass.sum()
+
+    def _rank_one(self, step, damping):
+        if step == "exact" or (step == "newton" and self.mass is not None):
+            return None
+        X, theta = self.design.rows, self.theta[0]
+        first, second, _ = self.pointwise.derivatives(X @ theta, self.y)
+        factor, curvature = self.weight * first, self.weight * second
+        hessian = hessians(X, curvature[None])[0]
+        hessian[np.diag_indices_from(hessian)] += self.penalty + damping
+        inverse = sla.cho_solve(sla.cho_factor(hessian), np.eye(len(hessian)))
+        drift = None
+        if step == "newton":
+            for part in row_chunks(len(X), X.shape[1]):
+                h = np.einsum("ij,ij->i", X[part] @ inverse, X[part])
+                factor[part] /= np.maximum(1 - curvature[part] * h, 1e-15)
+        elif self.mass is self.weight:  # else the penalty does not depend on weights
+            share = self.weight / self.weight.sum()
+            drift = share, (inverse @ (self.penalty * theta))[None]
+        first_order = step == "infinitesimal"
+        none = np.empty(0, dtype=np.intp)
+        return RankOneRemovals(self, inverse, factor[:, None], none, first_order, drift)
+
+    def _displacements(self, step, tol, damping):
+        if step == "newton":
+            base = Whitened(self, self.theta[0], self.penalty, damping)
+            share = np.ones(len(self.y))
+            if self.mass is not None:
+                share -= self.mass / self.mass.sum()
+            u = base.newton_steps(share)
+            return base.to_theta(u)[:, None], np.empty(0, dtype=np.intp)
+        theta, penalty, excess = self._without_one()
+        base = Whitened(self, theta, penalty)
+        u, unresolved = Ladder(base, excess).climb(tol)
+        moves = base.to_theta(u)
+        if not self.penalties.constant:
+            moves += theta - self.theta[0]
+        if self.penalties.columns is None:
+            moves[(self.weight == 0) & (self.mass is None or self.mass == 0)] = 0.0
+        return moves[:, None], unresolved
+
+    def _group_displacements(self, masks, step, tol, damping):
+        if step == "infinitesimal":
+            return self._infinitesimal_groups(masks, damping)
+        base = Whitened(self, self.theta[0], self.penalty, damping)
+        removed = masks * self.weight
+        u = np.zeros((len(masks), base.Z.shape[1]))
+        converged = np.ones(len(masks), dtype=bool)
+        for chunk in row_chunks(len(masks), 16 * len(self.y)):
+            weights = self.weight - removed[chunk]
+            if step == "newton":
+                share = self._share(masks[chunk])
+                u[chunk] = base.group_newton_step(weights, share)
+                continue
+            hessian, pull = base.P[None], base.pull[None]
+            if not self.penalties.constant:
+                excess = self.penalties.without_groups(masks[chunk]) - self.penalty
+                hessian, pull = base.penalty_with(excess)
+            u[chunk], converged[chunk] = minimise_each(
+                base.Z,
+                base.eta,
+                self.y,
+                weights,
+                self.pointwise,
+                hessian,
+                np.broadcast_to(pull, u[chunk].shape),
+                u[chunk],
+            )
+        u[~converged] = 0.0
+        return base.to_theta(u)[:, None], np.flatnonzero(~converged)
+
+    def _infinitesimal_groups(self, masks, damping):
+        """Sum of the first-order moves of each group's rows."""
+        rows = self._rank_one("infinitesimal", damping)
+        member = masks.astype(np.float64)
+        moves = (member * rows.factor.T) @ self.design.rows @ rows.inverse
+        if rows.drift is not None:
+            moves += np.outer(member @ rows.drift[0], rows.drift[1][0])
+        return moves[:, None], np.empty(0, dtype=np.intp)

@@ -1,0 +1,308 @@
+"""Multinomial logistic regression: rows leave to a certified tolerance."""
+
+import numpy as np
+import scipy.linalg as sla
+
+from skinfluence._memory import check_memory
+from skinfluence.removal._dispatch import UnsupportedEstimator
+from skinfluence.removal.linear._linear import LinearModel
+from skinfluence.removal.linear._penalty import Penalty
+from skinfluence.removal.smooth._certificate import psi2
+from skinfluence.removal.smooth._quasi_newton import certified_radius, minimise
+from skinfluence.removal.smooth._softmax_objective import (
+    SoftmaxObjective,
+    largest_range,
+)
+
+# Rows that leave at the same time: enough for matrix products to be efficient,
+# few enough for the logits of all their models to stay in cache.
+BLOCK = 64
+# From this leverage on, a row or set determines a direction on its own.
+FULL_LEVERAGE = 1 - 1e-9
+
+
+class Softmax(LinearModel):
+    r"""Minimiser of ``sum_j s_j CE(theta x_j, y_j) + 1/2 sum_c theta_c' R theta_c``.
+
+    With the Hessian H at the optimum, ``g_i = s_i (p_i - e_{y_i})``,
+    ``S_i = s_i (diag(p_i) - p_i p_i')`` and the C x C matrix
+    ``K_i = (I \otimes x_i)' H^{-1} (I \otimes x_i)``, one Newton step towards the
+    minimiser without row i moves the coefficients by
+
+    .. math::
+        \Delta_i = H^{-1} (v_i \otimes x_i), \quad v_i = (I - S_i K_i)^{-1} g_i
+
+    ("newton"; ``v_i = g_i`` for "infinitesimal"). "exact" continues from there
+    with the same downdated inverse Hessian and secant pairs until the raw
+    predictions of all training rows are certified to ``tol``; a row for which that
+    does not happen gets full Newton steps, to rounding. Where no minimiser exists,
+    because the remaining classes are separable and nothing is penalised, or
+    because a class goes with its last row, the removal is unresolved. A fitted
+    model that has no optimum itself is refused.
+
+    Cost: O(n C^2 p^2 + C^3 p^3) once, O(C^2 p^2) per row for one Newton step, and
+    ``4 n C p`` flops per row and evaluation, of which two or three are usual. A
+    full Newton step, or a group, costs as much as the setup. Memory: the
+    (C p)^2 Hessian and its inverse, n C^2, and the n C p moves.
+
+    Parameters
+    ----------
+    design : Design
+        Rows and their handling.
+    y_idx : ndarray of shape (n,)
+        Class indices.
+    weight : ndarray of shape (n,)
+        Sample weights.
+    penalty : ndarray of shape (p,)
+        Diagonal of R, the same for all classes.
+    fitted : ndarray of shape (C, p)
+        Coefficients that scikit-learn returned.
+    """
+
+    link = "softmax"
+
+    def __init__(self, design, y_idx, weight, penalty, fitted):
+        self.design, self.labels, self.weight = design, y_idx, weight
+        (n, p), C = design.rows.shape, len(fitted)
+        check_memory(
+            8 * (4 * (C * p) ** 2 + n * C * (p + 2 * C)),
+            f"Exact removal from a model of {C} classes and {p} columns",
+            "Use fewer columns, or LeaveOneOutInfluence(..., solver='refit').",
+        )
+        self.penalties = Penalty(penalty, weight)
+        objective = SoftmaxObjective(design.rows, y_idx, weight, penalty, C)
+        self.objective = objective
+        start = fitted - (penalty == 0) * fitted.mean(axis=0)
+        optimum = objective.minimise(start, weight)
+        if optimum is None:
+            raise UnsupportedEstimator(
+                "The training objective has no finite optimum: the classes are "
+                "separable and there is no penalty. Add a penalty, or use "
+                "solver='refit'."
+            )
+        self._set_optimum(optimum[0], fitted)
+        self.hessian = optimum[1]
+        _, _, self.P = objective.state(self.theta, weight)
+        self.pull = objective.pull(self.P, weight)
+
+    def follow_scaler(self):
+        """Implement `LinearModel.follow_scaler`."""
+        if not self.free_intercept:
+            return False
+        self.penalties.follow_scaler(self.design.rows)
+        return True
+
+    def _displacements(self, step, tol, damping):
+        base = _Base(self, 0.0 if step == "exact" else damping)
+        if step == "infinitesimal":
+            return base.lift(self.pull), np.empty(0, dtype=np.intp)
+        base.downdate()
+        used = self.weight > 0
+        full = used & (base.leverage > FULL_LEVERAGE)
+        moves = base.lift(base.v)
+        if step == "exact" and not self.penalties.constant:
+            base.excess = self.penalties.without_rows() - self.penalties.diagonal
+        if step == "newton":
+            return moves, np.flatnonzero(full)
+        counts = np.bincount(self.labels[used], minlength=len(self.theta))
+        last = used & (counts[self.labels] == 1)
+        uncertain = used & ~(base.newton_radius(moves) <= tol)
+        if base.excess is not None:
+            uncertain[:] = True
+        todo = np.flatnonzero(uncertain & ~full & ~last)
+        # Rows that need as many evaluations as each other share a block.
+        todo = todo[np.argsort(base.zeta[todo], kind="stable")]
+        hard = list(np.flatnonzero(full & ~last))
+        for a in range(0, len(todo), BLOCK):
+            rows = todo[a : a + BLOCK]
+            moves[rows], certified = base.refine(rows, moves[rows], tol)
+            hard.extend(rows[~certified])
+        unresolved = list(np.flatnonzero(last))
+        for i in hard:
+            weight = self.weight.copy()
+            weight[i] = 0.0
+            start = np.zeros_like(moves[i]) if full[i] else moves[i]
+            penalty = None if base.excess is None else base.excess[i]
+            moves[i], resolved = self._newton(start, weight, penalty)
+            if not resolved:
+                unresolved.append(i)
+        moves[unresolved] = 0.0
+        return moves, np.sort(np.asarray(unresolved, dtype=np.intp))
+
+    def _newton(self, move, weight, excess=None):
+        """Minimise with other weights; return the move and whether it exists."""
+        objective = self.objective
+        if excess is not None:
+            penalty = self.penalties.diagonal + excess
+            objective = SoftmaxObjective(
+                self.design.rows, self.labels, weight, penalty, len(self.theta)
+            )
+        optimum = objective.minimise(self.theta + move, weight)
+        if optimum is None:
+            return np.zeros_like(move), False
+        return optimum[0] - self.theta, True
+
+    def _group_displacements(self, masks, step, tol, damping):
+        base = _Base(self, 0.0 if step == "exact" else damping)
+        moves = np.zeros((len(masks), *self.theta.shape))
+        unresolved = []
+        refit = step == "exact" and not self.penalties.constant
+        excess = self.penalties.without_groups(masks) - self.penalties.diagonal
+        for k, mask in enumerate(masks):
+            rows = np.flatnonzero(mask & (self.weight > 0))
+            if refit:
+                weight = np.where(mask, 0.0, self.weight)
+                moves[k], resolved = self._newton(moves[k], weight, excess[k])
+            elif not len(rows):
+                continue
+            else:
+                moves[k], resolved = self._without(rows, base, step, tol)
+            if not resolved:
+                unresolved.append(k)
+        return moves, np.asarray(unresolved, dtype=np.intp)
+
+    def _without(self, rows, base, step, tol):
+        """Return the move of theta without a set of rows, and if it is certified."""
+        objective, shape = self.objective, self.theta.shape
+        first = -(self.pull[rows].T @ self.design.rows[rows])
+        if step == "infinitesimal":
+            return -(base.inverse @ first.ravel()).reshape(shape), True
+        weight = self.weight.copy()
+        weight[rows] = 0.0
+        counts = np.bincount(self.labels[weight > 0], minlength=len(self.theta))
+        zero = np.zeros(shape)
+        if step == "exact" and not counts.all():
+            return zero, False
+        hessian = base.hessian - objective.hessian(self.P, self.weight, rows)
+        try:
+            factor = sla.cho_factor(hessian, lower=True)
+        except np.linalg.LinAlgError:
+            factor = None
+        # A pivot is what the others leave of a direction's curvature.
+        if factor is None or np.any(
+            np.diag(factor[0]) ** 2 < (1 - FULL_LEVERAGE) * base.pivots
+        ):
+            return (zero, False) if step == "newton" else self._newton(zero, weight)
+        start = -sla.cho_solve(factor, first.ravel())[None]
+        if step == "newton":
+            return start.reshape(shape), True
+
+        def evaluate(x, which):
+            gradient, value, zeta = objective.moved(
+                x.reshape(1, *shape), base.state, first[None], weight
+            )
+            return gradient.reshape(1, -1), value, zeta
+
+        def solve(g, which):
+            return sla.cho_solve(factor, g[0])[None]
+
+        rho = objective.reach(sla.cho_solve(factor, np.eye(len(hessian))))
+        x, certified = minimise(
+            evaluate, solve, first.reshape(1, -1), start, np.array([rho]), tol
+        )
+        move = x.reshape(shape)
+        return (move, True) if certified[0] else self._newton(move, weight)
+
+
+class _Base:
+    """The optimum with all rows, and by what C x C matrices single rows change it."""
+
+    def __init__(self, model, damping):
+        self.model, self.objective = model, model.objective
+        self.rows, self.shape = model.design.rows, (-1, *model.theta.shape)
+        self.hessian = model.hessian + damping * np.eye(len(model.hessian))
+        factor = sla.cho_factor(self.hessian, lower=True)
+        self.pivots = np.diag(factor[0]) ** 2
+        self.inverse = sla.cho_solve(factor, np.eye(len(self.hessian)))
+        self.state = self.objective.start_state(model.theta)
+        self.excess = None
+
+    def lift(self, v):
+        """``H^{-1} (v_i (x) x_i)`` of every row, shape (n, C, p)."""
+        out = np.empty((len(v), *self.shape[1:]))
+        for a in range(0, len(v), 256):
+            lifted = _outer(v[a : a + 256], self.rows[a : a + 256]) @ self.inverse
+            out[a : a + 256] = lifted.reshape(self.shape)
+        return out
+
+    def downdate(self):
+        """Compute ``M = (I - S K)^{-1} S``, ``v``, leverages and the reach of rows."""
+        model = self.model
+        n, C = model.pull.shape
+        self.leverage, self.rho = np.empty(n), 0.0
+        self.M, self.v = np.empty((n, C, C)), model.pull.copy()
+        for r, K in self.objective.kernels(self.inverse):
+            self.rho = max(self.rho, largest_range(K))
+            P = model.P[r]
+            root = np.sqrt(P)
+            # a square root of S: A A' = s (diag(p) - p p')
+            A = root[:, :, None] * np.eye(C) - P[:, :, None] * root[:, None, :]
+            A *= np.sqrt(model.weight[r])[:, None, None]
+            values, vectors = np.linalg.eigh(A.transpose(0, 2, 1) @ K @ A)
+            self.leverage[r] = values[:, -1]
+            left = np.where(values > FULL_LEVERAGE, 1.0, 1.0 - values)
+            vectors = A @ vectors
+            self.M[r] = (vectors / left[:, None, :]) @ vectors.transpose(0, 2, 1)
+            # (I - S K)^{-1} = I + M K
+            self.v[r] += _apply(self.M[r], _apply(K, model.pull[r]))
+        # In the norm of the Hessian without row i nothing reaches further than:
+        self.reach = self.rho / np.sqrt(1 - np.minimum(self.leverage, FULL_LEVERAGE))
+
+    def newton_radius(self, moves):
+        """Certify Newton steps by the Taylor remainder of the gradient."""
+        own = np.einsum("icp,ip->ic", moves, self.rows)
+        self.zeta = self.rho * np.sqrt(np.maximum((self.v * own).sum(axis=1), 0.0))
+        length = np.sqrt(np.maximum((self.model.pull * own).sum(axis=1), 0.0))
+        return certified_radius(self.zeta, self.reach, psi2(self.zeta) * length)
+
+    def refine(self, rows, moves, tol):
+        """Minimise without each of ``rows``, from their Newton steps."""
+        X, excess = self.rows[rows], None
+        first = -_outer(self.model.pull[rows], X)
+        reach, neglect = self.reach[rows], np.zeros(len(rows))
+        if self.excess is not None:
+            excess = self.excess[rows][:, None]
+            first += (excess * self.model.theta).reshape(len(rows), -1)
+            # B_i has the penalty with all rows: how far is that from its own?
+            penalty = self.model.penalties.diagonal
+            relative = excess[:, 0] / np.where(penalty > 0, penalty, np.inf)
+            neglect = np.abs(relative).max(axis=1)
+            reach = reach / np.maximum(1 + relative.min(axis=1), 1e-15)
+
+        def solve(g, which):
+            """Apply the inverse of the Hessian without the row, by Woodbury."""
+            x = X[which]
+            q = g @ self.inverse
+            inner = np.einsum("mcp,mp->mc", q.reshape(self.shape), x)
+            return q + _outer(_apply(self.M[rows[which]], inner), x) @ self.inverse
+
+        def evaluate(x, which):
+            move = x.reshape(self.shape)
+            gradient, value, zeta = self.objective.moved(
+                move,
+                self.state,
+                first[which].reshape(self.shape),
+                self.model.weight,
+                rows[which],
+            )
+            if excess is not None:
+                pull = excess[which] * move
+                gradient += pull
+                value += 0.5 * (pull * move).sum(axis=(1, 2))
+            return gradient.reshape(len(x), -1), value, zeta
+
+        start = moves.reshape(len(rows), -1)
+        if excess is not None:
+            start = -solve(first, np.arange(len(rows)))
+        x, certified = minimise(evaluate, solve, first, start, reach, tol, neglect)
+        return x.reshape(self.shape), certified
+
+
+def _apply(matrices, vectors):
+    """Multiply (m, C, C) matrices and (m, C) vectors."""
+    return np.matmul(matrices, vectors[:, :, None])[:, :, 0]
+
+
+def _outer(v, X):
+    """Rows ``v_i (x) x_i``, shape (m, C p)."""
+    return (v[:, :, None] * X[:, None]).reshape(len(v), -1)

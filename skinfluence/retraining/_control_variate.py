@@ -1,0 +1,81 @@
+r"""First-order influence where every row counts in part: a guess of what is sampled.
+
+Models trained on a random share q of the rows scatter about the one whose objective
+has every row at weight q,
+
+.. math:: \theta_q = \arg\min_\theta\; q \sum_i s_i \ell_i(\theta) + R(\theta), \qquad
+    \beta_{ti} = \nabla \ell_t(\theta_q)^\top H_q^{-1} s_i \nabla \ell_i(\theta_q),
+
+and :math:`\beta_{ti}` is about what row i adds to a subset. Any numbers would do
+without bias; these leave little of the variance.
+"""
+
+import numpy as np
+import sklearn
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import has_fit_parameter
+
+from skinfluence._sklearn import (
+    final_estimator,
+    final_sample_weight,
+    n_rows,
+    seed_estimator,
+)
+from skinfluence.removal import UnsupportedEstimator, removal_model
+
+
+class PartialWeightInfluence:
+    """First-order influences at the model that has every row at weight ``fraction``.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Unfitted.
+    X, y, fit_params
+        As for ``estimator.fit``.
+    fraction : float
+        The weight of every row.
+    seed : int
+        For an unset ``random_state``.
+
+    Raises
+    ------
+    UnsupportedEstimator
+        Where the estimator does not minimise a smooth sum over the rows.
+    """
+
+    def __init__(self, estimator, X, y, fit_params, fraction, seed):
+        weight, others = final_sample_weight(estimator, fit_params)
+        last = final_estimator(estimator)
+        routed = sklearn.get_config()["enable_metadata_routing"]
+        if others or not has_fit_parameter(last, "sample_weight"):
+            raise UnsupportedEstimator(
+                f"Rows cannot be given a part of their weight in {last!r:.60}."
+            )
+        if routed and estimator is not last:
+            raise UnsupportedEstimator(
+                "Weights for the last step of a Pipeline are the user's to route."
+            )
+        self.fraction = fraction
+        weight = np.ones(n_rows(X)) if weight is None else np.asarray(weight)
+        weight = fraction * weight
+        params = {**fit_params, _weight_parameter(estimator): weight}
+        model = seed_estimator(clone(estimator), seed).fit(X, y, **params)
+        self.removals = removal_model(model, X, y, weight).without_rows("infinitesimal")
+
+    def __call__(self, X, y, loss):
+        """Return the matrix of these influences, (n_rows, n_train)."""
+        return self.removals.influence(X, y, loss) / self.fraction
+
+    def mean(self, X, y, loss, weight):
+        """Return their weighted sum over the rows of X, (n_train,)."""
+        return self.removals.mean_influence(X, y, loss, weight) / self.fraction
+
+
+def _weight_parameter(estimator):
+    prefix = ""
+    while isinstance(estimator, Pipeline):
+        name, estimator = estimator.steps[-1]
+        prefix += f"{name}__"
+    return f"{prefix}sample_weight"

@@ -1,0 +1,383 @@
+"""Influence by downsampling: random subsets with the row against those without."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.utils import Bunch
+from sklearn.utils.validation import check_is_fitted
+
+from skinfluence._memory import check_memory
+from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
+from skinfluence.removal import UnsupportedEstimator
+from skinfluence.retraining._balanced_subsets import BalancedSubsets
+from skinfluence.retraining._coalitions import warn_if_many
+from skinfluence.retraining._control_variate import PartialWeightInfluence
+from skinfluence.retraining._evaluation import Evaluations, losses_of
+from skinfluence.retraining._mean_difference import (
+    Pool,
+    mean_difference,
+    standard_error,
+)
+from skinfluence.retraining._retraining_influence import RetrainingInfluence
+
+
+class DownsamplingInfluence(RetrainingInfluence):
+    r"""Mean loss of models trained without a row minus that of models with it.
+
+    .. math:: I(i, t) = \mathrm{E}[\ell_t(\hat\theta_S) \mid i \notin S]
+        - \mathrm{E}[\ell_t(\hat\theta_S) \mid i \in S]
+
+    over random subsets S of ``subset_fraction`` of the training rows. Positive: the
+    row made the prediction better. Unit: the loss of one test row. This is the
+    expected effect of the row on models of that size, over the other rows and over
+    the randomness of training, where leave-one-out is its effect on one model of
+    all rows. `self_influence` is the memorization score of Feldman & Zhang.
+
+    The expectation is estimated from ``n_retrainings`` models; one set of them answers
+    for all rows. ``return_std=True`` gives the Monte-Carlo standard error of every
+    entry. For models whose objective is known (linear, generalised linear; behind
+    preprocessing as well) the first-order influence at the model with every row at
+    weight ``subset_fraction`` serves as control variate: the estimate stays unbiased
+    and needs a small part of the retrainings (logistic regression on breast_cancer:
+    see ``benchmarks/bench_downsampling.py``).
+
+    **Cost.** ``n_retrainings`` fits on part of the rows; O(n_retrainings) per entry.
+    All models are kept, or, with ``X_val`` in `fit`, their losses only.
+
+    **When it fails.** The plain estimate's error falls with the square root of
+    ``n_retrainings`` and does not depend on how small the influence is: look at the
+    standard error before reading a rank. Influence at half of the rows is larger than
+    at all of them, since each row matters more. Duplicates share what they do.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Classifier or regressor, or a Pipeline ending in one.
+    loss : str or callable, default="auto"
+        Evaluation loss, as for `LeaveOneOutInfluence`.
+    n_retrainings : int, default=200
+        Number of subsets. Row i is in about ``subset_fraction`` of them: subsets are
+        drawn in balanced blocks, so that no row is always in or always out.
+    subset_fraction : float, default=0.5
+        Share of the rows in each subset, between 0 and 1; 0.7 in the authors' code.
+    stratify : bool, default=False
+        Whether each subset holds that share of every class.
+    control_variate : {"auto"} or bool, default="auto"
+        Whether to use it; "auto": where the model's objective is known. False is the
+        estimate that assumes nothing.
+    n_jobs : int, default=None
+        Workers for retraining; None obeys ``joblib.parallel_config``.
+    memory : str, path or joblib.Memory, default=None
+        Keeps finished retrainings on disk, so that a killed run resumes and a larger
+        ``n_retrainings`` begins with the smaller one; without ``random_state`` seeds
+        are then the same in every run.
+    error_score : "raise" or float, default="raise"
+        What a retraining that fails does: its error, or this loss on every row; nan
+        leaves it out.
+    random_state : int, RandomState or None, default=None
+        Draws the subsets and seeds estimators whose own ``random_state`` is None.
+    verbose : int, default=0
+        Above 0, progress is printed, with the time left.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        Trained on all rows.
+    n_samples_fit_ : int
+        Number of training rows.
+    masks_ : ndarray of bool, shape (n_retrainings, n_samples_fit_)
+        Which rows each model was trained on.
+    estimators_ : list of estimators
+        The models; not there with ``X_val``.
+    control_variate_ : bool
+        Whether a control variate is used.
+
+    See Also
+    --------
+    LeaveOneOutInfluence : The effect on the model of all rows.
+    datamodels : Linear models of the loss, from the same retrainings.
+
+    References
+    ----------
+    .. [1] V. Feldman, C. Zhang, "What Neural Networks Memorize and Why: Discovering
+       the Long Tail via Influence Estimation", NeurIPS 2020.
+    .. [2] J. T. Wang, R. Jia, "Data Banzhaf: A Robust Data Valuation Framework for
+       Machine Learning", AISTATS 2023.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from skinfluence import DownsamplingInfluence
+    >>> X, y = load_iris(return_X_y=True)
+    >>> y[60] = 0  # it was 1
+    >>> downsampling = DownsamplingInfluence(
+    ...     DecisionTreeClassifier(), loss="zero_one", random_state=0
+    ... ).fit(X, y)
+    >>> int(downsampling.self_influence().argmax())  # only memory knows its label
+    60
+    """
+
+    _parameter_constraints: dict = {
+        **RetrainingInfluence._parameter_constraints,
+        "n_retrainings": [Interval(Integral, 2, None, closed="left")],
+        "subset_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "stratify": ["boolean"],
+        "control_variate": ["boolean", StrOptions({"auto"})],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        loss="auto",
+        n_retrainings=200,
+        subset_fraction=0.5,
+        stratify=False,
+        control_variate="auto",
+        n_jobs=None,
+        memory=None,
+        error_score="raise",
+        random_state=None,
+        verbose=0,
+    ):
+        self.estimator = estimator
+        self.loss = loss
+        self.n_retrainings = n_retrainings
+        self.subset_fraction = subset_fraction
+        self.stratify = stratify
+        self.control_variate = control_variate
+        self.n_jobs = n_jobs
+        self.memory = memory
+        self.error_score = error_score
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def influence(self, X=None, y=None, return_std=False):
+        """Influence of every training row on every test row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), default=None
+            Test rows. None: those given to `fit` as ``X_val``.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their true values; without them the model's own prediction is
+            explained.
+        return_std : bool, default=False
+            Whether to return standard errors as well.
+
+        Returns
+        -------
+        influence : ndarray of shape (n_samples, n_samples_fit_)
+            ``influence[t, i]`` > 0: training row ``i`` made the prediction of test
+            row ``t`` better. In units of the loss of one test row.
+        std : ndarray of shape (n_samples, n_samples_fit_)
+            Monte-Carlo standard error of each entry, only if ``return_std``.
+        """
+        influence = super().influence(X, y)
+        if not return_std:
+            return influence
+        X, y, loss = self._check_test(X, y)
+        std = np.empty_like(influence)
+        with self._threads():
+            for rows in self._blocks(n_rows(X)):
+                block = take_rows(X, rows), y[rows], loss
+                std[rows] = standard_error(self._pool(*block), self._guess(*block))
+        return influence, std
+
+    def self_influence(self, return_std=False):
+        """Influence of every training row on its own loss: memorization.
+
+        Parameters
+        ----------
+        return_std : bool, default=False
+            Whether to return standard errors as well.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples_fit_,)
+            Mean loss of the row in models trained without it, minus that in models
+            trained with it.
+        std : ndarray of shape (n_samples_fit_,)
+            Monte-Carlo standard errors, only if ``return_std``.
+        """
+        check_is_fitted(self)
+        with self._threads():
+            values = self._own(mean_difference)
+            return (values, self._own(standard_error)) if return_std else values
+
+    def out_of_sample_loss(self):
+        """Mean loss of every training row in models trained without it.
+
+        Returns
+        -------
+        losses : ndarray of shape (n_samples_fit_,)
+            High = the other rows speak against this one: a wrong label, or a rare
+            row. Unlike `self_influence` it does not ask whether a model that has
+            seen the row could learn it.
+        """
+        check_is_fitted(self)
+        pool = self._own_pool()
+        return np.where(pool.masks, 0.0, pool.losses).sum(axis=0) / (~pool.masks).sum(
+            axis=0
+        )
+
+    def subset_losses(self, X=None, y=None):
+        """Evaluate test rows under the models trained on subsets.
+
+        The truth that a linear datamodeling score compares with, and what
+        `datamodels` are fitted to.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), default=None
+            Test rows. None: those given to `fit` as ``X_val``.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their true values.
+
+        Returns
+        -------
+        result : Bunch
+            ``masks``, shape (n_retrainings, n_samples_fit_): True for the rows a
+            model was trained on; ``losses``, shape (n_retrainings, n_samples).
+        """
+        pool = self._pool(*self._check_test(X, y))
+        return Bunch(masks=pool.masks, losses=pool.losses)
+
+    def _fit_influence(self, X, y, fit_params):
+        subsets = self._subsets()
+        self.masks_ = subsets.masks(self.n_retrainings)
+        self._strata = subsets.strata
+        self._subset_blocks = subsets.blocks(self.n_retrainings)
+        self._partial_weight = self._control_variate(X, y, fit_params)
+        self.control_variate_ = self._partial_weight is not None
+        warn_if_many(self.n_retrainings, f"n_retrainings={self.n_retrainings}")
+        coalitions = self._coalitions(X, y, fit_params)
+        rows = [np.flatnonzero(mask) for mask in self.masks_]
+        numbers = range(1, len(rows) + 1)  # 0 is the model of all rows
+        self.__dict__.pop("estimators_", None)
+        if self._validation is None:
+            self.estimators_ = coalitions.models(rows, numbers)
+            return
+        X_val, y_val = self._validation
+        self._val_y = self._encode(y_val)
+        n_val = n_rows(X_val)
+        check_memory(
+            8 * self.n_retrainings * (n_val + self.n_samples_fit_),
+            f"The losses of {self.n_retrainings} models on {n_val} + "
+            f"{self.n_samples_fit_} rows",
+            "Use fewer retrainings or fewer rows in X_val.",
+        )
+        losses = coalitions.losses(
+            rows,
+            numbers,
+            Evaluations(
+                self._evaluation(X_val, self._val_y, self._loss),
+                self._evaluation(X, self._fit_y, self._loss),
+            ),
+        )
+        self._val_losses, self._own_losses = losses[:, :n_val], losses[:, n_val:]
+
+    def _subsets(self):
+        """Return the sampler of subsets, after checking that it can do its work."""
+        n = self.n_samples_fit_
+        strata = np.zeros(n, dtype=int)
+        if self.stratify:
+            if not is_classifier(self.estimator_):
+                raise ValueError(
+                    "The 'stratify' parameter is about classes. Got stratify=True for "
+                    f"the regressor {self.estimator!r:.60}: set it to False."
+                )
+            strata = self._fit_y
+        subsets = BalancedSubsets(strata, self.subset_fraction, self._seed)
+        for rows, size in zip(subsets.members, subsets.sizes, strict=True):
+            if not 0 < size < len(rows):
+                whose = (
+                    f"class {self.classes_[strata[rows[0]]]!r}"
+                    if self.stratify
+                    else "X"
+                )
+                raise ValueError(
+                    "The 'subset_fraction' parameter must leave every row out of some "
+                    f"subsets and put it into others. Got {self.subset_fraction} of "
+                    f"the n_samples = {len(rows)} of {whose}, which is {size} of them: "
+                    "change it, or give more rows"
+                    + (", or set stratify=False." if self.stratify else ".")
+                )
+        if self.n_retrainings < subsets.block_size:
+            raise ValueError(
+                f"The 'n_retrainings' parameter must be at least {subsets.block_size} "
+                f"for subset_fraction={self.subset_fraction}, so that every row is "
+                f"in some subset and out of some. Got {self.n_retrainings}."
+            )
+        return subsets
+
+    def _control_variate(self, X, y, fit_params):
+        if self.control_variate is False:
+            return None
+        if self.control_variate is True:
+            self._loss.need_slope()
+        elif not self._loss.has_slope:
+            return None
+        try:
+            return PartialWeightInfluence(
+                self.estimator, X, y, fit_params, self.subset_fraction, self._seed
+            )
+        except UnsupportedEstimator:
+            if self.control_variate is True:
+                raise
+            return None
+
+    def _model_losses(self, X, y, loss):
+        return losses_of(self.estimators_, self._evaluation(X, y, loss), self.n_jobs)
+
+    def _pool(self, X, y, loss):
+        """Return the losses of test rows; X holds positions where X_val was given."""
+        if self._validation is None:
+            losses = self._model_losses(X, y, loss)
+        else:
+            losses = self._val_losses[:, X]
+        return self._pool_of(losses)
+
+    def _own_pool(self):
+        """Return the losses of the training rows."""
+        if self._validation is not None:
+            return self._pool_of(self._own_losses)
+        return self._pool_of(self._model_losses(self._fit_X, self._fit_y, self._loss))
+
+    def _pool_of(self, losses):
+        return Pool(self.masks_, losses, self._subset_blocks, self._strata).finite()
+
+    def _guess(self, X, y, loss):
+        """Return the control variate of test rows, or None."""
+        if self._partial_weight is None:
+            return None
+        return self._partial_weight(self._test_rows(X), y, loss)
+
+    def _test_rows(self, X):
+        return X if self._validation is None else take_rows(self._validation[0], X)
+
+    def _influence(self, X, y, loss):
+        return mean_difference(self._pool(X, y, loss), self._guess(X, y, loss))
+
+    def _sample_values(self, X, y, loss, weight):
+        pool = self._pool(X, y, loss)
+        pool.losses = (pool.losses @ weight)[:, None]
+        guess = None
+        if self._partial_weight is not None:
+            guess = self._partial_weight.mean(self._test_rows(X), y, loss, weight)[None]
+        return mean_difference(pool, guess)[0]
+
+    def _own(self, estimate):
+        """Return the diagonal of an estimate for the training rows, shape (n,)."""
+        pool, out = self._own_pool(), np.empty(self.n_samples_fit_)
+        for rows in self._blocks(self.n_samples_fit_):
+            guess = None
+            if self._partial_weight is not None:
+                guess = self._partial_weight(
+                    take_rows(self._fit_X, rows), self._fit_y[rows], self._loss
+                )
+            block = estimate(pool.columns(rows), guess)
+            out[rows] = block[np.arange(len(rows)), rows]
+        return out

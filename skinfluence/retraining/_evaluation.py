@@ -1,0 +1,87 @@
+"""The losses of a retrained model on rows that are fixed beforehand."""
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.dummy import DummyClassifier
+from sklearn.utils import gen_even_slices
+from sklearn.utils.parallel import Parallel, delayed
+
+from skinfluence._predictions import model_prediction, prior_margin
+from skinfluence._sklearn import n_rows
+from skinfluence._threads import one_blas_thread
+
+
+class FailedFit:
+    """Stands for a model that could not be fitted: its losses are ``error_score``."""
+
+    def __init__(self, error_score):
+        self.error_score = error_score
+
+
+class Evaluation:
+    """Per-row losses of models on one set of rows, shape (n_rows,) each.
+
+    Parameters
+    ----------
+    X : array-like
+        Rows, as the estimator takes them.
+    y : ndarray
+        Their targets, encoded as in `_losses`.
+    loss : Loss
+        Of single rows.
+    classes : ndarray or None
+        All classes of a classifier: a subset may lack some.
+    """
+
+    def __init__(self, X, y, loss, classes):
+        self.X, self.y, self.loss, self.classes = X, y, loss, classes
+
+    def __len__(self):
+        return n_rows(self.X)
+
+    def __sizeof__(self):
+        # joblib's dask backend asks, and sends what is large to a worker only once.
+        return 8 * self.y.size
+
+    def __call__(self, model):
+        if isinstance(model, FailedFit):
+            return np.full(len(self), model.error_score, dtype=np.float64)
+        response = self.loss.response
+        if isinstance(model, DummyClassifier) and response == "decision_function":
+            seen = np.searchsorted(self.classes, model.classes_)
+            prior = np.zeros(len(self.classes))
+            prior[seen] = model.class_prior_
+            prediction = np.tile(prior_margin(prior), (len(self), 1))
+        else:
+            prediction = model_prediction(model, self.X, response, self.classes)
+        return self.loss.value(self.y, prediction)
+
+
+class Evaluations:
+    """Several evaluations, one after the other in one array."""
+
+    def __init__(self, *parts):
+        self.parts = parts
+
+    def __len__(self):
+        return sum(len(part) for part in self.parts)
+
+    def __sizeof__(self):
+        return sum(part.__sizeof__() for part in self.parts)
+
+    def __call__(self, model):
+        return np.concatenate([part(model) for part in self.parts])
+
+
+def losses_of(models, evaluation, n_jobs=None):
+    """Evaluate models that are at hand, in threads; (n_models, len(evaluation))."""
+    slices = gen_even_slices(len(models), min(effective_n_jobs(n_jobs), len(models)))
+    with one_blas_thread():
+        parts = Parallel(n_jobs=n_jobs, require="sharedmem")(
+            delayed(_evaluate)(models[part], evaluation) for part in slices
+        )
+    return np.concatenate(parts)
+
+
+def _evaluate(models, evaluation):
+    return np.stack([evaluation(model) for model in models])

@@ -1,0 +1,307 @@
+"""Influence from a bagged ensemble: its members with the row against those without."""
+
+import warnings
+
+import numpy as np
+import sklearn
+from sklearn.base import is_classifier
+from sklearn.ensemble import (
+    BaggingClassifier,
+    BaggingRegressor,
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.pipeline import Pipeline
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import validate_data
+
+from skinfluence._base import BaseInfluence
+from skinfluence._losses import Brier
+from skinfluence._predictions import model_prediction
+from skinfluence._sklearn import final_estimator, n_rows, take_rows
+from skinfluence._threads import one_blas_thread
+from skinfluence.retraining._mean_difference import Pool, mean_difference
+
+FORESTS = (
+    RandomForestClassifier,
+    RandomForestRegressor,
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+)
+BAGGING = (BaggingClassifier, BaggingRegressor)
+
+
+class OutOfBagInfluence(BaseInfluence):
+    r"""Mean loss of an ensemble's members without a row minus that of those with it.
+
+    .. math:: I(i, t) = \mathrm{mean}_{b: i \notin B_b} \ell_t(f_b)
+        - \mathrm{mean}_{b: i \in B_b} \ell_t(f_b)
+
+    for the members :math:`f_b` of a random forest or of bagging, each trained on a
+    bootstrap sample :math:`B_b` of the rows. Positive: the row made the prediction
+    better. Unit: the loss of one test row, of a single member. This is the influence of
+    `DownsamplingInfluence` on one tree, read off a fitted ensemble: nothing is trained
+    again. ``oob_values_`` is Data-OOB: how often the members that have not seen a row
+    are right about it; a strong detector of wrong labels.
+
+    With ``loss="auto"`` a classifier's loss is the Brier score, not the log loss: pure
+    leaves are sure of themselves, and a single one that errs would decide the mean.
+
+    **Cost.** One fit of the ensemble, and each member's predictions; O(n_estimators)
+    per entry of the matrix.
+
+    **When it fails.** It speaks of a single member's loss, which is larger than the
+    ensemble's. The error of an entry falls with the square root of the number of
+    members: ``return_std=True`` tells it, and 10 or 100 members are few. A row that all
+    members have seen (or none) cannot be judged and has influence 0.
+
+    Parameters
+    ----------
+    estimator : estimator
+        RandomForest*, ExtraTrees* (with ``bootstrap=True``) or Bagging*, or a Pipeline
+        ending in one.
+    loss : str or callable, default="auto"
+        Evaluation loss, as for `LeaveOneOutInfluence`, but for "auto" of classifiers.
+    n_jobs : int, default=None
+        Threads that predict; None obeys ``joblib.parallel_config``.
+    random_state : int, RandomState or None, default=None
+        Seeds the ensemble where its own ``random_state`` is None.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        Trained on all rows.
+    n_samples_fit_ : int
+        Number of training rows.
+    oob_values_ : ndarray of shape (n_samples_fit_,)
+        Share of the members without the row that predict it right (classifiers), or
+        minus their mean squared error (regressors). Low = suspect. Rows that every
+        member has seen get the mean of the others.
+
+    See Also
+    --------
+    DownsamplingInfluence : The same for any estimator, by retraining.
+
+    References
+    ----------
+    .. [1] Y. Kwon, J. Zou, "Data-OOB: Out-of-bag Estimate as a Simple and Efficient
+       Data Value", ICML 2023.
+    .. [2] V. Feldman, C. Zhang, "What Neural Networks Memorize and Why: Discovering
+       the Long Tail via Influence Estimation", NeurIPS 2020.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from skinfluence import OutOfBagInfluence
+    >>> X, y = load_iris(return_X_y=True)
+    >>> y[60] = 0  # it was 1
+    >>> oob = OutOfBagInfluence(RandomForestClassifier(200, random_state=0)).fit(X, y)
+    >>> int(oob.oob_values_.argmin())
+    60
+    """
+
+    _parameter_constraints: dict = {
+        **BaseInfluence._parameter_constraints,
+        "n_jobs": [int, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, estimator, *, loss="auto", n_jobs=None, random_state=None):
+        self.estimator = estimator
+        self.loss = loss
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(self, X, y, **fit_params):
+        """Train a clone of the ensemble on all rows, and see who has seen whom.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows, whatever the ensemble takes.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+        **fit_params : dict
+            Passed to the ensemble's ``fit`` (``sample_weight``, say), and routed when
+            metadata routing is enabled.
+
+        Returns
+        -------
+        self : object
+            The fitted influence estimator.
+        """
+        self._validate_params()
+        self._refuse_frozen()
+        ensemble = final_estimator(self.estimator)
+        if not isinstance(ensemble, FORESTS + BAGGING):
+            names = ", ".join(kind.__name__ for kind in FORESTS + BAGGING)
+            raise TypeError(
+                "The 'estimator' parameter must be a bagged ensemble whose members "
+                f"saw parts of the rows: one of {names}, or a Pipeline ending in one. "
+                f"Got {ensemble!r:.60}: use DownsamplingInfluence, which retrains."
+            )
+        whole = getattr(ensemble, "max_samples", None) in (None, 1.0)
+        if not ensemble.bootstrap and (whole or isinstance(ensemble, FORESTS)):
+            raise ValueError(
+                "The 'estimator' parameter must draw the rows of each member. Got "
+                f"{ensemble!r:.60} with bootstrap=False, all of whose members saw all "
+                "rows: set bootstrap=True."
+            )
+        return super().fit(X, y, **fit_params)
+
+    def influence(self, X, y=None, return_std=False):
+        """Influence of every training row on every test row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Test rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their true values; without them the ensemble's prediction is explained.
+        return_std : bool, default=False
+            Whether to return standard errors as well.
+
+        Returns
+        -------
+        influence : ndarray of shape (n_samples, n_samples_fit_)
+            ``influence[t, i]`` > 0: training row ``i`` made the prediction of test
+            row ``t`` better. In units of the loss of one test row.
+        std : ndarray of shape (n_samples, n_samples_fit_)
+            Standard error of each entry: what other members would change. Only if
+            ``return_std``.
+        """
+        X, y, loss = self._check_test(X, y)
+        influence = np.empty((n_rows(X), self.n_samples_fit_))
+        std = np.full(influence.shape if return_std else 0, np.inf)
+        for rows in self._blocks(len(influence)):
+            losses = self._losses(take_rows(X, rows), y[rows], loss)
+            influence[rows] = self._differences(losses)
+            if return_std:
+                std[np.ix_(rows, self._judged)] = _standard_errors(
+                    losses, self._masks[:, self._judged]
+                )
+        return (influence, std) if return_std else influence
+
+    def _fit_influence(self, X, y, fit_params):
+        if self.loss == "auto" and is_classifier(self.estimator_):
+            self._loss = Brier()
+        ensemble = final_estimator(self.estimator_)
+        n = self.n_samples_fit_
+        self._masks = np.zeros((len(ensemble.estimators_), n), dtype=bool)
+        for mask, sample in zip(self._masks, ensemble.estimators_samples_, strict=True):
+            mask[sample] = True
+        self._judged = self._masks.any(axis=0) & ~self._masks.all(axis=0)
+        if not self._judged.all():
+            warnings.warn(
+                f"{n - self._judged.sum()} of the {n} rows were seen by all "
+                f"{len(self._masks)} members of the ensemble, or by none: their "
+                "influence is set to 0. A larger n_estimators lets all be judged.",
+                UserWarning,
+                stacklevel=4,
+            )
+        self.oob_values_ = self._out_of_bag(X)
+
+    def _out_of_bag(self, X):
+        """Data-OOB of every training row."""
+        total = np.empty(self.n_samples_fit_)
+        for rows in self._blocks(self.n_samples_fit_):
+            said = self._predictions(take_rows(X, rows), "predict")
+            truth = self._fit_y[rows]
+            if is_classifier(self.estimator_):
+                worth = (said[..., 0] == truth).astype(np.float64)
+            else:
+                worth = -((said - truth) ** 2).mean(axis=-1)
+            total[rows] = np.where(self._masks[:, rows], 0.0, worth).sum(axis=0)
+        unseen = (~self._masks).sum(axis=0)
+        values = total / np.maximum(unseen, 1)
+        seen = unseen == 0
+        if seen.any():
+            values[seen] = values[~seen].mean() if not seen.all() else 0.0
+        return values
+
+    def _predictions(self, X, response):
+        """Predictions of all members, (n_members, n_test, n_classes or n_outputs)."""
+        model = self.estimator_
+        while isinstance(model, Pipeline):
+            X = model[:-1].transform(X) if len(model) > 1 else X
+            model = model.steps[-1][1]
+        X = validate_data(
+            model,
+            X,
+            reset=False,
+            accept_sparse="csr",
+            dtype=np.float32 if isinstance(model, FORESTS) else None,
+            ensure_all_finite=False,
+        )
+        classes = None
+        if is_classifier(model):
+            classes = np.arange(len(model.classes_))  # members know numbers only
+        features = getattr(model, "estimators_features_", None)
+        if features is None:
+            features = [slice(None)] * len(model.estimators_)
+        members = zip(model.estimators_, features, strict=True)
+        with one_blas_thread():
+            predictions = Parallel(n_jobs=self.n_jobs, require="sharedmem")(
+                delayed(_member_prediction)(member, X[:, columns], response, classes)
+                for member, columns in members
+            )
+        return np.stack(predictions)
+
+    def _blocks(self, n):
+        # Rows of the matrix and what it is made from; predictions and their losses.
+        classes = len(getattr(self.estimator_, "classes_", [0]))
+        entries = 3 * self.n_samples_fit_ + 4 * len(self._masks) * classes
+        budget = sklearn.get_config()["working_memory"] * 2**20 // 8
+        size = max(1, int(budget // entries))
+        for start in range(0, n, size):
+            yield np.arange(start, min(start + size, n))
+
+    def _losses(self, X, y, loss):
+        """Losses of all members, (n_members, n_test)."""
+        predictions = np.moveaxis(self._predictions(X, loss.response), 0, 1)
+        return loss.value(y, predictions).T
+
+    def _differences(self, losses):
+        """Mean loss without each row minus mean loss with it, (n_test, n_train)."""
+        out = np.zeros((losses.shape[1], self.n_samples_fit_))
+        masks = self._masks[:, self._judged]
+        members, strata = np.arange(len(masks)), np.zeros(masks.shape[1])
+        pool = Pool(masks, losses, members, strata)
+        out[:, self._judged] = mean_difference(pool)
+        return out
+
+    def _influence(self, X, y, loss):
+        return self._differences(self._losses(X, y, loss))
+
+    def _sample_values(self, X, y, loss, weight):
+        total = 0.0
+        for rows in self._blocks(n_rows(X)):
+            losses = self._losses(take_rows(X, rows), y[rows], loss)
+            total = total + losses @ weight[rows]
+        return self._differences(total[:, None])[0]
+
+
+def _standard_errors(losses, masks):
+    """Monte-Carlo errors of the difference of two means over members.
+
+    Which members have a row is random too; to first order that changes nothing.
+    """
+    inside = masks.astype(np.float64)
+    centred = losses - losses.mean(axis=0)  # lest squares cancel
+    total = 0.0
+    for member in (inside, 1.0 - inside):
+        count = member.sum(axis=0)
+        mean = centred.T @ member / count
+        variance = (centred**2).T @ member / count - mean**2
+        total = total + np.maximum(variance, 0.0) / count
+    return np.sqrt(total * len(masks) / max(len(masks) - 1, 1))
+
+
+def _member_prediction(member, X, response, classes):
+    if response == "predict_proba" and not hasattr(member, "predict_proba"):
+        said = model_prediction(member, X, "predict", classes)
+        return (said == classes).astype(np.float64)
+    return model_prediction(member, X, response, classes)

@@ -1,0 +1,73 @@
+"""One retraining: a subset of the rows in, a fitted model out."""
+
+import numpy as np
+from sklearn.base import clone, is_classifier
+from sklearn.dummy import DummyClassifier, DummyRegressor
+
+from skinfluence._sklearn import (
+    final_estimator,
+    n_rows,
+    seed_estimator,
+    take_params,
+    take_rows,
+)
+from skinfluence._skorch import seeded_training
+from skinfluence._threads import one_blas_thread
+
+
+def prior_model(estimator, y):
+    """Predict what is known before any row is seen: class shares, or the mean.
+
+    Weights of the rows are not looked at.
+    """
+    dummy = DummyClassifier() if is_classifier(estimator) else DummyRegressor()
+    return dummy.fit(np.zeros((n_rows(y), 1)), y)
+
+
+def retrain(estimator, X, y, fit_params, subset, seed, index):
+    """Fit a clone of ``estimator`` to some of the rows.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Unfitted.
+    X, y : array-like
+        All training rows.
+    fit_params : dict
+        Passed to ``fit``; entries with one element per row are indexed.
+    subset : ndarray of int
+        The rows to train on, ascending. None of them: the prior prediction, of all
+        rows. Rows of one class: that class is predicted, whatever the estimator.
+    seed, index : int
+        Unset random states are seeded from ``(seed, index)`` alone.
+
+    Returns
+    -------
+    model : fitted estimator
+    """
+    n = n_rows(X)
+    with one_blas_thread():  # tiny fits under many BLAS threads are 40x slower
+        if len(subset) == 0:
+            return prior_model(estimator, y)
+        y_kept = take_rows(y, subset)
+        if is_classifier(estimator) and len(np.unique(np.asarray(y_kept))) == 1:
+            return prior_model(estimator, y_kept)
+        model = seed_estimator(clone(estimator), seed, index)
+        try:
+            with seeded_training(final_estimator(model), seed, index):
+                return model.fit(
+                    take_rows(X, subset), y_kept, **take_params(fit_params, subset, n)
+                )
+        except Exception as error:
+            error.add_note(_which(model, subset, n, seed, index))
+            raise
+
+
+def _which(model, subset, n, seed, index):
+    """Describe a retraining, so that it can be done again by hand."""
+    removed = np.setdiff1d(np.arange(n), subset, assume_unique=True)
+    if len(removed) <= 10:
+        rows = f"without rows {removed.tolist()} ({len(subset)} rows left"
+    else:
+        rows = f"on {len(subset)} of {n} rows (the first are {subset[:10].tolist()}"
+    return f"while fitting {type(model).__name__} {rows}, seed {seed}, number {index})"

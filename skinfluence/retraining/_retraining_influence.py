@@ -1,0 +1,189 @@
+"""Influence by retraining: models that are kept, or let go once evaluated."""
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.utils import indexable
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
+from sklearn.utils.validation import check_is_fitted
+
+from skinfluence._base import BaseInfluence
+from skinfluence._sklearn import n_rows
+from skinfluence.retraining._coalitions import RETRAINING_CONSTRAINTS, Coalitions
+from skinfluence.retraining._evaluation import Evaluation
+
+
+class RetrainingInfluence(BaseInfluence):
+    """Base class of methods that train on many subsets of the rows.
+
+    The models are kept, and any test rows can be asked about; or, with ``X_val`` and
+    ``y_val`` in `fit`, each is evaluated on these rows and let go, and the questions
+    are about these rows: then ``X`` and ``y`` are left out of them.
+    """
+
+    _parameter_constraints: dict = {
+        **BaseInfluence._parameter_constraints,
+        **RETRAINING_CONSTRAINTS,
+    }
+
+    def fit(self, X, y, X_val=None, y_val=None, **fit_params):
+        """Train a clone of the estimator on all rows, and others on subsets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows, whatever the wrapped estimator takes.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+        X_val : array-like of shape (n_val, n_features), default=None
+            Test rows. With them models are evaluated at once and not kept; the
+            influences of these rows, and of no others, can then be asked for.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Their targets.
+        **fit_params : dict
+            Passed to the estimator's ``fit`` (``sample_weight``, say), and routed
+            when metadata routing is enabled.
+
+        Returns
+        -------
+        self : object
+            The fitted influence estimator.
+        """
+        if (X_val is None) != (y_val is None):
+            given, other = ("X_val", "y_val")[:: 1 if y_val is None else -1]
+            raise ValueError(
+                f"The 'X_val' and 'y_val' parameters go together. Got {given} without "
+                f"{other}: pass both, or neither."
+            )
+        self._validation = None if X_val is None else tuple(indexable(X_val, y_val))
+        return super().fit(X, y, **fit_params)
+
+    def influence(self, X=None, y=None):
+        """Influence of every training row on every test row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), default=None
+            Test rows. None: those given to `fit` as ``X_val``.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their true values; without them the model's own prediction is
+            explained.
+
+        Returns
+        -------
+        influence : ndarray of shape (n_samples, n_samples_fit_)
+            ``influence[t, i]`` > 0: training row ``i`` made the prediction of test
+            row ``t`` better. In units of the loss of one test row.
+        """
+        return super().influence(X, y)
+
+    def sample_values(self, X=None, y=None, sample_weight=None):
+        """Mean influence of every training row over the test rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), default=None
+            Test rows. None: those given to `fit` as ``X_val``.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their true values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the test rows in the mean.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples_fit_,)
+            Low = suspect.
+        """
+        return super().sample_values(X, y, sample_weight)
+
+    def influential_rows(self, X=None, y=None, n_rows=5):
+        """The most influential training rows of each test row, helpful or harmful.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), default=None
+            Test rows. None: those given to `fit` as ``X_val``.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their true values.
+        n_rows : int, default=5
+            How many training rows to return for each test row.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, n_rows)
+            Their influences, by descending absolute value.
+        indices : ndarray of shape (n_samples, n_rows)
+            Their positions in the training set.
+        """
+        return super().influential_rows(X, y, n_rows)
+
+    def group_influence(self, X=None, y=None, *, groups):
+        """Influence of groups of training rows, removed together.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), default=None
+            Test rows. None: those given to `fit` as ``X_val``.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their true values.
+        groups : array-like of shape (n_samples_fit_,) or \
+                (n_groups, n_samples_fit_)
+            Labels (columns of the result follow ``np.unique(groups)``), or one
+            boolean mask per group, in which case groups may overlap.
+
+        Returns
+        -------
+        influence : ndarray of shape (n_samples, n_groups)
+            The sum over the group's rows.
+        """
+        return super().group_influence(X, y, groups=groups)
+
+    def get_metadata_routing(self):
+        """Route metadata to the wrapped estimator; ``X_val`` and ``y_val`` stay here.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            As described in scikit-learn's user guide on metadata routing.
+        """
+        mapping = MethodMapping()
+        for name in ("fit", "score"):
+            mapping.add(caller=name, callee=name)
+        router = MetadataRouter(owner=self).add_self_request(self)
+        return router.add(estimator=self.estimator, method_mapping=mapping)
+
+    def _check_test(self, X, y):
+        check_is_fitted(self)
+        name = type(self).__name__
+        if self._validation is None:
+            if X is None:
+                raise ValueError(
+                    f"The 'X' parameter must hold test rows. Got None, and {name} was "
+                    "not fitted with X_val and y_val, whose influences could be meant."
+                )
+            return super()._check_test(X, y)
+        if X is not None:
+            raise ValueError(
+                f"{name} was fitted with X_val and y_val: its models were evaluated on "
+                "these rows and not kept. Got other test rows: leave X and y out to "
+                "ask about X_val, or fit without X_val."
+            )
+        return np.arange(n_rows(self._validation[0])), self._val_y, self._loss
+
+    def _coalitions(self, X, y, fit_params):
+        """Return the engine that trains on subsets of the training rows."""
+        return Coalitions(
+            self.estimator,
+            X,
+            y,
+            fit_params,
+            seed=self._seed,
+            n_jobs=self.n_jobs,
+            memory=self.memory,
+            verbose=self.verbose,
+            error_score=self.error_score,
+            callbacks=self._callbacks,
+        )
+
+    def _evaluation(self, X, y, loss):
+        classes = self.classes_ if is_classifier(self.estimator_) else None
+        return Evaluation(X, y, loss, classes)
