@@ -159,8 +159,12 @@ class Coalitions:
             workers = effective_n_jobs(self.n_jobs)
             with Parallel(n_jobs=self.n_jobs) as parallel:
                 while len(results) < len(calls):
+                    # On disk the first goes alone: joblib writes down what its
+                    # entries are of, and would drop them where two workers did so at
+                    # the same time.
+                    alone = self.store is not None and not results
                     start = monotonic()
-                    todo = calls[len(results) :][: size * workers]
+                    todo = calls[len(results) :][: 1 if alone else size * workers]
                     results += _persevere(parallel, todo)
                     progress.advance(len(todo))
                     if monotonic() - start < ROUND_SECONDS / 2:
