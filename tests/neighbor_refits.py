@@ -1,9 +1,7 @@
 """Neighbours without rows, compared with refits."""
 
 import numpy as np
-import pytest
 from brute_force import brute_force
-from sklearn.datasets import load_diabetes, load_wine
 from sklearn.preprocessing import scale
 
 from skinfluence import LeaveOneOutInfluence
@@ -32,16 +30,6 @@ def shuffled(load, n, transform=scale):
     X, y = load(return_X_y=True)
     rows = np.random.default_rng(0).permutation(len(y))[:n]
     return transform(X)[rows], y[rows]
-
-
-@pytest.fixture(scope="module")
-def wine():
-    return shuffled(load_wine, 110)
-
-
-@pytest.fixture(scope="module")
-def diabetes():
-    return shuffled(load_diabetes, 110)
 
 
 def some_masks(n, seed=0):
