@@ -47,7 +47,7 @@ SVC = LinearSVC(dual=True, tol=1e-10, max_iter=1_000_000, random_state=0)
 FAMILIES = {
     "ridge": (Ridge(0.7), "real", squared_error),
     "ridge without intercept": (Ridge(0.7, fit_intercept=False), "real", squared_error),
-    "ridge, two outputs": (Ridge([0.7, 30.0]), "outputs", squared_error),
+    "ridge, two outputs": (Ridge(np.array([0.7, 30.0])), "outputs", squared_error),
     "ridge classifier": (RidgeClassifier(3.0), "classes", squared_margin),
     "ridge classifier, balanced": (
         RidgeClassifier(3.0, class_weight="balanced"),
