@@ -160,9 +160,9 @@ SAMPLING_ESTIMATORS = [
     ShapleyInfluence(Ridge(), semivalue="beta", max_retrainings=240, random_state=0),
 ]
 SLOW_SAMPLING_ESTIMATORS = [
-    ShapleyInfluence(tight_logistic, max_retrainings=60, random_state=0, loss="brier"),
+    ShapleyInfluence(tight_logistic, max_retrainings=100, random_state=0, loss="brier"),
     ShapleyInfluence(
-        Ridge(solver="svd"), solver="refit", max_retrainings=60, random_state=0
+        Ridge(solver="svd"), solver="refit", max_retrainings=100, random_state=0
     ),
     ShapleyInfluence(
         GaussianNB(),
