@@ -1,7 +1,7 @@
 """Training-set influence analysis: which training rows helped or hurt a model."""
 
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
-from skinfluence.dynamic import TracIn
+from skinfluence.dynamic import TRAK, TracIn
 from skinfluence.inspection import case_diagnostics
 from skinfluence.retraining import (
     DownsamplingInfluence,
@@ -15,6 +15,7 @@ from skinfluence.static import InfluenceFunctions, RepresenterPoints
 __version__ = "0.1.0"
 
 __all__ = [
+    "TRAK",
     "DownsamplingInfluence",
     "InfluenceCleaner",
     "InfluenceFunctions",
