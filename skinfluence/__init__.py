@@ -1,13 +1,24 @@
 """Training-set influence analysis: which training rows helped or hurt a model."""
 
+from skinfluence.attacks import TargetDetector
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
-from skinfluence.dynamic import TRAK, TracIn
-from skinfluence.inspection import case_diagnostics
+from skinfluence.dynamic import TRAK, HyDRA, TracIn
+from skinfluence.inspection import (
+    InfluenceDisplay,
+    InfluenceOutlierDisplay,
+    MemorizationDisplay,
+    RemovalCurveDisplay,
+    SampleValuesDisplay,
+    case_diagnostics,
+    high_influence_pairs,
+    memorization_curve,
+)
 from skinfluence.retraining import (
     DownsamplingInfluence,
     KNNShapley,
     LeaveOneOutInfluence,
     OutOfBagInfluence,
+    ShapleyInfluence,
     datamodels,
 )
 from skinfluence.static import InfluenceFunctions, RepresenterPoints
@@ -17,14 +28,24 @@ __version__ = "0.1.0"
 __all__ = [
     "TRAK",
     "DownsamplingInfluence",
+    "HyDRA",
     "InfluenceCleaner",
+    "InfluenceDisplay",
     "InfluenceFunctions",
+    "InfluenceOutlierDisplay",
     "InfluenceSampler",
     "KNNShapley",
     "LeaveOneOutInfluence",
+    "MemorizationDisplay",
     "OutOfBagInfluence",
+    "RemovalCurveDisplay",
     "RepresenterPoints",
+    "SampleValuesDisplay",
+    "ShapleyInfluence",
+    "TargetDetector",
     "TracIn",
     "case_diagnostics",
     "datamodels",
+    "high_influence_pairs",
+    "memorization_curve",
 ]

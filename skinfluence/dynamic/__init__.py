@@ -1,6 +1,7 @@
 """Gradient-based, dynamic influence: the whole training run."""
 
+from skinfluence.dynamic._hydra import HyDRA
 from skinfluence.dynamic._tracin import TracIn
 from skinfluence.dynamic._trak import TRAK
 
-__all__ = ["TRAK", "TracIn"]
+__all__ = ["TRAK", "HyDRA", "TracIn"]

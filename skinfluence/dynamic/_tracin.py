@@ -8,7 +8,14 @@ from sklearn.pipeline import Pipeline
 
 from skinfluence._base import BaseInfluence
 from skinfluence._losses import UserLoss, ZeroOne
-from skinfluence._sklearn import Interval, final_estimator, n_rows, seed_estimator
+from skinfluence._sklearn import (
+    Interval,
+    StrOptions,
+    final_estimator,
+    n_rows,
+    seed_estimator,
+    take_rows,
+)
 from skinfluence._skorch import is_net, seeded_training
 from skinfluence.dynamic._perceptron import PerceptronRun
 
@@ -49,9 +56,12 @@ class TracIn(BaseInfluence):
         A skorch NeuralNetClassifier, NeuralNetBinaryClassifier or NeuralNetRegressor,
         a Pipeline that ends in one (its fitted steps are held fixed), or scikit-learn's
         SGDClassifier, SGDRegressor, MLPClassifier or MLPRegressor.
-    checkpoints : int or list of int, default=10
+    checkpoints : int, list of int or "all", default=10
         How many, after evenly spaced epochs, or after which epochs (from 1). The last
-        epoch is always added.
+        epoch is always added. "all": every step of a net's run, credited to the rows
+        of its batch; momentum hands gradients on, Adam's preconditioner is held. The
+        shares then add up to the fall of the test loss, but for what `completeness`
+        returns.
     loss : str, default="auto"
         Evaluation loss: one with a gradient.
     layers : list of str, "last" or None, default=None
@@ -102,7 +112,11 @@ class TracIn(BaseInfluence):
 
     _parameter_constraints: dict = {
         **BaseInfluence._parameter_constraints,
-        "checkpoints": [Interval(Integral, 1, None, closed="left"), "array-like"],
+        "checkpoints": [
+            Interval(Integral, 1, None, closed="left"),
+            "array-like",
+            StrOptions({"all"}),
+        ],
         "layers": [str, list, tuple, None],
         "normalize": ["boolean"],
         "memory": [str, None],
@@ -136,10 +150,17 @@ class TracIn(BaseInfluence):
         checkpoints = self._checked_checkpoints()
         net = final_estimator(self.estimator)
         if is_net(net):
-            from skinfluence.nets._run import NetRun
+            if checkpoints == "all":
+                from skinfluence.nets._step_run import StepRun
 
-            self._run = NetRun(self.estimator, checkpoints, self.memory, self.layers)
-            seed_estimator(self._run.model, seed)
+                self._run = StepRun(self.estimator, self.memory)
+            else:
+                from skinfluence.nets._run import NetRun
+
+                self._run = NetRun(
+                    self.estimator, checkpoints, self.memory, self.layers
+                )
+                seed_estimator(self._run.model, seed)
             seeded = nullcontext()
             if self.random_state is not None:
                 seeded = seeded_training(net, seed, 0)
@@ -154,6 +175,18 @@ class TracIn(BaseInfluence):
         return self._run.fit(X, y, **fit_params)
 
     def _checked_checkpoints(self):
+        if isinstance(self.checkpoints, str):
+            if self.layers is not None or self.normalize:
+                raise ValueError(
+                    "checkpoints='all' accounts for the whole step: set layers=None "
+                    "and normalize=False, or take a number of checkpoints."
+                )
+            if not is_net(final_estimator(self.estimator)):
+                raise ValueError(
+                    "checkpoints='all' is for skorch nets. Got "
+                    f"{type(self.estimator).__name__}: take a number of checkpoints."
+                )
+            return self.checkpoints
         if isinstance(self.checkpoints, Integral):
             return int(self.checkpoints)
         epochs = np.asarray(self.checkpoints)
@@ -195,6 +228,42 @@ class TracIn(BaseInfluence):
         self.checkpoints_  # noqa: B018  (raises before fit)
         with self._threads():
             return self._run.mean_loss((self._fit_X, self._fit_y))
+
+    def completeness(self, X, y):
+        """Return what the influences of all rows leave of the fall of the test loss.
+
+        With ``checkpoints="all"``. Weight decay, which is no row's, and the third
+        order of the steps; where it is not small, TracIn explains little.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Test rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their true values.
+
+        Returns
+        -------
+        residual : ndarray of shape (n_samples,)
+            Loss before training minus loss after it minus the sum of `influence`.
+        drop : ndarray of shape (n_samples,)
+            Loss before training minus loss after it.
+        """
+        X, y, loss = self._check_test(X, y)
+        if self.checkpoints != "all":
+            raise ValueError(
+                "completeness needs checkpoints='all', every step of a net's run. Got "
+                f"{self.checkpoints!r}."
+            )
+        with self._threads():
+            drop = self._run.loss_drop((X, y), loss.name)
+            total = np.concatenate(
+                [
+                    self._influence(take_rows(X, rows), y[rows], loss).sum(axis=1)
+                    for rows in self._blocks(len(y))
+                ]
+            )
+        return drop - total, drop
 
     def _influence(self, X, y, loss):
         return self._run.influence(
