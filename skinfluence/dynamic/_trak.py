@@ -1,13 +1,12 @@
 """TRAK: attribution by a kernel regression in the gradients of a net."""
 
-from contextlib import nullcontext
 from numbers import Integral, Real
 
 from sklearn.base import is_classifier
 
 from skinfluence._base import BaseInfluence
-from skinfluence._sklearn import Interval, final_estimator, seed_estimator
-from skinfluence._skorch import is_net, seeded_training
+from skinfluence._sklearn import Interval, final_estimator
+from skinfluence._skorch import is_net
 
 
 class TRAK(BaseInfluence):
@@ -137,12 +136,7 @@ class TRAK(BaseInfluence):
         from skinfluence.nets._run import NetRun
 
         self._run = NetRun(self.estimator, self.checkpoints, self.memory, self.layers)
-        seed_estimator(self._run.model, seed)
-        seeded = nullcontext()
-        if self.random_state is not None:
-            seeded = seeded_training(net, seed, 0)
-        with seeded:
-            return self._run.fit(X, y, **fit_params)
+        return self._run.fit_seeded(X, y, fit_params, seed, self.random_state)
 
     def _fit_influence(self, X, y, fit_params):
         self._loss.need_slope()

@@ -24,7 +24,7 @@ class ConjugateGradient(Preconditioned):
     """
 
     def prepare(self, damping):
-        """Implement `Preconditioned.prepare`."""
+        """Implement `Curvature.prepare`."""
         X, y = self.train
         if damping == "auto":
             damping = (

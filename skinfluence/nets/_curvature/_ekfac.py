@@ -36,18 +36,24 @@ class EKFAC(Preconditioned):
     """
 
     def prepare(self, damping):
-        """Implement `Preconditioned.prepare`."""
+        """Implement `Curvature.prepare`."""
         columns = output_columns(self.gradients.target, *self.train)
-        self._parts = _fold(self._blocks(columns), _Moments)
+        first = next(self._blocks(columns))
+        self._parts = [
+            _Kronecker() if isinstance(b, Outer) else _Diagonal() for b in first
+        ]
+        for blocks in self._blocks(columns):
+            for part, block in zip(self._parts, blocks, strict=True):
+                part.add_moments(block)
         for part in self._parts:
             part.finish()
-        for part, values in zip(
-            self._parts, _fold(self._blocks(columns), _Squares, self._parts), strict=True
-        ):
-            part.values = values.total / self.n
+        for blocks in self._blocks(columns):
+            for part, block in zip(self._parts, blocks, strict=True):
+                part.add_squares(block)
+        for part in self._parts:
+            part.values /= self.n
         if damping == "auto":
-            total = sum(float(part.values.sum()) for part in self._parts)
-            damping = total / self.n
+            damping = sum(float(part.values.sum()) for part in self._parts) / self.n
         self.damping = damping
         if not damping > 0:
             raise ValueError(f"hessian='ekfac' needs damping above 0. Got {damping}.")
@@ -68,91 +74,76 @@ class EKFAC(Preconditioned):
         return torch.cat([solved[k] for k in names], dim=1)
 
 
-def _fold(batches, kind, given=None):
-    """Accumulate one ``kind`` per block over batches of blocks."""
-    parts = None
-    for blocks in batches:
-        if parts is None:
-            given = [None] * len(blocks) if given is None else given
-            parts = [kind(g) for g in given]
-        for part, block in zip(parts, blocks, strict=True):
-            part.add(block)
-    return parts
+class _Diagonal:
+    """Curvature of parameters without Kronecker factors: one number each."""
+
+    def __init__(self):
+        self.names, self.values = (), 0.0
+
+    def add_moments(self, block):
+        """Look at a block, to find bases."""
+        self.names = tuple(block.dense())
+
+    def finish(self):
+        """Fix the bases."""
+
+    def add_squares(self, block):
+        """Add the squares of a block's rows in the bases."""
+        dense = block.dense()
+        rows = torch.cat([dense[k] for k in self.names], dim=1).double().cpu()
+        self.values = self.values + (rows**2).sum(dim=0)
+
+    def solve(self, parts, damping):
+        """Divide gradients, dicts by parameter, by the damped curvature."""
+        rows = torch.cat([parts[k] for k in self.names], dim=1)
+        sizes = [parts[k].shape[1] for k in self.names]
+        rows = rows / (self.values + damping)
+        return dict(zip(self.names, rows.split(sizes, dim=1), strict=True))
 
 
-def _inputs(block):
-    """Inputs of a layer with a one for the bias, (n, positions, in (+ 1)), float64."""
-    a = block.a.double().cpu()
-    if not block.weight:
-        a = a[:, :, :0]
-    if block.bias:
-        a = torch.cat([a, torch.ones_like(block.a[:, :, :1]).double().cpu()], dim=2)
-    return a
+class _Kronecker:
+    """Curvature of a layer with outer products as gradients."""
 
+    def __init__(self):
+        self.A, self.S, self.values = 0.0, 0.0, 0.0
 
-class _Moments:
-    """Eigenbases of one block, then its curvature."""
-
-    def __init__(self, _):
-        self.A, self.S, self.weight, self.bias = 0.0, 0.0, None, None
-        self.kronecker, self.names = False, ()
-
-    def add(self, block):
-        if not isinstance(block, Outer):
-            self.names = tuple(block.dense())
-            return
-        self.kronecker, self.weight, self.bias = True, block.weight, block.bias
-        self.names = tuple(k for k in (block.weight, block.bias) if k)
+    def add_moments(self, block):
+        """Add the second moments of inputs and errors."""
+        self.weight, self.bias = block.weight, block.bias
         a, d = _inputs(block).flatten(0, 1), block.d.double().cpu().flatten(0, 1)
         self.A, self.S = self.A + a.T @ a, self.S + d.T @ d
 
     def finish(self):
-        if self.kronecker:
-            self.QA = torch.linalg.eigh(self.A)[1]
-            self.QS = torch.linalg.eigh(self.S)[1]
+        """Fix the eigenbases."""
+        self.QA, self.QS = (torch.linalg.eigh(M)[1] for M in (self.A, self.S))
 
-    def rotate(self, block):
-        """Squares of a block's rows in the eigenbases, summed."""
-        if not self.kronecker:
-            dense = block.dense()
-            rows = torch.cat([dense[k] for k in self.names], dim=1)
-            return (rows.double().cpu() ** 2).sum(dim=0)
+    def add_squares(self, block):
+        """Add the squares of a block's rows in the eigenbases."""
         a, d = _inputs(block) @ self.QA, block.d.double().cpu() @ self.QS
-        if a.shape[1] == 1:
-            return (d[:, 0] ** 2).T @ (a[:, 0] ** 2)
-        return (torch.bmm(d.mT, a) ** 2).sum(dim=0)
+        if a.shape[1] == 1:  # one position: the square of a product
+            self.values = self.values + (d[:, 0] ** 2).T @ (a[:, 0] ** 2)
+        else:
+            self.values = self.values + (torch.bmm(d.mT, a) ** 2).sum(dim=0)
 
     def solve(self, parts, damping):
-        """Divide gradients by the damped curvature; dicts by parameter."""
-        if not self.kronecker:
-            rows = torch.cat([parts[k] for k in self.names], dim=1)
-            rows = rows / (self.values + damping)
-            sizes = [parts[k].shape[1] for k in self.names]
-            return dict(zip(self.names, rows.split(sizes, dim=1), strict=True))
-        n_out, columns = len(self.QS), []
-        if self.weight:
-            columns.append(parts[self.weight].reshape(-1, n_out, self._n_in))
+        """Divide gradients, dicts by parameter, by the damped curvature."""
+        n_out, n_in = len(self.QS), len(self.QA) - bool(self.bias)
+        columns = [parts[self.weight].reshape(-1, n_out, n_in)] if self.weight else []
         if self.bias:
             columns.append(parts[self.bias].reshape(-1, n_out, 1))
         turned = self.QS.T @ torch.cat(columns, dim=2) @ self.QA
         turned = self.QS @ (turned / (self.values + damping)) @ self.QA.T
-        out = {}
-        if self.weight:
-            out[self.weight] = turned[:, :, : self._n_in].flatten(1)
+        out = {self.weight: turned[:, :, :n_in].flatten(1)} if self.weight else {}
         if self.bias:
             out[self.bias] = turned[:, :, -1]
         return out
 
-    @property
-    def _n_in(self):
-        return len(self.QA) - bool(self.bias)
 
-
-class _Squares:
-    """Sum of squares in the eigenbases of a `_Moments`."""
-
-    def __init__(self, moments):
-        self.moments, self.total = moments, 0.0
-
-    def add(self, block):
-        self.total = self.total + self.moments.rotate(block)
+def _inputs(block):
+    """Inputs of a layer, a one for the bias: (n, positions, in (+ 1)), float64."""
+    a = block.a.double().cpu()
+    if not block.weight:
+        a = a[:, :, :0]
+    if block.bias:
+        a = torch.cat([a, a.new_ones(*a.shape[:2], 1)], dim=2)
+    return a

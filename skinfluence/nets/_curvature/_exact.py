@@ -21,7 +21,7 @@ class ExactHessian(Preconditioned):
     """
 
     def prepare(self, damping):
-        """Implement `Preconditioned.prepare`."""
+        """Implement `Curvature.prepare`."""
         H = hessian(self.gradients.target, *self.train)
         if damping == "auto":
             values = torch.linalg.eigvalsh(H)
@@ -35,7 +35,7 @@ class ExactHessian(Preconditioned):
 
 
 def hessian(target, X, y):
-    """Hessian of the mean training loss, (p, p) float64, from double backward passes."""
+    """Hessian of the mean training loss, (p, p) float64, by double backward passes."""
     params = list(target.params.values())
     p, n = sum(v.numel() for v in params), n_rows(X)
     if p > _MOST_PARAMETERS:

@@ -9,12 +9,11 @@ import numpy as np
 import torch
 
 from skinfluence._memory import check_memory
-from skinfluence._sklearn import n_rows
-from skinfluence.nets._curvature._preconditioned import factorise
+from skinfluence.nets._curvature._preconditioned import Curvature, factorise
 from skinfluence.nets._gram import gram
 
 
-class Fisher:
+class Fisher(Curvature):
     """Second moments of the gradients of the training loss; exact for n rows.
 
     **Cost.** The n x n Gram matrix, n^3 / 3 operations, 8 n^2 bytes. **When it
@@ -22,25 +21,27 @@ class Fisher:
     loss assumes; rows fitted perfectly weigh nothing.
     """
 
-    def __init__(self, gradients, train, damping):
-        self.gradients, self.train, n = gradients, train, n_rows(train[0])
+    def prepare(self, damping):
+        """Implement `Curvature.prepare`."""
+        n = self.n
         check_memory(
             24 * n**2,
             f"The Gram matrix of {n} rows",
             "Take hessian='ekfac' or 'last_layer'.",
         )
-        K = torch.from_numpy(gram(gradients, train, train))
-        if damping == "auto":
-            damping = float(K.trace()) / n**2
-        self.damping = damping
-        size = float(K.diagonal().max())
-        rounding = 10 * n * torch.finfo(gradients.target.dtype).eps * size
-        self._factor = factorise(
-            K, max(n * damping, rounding, 1e-300), "The Gram matrix of the gradients"
-        )
+        K = torch.from_numpy(gram(self.gradients, self.train, self.train))
+        self.damping = float(K.trace()) / n**2 if damping == "auto" else damping
+        if not self.damping > 0:
+            raise ValueError(
+                f"hessian='fisher' needs damping above 0. Got {self.damping}."
+            )
+        # Rounding of K may leave eigenvalues below zero
+        eps = torch.finfo(self.gradients.target.dtype).eps
+        self.damping = max(self.damping, 10 * eps * float(K.diagonal().max()))
+        self._factor = factorise(K, n * self.damping, "The Gram matrix of gradients")
 
     def influence(self, test, measure):
-        """Influence of the training rows, shape (n_test, n_train)."""
+        """Implement `Curvature.influence`."""
         training = self.gradients.target.training_loss
         mixed = gram(self.gradients, self.train, test, measures=(training, measure))
         solved = torch.cholesky_solve(torch.from_numpy(mixed), self._factor)

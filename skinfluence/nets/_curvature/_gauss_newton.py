@@ -15,6 +15,7 @@ from skinfluence._memory import check_memory
 from skinfluence._sklearn import n_rows, take_rows
 from skinfluence.nets._curvature._output_hessian import output_columns
 from skinfluence.nets._curvature._preconditioned import (
+    Curvature,
     Preconditioned,
     dense_batches,
     factorise,
@@ -39,7 +40,7 @@ class ExplicitGaussNewton(Preconditioned):
     """The p x p matrix. Cost: its products, p^3 / 3 operations, 8 p^2 bytes."""
 
     def prepare(self, damping):
-        """Implement `Preconditioned.prepare`."""
+        """Implement `Curvature.prepare`."""
         X, y = self.train
         G = 0.0
         for column in output_columns(self.gradients.target, X, y):
@@ -55,20 +56,18 @@ class ExplicitGaussNewton(Preconditioned):
         return torch.cholesky_solve(rows.T, self._factor).T
 
 
-class KernelGaussNewton:
+class KernelGaussNewton(Curvature):
     """The kernel of r rows of R, the largest of them where there are many.
 
     **Cost.** r^2 (inputs + outputs) per layer and r^3 / 3 operations, 8 r (r + n)
     bytes. Of more than 2,000 rows those are kept that hold 99.9% of the trace.
     """
 
-    def __init__(self, gradients, train, damping):
-        self.gradients, self.train, self.n = gradients, train, n_rows(train[0])
-        X, y = train
+    def prepare(self, damping):
+        """Implement `Curvature.prepare`."""
+        (X, y), gradients = self.train, self.gradients
         columns = output_columns(gradients.target, X, y)
-        sizes = np.stack(
-            [self_dot(gradients, X, y, measures=(c, c)) for c in columns]
-        )
+        sizes = np.stack([self_dot(gradients, X, y, measures=(c, c)) for c in columns])
         self.damping = sizes.sum() / self.n**2 if damping == "auto" else damping
         if not self.damping > 0:
             raise ValueError(
@@ -92,7 +91,7 @@ class KernelGaussNewton:
         ]
         K = self._with_rows(self._rows)
         factor = factorise(K, self.n * self.damping, "The kernel of Gauss-Newton rows")
-        self._moved = torch.cholesky_solve(self._with_rows_of(train, None), factor)
+        self._moved = torch.cholesky_solve(self._with_rows_of(self.train, None), factor)
 
     def _with_rows(self, batches):
         """Inner products of R with batches of factors, (r, m) float64."""
@@ -109,7 +108,7 @@ class KernelGaussNewton:
         return self._with_rows(factors for _, factors in batches)
 
     def influence(self, test, measure):
-        """Influence of the training rows, shape (n_test, n_train)."""
+        """Implement `Curvature.influence`."""
         training = self.gradients.target.training_loss
         plain = gram(self.gradients, test, self.train, measures=(measure, training))
         held = self._with_rows_of(test, measure).T @ self._moved

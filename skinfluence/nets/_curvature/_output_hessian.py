@@ -76,4 +76,7 @@ def _hessians(target, output, targets, inputs):
 def _square_root(H):
     """Symmetric square root, which is unique also where eigenvalues are equal."""
     values, vectors = torch.linalg.eigh(H)
-    return (vectors * values.clamp(min=0).sqrt()[:, None]) @ vectors.mT
+    # Rounding of an eigenvalue that is zero would show in its root
+    noise = 10 * H.shape[1] * torch.finfo(H.dtype).eps * values.abs().amax(1)
+    values = torch.where(values > noise[:, None], values, 0.0)
+    return (vectors * values.sqrt()[:, None]) @ vectors.mT

@@ -1,4 +1,4 @@
-"""Influence through a matrix whose inverse is applied to gradients."""
+"""The seam of curvatures, and those whose inverse is applied to gradients."""
 
 from abc import ABC, abstractmethod
 
@@ -22,8 +22,8 @@ def dense_batches(gradients, X, y, measure=None):
         yield rows, torch.cat([parts[k] for k in names], dim=1).double().cpu()
 
 
-class Preconditioned(ABC):
-    """A curvature matrix H of p parameters that solves for gradients.
+class Curvature(ABC):
+    """A damped curvature matrix H of the training loss, and influence through it.
 
     Parameters
     ----------
@@ -44,14 +44,14 @@ class Preconditioned(ABC):
         self.gradients, self.train, self.n = gradients, train, n_rows(train[0])
         self.prepare(damping)
 
+    def __getstate__(self):
+        return {**vars(self), "gradients": None}  # references to a live net
+
     @abstractmethod
     def prepare(self, damping):
         """Set ``damping``; raise ValueError where H + damping is not positive."""
 
     @abstractmethod
-    def solve(self, rows):
-        """Apply the inverse of H + damping to rows of shape (m, p), in float64."""
-
     def influence(self, test, measure):
         """Influence of the training rows, shape (n_test, n_train).
 
@@ -61,6 +61,17 @@ class Preconditioned(ABC):
         measure : callable
             Evaluation loss, as `NetTarget.measure` returns it.
         """
+
+
+class Preconditioned(Curvature):
+    """A curvature matrix whose inverse is applied to gradients."""
+
+    @abstractmethod
+    def solve(self, rows):
+        """Apply the inverse of H + damping to rows of shape (m, p), in float64."""
+
+    def influence(self, test, measure):
+        """Implement `Curvature.influence`."""
         out = np.empty((n_rows(test[0]), self.n))
         for columns, theirs in dense_batches(self.gradients, *test, measure):
             solved = self.solve(theirs) / self.n
