@@ -1,7 +1,7 @@
 """Linear datamodeling score on digits: which attribution predicts retraining?
 
 1,000 training rows, 400 test rows, a small perceptron (64-64-32-10, ReLU). Truth: mean
-test log loss over 3 seeds of nets trained on random halves. Score: Spearman correlation,
+test log loss over 3 seeds of nets trained on random halves. Score: rank correlation,
 over the halves, of a test row's true loss with minus the sum of the influences of the
 rows kept; mean over test rows. Each method sees one training run; dampings are the
 defaults, which no truth was used to choose.
@@ -14,8 +14,8 @@ import sys
 import numpy as np
 import torch
 from scipy.stats import spearmanr
-from skorch import NeuralNetClassifier
 from sklearn.datasets import load_digits
+from skorch import NeuralNetClassifier
 from timing import cpu, restart_single_threaded
 from torch import nn
 
@@ -101,7 +101,7 @@ def main():
     print(f"{n_subsets} subsets x {SEEDS} seeds: {spent:.0f} s", flush=True)
     for name in chosen:
         fitting, method = cpu(lambda: METHODS[name]().fit(*data[:2]))  # noqa: B023
-        asking, influence = cpu(method.influence, *data[2:])  # noqa: B023
+        asking, influence = cpu(method.influence, *data[2:])
         guess = -influence @ kept.T
         scores = [spearmanr(truth[:, t], guess[t])[0] for t in range(len(guess))]
         print(

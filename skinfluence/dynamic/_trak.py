@@ -47,7 +47,7 @@ class TRAK(BaseInfluence):
     checkpoints : int, default=20
         How many, after evenly spaced epochs of the one run, the last among them.
     damping : float, default=1.0
-        lambda, relative to the mean of the kernel's diagonal. The default is a fixed
+        Relative to the mean of the kernel's diagonal. The default is a fixed
         convention: each row's own gradient counts twice. No truth was used.
     layers : list of str, "last" or None, default=None
         Submodules whose parameters count. None: all.

@@ -11,6 +11,7 @@ one) and q = 1 - p_y. Of regressors f is an output and q its residual y - f.
 
 import numpy as np
 import torch
+from scipy.special import expit
 
 from skinfluence._sklearn import n_rows, take_rows
 from skinfluence.nets._gram import gram
@@ -108,7 +109,7 @@ def trak(run, train, test, loss, damping, classifier):
 
 def _doubt(target, rows):
     """Minus the derivative of the log loss: ``1 - p_y``, shape (n, 1)."""
-    return 1.0 / (1.0 + np.exp(evaluate(target, rows, margin(target))))[:, None]
+    return expit(-evaluate(target, rows, margin(target)))[:, None]
 
 
 def _residual(output, targets):
