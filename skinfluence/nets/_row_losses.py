@@ -65,6 +65,7 @@ class NetFunctions:
     """
 
     def __init__(self, net, names):
+        self._net = net
         self._module = _RowLosses(net)
         parameters = dict(self._module.module.named_parameters())
         self.names = names
@@ -80,8 +81,11 @@ class NetFunctions:
         if isinstance(net.criterion_, torch.nn.NLLLoss | torch.nn.CrossEntropyLoss):
             self._class_weight = net.criterion_.weight
 
-    def __getstate__(self):
-        return {**vars(self), "_factored": None}  # holds references to live tensors
+    def __getstate__(self):  # skorch's pickling would tear net and module apart
+        return {"net": self._net, "names": self.names}
+
+    def __setstate__(self, state):
+        self.__init__(**state)
 
     def measure(self, name):
         """Per-row test loss, as `NetTarget.measure`."""
