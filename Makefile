@@ -15,7 +15,7 @@ demo: $(VENV)/installed-tables ## Plant flipped labels in a small table and find
 	$(BIN)/python -m skinfluence demo
 
 test: lint ## Check the style, then run the whole suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/installed-test ## Check format, code, spelling and docstrings
 	$(BIN)/ruff format --check .

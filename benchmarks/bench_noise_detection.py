@@ -21,7 +21,12 @@ from sklearn.metrics import average_precision_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skinfluence import InfluenceCleaner, LeaveOneOutInfluence
+from skinfluence import (
+    InfluenceCleaner,
+    KNNShapley,
+    LeaveOneOutInfluence,
+    OutOfBagInfluence,
+)
 from skinfluence.cleaning._scorer import score_rows
 
 DATA = {
@@ -64,6 +69,19 @@ def forest(X, y):
     return -log_loss(np.nan_to_num(model.oob_decision_function_), y)
 
 
+def data_oob(X, y):
+    """Data-OOB: how often the trees that have not seen a row are right, 300 trees."""
+    model = RandomForestClassifier(300, random_state=0)
+    return OutOfBagInfluence(model).fit(X, y).oob_values_
+
+
+def knn_shapley(X, y):
+    """Shapley value for 5 neighbours, mean over held-out folds."""
+    scaled = StandardScaler().fit_transform(X)
+    cleaner = InfluenceCleaner(LINEAR, influence=KNNShapley(), random_state=0)
+    return cleaner.fit(scaled, y).sample_values_
+
+
 def self_influence(X, y):
     """Exact leave-one-out influence of a row on itself, C = 1: memorization."""
     return -LeaveOneOutInfluence(LINEAR, solver="exact").fit(X, y).self_influence()
@@ -87,6 +105,8 @@ SCORERS = [
     penalty_one,
     kernel,
     forest,
+    data_oob,
+    knn_shapley,
     self_influence,
     held_out,
     held_out_strong,

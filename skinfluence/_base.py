@@ -148,23 +148,7 @@ class BaseInfluence(EstimatorWrapper):
             Low = suspect: the model predicts better without the row.
         """
         X, y, loss = self._check_test(X, y)
-        n = n_rows(X)
-        if sample_weight is None:
-            weight = np.full(n, 1.0 / n)
-        else:
-            weight = check_array(
-                sample_weight,
-                ensure_2d=False,
-                dtype=np.float64,
-                input_name="sample_weight",
-            )
-            if weight.shape != (n,) or weight.sum() <= 0 or weight.min() < 0:
-                raise ValueError(
-                    "The 'sample_weight' parameter must hold one non-negative weight "
-                    f"per test row, shape ({n},), with a positive sum. Got shape "
-                    f"{weight.shape}, sum {weight.sum():.6g}."
-                )
-            weight = weight / weight.sum()
+        weight = self._check_weight(sample_weight, n_rows(X))
         with self._threads():
             return self._sample_values(X, y, loss, weight)
 
@@ -318,6 +302,21 @@ class BaseInfluence(EstimatorWrapper):
                 "not defined, leave these rows out."
             )
         return np.searchsorted(classes, y)
+
+    def _check_weight(self, sample_weight, n):
+        """Return the weights of ``n`` test rows in a mean: they sum to one."""
+        if sample_weight is None:
+            return np.full(n, 1.0 / n)
+        weight = check_array(
+            sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+        )
+        if weight.shape != (n,) or weight.sum() <= 0 or weight.min() < 0:
+            raise ValueError(
+                "The 'sample_weight' parameter must hold one non-negative weight "
+                f"per test row, shape ({n},), with a positive sum. Got shape "
+                f"{weight.shape}, sum {weight.sum():.6g}."
+            )
+        return weight / weight.sum()
 
     def _group_masks(self, groups):
         n = self.n_samples_fit_

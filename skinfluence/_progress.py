@@ -36,8 +36,8 @@ class Progress:
             self.printed = elapsed
             left = elapsed / max(self.done, 1) * (self.n_tasks - self.done)
             print(
-                f"{self.done}/{self.n_tasks} {self.what}, {_duration(elapsed)} "
-                f"elapsed, {_duration(left)} left",
+                f"{self.done}/{self.n_tasks} {self.what}, {duration(elapsed)} "
+                f"elapsed, {duration(left)} left",
                 flush=True,
             )
 
@@ -47,7 +47,8 @@ class Progress:
             self.callbacks.end()
 
 
-def _duration(seconds):
+def duration(seconds):
+    """Write seconds as hours, minutes and seconds."""
     minutes, seconds = divmod(round(seconds, 1), 60)
     hours, minutes = divmod(int(minutes), 60)
     if hours:

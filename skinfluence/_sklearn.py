@@ -16,8 +16,7 @@ import sklearn
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing as take_rows
-from sklearn.utils import get_tags
+from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
@@ -27,7 +26,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skinfluence._skorch import refuse_trained_module
+from skinfluence._skorch import refuse_trained_module, seeded_training
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -52,6 +51,7 @@ __all__ = [
     "fresh_seed",
     "n_rows",
     "seed_estimator",
+    "take_columns",
     "take_params",
     "take_rows",
     "with_callbacks",
@@ -61,6 +61,18 @@ __all__ = [
 def n_rows(X):
     """Return the number of rows of anything scikit-learn can index."""
     return X.shape[0] if hasattr(X, "shape") else len(X)
+
+
+def take_rows(X, indices):
+    """Index the rows of anything scikit-learn can index."""
+    if type(X) is np.ndarray:  # what else it might be takes longer than a small fit
+        return X[indices]
+    return _safe_indexing(X, indices)
+
+
+def take_columns(X, columns):
+    """Index the columns of anything scikit-learn can index."""
+    return _safe_indexing(X, columns, axis=1)
 
 
 def take_params(params, indices, n):
@@ -91,17 +103,41 @@ def seed_estimator(estimator, seed, index=0):
     model whatever the order, the backend or the number of workers. A
     ``random_state`` the user has set is left as it is.
     """
-    unset = [
-        name
-        for name, value in sorted(estimator.get_params(deep=True).items())
-        if value is None and (name == "random_state" or name.endswith("__random_state"))
-    ]
+    unset = _unset_seeds(estimator)
     if unset:
         seeds = np.random.SeedSequence((seed, index)).generate_state(len(unset))
-        estimator.set_params(
-            **{name: int(s) >> 1 for name, s in zip(unset, seeds, strict=True)}
-        )
+        seeds = {name: int(s) >> 1 for name, s in zip(unset, seeds, strict=True)}
+        if _is_plain(estimator):
+            for name, value in seeds.items():
+                setattr(estimator, name, value)
+        else:
+            estimator.set_params(**seeds)
     return estimator
+
+
+def _is_plain(estimator):
+    """Tell whether the parameters of an unfitted estimator are its attributes.
+
+    And hold no other estimators: ``get_params`` then has nothing to add, and takes
+    longer than a small fit.
+    """
+    if type(estimator).get_params is not BaseEstimator.get_params:
+        return False
+    return not any(
+        hasattr(value, "get_params") or isinstance(value, list | tuple | dict)
+        for value in vars(estimator).values()
+    )
+
+
+def _unset_seeds(estimator):
+    """Names of random states that are None."""
+    plain = _is_plain(estimator)
+    params = vars(estimator) if plain else estimator.get_params(deep=True)
+    return [
+        name
+        for name, value in sorted(params.items(), key=lambda item: item[0])
+        if value is None and (name == "random_state" or name.endswith("__random_state"))
+    ]
 
 
 def final_estimator(estimator):
@@ -304,7 +340,9 @@ class EstimatorWrapper(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _fit_clone(self, X, y, fit_params, seed):
         """Fit a seeded clone of the estimator: its errors are the canonical ones."""
-        return seed_estimator(clone(self.estimator), seed).fit(X, y, **fit_params)
+        model = seed_estimator(clone(self.estimator), seed)
+        with seeded_training(final_estimator(model), seed, 0):
+            return model.fit(X, y, **fit_params)
 
     def _refuse_frozen(self):
         """Refuse an estimator that ``clone`` cannot make fresh."""

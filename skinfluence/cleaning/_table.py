@@ -15,7 +15,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from skinfluence._sklearn import n_rows, take_rows
+from skinfluence._sklearn import n_rows, take_columns
 
 # Fewer rows than this do not show that a column identifies them.
 MIN_ROWS = 20
@@ -80,7 +80,7 @@ def default_preprocessor(X):
 
 
 def _by_column(X, names):
-    values = [take_rows(X, j, axis=1) for j in range(len(names))]
+    values = [take_columns(X, j) for j in range(len(names))]
     kinds = [_kind(column) for column in values]
     reasons = [
         _says_nothing(column, kind) for column, kind in zip(values, kinds, strict=True)
@@ -180,7 +180,7 @@ def _text(X):
 def _seconds(X):
     out = np.empty((n_rows(X), X.shape[1]))
     for j in range(X.shape[1]):
-        column = take_rows(X, j, axis=1)
+        column = take_columns(X, j)
         span = np.asarray(column).dtype.kind == "m"
         # Converted by the column itself, which knows its time zone.
         seconds = np.asarray(

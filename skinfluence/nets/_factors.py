@@ -170,6 +170,8 @@ class RowGradients:
         if blocks is None:
             blocks = self._blocks(inputs, targets, measure)
         factored = {k: g for block in blocks for k, g in block.dense().items()}
+        if not factored:
+            return
         truth = self._loop(list(factored), inputs, targets, measure)
         tolerance = 1e3 * torch.finfo(self.target.dtype).eps
         wrong = set()

@@ -5,11 +5,13 @@ from skinfluence.retraining._downsampling import DownsamplingInfluence
 from skinfluence.retraining._knn_shapley import KNNShapley
 from skinfluence.retraining._leave_one_out import LeaveOneOutInfluence
 from skinfluence.retraining._out_of_bag import OutOfBagInfluence
+from skinfluence.retraining._shapley import ShapleyInfluence
 
 __all__ = [
     "DownsamplingInfluence",
     "KNNShapley",
     "LeaveOneOutInfluence",
     "OutOfBagInfluence",
+    "ShapleyInfluence",
     "datamodels",
 ]

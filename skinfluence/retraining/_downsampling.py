@@ -5,17 +5,15 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import Bunch
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
-from skinfluence._threads import one_blas_thread
 from skinfluence.removal import UnsupportedEstimator
 from skinfluence.retraining._balanced_subsets import BalancedSubsets
 from skinfluence.retraining._coalitions import warn_if_many
 from skinfluence.retraining._control_variate import PartialWeightInfluence
-from skinfluence.retraining._evaluation import Evaluations
+from skinfluence.retraining._evaluation import Evaluations, losses_of
 from skinfluence.retraining._mean_difference import (
     Pool,
     mean_difference,
@@ -332,12 +330,7 @@ class DownsamplingInfluence(RetrainingInfluence):
             return None
 
     def _model_losses(self, X, y, loss):
-        evaluation = self._evaluation(X, y, loss)
-        with one_blas_thread():
-            losses = Parallel(n_jobs=self.n_jobs, require="sharedmem")(
-                delayed(evaluation)(model) for model in self.estimators_
-            )
-        return np.stack(losses)
+        return losses_of(self.estimators_, self._evaluation(X, y, loss), self.n_jobs)
 
     def _pool(self, X, y, loss):
         """Return the losses of test rows; X holds positions where X_val was given."""

@@ -1,10 +1,14 @@
 """The losses of a retrained model on rows that are fixed beforehand."""
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.dummy import DummyClassifier
+from sklearn.utils import gen_even_slices
+from sklearn.utils.parallel import Parallel, delayed
 
 from skinfluence._predictions import model_prediction, prior_margin
 from skinfluence._sklearn import n_rows
+from skinfluence._threads import one_blas_thread
 
 
 class FailedFit:
@@ -67,3 +71,17 @@ class Evaluations:
 
     def __call__(self, model):
         return np.concatenate([part(model) for part in self.parts])
+
+
+def losses_of(models, evaluation, n_jobs=None):
+    """Evaluate models that are at hand, in threads; (n_models, len(evaluation))."""
+    slices = gen_even_slices(len(models), min(effective_n_jobs(n_jobs), len(models)))
+    with one_blas_thread():
+        parts = Parallel(n_jobs=n_jobs, require="sharedmem")(
+            delayed(_evaluate)(models[part], evaluation) for part in slices
+        )
+    return np.concatenate(parts)
+
+
+def _evaluate(models, evaluation):
+    return np.stack([evaluation(model) for model in models])

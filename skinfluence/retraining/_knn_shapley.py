@@ -13,6 +13,8 @@ from skinfluence._losses import MinusPrediction
 from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
 from skinfluence.retraining._neighbor_game import NeighborGame
 
+LARGEST_BLOCK = 4_000_000  # entries; larger blocks are not faster
+
 
 class KNNShapley(BaseInfluence):
     r"""Shapley value of every training row for the predictions of its neighbours.
@@ -36,8 +38,8 @@ class KNNShapley(BaseInfluence):
     of all targets.
 
     **Cost.** O(n log n) per test row, most of it for sorting, and its distances.
-    Memory is bounded by scikit-learn's ``working_memory``. No retraining: the exact
-    sum over all subsets has a closed form.
+    Memory is bounded by scikit-learn's ``working_memory``, and 320 MB at most. No
+    retraining: the exact sum over all subsets has a closed form.
 
     **When it fails.** Values speak of distances: scale the columns, put a
     `~sklearn.preprocessing.StandardScaler` or an embedding before it in a Pipeline.
@@ -151,8 +153,8 @@ class KNNShapley(BaseInfluence):
 
     def _blocks(self, n):
         # Distances, their order, labels, values and what is between: ten arrays.
-        budget = sklearn.get_config()["working_memory"] * 2**20
-        size = max(1, int(budget // (80 * self.n_samples_fit_)))
+        budget = sklearn.get_config()["working_memory"] * 2**20 // 80
+        size = max(1, int(min(budget, LARGEST_BLOCK) // self.n_samples_fit_))
         for start in range(0, n, size):
             yield np.arange(start, min(start + size, n))
 
@@ -190,13 +192,11 @@ def _order(distances):
     """Sort each row; equal distances stay in the order of the columns."""
     order = np.argsort(distances, axis=1)  # several times faster than a stable sort
     ranked = np.take_along_axis(distances, order, axis=1)
-    same = ranked[:, 1:] == ranked[:, :-1]
-    tied = np.zeros(order.shape, dtype=bool)
-    tied[:, :-1] = same
-    tied[:, 1:] |= same
-    first = tied.copy()
-    first[:, 1:] &= ~same
-    run = np.cumsum(first[tied])
-    columns = order[tied]
-    order[tied] = columns[np.lexsort((columns, run))]
+    same = np.zeros((len(order), order.shape[1] + 1), dtype=bool)  # as the one before
+    np.equal(ranked[:, 1:], ranked[:, :-1], out=same[:, 1:-1])
+    tied = np.flatnonzero(same[:, 1:] | same[:, :-1])
+    # One number says the run of equal distances and the column.
+    run = np.cumsum(~same[:, :-1].ravel()[tied]) * order.shape[1]
+    columns = order.ravel()[tied] + run
+    order.ravel()[tied] = np.sort(columns) - run
     return order

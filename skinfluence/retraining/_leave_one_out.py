@@ -4,7 +4,6 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.utils.parallel import Parallel, delayed
 
 from skinfluence._base import BaseInfluence
 from skinfluence._sklearn import (
@@ -14,14 +13,13 @@ from skinfluence._sklearn import (
     n_rows,
     take_rows,
 )
-from skinfluence._threads import one_blas_thread
 from skinfluence.removal import UnsupportedEstimator, removal_model
 from skinfluence.retraining._coalitions import (
     RETRAINING_CONSTRAINTS,
     Coalitions,
     warn_if_many,
 )
-from skinfluence.retraining._evaluation import Evaluation
+from skinfluence.retraining._evaluation import Evaluation, losses_of
 
 
 class LeaveOneOutInfluence(BaseInfluence):
@@ -273,8 +271,5 @@ class LeaveOneOutInfluence(BaseInfluence):
         """Loss of each retrained model minus that of the full one."""
         classes = self.classes_ if is_classifier(self.estimator_) else None
         losses = Evaluation(X, y, loss, classes)
-        with one_blas_thread():
-            without = Parallel(n_jobs=self.n_jobs, require="sharedmem")(
-                delayed(losses)(model) for model in models
-            )
-        return np.stack(without, axis=1) - losses(self.estimator_)[:, None]
+        without = losses_of(models, losses, self.n_jobs)
+        return without.T - losses(self.estimator_)[:, None]

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import sklearn
 from sklearn.base import is_classifier
 from sklearn.ensemble import (
     BaggingClassifier,
@@ -21,11 +22,7 @@ from skinfluence._losses import Brier
 from skinfluence._predictions import model_prediction
 from skinfluence._sklearn import final_estimator, n_rows, take_rows
 from skinfluence._threads import one_blas_thread
-from skinfluence.retraining._mean_difference import (
-    Pool,
-    mean_difference,
-    standard_error,
-)
+from skinfluence.retraining._mean_difference import Pool, mean_difference
 
 FORESTS = (
     RandomForestClassifier,
@@ -176,15 +173,17 @@ class OutOfBagInfluence(BaseInfluence):
             Standard error of each entry: what other members would change. Only if
             ``return_std``.
         """
-        influence = super().influence(X, y)
-        if not return_std:
-            return influence
         X, y, loss = self._check_test(X, y)
-        std = np.empty_like(influence)
-        for rows in self._blocks(n_rows(X)):
-            pool = self._pool(take_rows(X, rows), y[rows], loss)
-            std[rows] = np.where(self._judged, standard_error(pool), np.inf)
-        return influence, std
+        influence = np.empty((n_rows(X), self.n_samples_fit_))
+        std = np.full(influence.shape if return_std else 0, np.inf)
+        for rows in self._blocks(len(influence)):
+            losses = self._losses(take_rows(X, rows), y[rows], loss)
+            influence[rows] = self._differences(losses)
+            if return_std:
+                std[np.ix_(rows, self._judged)] = _standard_errors(
+                    losses, self._masks[:, self._judged]
+                )
+        return (influence, std) if return_std else influence
 
     def _fit_influence(self, X, y, fit_params):
         if self.loss == "auto" and is_classifier(self.estimator_):
@@ -207,14 +206,16 @@ class OutOfBagInfluence(BaseInfluence):
 
     def _out_of_bag(self, X):
         """Data-OOB of every training row."""
-        if is_classifier(self.estimator_):
-            said = self._predictions(X, "predict")[..., 0]
-            worth = (said == self._fit_y).astype(np.float64)
-        else:
-            said = self._predictions(X, "predict")
-            worth = -((said - self._fit_y) ** 2).mean(axis=-1)
+        total = np.empty(self.n_samples_fit_)
+        for rows in self._blocks(self.n_samples_fit_):
+            said = self._predictions(take_rows(X, rows), "predict")
+            truth = self._fit_y[rows]
+            if is_classifier(self.estimator_):
+                worth = (said[..., 0] == truth).astype(np.float64)
+            else:
+                worth = -((said - truth) ** 2).mean(axis=-1)
+            total[rows] = np.where(self._masks[:, rows], 0.0, worth).sum(axis=0)
         unseen = (~self._masks).sum(axis=0)
-        total = np.where(self._masks, 0.0, worth).sum(axis=0)
         values = total / np.maximum(unseen, 1)
         seen = unseen == 0
         if seen.any():
@@ -249,27 +250,54 @@ class OutOfBagInfluence(BaseInfluence):
             )
         return np.stack(predictions)
 
-    def _pool(self, X, y, loss):
+    def _blocks(self, n):
+        # Rows of the matrix and what it is made from; predictions and their losses.
+        classes = len(getattr(self.estimator_, "classes_", [0]))
+        entries = 3 * self.n_samples_fit_ + 4 * len(self._masks) * classes
+        budget = sklearn.get_config()["working_memory"] * 2**20 // 8
+        size = max(1, int(budget // entries))
+        for start in range(0, n, size):
+            yield np.arange(start, min(start + size, n))
+
+    def _losses(self, X, y, loss):
+        """Losses of all members, (n_members, n_test)."""
         predictions = np.moveaxis(self._predictions(X, loss.response), 0, 1)
-        losses = loss.value(y, predictions).T
-        members = np.arange(len(losses))
-        return Pool(self._masks, losses, members, np.zeros(self._masks.shape[1]))
+        return loss.value(y, predictions).T
+
+    def _differences(self, losses):
+        """Mean loss without each row minus mean loss with it, (n_test, n_train)."""
+        out = np.zeros((losses.shape[1], self.n_samples_fit_))
+        masks = self._masks[:, self._judged]
+        members, strata = np.arange(len(masks)), np.zeros(masks.shape[1])
+        pool = Pool(masks, losses, members, strata)
+        out[:, self._judged] = mean_difference(pool)
+        return out
 
     def _influence(self, X, y, loss):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            out = mean_difference(self._pool(X, y, loss))
-        out[:, ~self._judged] = 0.0
-        return out
+        return self._differences(self._losses(X, y, loss))
 
     def _sample_values(self, X, y, loss, weight):
         total = 0.0
         for rows in self._blocks(n_rows(X)):
-            pool = self._pool(take_rows(X, rows), y[rows], loss)
-            total = total + pool.losses @ weight[rows]
-        pool.losses = total[:, None]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            values = mean_difference(pool)[0]
-        return np.where(self._judged, values, 0.0)
+            losses = self._losses(take_rows(X, rows), y[rows], loss)
+            total = total + losses @ weight[rows]
+        return self._differences(total[:, None])[0]
+
+
+def _standard_errors(losses, masks):
+    """Monte-Carlo errors of the difference of two means over members.
+
+    Which members have a row is random too; to first order that changes nothing.
+    """
+    inside = masks.astype(np.float64)
+    centred = losses - losses.mean(axis=0)  # lest squares cancel
+    total = 0.0
+    for member in (inside, 1.0 - inside):
+        count = member.sum(axis=0)
+        mean = centred.T @ member / count
+        variance = (centred**2).T @ member / count - mean**2
+        total = total + np.maximum(variance, 0.0) / count
+    return np.sqrt(total * len(masks) / max(len(masks) - 1, 1))
 
 
 def _member_prediction(member, X, response, classes):

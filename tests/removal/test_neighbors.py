@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from brute_force import brute_force, encode
+from ids import short_name
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits, load_iris, load_wine
 from sklearn.model_selection import LeaveOneOut, cross_val_score
@@ -141,7 +142,7 @@ def test_loss_of_the_user(wine):
         {"metric": "seuclidean", "metric_params": {"V": np.arange(1.0, 14)}},
         {"metric": canberra_like},
     ],
-    ids=str,
+    ids=short_name,
 )
 def test_metrics_and_algorithms(wine, params):
     X, y = wine

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from ids import short_name
 from numpy.testing import assert_allclose, assert_array_equal
 from refits import (
     breast_cancer,
@@ -521,7 +522,7 @@ def finite_difference(estimator, X, y, weight, row, X_test, y_test, loss, eps=1e
             for alpha in (0.01, 1.0)
         ),
     ],
-    ids=str,
+    ids=short_name,
 )
 def test_infinitesimal_step_is_the_derivative(estimator, data, loss, weighted):
     X, y, X_test, y_test = data()

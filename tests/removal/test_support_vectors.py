@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from brute_force import brute_force, refit
+from ids import short_name
 from sklearn.datasets import load_diabetes, load_digits, load_iris, load_wine
 from sklearn.preprocessing import scale
 from sklearn.svm import SVC, SVR, NuSVC
@@ -202,7 +203,7 @@ def test_duplicates_and_the_only_row_of_a_class(iris):
         ({"gamma": 0.3, "kernel": lambda a, b: a @ b.T}, "kernel=<"),
         ({"gamma": 0.3, "probability": True}, "probability=True.*Platt"),
     ],
-    ids=str,
+    ids=short_name,
 )
 def test_settings_without_exact_removal_are_refused(iris, params, reason):
     X, y = iris

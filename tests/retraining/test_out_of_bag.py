@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_diabetes, load_iris, load_wine
 from sklearn.ensemble import (
@@ -211,6 +212,31 @@ def test_intervals_cover_what_more_members_say(diabetes):
     assert 0.90 < np.mean(covered) < 0.99
 
 
+def test_errors_are_those_of_two_means(diabetes):
+    X, y, X_test, y_test = diabetes
+    oob = OutOfBagInfluence(RandomForestRegressor(40, random_state=0)).fit(X, y)
+    _, std = oob.influence(X_test, y_test, return_std=True)
+    losses = np.array([squared(e, X_test, y_test) for e in oob.estimator_.estimators_])
+    for i in (0, 41):
+        seen = np.array([i in s for s in oob.estimator_.estimators_samples_])
+        variance = sum(losses[m].var(axis=0) / m.sum() for m in (seen, ~seen))
+        assert_allclose(std[:, i], np.sqrt(variance * 40 / 39), rtol=1e-10)
+
+
+def test_memory_does_not_change_values(iris):
+    X, y, X_test, y_test = iris
+    oob = OutOfBagInfluence(RandomForestClassifier(300, random_state=0)).fit(X, y)
+    expected = oob.influence(X_test, y_test, return_std=True)
+    values = oob.sample_values(X_test, y_test)
+    with sklearn.config_context(working_memory=0.1):
+        assert len(list(oob._blocks(len(X_test)))) > 3
+        assert_allclose(oob.influence(X_test, y_test, return_std=True), expected)
+        assert_allclose(oob.sample_values(X_test, y_test), values, atol=1e-14)
+        again = OutOfBagInfluence(oob.estimator).fit(X, y)
+    assert_array_equal(again.oob_values_, oob.oob_values_)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_rows_that_nobody_can_judge(iris):
     X, y, X_test, y_test = iris
     oob = OutOfBagInfluence(RandomForestClassifier(3, random_state=0))

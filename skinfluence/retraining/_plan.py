@@ -1,0 +1,113 @@
+"""What is drawn to find semivalues, how often, and what that will cost."""
+
+import warnings
+from time import monotonic
+
+from skinfluence._progress import duration
+from skinfluence.retraining._enumeration import (
+    MAX_PLAYERS,
+    ChainEnumeration,
+    Enumeration,
+)
+from skinfluence.retraining._permutations import PermutationSampling
+from skinfluence.retraining._retrained_losses import subsets_of
+from skinfluence.retraining._retraining import retrain
+from skinfluence.retraining._sample_reuse import CoalitionSampling
+
+# Retrainings per player where no budget is given.
+PER_PLAYER = 100
+
+# Random coalitions below which a player may well be in all of them.
+FEWEST_COALITIONS = 64
+
+# Seconds of training that are announced by a warning.
+LONG = 60.0
+
+
+def enumerates(n_players, max_retrainings):
+    """Tell whether every coalition is looked at."""
+    return n_players <= MAX_PLAYERS and (
+        max_retrainings is None or max_retrainings >= 2**n_players - 2
+    )
+
+
+def plan(probabilities, sample_reuse, incremental, max_retrainings, seed, antithetic):
+    """Choose between enumeration, random orders and random coalitions.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n_players,)
+        Of `size_probabilities`.
+    sample_reuse : bool
+        Whether the values are Banzhaf's.
+    incremental : bool
+        Whether models of prefixes cost nothing.
+    max_retrainings : int or None
+        The budget.
+    seed : int
+    antithetic : bool
+
+    Returns
+    -------
+    scheme : Enumeration, PermutationSampling or CoalitionSampling
+    n_draws : int
+    """
+    n = len(probabilities)
+    if enumerates(n, max_retrainings):
+        kind = ChainEnumeration if incremental else Enumeration
+        scheme = kind(probabilities)
+        return scheme, scheme.n_draws
+    budget = max_retrainings or PER_PLAYER * n
+    if sample_reuse:
+        scheme, per_draw, fewest = CoalitionSampling(n, seed), 1, FEWEST_COALITIONS
+    else:
+        scheme = PermutationSampling(probabilities, seed, antithetic)
+        per_draw = fewest = n * scheme.orders_per_draw
+    if budget < fewest:
+        raise ValueError(
+            f"The 'max_retrainings' parameter must be at least {fewest} for the values "
+            f"of {n} players. Got {max_retrainings}. Give it more, or make groups of "
+            "rows the players (groups in fit)."
+        )
+    return scheme, budget // per_draw
+
+
+def announce(scheme, n_draws, engine, player, evaluation, max_time, verbose):
+    """Tell what training will cost before it starts, from one model of medium size.
+
+    Returns
+    -------
+    model : fitted estimator or None
+        That one; None if there is nothing to train.
+    """
+    count = scheme.n_retrainings(n_draws)
+    if not count:
+        return None
+    subsets, numbers = subsets_of(scheme, 0, player)[0]
+    middle = len(subsets) // 2
+    start = monotonic()
+    try:  # in this process: starting workers is no part of a fit
+        model = retrain(*engine.table, subsets[middle], engine.seed, numbers[middle])
+        if evaluation is not None:
+            evaluation(model)
+    except Exception:
+        if engine.error_score == "raise":
+            raise
+        return None
+    seconds = (monotonic() - start) * count
+    message = (
+        f"{count} models are to be trained on up to {len(player)} rows: about "
+        f"{duration(seconds)} for one worker, as one of them took "
+        f"{seconds / count:.2g} s"
+    )
+    limit = f"; max_time ends it after {max_time:g} s" if max_time is not None else ""
+    if verbose > 0:
+        print(message + limit + ".", flush=True)
+    elif seconds > LONG and max_time is None:
+        warnings.warn(
+            f"{message}. Set max_retrainings or max_time to limit it, n_jobs to share "
+            "it, memory to keep what is finished, groups in fit to value groups.",
+            UserWarning,
+            stacklevel=9,  # who called fit
+        )
+    return model

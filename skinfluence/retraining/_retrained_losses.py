@@ -1,0 +1,169 @@
+"""Losses of the coalitions of a draw: from models that are trained, or were."""
+
+import numpy as np
+
+
+class RetrainedLosses:
+    """Trains the models of draws, evaluates them at once and lets them go.
+
+    Parameters
+    ----------
+    coalitions : Coalitions
+        The engine.
+    scheme : Enumeration, PermutationSampling or CoalitionSampling
+        What a draw is.
+    player : ndarray of shape (n,)
+        The player that each training row belongs to.
+    evaluation : callable
+        Returns the losses of a model.
+    empty, full : ndarray of shape (n_rows,)
+        Losses of nobody and of everybody.
+    tolerance : float or None
+        Of `truncation_length`.
+    """
+
+    def __init__(
+        self, coalitions, scheme, player, evaluation, empty, full, tolerance=None
+    ):
+        self.engine, self.scheme, self.player = coalitions, scheme, player
+        self.evaluation, self.empty, self.full = evaluation, empty, full
+        self.tolerance, self.n_retrainings = tolerance, 0
+
+    def __call__(self, draws):
+        """Return the losses of each draw, as ``scheme.add`` takes them."""
+        if self.scheme.retrains_prefixes:
+            return self._along(draws)
+        masks, numbers = zip(*map(self.scheme.coalitions, draws), strict=True)
+        subsets = [rows_of(mask, self.player) for part in masks for mask in part]
+        losses = self.engine.losses(subsets, np.concatenate(numbers), self.evaluation)
+        self.n_retrainings += len(losses)
+        cuts = np.cumsum([len(part) for part in masks])[:-1]
+        return [part.T for part in np.split(losses, cuts)]
+
+    def _along(self, draws):
+        tasks = [
+            (order, number, self.player, self.empty, self.full, self.tolerance)
+            for draw in draws
+            for order, number in zip(
+                self.scheme.orders(draw), self.scheme.first_number(draw), strict=True
+            )
+        ]
+        walks = self.engine.map(walk, tasks, self.evaluation, what="orders")
+        self.n_retrainings += sum(count for _, count in walks)
+        size = len(tasks) // len(draws)
+        losses = [loss for loss, _ in walks]
+        return [losses[i : i + size] for i in range(0, len(losses), size)]
+
+
+def rows_of(mask, player):
+    """Training rows of a coalition, ascending."""
+    return np.flatnonzero(mask[player])
+
+
+def walk(retrain, order, number, player, empty, full, tolerance):
+    """Losses of the prefixes of an order, and how many models were trained.
+
+    Returns
+    -------
+    losses : ndarray of shape (n_rows, n_players + 1)
+        After truncation, those of the last model that was trained.
+    n_retrainings : int
+    """
+    n = len(order)
+    out = np.empty((len(empty), n + 1))
+    out[:, 0], out[:, n] = empty, full
+    target = full.mean()
+    mask = np.zeros(n, dtype=bool)
+    for length in range(n):
+        near = tolerance is not None and abs(out[:, length].mean() - target) < tolerance
+        if near:
+            out[:, length + 1 :] = out[:, [length]]
+            return out, max(length, 0)
+        if length == n - 1:
+            break
+        mask[order[length]] = True
+        out[:, length + 1] = retrain(rows_of(mask, player), number + length)
+    return out, n - 1
+
+
+class WeightedSum:
+    """One number of a model: the weighted sum of its losses, shape (1,)."""
+
+    def __init__(self, evaluation, weight):
+        self.evaluation, self.weight = evaluation, weight
+
+    def __call__(self, model):
+        return np.array([self.weight @ self.evaluation(model)])
+
+
+class KeptModels:
+    """Evaluates models that were trained for draws and kept.
+
+    Parameters
+    ----------
+    models : list of list of list of fitted estimators
+        Of each draw, for each of its orders where it has any, one per coalition.
+    scheme : Enumeration, PermutationSampling or CoalitionSampling
+        What a draw is.
+    evaluation : callable
+        Returns the losses of a model.
+    empty, full : ndarray of shape (n_rows,)
+        Losses of nobody and of everybody.
+    """
+
+    def __init__(self, models, scheme, evaluation, empty, full):
+        self.models, self.scheme, self.evaluation = models, scheme, evaluation
+        self.empty, self.full = empty, full
+
+    def __call__(self, draws):
+        """Yield the losses of each draw, as ``scheme.add`` takes them."""
+        for draw in draws:
+            yield self._losses(self.models[draw])
+
+    def _losses(self, sequences):
+        if not self.scheme.retrains_prefixes:
+            return np.stack([self.evaluation(m) for m in sequences[0]], axis=1)
+        return [
+            np.stack([self.empty, *map(self.evaluation, models), self.full], axis=1)
+            for models in sequences
+        ]
+
+
+def subsets_of(scheme, draw, player):
+    """What a draw trains: for each sequence of it, subsets of rows and numbers."""
+    if not scheme.retrains_prefixes:
+        masks, numbers = scheme.coalitions(draw)
+        return [([rows_of(mask, player) for mask in masks], numbers)]
+    out = []
+    for order, first in zip(
+        scheme.orders(draw), scheme.first_number(draw), strict=True
+    ):
+        place = np.empty(len(order), dtype=np.intp)
+        place[order] = np.arange(len(order))
+        lengths = np.arange(1, len(order))
+        subsets = [np.flatnonzero(place[player] < length) for length in lengths]
+        out.append((subsets, first + lengths - 1))
+    return out
+
+
+def train(engine, scheme, player, budget):
+    """Train the models of draws until the budget is spent.
+
+    Returns
+    -------
+    models : list of list of list of fitted estimators
+        As `KeptModels` takes them.
+    """
+    out = []
+    for draws in budget.rounds():
+        sequences = [subsets_of(scheme, draw, player) for draw in draws]
+        subsets, numbers = [], []
+        for draw in sequences:
+            for part in draw:
+                subsets.extend(part[0])
+                numbers.extend(part[1])
+        models = iter(engine.models(subsets, numbers))
+        for draw in sequences:
+            out.append([[next(models) for _ in part] for part, _ in draw])
+            budget.n_done += 1
+    return out

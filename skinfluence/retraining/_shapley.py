@@ -1,0 +1,559 @@
+"""Shapley values, Beta Shapley values and Banzhaf values of training rows."""
+
+import pickle
+from numbers import Integral, Real
+
+import numpy as np
+import sklearn
+from joblib import effective_n_jobs
+from scipy.sparse import issparse
+from sklearn.base import is_classifier
+from sklearn.metrics import check_scoring, get_scorer_names
+
+from skinfluence._memory import check_memory
+from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
+from skinfluence.retraining._budget import Budget, spend
+from skinfluence.retraining._enumeration import Enumeration
+from skinfluence.retraining._incremental import prefix_models
+from skinfluence.retraining._plan import announce, enumerates, plan
+from skinfluence.retraining._players import Players
+from skinfluence.retraining._prefix_losses import PrefixLosses
+from skinfluence.retraining._retrained_losses import (
+    KeptModels,
+    RetrainedLosses,
+    WeightedSum,
+    train,
+)
+from skinfluence.retraining._retraining import prior_model
+from skinfluence.retraining._retraining_influence import RetrainingInfluence
+from skinfluence.retraining._scorer_evaluation import ScorerEvaluation
+from skinfluence.retraining._semivalues import SEMIVALUES, size_probabilities
+
+# Losses held at a time while models are evaluated at once.
+LOSSES = 2**23
+
+# As large as a block of the matrix: losses, values, squares and temporary ones.
+ARRAYS = 8
+
+# Numbers up to which sparse training rows are made dense, to add them one by one.
+DENSE = 2**24
+
+
+class ShapleyInfluence(RetrainingInfluence):
+    r"""Value of a row = its mean marginal contribution to models of other rows.
+
+    .. math:: \phi(i, t) = \sum_{s=0}^{n-1} p(s) \; \mathrm{mean}_{|S| = s,\, i
+        \notin S} \; [\ell_t(\hat\theta_S) - \ell_t(\hat\theta_{S + i})]
+
+    The Shapley value weights all sizes alike, p(s) = 1 / n: what leave-one-out asks of
+    the full training set only, it asks of every subset, so that a row with a duplicate
+    still has a value. Beta Shapley takes p beta-binomial (small subsets count more for
+    ``alpha > beta``), the Banzhaf value binomial (all subsets count the same).
+
+    **Sign.** Positive: the row made the prediction better. **Unit.** The loss of one
+    test row, averaged over subsets: not the change that leave-one-out measures.
+    Shapley values of a test row sum to its loss without any training row minus its
+    loss with all of them. Without any row the prior is predicted: the class shares,
+    or the mean target, of the training set. A subset of one class predicts that
+    class.
+
+    **Cost.** 2^n - 2 models for up to 16 players, each once: exact. Beyond, 100
+    retrainings per player unless a budget is given; where that takes long, a warning
+    says how many models and seconds before it starts. Orders of the rows are sampled
+    for "shapley" and "beta", subsets for "banzhaf", of which each informs about every
+    row. Where a row can be added without training again (Ridge, LinearRegression,
+    GaussianNB, MultinomialNB, BernoulliNB, ComplementNB, NearestCentroid,
+    LinearDiscriminantAnalysis, KNeighborsClassifier and -Regressor, binary
+    LogisticRegression with an L2 penalty) nothing is retrained, for the same
+    estimand, at the exact optimum where scikit-learn's solver iterates: each query
+    costs about as much as a few fits per order. Memory O(n_test n) with `X_val`,
+    else the models, or none where none are needed.
+
+    **When it fails.** Values depend on the loss and on the semivalue, and are not
+    prices. Under log loss a subset of one class loses 36 nats on every test row of
+    another, which drowns what rows do to later models: for classifiers
+    ``loss="brier"`` or "zero_one" tells more, or "banzhaf". A model that cannot be
+    fitted to small subsets needs ``error_score``. A model that trains at random adds
+    its noise to every marginal contribution: look at the standard errors.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Classifier or regressor, or a Pipeline ending in one.
+    semivalue : {"shapley", "beta", "banzhaf"}, default="shapley"
+        How much subsets of each size count.
+    alpha, beta : float, default=16 and 1
+        Of Beta Shapley; Beta(1, 1) is Shapley.
+    loss : str or callable, default="auto"
+        Evaluation loss, see the user guide. A callable
+        ``(y_true, y_pred) -> (n_samples,)``.
+    scoring : str or callable, default=None
+        A scikit-learn scorer as utility of the whole test set, "roc_auc" say, in the
+        place of the loss. Only `sample_values` then has an answer: what a row adds to
+        the score.
+    max_retrainings : int, default=None
+        Budget: models trained, an order of n players counted as n. None: 100 per
+        player, and no limit for up to 16 players. Orders that need no retraining
+        count the same.
+    max_time : float, default=None
+        Seconds of training, or of evaluation on `X_val`, after which no new round is
+        started. How many draws that is depends on the machine.
+    standard_error : float, default=None
+        Stop once the standard error of every row's mean value over `X_val` is at most
+        this, in units of the loss (or score). Looked at every 10 draws.
+    antithetic : bool, default=True
+        Whether every sampled order is followed by its reverse.
+    truncation : float, default=None
+        Tolerance of Ghorbani & Zou's rule: once the mean loss over `X_val` is this
+        near to that of the full model, later rows of the order count for nothing.
+        Saves training, but biases values of single test rows, whose own loss may
+        still be far from there, and values sum to the total only up to the tolerance.
+    solver : {"auto", "refit"}, default="auto"
+        "auto" adds rows without retraining where that is the same estimand.
+    n_jobs : int, default=None
+        Workers for retraining; None obeys ``joblib.parallel_config``.
+    memory : str, path or joblib.Memory, default=None
+        Keeps finished retrainings on disk, so that a killed run resumes and a larger
+        budget reuses a smaller one; without ``random_state`` seeds are then the same
+        in every run.
+    error_score : "raise" or float, default="raise"
+        What a retraining that fails does: its error, or this loss on every row.
+    random_state : int, RandomState or None, default=None
+        Seeds the orders or subsets, and estimators whose own is None.
+    verbose : int, default=0
+        Above 0, the estimated cost and progress are printed.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        Trained on all rows.
+    n_samples_fit_ : int
+        Number of training rows.
+    n_players_ : int
+        Number of rows, or of groups of rows, that are valued.
+    solver_ : {"incremental", "refit"}
+        What was used.
+    sampling_ : {"enumeration", "permutations", "coalitions"}
+        Whether all subsets were looked at, or random orders, or random subsets.
+    n_draws_ : int
+        Independent draws: of orders (pairs of them if ``antithetic``), or subsets.
+    n_retrainings_ : int
+        Models that were trained.
+    estimators_ : list of list of list of estimators
+        Without `X_val`, models of each draw and each of its orders; empty where
+        nothing is retrained.
+
+    See Also
+    --------
+    LeaveOneOutInfluence : The contribution to the full training set alone.
+
+    References
+    ----------
+    .. [1] A. Ghorbani, J. Zou, "Data Shapley: equitable valuation of data for machine
+       learning", ICML 2019.
+    .. [2] Y. Kwon, J. Zou, "Beta Shapley: a unified and noise-reduced data valuation
+       framework for machine learning", AISTATS 2022.
+    .. [3] J. T. Wang, R. Jia, "Data Banzhaf: a robust data valuation framework for
+       machine learning", AISTATS 2023.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.linear_model import Ridge
+    >>> from skinfluence import ShapleyInfluence
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> shapley = ShapleyInfluence(Ridge(), random_state=0).fit(X[:80], y[:80])
+    >>> shapley.solver_
+    'incremental'
+    >>> values, std = shapley.sample_values(X[80:], y[80:], return_std=True)
+    >>> values.shape, std.shape
+    ((80,), (80,))
+    """
+
+    _parameter_constraints: dict = {
+        **RetrainingInfluence._parameter_constraints,
+        "semivalue": [StrOptions(set(SEMIVALUES))],
+        "alpha": [Interval(Real, 0, None, closed="neither")],
+        "beta": [Interval(Real, 0, None, closed="neither")],
+        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+        "max_retrainings": [Interval(Integral, 1, None, closed="left"), None],
+        "max_time": [Interval(Real, 0, None, closed="left"), None],
+        "standard_error": [Interval(Real, 0, None, closed="neither"), None],
+        "antithetic": ["boolean"],
+        "truncation": [Interval(Real, 0, None, closed="neither"), None],
+        "solver": [StrOptions({"auto", "refit"})],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        semivalue="shapley",
+        alpha=16.0,
+        beta=1.0,
+        loss="auto",
+        scoring=None,
+        max_retrainings=None,
+        max_time=None,
+        standard_error=None,
+        antithetic=True,
+        truncation=None,
+        solver="auto",
+        n_jobs=None,
+        memory=None,
+        error_score="raise",
+        random_state=None,
+        verbose=0,
+    ):
+        self.estimator = estimator
+        self.semivalue = semivalue
+        self.alpha = alpha
+        self.beta = beta
+        self.loss = loss
+        self.scoring = scoring
+        self.max_retrainings = max_retrainings
+        self.max_time = max_time
+        self.standard_error = standard_error
+        self.antithetic = antithetic
+        self.truncation = truncation
+        self.solver = solver
+        self.n_jobs = n_jobs
+        self.memory = memory
+        self.error_score = error_score
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y, X_val=None, y_val=None, *, groups=None, **fit_params):
+        """Train the models that values are made of, or prepare to do without.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+        X_val, y_val : array-like, default=None
+            Test rows that are fixed beforehand: models are evaluated on them at once
+            and let go, and `influence` and `sample_values` without arguments answer
+            for them, and for no others. ``max_time`` then also limits evaluation,
+            ``standard_error`` and ``truncation`` need it.
+        groups : array-like of shape (n_samples,), default=None
+            Labels: whole groups of rows are the players, in or out together. Every
+            row then has the value of its group; `group_influence` with the same
+            labels has one column per group.
+        **fit_params : dict
+            Passed to the estimator's ``fit``, and routed when metadata routing is
+            enabled.
+
+        Returns
+        -------
+        self : object
+            The fitted influence estimator.
+        """
+        self._groups = groups
+        return super().fit(X, y, X_val, y_val, **fit_params)
+
+    def _fit_influence(self, X, y, fit_params):
+        self._training_y, self._fit_params = y, fit_params
+        self._players = Players(self.n_samples_fit_, self._groups)
+        self.n_players_ = len(self._players)
+        self._check_parameters()
+        probabilities = size_probabilities(
+            self.semivalue, self.n_players_, self.alpha, self.beta
+        )
+        self._models = self._prefix_models(X, fit_params)
+        incremental = self._models is not None
+        self.solver_ = "incremental" if incremental else "refit"
+        self._scheme, self.n_draws_ = plan(
+            probabilities,
+            self.semivalue == "banzhaf",
+            incremental,
+            self.max_retrainings,
+            self._seed,
+            self.antithetic,
+        )
+        self.sampling_ = self._scheme.name
+        self.n_retrainings_, self.estimators_ = 0, []
+        if self._validation is not None:
+            X_val, y_val = self._validation
+            self._val_y = self._encode(y_val)
+            self._value_at_once(X_val, self._val_y, self._loss)
+        elif not incremental:
+            self._train()
+
+    def _check_parameters(self):
+        for name in ("standard_error", "truncation"):
+            if getattr(self, name) is not None and self._validation is None:
+                raise ValueError(
+                    f"The {name!r} parameter is about the mean over test rows, which "
+                    "must then be known when models are trained: give X_val and y_val "
+                    f"to fit. Got {name}={getattr(self, name)!r} without them."
+                )
+        self._scorer = None
+        if self.scoring is not None:
+            self._scorer = check_scoring(self.estimator_, scoring=self.scoring)
+
+    def _prefix_models(self, X, fit_params):
+        """Models that take a row more without training, where they are the same."""
+        orders = self.semivalue != "banzhaf"  # of which random subsets are no prefixes
+        orders |= enumerates(self.n_players_, self.max_retrainings)
+        if self.solver == "refit" or self._scorer is not None or not orders:
+            return None
+        if any(value is not None for value in fit_params.values()):
+            return None
+        if issparse(X) and np.prod(X.shape) > DENSE:
+            return None
+        if is_classifier(self.estimator_) and len(self.classes_) < 2:
+            return None
+        return prefix_models(self.estimator_, X, self._fit_y)
+
+    # -------------------------------------------------------------------- training
+
+    def _announce(self, engine, evaluation=None):
+        return announce(
+            self._scheme,
+            self.n_draws_,
+            engine,
+            self._players.of_row,
+            evaluation,
+            self.max_time,
+            self.verbose,
+        )
+
+    def _value_at_once(self, X, y, loss):
+        """Values for the rows of X_val; models are let go."""
+        evaluation = self._evaluation(X, y, loss)
+        empty, full = self._ends(evaluation)
+        check_memory(
+            24 * len(empty) * self.n_players_,
+            f"The values of {self.n_players_} players for {len(empty)} test rows",
+            "Give fewer rows of X_val.",
+        )
+        sampled = not isinstance(self._scheme, Enumeration)
+        tolerance = self.truncation if sampled else None
+        if self._models is None:
+            engine = self._coalitions(self._fit_X, self._training_y, self._fit_params)
+            self._announce(engine, evaluation)
+            source = RetrainedLosses(
+                engine,
+                self._scheme,
+                self._players.of_row,
+                evaluation,
+                empty,
+                full,
+                tolerance,
+            )
+        else:
+            game = X, y, loss, empty
+            source = PrefixLosses(
+                self._models,
+                self._scheme,
+                self._players.rows,
+                *game,
+                tolerance=tolerance,
+            )
+        per_draw = 2 * (self.n_players_ + 1) * len(empty)
+        budget = Budget(
+            self.n_draws_,
+            self.max_time if sampled else None,
+            self.standard_error if sampled else None,
+            effective_n_jobs(self.n_jobs) * max(1, LOSSES // per_draw),
+        )
+        mean = empty.mean(keepdims=True), full.mean(keepdims=True)
+        self._estimate = self._scheme.start(empty, full)
+        self._mean_estimate = self._scheme.start(*mean)
+        estimates = self._estimate, self._mean_estimate
+        self.n_draws_ = spend(budget, self._scheme, source, estimates)
+        self.n_retrainings_ = getattr(source, "n_retrainings", 0)
+
+    def _train(self):
+        """Train the models of all draws and keep them."""
+        engine = self._coalitions(self._fit_X, self._training_y, self._fit_params)
+        model = self._announce(engine)
+        if model is not None:
+            count = self._scheme.n_retrainings(self.n_draws_)
+            check_memory(
+                count * len(pickle.dumps(model)),
+                f"Keeping {count} models",
+                "Give X_val and y_val to fit, for which models are evaluated at once "
+                "and let go, or a smaller max_retrainings.",
+            )
+        sampled = not isinstance(self._scheme, Enumeration)
+        budget = Budget(self.n_draws_, self.max_time if sampled else None)
+        self.estimators_ = train(engine, self._scheme, self._players.of_row, budget)
+        self.n_draws_ = budget.n_done
+        self.n_retrainings_ = self._scheme.n_retrainings(self.n_draws_)
+
+    # --------------------------------------------------------------------- answers
+
+    def _evaluation(self, X, y, loss, weight=None):
+        if self._scorer is None:
+            evaluation = super()._evaluation(X, y, loss)
+            return evaluation if weight is None else WeightedSum(evaluation, weight)
+        if is_classifier(self.estimator_):
+            y = self.classes_[y]
+        elif y.shape[1] == 1:
+            y = y[:, 0]
+        if weight is not None and np.ptp(weight) == 0:
+            weight = None
+        return ScorerEvaluation(self._scorer, X, y, self.estimator_, weight)
+
+    def _ends(self, evaluation):
+        """Losses of nobody and of everybody."""
+        empty = evaluation(prior_model(self.estimator, self._training_y))
+        return empty, evaluation(self.estimator_)
+
+    def _estimate_of(self, X, y, loss, weight=None, spread=False):
+        """Values of the players for test rows, or for their weighted sum."""
+        evaluation = self._evaluation(X, y, loss, weight)
+        empty, full = self._ends(evaluation)
+        if self._models is None:
+            source = KeptModels(self.estimators_, self._scheme, evaluation, empty, full)
+        else:
+            rows = self._evaluation(X, y, loss)
+            game = X, y, loss, self._ends(rows)[0], weight
+            source = PrefixLosses(self._models, self._scheme, self._players.rows, *game)
+        estimate = self._scheme.start(empty, full, spread)
+        draws = range(self.n_draws_)
+        for draw, losses in zip(draws, source(draws), strict=True):
+            self._scheme.add(estimate, draw, losses)
+        return estimate
+
+    def influence(self, X=None, y=None, *, return_std=False):
+        """Value of every training row for every test row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), default=None
+            Test rows. None: those given to `fit` as ``X_val``.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their true values; without them the model's own prediction is
+            explained.
+        return_std : bool, default=False
+            Whether to return standard errors.
+
+        Returns
+        -------
+        influence : ndarray of shape (n_samples, n_samples_fit_)
+            ``influence[t, i]`` > 0: training row ``i`` made the prediction of test
+            row ``t`` better. In units of the loss of one test row.
+        std : ndarray of shape (n_samples, n_samples_fit_)
+            Their Monte-Carlo standard errors, if ``return_std``: zero where all
+            subsets were looked at, infinite for a single draw.
+        """
+        if not return_std:
+            return super().influence(X, y)
+        X, y, loss = self._check_test(X, y)
+        check_memory(
+            16 * n_rows(X) * self.n_samples_fit_,
+            f"Two matrices of {n_rows(X)} x {self.n_samples_fit_} numbers",
+            "Use sample_values, or fewer test rows at a time.",
+        )
+        values = np.empty((n_rows(X), self.n_samples_fit_))
+        std = np.empty_like(values)
+        with self._threads():
+            for rows in self._blocks(n_rows(X)):
+                values[rows], std[rows] = self._rows(
+                    take_rows(X, rows), y[rows], loss, True
+                )
+        return values, std
+
+    def sample_values(self, X=None, y=None, sample_weight=None, *, return_std=False):
+        """Mean value of every training row over the test rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), default=None
+            Test rows. None: those given to `fit` as ``X_val``.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their true values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the test rows in the mean, or in the score.
+        return_std : bool, default=False
+            Whether to return standard errors.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples_fit_,)
+            Low = suspect: models predict better without the row. With ``scoring``, in
+            units of the score.
+        std : ndarray of shape (n_samples_fit_,)
+            Their Monte-Carlo standard errors, if ``return_std``.
+        """
+        X, y, loss = self._check_test(X, y)
+        weight = self._check_weight(sample_weight, n_rows(X))
+        with self._threads():
+            values, std = self._mean(X, y, loss, weight, return_std)
+        return (values, std) if return_std else values
+
+    def _rows(self, X, y, loss, spread=False):
+        """Values for test rows, and their standard errors where asked for."""
+        if self._scorer is not None:
+            raise ValueError(
+                f"scoring={self.scoring!r} is a utility of the whole test set, of "
+                "which single rows have no part: only sample_values has an answer. "
+                "Set scoring=None to value rows by their loss."
+            )
+        if self._validation is None:
+            estimate, rows = self._estimate_of(X, y, loss, spread=spread), slice(None)
+        else:
+            estimate, rows = self._estimate, X
+        values = estimate.mean[rows][:, self._players.of_row]
+        if not spread:
+            return values, None
+        return values, estimate.standard_error()[rows][:, self._players.of_row]
+
+    def _mean(self, X, y, loss, weight, spread=False):
+        """Values for the weighted mean of test rows, and their standard errors."""
+        if self._validation is None and not spread and self._scorer is None:
+            values = np.zeros(self.n_players_)
+            for rows in self._blocks(n_rows(X)):
+                block = take_rows(X, rows), y[rows], loss, weight[rows]
+                values += self._estimate_of(*block).mean[0]
+            return values[self._players.of_row], None
+        if self._validation is None:
+            estimate = self._estimate_of(X, y, loss, weight, spread)
+        elif np.ptp(weight) == 0:
+            estimate = self._mean_estimate
+        elif spread or self._scorer is not None:
+            raise ValueError(
+                "The 'sample_weight' parameter was not known when models were "
+                "evaluated on X_val: neither standard errors nor scores can be "
+                "weighted now. Fit without X_val, or leave sample_weight out."
+            )
+        else:
+            return (weight @ self._estimate.mean)[self._players.of_row], None
+        values = estimate.mean[0, self._players.of_row]
+        return values, estimate.standard_error()[
+            0, self._players.of_row
+        ] if spread else None
+
+    def _blocks(self, n):
+        """Cut test rows into blocks: several arrays of a block's size are held."""
+        memory = sklearn.get_config()["working_memory"]
+        with sklearn.config_context(working_memory=memory / ARRAYS):
+            blocks = list(super()._blocks(n))
+        yield from blocks
+
+    def _influence(self, X, y, loss):
+        return self._rows(X, y, loss)[0]
+
+    def _sample_values(self, X, y, loss, weight):
+        return self._mean(X, y, loss, weight)[0]
+
+    def _self_influence(self, X, y, loss):
+        if self._validation is not None:
+            raise ValueError(
+                "Models were evaluated on X_val and let go: the influence of training "
+                "rows on themselves is not known. Fit without X_val, or give the "
+                "training rows as X_val."
+            )
+        return super()._self_influence(X, y, loss)
+
+    def _group_influence(self, X, y, loss, masks):
+        held = self._players.held_by(masks)
+        out = np.empty((n_rows(X), len(masks)))
+        for rows in self._blocks(n_rows(X)):
+            block = self._influence(take_rows(X, rows), y[rows], loss)
+            out[rows] = block[:, self._players.first] @ held.T
+        return out
