@@ -85,8 +85,9 @@ def test_only_rows_of_a_step_are_credited_by_it():
     actual = tracin.influence(X, y)
     states = [state[0] for _, state in replay.forward()] + [replay.run()]
     for k in (0, 7, 99):
-        (row,) = replay.trajectory.steps[k].rows
-        own = functions.row_gradients(states[k], replay.X[[row]], replay.y[[row]])
+        row = int(replay.trajectory.steps[k].rows)
+        one = slice(row, row + 1)
+        own = functions.row_gradients(states[k], replay.X[one], replay.y[one])
         ends = [functions.row_gradients(states[j], X_t, y_t) for j in (k, k + 1)]
         expected = 0.05 * (ends[0] + ends[1]) / 2 @ own[0]
         assert_allclose(actual[:, row], expected, rtol=1e-9, atol=1e-15)

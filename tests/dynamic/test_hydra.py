@@ -347,9 +347,11 @@ def test_pickle_clone_and_search():
     again = pickle.loads(pickle.dumps(hydra))
     assert_allclose(again.influence(X, y), expected)
     assert clone(hydra).approximation == "fast"
-    X_fit, y_fit = make_rows()[:2]
-    search = GridSearchCV(hydra, {"estimator__lr": [0.01, 0.1]}, cv=2)
-    assert search.fit(X_fit, y_fit).best_estimator_.n_steps_ == 9
+    X_fit, y_fit = make_rows(n=60)[:2]
+    grid = {"estimator__lr": [1e-6, 0.1]}
+    search = GridSearchCV(hydra, grid, cv=2, error_score="raise").fit(X_fit, y_fit)
+    assert search.best_params_ == {"estimator__lr": 0.1}
+    assert search.best_estimator_.n_steps_ == 24
 
 
 def test_small_blocks_give_the_same():
