@@ -18,6 +18,7 @@ from skinfluence._sklearn import (
     StrOptions,
     final_estimator,
     n_rows,
+    preprocessing_steps,
     take_rows,
 )
 from skinfluence._skorch import is_net, seeded_training
@@ -180,10 +181,7 @@ class HyDRA(BaseInfluence):
             self.estimator_, self._trajectory, X, y
         )
         self.n_steps_ = self._replay.n_steps
-        steps = getattr(self.estimator_, "steps", [])[:-1]
-        self.fixed_steps_ = [
-            name for name, step in steps if step not in (None, "passthrough")
-        ]
+        self.fixed_steps_ = preprocessing_steps(self.estimator_)
         self._sensitivity = None
         self._replay.functions.measure(self._loss.name)  # raises without gradient
 

@@ -313,7 +313,7 @@ def test_losses(loss):
 
 def test_pipeline_holds_its_steps():
     X, y, X_test, y_test = make_rows()
-    model = make_pipeline(StandardScaler(), make_net())
+    model = make_pipeline("passthrough", make_pipeline(StandardScaler(), make_net()))
     hydra = HyDRA(model, random_state=0).fit(X, y)
     assert hydra.fixed_steps_ == ["standardscaler"]
     scaler = StandardScaler().fit(X)
