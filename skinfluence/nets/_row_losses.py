@@ -49,6 +49,8 @@ class _RowLosses(torch.nn.Module):
                 "The net's output has shape (n, 1) and y shape (n,): the criterion "
                 "compares every row with every other. Pass y.reshape(-1, 1)."
             )
+        if losses.ndim == 1:
+            return losses
         losses = losses.reshape(n, -1)
         return losses.sum(dim=1) if self.summed else losses.mean(dim=1)
 
@@ -74,6 +76,10 @@ class NetFunctions:
         self._own = [parameters[name] for name in names]
         self.device = torch.device(net.device or "cpu")
         self.parameters = self.flat([parameters[name].detach() for name in names])
+        # The module's parameters are views of one vector: one copy places them all.
+        self._placed = self.parameters.clone()
+        for own, part in zip(self._own, self._placed.split(self.sizes), strict=True):
+            own.data = part.view_as(own)
         self._target = NetTarget(self._module.view[0])
         self._factored = None
         self._reduction = net.criterion_.reduction
@@ -120,9 +126,7 @@ class NetFunctions:
         With `placed_losses` the same as `losses`, without functional_call, which
         takes longer than a small net's forward pass.
         """
-        with torch.no_grad():
-            for own, part in zip(self._own, theta.split(self.sizes), strict=True):
-                own.copy_(part.view_as(own))
+        self._placed.copy_(theta.detach())
         return self._own
 
     def placed_losses(self, X, y, measure=None):
@@ -142,6 +146,15 @@ class NetFunctions:
 
         gradient = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
         return gradient(theta, X, y)
+
+    def weighted_gradient(self, theta, X, y, weight, measure=None):
+        """Gradient of a weighted sum of row losses, shape (n_parameters,)."""
+        theta = theta.detach().requires_grad_()
+        with torch.enable_grad():
+            losses = self.losses(theta, X, y, measure)
+            return torch.autograd.grad(
+                torch.as_tensor(weight).to(theta) @ losses, theta
+            )[0]
 
     def factors(self, theta, X, y, measure=None):
         """`row_gradients` kept as factors, in evaluation mode always."""

@@ -87,10 +87,18 @@ def test_slow_influence_estimator(influence_estimator, check):
     [
         TracIn(SGDClassifier(loss="log_loss", max_iter=30)),
         TracIn(SGDRegressor(max_iter=30)),
-        TracIn(MLPClassifier((8,), max_iter=60, learning_rate_init=0.02)),
     ]
 )
 def test_scikit_learn_contract(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
+@parametrize_with_checks(
+    [TracIn(MLPClassifier((8,), max_iter=60, learning_rate_init=0.02))]
+)
+def test_slow_scikit_learn_contract(estimator, check):
     check(estimator)
 
 
