@@ -99,6 +99,7 @@ def test_exact_is_the_derivative_of_other_runs(params):
     expected = finite_differences(hydra, X, y)
     atol = 1e-6 * np.abs(expected).max()
     assert_allclose(hydra.influence(X, y), expected, atol=atol)
+    assert_allclose(hydra.sample_values(X, y), expected.mean(axis=0), atol=atol)
     forwards = -hydra._gradients(X, y, hydra._loss) @ hydra._derivative().T
     assert_allclose(hydra.influence(X, y), forwards, rtol=1e-10, atol=1e-13)
 
