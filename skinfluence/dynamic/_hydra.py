@@ -279,7 +279,11 @@ class HyDRA(BaseInfluence):
 
         with torch.no_grad():
             before = losses(replay.run())
-            after = torch.func.vmap(losses)(replay.leave_out(groups))
+            ends = replay.leave_out(groups)
+            if replay.batches:
+                after = torch.func.vmap(losses)(ends)
+            else:
+                after = torch.stack([losses(end) for end in ends])
         return _array(after - before).T
 
     def spot_check(self, n_rows=10, X=None, y=None):

@@ -26,6 +26,9 @@ def _products(replay, theta, k, batch, directions):
     (m, p) and (m, batch size).
     """
     random = replay.trajectory.steps[k].random_state
+    if len(directions) > 1 and not replay.batches:
+        pairs = [_products(replay, theta, k, batch, one[None]) for one in directions]
+        return tuple(map(torch.cat, zip(*pairs, strict=True)))
     if len(directions) == 1:  # plain double backward costs a sixth of jvp of grad
         functions = replay.functions
         parameters = functions.place(theta)
@@ -146,6 +149,9 @@ def row_gradients(replay, theta, k, batch):
     theta = theta.detach().requires_grad_()
     with random_state(replay.trajectory.steps[k].random_state), torch.enable_grad():
         _, losses = replay.objective(theta, batch)
+        if not replay.batches:
+            rows = [torch.autograd.grad(x, theta, retain_graph=True)[0] for x in losses]
+            return torch.stack(rows)
         units = torch.eye(len(losses), dtype=losses.dtype, device=losses.device)
         return torch.autograd.grad(losses, theta, units, is_grads_batched=True)[0]
 

@@ -1,6 +1,7 @@
 """A skorch net as functions of its flat parameters: losses of rows, in a batch."""
 
 import copy
+import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
 
@@ -82,6 +83,7 @@ class NetFunctions:
             own.data = part.view_as(own)
         self._target = NetTarget(self._module.view[0])
         self._factored = None
+        self.batches = True  # until torch.func.vmap fails
         self._reduction = net.criterion_.reduction
         self._class_weight = None
         if isinstance(net.criterion_, torch.nn.NLLLoss | torch.nn.CrossEntropyLoss):
@@ -144,8 +146,29 @@ class NetFunctions:
             one = tree_map(lambda value: value[None], x)
             return self.losses(t, one, target[None], measure)[0]
 
-        gradient = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
-        return gradient(theta, X, y)
+        if self.batches:
+            gradient = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
+            try:
+                return gradient(theta, X, y)
+            except RuntimeError as error:
+                self.refuse_vmap(error)
+        theta = theta.detach().requires_grad_()
+        rows = []
+        for i in range(len(y)):
+            with torch.enable_grad():
+                own = loss(theta, tree_map(lambda value, i=i: value[i], X), y[i])
+                rows += torch.autograd.grad(own, theta)
+        return torch.stack(rows)
+
+    def refuse_vmap(self, error):
+        """Compute one by one from here on what torch cannot batch."""
+        self.batches = False
+        reason = str(error).strip().splitlines()
+        warnings.warn(
+            "Gradients and replays of the net are computed one by one, which is slow: "
+            f"torch.func.vmap cannot batch its module ({reason[0] if reason else ''}).",
+            stacklevel=2,
+        )
 
     def weighted_gradient(self, theta, X, y, weight, measure=None):
         """Gradient of a weighted sum of row losses, shape (n_parameters,)."""

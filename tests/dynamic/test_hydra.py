@@ -267,6 +267,59 @@ def replayed_derivative(hydra, X, y, eps=1e-4):
     return -(up - down).T.numpy() / (2 * eps)
 
 
+class Recurrent(nn.Module):
+    """Cannot be batched by vmap; draws random numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.memory = nn.GRU(1, 3, batch_first=True, dtype=torch.float64)
+        self.dropout = nn.Dropout(0.2)
+        self.out = nn.Linear(3, 3, dtype=torch.float64)
+
+    def forward(self, X):
+        """Logits of a sequence of four numbers."""
+        return self.out(self.dropout(self.memory(X[:, :, None])[1][0]))
+
+
+@pytest.mark.parametrize("name", ["momentum", "Adam"])
+def test_module_that_cannot_be_batched(name):
+    net = optimised_net(name, module=Recurrent)
+    hydra, X, y = fitted(net)
+    with pytest.warns(UserWarning, match="one by one.*cannot batch"):
+        actual = hydra.influence(X, y)
+    expected = replayed_derivative(hydra, X, y)
+    assert_allclose(actual, expected, atol=1e-6 * np.abs(expected).max())
+    assert_allclose(hydra.sample_values(X, y), expected.mean(axis=0), atol=1e-8)
+    forwards = -hydra._gradients(X, y, hydra._loss) @ hydra._derivative().T
+    assert_allclose(actual, forwards, rtol=1e-9, atol=1e-13)
+    left_out = hydra.replayed_influence(X, y, groups=[2, [0, 5]])
+    replay, (X, y, loss) = hydra._replay, hydra._check_test(X, y)
+    X, y, measure = hydra._tensors(X, y, loss)
+    for column, rows in enumerate([[2], [0, 5]]):
+        weights = torch.ones(21, dtype=torch.float64)
+        weights[rows] = 0
+        without, whole = (
+            replay.functions.losses(replay.run(w), X, y, measure).detach()
+            for w in (weights, None)
+        )
+        assert_allclose(left_out[:, column], without - whole, rtol=1e-9, atol=1e-14)
+
+
+def test_random_numbers_of_a_batched_kernel_are_checked(monkeypatch):
+    """As of dropout on CUDA, whose kernel draws others than its batched form."""
+    hydra, X, y = fitted(make_net(module__dropout=0.3))
+    expected = hydra.influence(X, y)
+    left_out = hydra.replayed_influence(X, y, groups=[4])
+    other, _, _ = fitted(make_net(module__dropout=0.3))
+    own = type(other._replay)._gradients
+    monkeypatch.setattr(
+        type(other._replay), "_gradients", lambda *args: 1.5 * own(*args)
+    )
+    with pytest.warns(UserWarning, match="draws other random numbers when batched"):
+        assert_allclose(other.influence(X, y), expected, rtol=1e-9, atol=1e-14)
+    assert_allclose(other.replayed_influence(X, y, groups=[4]), left_out, rtol=1e-9)
+
+
 @pytest.mark.parametrize("n_outputs", [1, 2])
 def test_regressor(n_outputs):
     X, _, X_test, _ = make_rows()
@@ -337,10 +390,12 @@ def test_rows_held_out_have_no_influence():
     net = make_net(train_split=ValidSplit(3))
     with pytest.warns(UserWarning, match="train_split"):
         hydra = HyDRA(net, random_state=0).fit(X, y)
-    trained = np.unique(np.concatenate([s.rows for s in hydra._trajectory.steps]))
-    matrix = hydra.influence(X_test, y_test)
-    held_out = np.setdiff1d(np.arange(21), trained)
+    assert hydra.replay_drift_ == 0
+    _, valid = hydra.estimator_.net_.get_split_datasets(X, y)
+    held_out = np.asarray(valid.indices)
     assert len(held_out) == 7
+    trained = np.setdiff1d(np.arange(21), held_out)
+    matrix = hydra.influence(X_test, y_test)
     assert not matrix[:, held_out].any()
     assert matrix[:, trained].all()
 
