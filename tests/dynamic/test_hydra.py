@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skorch import NeuralNetBinaryClassifier, NeuralNetRegressor
 from skorch.callbacks import GradientNormClipping, LRScheduler
 from skorch.dataset import ValidSplit
@@ -373,13 +373,15 @@ def test_losses(loss):
 
 def test_pipeline_holds_its_steps():
     X, y, X_test, y_test = make_rows()
-    model = make_pipeline("passthrough", make_pipeline(StandardScaler(), make_net()))
-    hydra = HyDRA(model, random_state=0).fit(X, y)
-    assert hydra.fixed_steps_ == ["standardscaler"]
+    inner = make_pipeline(StandardScaler(), make_net())
+    hydra = HyDRA(make_pipeline(FunctionTransformer(np.tanh), inner), random_state=0)
+    hydra.fit(X, y)
+    assert hydra.fixed_steps_ == ["functiontransformer", "standardscaler"]
+    X, X_test_raw, X_test = np.tanh(X), X_test, np.tanh(X_test)
     scaler = StandardScaler().fit(X)
     alone = HyDRA(make_net(), random_state=0).fit(scaler.transform(X), y)
     assert_allclose(
-        hydra.influence(X_test, y_test),
+        hydra.influence(X_test_raw, y_test),
         alone.influence(scaler.transform(X_test), y_test),
         rtol=1e-12,
     )
