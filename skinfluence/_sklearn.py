@@ -50,6 +50,7 @@ __all__ = [
     "fit_callbacks",
     "fresh_seed",
     "n_rows",
+    "preprocessing_steps",
     "seed_estimator",
     "take_columns",
     "take_params",
@@ -145,6 +146,15 @@ def final_estimator(estimator):
     while isinstance(estimator, Pipeline):
         estimator = estimator.steps[-1][1]
     return estimator
+
+
+def preprocessing_steps(estimator):
+    """Names of the steps before the last of a Pipeline, of nested ones too."""
+    names = []
+    while isinstance(estimator, Pipeline):
+        *steps, (_, estimator) = estimator.steps
+        names += [name for name, step in steps if step not in (None, "passthrough")]
+    return names
 
 
 def final_sample_weight(estimator, fit_params):

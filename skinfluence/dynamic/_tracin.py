@@ -13,6 +13,7 @@ from skinfluence._sklearn import (
     StrOptions,
     final_estimator,
     n_rows,
+    preprocessing_steps,
     seed_estimator,
     take_rows,
 )
@@ -199,13 +200,7 @@ class TracIn(BaseInfluence):
 
     def _fit_influence(self, X, y, fit_params):
         self._loss.need_slope()
-        self.fixed_steps_ = []
-        if isinstance(self.estimator_, Pipeline):
-            self.fixed_steps_ = [
-                name
-                for name, step in self.estimator_.steps[:-1]
-                if step not in (None, "passthrough")
-            ]
+        self.fixed_steps_ = preprocessing_steps(self.estimator_)
 
     @property
     def checkpoints_(self):
@@ -283,7 +278,7 @@ class TracIn(BaseInfluence):
     def _measure(self, loss):
         return loss if isinstance(self._run, PerceptronRun) else loss.name
 
-    def partial_fit(self, X, y):
+    def partial_fit(self, X, y, classes=None):
         """Train on the same rows for another ``max_epochs`` (``max_iter``) epochs.
 
         Parameters
@@ -292,12 +287,20 @@ class TracIn(BaseInfluence):
             The rows of `fit`, in the same order.
         y : array-like of shape (n_samples_fit_,) or (n_samples_fit_, n_outputs)
             Their targets.
+        classes : array-like of shape (n_classes,), default=None
+            For scikit-learn's interface: the classes of y, as all rows are here.
 
         Returns
         -------
         self : object
             With the checkpoints of the continued run.
         """
+        if classes is not None and not np.array_equal(np.unique(y), np.unique(classes)):
+            raise ValueError(
+                "The 'classes' parameter must be the classes of y, since the rows of "
+                f"fit do not change. Got {np.unique(classes).tolist()}, and "
+                f"{np.unique(y).tolist()} in y."
+            )
         if "estimator_" not in vars(self):
             return self.fit(X, y)
         if n_rows(X) != self.n_samples_fit_:

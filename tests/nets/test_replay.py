@@ -99,11 +99,17 @@ def test_seed_leaves_the_global_generator_alone():
     torch.testing.assert_close(end_of(first), end_of(second), rtol=0, atol=0)
 
 
-def test_float32_to_rounding():
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_float32_to_rounding(name):
     X, y, _, _ = make_rows()
-    net = make_net(module__dtype=torch.float32)
+    net = optimised_net(name, module__dtype=torch.float32, module__dropout=0.2)
     hydra = HyDRA(net, random_state=0).fit(X.astype(np.float32), y)
     assert hydra.replay_drift_ < 1e-5
+    replay = hydra._replay
+    end, start = replay.run(), replay.start()[0]
+    distance = torch.linalg.vector_norm(end - replay.functions.parameters)
+    assert distance < 1e-5 * torch.linalg.vector_norm(end - start)
+    assert end.dtype == torch.float32
 
 
 def left_out_by_hand(hydra, X, y, rows):
