@@ -24,12 +24,14 @@ class _RowLosses(torch.nn.Module):
     def __init__(self, net):
         super().__init__()
         self.module = copy.deepcopy(net.module_)
-        view = copy.copy(net)
+        view = object.__new__(type(net))  # copy.copy would pickle the module
         criterion = copy.deepcopy(net.criterion_)
         self.summed = criterion.reduction == "sum"
         criterion.reduction = "none"
         # Past skorch's __setattr__, which would register new components.
-        vars(view).update(module_=self.module, criterion_=criterion)
+        vars(view).update(
+            {**vars(net), "module_": self.module, "criterion_": criterion}
+        )
         self.view = [view]  # in a list: a net is no submodule
 
     def forward(self, X, y, measure):

@@ -77,6 +77,13 @@ def test_replay_of_what_changes_a_run(params):
     assert_replayed(hydra, exactly=False)
 
 
+def test_module_that_cannot_be_pickled():
+    class Local(Perceptron):
+        pass
+
+    assert_replayed(fitted(make_net(module=Local)))
+
+
 def test_recording_leaves_the_run_alone():
     X, y, _, _ = make_rows()
     net = make_net(module__dropout=0.3)
