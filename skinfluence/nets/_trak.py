@@ -2,7 +2,7 @@ r"""TRAK in kernel form: what one checkpoint of a run contributes.
 
 With ``f`` a row's output function and ``K`` the Gram matrix of its gradients::
 
-    q_i [(K + lam mean(diag K) I)^{-1} K_tr,te]_(i, t)
+    q_i [(K + lam mean(diag K) I)^{-1} K(train, test)]_(i, t)
 
 is what a row adds to f of a test row. Of classifiers f is the margin ``z_y -
 logsumexp_{c != y} z_c`` (not ``log p - log(1 - p)``, which loses the digits of p near
