@@ -1,6 +1,5 @@
 """TracIn: how far training on a row moved the loss of another."""
 
-from contextlib import nullcontext
 from numbers import Integral
 
 import numpy as np
@@ -14,7 +13,6 @@ from skinfluence._sklearn import (
     final_estimator,
     n_rows,
     preprocessing_steps,
-    seed_estimator,
     take_rows,
 )
 from skinfluence._skorch import is_net, seeded_training
@@ -155,18 +153,14 @@ class TracIn(BaseInfluence):
                 from skinfluence.nets._step_run import StepRun
 
                 self._run = StepRun(self.estimator, self.memory)
-            else:
-                from skinfluence.nets._run import NetRun
+                if self.random_state is None:
+                    return self._run.fit(X, y, **fit_params)
+                with seeded_training(net, seed, 0):
+                    return self._run.fit(X, y, **fit_params)
+            from skinfluence.nets._run import NetRun
 
-                self._run = NetRun(
-                    self.estimator, checkpoints, self.memory, self.layers
-                )
-                seed_estimator(self._run.model, seed)
-            seeded = nullcontext()
-            if self.random_state is not None:
-                seeded = seeded_training(net, seed, 0)
-            with seeded:
-                return self._run.fit(X, y, **fit_params)
+            self._run = NetRun(self.estimator, checkpoints, self.memory, self.layers)
+            return self._run.fit_seeded(X, y, fit_params, seed, self.random_state)
         if self.layers is not None:
             raise ValueError(
                 "The 'layers' parameter is for skorch nets. Got "

@@ -3,7 +3,6 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
 from skinfluence._base import BaseInfluence
 from skinfluence._sklearn import (
@@ -12,6 +11,7 @@ from skinfluence._sklearn import (
     final_estimator,
     final_sample_weight,
     n_rows,
+    preprocessing_steps,
     take_rows,
 )
 from skinfluence._skorch import is_net
@@ -177,13 +177,7 @@ class InfluenceFunctions(BaseInfluence):
         from skinfluence.nets._curvature._net_influence import NetInfluence
 
         self._loss.need_slope()
-        self.fixed_steps_ = []
-        if isinstance(self.estimator_, Pipeline):
-            self.fixed_steps_ = [
-                name
-                for name, step in self.estimator_.steps[:-1]
-                if step not in (None, "passthrough")
-            ]
+        self.fixed_steps_ = preprocessing_steps(self.estimator_)
         hessian = "gauss_newton" if self.hessian == "auto" else self.hessian
         self._removals = NetInfluence(
             self._run, self._fit_X, self._fit_y, hessian, self.damping
