@@ -50,6 +50,7 @@ __all__ = [
     "fit_callbacks",
     "fresh_seed",
     "n_rows",
+    "preprocess",
     "preprocessing_steps",
     "seed_estimator",
     "take_columns",
@@ -146,6 +147,15 @@ def final_estimator(estimator):
     while isinstance(estimator, Pipeline):
         estimator = estimator.steps[-1][1]
     return estimator
+
+
+def preprocess(estimator, X):
+    """Transform rows by the steps before the last of a Pipeline, nested ones too."""
+    while isinstance(estimator, Pipeline):
+        if len(estimator.steps) > 1:
+            X = estimator[:-1].transform(X)
+        estimator = estimator.steps[-1][1]
+    return X
 
 
 def preprocessing_steps(estimator):

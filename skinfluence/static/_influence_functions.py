@@ -158,8 +158,8 @@ class InfluenceFunctions(BaseInfluence):
         if not is_net(final_estimator(self.estimator)):
             if self.hessian not in ("auto", "exact"):
                 raise ValueError(
-                    "The 'hessian' parameter must be 'auto' or 'exact' but for skorch "
-                    f"nets: other models have their exact one. Got {self.hessian!r}."
+                    "The 'hessian' parameter must be 'auto' or 'exact' here: only "
+                    f"skorch nets have other curvatures. Got {self.hessian!r}."
                 )
             return super()._fit_clone(X, y, fit_params, seed)
         if self.step != "infinitesimal":
