@@ -72,6 +72,25 @@ class CNN(nn.Module):
         return self.body(x.reshape(-1, 1, 8, 8))
 
 
+class PooledCNN(nn.Sequential):
+    """Two convolutions of 16 and 32 channels, pooled, then Linear layers."""
+
+    def __init__(self):
+        super().__init__(
+            nn.Unflatten(1, (1, 8, 8)),
+            nn.Conv2d(1, 16, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(16, 32, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(128, 64),
+            nn.ReLU(),
+            nn.Linear(64, 10),
+        )
+
+
 class One(MLP):
     """A regressor."""
 
@@ -94,6 +113,7 @@ def data(name):
 CASES = {
     "MLP 64-128-64-10": ("digits", lambda: MLP(64, 128, 64, 10)),
     "MLP 64-256-256-10": ("digits", lambda: MLP(64, 256, 256, 10)),
+    "CNN 16-32, 64-10": ("digits", PooledCNN),
     "CNN 16-32-24": ("digits", CNN),
     "cancer 30-64-32-2": ("cancer", lambda: MLP(30, 64, 32, 2)),
     "diabetes 10-64-32-1": ("diabetes", lambda: One(10, 64, 32, 1)),

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import torch
 from skorch.dataset import unpack_data
-from skorch.utils import to_tensor
 from torch.utils._pytree import tree_map
 
 from skinfluence.nets._factors import RowGradients
@@ -223,7 +222,7 @@ def take(X, rows, device):
         return {key: take(value, rows, device) for key, value in X.items()}
     if isinstance(X, tuple | list):
         return type(X)(take(value, rows, device) for value in X)
-    return to_tensor(X[rows], device=device)
+    return X[rows].to(device)
 
 
 @contextmanager
