@@ -47,8 +47,9 @@ class HyDRA(BaseInfluence):
     step's Hessian, or forwards where there are fewer training rows than test rows.
     ``"fast"`` drops the Hessian.
 
-    **Cost.** "exact": about a quarter of a training per test row, in blocks;
-    `sample_values` about two trainings in all. `fit` trains once and replays once.
+    **Cost.** "exact": about a fifth of a training per test row, in blocks;
+    `sample_values` two to three trainings in all. `fit` trains once and replays once.
+    Modules that torch.func cannot batch go row by row, with a warning.
     Memory: the recorded run, ``n_steps * n_parameters * (1 + optimiser slots)``
     numbers, less where ``trajectory_memory`` allows less and states are recomputed;
     besides, per test row in a block a few times the number of parameters.

@@ -85,8 +85,8 @@ def test_slow_influence_estimator(influence_estimator, check):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(
     [
-        TracIn(SGDClassifier(loss="log_loss", max_iter=30)),
-        TracIn(SGDRegressor(max_iter=30)),
+        TracIn(SGDClassifier(loss="log_loss", max_iter=10)),
+        TracIn(SGDRegressor(max_iter=10)),
     ]
 )
 def test_scikit_learn_contract(estimator, check):

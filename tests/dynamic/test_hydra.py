@@ -283,7 +283,7 @@ class Recurrent(nn.Module):
 
 @pytest.mark.parametrize("name", ["momentum", "Adam"])
 def test_module_that_cannot_be_batched(name):
-    net = optimised_net(name, module=Recurrent)
+    net = optimised_net(name, module=Recurrent, max_epochs=1)
     hydra, X, y = fitted(net)
     with pytest.warns(UserWarning, match="one by one.*cannot batch"):
         actual = hydra.influence(X, y)

@@ -51,6 +51,7 @@ print(bounded, whole)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not Path("/proc/self/clear_refs").exists(), reason="the peak is Linux's to tell"
 )
