@@ -2,7 +2,7 @@
 
 from skinfluence.attacks import TargetDetector
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
-from skinfluence.dynamic import HyDRA, TracIn
+from skinfluence.dynamic import TRAK, HyDRA, TracIn
 from skinfluence.inspection import (
     InfluenceDisplay,
     InfluenceOutlierDisplay,
@@ -26,6 +26,7 @@ from skinfluence.static import InfluenceFunctions, RepresenterPoints
 __version__ = "0.1.0"
 
 __all__ = [
+    "TRAK",
     "DownsamplingInfluence",
     "HyDRA",
     "InfluenceCleaner",

@@ -50,6 +50,8 @@ __all__ = [
     "fit_callbacks",
     "fresh_seed",
     "n_rows",
+    "preprocess",
+    "preprocessing_steps",
     "seed_estimator",
     "take_columns",
     "take_params",
@@ -145,6 +147,24 @@ def final_estimator(estimator):
     while isinstance(estimator, Pipeline):
         estimator = estimator.steps[-1][1]
     return estimator
+
+
+def preprocess(estimator, X):
+    """Transform rows by the steps before the last of a Pipeline, nested ones too."""
+    while isinstance(estimator, Pipeline):
+        if len(estimator.steps) > 1:
+            X = estimator[:-1].transform(X)
+        estimator = estimator.steps[-1][1]
+    return X
+
+
+def preprocessing_steps(estimator):
+    """Names of the steps before the last of a Pipeline, of nested ones too."""
+    names = []
+    while isinstance(estimator, Pipeline):
+        *steps, (_, estimator) = estimator.steps
+        names += [name for name, step in steps if step not in (None, "passthrough")]
+    return names
 
 
 def final_sample_weight(estimator, fit_params):

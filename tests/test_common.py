@@ -52,6 +52,7 @@ from skinfluence import (
     KNNShapley,
     LeaveOneOutInfluence,
     OutOfBagInfluence,
+    RepresenterPoints,
     ShapleyInfluence,
 )
 
@@ -137,6 +138,9 @@ INFLUENCE_ESTIMATORS = [
     KNNShapley(3, utility="hard", metric="manhattan"),
     KNNShapley(4, value="banzhaf"),
     KNNShapley(3, utility="squared_error"),
+    RepresenterPoints(LogisticRegression()),
+    RepresenterPoints(make_pipeline(StandardScaler(), Ridge())),
+    RepresenterPoints(KernelRidge(kernel="rbf")),
 ]
 
 # Methods that sample: the order of the training rows decides what is drawn.
@@ -160,9 +164,9 @@ SAMPLING_ESTIMATORS = [
     ShapleyInfluence(Ridge(), semivalue="beta", max_retrainings=240, random_state=0),
 ]
 SLOW_SAMPLING_ESTIMATORS = [
-    ShapleyInfluence(tight_logistic, max_retrainings=60, random_state=0, loss="brier"),
+    ShapleyInfluence(tight_logistic, max_retrainings=100, random_state=0, loss="brier"),
     ShapleyInfluence(
-        Ridge(solver="svd"), solver="refit", max_retrainings=60, random_state=0
+        Ridge(solver="svd"), solver="refit", max_retrainings=100, random_state=0
     ),
     ShapleyInfluence(
         GaussianNB(),
@@ -218,6 +222,8 @@ def test_slow_sampling_estimator(influence_estimator, check):
         InfluenceFunctions(Ridge()),
         InfluenceFunctions(PoissonRegressor(), step="newton"),
         InfluenceFunctions(make_pipeline(StandardScaler(), LogisticRegression())),
+        RepresenterPoints(LogisticRegression()),
+        RepresenterPoints(Ridge()),
         KNNShapley(),
         KNNShapley(utility="squared_error"),
         DownsamplingInfluence(LogisticRegression(), n_retrainings=4),

@@ -2,5 +2,6 @@
 
 from skinfluence.dynamic._hydra import HyDRA
 from skinfluence.dynamic._tracin import TracIn
+from skinfluence.dynamic._trak import TRAK
 
-__all__ = ["HyDRA", "TracIn"]
+__all__ = ["TRAK", "HyDRA", "TracIn"]

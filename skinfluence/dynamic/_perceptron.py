@@ -15,8 +15,9 @@ from sklearn.base import clone, is_classifier
 from sklearn.linear_model import SGDClassifier, SGDRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import column_or_1d
 from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.validation import validate_data
 
 from skinfluence._losses import LogLoss
 from skinfluence._sklearn import final_estimator, seed_estimator
@@ -122,7 +123,7 @@ class PerceptronRun:
         for epoch in range(start + 1, start + n_epochs + 1):
             model.partial_fit(X, y, **arguments)
             arguments = {}
-            n = X.shape[0] if hasattr(X, "shape") else len(X)
+            n = np.asarray(y).shape[0]
             spent += self._rate(epoch, n)
             if epoch in chosen:
                 weights, biases = self._parameters()
@@ -165,7 +166,10 @@ class PerceptronRun:
         """Return rows as the last step sees them, and encoded targets."""
         if isinstance(self.model, Pipeline) and len(self.model.steps) > 1:
             X = self.model[:-1].transform(X)
-        return check_array(X, accept_sparse="csr", dtype=np.float64), y
+        X = validate_data(
+            self.last, X, accept_sparse="csr", dtype=np.float64, reset=False
+        )
+        return X, y
 
     def _link(self):
         model = self.last

@@ -1,6 +1,5 @@
 """TracIn: how far training on a row moved the loss of another."""
 
-from contextlib import nullcontext
 from numbers import Integral
 
 import numpy as np
@@ -13,7 +12,7 @@ from skinfluence._sklearn import (
     StrOptions,
     final_estimator,
     n_rows,
-    seed_estimator,
+    preprocessing_steps,
     take_rows,
 )
 from skinfluence._skorch import is_net, seeded_training
@@ -154,18 +153,14 @@ class TracIn(BaseInfluence):
                 from skinfluence.nets._step_run import StepRun
 
                 self._run = StepRun(self.estimator, self.memory)
-            else:
-                from skinfluence.nets._run import NetRun
+                if self.random_state is None:
+                    return self._run.fit(X, y, **fit_params)
+                with seeded_training(net, seed, 0):
+                    return self._run.fit(X, y, **fit_params)
+            from skinfluence.nets._run import NetRun
 
-                self._run = NetRun(
-                    self.estimator, checkpoints, self.memory, self.layers
-                )
-                seed_estimator(self._run.model, seed)
-            seeded = nullcontext()
-            if self.random_state is not None:
-                seeded = seeded_training(net, seed, 0)
-            with seeded:
-                return self._run.fit(X, y, **fit_params)
+            self._run = NetRun(self.estimator, checkpoints, self.memory, self.layers)
+            return self._run.fit_seeded(X, y, fit_params, seed, self.random_state)
         if self.layers is not None:
             raise ValueError(
                 "The 'layers' parameter is for skorch nets. Got "
@@ -199,13 +194,7 @@ class TracIn(BaseInfluence):
 
     def _fit_influence(self, X, y, fit_params):
         self._loss.need_slope()
-        self.fixed_steps_ = []
-        if isinstance(self.estimator_, Pipeline):
-            self.fixed_steps_ = [
-                name
-                for name, step in self.estimator_.steps[:-1]
-                if step not in (None, "passthrough")
-            ]
+        self.fixed_steps_ = preprocessing_steps(self.estimator_)
 
     @property
     def checkpoints_(self):
@@ -283,7 +272,7 @@ class TracIn(BaseInfluence):
     def _measure(self, loss):
         return loss if isinstance(self._run, PerceptronRun) else loss.name
 
-    def partial_fit(self, X, y):
+    def partial_fit(self, X, y, classes=None):
         """Train on the same rows for another ``max_epochs`` (``max_iter``) epochs.
 
         Parameters
@@ -292,12 +281,20 @@ class TracIn(BaseInfluence):
             The rows of `fit`, in the same order.
         y : array-like of shape (n_samples_fit_,) or (n_samples_fit_, n_outputs)
             Their targets.
+        classes : array-like of shape (n_classes,), default=None
+            For scikit-learn's interface: the classes of y, as all rows are here.
 
         Returns
         -------
         self : object
             With the checkpoints of the continued run.
         """
+        if classes is not None and not np.array_equal(np.unique(y), np.unique(classes)):
+            raise ValueError(
+                "The 'classes' parameter must be the classes of y, since the rows of "
+                f"fit do not change. Got {np.unique(classes).tolist()}, and "
+                f"{np.unique(y).tolist()} in y."
+            )
         if "estimator_" not in vars(self):
             return self.fit(X, y)
         if n_rows(X) != self.n_samples_fit_:

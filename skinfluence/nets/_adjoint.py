@@ -26,28 +26,28 @@ def _products(replay, theta, k, batch, directions):
     (m, p) and (m, batch size).
     """
     random = replay.trajectory.steps[k].random_state
+    if len(directions) > 1 and not replay.batches:
+        pairs = [_products(replay, theta, k, batch, one[None]) for one in directions]
+        return tuple(map(torch.cat, zip(*pairs, strict=True)))
     if len(directions) == 1:  # plain double backward costs a sixth of jvp of grad
         functions = replay.functions
         parameters = functions.place(theta)
-        weight = torch.ones(len(batch[1]), dtype=theta.dtype, device=theta.device)
-        weight.requires_grad_()
-        along = [
-            part.view_as(own)
-            for part, own in zip(
-                directions[0].split(functions.sizes), parameters, strict=True
-            )
-        ]
+        X, y, divisor = batch
+        weight = theta.new_full((len(y),), 1 / divisor).requires_grad_()
         with random_state(random), torch.enable_grad():
             gradient = torch.autograd.grad(
-                replay.placed_objective(batch, weight),
+                weight @ functions.placed_losses(X, y),
                 parameters,
                 create_graph=True,
                 materialize_grads=True,
             )
             *hessian, rows = torch.autograd.grad(
-                gradient, [*parameters, weight], along, materialize_grads=True
+                functions.flat(gradient),
+                [*parameters, weight],
+                directions[0],
+                materialize_grads=True,
             )
-        return functions.flat(hessian)[None], rows[None] * batch[2]
+        return functions.flat(hessian)[None], rows[None]
 
     def gradient(t):
         return torch.func.grad(lambda t: replay.objective(t, batch), has_aux=True)(t)
@@ -149,6 +149,9 @@ def row_gradients(replay, theta, k, batch):
     theta = theta.detach().requires_grad_()
     with random_state(replay.trajectory.steps[k].random_state), torch.enable_grad():
         _, losses = replay.objective(theta, batch)
+        if not replay.batches:
+            rows = [torch.autograd.grad(x, theta, retain_graph=True)[0] for x in losses]
+            return torch.stack(rows)
         units = torch.eye(len(losses), dtype=losses.dtype, device=losses.device)
         return torch.autograd.grad(losses, theta, units, is_grads_batched=True)[0]
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import torch
 
 _CHUNK = 2**22  # numbers in a temporary: about what a cache holds
+# Multiplying and summing a pair of positions passes over memory for as long as products
+# of vectors of this length take.
+_PAIR = 256
 
 
 @dataclass
@@ -60,7 +63,8 @@ class Outer:
         T, n_in, n_out = self.a.shape[1], self.a.shape[2], self.d.shape[2]
         size = n_in * n_out
         build = n * T * size + m * S * size
-        return n * m * T * S * (n_in + n_out + 1) <= n * m * size + build
+        pair = n_in + n_out + (1 if T == S == 1 else _PAIR)
+        return n * m * T * S * pair <= n * m * size + build
 
     def gram(self, other, out, scale):
         """Add the inner products of rows of ``self`` and ``other`` to ``out``."""
@@ -87,7 +91,11 @@ class Outer:
             rows = slice(start, start + step)
             a = self.a[rows].reshape(-1, self.a.shape[2])
             d = self.d[rows].reshape(-1, self.d.shape[2])
-            product = (weight * (a @ a2.T) + bias) * (d @ d2.T)
+            product = a @ a2.T
+            if weight != 1.0:
+                product *= weight
+            product += bias
+            product *= d @ d2.T
             out[rows] += product.reshape(-1, T, m, S).sum(dim=(1, 3))
 
     def self_dot(self, scale):

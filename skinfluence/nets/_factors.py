@@ -97,6 +97,8 @@ class RowGradients:
         Parameters whose gradients are factored.
     uncovered : list of str
         Parameters whose gradients are materialised.
+    row_bytes : float or None
+        Memory of the factors of a row, once some have been computed.
     """
 
     _CHECKED_ROWS = 3
@@ -104,6 +106,7 @@ class RowGradients:
     def __init__(self, target):
         self.target = target
         self.covered, self.uncovered, self._owners = None, None, None
+        self.row_bytes = None
         self._vmap = True
 
     def __call__(self, X, y, measure=None):
@@ -118,7 +121,9 @@ class RowGradients:
                 blocks = self._blocks(inputs, targets, measure)
             if self.uncovered:
                 blocks.append(Dense(self._materialised(inputs, targets, measure)))
-        return Factors(blocks)
+        factors = Factors(blocks)
+        self.row_bytes = max(1.0, factors.n_bytes / len(targets))
+        return factors
 
     def mean_gradient(self, X, y, measure=None, weight=None):
         """Weighted sum of the rows' gradients (the mean without weights), as a dict."""

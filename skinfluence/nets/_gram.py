@@ -16,19 +16,19 @@ _PROBED_ROWS = 4
 def row_batches(gradients, X, y, measure=None):
     """Yield (rows, Factors) over X, in batches whose factors fit into memory."""
     n, start = n_rows(X), 0
-    size = min(_PROBED_ROWS, n)
-    if n > _PROBED_ROWS:
-        few = gradients(take_rows(X, np.arange(size)), y[:size], measure)
-        size = _batch_size(few)
+    if gradients.row_bytes is None:  # of every row the same: found once
+        few = np.arange(min(_PROBED_ROWS, n))
+        gradients(take_rows(X, few), y[few], measure)
+    size = _batch_size(gradients.row_bytes)
     while start < n:
         rows = np.arange(start, min(start + size, n))
         yield rows, gradients(take_rows(X, rows), y[rows], measure)
         start += size
 
 
-def _batch_size(factors):
+def _batch_size(row_bytes):
     budget = min(sklearn.get_config()["working_memory"] * 2**20 / 4, _BATCH_BYTES)
-    return int(np.clip(budget * len(factors) / max(1, factors.n_bytes), 16, 8192))
+    return int(np.clip(budget / row_bytes, 16, 8192))
 
 
 def gram(gradients, left, right, *, scale=None, measures=(None, None), cosine=False):

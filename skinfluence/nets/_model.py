@@ -10,13 +10,13 @@ import warnings
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
 
-from skinfluence._sklearn import final_estimator, n_rows, take_rows
+from skinfluence._sklearn import n_rows, take_rows
 from skinfluence._skorch import refuse_trained_module
 from skinfluence.nets._net import NetTarget, count_rows
 
@@ -57,11 +57,11 @@ def net_model(estimator, callbacks=()):
 
 def fitted_net(estimator):
     """Return the net inside what `net_model` returned, and its transformer or None."""
-    model = final_estimator(estimator)
-    transform = estimator[:-1] if isinstance(estimator, Pipeline) else None
-    if transform is not None and not len(transform):
-        transform = None
-    return model.net_, transform
+    steps = []
+    while isinstance(estimator, Pipeline):
+        steps += [step for _, step in estimator.steps[:-1]]
+        estimator = estimator.steps[-1][1]
+    return estimator.net_, make_pipeline(*steps) if steps else None
 
 
 class _NetModel(BaseEstimator):
@@ -140,6 +140,7 @@ class _NetModel(BaseEstimator):
                 )
 
     def _first_outputs(self, X):
+        """Outputs for two rows; lazy layers get their shapes by it."""
         rows = take_rows(X, np.arange(min(2, _count(X))))
         target = self._target
         with target.at(), torch.no_grad():
@@ -179,14 +180,19 @@ class NetClassifier(ClassifierMixin, _NetModel):
         return index.astype(np.int64)
 
     def _check_output(self, X, targets):
-        k = len(self.classes_)
+        k, output = len(self.classes_), self._first_outputs(X)
         if isinstance(self.net, NeuralNetBinaryClassifier):
             if k != 2:
                 raise ValueError(
                     f"A NeuralNetBinaryClassifier takes two classes. y has {k}."
                 )
+            if output.numel() != len(output):
+                raise ValueError(
+                    "The module of a NeuralNetBinaryClassifier must return one number "
+                    f"per row. Got outputs of shape {tuple(output.shape)} for two "
+                    "rows: give the last layer 1 output."
+                )
             return
-        output = self._first_outputs(X)
         if output.ndim != 2 or output.shape[1] != k:
             raise ValueError(
                 "The module must return one column per class. Got outputs of shape "

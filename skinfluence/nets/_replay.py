@@ -27,6 +27,7 @@ class Replay:
         self.functions, self.trajectory = functions, trajectory
         self.X, self.y = X, y
         self.n_rows = len(y)
+        self._is_checked = False
 
     @property
     def n_steps(self):
@@ -95,21 +96,52 @@ class Replay:
 
     def run_many(self, weights):
         """Parameters at the ends of many runs, one per row of ``weights``, by vmap."""
+        if not self.batches:
+            return torch.stack([self.run(weight) for weight in weights])
         state = tuple(part.expand(len(weights), -1) for part in self.start())
         for k in range(self.n_steps):
-            step, batch = self.trajectory.steps[k], self.batch(k)
-
-            def gradient(theta, weight, batch=batch):
-                return torch.func.grad(lambda t: self.objective(t, batch, weight)[0])(
-                    theta
-                )
-
-            with random_state(step.random_state):
-                gradients = torch.func.vmap(gradient, randomness="same")(
-                    state[0], weights[:, step.rows]
-                )
-            state = self._move(state, gradients, k)
+            weight = weights[:, self.trajectory.steps[k].rows]
+            state = self._move(state, self._gradients(state[0], k, weight), k)
         return state[0]
+
+    def _gradients(self, theta, k, weight):
+        """`gradient` of many runs at once, each with its parameters and weights."""
+        batch = self.batch(k)
+
+        def gradient(theta, weight):
+            return torch.func.grad(lambda t: self.objective(t, batch, weight)[0])(theta)
+
+        with random_state(self.trajectory.steps[k].random_state):
+            return torch.func.vmap(gradient, randomness="same")(theta, weight)
+
+    @property
+    def batches(self):
+        """Whether vmap can batch the net, and draws the random numbers of the run.
+
+        Some kernels (of dropout on CUDA) draw other numbers when batched.
+        """
+        if self.functions.batches and not self._is_checked:
+            self._is_checked = True
+            drawn = [
+                k
+                for k, step in enumerate(self.trajectory.steps)
+                if step.random_state is not None
+            ]
+            k = drawn[0] if drawn else 0
+            theta = self.functions.parameters
+            ones = theta.new_ones((1, len(self.trajectory.steps[k].rows)))
+            try:
+                batched = self._gradients(theta[None], k, ones)[0]
+            except RuntimeError as error:
+                self.functions.refuse_vmap(error)
+            else:
+                alone = self.gradient(theta, k)
+                scale = torch.finfo(theta.dtype).eps ** 0.5 * alone.abs().max()
+                if not (batched - alone).abs().max() <= scale:
+                    self.functions.refuse_vmap(
+                        "it draws other random numbers when batched"
+                    )
+        return self.functions.batches
 
     def leave_out(self, groups, block=100):
         """Parameters at the end of the run without each group of rows.

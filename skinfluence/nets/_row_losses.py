@@ -1,12 +1,12 @@
 """A skorch net as functions of its flat parameters: losses of rows, in a batch."""
 
 import copy
+import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
 
 import torch
 from skorch.dataset import unpack_data
-from skorch.utils import to_tensor
 from torch.utils._pytree import tree_map
 
 from skinfluence.nets._factors import RowGradients
@@ -23,12 +23,14 @@ class _RowLosses(torch.nn.Module):
     def __init__(self, net):
         super().__init__()
         self.module = copy.deepcopy(net.module_)
-        view = copy.copy(net)
+        view = object.__new__(type(net))  # copy.copy would pickle the module
         criterion = copy.deepcopy(net.criterion_)
         self.summed = criterion.reduction == "sum"
         criterion.reduction = "none"
         # Past skorch's __setattr__, which would register new components.
-        vars(view).update(module_=self.module, criterion_=criterion)
+        vars(view).update(
+            {**vars(net), "module_": self.module, "criterion_": criterion}
+        )
         self.view = [view]  # in a list: a net is no submodule
 
     def forward(self, X, y, measure):
@@ -49,6 +51,8 @@ class _RowLosses(torch.nn.Module):
                 "The net's output has shape (n, 1) and y shape (n,): the criterion "
                 "compares every row with every other. Pass y.reshape(-1, 1)."
             )
+        if losses.ndim == 1:
+            return losses
         losses = losses.reshape(n, -1)
         return losses.sum(dim=1) if self.summed else losses.mean(dim=1)
 
@@ -65,6 +69,7 @@ class NetFunctions:
     """
 
     def __init__(self, net, names):
+        self._net = net
         self._module = _RowLosses(net)
         parameters = dict(self._module.module.named_parameters())
         self.names = names
@@ -73,15 +78,23 @@ class NetFunctions:
         self._own = [parameters[name] for name in names]
         self.device = torch.device(net.device or "cpu")
         self.parameters = self.flat([parameters[name].detach() for name in names])
+        # The module's parameters are views of one vector: one copy places them all.
+        self._placed = self.parameters.clone()
+        for own, part in zip(self._own, self._placed.split(self.sizes), strict=True):
+            own.data = part.view_as(own)
         self._target = NetTarget(self._module.view[0])
         self._factored = None
+        self.batches = True  # until torch.func.vmap fails
         self._reduction = net.criterion_.reduction
         self._class_weight = None
         if isinstance(net.criterion_, torch.nn.NLLLoss | torch.nn.CrossEntropyLoss):
             self._class_weight = net.criterion_.weight
 
-    def __getstate__(self):
-        return {**vars(self), "_factored": None}  # holds references to live tensors
+    def __getstate__(self):  # skorch's pickling would tear net and module apart
+        return {"net": self._net, "names": self.names}
+
+    def __setstate__(self, state):
+        self.__init__(**state)
 
     def measure(self, name):
         """Per-row test loss, as `NetTarget.measure`."""
@@ -116,9 +129,7 @@ class NetFunctions:
         With `placed_losses` the same as `losses`, without functional_call, which
         takes longer than a small net's forward pass.
         """
-        with torch.no_grad():
-            for own, part in zip(self._own, theta.split(self.sizes), strict=True):
-                own.copy_(part.view_as(own))
+        self._placed.copy_(theta.detach())
         return self._own
 
     def placed_losses(self, X, y, measure=None):
@@ -136,8 +147,38 @@ class NetFunctions:
             one = tree_map(lambda value: value[None], x)
             return self.losses(t, one, target[None], measure)[0]
 
-        gradient = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
-        return gradient(theta, X, y)
+        if self.batches:
+            gradient = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
+            try:
+                return gradient(theta, X, y)
+            except RuntimeError as error:
+                self.refuse_vmap(error)
+        theta = theta.detach().requires_grad_()
+        rows = []
+        for i in range(len(y)):
+            with torch.enable_grad():
+                own = loss(theta, tree_map(lambda value, i=i: value[i], X), y[i])
+                rows += torch.autograd.grad(own, theta)
+        return torch.stack(rows)
+
+    def refuse_vmap(self, error):
+        """Compute one by one from here on what torch cannot batch."""
+        self.batches = False
+        reason = str(error).strip().splitlines()
+        warnings.warn(
+            "Gradients and replays of the net are computed one by one, which is slow: "
+            f"torch.func.vmap cannot batch its module ({reason[0] if reason else ''}).",
+            stacklevel=2,
+        )
+
+    def weighted_gradient(self, theta, X, y, weight, measure=None):
+        """Gradient of a weighted sum of row losses, shape (n_parameters,)."""
+        theta = theta.detach().requires_grad_()
+        with torch.enable_grad():
+            losses = self.losses(theta, X, y, measure)
+            return torch.autograd.grad(
+                torch.as_tensor(weight).to(theta) @ losses, theta
+            )[0]
 
     def factors(self, theta, X, y, measure=None):
         """`row_gradients` kept as factors, in evaluation mode always."""
@@ -181,7 +222,7 @@ def take(X, rows, device):
         return {key: take(value, rows, device) for key, value in X.items()}
     if isinstance(X, tuple | list):
         return type(X)(take(value, rows, device) for value in X)
-    return to_tensor(X[rows], device=device)
+    return X[rows].to(device)
 
 
 @contextmanager

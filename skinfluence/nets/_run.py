@@ -1,7 +1,11 @@
 """Gradient products over the checkpoints of a recorded run of a net."""
 
+from contextlib import nullcontext
+
 import numpy as np
 
+from skinfluence._sklearn import final_estimator, seed_estimator
+from skinfluence._skorch import seeded_training
 from skinfluence.nets._factors import RowGradients
 from skinfluence.nets._gram import gram, matvec, self_dot, weighted_gradient
 from skinfluence.nets._model import fitted_net, net_model
@@ -47,6 +51,13 @@ class NetRun:
         self.recorder = dict(net.callbacks_)["skinfluence_recorder"]
         self._target()  # raises for unknown layers
         return self.model
+
+    def fit_seeded(self, X, y, fit_params, seed, random_state):
+        """Train from ``seed``; without a random_state, from torch's own generator."""
+        seed_estimator(self.model, seed)
+        net = final_estimator(self.model).net
+        with nullcontext() if random_state is None else seeded_training(net, seed, 0):
+            return self.fit(X, y, **fit_params)
 
     def partial_fit(self, X, y):
         """Train on, recording."""

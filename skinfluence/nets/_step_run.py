@@ -103,13 +103,9 @@ class StepRun:
         """Credits for the fall of the weighted mean of test losses."""
         X, y, measure = self._test(test, loss)
         functions = self.replay.functions
-        weight = torch.as_tensor(weight).to(functions.parameters)
 
         def mean_gradient(theta):
-            theta = theta.detach().requires_grad_()
-            with torch.enable_grad():
-                mean = weight @ functions.losses(theta, X, y, measure)
-                return torch.autograd.grad(mean, theta)[0][None]
+            return functions.weighted_gradient(theta, X, y, weight, measure)[None]
 
         return _array(every_step(self.replay, mean_gradient))[0]
 

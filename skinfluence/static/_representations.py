@@ -206,8 +206,10 @@ def _weights(estimator, y, labels, sample_weight, k):
 def _kernel_machine(estimator, X):
     """Return dual coefficients as they were fitted, whatever the solver's tolerance."""
     if isinstance(estimator, KernelRidge):
+        # float32 rows are fitted in float32: what they predict is known no better
         alpha = estimator.dual_coef_.reshape(len(estimator.dual_coef_), -1)
-        bias, raw = np.zeros(alpha.shape[1]), estimator.predict(X)
+        alpha, bias = alpha.astype(np.float64), np.zeros(alpha.shape[1])
+        raw = estimator.predict(check_array(X, accept_sparse="csr", dtype=np.float64))
     else:
         classifier = isinstance(estimator, SVC)
         if classifier and len(estimator.classes_) > 2:

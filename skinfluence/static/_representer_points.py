@@ -5,7 +5,7 @@ from numbers import Real
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import validate_data
 
 from skinfluence._base import BaseInfluence
 from skinfluence._losses import MarginLoss
@@ -15,6 +15,7 @@ from skinfluence._sklearn import (
     final_estimator,
     final_sample_weight,
     n_rows,
+    preprocess,
     seed_estimator,
 )
 from skinfluence._skorch import is_net
@@ -169,7 +170,8 @@ class RepresenterPoints(BaseInfluence):
         from skinfluence.nets._last_layer import has_bias, last_layer_features
 
         target = self._target()
-        outputs = last_layer_features(target, self._net_rows(self._fit_X))[1]
+        outputs = last_layer_features(target, preprocess(self.estimator_, self._fit_X))
+        outputs = outputs[1]
         y, n = self._fit_y, len(features)
         if is_classifier(self.estimator_):
             head = LogisticRegression(
@@ -199,15 +201,12 @@ class RepresenterPoints(BaseInfluence):
 
         return NetTarget(final_estimator(self.estimator_).net_)
 
-    def _net_rows(self, X):
-        if isinstance(self.estimator_, Pipeline) and len(self.estimator_.steps) > 1:
-            return self.estimator_[:-1].transform(X)
-        return X
-
     def _transformed(self, X):
         """Return rows as the representation takes them."""
-        X = self._net_rows(X)
+        X = preprocess(self.estimator_, X)
         if not self._on_net:
+            model = final_estimator(self.estimator_)
+            validate_data(model, X, reset=False, skip_check_array=True)
             return X
         from skinfluence.nets._last_layer import last_layer_features
 

@@ -344,6 +344,30 @@ def test_bad_input_is_named(tracin, X, y, error, match):
         tracin.fit(X, y)
 
 
+class Single(Small):
+    """In float32, the default of torch."""
+
+    def __init__(self):
+        super().__init__()
+        self.float()
+
+
+def test_double_rows_of_a_single_net_are_refused():
+    with pytest.raises(ValueError, match="float32. Got float64: pass X.astype"):
+        TracIn(classifier(module=Single)).fit(X, Y)
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.uint8, np.float64, str])
+def test_labels_of_any_type(kind):
+    expected = TracIn(classifier(), random_state=0).fit(X[TRAIN], CLASS[TRAIN])
+    labels = CLASS.astype(kind)
+    tracin = TracIn(classifier(), random_state=0).fit(X[TRAIN], labels[TRAIN])
+    np.testing.assert_array_equal(
+        tracin.influence(X[TEST], labels[TEST]),
+        expected.influence(X[TEST], CLASS[TEST]),
+    )
+
+
 def test_unknown_class_at_influence():
     tracin = TracIn(classifier()).fit(X[TRAIN], Y[TRAIN])
     with pytest.raises(ValueError, match="classes seen during fit"):

@@ -278,6 +278,75 @@ def test_convolution_of_any_shape(kernel, stride, padding, dilation, groups, n_o
     check_products(net_of(build, X), X, np.arange(N) % 3, 1e-12)
 
 
+@settings(max_examples=20, deadline=None)
+@given(
+    kernel=st.integers(1, 4),
+    stride=st.integers(1, 3),
+    padding=st.integers(0, 2),
+    dilation=st.integers(1, 2),
+    groups=st.sampled_from([1, 2, 4]),
+    mode=st.sampled_from(["zeros", "replicate"]),
+    bias=st.booleans(),
+)
+def test_convolution_of_sequences_of_any_shape(
+    kernel, stride, padding, dilation, groups, mode, bias
+):
+    X = sequences(torch.float64)
+
+    def build():
+        return nn.Conv1d(
+            4,
+            4,
+            kernel,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            padding_mode=mode,
+            bias=bias,
+        )
+
+    check_products(net_of(build, X), X, np.arange(N) % 3, 1e-12)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    n_tokens=st.integers(1, 30),
+    size=st.integers(1, 5),
+    places=st.integers(1, 6),
+    padded=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_embedding_of_any_shape(n_tokens, size, places, padded, seed):
+    generator = torch.manual_seed(seed)
+    X = torch.randint(0, n_tokens, (N, places), generator=generator)
+    padding = 0 if padded else None
+    net = net_of(
+        lambda: nn.Embedding(n_tokens, size, padding_idx=padding), X, seed=seed
+    )
+    check_products(net, X, np.arange(N) % 3, 1e-12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    kind=st.sampled_from(["layer", "layers", "group", "batch"]),
+    channels=st.sampled_from([2, 4, 6]),
+    places=st.integers(2, 4),
+    affine=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_normalisation_of_any_shape(kind, channels, places, affine, seed):
+    generator = torch.manual_seed(seed)
+    X = torch.randn(N, channels, places, dtype=torch.float64, generator=generator)
+    build = {
+        "layer": lambda: nn.LayerNorm(places, elementwise_affine=affine),
+        "layers": lambda: nn.LayerNorm((channels, places), bias=affine),
+        "group": lambda: nn.GroupNorm(2, channels, affine=affine),
+        "batch": lambda: nn.BatchNorm1d(channels, affine=affine),
+    }[kind]
+    check_products(net_of(build, X, seed=seed), X, np.arange(N) % 3, 1e-12)
+
+
 def test_layers_restrict_the_variables():
     X, y = flat(torch.float64), np.arange(N) % 3
     net = net_of(lambda: nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 5)), X)

@@ -77,6 +77,13 @@ def test_replay_of_what_changes_a_run(params):
     assert_replayed(hydra, exactly=False)
 
 
+def test_module_that_cannot_be_pickled():
+    class Local(Perceptron):
+        pass
+
+    assert_replayed(fitted(make_net(module=Local)))
+
+
 def test_recording_leaves_the_run_alone():
     X, y, _, _ = make_rows()
     net = make_net(module__dropout=0.3)
@@ -99,11 +106,17 @@ def test_seed_leaves_the_global_generator_alone():
     torch.testing.assert_close(end_of(first), end_of(second), rtol=0, atol=0)
 
 
-def test_float32_to_rounding():
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_float32_to_rounding(name):
     X, y, _, _ = make_rows()
-    net = make_net(module__dtype=torch.float32)
+    net = optimised_net(name, module__dtype=torch.float32, module__dropout=0.2)
     hydra = HyDRA(net, random_state=0).fit(X.astype(np.float32), y)
     assert hydra.replay_drift_ < 1e-5
+    replay = hydra._replay
+    end, start = replay.run(), replay.start()[0]
+    distance = torch.linalg.vector_norm(end - replay.functions.parameters)
+    assert distance < 1e-5 * torch.linalg.vector_norm(end - start)
+    assert end.dtype == torch.float32
 
 
 def left_out_by_hand(hydra, X, y, rows):

@@ -111,10 +111,10 @@ def test_digits(C):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("C", [0.01, 1])
-def test_every_row_of_digits(C):
+def test_many_rows_of_digits(C):
     X, y = load_digits(return_X_y=True)
     estimator = LogisticRegression(C=C)
-    check_rows(estimator, X / 16, y, X[::9] / 16, y[::9])
+    check_rows(estimator, X / 16, y, X[::9] / 16, y[::9], rows=range(0, len(X), 8))
 
 
 def noisy_classes(n=90, seed=0):

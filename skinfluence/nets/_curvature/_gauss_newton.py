@@ -1,0 +1,126 @@
+r"""Generalised Gauss-Newton matrix: the Hessian but for the net's own curvature.
+
+:math:`G = \frac1n \sum_i J_i^\top H_i J_i = R^\top R / n`, with J the derivative of
+the outputs, H the Hessian of the loss by the outputs, and R the rows of
+`output_columns`. It has no negative eigenvalues, and is the Hessian where outputs are
+linear in the parameters: for the last layer alone. Through the kernel of its rows::
+
+    (G + d 1)^{-1} = 1/d [1 - R^T (n d 1 + R R^T)^{-1} R]
+"""
+
+import numpy as np
+import torch
+
+from skinfluence._memory import check_memory
+from skinfluence._sklearn import n_rows, take_rows
+from skinfluence.nets._curvature._output_hessian import output_columns
+from skinfluence.nets._curvature._preconditioned import (
+    Curvature,
+    Preconditioned,
+    dense_batches,
+    factorise,
+)
+from skinfluence.nets._gram import gram, row_batches, self_dot
+
+# Up to so many rows of R all are kept; of more the largest, up to a share of the trace.
+_ALL = 2_000
+_SHARE = 0.999
+
+
+def gauss_newton(gradients, train, damping):
+    """Return the explicit form where there are few parameters, else the kernel form."""
+    columns = output_columns(gradients.target, *train)
+    p = sum(v.numel() for v in gradients.target.params.values())
+    if p <= min(_ALL, len(columns) * n_rows(train[0])):
+        return ExplicitGaussNewton(gradients, train, damping)
+    return KernelGaussNewton(gradients, train, damping)
+
+
+class ExplicitGaussNewton(Preconditioned):
+    """The p x p matrix. Cost: its products, p^3 / 3 operations, 8 p^2 bytes."""
+
+    def prepare(self, damping):
+        """Implement `Curvature.prepare`."""
+        X, y = self.train
+        G = 0.0
+        for column in output_columns(self.gradients.target, X, y):
+            for _, rows in dense_batches(self.gradients, X, y, column):
+                G = G + rows.T @ rows / self.n
+        if damping == "auto":
+            damping = float(G.trace()) / self.n
+        self.damping = damping
+        self._factor = factorise(G, damping, "The Gauss-Newton matrix")
+
+    def solve(self, rows):
+        """Implement `Preconditioned.solve`."""
+        return torch.cholesky_solve(rows.T, self._factor).T
+
+
+class KernelGaussNewton(Curvature):
+    """The kernel of r rows of R, the largest of them where there are many.
+
+    **Cost.** r^2 (inputs + outputs) per layer and r^3 / 3 operations, 8 r (r + n)
+    bytes. Of more than 2,000 rows those are kept that hold 99.9% of the trace.
+    """
+
+    def prepare(self, damping):
+        """Implement `Curvature.prepare`."""
+        (X, y), gradients = self.train, self.gradients
+        columns = output_columns(gradients.target, X, y)
+        sizes = np.stack([self_dot(gradients, X, y, measures=(c, c)) for c in columns])
+        self.damping = sizes.sum() / self.n**2 if damping == "auto" else damping
+        if not self.damping > 0:
+            raise ValueError(
+                f"The Gauss-Newton matrix of {self.n} rows is singular: set damping "
+                f"above 0. Got {self.damping}."
+            )
+        kept = _largest(sizes)
+        r = int(kept.sum())
+        check_memory(
+            8 * r * (3 * r + 2 * self.n),
+            f"The kernel of {r} rows of the Gauss-Newton matrix",
+            "Take hessian='ekfac' or 'last_layer'.",
+        )
+        self._rows = [
+            factors
+            for column, mine in zip(columns, kept, strict=True)
+            if mine.any()
+            for _, factors in row_batches(
+                gradients, take_rows(X, np.flatnonzero(mine)), y[mine], column
+            )
+        ]
+        K = self._with_rows(self._rows)
+        factor = factorise(K, self.n * self.damping, "The kernel of Gauss-Newton rows")
+        self._moved = torch.cholesky_solve(self._with_rows_of(self.train, None), factor)
+
+    def _with_rows(self, batches):
+        """Inner products of R with batches of factors, (r, m) float64."""
+        return torch.cat(
+            [
+                torch.cat([mine.gram(theirs).double().cpu() for mine in self._rows])
+                for theirs in batches
+            ],
+            dim=1,
+        )
+
+    def _with_rows_of(self, rows, measure):
+        batches = row_batches(self.gradients, *rows, measure)
+        return self._with_rows(factors for _, factors in batches)
+
+    def influence(self, test, measure):
+        """Implement `Curvature.influence`."""
+        training = self.gradients.target.training_loss
+        plain = gram(self.gradients, test, self.train, measures=(measure, training))
+        held = self._with_rows_of(test, measure).T @ self._moved
+        return (plain - held.numpy()) / (self.n * self.damping)
+
+
+def _largest(sizes):
+    """Mask of the largest entries that hold most of the sum."""
+    if sizes.size <= _ALL:
+        return sizes >= 0
+    order = np.argsort(-sizes, axis=None)
+    share = np.cumsum(sizes.ravel()[order]) / sizes.sum()
+    kept = np.zeros(sizes.size, dtype=bool)
+    kept[order[: np.searchsorted(share, _SHARE) + 1]] = True
+    return kept.reshape(sizes.shape)

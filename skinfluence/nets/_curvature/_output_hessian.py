@@ -1,0 +1,82 @@
+r"""Square roots of the Hessian of each row's loss with respect to the net's outputs.
+
+With :math:`L_i L_i^\top` that Hessian and z the outputs, the gradients of
+:math:`L_{ic}^\top z_i`, L held fixed, are the rows whose second moments are the
+generalised Gauss-Newton matrix.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+
+from skinfluence._sklearn import take_rows
+
+
+def output_columns(target, X, y):
+    """Return a measure ``(output, targets, inputs) -> (n,)`` per column of L.
+
+    Closed forms for the log losses and the squared error as torch has them; any other
+    loss is differentiated twice, negative eigenvalues counting as zero.
+    """
+    with target.at(), torch.no_grad():
+        one = np.arange(1)
+        output = target.output(target.batch(take_rows(X, one), y[one])[0])
+    k = output.numel()
+    criterion = target.net.criterion_
+    if target.measure("log_loss") == target.training_loss:
+        root = _logistic if isinstance(criterion, nn.BCEWithLogitsLoss) else _softmax
+        return [root(c) for c in range(k)]
+    return [_any(target, c) for c in range(k)]
+
+
+def _softmax(c):
+    def column(output, targets, inputs=None):
+        p = torch.softmax(output.detach(), dim=1)
+        return p[:, c].sqrt() * (output[:, c] - (p * output).sum(dim=1))
+
+    return column
+
+
+def _logistic(c):
+    def column(output, targets, inputs=None):
+        z = output.reshape(-1)
+        p = torch.sigmoid(z.detach())
+        return (p * (1 - p)).sqrt() * z
+
+    return column
+
+
+def _any(target, c):
+    def column(output, targets, inputs=None):
+        flat = output.reshape(len(output), -1)
+        L = _square_root(_hessians(target, output, targets, inputs))
+        return (L[:, :, c] * flat).sum(dim=1)
+
+    return column
+
+
+def _hessians(target, output, targets, inputs):
+    """Hessian of each row's training loss by its outputs, shape (n, k, k)."""
+    with torch.enable_grad():
+        z = output.detach().requires_grad_()
+        loss = target.training_loss(z, targets, inputs).sum()
+        (first,) = torch.autograd.grad(loss, z, create_graph=True)
+        first = first.reshape(len(z), -1)
+        if not first.requires_grad:
+            return z.new_zeros(len(z), first.shape[1], first.shape[1])
+        rows = [
+            torch.autograd.grad(
+                first[:, c].sum(), z, retain_graph=True, materialize_grads=True
+            )[0]
+            for c in range(first.shape[1])
+        ]
+    return torch.stack([row.reshape(len(z), -1) for row in rows], dim=1).detach()
+
+
+def _square_root(H):
+    """Symmetric square root, which is unique also where eigenvalues are equal."""
+    values, vectors = torch.linalg.eigh(H)
+    # Rounding of an eigenvalue that is zero would show in its root
+    noise = 10 * H.shape[1] * torch.finfo(H.dtype).eps * values.abs().amax(1)
+    values = torch.where(values > noise[:, None], values, 0.0)
+    return (vectors * values.sqrt()[:, None]) @ vectors.mT

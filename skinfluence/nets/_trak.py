@@ -1,0 +1,129 @@
+r"""TRAK in kernel form: what one checkpoint of a run contributes.
+
+With ``f`` a row's output function and ``K`` the Gram matrix of its gradients::
+
+    q_i [(K + lam mean(diag K) I)^{-1} K(train, test)]_(i, t)
+
+is what a row adds to f of a test row. Of classifiers f is the margin ``z_y -
+logsumexp_{c != y} z_c`` (not ``log p - log(1 - p)``, which loses the digits of p near
+one) and q = 1 - p_y. Of regressors f is an output and q its residual y - f.
+"""
+
+import numpy as np
+import torch
+from scipy.special import expit
+
+from skinfluence._sklearn import n_rows, take_rows
+from skinfluence.nets._gram import gram
+from skinfluence.nets._solve import ridge_solve
+
+_BATCH = 1024
+
+
+def margin(target):
+    """Return a measure: log odds of the true class, shape (n,)."""
+
+    def measure(output, targets, inputs=None):
+        criterion = target.net.criterion_
+        if isinstance(criterion, torch.nn.BCEWithLogitsLoss):
+            return (2.0 * targets - 1.0).reshape(-1) * output.reshape(-1)
+        if not isinstance(criterion, torch.nn.CrossEntropyLoss):
+            output = target.log_proba(output)
+        index = targets.reshape(-1, 1).long()
+        own = torch.arange(output.shape[1], device=output.device) == index
+        others = torch.logsumexp(output.masked_fill(own, -torch.inf), dim=1)
+        return output.gather(1, index)[:, 0] - others
+
+    return measure
+
+
+def output(c):
+    """Return a measure: the c-th output, shape (n,)."""
+    return lambda output, targets, inputs=None: output.reshape(len(output), -1)[:, c]
+
+
+def evaluate(target, rows, function):
+    """Values of ``function(output, targets)`` in float64, streamed, shape (n, ...)."""
+    X, y = rows
+    parts = []
+    with target.at(), torch.no_grad():
+        for start in range(0, n_rows(X), _BATCH):
+            part = np.arange(start, min(start + _BATCH, n_rows(X)))
+            inputs, targets = target.batch(take_rows(X, part), y[part])
+            value = function(target.output(inputs), targets)
+            parts.append(value.double().cpu().numpy())
+    return np.concatenate(parts)
+
+
+def contribution(gradients, train, test, function, q, damping):
+    """Return what training rows add to ``function`` of test rows, (n_test, n_train)."""
+    measures = (function, function)
+    K = gram(gradients, train, train, measures=measures)
+    mixed = gram(gradients, train, test, measures=measures)
+    size = np.trace(K) / len(K)
+    if not size > 0:  # no gradient anywhere: nothing moves
+        return np.zeros(mixed.T.shape)
+    return (q[:, None] * ridge_solve(K, mixed, damping * size)).T
+
+
+def trak(run, train, test, loss, damping, classifier):
+    """Mean over the checkpoints of a `NetRun`, in units of the test loss.
+
+    Parameters
+    ----------
+    run : NetRun
+        Fitted.
+    train, test : tuple of (X, y)
+        Rows and encoded targets, as given to ``fit``.
+    loss : str
+        "log_loss" of classifiers; of regressors any with a gradient.
+    damping : float
+        lam.
+    classifier : bool
+        Whether targets are classes.
+    """
+    train, test = run.rows(*train), run.rows(*test)
+    (X, y), target = train, run.gradients().target
+    raised, slopes = 0.0, 0.0
+    for checkpoint in run.checkpoints:
+        kept = checkpoint.rows
+        rows = take_rows(X, kept), y[kept]
+        with target.at(checkpoint.state):
+            if classifier:
+                functions = [margin(target)]
+                q = _doubt(target, rows)
+                slope = _doubt(target, test)
+            else:
+                q = -evaluate(target, rows, _residual)
+                slope = _fall(target, test, loss)
+                functions = [output(c) for c in range(q.shape[1])]
+            parts = np.zeros((len(functions), len(test[1]), len(y)))
+            for c, function in enumerate(functions):
+                parts[c][:, kept] = contribution(
+                    run.gradients(), rows, test, function, q[:, c], damping
+                )
+        raised, slopes = raised + parts, slopes + slope
+    count = len(run.checkpoints)
+    return np.einsum("tc,cti->ti", slopes / count, raised / count)
+
+
+def _doubt(target, rows):
+    """Minus the derivative of the log loss: ``1 - p_y``, shape (n, 1)."""
+    return expit(-evaluate(target, rows, margin(target)))[:, None]
+
+
+def _residual(output, targets):
+    return (output - targets.reshape(output.shape)).reshape(len(output), -1)
+
+
+def _fall(target, rows, loss):
+    """Minus the derivative of a loss with respect to each output, shape (n, k)."""
+    measure = target.measure(loss)
+
+    def fall(output, targets):
+        with torch.enable_grad():
+            output = output.detach().requires_grad_()
+            total = measure(output, targets, None).sum()
+            return -torch.autograd.grad(total, output)[0].reshape(len(output), -1)
+
+    return evaluate(target, rows, fall)
