@@ -4,6 +4,7 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.pipeline import Pipeline
+from sklearn.utils.metadata_routing import UNUSED
 
 from skinfluence._base import BaseInfluence
 from skinfluence._losses import UserLoss, ZeroOne
@@ -108,6 +109,9 @@ class TracIn(BaseInfluence):
     >>> tracin.influence(X[500:510] / 16, y[500:510]).shape
     (10, 500)
     """
+
+    # Not for routing: the classes of a continued run are those of its targets.
+    __metadata_request__partial_fit = {"classes": UNUSED}
 
     _parameter_constraints: dict = {
         **BaseInfluence._parameter_constraints,
