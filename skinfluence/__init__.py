@@ -1,7 +1,18 @@
 """Training-set influence analysis: which training rows helped or hurt a model."""
 
+from skinfluence.attacks import TargetDetector
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
-from skinfluence.inspection import case_diagnostics
+from skinfluence.dynamic import HyDRA, TracIn
+from skinfluence.inspection import (
+    InfluenceDisplay,
+    InfluenceOutlierDisplay,
+    MemorizationDisplay,
+    RemovalCurveDisplay,
+    SampleValuesDisplay,
+    case_diagnostics,
+    high_influence_pairs,
+    memorization_curve,
+)
 from skinfluence.retraining import (
     DownsamplingInfluence,
     KNNShapley,
@@ -10,19 +21,30 @@ from skinfluence.retraining import (
     ShapleyInfluence,
     datamodels,
 )
-from skinfluence.static import InfluenceFunctions
+from skinfluence.static import InfluenceFunctions, RepresenterPoints
 
 __version__ = "0.1.0"
 
 __all__ = [
     "DownsamplingInfluence",
+    "HyDRA",
     "InfluenceCleaner",
+    "InfluenceDisplay",
     "InfluenceFunctions",
+    "InfluenceOutlierDisplay",
     "InfluenceSampler",
     "KNNShapley",
     "LeaveOneOutInfluence",
+    "MemorizationDisplay",
     "OutOfBagInfluence",
+    "RemovalCurveDisplay",
+    "RepresenterPoints",
+    "SampleValuesDisplay",
     "ShapleyInfluence",
+    "TargetDetector",
+    "TracIn",
     "case_diagnostics",
     "datamodels",
+    "high_influence_pairs",
+    "memorization_curve",
 ]

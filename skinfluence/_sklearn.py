@@ -26,7 +26,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skinfluence._skorch import refuse_trained_module
+from skinfluence._skorch import refuse_trained_module, seeded_training
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -340,7 +340,9 @@ class EstimatorWrapper(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _fit_clone(self, X, y, fit_params, seed):
         """Fit a seeded clone of the estimator: its errors are the canonical ones."""
-        return seed_estimator(clone(self.estimator), seed).fit(X, y, **fit_params)
+        model = seed_estimator(clone(self.estimator), seed)
+        with seeded_training(final_estimator(model), seed, 0):
+            return model.fit(X, y, **fit_params)
 
     def _refuse_frozen(self):
         """Refuse an estimator that ``clone`` cannot make fresh."""

@@ -23,7 +23,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
@@ -266,7 +266,8 @@ def check_influence_self_influence(name, influence_estimator):
 
 def check_influence_groups(name, influence_estimator):
     """Labels and masks say the same; a row alone is a group."""
-    influence, X_test, y_test = fitted(influence_estimator)
+    # Enough rows for two of each class to be left without two thirds of them.
+    influence, X_test, y_test = fitted(influence_estimator, n_train=48)
     n = influence.n_samples_fit_
     labels = np.array(["b", "a", "c"])[np.arange(n) * 7 % 3]
     masks = np.array(["a", "b", "c"])[:, None] == labels
@@ -590,7 +591,10 @@ def check_influence_uses_whole_pipeline(name, influence_estimator):
 def check_influence_in_pipeline(name, influence_estimator):
     """As the last step of a Pipeline it sees transformed rows."""
     X, y, X_test, y_test = make_data(influence_estimator)
-    pipeline = make_pipeline(StandardScaler(), clone(influence_estimator)).fit(X, y)
+    scaler = StandardScaler()
+    if get_tags(influence_estimator).input_tags.positive_only:
+        scaler = MinMaxScaler(clip=True)
+    pipeline = make_pipeline(scaler, clone(influence_estimator)).fit(X, y)
     scale = pipeline[:-1].transform
     expected = fit_on(influence_estimator, scale(X), y)
     assert_array_equal(

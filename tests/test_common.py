@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from influence_checks import parametrize_with_influence_checks
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.discriminant_analysis import (
+    LinearDiscriminantAnalysis,
+    QuadraticDiscriminantAnalysis,
+)
 from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
@@ -24,7 +27,13 @@ from sklearn.linear_model import (
     RidgeClassifier,
     TweedieRegressor,
 )
-from sklearn.naive_bayes import BernoulliNB, GaussianNB, MultinomialNB
+from sklearn.naive_bayes import (
+    BernoulliNB,
+    CategoricalNB,
+    ComplementNB,
+    GaussianNB,
+    MultinomialNB,
+)
 from sklearn.neighbors import (
     KNeighborsClassifier,
     KNeighborsRegressor,
@@ -34,7 +43,7 @@ from sklearn.neighbors import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
-from sklearn.svm import SVC, LinearSVR
+from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skinfluence import (
@@ -78,6 +87,11 @@ INFLUENCE_ESTIMATORS = [
     LeaveOneOutInfluence(GaussianNB(), loss="brier"),
     LeaveOneOutInfluence(GaussianNB(), loss="zero_one"),
     LeaveOneOutInfluence(BernoulliNB()),
+    LeaveOneOutInfluence(MultinomialNB()),
+    LeaveOneOutInfluence(ComplementNB()),
+    LeaveOneOutInfluence(CategoricalNB(min_categories=80)),
+    LeaveOneOutInfluence(QuadraticDiscriminantAnalysis(reg_param=0.1)),
+    LeaveOneOutInfluence(LinearSVC(C=0.5, tol=1e-10, max_iter=100_000)),
     LeaveOneOutInfluence(LinearDiscriminantAnalysis()),
     LeaveOneOutInfluence(NearestCentroid(priors="empirical", shrink_threshold=0.1)),
     LeaveOneOutInfluence(RidgeClassifier()),
@@ -94,6 +108,7 @@ INFLUENCE_ESTIMATORS = [
     LeaveOneOutInfluence(KernelRidge(kernel="rbf")),
     LeaveOneOutInfluence(gaussian_process),
     LeaveOneOutInfluence(SVC(C=0.1, gamma=0.3, tol=1e-10)),
+    LeaveOneOutInfluence(SVR(C=0.2, epsilon=0.01, gamma=1.0, tol=1e-10)),
     LeaveOneOutInfluence(Lasso(alpha=0.05)),
     LeaveOneOutInfluence(ElasticNet(alpha=0.05, positive=True)),
     LeaveOneOutInfluence(HuberRegressor()),
@@ -144,6 +159,19 @@ SAMPLING_ESTIMATORS = [
     ShapleyInfluence(GaussianNB(), loss="brier", random_state=0, max_retrainings=96),
     ShapleyInfluence(Ridge(), semivalue="beta", max_retrainings=240, random_state=0),
 ]
+SLOW_SAMPLING_ESTIMATORS = [
+    ShapleyInfluence(tight_logistic, max_retrainings=60, random_state=0, loss="brier"),
+    ShapleyInfluence(
+        Ridge(solver="svd"), solver="refit", max_retrainings=60, random_state=0
+    ),
+    ShapleyInfluence(
+        GaussianNB(),
+        semivalue="banzhaf",
+        loss="brier",
+        max_retrainings=150,
+        random_state=0,
+    ),
+]
 
 
 # In float32 no solver gets as far as it is told to.
@@ -156,6 +184,12 @@ def test_influence_estimator(influence_estimator, check):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_influence_checks(SAMPLING_ESTIMATORS, deterministic=False)
 def test_sampling_estimator(influence_estimator, check):
+    check(type(influence_estimator).__name__, influence_estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_influence_checks(SLOW_SAMPLING_ESTIMATORS, deterministic=False)
+def test_slow_sampling_estimator(influence_estimator, check):
     check(type(influence_estimator).__name__, influence_estimator)
 
 
@@ -204,6 +238,9 @@ def test_scikit_learn_contract(estimator, check):
         LeaveOneOutInfluence(GaussianNB(), solver="refit"),
         LeaveOneOutInfluence(Ridge(), solver="refit"),
         LeaveOneOutInfluence(make_pipeline(StandardScaler(), LogisticRegression())),
+        ShapleyInfluence(
+            Ridge(), solver="refit", max_retrainings=300, max_time=0.0, antithetic=False
+        ),
     ]
 )
 def test_scikit_learn_contract_with_refits(estimator, check):

@@ -140,15 +140,18 @@ class Coalitions:
         progress = Progress(what, len(tasks), self.verbose, self.callbacks)
         try:
             with Parallel(n_jobs=self.n_jobs) as parallel:
-                size = 1
+                # On disk the first goes alone: joblib writes down what its entries are
+                # of, and would drop them where two workers did so at the same time.
+                size = effective_n_jobs(self.n_jobs) if self.store is None else 1
                 while len(results) < len(tasks):
                     start = monotonic()
-                    todo = tasks[len(results) :][: size * effective_n_jobs(self.n_jobs)]
+                    todo = tasks[len(results) :][:size]
                     results += _persevere(
                         parallel,
                         [delayed(_task)(*shared, evaluation, key, t) for t in todo],
                     )
                     progress.advance(len(todo))
+                    size = max(size, effective_n_jobs(self.n_jobs))
                     if monotonic() - start < ROUND_SECONDS / 2:
                         size *= 2
         finally:

@@ -192,13 +192,11 @@ def _order(distances):
     """Sort each row; equal distances stay in the order of the columns."""
     order = np.argsort(distances, axis=1)  # several times faster than a stable sort
     ranked = np.take_along_axis(distances, order, axis=1)
-    same = ranked[:, 1:] == ranked[:, :-1]
-    tied = np.zeros(order.shape, dtype=bool)
-    tied[:, :-1] = same
-    tied[:, 1:] |= same
-    first = tied.copy()
-    first[:, 1:] &= ~same
-    run = np.cumsum(first[tied])
-    columns = order[tied]
-    order[tied] = columns[np.lexsort((columns, run))]
+    same = np.zeros((len(order), order.shape[1] + 1), dtype=bool)  # as the one before
+    np.equal(ranked[:, 1:], ranked[:, :-1], out=same[:, 1:-1])
+    tied = np.flatnonzero(same[:, 1:] | same[:, :-1])
+    # One number says the run of equal distances and the column.
+    run = np.cumsum(~same[:, :-1].ravel()[tied]) * order.shape[1]
+    columns = order.ravel()[tied] + run
+    order.ravel()[tied] = np.sort(columns) - run
     return order

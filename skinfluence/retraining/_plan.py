@@ -108,6 +108,6 @@ def announce(scheme, n_draws, engine, player, evaluation, max_time, verbose):
             f"{message}. Set max_retrainings or max_time to limit it, n_jobs to share "
             "it, memory to keep what is finished, groups in fit to value groups.",
             UserWarning,
-            stacklevel=5,
+            stacklevel=9,  # who called fit
         )
     return model

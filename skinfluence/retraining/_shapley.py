@@ -65,8 +65,9 @@ class ShapleyInfluence(RetrainingInfluence):
     GaussianNB, MultinomialNB, BernoulliNB, ComplementNB, NearestCentroid,
     LinearDiscriminantAnalysis, KNeighborsClassifier and -Regressor, binary
     LogisticRegression with an L2 penalty) nothing is retrained, for the same
-    estimand: each query costs about as much as a few fits per order. Memory
-    O(n_test n) with `X_val`, else the models, or none where none are needed.
+    estimand, at the exact optimum where scikit-learn's solver iterates: each query
+    costs about as much as a few fits per order. Memory O(n_test n) with `X_val`,
+    else the models, or none where none are needed.
 
     **When it fails.** Values depend on the loss and on the semivalue, and are not
     prices. Under log loss a subset of one class loses 36 nats on every test row of

@@ -6,7 +6,6 @@ from sklearn.naive_bayes import GaussianNB
 from skinfluence.retraining._incremental._moments import (
     ClassMoments,
     blocks_of_ends,
-    class_means,
     running_moments,
     squared_distances,
 )
@@ -34,7 +33,6 @@ class GaussianNaiveBayesPrefixes(ClassifierPrefixes):
         rows = self._check(X)
         self.center = rows.mean(axis=0)
         self.rows = rows - self.center
-        self.middle = class_means(self.rows, y, self.n_classes)
 
     def _check(self, X):
         return dense_rows(self.estimator, X)
@@ -63,7 +61,7 @@ class GaussianNaiveBayesPrefixes(ClassifierPrefixes):
             np.maximum(variances, SMALLEST_VARIANCE, out=variances)
             constant = np.log(variances).sum(axis=2) - 2 * np.log(count[ends])
             np.divide(1.0, variances, out=variances)
-            block = squared_distances(rows, means, variances, self.middle)
+            block = squared_distances(rows, means, variances)
             block += constant
             block *= -0.5
             out[:, ends] = block

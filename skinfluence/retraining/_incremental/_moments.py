@@ -69,43 +69,31 @@ def blocks_of_ends(n_ends, n_classes, d):
     return [slice(i, min(i + size, n_ends)) for i in range(0, n_ends, size)]
 
 
-def squared_distances(rows, centers, precision, middle):
+def squared_distances(rows, centers, precision):
     """Weighted squared distances from every centre, (n_samples, n_ends, n_classes).
 
-    By matrix products, except where a centre is so far from the middle of its class,
-    in units of its scale, that the squares would cancel.
+    By matrix products, except where a centre is so far from zero, in units of its
+    scale, that the squares would cancel.
 
     Parameters
     ----------
     rows : ndarray of shape (n_samples, d)
+        Centred.
     centers, precision : ndarray of shape (n_ends, n_classes, d)
-    middle : ndarray of shape (n_classes, d)
     """
     n_ends, n_classes, d = centers.shape
-    out = np.empty((len(rows), n_ends, n_classes))
-    for label in range(n_classes):
-        local, center = rows - middle[label], centers[:, label] - middle[label]
-        near = precision[:, label]
-        pull = center * near
-        far = pull * center > FAR
-        some = far.any()
-        if some:
-            near, pull = np.where(far, 0.0, near), np.where(far, 0.0, pull)
-        square = local**2 @ near.T
-        square -= local @ (2.0 * pull).T
-        square += (pull * center).sum(axis=1)
-        if some:
-            for j in np.flatnonzero(far.any(axis=0)):
-                end = np.flatnonzero(far[:, j])
-                distance = local[:, [j]] - center[end, j]
-                distance **= 2
-                square[:, end] += distance * precision[end, label, j]
-        out[:, :, label] = square
+    weighted = centers * precision
+    far = weighted * centers > FAR
+    near, pull = precision, weighted
+    if far.any():
+        near, pull = np.where(far, 0.0, precision), np.where(far, 0.0, weighted)
+    out = rows**2 @ near.reshape(-1, d).T
+    out -= rows @ (2.0 * pull).reshape(-1, d).T
+    out += (pull * centers).reshape(-1, d).sum(axis=1)
+    out = out.reshape(len(rows), n_ends, n_classes)
+    for j in np.flatnonzero(far.any(axis=(0, 1))):
+        end, label = np.nonzero(far[..., j])
+        distance = rows[:, [j]] - centers[end, label, j]
+        distance **= 2
+        out[:, end, label] += distance * precision[end, label, j]
     return out
-
-
-def class_means(rows, labels, n_classes):
-    """Mean of each class, shape (n_classes, d)."""
-    means = np.zeros((n_classes, rows.shape[1]))
-    np.add.at(means, labels, rows)
-    return means / np.bincount(labels, minlength=n_classes)[:, None]

@@ -6,7 +6,6 @@ from sklearn.neighbors import NearestCentroid
 from skinfluence.retraining._incremental._moments import (
     ClassMoments,
     blocks_of_ends,
-    class_means,
     squared_distances,
 )
 from skinfluence.retraining._incremental._prefix_models import (
@@ -32,7 +31,6 @@ class NearestCentroidPrefixes(ClassifierPrefixes):
         rows = self._check(X)
         self.center = rows.mean(axis=0)
         self.rows = rows - self.center
-        self.middle = class_means(self.rows, y, self.n_classes)
         self.noise = (1e-13 * np.abs(rows).max(axis=0)) ** 2
 
     def _check(self, X):
@@ -64,7 +62,7 @@ class NearestCentroidPrefixes(ClassifierPrefixes):
                 plain |= True if self.uniform else equal[ends, None]
             precision = 1.0 / np.where(plain, 1.0, variance)
             precision = np.repeat(precision[:, None], self.n_classes, axis=1)
-            out[:, ends] = -squared_distances(rows, means, precision, self.middle)
+            out[:, ends] = -squared_distances(rows, means, precision)
             if not self.uniform:
                 log_prior = np.log(np.maximum(prior[ends], 1e-300))
                 out[:, ends] += 2.0 * log_prior

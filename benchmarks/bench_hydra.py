@@ -1,0 +1,131 @@
+"""Does HyDRA predict what leaving a row out of the same run does, and at what price?
+
+Digits, 1,000 training rows, a perceptron 64-64-32-10, batches of 50, momentum 0.9, 800
+steps, float32. The truth leaves each of some rows out of the run, order and seed held,
+by replay. Spearman: mean over test rows of the rank correlation over the rows left out.
+Costs are in trainings of the same net by a plain torch loop, in one process.
+
+    python benchmarks/bench_hydra.py [n_rows_left_out] [n_test]
+"""
+
+import sys
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+from skorch import NeuralNetClassifier
+from sklearn.datasets import load_digits
+from timing import cpu, restart_single_threaded, table
+from torch import nn
+
+from skinfluence.dynamic import HyDRA
+from skinfluence.nets._adjoint import every_step
+
+STEPS, BATCH = 800, 50
+
+
+class Perceptron(nn.Module):
+    """64-64-32-10."""
+
+    def __init__(self, activation):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(64, 64),
+            activation(),
+            nn.Linear(64, 32),
+            activation(),
+            nn.Linear(32, 10),
+        )
+
+    def forward(self, X):
+        """Logits."""
+        return self.layers(X)
+
+
+def plain_training(X, y, activation):
+    """Train by a loop of nothing but torch."""
+    module = Perceptron(activation)
+    optimiser = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9)
+    X, y = torch.as_tensor(X), torch.as_tensor(y)
+    for _ in range(STEPS * BATCH // len(X)):
+        for rows in torch.randperm(len(X)).split(BATCH):
+            optimiser.zero_grad()
+            nn.functional.cross_entropy(module(X[rows]), y[rows]).backward()
+            optimiser.step()
+
+
+def agreement(estimate, truth):
+    """Mean rank correlation over test rows, and linear correlation of all pairs."""
+    ranks = [spearmanr(e, t).statistic for e, t in zip(estimate, truth, strict=True)]
+    return f"{np.nanmean(ranks):.3f} / {np.corrcoef(estimate.ravel(), truth.ravel())[0, 1]:.3f}"
+
+
+def main(n_left_out=150, n_test=200):
+    """Print one line per activation and learning rate."""
+    X, y = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(X))
+    X, y = (X[order] / 16).astype(np.float32), y[order].astype(np.int64)
+    X_train, y_train = X[:1000], y[:1000]
+    X_test, y_test = X[1000 : 1000 + n_test], y[1000 : 1000 + n_test]
+    rows = np.random.default_rng(1).choice(1000, n_left_out, replace=False)
+    lines = []
+    for activation, lr in [
+        (nn.Tanh, 0.01),
+        (nn.GELU, 0.01),
+        (nn.ReLU, 0.01),
+        (nn.ReLU, 0.05),
+    ]:
+        plain = min(
+            cpu(plain_training, X_train, y_train, activation)[0] for _ in range(3)
+        )
+        net = NeuralNetClassifier(
+            Perceptron,
+            module__activation=activation,
+            criterion=nn.CrossEntropyLoss,
+            optimizer=torch.optim.SGD,
+            optimizer__momentum=0.9,
+            lr=lr,
+            batch_size=BATCH,
+            max_epochs=STEPS * BATCH // 1000,
+            iterator_train__shuffle=True,
+            train_split=None,
+            verbose=0,
+        )
+        fit, exact = cpu(HyDRA(net, random_state=0).fit, X_train, y_train)
+        fast = HyDRA(net, approximation="fast", random_state=0).fit(X_train, y_train)
+        truth_time, truth = cpu(
+            lambda: exact.replayed_influence(X_test, y_test, groups=rows)
+        )
+        mean_time, _ = cpu(exact.sample_values, X_test, y_test)
+        exact_time, by_exact = cpu(exact.influence, X_test, y_test)
+        fast_time, by_fast = cpu(fast.influence, X_test, y_test)
+        inputs, targets, measure = exact._tensors(
+            X_test, np.searchsorted(exact.classes_, y_test), exact._loss
+        )
+        functions = exact._replay.functions
+        by_tracin = every_step(
+            exact._replay,
+            lambda theta: functions.row_gradients(theta, inputs, targets, measure),
+        ).numpy()
+        lines.append(
+            {
+                "net": f"{activation.__name__}, lr {lr}",
+                "exact": agreement(by_exact[:, rows], truth),
+                "fast": agreement(by_fast[:, rows], truth),
+                "TracIn": agreement(by_tracin[:, rows], truth),
+                "fit": f"{fit / plain:.1f}",
+                "sample_values": f"{mean_time / plain:.2f}",
+                "exact per test row": f"{exact_time / plain / n_test:.3f}",
+                "fast per test row": f"{fast_time / plain / n_test:.4f}",
+                "left out per row": f"{truth_time / plain / n_left_out:.3f}",
+                "training [s]": f"{plain:.2f}",
+            }
+        )
+        table(lines[-1:], list(lines[-1]))
+    print()
+    table(lines, list(lines[0]))
+
+
+if __name__ == "__main__":
+    restart_single_threaded()
+    main(*map(int, sys.argv[1:]))

@@ -1,0 +1,344 @@
+"""Find the targets of a training-set attack, and the rows that make the attack."""
+
+from numbers import Integral, Real
+
+import numpy as np
+import sklearn
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
+from sklearn.utils import gen_batches, get_tags, indexable
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted
+
+from skinfluence._sklearn import (
+    fresh_seed,
+    n_rows,
+    seed_estimator,
+    take_params,
+    take_rows,
+)
+from skinfluence.attacks._heaviness import renormalised, robust_scores, upper_tail
+
+
+class TargetDetector(MetaEstimatorMixin, BaseEstimator):
+    r"""Find test rows whose prediction a few training rows hold up.
+
+    An attacker who plants training rows to change the prediction of a target leaves
+    a trace: for the target these few rows have far more influence than the other
+    rows of the predicted class. With influence :math:`I(t, i)` of training row i on
+    the model's own prediction of test row t and self-influence :math:`I(i, i)`,
+
+    .. math:: v_{ti} = \frac{I(t, i)}{\sqrt{|I(i, i)|}}, \qquad
+        z_{ti} = \frac{v_{ti} - \mathrm{med}_i v_{ti}}
+        {1.4826\, \mathrm{med}_i |v_{ti} - \mathrm{med}_i v_{ti}|}
+
+    over the training rows labelled as the prediction. The heaviness of the upper
+    tail of t is the geometric mean of the ``n_largest`` largest :math:`z_{ti}`.
+    **Sign.** As in scikit-learn's outlier detectors: `score_samples` is minus the
+    heaviness, low = target; `predict` is -1 for targets. **Unit.** Robust standard
+    deviations.
+
+    The division by the root of self-influence (renormalisation) takes away what the
+    size of a training row's gradient adds to all its influences: without it rows of
+    large loss lead every list.
+
+    **Cost.** Influences of the training rows on each other in ``fit`` (in blocks),
+    O(n_train) memory per test row. `suspects`: about ``2 log2`` of the number of
+    suspects refits for each row.
+
+    **When it fails.** Rows are found that stand out among their class. Attackers that
+    spread a backdoor over many rows of many classes make rows that resemble each
+    other less. Rare but honest rows (the long
+    tail) look like targets: without an attack the share ``contamination`` of rows is
+    still reported. Poison that does not change the model cannot be seen. Influences
+    of approximate methods lose most with weak penalties: see the user guide for
+    measured rates.
+
+    Parameters
+    ----------
+    influence : influence estimator
+        Around a classifier; cloned. Any method of this library.
+    n_largest : int, default=2
+        How many of the largest scores make the heaviness. More finds poison that
+        consists of many similar rows, and misses poison of few.
+    renormalize : bool, default=True
+        Whether influences are divided by the root of self-influence.
+    contamination : float, default=0.05
+        Share of rows to be reported as targets, in (0, 0.5]: the threshold is this
+        quantile of the training rows' scores, each without its own influence.
+    max_removed : float, default=0.1
+        Largest share of training rows that `suspects` removes for one test row.
+    n_jobs : int, default=None
+        Test rows that `suspects` works on at once; None obeys
+        ``joblib.parallel_config``.
+    random_state : int, RandomState or None, default=None
+        Seeds the refits of `suspects`.
+
+    Attributes
+    ----------
+    influence_ : influence estimator
+        Fitted on the training table.
+    offset_ : float
+        Threshold: ``decision_function`` is ``score_samples`` minus it.
+    classes_ : ndarray of shape (n_classes,)
+        Labels of the classifier.
+
+    See Also
+    --------
+    skinfluence.datasets.plant_backdoor : Plant an attack to measure this on.
+    InfluenceCleaner : For mistakes, which nobody aims at a target.
+
+    References
+    ----------
+    .. [1] Z. Hammoudeh, D. Lowd, "Identifying a Training-Set Attack's Target Using
+       Renormalized Influence Estimation", CCS 2022, arXiv:2201.10055.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skinfluence import LeaveOneOutInfluence, TargetDetector
+    >>> from skinfluence.datasets import plant_feature_collision
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X /= 16
+    >>> target = X[1000:1001]  # a 1 that is to be taken for a 4
+    >>> X_train, y_train, planted = plant_feature_collision(
+    ...     X[:400], y[:400], target[0], label=4, strength=0.9, random_state=0
+    ... )
+    >>> loo = LeaveOneOutInfluence(LogisticRegression(max_iter=1000))
+    >>> detector = TargetDetector(loo).fit(X_train, y_train)
+    >>> detector.influence_.predict(target), detector.predict(target)
+    (array([4]), array([-1]))
+    >>> (suspects,) = detector.suspects(target)
+    >>> bool(planted[suspects].all())
+    True
+    """
+
+    def __init__(
+        self,
+        influence,
+        *,
+        n_largest=2,
+        renormalize=True,
+        contamination=0.05,
+        max_removed=0.1,
+        n_jobs=None,
+        random_state=None,
+    ):
+        self.influence = influence
+        self.n_largest = n_largest
+        self.renormalize = renormalize
+        self.contamination = contamination
+        self.max_removed = max_removed
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.influence)
+        tags.target_tags.required = True
+        tags.classifier_tags = inner.classifier_tags
+        tags.input_tags = inner.input_tags
+        return tags
+
+    def fit(self, X, y, **fit_params):
+        """Fit the influence estimator, and the threshold on the training rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,)
+            Their labels, poisoned or not.
+        **fit_params : dict
+            Passed to the ``fit`` of the influence estimator.
+
+        Returns
+        -------
+        self : object
+            The fitted detector.
+        """
+        self._check_parameters()
+        self._seed = fresh_seed(self.random_state)
+        self.influence_ = clone(self.influence).fit(X, y, **fit_params)
+        X, y = indexable(X, y)
+        self.classes_ = self.influence_.classes_
+        self._training = X, y, fit_params
+        self._labels = np.searchsorted(self.classes_, np.asarray(y).ravel())
+        self._self_influence = (
+            self.influence_.self_influence() if self.renormalize else None
+        )
+        scores = self._score(X, own=True)
+        self.offset_ = float(np.quantile(scores, self.contamination))
+        return self
+
+    @property
+    def n_features_in_(self):
+        """Number of features seen during fit."""
+        return self._fitted().n_features_in_
+
+    @property
+    def feature_names_in_(self):
+        """Names of features seen during fit, where X had names."""
+        return self._fitted().feature_names_in_
+
+    def score_samples(self, X):
+        """Return minus the heaviness of the upper tail of influences.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Test rows.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            The lower, the more a few training rows hold up the prediction.
+        """
+        check_is_fitted(self)
+        return self._score(X)
+
+    def decision_function(self, X):
+        """Score minus the threshold: negative = target.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Test rows.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            ``score_samples(X) - offset_``.
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X):
+        """Tell targets from other rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Test rows.
+
+        Returns
+        -------
+        is_inlier : ndarray of shape (n_samples,)
+            -1 for targets, 1 for others.
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def suspects(self, X):
+        """Return the training rows to blame for the predictions of test rows.
+
+        Rows are removed by descending robust score, and the model is refitted, until
+        the prediction turns: the last of them is needed for that.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Test rows, those reported as targets, say.
+
+        Returns
+        -------
+        suspects : list of ndarray of int
+            For each test row the positions of training rows, by descending score,
+            without which the prediction is another. Empty where ``max_removed`` of
+            the rows are not enough, so that no few rows hold it up.
+        """
+        check_is_fitted(self)
+        (X,) = indexable(X)
+        tasks = (
+            delayed(self._turning_rows)(take_rows(X, np.array([t])), scores)
+            for rows in self._blocks(n_rows(X))
+            for t, scores in zip(
+                rows, self._robust_scores(take_rows(X, rows)), strict=True
+            )
+        )
+        return Parallel(n_jobs=self.n_jobs)(tasks)
+
+    def _fitted(self):
+        if "influence_" not in vars(self):
+            raise AttributeError(
+                f"{type(self).__name__} has no such attribute before fit is called."
+            )
+        return self.influence_
+
+    def _check_parameters(self):
+        if not hasattr(self.influence, "influence") or not is_classifier(
+            self.influence
+        ):
+            raise ValueError(
+                "The 'influence' parameter must be an influence estimator around a "
+                "classifier, LeaveOneOutInfluence(LogisticRegression()), say: the "
+                f"target of an attack is a predicted class. Got {self.influence!r:.90}."
+            )
+        if not isinstance(self.n_largest, Integral) or self.n_largest < 1:
+            raise ValueError(
+                "The 'n_largest' parameter must be a positive integer. Got "
+                f"{self.n_largest!r}."
+            )
+        for name, most in (("contamination", 0.5), ("max_removed", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not 0 < value <= most:
+                raise ValueError(
+                    f"The {name!r} parameter must be a share of rows in (0, {most}]. "
+                    f"Got {value!r}."
+                )
+
+    def _blocks(self, n):
+        """Cut n test rows so that some copies of their influences fit."""
+        budget = sklearn.get_config()["working_memory"] * 2**20
+        size = max(1, int(budget // (8 * 4 * len(self._labels))))
+        for batch in gen_batches(n, size):
+            yield np.arange(batch.start, batch.stop)
+
+    def _score(self, X, own=False):
+        (X,) = indexable(X)
+        scores = [
+            -upper_tail(
+                self._robust_scores(take_rows(X, rows), rows if own else None),
+                self.n_largest,
+            )
+            for rows in self._blocks(n_rows(X))
+        ]
+        return np.concatenate(scores)
+
+    def _robust_scores(self, X, own=None):
+        """Scores (n_test, n_train); without those of training rows on themselves."""
+        values = self.influence_.influence(X)
+        if self._self_influence is not None:
+            values = renormalised(values, self._self_influence)
+        predicted = np.searchsorted(self.classes_, self.influence_.predict(X))
+        comparable = predicted[:, None] == self._labels
+        if own is not None:
+            comparable[np.arange(len(own)), own] = False
+        return robust_scores(values, comparable)
+
+    def _turning_rows(self, x, scores):
+        """Return the shortest head of the ranking whose removal turns a prediction."""
+        before = self.influence_.predict(x)[0]
+        order = np.argsort(-scores, kind="stable")[: np.isfinite(scores).sum()]
+        most = min(len(order), int(self.max_removed * len(scores)))
+        kept, turned = 0, 1
+        while not self._turns(x, before, order[:turned]):
+            if turned >= most:
+                return order[:0]
+            kept, turned = turned, min(2 * turned, most)
+        while turned - kept > 1:
+            middle = (kept + turned) // 2
+            if self._turns(x, before, order[:middle]):
+                turned = middle
+            else:
+                kept = middle
+        return order[:turned]
+
+    def _turns(self, x, before, removed):
+        X, y, fit_params = self._training
+        n = len(self._labels)
+        kept = np.delete(np.arange(n), removed)
+        if len(np.unique(self._labels[kept])) < 2:
+            return self.classes_[self._labels[kept[0]]] != before
+        model = seed_estimator(clone(self.influence_.estimator), self._seed)
+        params = take_params(fit_params, kept, n)
+        model.fit(take_rows(X, kept), take_rows(y, kept), **params)
+        return model.predict(x)[0] != before

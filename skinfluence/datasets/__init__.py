@@ -1,0 +1,12 @@
+"""Errors planted on purpose, so that what finds them can be measured."""
+
+from skinfluence.datasets._backdoor import apply_trigger, plant_backdoor
+from skinfluence.datasets._feature_collision import plant_feature_collision
+from skinfluence.datasets._label_flips import plant_label_flips
+
+__all__ = [
+    "apply_trigger",
+    "plant_backdoor",
+    "plant_feature_collision",
+    "plant_label_flips",
+]

@@ -1,0 +1,44 @@
+"""What the planters take, checked in one place."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+
+
+def check_rows(X, y):
+    """Return copies of rows (tables, or images of any shape) and of their labels."""
+    X = check_array(
+        X, dtype=None, allow_nd=True, ensure_all_finite=False, input_name="X", copy=True
+    )
+    y = column_or_1d(y).copy()
+    check_consistent_length(X, y)
+    return X, y
+
+
+def check_label(label, y, name):
+    """Refuse a label that no row has."""
+    classes = np.unique(y)
+    if label not in classes.tolist():
+        raise ValueError(
+            f"The {name!r} parameter must be one of the labels in y, "
+            f"{classes[:10].tolist()}. Got {label!r}."
+        )
+    return label
+
+
+def draw(candidates, fraction, n, rng, which):
+    """Choose ``fraction`` of all ``n`` rows among the ``candidates``, at least one."""
+    if not isinstance(fraction, Real) or not 0 < fraction < 1:
+        raise ValueError(
+            "The 'fraction' parameter must be a share of all rows between 0 and 1. "
+            f"Got {fraction!r}."
+        )
+    size = max(1, round(fraction * n))
+    if size > len(candidates):
+        raise ValueError(
+            f"The 'fraction' parameter asks for {size} of {n} rows, but there are only "
+            f"{len(candidates)} {which}: plant at most {len(candidates) / n:.3g}. "
+            f"Got {fraction!r}."
+        )
+    return rng.choice(candidates, size, replace=False)

@@ -1,0 +1,339 @@
+"""scikit-learn's own iterative models as layers, and their training epoch by epoch.
+
+SGDClassifier and SGDRegressor are one linear layer, MLPClassifier and MLPRegressor
+several. The gradient of a row with respect to a layer is the outer product of the
+layer's input (a, 1) and its error d, so that inner products of rows are
+:math:`(a^\\top a' + 1) \\, d^\\top d'`, summed over layers. Penalties are no row's.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import issparse
+from scipy.special import expit
+from sklearn.base import clone, is_classifier
+from sklearn.linear_model import SGDClassifier, SGDRegressor
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.extmath import safe_sparse_dot
+
+from skinfluence._losses import LogLoss
+from skinfluence._sklearn import final_estimator, seed_estimator
+
+_SLOPES = {  # of MLP activations, from the activated values
+    "identity": lambda h: np.ones_like(h),
+    "logistic": lambda h: h * (1 - h),
+    "tanh": lambda h: 1 - h**2,
+    "relu": lambda h: (h > 0) * 1.0,
+}
+_ACTIVATIONS = {
+    "identity": lambda z: z,
+    "logistic": expit,
+    "tanh": np.tanh,
+    "relu": lambda z: np.maximum(z, 0),
+}
+
+
+@dataclass
+class PerceptronCheckpoint:
+    """Parameters after an epoch, and the learning rate spent on a row before it."""
+
+    epoch: int
+    spent: float
+    rows: np.ndarray
+    weights: list  # per layer (n_in, n_out)
+    biases: list
+
+
+class PerceptronRun:
+    """A model trained through ``partial_fit``, one epoch at a time, and recorded."""
+
+    def __init__(self, estimator, checkpoints, seed):
+        self.checkpoint_epochs = checkpoints
+        self.model = seed_estimator(clone(estimator), seed)
+        self.last = final_estimator(self.model)
+        self.checkpoints = []
+        self._refuse()
+
+    def _refuse(self):
+        model = self.last
+        supported = SGDClassifier | SGDRegressor | MLPClassifier | MLPRegressor
+        if not isinstance(model, supported):
+            raise TypeError(
+                "TracIn needs a run of gradient steps: a skorch net, SGDClassifier, "
+                "SGDRegressor, MLPClassifier or MLPRegressor. Got "
+                f"{type(model).__name__}: use LeaveOneOutInfluence."
+            )
+        if getattr(model, "solver", None) == "lbfgs":
+            raise ValueError("TracIn needs solver='sgd' or 'adam'. Got solver='lbfgs'.")
+        losses = {
+            SGDClassifier: {"log_loss", "hinge", "squared_hinge"},
+            SGDRegressor: {"squared_error", "huber"},
+            MLPClassifier: {"log_loss"},
+            MLPRegressor: {"squared_error"},
+        }
+        for kind, names in losses.items():
+            given = getattr(model, "loss", None)
+            if isinstance(model, kind) and given is not None and given not in names:
+                raise ValueError(
+                    f"TracIn takes {kind.__name__} with loss in {sorted(names)}. Got "
+                    f"loss={given!r}."
+                )
+        if getattr(model, "learning_rate", None) in ("adaptive", "pa1", "pa2"):
+            raise ValueError(
+                "TracIn needs a learning rate that is known in advance: 'constant', "
+                f"'invscaling' or 'optimal'. Got {model.learning_rate!r}."
+            )
+
+    def fit(self, X, y, **fit_params):
+        """Train for ``max_iter`` epochs."""
+        if fit_params:
+            raise TypeError(
+                f"TracIn trains {type(self.last).__name__} through partial_fit and "
+                f"takes no fit parameters. Got {sorted(fit_params)}."
+            )
+        if isinstance(self.model, Pipeline):
+            for index in range(len(self.model.steps) - 1):
+                step = self.model.steps[index][1]
+                if step not in (None, "passthrough"):
+                    X = step.fit_transform(X, y)
+        self._sparse = issparse(X)
+        self._train(X, y)
+        return self.model
+
+    def partial_fit(self, X, y):
+        """Train for as many epochs more."""
+        self._train(X, y)
+
+    def _train(self, X, y):
+        model, start = self.last, self.checkpoints[-1].epoch if self.checkpoints else 0
+        n_epochs = model.max_iter
+        if isinstance(self.checkpoint_epochs, int):
+            count = min(self.checkpoint_epochs, n_epochs)
+            steps = np.arange(1, count + 1) * n_epochs / count
+            chosen = set((start + np.ceil(steps - 1e-9)).astype(int).tolist())
+        else:
+            chosen = set(self.checkpoint_epochs) | {start + n_epochs}
+        arguments = {}
+        if is_classifier(model) and start == 0:
+            arguments["classes"] = np.unique(column_or_1d(y, warn=True))
+        spent = 0.0
+        for epoch in range(start + 1, start + n_epochs + 1):
+            model.partial_fit(X, y, **arguments)
+            arguments = {}
+            n = X.shape[0] if hasattr(X, "shape") else len(X)
+            spent += self._rate(epoch, n)
+            if epoch in chosen:
+                weights, biases = self._parameters()
+                self.checkpoints.append(
+                    PerceptronCheckpoint(epoch, spent, np.arange(n), weights, biases)
+                )
+                spent = 0.0
+
+    def _rate(self, epoch, n):
+        """Learning rate spent on one row in an epoch, over its batch's size."""
+        model = self.last
+        if isinstance(model, MLPClassifier | MLPRegressor):
+            batch = min(200, n) if model.batch_size == "auto" else model.batch_size
+            rate = model.learning_rate_init
+            if model.solver == "sgd" and model.learning_rate == "invscaling":
+                rate /= (max(model.t_, 1)) ** model.power_t
+            return rate / min(batch, n)
+        steps = np.arange((epoch - 1) * n + 1, epoch * n + 1)
+        if model.learning_rate == "constant":
+            return model.eta0
+        if model.learning_rate == "invscaling":
+            return float(np.mean(model.eta0 / steps**model.power_t))
+        # "optimal": 1 / (alpha (t0 + t - 1)), t0 the inverse of alpha times the
+        # typical size of a coefficient, alpha**(-1/4).
+        first = 1.0 / (np.sqrt(1.0 / np.sqrt(model.alpha)) * model.alpha)
+        return float(np.mean(1.0 / (model.alpha * (first + steps - 1))))
+
+    def _parameters(self):
+        model = self.last
+        if isinstance(model, MLPClassifier | MLPRegressor):
+            return [w.copy() for w in model.coefs_], [
+                b.copy() for b in model.intercepts_
+            ]
+        coef = np.atleast_2d(model.coef_).T.copy()
+        return [coef], [np.atleast_1d(model.intercept_).copy()]
+
+    # Errors and inner products.
+
+    def rows(self, X, y):
+        """Return rows as the last step sees them, and encoded targets."""
+        if isinstance(self.model, Pipeline) and len(self.model.steps) > 1:
+            X = self.model[:-1].transform(X)
+        return check_array(X, accept_sparse="csr", dtype=np.float64), y
+
+    def _link(self):
+        model = self.last
+        if not is_classifier(model):
+            return "identity"
+        if isinstance(model, SGDClassifier):
+            if model.loss != "log_loss":
+                return "margin"
+            return "logit" if len(model.classes_) == 2 else "ovr"
+        return "logit" if len(model.classes_) == 2 else "softmax"
+
+    def _training_slope(self, y, raw):
+        model, link = self.last, self._link()
+        if link == "identity":
+            residual = raw - y
+            if getattr(model, "loss", None) == "huber":
+                return np.clip(residual, -model.epsilon, model.epsilon)
+            return residual
+        if link in ("logit", "softmax"):
+            return LogLoss().slope(y, raw, link)
+        if link == "ovr":
+            return expit(raw) - (y[:, None] == np.arange(raw.shape[1]))
+        n_columns = raw.shape[1]
+        code = (
+            (2.0 * y - 1)[:, None]
+            if n_columns == 1
+            else 2.0 * (y[:, None] == np.arange(n_columns)) - 1
+        )
+        violated = np.maximum(1 - code * raw, 0)
+        if model.loss == "hinge":
+            return -code * (violated > 0)
+        return -2 * code * violated
+
+    def _test_slope(self, y, raw, loss):
+        link = self._link()
+        if link != "ovr":
+            return loss.slope(y, raw, link)
+        if loss.name != "log_loss":
+            raise ValueError(
+                f"loss={loss.name!r} of a one-vs-rest SGDClassifier is not supported: "
+                "use 'log_loss'."
+            )
+        p = expit(raw)  # predict_proba is p over its sum
+        own = y[:, None] == np.arange(raw.shape[1])
+        return p * (1 - p) / p.sum(axis=1, keepdims=True) - own * (1 - p)
+
+    def _factors(self, checkpoint, X, y, slope):
+        """Return the inputs and the errors of every layer."""
+        activation = getattr(self.last, "activation", "identity")
+        inputs = [X]
+        for depth, (w, b) in enumerate(
+            zip(checkpoint.weights, checkpoint.biases, strict=True)
+        ):
+            z = safe_sparse_dot(inputs[-1], w, dense_output=True) + b
+            if depth < len(checkpoint.weights) - 1:
+                inputs.append(_ACTIVATIONS[activation](z))
+        errors = [slope(y, z)]
+        for depth in range(len(inputs) - 1, 0, -1):
+            back = errors[0] @ checkpoint.weights[depth].T
+            errors.insert(0, back * _SLOPES[activation](inputs[depth]))
+        return inputs, errors
+
+    @property
+    def _bias(self):
+        if not getattr(self.last, "fit_intercept", True):
+            return 0.0
+        # Of sparse rows scikit-learn's SGD moves the intercept by a hundredth.
+        slow = self._sparse and isinstance(self.last, SGDClassifier | SGDRegressor)
+        return 0.01 if slow else 1.0
+
+    def _norms(self, inputs, errors):
+        return sum(
+            (_row_squares(a) + self._bias) * (d**2).sum(axis=1)
+            for a, d in zip(inputs, errors, strict=True)
+        )
+
+    def influence(self, train, test, loss, cosine):
+        """Sum over checkpoints of weighted products, shape (n_test, n_train)."""
+        (X, y), (X_test, y_test) = self.rows(*train), self.rows(*test)
+        out = np.zeros((X_test.shape[0], X.shape[0]))
+        for checkpoint in self.checkpoints:
+            mine = self._factors(checkpoint, X, y, self._training_slope)
+            theirs = self._factors(
+                checkpoint, X_test, y_test, lambda t, z: self._test_slope(t, z, loss)
+            )
+            product = np.zeros_like(out)
+            for a, d, a2, d2 in zip(*mine, *theirs, strict=True):
+                inner = safe_sparse_dot(a2, a.T, dense_output=True) + self._bias
+                product += inner * (d2 @ d.T)
+            if cosine:
+                norms = self._norms(*theirs)[:, None] * self._norms(*mine)
+                product /= np.sqrt(np.maximum(norms, 1e-300))
+            out += checkpoint.spent * product
+        return out
+
+    def self_influence(self, train, loss, cosine):
+        """Diagonal of the matrix between the training rows, in O(n)."""
+        X, y = self.rows(*train)
+        out = np.zeros(X.shape[0])
+        for checkpoint in self.checkpoints:
+            inputs, errors = self._factors(checkpoint, X, y, self._training_slope)
+            same, test = self._factors(
+                checkpoint, X, y, lambda t, z: self._test_slope(t, z, loss)
+            )
+            dots = sum(
+                (_row_squares(a) + self._bias) * (d * d2).sum(axis=1)
+                for a, d, d2 in zip(inputs, errors, test, strict=True)
+            )
+            if cosine:
+                norms = self._norms(inputs, errors) * self._norms(same, test)
+                dots = dots / np.sqrt(np.maximum(norms, 1e-300))
+            out += checkpoint.spent * dots
+        return out
+
+    def values(self, train, test, loss, weight):
+        """Weighted sum of the matrix over its test rows, in O(n_train + n_test)."""
+        (X, y), (X_test, y_test) = self.rows(*train), self.rows(*test)
+        out = np.zeros(X.shape[0])
+        for checkpoint in self.checkpoints:
+            mine = self._factors(checkpoint, X, y, self._training_slope)
+            theirs = self._factors(
+                checkpoint, X_test, y_test, lambda t, z: self._test_slope(t, z, loss)
+            )
+            for a, d, a2, d2 in zip(*mine, *theirs, strict=True):
+                weighted = weight[:, None] * d2
+                gradient = safe_sparse_dot(a2.T, weighted, dense_output=True)
+                moved = safe_sparse_dot(a, gradient, dense_output=True)
+                moved = moved + self._bias * weighted.sum(axis=0)
+                out += checkpoint.spent * (moved * d).sum(axis=1)
+        return out
+
+    def mean_loss(self, train):
+        """Mean log loss or squared error of each row over the checkpoints."""
+        X, y = self.rows(*train)
+        out = np.zeros(X.shape[0])
+        for checkpoint in self.checkpoints:
+            raw = {}
+
+            def keep(t, z, raw=raw):
+                raw["z"] = z
+                return np.zeros_like(z)
+
+            self._factors(checkpoint, X, y, keep)
+            out += self._losses(y, raw["z"])
+        return out / len(self.checkpoints)
+
+    def _losses(self, y, raw):
+        link = self._link()
+        if link == "identity":
+            return ((raw - y) ** 2).mean(axis=1)
+        if link == "softmax":
+            top = raw.max(axis=1)
+            total = np.log(np.exp(raw - top[:, None]).sum(axis=1)) + top
+            return total - raw[np.arange(len(y)), y]
+        n_columns = raw.shape[1]
+        code = (
+            (2.0 * y - 1)[:, None]
+            if n_columns == 1
+            else 2.0 * (y[:, None] == np.arange(n_columns)) - 1
+        )
+        if link == "margin":
+            violated = np.maximum(1 - code * raw, 0)
+            power = 1 if self.last.loss == "hinge" else 2
+            return (violated**power).sum(axis=1)
+        return np.logaddexp(0, -code * raw).sum(axis=1)
+
+
+def _row_squares(a):
+    if hasattr(a, "multiply"):
+        return np.asarray(a.multiply(a).sum(axis=1)).ravel()
+    return (a**2).sum(axis=1)

@@ -1,0 +1,313 @@
+"""TracIn: how far training on a row moved the loss of another."""
+
+from contextlib import nullcontext
+from numbers import Integral
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from skinfluence._base import BaseInfluence
+from skinfluence._losses import UserLoss, ZeroOne
+from skinfluence._sklearn import (
+    Interval,
+    StrOptions,
+    final_estimator,
+    n_rows,
+    seed_estimator,
+    take_rows,
+)
+from skinfluence._skorch import is_net, seeded_training
+from skinfluence.dynamic._perceptron import PerceptronRun
+
+
+class TracIn(BaseInfluence):
+    r"""Share of each training row in the fall of a test row's loss during training.
+
+    .. math:: I(i, t) = \sum_c w_c \,
+        \nabla \ell_i(\theta_c)^\top \nabla \ell_t(\theta_c)
+
+    over checkpoints :math:`\theta_c` of one training run, :math:`w_c` the learning
+    rate spent since the checkpoint before (summed over steps), over the number of
+    training rows. Positive: steps on the row lowered the loss of the test row. Unit:
+    the loss of one test row; summed over training rows, an estimate of how far
+    training by gradient descent lowered it. The estimand is this share, not
+    leave-one-out: other rows would have made up for some of it.
+
+    The estimator is trained here, on a clone, with a recorder. On skorch nets the
+    gradient of the training loss (``net.get_loss``, per row) meets the gradient of the
+    evaluation loss. Gradients are kept as factors per layer and never materialised
+    where that is cheaper; layers without a rule fall back to `torch.func`.
+
+    **Cost.** Per checkpoint one forward and backward pass of training and test rows,
+    then for a Linear layer n_train x n_test x (inputs + outputs) operations. Memory:
+    the checkpoints (or ``memory``), and batches bounded by ``working_memory``.
+    `sample_values` and `self_influence` are linear in the number of rows.
+
+    **When it fails.** It ranks rows for a prediction far less well than kernels that
+    account for what rows share (TRAK), and predicts leave-one-out hardly at all.
+    Self-influence finds mislabelled rows, as does the mean loss over checkpoints,
+    which costs nothing: see `mean_losses`. The rates are those of plain gradient
+    descent: with momentum all shares are too small by about one minus momentum,
+    with Adam they are out by its preconditioner.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A skorch NeuralNetClassifier, NeuralNetBinaryClassifier or NeuralNetRegressor,
+        a Pipeline that ends in one (its fitted steps are held fixed), or scikit-learn's
+        SGDClassifier, SGDRegressor, MLPClassifier or MLPRegressor.
+    checkpoints : int, list of int or "all", default=10
+        How many, after evenly spaced epochs, or after which epochs (from 1). The last
+        epoch is always added. "all": every step of a net's run, credited to the rows
+        of its batch; momentum hands gradients on, Adam's preconditioner is held. The
+        shares then add up to the fall of the test loss, but for what `completeness`
+        returns.
+    loss : str, default="auto"
+        Evaluation loss: one with a gradient.
+    layers : list of str, "last" or None, default=None
+        Submodules of a net whose parameters count, as named by
+        ``module.named_modules()``; "last" is the last Linear layer. None: all.
+    normalize : bool, default=False
+        Sum cosines instead of inner products (GAS, "renormalised influence"): rows of
+        large loss no longer dominate. Not in units of the loss.
+    memory : str or None, default=None
+        Folder in which the checkpoints of a net are kept. None: in memory.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the training. None: a net uses torch's global generator.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        Trained on all rows. A net is wrapped: it predicts the labels it was given; the
+        net itself is its ``net_``.
+    n_samples_fit_ : int
+        Number of training rows.
+    fixed_steps_ : list of str
+        Fitted preprocessing that was held fixed.
+    checkpoints_ : list
+        What was recorded: ``epoch``, ``spent`` (the weights), ``rows`` trained on.
+
+    See Also
+    --------
+    InfluenceFunctions : From the final parameters, with curvature.
+
+    References
+    ----------
+    .. [1] G. Pruthi, F. Liu, M. Sundararajan, S. Kale, "Estimating Training Data
+       Influence by Tracing Gradient Descent", NeurIPS 2020.
+    .. [2] Z. Hammoudeh, D. Lowd, "Identifying a Training-Set Attack's Target Using
+       Renormalized Influence Estimation", CCS 2022.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.neural_network import MLPClassifier
+    >>> from skinfluence import TracIn
+    >>> X, y = load_digits(return_X_y=True)
+    >>> net = MLPClassifier((16,), max_iter=20, random_state=0)
+    >>> tracin = TracIn(net, checkpoints=5).fit(X[:500] / 16, y[:500])
+    >>> tracin.influence(X[500:510] / 16, y[500:510]).shape
+    (10, 500)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseInfluence._parameter_constraints,
+        "checkpoints": [
+            Interval(Integral, 1, None, closed="left"),
+            "array-like",
+            StrOptions({"all"}),
+        ],
+        "layers": [str, list, tuple, None],
+        "normalize": ["boolean"],
+        "memory": [str, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        checkpoints=10,
+        loss="auto",
+        layers=None,
+        normalize=False,
+        memory=None,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.checkpoints = checkpoints
+        self.loss = loss
+        self.layers = layers
+        self.normalize = normalize
+        self.memory = memory
+        self.random_state = random_state
+
+    def _fit_clone(self, X, y, fit_params, seed):
+        if callable(self.loss):
+            UserLoss(self.loss, "predict", None).need_slope()
+        if self.loss == "zero_one":
+            ZeroOne().need_slope()
+        checkpoints = self._checked_checkpoints()
+        net = final_estimator(self.estimator)
+        if is_net(net):
+            if checkpoints == "all":
+                from skinfluence.nets._step_run import StepRun
+
+                self._run = StepRun(self.estimator, self.memory)
+            else:
+                from skinfluence.nets._run import NetRun
+
+                self._run = NetRun(
+                    self.estimator, checkpoints, self.memory, self.layers
+                )
+                seed_estimator(self._run.model, seed)
+            seeded = nullcontext()
+            if self.random_state is not None:
+                seeded = seeded_training(net, seed, 0)
+            with seeded:
+                return self._run.fit(X, y, **fit_params)
+        if self.layers is not None:
+            raise ValueError(
+                "The 'layers' parameter is for skorch nets. Got "
+                f"layers={self.layers!r} with {type(net).__name__}."
+            )
+        self._run = PerceptronRun(self.estimator, checkpoints, seed)
+        return self._run.fit(X, y, **fit_params)
+
+    def _checked_checkpoints(self):
+        if isinstance(self.checkpoints, str):
+            if self.layers is not None or self.normalize:
+                raise ValueError(
+                    "checkpoints='all' accounts for the whole step: set layers=None "
+                    "and normalize=False, or take a number of checkpoints."
+                )
+            if not is_net(final_estimator(self.estimator)):
+                raise ValueError(
+                    "checkpoints='all' is for skorch nets. Got "
+                    f"{type(self.estimator).__name__}: take a number of checkpoints."
+                )
+            return self.checkpoints
+        if isinstance(self.checkpoints, Integral):
+            return int(self.checkpoints)
+        epochs = np.asarray(self.checkpoints)
+        if epochs.ndim != 1 or epochs.dtype.kind not in "iu" or (epochs < 1).any():
+            raise ValueError(
+                "The 'checkpoints' parameter must be a number of checkpoints or a list "
+                f"of epochs, counted from 1. Got {self.checkpoints!r}."
+            )
+        return epochs.tolist()
+
+    def _fit_influence(self, X, y, fit_params):
+        self._loss.need_slope()
+        self.fixed_steps_ = []
+        if isinstance(self.estimator_, Pipeline):
+            self.fixed_steps_ = [
+                name
+                for name, step in self.estimator_.steps[:-1]
+                if step not in (None, "passthrough")
+            ]
+
+    @property
+    def checkpoints_(self):
+        """What was recorded of the training."""
+        if "estimator_" not in vars(self):
+            raise AttributeError("TracIn has no attribute 'checkpoints_' before fit.")
+        return self._run.checkpoints
+
+    def mean_losses(self):
+        """Mean training loss of every training row over the checkpoints.
+
+        The baseline for finding mislabelled rows: high = suspect. It is rarely beaten
+        by any influence.
+
+        Returns
+        -------
+        losses : ndarray of shape (n_samples_fit_,)
+            In units of the training loss.
+        """
+        self.checkpoints_  # noqa: B018  (raises before fit)
+        with self._threads():
+            return self._run.mean_loss((self._fit_X, self._fit_y))
+
+    def completeness(self, X, y):
+        """Return what the influences of all rows leave of the fall of the test loss.
+
+        With ``checkpoints="all"``. Weight decay, which is no row's, and the third
+        order of the steps; where it is not small, TracIn explains little.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Test rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their true values.
+
+        Returns
+        -------
+        residual : ndarray of shape (n_samples,)
+            Loss before training minus loss after it minus the sum of `influence`.
+        drop : ndarray of shape (n_samples,)
+            Loss before training minus loss after it.
+        """
+        X, y, loss = self._check_test(X, y)
+        if self.checkpoints != "all":
+            raise ValueError(
+                "completeness needs checkpoints='all', every step of a net's run. Got "
+                f"{self.checkpoints!r}."
+            )
+        with self._threads():
+            drop = self._run.loss_drop((X, y), loss.name)
+            total = np.concatenate(
+                [
+                    self._influence(take_rows(X, rows), y[rows], loss).sum(axis=1)
+                    for rows in self._blocks(len(y))
+                ]
+            )
+        return drop - total, drop
+
+    def _influence(self, X, y, loss):
+        return self._run.influence(
+            (self._fit_X, self._fit_y), (X, y), self._measure(loss), self.normalize
+        )
+
+    def _self_influence(self, X, y, loss):
+        return self._run.self_influence((X, y), self._measure(loss), self.normalize)
+
+    def _sample_values(self, X, y, loss, weight):
+        if self.normalize:  # not linear in the test rows' gradients
+            return super()._sample_values(X, y, loss, weight)
+        return self._run.values(
+            (self._fit_X, self._fit_y), (X, y), self._measure(loss), weight
+        )
+
+    def _measure(self, loss):
+        return loss if isinstance(self._run, PerceptronRun) else loss.name
+
+    def partial_fit(self, X, y):
+        """Train on the same rows for another ``max_epochs`` (``max_iter``) epochs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples_fit_, n_features)
+            The rows of `fit`, in the same order.
+        y : array-like of shape (n_samples_fit_,) or (n_samples_fit_, n_outputs)
+            Their targets.
+
+        Returns
+        -------
+        self : object
+            With the checkpoints of the continued run.
+        """
+        if "estimator_" not in vars(self):
+            return self.fit(X, y)
+        if n_rows(X) != self.n_samples_fit_:
+            raise ValueError(
+                f"X must hold the {self.n_samples_fit_} rows of fit, in the same "
+                f"order: the run goes on. Got {n_rows(X)} rows."
+            )
+        if isinstance(self.estimator_, Pipeline):
+            raise ValueError(
+                "A Pipeline cannot be trained further: pass the net itself."
+            )
+        self._run.partial_fit(X, y)
+        return self

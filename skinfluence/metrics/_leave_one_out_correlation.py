@@ -1,0 +1,76 @@
+"""Correlation with leave-one-out: is this the effect of removing single rows?"""
+
+from skinfluence.metrics._correlation import row_correlations
+from skinfluence.metrics._inputs import influence_matrix
+
+
+def leave_one_out_correlation(
+    influence, truth, *, X=None, y=None, method="spearman", average=True
+):
+    r"""Correlation of influences with the truth, over the training rows.
+
+    For each test row t, :math:`\rho_i(I(i, t), T(i, t))` with T the truth, usually
+    exact leave-one-out. 1: the same order ("spearman") or the same numbers up to a
+    factor and a constant ("pearson"); 0: unrelated. No unit.
+
+    **When it fails.** Where the truth is smaller than the noise of the solver or of
+    the training, a low correlation tells nothing about ``influence``: compare with
+    `reseeding_stability` of the truth.
+
+    Parameters
+    ----------
+    influence : fitted influence estimator or array-like of shape (n_test, n_train)
+        What is judged.
+    truth : fitted influence estimator or array-like of shape (n_test, n_train)
+        What it should be, `LeaveOneOutInfluence` for instance.
+    X : array-like of shape (n_test, n_features), default=None
+        The test rows, where an estimator is among the two.
+    y : array-like of shape (n_test,), default=None
+        Their true values.
+    method : {"spearman", "pearson"}, default="spearman"
+        Of ranks, or of the numbers themselves.
+    average : bool, default=True
+        Whether to return the mean over the test rows.
+
+    Returns
+    -------
+    correlation : float or ndarray of shape (n_test,)
+        Between -1 and 1; a test row with constant influences counts as 0.
+
+    See Also
+    --------
+    linear_datamodeling_score : The same for subsets instead of single rows.
+
+    References
+    ----------
+    .. [1] P. W. Koh, P. Liang, "Understanding Black-box Predictions via Influence
+       Functions", ICML 2017.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.linear_model import Ridge
+    >>> from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
+    >>> from skinfluence.metrics import leave_one_out_correlation
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X, X_test, y, y_test = X[:400], X[400:], y[:400], y[400:]
+    >>> first_order = InfluenceFunctions(Ridge()).fit(X, y)
+    >>> exact = LeaveOneOutInfluence(Ridge()).fit(X, y)
+    >>> r = leave_one_out_correlation(first_order, exact, X=X_test, y=y_test)
+    >>> round(r, 3)
+    1.0
+    """
+    if method not in ("spearman", "pearson"):
+        raise ValueError(
+            f"The 'method' parameter must be 'spearman' or 'pearson'. Got {method!r}."
+        )
+    matrix = influence_matrix(influence, X, y)
+    truth = influence_matrix(truth, X, y)
+    if matrix.shape != truth.shape:
+        raise ValueError(
+            "The 'influence' and 'truth' parameters must have the same shape "
+            f"(n_test, n_train). Got {matrix.shape} and {truth.shape}: fit both on "
+            "the same rows, and ask both about the same."
+        )
+    scores = row_correlations(matrix, truth, rank=method == "spearman")
+    return float(scores.mean()) if average else scores

@@ -1,0 +1,90 @@
+"""The noise floor: how much influences agree with themselves under other seeds."""
+
+from itertools import combinations
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import Bunch
+
+from skinfluence._sklearn import fresh_seed
+from skinfluence.metrics._correlation import row_correlations
+
+
+def reseeding_stability(
+    influence, X, y, X_test, y_test=None, *, n_repeats=3, random_state=None
+):
+    """Rank correlation of influences between fits that differ in the seed alone.
+
+    The correlation of a method with any truth cannot exceed what this leaves room
+    for: with r between two seeds, about ``sqrt(r)`` for the mean of infinitely
+    many. 1: nothing in the method or the model is random, or none of it matters.
+
+    **Cost.** ``n_repeats`` fits of ``influence`` and as many matrices.
+
+    Parameters
+    ----------
+    influence : influence estimator
+        Not fitted; cloned. Every parameter ``random_state`` in it, nested ones too,
+        is given another seed in each repeat.
+    X, y : array-like
+        Training rows.
+    X_test, y_test : array-like
+        Test rows; without ``y_test`` the model's own prediction is explained.
+    n_repeats : int, default=3
+        Number of seeds, at least 2.
+    random_state : int, RandomState or None, default=None
+        Chooses the seeds.
+
+    Returns
+    -------
+    result : Bunch
+        ``correlation``: the mean over test rows and pairs of seeds;
+        ``correlations``, shape (n_pairs, n_test); ``mean``, shape (n_test,
+        n_train): the influences averaged over the seeds; ``std``: their standard
+        deviation, the noise of a single one.
+
+    See Also
+    --------
+    leave_one_out_correlation : What it is the ceiling of.
+
+    References
+    ----------
+    .. [1] E. Nguyen, M. Seo, S. J. Oh, "A Bayesian Approach To Analysing Training
+       Data Attribution In Deep Learning", NeurIPS 2023.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from skinfluence import LeaveOneOutInfluence
+    >>> from skinfluence.metrics import reseeding_stability
+    >>> X, y = load_iris(return_X_y=True)
+    >>> loo = LeaveOneOutInfluence(DecisionTreeClassifier(max_depth=2))
+    >>> result = reseeding_stability(loo, X[::3], y[::3], X[1::9], y[1::9])
+    >>> result.mean.shape
+    (17, 50)
+    """
+    if n_repeats < 2:
+        raise ValueError(
+            f"The 'n_repeats' parameter must be at least 2. Got {n_repeats!r}."
+        )
+    seeds = np.random.SeedSequence(fresh_seed(random_state)).generate_state(n_repeats)
+    names = [
+        name
+        for name in influence.get_params(deep=True)
+        if name == "random_state" or name.endswith("__random_state")
+    ]
+    runs = []
+    for seed in seeds:
+        seeded = clone(influence).set_params(**dict.fromkeys(names, int(seed) >> 1))
+        runs.append(seeded.fit(X, y).influence(X_test, y_test))
+    runs = np.stack(runs)
+    correlations = np.stack(
+        [row_correlations(a, b, rank=True) for a, b in combinations(runs, 2)]
+    )
+    return Bunch(
+        correlation=float(correlations.mean()),
+        correlations=correlations,
+        mean=runs.mean(axis=0),
+        std=runs.std(axis=0, ddof=1),
+    )

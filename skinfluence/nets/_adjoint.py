@@ -1,0 +1,247 @@
+"""Derivatives of the end of a run with respect to the weights of its rows.
+
+One engine, read in four ways: backwards with Hessian-vector products (exact), backwards
+without them (fast), backwards with a cotangent injected at every step (TracIn), and
+forwards.
+"""
+
+import warnings
+
+import numpy as np
+import torch
+
+from skinfluence.nets._row_losses import random_state
+from skinfluence.nets._rules import clip, clip_product, pull, push
+
+with warnings.catch_warnings():
+    # Forward mode, when first used, compiles with what torch itself deprecates.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    torch.func.jvp(torch.sin, (torch.zeros(()),), (torch.ones(()),))
+
+
+def _products(replay, theta, k, batch, directions):
+    """Hessian of step k's objective, and its row gradients, times directions (m, p).
+
+    Both come out of one derivative of the gradient in that direction. Returns
+    (m, p) and (m, batch size).
+    """
+    random = replay.trajectory.steps[k].random_state
+    if len(directions) == 1:  # plain double backward costs a sixth of jvp of grad
+        functions = replay.functions
+        parameters = functions.place(theta)
+        weight = torch.ones(len(batch[1]), dtype=theta.dtype, device=theta.device)
+        weight.requires_grad_()
+        along = [
+            part.view_as(own)
+            for part, own in zip(
+                directions[0].split(functions.sizes), parameters, strict=True
+            )
+        ]
+        with random_state(random), torch.enable_grad():
+            gradient = torch.autograd.grad(
+                replay.placed_objective(batch, weight),
+                parameters,
+                create_graph=True,
+                materialize_grads=True,
+            )
+            *hessian, rows = torch.autograd.grad(
+                gradient, [*parameters, weight], along, materialize_grads=True
+            )
+        return functions.flat(hessian)[None], rows[None] * batch[2]
+
+    def gradient(t):
+        return torch.func.grad(lambda t: replay.objective(t, batch), has_aux=True)(t)
+
+    def along(direction):
+        _, (hessian, rows) = torch.func.jvp(gradient, (theta,), (direction,))
+        return hessian, rows
+
+    with random_state(random):
+        return torch.func.vmap(along, randomness="same")(directions)
+
+
+def _jacobian(replay, state, k, batch, frozen=False):
+    """Return the step's Jacobian and its unclipped gradient, where either needs it."""
+    trajectory = replay.trajectory
+    gradient = None
+    if trajectory.max_norm is not None or not trajectory.rule.linear:
+        gradient = replay.gradient(state[0], k, batch)
+    used = gradient
+    if trajectory.max_norm is not None:
+        used, _ = clip(gradient, trajectory.max_norm)
+    settings = trajectory.settings(k)
+    return trajectory.rule.jacobian(state, used, settings, k, frozen), gradient
+
+
+def _zero(value, like):
+    return torch.zeros_like(like) if value is None else value
+
+
+def reverse(replay, cotangents):
+    """Minus the derivative of test losses by row weights, one backward pass.
+
+    Parameters
+    ----------
+    replay : Replay
+        The run.
+    cotangents : tensor of shape (m, n_parameters)
+        Gradients of m test losses at the end of the run.
+
+    Returns
+    -------
+    influence : tensor of shape (m, n_rows)
+    """
+    trajectory = replay.trajectory
+    out = cotangents.new_zeros((len(cotangents), replay.n_rows))
+    cotangent = (cotangents,) + (None,) * len(trajectory.rule.slots)
+    for k, state in replay.backward():
+        batch = replay.batch(k)
+        jacobian, gradient = _jacobian(replay, state, k, batch)
+        cotangent, by_gradient = pull(jacobian, cotangent)
+        if trajectory.max_norm is not None:
+            by_gradient = clip_product(gradient, by_gradient, trajectory.max_norm)
+        hessian, rows = _products(replay, state[0], k, batch, by_gradient)
+        cotangent = (cotangent[0] + hessian, *cotangent[1:])
+        out.index_add_(1, trajectory.steps[k].rows.to(out.device), rows / -batch[2])
+    return out
+
+
+def sensitivity(replay, rows):
+    """Derivative of the final parameters by the weights of ``rows``, forwards.
+
+    Returns
+    -------
+    derivative : tensor of shape (n_rows, n_parameters)
+    """
+    trajectory = replay.trajectory
+    device = replay.functions.device
+    rows = torch.as_tensor(rows, device=device)
+    theta = replay.functions.parameters
+    tangent = (theta.new_zeros((len(rows), len(theta))),)
+    tangent += (None,) * len(trajectory.rule.slots)
+    for k, state in replay.forward():
+        batch = replay.batch(k)
+        jacobian, gradient = _jacobian(replay, state, k, batch)
+        hessian = _hessian_products(replay, state[0], k, batch, tangent[0])
+        member = trajectory.steps[k].rows.to(device)
+        chosen, position = (rows[:, None] == member).nonzero(as_tuple=True)
+        if len(chosen):
+            own = row_gradients(replay, state[0], k, batch)[position] / batch[2]
+            hessian = hessian.index_add(0, chosen, own)
+        if trajectory.max_norm is not None:
+            hessian = clip_product(gradient, hessian, trajectory.max_norm)
+        tangent = push(jacobian, tangent, hessian)
+    return tangent[0]
+
+
+def _hessian_products(replay, theta, k, batch, directions):
+    return _products(replay, theta, k, batch, directions)[0]
+
+
+def row_gradients(replay, theta, k, batch):
+    """Gradients of the rows of step ``k`` in training mode, shape (batch, p).
+
+    Where dropout draws masks for the batch as a whole, the losses of the whole batch
+    are differentiated, which costs a backward pass of the batch for each row.
+    """
+    if replay.trajectory.steps[k].random_state is None:
+        return replay.functions.row_gradients(theta, *batch[:2])
+    theta = theta.detach().requires_grad_()
+    with random_state(replay.trajectory.steps[k].random_state), torch.enable_grad():
+        _, losses = replay.objective(theta, batch)
+        units = torch.eye(len(losses), dtype=losses.dtype, device=losses.device)
+        return torch.autograd.grad(losses, theta, units, is_grads_batched=True)[0]
+
+
+def fast(replay, cotangents):
+    """`reverse` without the Hessian: `cotangents` times row gradients.
+
+    What arrives at step k is the cotangent of the end times one coefficient per
+    parameter, the same for all test rows. The factor of clipping is held.
+    """
+    trajectory = replay.trajectory
+    out = cotangents.new_zeros((len(cotangents), replay.n_rows))
+    ones = torch.ones_like(cotangents[0])
+    scale = (ones,) + (None,) * len(trajectory.rule.slots)
+    for k, state in replay.backward():
+        batch = replay.batch(k)
+        jacobian, gradient = _jacobian(replay, state, k, batch)
+        scale, by_gradient = pull(jacobian, scale)
+        if trajectory.max_norm is not None:
+            by_gradient = by_gradient * clip(gradient, trajectory.max_norm)[1]
+        rows = row_gradients(replay, state[0], k, batch)
+        credit = cotangents @ (rows * (by_gradient / -batch[2])).T
+        out.index_add_(1, trajectory.steps[k].rows.to(out.device), credit)
+    return out
+
+
+def takes_factors(replay):
+    """Tell whether `fast_factored` knows the run: one coefficient per parameter."""
+    steps = replay.trajectory.steps
+    return replay.trajectory.rule.linear and all(
+        step.random_state is None for step in steps
+    )
+
+
+def fast_factored(replay, factors):
+    """`fast` for gradients of test losses at the end of the run, kept as factors.
+
+    Each step is a Gram matrix of factors, weighted by a number: no gradient is
+    materialised.
+    """
+    trajectory, functions = replay.trajectory, replay.functions
+    out = functions.parameters.new_zeros((len(factors), replay.n_rows))
+    starts = np.cumsum([0, *functions.sizes[:-1]])
+    scale = (1.0,) + (None,) * len(trajectory.rule.slots)
+    for k, state in replay.backward():
+        batch = replay.batch(k)
+        jacobian, gradient = _jacobian(replay, state, k, batch)
+        scale, by_gradient = pull(jacobian, scale)
+        number = -1 / batch[2]
+        if trajectory.max_norm is not None:
+            number *= float(clip(gradient, trajectory.max_norm)[1])
+        by_name = {
+            name: number
+            * float(by_gradient if np.ndim(by_gradient) == 0 else by_gradient[start])
+            for name, start in zip(functions.names, starts, strict=True)
+        }
+        credit = factors.gram(functions.factors(state[0], *batch[:2]), by_name)
+        out.index_add_(1, trajectory.steps[k].rows.to(out.device), credit)
+    return out
+
+
+def every_step(replay, test_gradients):
+    """TracIn at every step: each step's test gradient, credited to its rows.
+
+    Parameters
+    ----------
+    replay : Replay
+        The run.
+    test_gradients : callable
+        Maps flat parameters to gradients of the test losses there, (m, p).
+
+    Returns
+    -------
+    influence : tensor of shape (m, n_rows)
+        Its sum over the rows is the drop of the test loss over the run, up to weight
+        decay and the third order of a step: the gradient along a step is the mean of
+        its two ends. Momentum hands a row's gradient on to later steps; Adam's and
+        RMSprop's preconditioner and the factor of clipping are held.
+    """
+    trajectory = replay.trajectory
+    after = test_gradients(replay.tensors(trajectory.end[:1])[0])
+    out = after.new_zeros((len(after), replay.n_rows))
+    slots = (None,) * len(trajectory.rule.slots)
+    for k, state in replay.backward():
+        batch = replay.batch(k)
+        before = test_gradients(state[0])
+        jacobian, gradient = _jacobian(replay, state, k, batch, frozen=True)
+        cotangent = ((before + after) / 2, *slots)
+        (_, *slots), by_gradient = pull(jacobian, cotangent)
+        after = before
+        if trajectory.max_norm is not None:
+            by_gradient = by_gradient * clip(gradient, trajectory.max_norm)[1]
+        rows = row_gradients(replay, state[0], k, batch)
+        credit = by_gradient @ rows.T / -batch[2]
+        out.index_add_(1, trajectory.steps[k].rows.to(out.device), credit)
+    return out

@@ -1,0 +1,307 @@
+"""Per-row gradients of a net, kept as factors.
+
+::
+
+    gradients = RowGradients(target)               # checks the rules on a few rows
+    factors = gradients(X, y)                      # of the training loss
+    factors = gradients(X, y, target.measure("log_loss"))
+    factors.gram(other)      # (n, m) inner products, on the net's device
+    factors.self_dot()       # (n,)
+    factors.matvec(vector)   # (n,), vector a dict of tensors by parameter
+    factors.dense()          # dict of (n, size) tensors by parameter
+
+A hook adds a zero "probe" to the output of every layer with a rule; one backward pass
+to the probes gives the error of each layer, and no gradient of a weight is computed.
+A parameter is *covered* if one module with a rule owns it, nothing else uses it, and
+the factors give autograd's gradients on the first rows seen. For all other parameters
+the gradients are materialised: by `torch.func` (vmap of grad) where the module allows,
+else row by row, with a warning.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.func import functional_call, grad, vmap
+
+from skinfluence.nets._blocks import Dense
+from skinfluence.nets._layers import has_rule, layer_block
+from skinfluence.nets._net import count_rows, rows_of
+
+
+@dataclass
+class Factors:
+    """Gradients of n rows: one block per layer, no parameter in two of them."""
+
+    blocks: list
+
+    def __len__(self):
+        return len(self.blocks[0])
+
+    @property
+    def n_bytes(self):
+        """Memory of the blocks."""
+        return sum(block.n_bytes for block in self.blocks)
+
+    def gram(self, other, scale=None):
+        """Inner products with the rows of ``other``, shape (n, m).
+
+        Parameters
+        ----------
+        other : Factors
+            Of the same net and parameters.
+        scale : dict of str to float or None, default=None
+            A factor for each parameter's coordinates (a learning rate of its own).
+        """
+        out = self.blocks[0].like.new_zeros(len(self), len(other))
+        for mine, theirs in zip(self.blocks, other.blocks, strict=True):
+            mine.gram(theirs, out, scale or {})
+        return out
+
+    def self_dot(self, scale=None):
+        """Squared norms, shape (n,)."""
+        return sum(block.self_dot(scale or {}) for block in self.blocks)
+
+    def dot(self, other, scale=None):
+        """Inner products of each row with the same row of ``other``, shape (n,).
+
+        For two losses of the same rows. The gradients are materialised.
+        """
+        mine, theirs = self.dense(), other.dense()
+        return sum(
+            (scale or {}).get(name, 1.0) * (g * theirs[name]).sum(dim=1)
+            for name, g in mine.items()
+        )
+
+    def matvec(self, vector):
+        """Inner products with one gradient, shape (n,)."""
+        return sum(block.matvec(vector) for block in self.blocks)
+
+    def dense(self):
+        """Return the gradients by parameter, each of shape (n, size)."""
+        return {k: g for block in self.blocks for k, g in block.dense().items()}
+
+
+class RowGradients:
+    """Callable that returns the `Factors` of rows at the net's present parameters.
+
+    Parameters
+    ----------
+    target : NetTarget
+        The net. Its parameters may change between calls (`NetTarget.at`).
+
+    Attributes
+    ----------
+    covered : list of str
+        Parameters whose gradients are factored.
+    uncovered : list of str
+        Parameters whose gradients are materialised.
+    """
+
+    _CHECKED_ROWS = 3
+
+    def __init__(self, target):
+        self.target = target
+        self.covered, self.uncovered, self._owners = None, None, None
+        self._vmap = True
+
+    def __call__(self, X, y, measure=None):
+        """Return the factors of the rows of X with encoded targets y."""
+        measure = measure or self.target.training_loss
+        with self.target.at(), torch.no_grad():
+            inputs, targets = self.target.batch(X, y)
+            if self.covered is None:
+                self._check_coverage(inputs, targets, measure)
+            blocks = self._blocks(inputs, targets, measure)
+            if blocks is None:  # a layer met a batch that its rule does not know
+                blocks = self._blocks(inputs, targets, measure)
+            if self.uncovered:
+                blocks.append(Dense(self._materialised(inputs, targets, measure)))
+        return Factors(blocks)
+
+    def mean_gradient(self, X, y, measure=None, weight=None):
+        """Weighted sum of the rows' gradients (the mean without weights), as a dict."""
+        measure = measure or self.target.training_loss
+        with self.target.at(), torch.enable_grad():
+            inputs, targets = self.target.batch(X, y)
+            losses = measure(self.target.output(inputs), targets, inputs)
+            if weight is None:
+                total = losses.mean()
+            else:
+                weight = torch.as_tensor(weight, device=losses.device)
+                total = losses @ weight.to(losses.dtype)
+            return self._grad(total)
+
+    def _grad(self, loss):
+        params = self.target.params
+        parts = torch.autograd.grad(loss, list(params.values()), allow_unused=True)
+        return {
+            name: torch.zeros_like(p) if g is None else g.detach()
+            for (name, p), g in zip(params.items(), parts, strict=True)
+        }
+
+    # Which parameters are covered.
+
+    def _find_owners(self):
+        """Map modules with a rule to the variables that they alone own."""
+        owners, wanted = {}, {id(p): k for k, p in self.target.params.items()}
+        n_owners = {}
+        for module in self.target.module.modules():
+            for parameter in module.parameters(recurse=False):
+                n_owners[id(parameter)] = n_owners.get(id(parameter), 0) + 1
+        for module in self.target.module.modules():
+            names = {
+                own: wanted[id(p)]
+                for own, p in module.named_parameters(recurse=False)
+                if id(p) in wanted and n_owners[id(p)] == 1
+            }
+            if names and has_rule(module):
+                owners[module] = names
+        return owners
+
+    def _check_coverage(self, inputs, targets, measure):
+        """Compare the factors of a few rows with autograd, parameter by parameter."""
+        rows = slice(0, min(self._CHECKED_ROWS, len(targets)))
+        inputs, targets = rows_of(inputs, rows), targets[rows]
+        self._owners = self._find_owners()
+        self._set_covered()
+        blocks = self._blocks(inputs, targets, measure)
+        if blocks is None:
+            blocks = self._blocks(inputs, targets, measure)
+        factored = {k: g for block in blocks for k, g in block.dense().items()}
+        if not factored:
+            return
+        truth = self._loop(list(factored), inputs, targets, measure)
+        tolerance = 1e3 * torch.finfo(self.target.dtype).eps
+        wrong = set()
+        for name, g in factored.items():
+            size = truth[name].abs().max().clamp(min=1e-30)
+            if not (g - truth[name]).abs().max() <= tolerance * size:
+                wrong.add(name)
+        self._owners = {
+            module: names
+            for module, names in self._owners.items()
+            if not wrong & set(names.values())
+        }
+        self._set_covered()
+
+    def _set_covered(self):
+        covered = {k for names in self._owners.values() for k in names.values()}
+        self.covered = [k for k in self.target.params if k in covered]
+        self.uncovered = [k for k in self.target.params if k not in covered]
+
+    # Factors.
+
+    def _blocks(self, inputs, targets, measure):
+        """Return the blocks of covered layers; None if their number has changed."""
+        n, calls, blind = len(targets), {m: [] for m in self._owners}, set()
+
+        def hook(module, args, output):
+            if not args or args[0].shape[0] != n or output.shape[0] != n:
+                blind.add(module)
+                return output
+            probe = torch.zeros_like(output, requires_grad=True)
+            calls[module].append((args[0].detach(), probe))
+            return output + probe
+
+        handles = [module.register_forward_hook(hook) for module in self._owners]
+        try:
+            with torch.enable_grad():
+                output = self.target.output(inputs)
+        finally:
+            for handle in handles:
+                handle.remove()
+        blind |= {module for module, found in calls.items() if not found}
+        if not blind:
+            probes = [probe for found in calls.values() for _, probe in found]
+            errors = iter(())
+            if probes:
+                with torch.enable_grad():
+                    total = measure(output, targets, inputs).sum()
+                errors = iter(torch.autograd.grad(total, probes, allow_unused=True))
+            blocks = []
+            for module, found in calls.items():
+                pairs = []
+                for x, probe in found:
+                    error = next(errors)
+                    pairs.append(
+                        (x, torch.zeros_like(probe) if error is None else error)
+                    )
+                block = layer_block(module, self._owners[module], pairs)
+                if block is None:
+                    blind.add(module)
+                else:
+                    blocks.append(block)
+        if blind:
+            self._owners = {m: k for m, k in self._owners.items() if m not in blind}
+            self._set_covered()
+            return None
+        return blocks
+
+    # Gradients of everything else.
+
+    def _materialised(self, inputs, targets, measure):
+        names = self.uncovered
+        if self._vmap:
+            try:
+                return self._vmapped(names, inputs, targets, measure)
+            except Exception as error:  # torch has no single class for "cannot batch"
+                self._vmap = False
+                warnings.warn(
+                    f"Gradients of {names[:5]} are computed row by row, which is slow: "
+                    f"torch.func.vmap cannot batch the module ({_first_line(error)}).",
+                    stacklevel=2,
+                )
+        return self._loop(names, inputs, targets, measure)
+
+    def _vmapped(self, names, inputs, targets, measure):
+        target = self.target
+        net = _Infer(target)
+
+        def loss(parameters, x, t):
+            one = rows_of(x, None)  # a batch of one row
+            output = functional_call(net, parameters, (one,))
+            return measure(output, t[None], one).sum()
+
+        parameters = {"module." + k: target.params[k].detach() for k in names}
+        parts = vmap(grad(loss), in_dims=(None, 0, 0), randomness="error")(
+            parameters, inputs, targets
+        )
+        return {k: parts["module." + k].reshape(len(targets), -1) for k in names}
+
+    def _loop(self, names, inputs, targets, measure):
+        parameters = [self.target.params[k] for k in names]
+        rows = []
+        for i in range(count_rows(inputs)):
+            own = rows_of(inputs, slice(i, i + 1))
+            with torch.enable_grad():
+                output = self.target.output(own)
+                loss = measure(output, targets[i : i + 1], own).sum()
+            parts = torch.autograd.grad(loss, parameters, allow_unused=True)
+            rows.append(
+                [
+                    torch.zeros_like(p).reshape(-1) if g is None else g.reshape(-1)
+                    for p, g in zip(parameters, parts, strict=True)
+                ]
+            )
+        return {
+            k: torch.stack(g)
+            for k, g in zip(names, zip(*rows, strict=True), strict=True)
+        }
+
+
+class _Infer(nn.Module):
+    """``net.infer`` as a module, so that functional_call swaps the parameters."""
+
+    def __init__(self, target):
+        super().__init__()
+        self.module, self._target = target.module, [target]
+        self.training = False
+
+    def forward(self, inputs):
+        return self._target[0].output(inputs)
+
+
+def _first_line(error):
+    return str(error).strip().splitlines()[0] if str(error).strip() else repr(error)

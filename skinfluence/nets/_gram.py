@@ -1,0 +1,102 @@
+"""Gram matrices between sets of rows, streamed in batches through the net.
+
+Rows stay where the user has them; batches of bounded memory go to the net's device,
+results come back as float64 on the CPU.
+"""
+
+import numpy as np
+import sklearn
+
+from skinfluence._sklearn import n_rows, take_rows
+
+_BATCH_BYTES = 2**25  # of factors: larger batches are no faster
+_PROBED_ROWS = 4
+
+
+def row_batches(gradients, X, y, measure=None):
+    """Yield (rows, Factors) over X, in batches whose factors fit into memory."""
+    n, start = n_rows(X), 0
+    size = min(_PROBED_ROWS, n)
+    if n > _PROBED_ROWS:
+        few = gradients(take_rows(X, np.arange(size)), y[:size], measure)
+        size = _batch_size(few)
+    while start < n:
+        rows = np.arange(start, min(start + size, n))
+        yield rows, gradients(take_rows(X, rows), y[rows], measure)
+        start += size
+
+
+def _batch_size(factors):
+    budget = min(sklearn.get_config()["working_memory"] * 2**20 / 4, _BATCH_BYTES)
+    return int(np.clip(budget * len(factors) / max(1, factors.n_bytes), 16, 8192))
+
+
+def gram(gradients, left, right, *, scale=None, measures=(None, None), cosine=False):
+    """Inner products of the gradients of two sets of rows.
+
+    Parameters
+    ----------
+    gradients : RowGradients
+        Of a net at its present parameters.
+    left, right : tuple of (X, y)
+        Rows and encoded targets. The right side is held a batch at a time, the left
+        side streams past each of its batches.
+    scale : dict of str to float or None, default=None
+        A factor per parameter.
+    measures : tuple of two callables or None
+        What is differentiated on each side; None: the training loss.
+    cosine : bool, default=False
+        Divide by the norms of both gradients; zero where one of them is zero.
+
+    Returns
+    -------
+    gram : ndarray of shape (n_left, n_right), float64
+    """
+    out = np.empty((n_rows(left[0]), n_rows(right[0])))
+    for columns, theirs in row_batches(gradients, *right, measures[1]):
+        for rows, mine in row_batches(gradients, *left, measures[0]):
+            block = mine.gram(theirs, scale)
+            if cosine:
+                norms = mine.self_dot(scale)[:, None] * theirs.self_dot(scale)
+                block = block / norms.clamp(min=norms.new_tensor(1e-30)).sqrt()
+            out[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = block.cpu()
+    return out
+
+
+def self_dot(gradients, X, y, *, scale=None, measures=(None, None), cosine=False):
+    """Inner products of each row's two gradients, in O(n): shape (n,), float64."""
+    out = np.empty(n_rows(X))
+    for rows, mine in row_batches(gradients, X, y, measures[0]):
+        if measures[0] == measures[1]:
+            dots = mine.self_dot(scale)
+            if cosine:
+                dots = (dots > 0).to(dots.dtype)
+        else:
+            theirs = gradients(take_rows(X, rows), y[rows], measures[1])
+            dots = mine.dot(theirs, scale)
+            if cosine:
+                norms = mine.self_dot(scale) * theirs.self_dot(scale)
+                dots = dots / norms.clamp(min=norms.new_tensor(1e-30)).sqrt()
+        out[rows] = dots.cpu()
+    return out
+
+
+def matvec(gradients, X, y, vector, *, scale=None, measure=None):
+    """Inner products of the rows' gradients with one gradient, shape (n,), float64."""
+    scaled = {k: v * float((scale or {}).get(k, 1.0)) for k, v in vector.items()}
+    out = np.empty(n_rows(X))
+    for rows, mine in row_batches(gradients, X, y, measure):
+        out[rows] = mine.matvec(scaled).cpu()
+    return out
+
+
+def weighted_gradient(gradients, X, y, weight, measure=None):
+    """Weighted sum of the gradients of rows, streamed: a dict by parameter."""
+    total, n, size = {}, n_rows(X), 2048
+    for start in range(0, n, size):
+        rows = np.arange(start, min(start + size, n))
+        part = gradients.mean_gradient(
+            take_rows(X, rows), y[rows], measure, weight[rows]
+        )
+        total = {k: g + total.get(k, 0) for k, g in part.items()}
+    return total

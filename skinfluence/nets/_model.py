@@ -1,0 +1,243 @@
+"""Estimators around a skorch net: labels are encoded, rows are checked before training.
+
+A net wants class indices of one integer type, float32 rows and targets in the shape of
+its outputs, and answers anything else with errors from deep inside torch, or not at
+all. `net_model` replaces the net at the end of an estimator by one that says so.
+"""
+
+import warnings
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import column_or_1d
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
+
+from skinfluence._sklearn import final_estimator, n_rows, take_rows
+from skinfluence._skorch import refuse_trained_module
+from skinfluence.nets._net import NetTarget, count_rows
+
+
+def net_model(estimator, callbacks=()):
+    """Return an unfitted copy of ``estimator`` whose net encodes and checks.
+
+    Parameters
+    ----------
+    estimator : skorch.NeuralNet or Pipeline
+        A net, or a Pipeline that ends in one.
+    callbacks : sequence of (str, skorch.callbacks.Callback)
+        Added to the copy of the net, after its own.
+    """
+    estimator = clone(estimator)
+    if isinstance(estimator, Pipeline):
+        name, last = estimator.steps[-1]
+        estimator.steps[-1] = (name, net_model(last, callbacks))
+        return estimator
+    refuse_trained_module(estimator)
+    if isinstance(estimator, NeuralNetClassifier | NeuralNetBinaryClassifier):
+        kind = NetClassifier
+    elif isinstance(estimator, NeuralNetRegressor):
+        kind = NetRegressor
+    else:
+        raise TypeError(
+            "The 'estimator' parameter must be a NeuralNetClassifier, a "
+            "NeuralNetBinaryClassifier or a NeuralNetRegressor of skorch, or a "
+            f"subclass. Got {type(estimator).__name__}, of which it is not known what "
+            "its targets are."
+        )
+    if callbacks:
+        own = estimator.callbacks
+        own = [] if own is None or own == "disable" else list(own)
+        estimator.callbacks = [*own, *callbacks]
+    return kind(estimator)
+
+
+def fitted_net(estimator):
+    """Return the net inside what `net_model` returned, and its transformer or None."""
+    model = final_estimator(estimator)
+    transform = estimator[:-1] if isinstance(estimator, Pipeline) else None
+    if transform is not None and not len(transform):
+        transform = None
+    return model.net_, transform
+
+
+class _NetModel(BaseEstimator):
+    """A net that is trained and asked with the user's own labels.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        Trained in place.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The same, trained.
+    """
+
+    def __init__(self, net):
+        self.net = net
+
+    def fit(self, X, y, **fit_params):
+        """Train the net from fresh weights."""
+        n = n_rows(X)
+        if n_rows(y) != n:
+            raise ValueError(
+                f"X and y must have as many rows. Got {n} and {n_rows(y)}."
+            )
+        self._learn_targets(y)
+        if self.net.train_split is not None:
+            warnings.warn(
+                "The net trains with train_split on (the default of skorch): the rows "
+                "it holds out are not trained on and have influence 0. Pass "
+                "train_split=None to train on all rows.",
+                UserWarning,
+                stacklevel=2,
+            )
+        self.net.initialize()
+        self.net_ = self.net
+        return self.partial_fit(X, y, **fit_params)
+
+    def partial_fit(self, X, y, **fit_params):
+        """Train the net further, for ``max_epochs`` more epochs."""
+        check_is_fitted(self)
+        self._check_rows(X)
+        targets = self.encode(y)
+        self._check_output(X, targets)
+        self.net_.partial_fit(X, targets, **fit_params)
+        return self
+
+    def predict(self, X):
+        """Predict in the user's own labels."""
+        check_is_fitted(self)
+        self._check_rows(X)
+        return self._decode(self.net_.predict(X))
+
+    @property
+    def _target(self):
+        return NetTarget(self.net_)
+
+    def _check_rows(self, X):
+        dtype = self._target.dtype
+        parts = X.values() if isinstance(X, dict) else [X]
+        for part in parts:
+            given = getattr(part, "dtype", None)
+            if given is None or hasattr(part, "columns"):
+                raise TypeError(
+                    "X must be an ndarray or a tensor, or a dict of these, for a net. "
+                    f"Got {type(part).__name__}: pass np.asarray(X, dtype=np.float32)."
+                )
+            name = str(given).removeprefix("torch.")
+            wanted = str(dtype).removeprefix("torch.")
+            if name.startswith("float") and name != wanted:
+                raise ValueError(
+                    f"X must have the dtype of the net's parameters, {wanted}. Got "
+                    f"{name}: pass X.astype(np.{wanted}), or, behind other steps of a "
+                    "Pipeline, a FunctionTransformer that casts."
+                )
+
+    def _first_outputs(self, X):
+        rows = take_rows(X, np.arange(min(2, _count(X))))
+        target = self._target
+        with target.at(), torch.no_grad():
+            return target.output(target.batch(rows, np.zeros(1))[0])
+
+
+def _count(X):
+    return count_rows(X) if isinstance(X, dict) else n_rows(X)
+
+
+def _is_proba(self):
+    return hasattr(self.net, "predict_proba")
+
+
+class NetClassifier(ClassifierMixin, _NetModel):
+    """A classifier of skorch with any labels: strings, say."""
+
+    def _learn_targets(self, y):
+        self.classes_ = np.unique(self._labels(y))
+
+    def _labels(self, y):
+        y = y.cpu().numpy() if isinstance(y, torch.Tensor) else np.asarray(y)
+        return column_or_1d(y)
+
+    def encode(self, y):
+        """Return class indices in the integer or float type the criterion takes."""
+        y = self._labels(y)
+        unknown = np.setdiff1d(y, self.classes_)
+        if unknown.size:
+            raise ValueError(
+                f"y must hold the classes seen during fit, {self.classes_.tolist()}. "
+                f"Got {unknown[:10].tolist()} as well."
+            )
+        index = np.searchsorted(self.classes_, y)
+        if isinstance(self.net, NeuralNetBinaryClassifier):
+            return index.astype(str(self._target.dtype).removeprefix("torch."))
+        return index.astype(np.int64)
+
+    def _check_output(self, X, targets):
+        k = len(self.classes_)
+        if isinstance(self.net, NeuralNetBinaryClassifier):
+            if k != 2:
+                raise ValueError(
+                    f"A NeuralNetBinaryClassifier takes two classes. y has {k}."
+                )
+            return
+        output = self._first_outputs(X)
+        if output.ndim != 2 or output.shape[1] != k:
+            raise ValueError(
+                "The module must return one column per class. Got outputs of shape "
+                f"{tuple(output.shape)} for two rows, and {k} classes in y: give the "
+                f"last layer {k} outputs."
+            )
+
+    def _decode(self, index):
+        return self.classes_[np.asarray(index).astype(np.int64)]
+
+    @available_if(_is_proba)
+    def predict_proba(self, X):
+        """Probabilities as the net gives them, columns in the order of classes_."""
+        check_is_fitted(self)
+        self._check_rows(X)
+        return self.net_.predict_proba(X)
+
+
+class NetRegressor(RegressorMixin, _NetModel):
+    """A regressor of skorch whose targets are cast and whose shapes are checked."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _learn_targets(self, y):
+        self._one_dimensional = getattr(y, "ndim", np.ndim(y)) == 1
+
+    def encode(self, y):
+        """Cast the targets to the type of the net's parameters."""
+        y = y.cpu().numpy() if isinstance(y, torch.Tensor) else np.asarray(y)
+        dtype = str(self._target.dtype).removeprefix("torch.")
+        y = y.astype(dtype)
+        if self._one_dimensional:
+            return column_or_1d(y)
+        return y.reshape(len(y), -1)
+
+    def _check_output(self, X, targets):
+        output = self._first_outputs(X)
+        if output.shape[1:] != targets.shape[1:]:
+            raise ValueError(
+                "y must have the shape of the module's output. Got y of shape "
+                f"{targets.shape} and outputs of shape {tuple(output.shape)} for two "
+                "rows, from which torch would train on the differences of all pairs: "
+                + (
+                    "pass y.reshape(-1, 1)."
+                    if targets.ndim == 1
+                    else f"give the last layer {targets.shape[1]} output(s)."
+                )
+            )
+
+    def _decode(self, prediction):
+        return prediction

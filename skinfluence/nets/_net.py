@@ -1,0 +1,266 @@
+"""A fitted skorch net as functions of its parameters.
+
+`NetTarget` is what every gradient method on nets is written against::
+
+    target = NetTarget(net)                    # a fitted NeuralNet*, not a Pipeline
+    inputs, targets = target.batch(X, y)       # tensors on the net's device
+    output = target.output(inputs)             # evaluation mode
+    losses = target.training_loss(output, targets, inputs)      # (n,), one per row
+    measure = target.measure("log_loss")       # the same signature, another loss
+    with target.at(state): ...                 # other parameters and buffers
+
+Rows are encoded by `skinfluence.nets.NetModel`: class indices for classifiers,
+floats in the shape the net was trained on for regressors.
+"""
+
+from contextlib import contextmanager
+
+import torch
+from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
+from skorch.utils import to_tensor
+from torch import nn
+from torch.nn import functional as F
+
+
+class NetTarget:
+    """Parameters, outputs and per-row losses of a fitted skorch net.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        Fitted, or at least initialised.
+    layers : list of str or None, default=None
+        Names of submodules, as in ``module.named_modules()``; only their parameters
+        are variables. None: all that are trained.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+        ``net.module_``, without the wrapper of ``torch.compile``.
+    params : dict of str to torch.nn.Parameter
+        The variables, in the order of ``module.named_parameters()``.
+    """
+
+    def __init__(self, net, layers=None):
+        self.net = net
+        self.module = getattr(net.module_, "_orig_mod", net.module_)
+        self.device = net.device if net.device is not None else self._any().device
+        self.dtype = self._any().dtype
+        trained = {k: p for k, p in self.module.named_parameters() if p.requires_grad}
+        self.params = self._restrict(trained, layers)
+
+    def _any(self):
+        for parameter in self.module.parameters():
+            return parameter
+        raise ValueError(
+            f"The module {type(self.module).__name__} has no parameters: a net that "
+            "learns nothing has no influential rows."
+        )
+
+    def _restrict(self, trained, layers):
+        if layers is None:
+            if not trained:
+                raise ValueError(
+                    f"All parameters of {type(self.module).__name__} are frozen: at "
+                    "least one must have requires_grad=True."
+                )
+            return trained
+        known = [name for name, _ in self.module.named_modules() if name]
+        chosen = {}
+        for layer in layers:
+            own = {
+                k: p
+                for k, p in trained.items()
+                if k == layer or k.startswith(layer + ".")
+            }
+            if not own:
+                raise ValueError(
+                    "The 'layers' parameter must name submodules with trained "
+                    f"parameters, among {known}. Got {layer!r}."
+                )
+            chosen |= own
+        return {k: p for k, p in trained.items() if k in chosen}
+
+    @property
+    def last_layer(self):
+        """Name of the last Linear layer, in the order of definition."""
+        linear = [
+            name
+            for name, module in self.module.named_modules()
+            if isinstance(module, nn.Linear) and name
+        ]
+        if not linear:
+            raise ValueError(
+                f"The module {type(self.module).__name__} has no Linear layer."
+            )
+        return linear[-1]
+
+    def batch(self, X, y):
+        """Move rows and encoded targets to the net's device."""
+        inputs = to_tensor(X, device=self.device)
+        targets = torch.as_tensor(y, device=self.device)
+        return inputs, targets.to(self.target_dtype)
+
+    @property
+    def target_dtype(self):
+        """Of the targets: what the criterion of this kind of net takes."""
+        binary = isinstance(self.net, NeuralNetBinaryClassifier)
+        if isinstance(self.net, NeuralNetClassifier) and not binary:
+            return torch.int64
+        return self.dtype
+
+    def output(self, inputs):
+        """Return the first output of the module, through ``net.infer``."""
+        output = self.net.infer(inputs)
+        return output[0] if isinstance(output, tuple) else output
+
+    def training_loss(self, output, targets, inputs=None):
+        """Loss of every row as the net is trained on it, shape (n,).
+
+        Through ``net.get_loss`` whatever the criterion's reduction, so that nets that
+        override it, and NLLLoss on probabilities, are taken at their word. Several
+        outputs per row are averaged (summed with ``reduction="sum"``). Class weights
+        count; their renormalisation within a batch does not.
+        """
+        criterion, n = self.net.criterion_, len(targets)
+        reduction = getattr(criterion, "reduction", None)
+        if reduction is None:
+            return self._row_by_row(output, targets, inputs)
+        try:
+            criterion.reduction = "none"
+            loss = self.net.get_loss(output, targets, X=inputs, training=False)
+        finally:
+            criterion.reduction = reduction
+        if loss.ndim == 0 or loss.shape[0] != n:
+            return self._row_by_row(output, targets, inputs)
+        loss = loss.reshape(n, -1)
+        return loss.sum(dim=1) if reduction == "sum" else loss.mean(dim=1)
+
+    def _row_by_row(self, output, targets, inputs):
+        losses = []
+        for i in range(len(targets)):
+            own = None if inputs is None else rows_of(inputs, slice(i, i + 1))
+            loss = self.net.get_loss(
+                output[i : i + 1], targets[i : i + 1], X=own, training=False
+            )
+            losses.append(loss.mean())
+        return torch.stack(losses)
+
+    def measure(self, name):
+        """Return a function ``(output, targets, inputs) -> (n,)``.
+
+        Parameters
+        ----------
+        name : str
+            "training", or the name of an evaluation loss that has a gradient:
+            "log_loss", "brier", "squared_error", "absolute_error", "prediction"
+            (minus the prediction, for regressors without targets).
+        """
+        if name == "training":
+            return self.training_loss
+        if name == "log_loss" and self._trains_on_log_loss():
+            return self.training_loss
+        single = {
+            "squared_error": lambda r: r**2,
+            "absolute_error": torch.abs,
+        }
+        if name in single:
+            return lambda output, targets, inputs=None: (
+                single[name](output - targets.reshape(output.shape))
+                .reshape(len(output), -1)
+                .mean(dim=1)
+            )
+        if name == "prediction":
+            return lambda output, targets, inputs=None: (
+                -output.reshape(len(output), -1).mean(dim=1)
+            )
+        if name == "log_loss":
+            return lambda output, targets, inputs=None: (
+                -_pick(self.log_proba(output), targets)
+            )
+        if name == "brier":
+            return self._brier
+        raise TypeError(f"loss={name!r} has no gradient, which this method needs.")
+
+    def _trains_on_log_loss(self):
+        criterion = self.net.criterion_
+        if getattr(criterion, "weight", None) is not None:
+            return False
+        if getattr(criterion, "pos_weight", None) is not None:
+            return False
+        plain = self.net.get_loss.__func__ in (
+            NeuralNetClassifier.get_loss,
+            NeuralNetBinaryClassifier.get_loss,
+        )
+        smoothed = getattr(criterion, "label_smoothing", 0) > 0
+        known = (nn.CrossEntropyLoss, nn.BCEWithLogitsLoss)
+        return plain and not smoothed and type(criterion) in known
+
+    def _brier(self, output, targets, inputs=None):
+        p = self.log_proba(output).exp()
+        classes = torch.arange(p.shape[1], device=p.device)
+        total = ((p - (targets[:, None] == classes).to(p.dtype)) ** 2).sum(dim=1)
+        return total / 2 if p.shape[1] == 2 else total
+
+    def log_proba(self, output):
+        """Logarithm of what ``predict_proba`` returns, with a gradient, shape (n, k).
+
+        ``predict_nonlinearity`` is followed where it is a function or None.
+        """
+        nonlinearity = self.net.predict_nonlinearity
+        criterion = self.net.criterion_
+        if nonlinearity == "auto" and isinstance(criterion, nn.CrossEntropyLoss):
+            return F.log_softmax(output, dim=-1)
+        if nonlinearity == "auto" and isinstance(criterion, nn.BCEWithLogitsLoss):
+            z = output.reshape(-1)
+            return torch.stack([F.logsigmoid(-z), F.logsigmoid(z)], dim=1)
+        p = nonlinearity(output) if callable(nonlinearity) else output
+        if p.ndim == 1 or p.shape[1] == 1:
+            p = p.reshape(-1, 1)
+            p = torch.cat([1 - p, p], dim=1)
+        return torch.log(p + torch.finfo(p.dtype).eps)
+
+    def state(self):
+        """Copy parameters and buffers to the CPU."""
+        return {
+            k: v.detach().to("cpu", copy=True)
+            for k, v in self.module.state_dict().items()
+        }
+
+    @contextmanager
+    def at(self, state=None):
+        """Evaluate at other parameters and buffers, in evaluation mode."""
+        before = None if state is None else self.state()
+        modules = [*self.module.modules(), *self.net.criterion_.modules()]
+        training = [m.training for m in modules]
+        try:
+            if state is not None:
+                self.module.load_state_dict(state)
+            for module in modules:
+                module.training = False
+            yield self
+        finally:
+            for module, flag in zip(modules, training, strict=True):
+                module.training = flag
+            if before is not None:
+                self.module.load_state_dict(before)
+
+
+def _pick(columns, targets):
+    return columns.gather(1, targets.reshape(-1, 1).long())[:, 0]
+
+
+def rows_of(inputs, rows):
+    """Index the rows of a batch of inputs: a tensor, or tensors in a container."""
+    if isinstance(inputs, torch.Tensor):
+        return inputs[rows]
+    if isinstance(inputs, dict):
+        return {k: rows_of(v, rows) for k, v in inputs.items()}
+    return type(inputs)(rows_of(v, rows) for v in inputs)
+
+
+def count_rows(inputs):
+    """Return the number of rows of a batch of inputs."""
+    while not isinstance(inputs, torch.Tensor):
+        inputs = next(iter(inputs.values() if isinstance(inputs, dict) else inputs))
+    return len(inputs)

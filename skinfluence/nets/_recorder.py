@@ -1,0 +1,136 @@
+"""Checkpoints of a training run: parameters, and the learning rate spent in between."""
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback
+
+from skinfluence.nets._net import NetTarget
+
+
+@dataclass
+class Checkpoint:
+    """Parameters and buffers after an epoch.
+
+    Attributes
+    ----------
+    epoch : int
+        From 1, over the whole history of the net.
+    spent : dict of str to float
+        For each parameter the learning rate spent on a row since the checkpoint
+        before: the sum over steps of learning rate x rows in the batch / divisor of the
+        batch loss (rows in the batch for a mean, 1 for a sum), over the number of
+        training rows.
+    rows : ndarray of shape (n_rows,)
+        Training rows of these epochs; others were held out by ``train_split``.
+    """
+
+    epoch: int
+    spent: dict
+    rows: np.ndarray
+    _state: dict | None = field(repr=False)
+    _path: str | None = None
+
+    @property
+    def state(self):
+        """Parameters and buffers, on the CPU."""
+        if self._state is not None:
+            return self._state
+        return torch.load(self._path, map_location="cpu", weights_only=True)
+
+
+class CheckpointRecorder(Callback):
+    """A skorch callback that keeps checkpoints of the net it belongs to.
+
+    Parameters
+    ----------
+    checkpoints : int or list of int
+        How many, at evenly spaced epochs of each call of ``fit`` or ``partial_fit``;
+        or after which epochs, counted over the net's history. The last epoch is
+        always among them.
+    directory : str or None, default=None
+        Where to keep them; None: in memory.
+
+    Attributes
+    ----------
+    checkpoints_ : list of Checkpoint
+        In the order of training.
+    """
+
+    def __init__(self, checkpoints, directory=None):
+        self.checkpoints = checkpoints
+        self.directory = directory
+
+    def initialize(self):
+        """Forget the run before."""
+        self.checkpoints_, self._spent, self._rows = [], {}, None
+        if self.directory is not None:
+            Path(self.directory).mkdir(parents=True, exist_ok=True)
+            self._folder = tempfile.mkdtemp(prefix="checkpoints-", dir=self.directory)
+        return self
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Choose the epochs."""
+        start = len(net.history)
+        if isinstance(self.checkpoints, int):
+            count = min(self.checkpoints, net.max_epochs)
+            steps = np.arange(1, count + 1) * net.max_epochs / count
+            self._epochs = set((start + np.ceil(steps - 1e-9)).astype(int).tolist())
+        else:
+            self._epochs = set(self.checkpoints)
+
+    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
+        """Note which rows are trained on."""
+        self._rows = original_rows(dataset_train)
+
+    def on_grad_computed(self, net, named_parameters, training=True, **kwargs):
+        """Note the learning rate just before the step."""
+        names = {id(p): k for k, p in NetTarget(net).params.items()}
+        # A sum over the batch moves by every row in full; a mean by its share.
+        mean = getattr(net.criterion_, "reduction", "mean") != "sum"
+        for group in net.optimizer_.param_groups:
+            step = float(group["lr"]) * (1.0 if mean else self._batch)
+            for parameter in group["params"]:
+                if id(parameter) in names:
+                    name = names[id(parameter)]
+                    self._spent[name] = self._spent.get(name, 0.0) + step
+
+    def on_batch_begin(self, net, batch=None, training=False, **kwargs):
+        """Note the size of the batch."""
+        if training:
+            self._batch = len(batch[1])
+
+    def on_epoch_end(self, net, **kwargs):
+        """Keep a checkpoint after a chosen epoch."""
+        if len(net.history) in self._epochs:
+            self._keep(net)
+
+    def on_train_end(self, net, **kwargs):
+        """Keep the last epoch, wherever training stopped."""
+        if self._spent:
+            self._keep(net)
+
+    def _keep(self, net):
+        state, path = NetTarget(net).state(), None
+        if self.directory is not None:
+            path = str(Path(self._folder) / f"epoch-{len(net.history):06d}.pt")
+            torch.save(state, path)
+            state = None
+        n = max(1, len(self._rows))
+        spent = {name: total / n for name, total in self._spent.items()}
+        self.checkpoints_.append(
+            Checkpoint(len(net.history), spent, self._rows, state, path)
+        )
+        self._spent = {}
+
+
+def original_rows(dataset):
+    """Return the rows of the data passed to ``fit`` that a (nested) Subset holds."""
+    rows = np.arange(len(dataset))
+    while hasattr(dataset, "indices") and hasattr(dataset, "dataset"):
+        rows = np.asarray(dataset.indices)[rows]
+        dataset = dataset.dataset
+    return rows

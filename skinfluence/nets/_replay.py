@@ -1,0 +1,185 @@
+"""A recorded run as a function of row weights: forwards, many runs at once."""
+
+import torch
+
+from skinfluence.nets._row_losses import random_state, take
+from skinfluence.nets._rules import clip
+
+
+class Replay:
+    """The recorded run, again, with other weights of its rows.
+
+    Step k minimises ``sum_i w_i loss_i / divisor_k`` over its batch, with the divisor
+    of the recorded run: a row of weight zero leaves the batch, the others keep their
+    weight and the order stays.
+
+    Parameters
+    ----------
+    functions : NetFunctions
+        The net.
+    trajectory : Trajectory
+        Its run.
+    X, y : tensors
+        The training rows.
+    """
+
+    def __init__(self, functions, trajectory, X, y):
+        self.functions, self.trajectory = functions, trajectory
+        self.X, self.y = X, y
+        self.n_rows = len(y)
+
+    @property
+    def n_steps(self):
+        """Number of optimiser steps of the run."""
+        return len(self.trajectory.steps)
+
+    def tensors(self, state):
+        """Recorded state as a tuple of tensors on the net's device."""
+        device = self.functions.device
+        return tuple(torch.as_tensor(part.copy(), device=device) for part in state)
+
+    def batch(self, k):
+        """Rows of step ``k``: (X, y, divisor)."""
+        rows, device = self.trajectory.steps[k].rows, self.functions.device
+        X, y = take(self.X, rows, device), take(self.y, rows, device)
+        return X, y, self.functions.divisor(y)
+
+    def objective(self, theta, batch, weight=None):
+        """Objective of a step and the losses of its rows."""
+        X, y, divisor = batch
+        losses = self.functions.losses(theta, X, y)
+        if weight is None:
+            return (losses / divisor).sum(), losses
+        return (losses * (weight / divisor)).sum(), losses
+
+    def gradient(self, theta, k, batch=None, weight=None):
+        """Gradient of step ``k`` before clipping, with its dropout masks."""
+        batch = self.batch(k) if batch is None else batch
+        parameters = self.functions.place(theta)
+        with random_state(self.trajectory.steps[k].random_state), torch.enable_grad():
+            objective = self.placed_objective(batch, weight)
+            return self.functions.flat(
+                torch.autograd.grad(objective, parameters, materialize_grads=True)
+            )
+
+    def placed_objective(self, batch, weight=None):
+        """Objective of a step at the parameters that were placed last."""
+        X, y, divisor = batch
+        losses = self.functions.placed_losses(X, y)
+        if weight is None:
+            return (losses / divisor).sum()
+        return (losses * (weight / divisor)).sum()
+
+    def advance(self, state, k, weights=None):
+        """State after step ``k``; ``weights``: of all rows, None for one each."""
+        step = self.trajectory.steps[k]
+        weight = None if weights is None else weights[step.rows]
+        return self._move(state, self.gradient(state[0], k, weight=weight), k)
+
+    def _move(self, state, gradient, k):
+        trajectory = self.trajectory
+        if trajectory.max_norm is not None:
+            gradient, _ = clip(gradient, trajectory.max_norm)
+        return trajectory.rule.step(state, gradient, trajectory.settings(k), k)
+
+    def start(self):
+        """State before the first step."""
+        return self.tensors(self.trajectory.kept[0])
+
+    def run(self, weights=None):
+        """Parameters at the end of the run with these weights: a flat vector."""
+        state = self.start()
+        for k in range(self.n_steps):
+            state = self.advance(state, k, weights)
+        return state[0]
+
+    def run_many(self, weights):
+        """Parameters at the ends of many runs, one per row of ``weights``, by vmap."""
+        state = tuple(part.expand(len(weights), -1) for part in self.start())
+        for k in range(self.n_steps):
+            step, batch = self.trajectory.steps[k], self.batch(k)
+
+            def gradient(theta, weight, batch=batch):
+                return torch.func.grad(lambda t: self.objective(t, batch, weight)[0])(
+                    theta
+                )
+
+            with random_state(step.random_state):
+                gradients = torch.func.vmap(gradient, randomness="same")(
+                    state[0], weights[:, step.rows]
+                )
+            state = self._move(state, gradients, k)
+        return state[0]
+
+    def leave_out(self, groups, block=100):
+        """Parameters at the end of the run without each group of rows.
+
+        Parameters
+        ----------
+        groups : sequence of int or of sequences of int
+            Rows to leave out, together within a group.
+        block : int
+            How many runs at once.
+
+        Returns
+        -------
+        parameters : tensor of shape (n_groups, n_parameters)
+        """
+        theta = self.functions.parameters
+        out = []
+        for first in range(0, len(groups), block):
+            part = groups[first : first + block]
+            weights = theta.new_ones((len(part), self.n_rows))
+            for weight, rows in zip(weights, part, strict=True):
+                weight[torch.as_tensor(rows)] = 0
+            out.append(self.run_many(weights))
+        return torch.cat(out)
+
+    def segment_states(self, index):
+        """States before each step of a segment, recomputed from its first."""
+        trajectory = self.trajectory
+        first = index * trajectory.segment
+        last = min(first + trajectory.segment, self.n_steps)
+        states = [self.tensors(trajectory.kept[index])]
+        for k in range(first, last - 1):
+            states.append(self.advance(states[-1], k))
+        return list(zip(range(first, last), states, strict=True))
+
+    def forward(self):
+        """Yield (k, state before step k)."""
+        for index in range(self.trajectory.n_segments):
+            yield from self.segment_states(index)
+
+    def backward(self):
+        """Yield (k, state before step k), the last step first."""
+        for index in reversed(range(self.trajectory.n_segments)):
+            yield from reversed(self.segment_states(index))
+
+    def drift(self):
+        """Compare the replay with the record, segment by segment.
+
+        Returns
+        -------
+        drift : float
+            Largest distance of a segment's replayed end from the recorded one, over
+            how far the parameters moved in it.
+        step : int
+            First step of the segment where it is reached.
+        """
+        trajectory = self.trajectory
+        worst, where = 0.0, 0
+        for index in range(trajectory.n_segments):
+            first = index * trajectory.segment
+            state = self.tensors(trajectory.kept[index])
+            before = state[0]
+            for k in range(first, min(first + trajectory.segment, self.n_steps)):
+                state = self.advance(state, k)
+            recorded = self.tensors(trajectory.state(index + 1)[:1])[0]
+            moved = torch.linalg.vector_norm(recorded - before)
+            floor = torch.finfo(before.dtype).eps * torch.linalg.vector_norm(before)
+            distance = torch.linalg.vector_norm(state[0] - recorded)
+            # A step below the rounding of the parameters is compared with these.
+            ratio = float(distance / (moved + 1e3 * floor))
+            if not ratio <= worst:  # NaN too
+                worst, where = ratio, first
+        return worst, where

@@ -1,0 +1,198 @@
+"""A skorch net as functions of its flat parameters: losses of rows, in a batch."""
+
+import copy
+from collections.abc import Mapping
+from contextlib import contextmanager
+
+import torch
+from skorch.dataset import unpack_data
+from skorch.utils import to_tensor
+from torch.utils._pytree import tree_map
+
+from skinfluence.nets._factors import RowGradients
+from skinfluence.nets._net import NetTarget
+
+
+class _RowLosses(torch.nn.Module):
+    """Per-row losses through the net's own ``infer`` and ``get_loss``.
+
+    The module is a submodule here, so that ``functional_call`` swaps its parameters
+    under whatever the net's methods do with it.
+    """
+
+    def __init__(self, net):
+        super().__init__()
+        self.module = copy.deepcopy(net.module_)
+        view = copy.copy(net)
+        criterion = copy.deepcopy(net.criterion_)
+        self.summed = criterion.reduction == "sum"
+        criterion.reduction = "none"
+        # Past skorch's __setattr__, which would register new components.
+        vars(view).update(module_=self.module, criterion_=criterion)
+        self.view = [view]  # in a list: a net is no submodule
+
+    def forward(self, X, y, measure):
+        (net,) = self.view
+        output = net.infer(X)
+        if measure is not None:
+            first = output[0] if isinstance(output, tuple) else output
+            return measure(first, y, X)
+        losses = net.get_loss(output, y, X=X, training=True)
+        n = y.shape[0]
+        if losses.ndim == 0 or losses.shape[0] != n:
+            raise ValueError(
+                "The net's criterion must give one loss per row with "
+                f"reduction='none'. Got shape {tuple(losses.shape)} for {n} rows."
+            )
+        if y.ndim == 1 and losses.shape[1:] == (n,) and losses.numel() > 1:
+            raise ValueError(
+                "The net's output has shape (n, 1) and y shape (n,): the criterion "
+                "compares every row with every other. Pass y.reshape(-1, 1)."
+            )
+        losses = losses.reshape(n, -1)
+        return losses.sum(dim=1) if self.summed else losses.mean(dim=1)
+
+
+class NetFunctions:
+    """Losses of a fitted net's rows as functions of flat parameters.
+
+    Parameters
+    ----------
+    net : skorch net
+        Fitted.
+    names : list of str
+        Parameters that vary, in the order of the flat vector; others are held.
+    """
+
+    def __init__(self, net, names):
+        self._module = _RowLosses(net)
+        parameters = dict(self._module.module.named_parameters())
+        self.names = names
+        self.shapes = [parameters[name].shape for name in names]
+        self.sizes = [parameters[name].numel() for name in names]
+        self._own = [parameters[name] for name in names]
+        self.device = torch.device(net.device or "cpu")
+        self.parameters = self.flat([parameters[name].detach() for name in names])
+        self._target = NetTarget(self._module.view[0])
+        self._factored = None
+        self._reduction = net.criterion_.reduction
+        self._class_weight = None
+        if isinstance(net.criterion_, torch.nn.NLLLoss | torch.nn.CrossEntropyLoss):
+            self._class_weight = net.criterion_.weight
+
+    def __getstate__(self):
+        return {**vars(self), "_factored": None}  # holds references to live tensors
+
+    def measure(self, name):
+        """Per-row test loss, as `NetTarget.measure`."""
+        return self._target.measure(name)
+
+    @staticmethod
+    def flat(tensors):
+        """Join tensors into one vector."""
+        return torch.cat([t.reshape(-1) for t in tensors])
+
+    def losses(self, theta, X, y, measure=None):
+        """Losses of rows at flat parameters ``theta``, shape (n_rows,).
+
+        ``measure``: as `NetTarget.measure` returns, in evaluation mode; None: what the
+        net is trained on, in training mode, row by row.
+        """
+        parts = theta.split(self.sizes)
+        values = {
+            "module." + name: part.view(shape)
+            for name, part, shape in zip(self.names, parts, self.shapes, strict=True)
+        }
+        self._set_mode(measure)
+        return torch.func.functional_call(self._module, values, (X, y, measure))
+
+    def _set_mode(self, measure):
+        if self._module.training != (measure is None):
+            self._module.train(measure is None)  # walks over all modules
+
+    def place(self, theta):
+        """Put flat parameters into the module, and return its own, to differentiate.
+
+        With `placed_losses` the same as `losses`, without functional_call, which
+        takes longer than a small net's forward pass.
+        """
+        with torch.no_grad():
+            for own, part in zip(self._own, theta.split(self.sizes), strict=True):
+                own.copy_(part.view_as(own))
+        return self._own
+
+    def placed_losses(self, X, y, measure=None):
+        """`losses` at the parameters that were placed last."""
+        self._set_mode(measure)
+        return self._module(X, y, measure)
+
+    def row_gradients(self, theta, X, y, measure=None):
+        """Gradients of each row's loss at ``theta``, shape (n_rows, n_parameters).
+
+        Materialised: for nets whose every output depends on one row.
+        """
+
+        def loss(t, x, target):
+            one = tree_map(lambda value: value[None], x)
+            return self.losses(t, one, target[None], measure)[0]
+
+        gradient = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
+        return gradient(theta, X, y)
+
+    def factors(self, theta, X, y, measure=None):
+        """`row_gradients` kept as factors, in evaluation mode always."""
+        self.place(theta)
+        if self._factored is None:
+            self._factored = RowGradients(self._target)
+        return self._factored(X, y, measure)
+
+    def divisor(self, y):
+        """Divide a batch's sum of row losses by this to get what was minimised.
+
+        Fixed by the batch's rows, whatever their weights.
+        """
+        if self._reduction == "sum":
+            return 1.0
+        if self._class_weight is not None:
+            return float(self._class_weight[y].sum())
+        return float(y.shape[0])
+
+
+def collect(net, X, y):
+    """All rows of a data set as the net's loader would deliver them, on the CPU."""
+    dataset = net.get_dataset(X, y)
+    with torch.random.fork_rng(devices=[]):  # a loader draws a seed for its workers
+        batches = [unpack_data(b) for b in net.get_iterator(dataset, training=False)]
+    return _cat([b[0] for b in batches]), _cat([b[1] for b in batches])
+
+
+def _cat(parts):
+    first = parts[0]
+    if isinstance(first, Mapping):
+        return {key: _cat([part[key] for part in parts]) for key in first}
+    if isinstance(first, tuple | list):
+        return type(first)(_cat(list(group)) for group in zip(*parts, strict=True))
+    return torch.cat([torch.as_tensor(part) for part in parts])
+
+
+def take(X, rows, device):
+    """Rows of what `collect` returned, on ``device``."""
+    if isinstance(X, Mapping):
+        return {key: take(value, rows, device) for key, value in X.items()}
+    if isinstance(X, tuple | list):
+        return type(X)(take(value, rows, device) for value in X)
+    return to_tensor(X[rows], device=device)
+
+
+@contextmanager
+def random_state(state):
+    """Draw random numbers from a recorded state on, and leave the generators be."""
+    if state is None:
+        yield
+        return
+    cpu, cuda = state
+    with torch.random.fork_rng(devices=range(len(cuda))):
+        torch.set_rng_state(cpu)
+        if cuda:
+            torch.cuda.set_rng_state_all(cuda)
+        yield

@@ -1,0 +1,173 @@
+"""Gradient products over the checkpoints of a recorded run of a net."""
+
+import numpy as np
+
+from skinfluence.nets._factors import RowGradients
+from skinfluence.nets._gram import gram, matvec, self_dot, weighted_gradient
+from skinfluence.nets._model import fitted_net, net_model
+from skinfluence.nets._net import NetTarget
+from skinfluence.nets._recorder import CheckpointRecorder
+
+
+class NetRun:
+    """A net, alone or at the end of a Pipeline, and what was recorded of its training.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The user's, not fitted.
+    checkpoints : int or list of int
+        As for `CheckpointRecorder`.
+    directory : str or None
+        Where checkpoints are kept.
+    layers : list of str or "last" or None
+        Variables, as for `NetTarget`.
+
+    Attributes
+    ----------
+    model : estimator
+        What is trained: labels are encoded, rows checked.
+    """
+
+    def __init__(self, estimator, checkpoints, directory, layers):
+        self.layers = layers
+        self.recorder = CheckpointRecorder(checkpoints, directory)
+        self.model = net_model(estimator, [("skinfluence_recorder", self.recorder)])
+        self._gradients = None
+
+    def __getstate__(self):
+        return {**vars(self), "_gradients": None}  # hold references to live tensors
+
+    def fit(self, X, y, **fit_params):
+        """Train, recording."""
+        self.model.fit(X, y, **fit_params)
+        self._gradients = None
+        net, _ = fitted_net(self.model)
+        # skorch hands its callbacks over as they are: this is the one that has run.
+        self.recorder = dict(net.callbacks_)["skinfluence_recorder"]
+        self._target()  # raises for unknown layers
+        return self.model
+
+    def partial_fit(self, X, y):
+        """Train on, recording."""
+        self.model.partial_fit(X, y)
+
+    @property
+    def checkpoints(self):
+        """What was recorded."""
+        return self.recorder.checkpoints_
+
+    def _target(self):
+        net, _ = fitted_net(self.model)
+        layers = self.layers
+        if layers == "last":
+            layers = [NetTarget(net).last_layer]
+        elif isinstance(layers, str):
+            layers = [layers]
+        return NetTarget(net, layers)
+
+    def gradients(self):
+        """Return the `RowGradients` of the net."""
+        if self._gradients is None:
+            self._gradients = RowGradients(self._target())
+        return self._gradients
+
+    def rows(self, X, y):
+        """Return rows as the net sees them and targets in the shape of its outputs."""
+        net, transform = fitted_net(self.model)
+        X = X if transform is None else transform.transform(X)
+        y = np.asarray(y)
+        if y.ndim == 2:  # of a regressor
+            target = self.gradients().target
+            with target.at():
+                few = y[:1]
+                output = target.output(target.batch(_first(X), few)[0])
+            y = y[:, 0] if output.ndim == 1 else y
+        return X, y
+
+    def _at_checkpoints(self):
+        """Yield (checkpoint, RowGradients at its parameters)."""
+        gradients = self.gradients()
+        for checkpoint in self.checkpoints:
+            with gradients.target.at(checkpoint.state):
+                yield checkpoint, gradients
+
+    def _measures(self, loss):
+        gradients = self.gradients()
+        test = gradients.target.measure(loss)
+        training = gradients.target.training_loss
+        return training, training if test == training else test
+
+    def influence(self, train, test, loss, cosine):
+        """Sum over checkpoints of weighted products, shape (n_test, n_train)."""
+        train, test = self.rows(*train), self.rows(*test)
+        out = np.zeros((len(test[1]), len(train[1])))
+        measures = self._measures(loss)
+        for checkpoint, gradients in self._at_checkpoints():
+            product = gram(
+                gradients,
+                train,
+                test,
+                scale=checkpoint.spent,
+                measures=measures,
+                cosine=cosine,
+            )
+            out += self._trained(checkpoint, product, cosine).T
+        return out
+
+    def self_influence(self, train, loss, cosine):
+        """Diagonal of the matrix between the training rows, in O(n)."""
+        X, y = self.rows(*train)
+        out, measures = np.zeros(len(y)), self._measures(loss)
+        for checkpoint, gradients in self._at_checkpoints():
+            dots = self_dot(
+                gradients,
+                X,
+                y,
+                scale=checkpoint.spent,
+                measures=measures,
+                cosine=cosine,
+            )
+            out += self._trained(checkpoint, dots, cosine)
+        return out
+
+    def values(self, train, test, loss, weight):
+        """Weighted sum of the matrix over its test rows, in O(n_train + n_test)."""
+        train, test = self.rows(*train), self.rows(*test)
+        out, (_, measure) = np.zeros(len(train[1])), self._measures(loss)
+        for checkpoint, gradients in self._at_checkpoints():
+            mean = weighted_gradient(gradients, *test, weight, measure)
+            dots = matvec(gradients, *train, mean, scale=checkpoint.spent)
+            out += self._trained(checkpoint, dots, cosine=False)
+        return out
+
+    def mean_loss(self, train):
+        """Mean training loss of each row over the checkpoints, shape (n_train,)."""
+        import torch
+
+        X, y = self.rows(*train)
+        out = np.zeros(len(y))
+        for _, gradients in self._at_checkpoints():
+            target = gradients.target
+            for start in range(0, len(y), 1024):
+                rows = slice(start, start + 1024)
+                with torch.no_grad():
+                    inputs, targets = target.batch(X[rows], y[rows])
+                    losses = target.training_loss(
+                        target.output(inputs), targets, inputs
+                    )
+                out[rows] += losses.cpu().numpy()
+        return out / len(self.checkpoints)
+
+    @staticmethod
+    def _trained(checkpoint, products, cosine):
+        """Zero for rows held out; cosines are weighted by the mean rate spent."""
+        kept = np.zeros(len(products))
+        kept[checkpoint.rows] = 1.0
+        if cosine:
+            kept *= np.mean(list(checkpoint.spent.values()))
+        return products * kept.reshape((-1,) + (1,) * (products.ndim - 1))
+
+
+def _first(X):
+    return {k: v[:1] for k, v in X.items()} if isinstance(X, dict) else X[:1]

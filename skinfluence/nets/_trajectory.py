@@ -1,0 +1,349 @@
+"""Record a skorch net's training run: what a replay needs, and no more.
+
+Of every step: the rows of its batch, the optimiser's settings and, where the forward
+pass draws random numbers, the generator's state before it. Of every segment of
+steps: the optimiser's state (parameters first), from which the steps inside are
+recomputed.
+"""
+
+import math
+import tempfile
+from collections import deque
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback, GradientNormClipping
+
+from skinfluence.nets._rules import optimiser_rule
+
+
+@dataclass
+class Step:
+    """One optimiser step: its rows, settings and random state."""
+
+    rows: torch.Tensor
+    settings: dict
+    random_state: tuple | None = None
+
+
+@dataclass
+class Trajectory:
+    """A recorded run: states at the start of segments, and all steps.
+
+    ``kept`` has shape (n_segments, n_slots + 1, n_parameters), an array in memory or
+    mapped from a file; ``end`` is the state after the last step; ``groups`` holds the
+    optimiser's group of every number in the flat parameters.
+    """
+
+    rule: object
+    segment: int
+    max_norm: float | None
+    names: list
+    groups: torch.Tensor
+    dtype: torch.dtype
+    device: torch.device
+    steps: list = field(default_factory=list)
+    kept: np.ndarray | None = None
+    end: np.ndarray | None = None
+    causes: list = field(default_factory=list)
+
+    def settings(self, k):
+        """Optimiser settings of step ``k``: numbers, vectors where groups differ."""
+        return {
+            name: values[0]
+            if len(set(values)) == 1
+            else torch.tensor(values, dtype=self.dtype)[self.groups].to(self.device)
+            for name, values in self.steps[k].settings.items()
+        }
+
+    def state(self, index):
+        """Recorded state at the start of segment ``index``, or the end of the run."""
+        if index * self.segment >= len(self.steps):
+            return self.end
+        return self.kept[index]
+
+    @property
+    def n_segments(self):
+        """Number of segments, the last of which may be shorter."""
+        return math.ceil(len(self.steps) / self.segment)
+
+
+def segment_length(n_steps, state_bytes, max_bytes):
+    """Shortest segment whose states fit: kept ones and those of one segment.
+
+    The fewest recomputed steps that the bound allows; 1 recomputes nothing.
+    """
+    if (n_steps + 1) * state_bytes <= max_bytes:
+        return 1
+    for segment in range(2, math.isqrt(n_steps) + 2):
+        if (math.ceil(n_steps / segment) + segment + 1) * state_bytes <= max_bytes:
+            return segment
+    segment = math.isqrt(n_steps) + 1
+    needed = (math.ceil(n_steps / segment) + segment + 1) * state_bytes
+    raise MemoryError(
+        f"The run of {n_steps} steps needs {needed / 2**20:.3g} MiB at least to be "
+        f"replayed, 'trajectory_memory' allows {max_bytes / 2**20:.3g}. Raise it, or "
+        "pass memory= to keep the run on disk."
+    )
+
+
+class _Recorded:
+    """A batch sampler that notes the rows of every batch it hands out."""
+
+    def __init__(self, sampler, queue):
+        self.sampler, self.queue = sampler, queue
+
+    def __iter__(self):
+        for rows in self.sampler:
+            rows = [int(row) for row in rows]
+            self.queue.append(rows)
+            yield rows
+
+    def __len__(self):
+        return len(self.sampler)
+
+    def __getattr__(self, name):
+        if name in ("sampler", "queue"):  # not there yet while unpickled
+            raise AttributeError(name)
+        return getattr(self.sampler, name)
+
+
+def _recorded_iterator(dataset, *, base, recorder, **params):
+    loader = base(dataset, **params)
+    sampler = getattr(loader, "batch_sampler", None)
+    if sampler is None:
+        raise TypeError(
+            "The net's 'iterator_train' must be a torch DataLoader with a "
+            "batch_sampler: without one the rows of a batch are not known. Got "
+            f"{type(loader).__name__}: use DataLoader, with a batch_size."
+        )
+    # In the workers' order too: the sampler runs in this process. DataLoader forbids
+    # setting the attribute, to protect settings derived from it; none of them change.
+    vars(loader)["batch_sampler"] = _Recorded(sampler, recorder.queue)
+    recorder.steps_per_epoch = len(loader)
+    return loader
+
+
+def _random_state():
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    return torch.get_rng_state(), cuda
+
+
+class Recorder(Callback):
+    """skorch callback that fills a `Trajectory`; append it after all others."""
+
+    def __init__(self, max_bytes, folder=None):
+        self.max_bytes, self.folder = max_bytes, folder
+        self.queue = deque()
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Refuse what cannot be replayed before the first step."""
+        refuse_unrecordable(net)
+        self.optimiser = net.optimizer_
+        self.parameters = [
+            (name, p)
+            for name, p in net.module_.named_parameters()
+            if any(p is q for g in self.optimiser.param_groups for q in g["params"])
+            and p.requires_grad
+        ]
+        clips = [c for _, c in net.callbacks_ if isinstance(c, GradientNormClipping)]
+        norms = [c.gradient_clip_value for c in clips if c.gradient_clip_value]
+        first = self.parameters[0][1]
+        group_of = {
+            id(p): i
+            for i, group in enumerate(self.optimiser.param_groups)
+            for p in group["params"]
+        }
+        self.trajectory = Trajectory(
+            rule=optimiser_rule(self.optimiser),
+            segment=0,
+            max_norm=norms[0] if norms else None,
+            names=[name for name, _ in self.parameters],
+            groups=torch.cat(
+                [torch.full((p.numel(),), group_of[id(p)]) for _, p in self.parameters]
+            ),
+            dtype=first.dtype,
+            device=first.device,
+        )
+        self.epochs = net.max_epochs
+        self.buffers = [b.detach().clone() for b in net.module_.buffers()]
+        for _, callback in net.callbacks_:
+            edits = type(callback).on_grad_computed is not Callback.on_grad_computed
+            if edits and not isinstance(callback, GradientNormClipping | Recorder):
+                self.trajectory.causes.append(
+                    f"the callback {type(callback).__name__} sees the gradients before "
+                    "the step and may change them"
+                )
+
+    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
+        """Map rows of subsets to rows of the training set."""
+        self.queue.clear()
+        rows = None
+        while isinstance(dataset_train, torch.utils.data.Subset):
+            indices = np.asarray(dataset_train.indices)
+            rows = indices if rows is None else indices[rows]
+            dataset_train = dataset_train.dataset
+        self.to_fitted = rows
+        if self.trajectory.kept is None:
+            self._allocate(self.steps_per_epoch * self.epochs)
+
+    def _allocate(self, n_steps):
+        first = self._state()
+        trajectory = self.trajectory
+        if self.folder is None:
+            trajectory.segment = segment_length(n_steps, first.nbytes, self.max_bytes)
+        else:
+            trajectory.segment = 1
+        n_kept = math.ceil(n_steps / trajectory.segment)
+        shape = (n_kept, *first.shape)
+        if self.folder is None:
+            trajectory.kept = np.empty(shape, first.dtype)
+            return
+        Path(self.folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            prefix="trajectory-", suffix=".npy", dir=self.folder, delete=False
+        ) as file:
+            path = file.name
+        trajectory.kept = np.lib.format.open_memmap(path, "w+", first.dtype, shape)
+
+    def _state(self):
+        """Flat parameters and optimiser slots, shape (n_slots + 1, n_parameters)."""
+        rows = [[p.detach() for _, p in self.parameters]]
+        for slot in self.trajectory.rule.slots:
+            states = [self.optimiser.state.get(p, {}) for _, p in self.parameters]
+            rows.append(
+                [
+                    torch.zeros_like(p)
+                    if state.get(slot) is None
+                    else state[slot].detach()
+                    for state, (_, p) in zip(states, self.parameters, strict=True)
+                ]
+            )
+        flat = [torch.cat([t.reshape(-1) for t in row]) for row in rows]
+        return torch.stack(flat).cpu().numpy()
+
+    def _settings(self):
+        """Optimiser settings of this step, a tuple with the value of every group."""
+        groups = self.optimiser.param_groups
+        return {
+            name: tuple(
+                tuple(map(float, g[name])) if name == "betas" else float(g[name])
+                for g in groups
+            )
+            for name in self.trajectory.rule.numbers
+        }
+
+    def on_batch_begin(self, net, batch=None, training=False, **kwargs):
+        """Keep the state at the start of a segment."""
+        if not training:
+            return
+        k, trajectory = len(self.trajectory.steps), self.trajectory
+        if k % trajectory.segment == 0:
+            trajectory.kept[k // trajectory.segment] = self._state()
+        self.before = _random_state()
+
+    def on_grad_computed(self, net, named_parameters=None, **kwargs):
+        """Note the step's rows and settings, after the forward pass, before it."""
+        rows = self.queue.popleft()
+        if self.to_fitted is not None:
+            rows = self.to_fitted[rows]
+        after = _random_state()
+        drawn = not torch.equal(self.before[0], after[0]) or any(
+            not torch.equal(a, b)
+            for a, b in zip(self.before[1], after[1], strict=False)
+        )
+        self.trajectory.steps.append(
+            Step(
+                torch.as_tensor(np.asarray(rows)),
+                self._settings(),
+                self.before if drawn else None,
+            )
+        )
+
+    def on_epoch_end(self, net, **kwargs):
+        """Keep the end of the run so far: callbacks may replace it later."""
+        self.trajectory.end = self._state()
+        self.trajectory.kept = self.trajectory.kept  # a memmap stays mapped
+        if any(
+            not torch.equal(a, b)
+            for a, b in zip(self.buffers, net.module_.buffers(), strict=True)
+        ):
+            self.trajectory.causes.append("the module changes its own buffers")
+
+
+def refuse_unrecordable(net):
+    """Raise for nets whose run is no function of row weights."""
+    for name, module in net.module_.named_modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            raise TypeError(
+                f"The net's module {name!r} is a {type(module).__name__}: in training "
+                "it mixes the rows of a batch and its running statistics, which torch "
+                "does not differentiate, carry influence to the test loss. Use "
+                "LayerNorm or GroupNorm."
+            )
+    if any(True for _ in net.criterion_.parameters()):
+        raise TypeError(
+            "The net's criterion must have no parameters of its own to be replayed. "
+            f"Got {type(net.criterion_).__name__} with some: move them to the module."
+        )
+    if getattr(net.criterion_, "reduction", None) not in ("mean", "sum"):
+        raise TypeError(
+            "The net's criterion must have reduction='mean' or 'sum', so that losses "
+            f"of single rows are known. Got {type(net.criterion_).__name__}."
+        )
+    for _, callback in net.callbacks_:
+        if getattr(callback, "load_best", False):
+            raise ValueError(
+                f"{type(callback).__name__}(load_best=True) replaces the end of the "
+                "run by an earlier state: set load_best=False."
+            )
+        clips = isinstance(callback, GradientNormClipping)
+        if clips and callback.gradient_clip_norm_type != 2:
+            raise ValueError(
+                "GradientNormClipping can be replayed with gradient_clip_norm_type=2. "
+                f"Got {callback.gradient_clip_norm_type!r}."
+            )
+    optimiser_rule(net.optimizer_)
+
+
+def fit_recorded(net, fit, max_bytes, folder=None):
+    """Call ``fit`` with ``net`` (unfitted, inside it) recording; return the run.
+
+    The run is the one that the net makes without the recorder, bit by bit; it is
+    left as if there had been none.
+    """
+    recorder = Recorder(max_bytes, folder)
+    callbacks, iterator = net.callbacks, net.iterator_train
+    given = [] if callbacks in (None, "disable") else list(callbacks)
+    try:
+        if callbacks == "disable":
+            net.callbacks__print_log = None
+        net.callbacks = [*given, ("skinfluence_recorder", recorder)]
+        net.iterator_train = partial(
+            _recorded_iterator, base=iterator, recorder=recorder
+        )
+        fit()
+    finally:
+        net.callbacks, net.iterator_train = callbacks, iterator
+        if hasattr(net, "callbacks_"):
+            net.callbacks_ = [
+                (name, c) for name, c in net.callbacks_ if c is not recorder
+            ]
+    trajectory = recorder.trajectory
+    if trajectory.end is None:
+        raise ValueError(
+            "The net's training ended before its first epoch did: no run to replay. "
+            f"Got max_epochs={net.max_epochs}."
+        )
+    n_kept = trajectory.n_segments
+    trajectory.kept = trajectory.kept[:n_kept]
+    now = recorder._state()[0]
+    if not np.array_equal(now, trajectory.end[0]):
+        raise ValueError(
+            "The net's parameters after fit are not those at the end of its last "
+            "epoch: a callback has replaced them. Remove it."
+        )
+    return trajectory

@@ -1,0 +1,265 @@
+r"""Models whose raw predictions are sums over training rows.
+
+.. math:: z_t = b + \sum_i \alpha_i \, k(x_i, x_t)
+
+For a linear model with penalty :math:`\rho |w|^2 / 2` beside
+:math:`\sum_i s_i \ell(z_i, y_i)`, stationarity says
+:math:`w = \sum_i \alpha_i x_i^\top` with
+:math:`\alpha_i = -s_i \ell'(z_i) / \rho`. What rho and the loss are is
+scikit-learn's own convention:
+
+==================  =========================================  ================
+estimator           objective                                  alpha_i
+==================  =========================================  ================
+LogisticRegression  sum s logloss + |w|^2 / (2 C)              C s (y - p)
+Ridge               sum s (y - z)^2 + alpha |w|^2              s (y - z) / alpha
+RidgeClassifier     the same on codes of +1 and -1             s (c - z) / alpha
+LinearSVC           C sum s max(0, 1 - c z)^2 + |w|^2 / 2      2 C s c (1 - c z)+
+LinearSVR           C sum s max(0, |y - z| - eps)^2 + |w|^2/2  2 C s (...)
+SVC, SVR, ...       dual coefficients as fitted                dual_coef_
+==================  =========================================  ================
+
+A free intercept is kept apart as b. liblinear's is the coefficient of a constant
+feature, ``intercept_scaling``: it belongs to the kernel, and b is zero.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import (
+    LogisticRegression,
+    LogisticRegressionCV,
+    Ridge,
+    RidgeClassifier,
+    RidgeClassifierCV,
+    RidgeCV,
+)
+from sklearn.metrics.pairwise import pairwise_kernels
+from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
+from sklearn.utils import check_array, compute_sample_weight
+from sklearn.utils.extmath import safe_sparse_dot
+
+from skinfluence._losses import LogLoss, MarginLoss, SquaredError
+from skinfluence.removal import UnsupportedEstimator, removal_model
+
+SUPPORTED = (
+    "LogisticRegression (L2), Ridge, RidgeClassifier and their CV versions, LinearSVC "
+    "and LinearSVR with a squared loss, SVC (two classes), SVR, KernelRidge, skorch "
+    "nets, and Pipelines that end in one of these"
+)
+
+
+@dataclass
+class Representation:
+    """Coefficients and kernel of a model.
+
+    Attributes
+    ----------
+    alpha : ndarray of shape (n_train, k)
+    bias : ndarray of shape (k,)
+    kernel : callable
+        From rows to an ndarray of shape (n_samples, n_train).
+    link : str
+        How raw predictions become predictions, see `_predictions.link_prediction`.
+    raw : ndarray of shape (n_train, k)
+        Raw predictions of the training rows, not computed from alpha.
+    optimum_distance : float
+        Largest distance of ``raw`` from what the solver returned.
+    """
+
+    alpha: np.ndarray
+    bias: np.ndarray
+    kernel: object
+    link: str
+    raw: np.ndarray
+    optimum_distance: float = 0.0
+
+    def predict(self, X):
+        """Raw predictions as sums over training rows, shape (n_samples, k)."""
+        return self.kernel(X) @ self.alpha + self.bias
+
+
+def represent(estimator, X, y, labels, sample_weight=None):
+    """Return the `Representation` of a fitted model that is no Pipeline.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted on X and y.
+    X, y : array-like
+        Training rows and targets as given to ``fit``.
+    labels : ndarray
+        Encoded targets: class indices, or floats of shape (n, n_outputs).
+    sample_weight : array-like of shape (n,) or None
+        As given to ``fit``.
+    """
+    if isinstance(estimator, SVC | SVR | KernelRidge):
+        return _kernel_machine(estimator, X)
+    penalty, loss, constant = _objective(estimator)
+    if not np.all(np.isfinite(penalty) & (penalty > 0)):
+        raise UnsupportedEstimator(
+            f"Representer points need an L2 penalty above zero. {estimator!r} has "
+            "none: its coefficients are no sum over training rows."
+        )
+    model = removal_model(estimator, X, y, sample_weight)
+    coef = model.design.to_coef(model.theta)
+    n_features = estimator.n_features_in_
+    free = estimator.fit_intercept and not constant
+    X = check_array(X, accept_sparse="csr", dtype=np.float64)
+    raw = safe_sparse_dot(X, coef[:, :n_features].T)
+    if estimator.fit_intercept:
+        raw = raw + coef[:, -1]
+    slope = loss.slope(labels, raw, model.link)
+    if isinstance(loss, SquaredError):
+        slope = slope * raw.shape[1]  # scikit-learn sums over outputs
+    weight = _weights(estimator, y, labels, sample_weight, raw.shape[1])
+    return Representation(
+        alpha=-weight * slope / penalty,
+        bias=coef[:, -1] if free else np.zeros(len(coef)),
+        kernel=partial(_linear_kernel, X, constant**2 if constant else 0.0),
+        link=model.link,
+        raw=raw,
+        optimum_distance=model.optimum_distance,
+    )
+
+
+def _linear_kernel(rows, constant, X):
+    X = check_array(X, accept_sparse="csr", dtype=np.float64)
+    return safe_sparse_dot(X, rows.T, dense_output=True) + constant
+
+
+class _Tube:
+    """Slope of ``max(0, |y - z| - epsilon)^2``."""
+
+    def __init__(self, epsilon):
+        self.epsilon = epsilon
+
+    def slope(self, y, raw, link):
+        residual = raw - y
+        excess = np.maximum(np.abs(residual) - self.epsilon, 0.0)
+        return 2.0 * np.sign(residual) * excess
+
+
+def _objective(estimator):
+    """Return rho, the training loss and liblinear's constant feature (or 0)."""
+    constant = 0.0
+    if isinstance(estimator, LogisticRegression):
+        cv = isinstance(estimator, LogisticRegressionCV)
+        C = np.ravel(estimator.C_)[0] if cv else estimator.C
+        ratio = np.ravel(estimator.l1_ratio_)[0] if cv else estimator.l1_ratio
+        named = getattr(estimator, "penalty", "deprecated")
+        if named is None:
+            C = np.inf
+        if named in ("l1", "elasticnet") or (named != "l2" and ratio):
+            raise UnsupportedEstimator(
+                "Representer points need an L2 penalty. Got an L1 penalty: use "
+                "InfluenceFunctions or LeaveOneOutInfluence."
+            )
+        if estimator.solver == "liblinear" and estimator.fit_intercept:
+            constant = estimator.intercept_scaling
+        return 1.0 / C, LogLoss(), constant
+    if isinstance(estimator, Ridge | RidgeCV):
+        cv = isinstance(estimator, RidgeCV)
+        alpha = estimator.alpha_ if cv else estimator.alpha
+        return 2.0 * np.asarray(alpha), SquaredError(), constant
+    if isinstance(estimator, RidgeClassifier | RidgeClassifierCV):
+        cv = isinstance(estimator, RidgeClassifierCV)
+        alpha = estimator.alpha_ if cv else estimator.alpha
+        return 2.0 * np.asarray(alpha), MarginLoss("squared_margin"), constant
+    if isinstance(estimator, LinearSVC | LinearSVR):
+        constant = estimator.intercept_scaling if estimator.fit_intercept else 0.0
+        loss = MarginLoss("squared_hinge")
+        if isinstance(estimator, LinearSVR):
+            loss = _Tube(estimator.epsilon)
+        return 1.0 / estimator.C, loss, constant
+    raise UnsupportedEstimator(
+        f"RepresenterPoints does not know {type(estimator).__name__}. It supports "
+        f"{SUPPORTED}. InfluenceFunctions and DownsamplingInfluence take more."
+    )
+
+
+def _weights(estimator, y, labels, sample_weight, k):
+    """Sample times class weights, shape (n, 1) or (n, k)."""
+    weight = np.ones(len(labels))
+    if sample_weight is not None:
+        weight = weight * np.asarray(sample_weight, dtype=np.float64)
+    class_weight = getattr(estimator, "class_weight", None)
+    if class_weight is None:
+        return weight[:, None]
+    if isinstance(class_weight, str) and isinstance(estimator, LinearSVC):
+        by_class = compute_sample_weight(class_weight, y)
+    elif isinstance(class_weight, str) and sample_weight is not None:
+        counts = np.bincount(labels, weights=weight)  # as scikit-learn counts
+        by_class = (counts.sum() / (len(counts) * counts))[labels]
+    else:
+        by_class = compute_sample_weight(class_weight, y)
+    full = (weight * by_class)[:, None]
+    if isinstance(estimator, LinearSVC) and k > 1:
+        # liblinear gives the class weight to the one class, not to the rest
+        return np.where(labels[:, None] == np.arange(k), full, weight[:, None])
+    return full
+
+
+def _kernel_machine(estimator, X):
+    """Return dual coefficients as they were fitted, whatever the solver's tolerance."""
+    if isinstance(estimator, KernelRidge):
+        alpha = estimator.dual_coef_.reshape(len(estimator.dual_coef_), -1)
+        bias, raw = np.zeros(alpha.shape[1]), estimator.predict(X)
+    else:
+        classifier = isinstance(estimator, SVC)
+        if classifier and len(estimator.classes_) > 2:
+            raise UnsupportedEstimator(
+                "An SVC of more than two classes votes among models of pairs, which "
+                "have no common representer. Use OneVsRestClassifier's members one by "
+                "one, or LinearSVC or LogisticRegression."
+            )
+        alpha = np.zeros((_length(X), 1))
+        dual = estimator.dual_coef_
+        dual = dual.toarray() if sp.issparse(dual) else dual
+        alpha[estimator.support_, 0] = dual[0]
+        bias = np.ravel(estimator.intercept_)
+        raw = (estimator.decision_function if classifier else estimator.predict)(X)
+    return Representation(
+        alpha=alpha,
+        bias=bias,
+        kernel=partial(_kernel, estimator, _gamma(estimator, X), X),
+        link="margin" if isinstance(estimator, SVC) else "identity",
+        raw=np.asarray(raw).reshape(len(alpha), -1),
+    )
+
+
+def _length(X):
+    return X.shape[0] if hasattr(X, "shape") else len(X)
+
+
+def _gamma(estimator, X):
+    """Resolve the gamma of a kernel as scikit-learn does."""
+    if estimator.gamma not in ("scale", "auto"):
+        return estimator.gamma
+    if estimator.kernel == "precomputed" or callable(estimator.kernel):
+        return None
+    X = check_array(X, accept_sparse="csr", dtype=np.float64)
+    if estimator.gamma == "auto":
+        return 1.0 / X.shape[1]
+    if sp.issparse(X):
+        variance = X.multiply(X).mean() - X.mean() ** 2
+    else:
+        variance = X.var()
+    return 1.0 / (X.shape[1] * variance) if variance else 1.0
+
+
+def _kernel(estimator, gamma, rows, X):
+    kernel = estimator.kernel
+    if kernel == "precomputed":
+        return check_array(X, dtype=np.float64)
+    if callable(kernel) and not isinstance(estimator, KernelRidge):
+        return np.asarray(kernel(X, rows), dtype=np.float64)
+    if callable(kernel):
+        return pairwise_kernels(X, rows, kernel, **(estimator.kernel_params or {}))
+    X = check_array(X, accept_sparse="csr", dtype=np.float64)
+    rows = check_array(rows, accept_sparse="csr", dtype=np.float64)
+    params = {"gamma": gamma, "degree": estimator.degree, "coef0": estimator.coef0}
+    return pairwise_kernels(X, rows, kernel, filter_params=True, **params)

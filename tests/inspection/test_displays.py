@@ -1,0 +1,365 @@
+"""Displays: what the artists hold, and that labels do not overlap."""
+
+import builtins
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_diabetes, load_digits
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.utils import Bunch
+
+from skinfluence import (
+    InfluenceDisplay,
+    InfluenceOutlierDisplay,
+    LeaveOneOutInfluence,
+    MemorizationDisplay,
+    RemovalCurveDisplay,
+    SampleValuesDisplay,
+    case_diagnostics,
+)
+from skinfluence.inspection._style import HARMFUL, HELPFUL
+from skinfluence.metrics import removal_curve
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt  # noqa: E402
+from matplotlib.colors import to_hex, to_rgba  # noqa: E402
+
+SIZES = [(3.2, 2.4), (8, 6)]
+VALUES = np.array([0.3, -0.2, 0.0, 0.1, -0.5, 0.2])
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    digits = load_digits()
+    X, y = digits.data / 16, digits.target
+    loo = LeaveOneOutInfluence(LogisticRegression(max_iter=1000)).fit(X[:150], y[:150])
+    return loo, X[150:200], y[150:200], y[:150], digits.images
+
+
+def new_axes(size):
+    return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def overlapping(texts):
+    """Pairs of texts whose boxes overlap once drawn, and texts off the figure."""
+    figure = texts[0].figure
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in texts if text.get_text()]
+    off = [b for b in boxes if not figure.bbox.padded(1).containsx(b.x0)]
+    off += [b for b in boxes if not figure.bbox.padded(1).containsx(b.x1)]
+    pairs = [
+        (a, b)
+        for k, a in enumerate(boxes)
+        for b in boxes[:k]
+        if a.padded(-0.5).overlaps(b.padded(-0.5))
+    ]
+    return pairs + off
+
+
+def tick_labels(axis):
+    """Labels of the ticks in view; others are not drawn."""
+    axis.figure.draw_without_rendering()
+    low, high = sorted(axis.get_view_interval())
+    ticks = axis.get_major_ticks()
+    return [t.label1 for t in ticks if low <= t.get_loc() <= high]
+
+
+def colors(collection):
+    return [to_hex(c[:3]).upper() for c in collection.get_facecolors()]
+
+
+# ------------------------------------------------------------- InfluenceDisplay
+
+
+def test_bars_show_the_extremes_in_order():
+    display = InfluenceDisplay(VALUES, labels=list("abcdef")).plot(n_rows=2)
+    assert_array_equal(display.indices_, [0, 5, 1, 4])
+    assert_allclose([bar.get_width() for bar in display.bars_], [0.3, 0.2, -0.2, -0.5])
+    assert [to_hex(bar.get_facecolor()).upper() for bar in display.bars_] == (
+        [HELPFUL] * 2 + [HARMFUL] * 2
+    )
+    names = [label.get_text() for label in display.ax_.get_yticklabels()]
+    assert names == ["0 (a)", "5 (f)", "1 (b)", "4 (e)"]
+    assert display.ax_.yaxis_inverted()  # the most helpful on top
+    assert display.figure_ is display.ax_.figure
+
+
+def test_rows_of_the_other_sign_do_not_fill_the_gaps():
+    display = InfluenceDisplay(VALUES).plot(n_rows=5)
+    assert_array_equal(display.indices_, [0, 5, 3, 1, 4])  # not row 2: it is zero
+
+
+def test_influence_display_asks_the_estimator(digits):
+    loo, X, y, labels, _ = digits
+    display = InfluenceDisplay.from_estimator(loo, X[[3]], y[[3]], n_rows=3)
+    matrix = loo.influence(X, y)
+    same = InfluenceDisplay.from_influence(matrix, 3, n_rows=3)
+    assert_array_equal(display.indices_, same.indices_)
+    widths = [bar.get_width() for bar in display.bars_]
+    assert_allclose(widths, matrix[3, display.indices_], rtol=1e-10)
+    assert_allclose(max(widths), matrix[3].max(), rtol=1e-10)
+    assert_allclose(min(widths), matrix[3].min(), rtol=1e-10)
+    with pytest.raises(ValueError, match="'X'.*one test row. Got 2"):
+        InfluenceDisplay.from_estimator(loo, X[:2], y[:2])
+
+
+def test_thumbnails_are_the_rows(digits):
+    images = digits[4]
+    display = InfluenceDisplay(VALUES, rows=images[:6], row=images[9]).plot(n_rows=2)
+    expected = [*images[display.indices_], images[9]]
+    assert len(display.images_) == 5
+    for artist, image in zip(display.images_, expected, strict=True):
+        assert_array_equal(artist.get_array(), image)
+    captions = [text.get_text() for text in display.texts_]
+    assert captions == ["0\n+0.3", "5\n+0.2", "1\n-0.2", "4\n-0.5"]
+    tops = [artist.get_extent()[3] for artist in display.images_]
+    assert tops[0] == tops[1] < tops[2] == tops[3]  # help above harm
+    edges = [to_hex(p.get_edgecolor()).upper() for p in display.ax_.patches[:4]]
+    assert edges == [HELPFUL] * 2 + [HARMFUL] * 2
+    assert display.bars_ is None
+
+
+def test_lines_are_the_texts():
+    rows = [f"text number {k}" for k in range(6)]
+    display = InfluenceDisplay(VALUES, rows=rows, row="?").plot(n_rows=2)
+    lines = [text.get_text() for text in display.texts_]
+    assert lines == [
+        "+3.0e-01 0 text number 0",
+        "+2.0e-01 5 text number 5",
+        "-2.0e-01 1 text number 1",
+        "-5.0e-01 4 text number 4",
+    ]
+    assert [text.get_color() for text in display.texts_] == (
+        [HELPFUL] * 2 + [HARMFUL] * 2
+    )
+    long = InfluenceDisplay(VALUES, rows=["so many words " * 50] * 6).plot()
+    assert all(text.get_text().endswith(" ...") for text in long.texts_)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("kind", ["bars", "images", "text"])
+def test_captions_of_influences_do_not_overlap(kind, size, digits):
+    loo, X, y, labels, images = digits
+    rows = {
+        "bars": None,
+        "images": images[:150],
+        "text": ["a rather long sentence about the row " * 3] * 150,
+    }[kind]
+    row = {"bars": None, "images": images[150], "text": "what is it?"}[kind]
+    display = InfluenceDisplay.from_estimator(
+        loo, X[[0]], y[[0]], labels=labels, rows=rows, row=row, ax=new_axes(size)
+    )
+    texts = display.ax_.get_yticklabels() if kind == "bars" else display.ax_.texts
+    assert len(texts) >= 10
+    assert not overlapping(texts)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kind": "pie"}, "'kind'.*Got 'pie'"),
+        ({"kind": "images"}, "'rows'.*kind='images'"),
+        ({"n_rows": 0}, "'n_rows'.*Got 0"),
+    ],
+)
+def test_influence_display_checks_how_to_draw(options, message):
+    with pytest.raises(ValueError, match=message):
+        InfluenceDisplay(VALUES).plot(**options)
+
+
+def test_influence_display_checks_what_to_draw():
+    with pytest.raises(ValueError, match="'labels'.*6. Got 5"):
+        InfluenceDisplay(VALUES, labels=list("abcde")).plot()
+    with pytest.raises(ValueError, match="'influence'.*one number per training row"):
+        InfluenceDisplay(VALUES[None]).plot()
+
+
+# ------------------------------------------------------- InfluenceOutlierDisplay
+
+
+def test_outlier_display_draws_the_diagnostics():
+    X, y = load_diabetes(return_X_y=True)
+    model = LinearRegression().fit(X, y)
+    found = case_diagnostics(model, X, y)
+    display = InfluenceOutlierDisplay.from_estimator(model, X, y, n_labels=4)
+    assert_array_equal(
+        display.points_.get_offsets(),
+        np.column_stack([found.leverage, found.resid_studentized_internal]),
+    )
+    beyond = found.cooks_distance > 4 / len(y)
+    assert_array_equal(np.array(colors(display.points_)) == HARMFUL, beyond)
+    worst = found.cooks_distance.argsort()[::-1][:4]
+    assert [text.get_text() for text in display.texts_] == [str(i) for i in worst]
+
+
+def test_contours_separate_cooks_distances():
+    X, y = load_diabetes(return_X_y=True)
+    X, y = X[:80], y[:80]
+    display = InfluenceOutlierDisplay.from_estimator(
+        LinearRegression().fit(X, y), X, y, levels=[0.01, 0.05]
+    )
+    found = display.diagnostics
+    h, t = found.leverage, np.abs(found.resid_studentized_internal)
+    assert len(display.contours_) == 2
+    for level, (upper, lower) in zip([0.01, 0.05], display.contours_, strict=True):
+        contour = np.interp(h, *upper.get_data())
+        clear = np.abs(found.cooks_distance / level - 1) > 1e-2  # interpolated
+        above = t > contour
+        assert_array_equal(above[clear], (found.cooks_distance > level)[clear])
+        assert 0 < above.sum() < 80
+        assert_array_equal(upper.get_ydata(), -lower.get_ydata())
+
+
+# ----------------------------------------------------------- SampleValuesDisplay
+
+
+def test_histogram_counts_every_row_and_splits_at_zero():
+    values = np.random.default_rng(0).normal(0.3, 1, size=500)
+    display = SampleValuesDisplay(values, suspects=20).plot()
+    assert sum(bar.get_height() for bar in display.bars_) == 500
+    negative = sum(
+        bar.get_height()
+        for bar in display.bars_
+        if bar.get_facecolor() == to_rgba(HARMFUL)
+    )
+    assert negative == (values < 0).sum()
+    marked = display.marks_.get_offsets()[:, 0]
+    assert_allclose(np.sort(marked), np.sort(values)[:20])
+    assert_array_equal(display.suspects_, values <= np.sort(values)[19])
+
+
+def test_quantiles_by_class_and_suspects_in_their_row():
+    rng = np.random.default_rng(0)
+    values, labels = rng.normal(size=90), np.repeat(["c", "a", "b"], 30)
+    mask = rng.random(90) < 0.1
+    display = SampleValuesDisplay(values, labels=labels, suspects=mask).plot()
+    groups = [values[labels == k] for k in "abc"]
+    medians = display.medians_.get_offsets()
+    assert_allclose(medians[:, 0], [np.median(group) for group in groups])
+    assert_allclose(medians[:, 1], [0, 1, 2])
+    ends = [segment[:, 0] for segment in display.quartiles_.get_segments()]
+    assert_allclose(ends, [np.percentile(group, [25, 75]) for group in groups])
+    assert [t.get_text() for t in display.ax_.get_yticklabels()] == ["a", "b", "c"]
+    expected = np.column_stack([values, np.searchsorted(list("abc"), labels)])[mask]
+    assert_allclose(display.marks_.get_offsets(), expected)
+
+
+def test_sample_values_display_asks_the_estimator(digits):
+    loo, X, y, _, _ = digits
+    display = SampleValuesDisplay.from_estimator(loo, X, y)
+    assert_allclose(display.values, loo.sample_values(X, y))
+    same = SampleValuesDisplay.from_influence(loo.influence(X, y))
+    assert_allclose(display.values, same.values, rtol=1e-8, atol=1e-14)
+    assert display.marks_ is None
+    with pytest.raises(ValueError, match="'suspects'.*between 0 and 150, .*Got 151"):
+        SampleValuesDisplay(display.values, suspects=151).plot()
+    with pytest.raises(ValueError, match="'suspects'.*boolean mask"):
+        SampleValuesDisplay(display.values, suspects=[1, 2]).plot()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_labels_of_values_do_not_overlap(size, digits):
+    loo, X, y, labels, _ = digits
+    for options in ({}, {"labels": labels}):
+        display = SampleValuesDisplay.from_estimator(
+            loo, X, y, suspects=5, ax=new_axes(size), **options
+        )
+        ax = display.ax_
+        assert not overlapping([*tick_labels(ax.xaxis), ax.xaxis.label])
+        if options:
+            assert not overlapping([*tick_labels(ax.yaxis), ax.yaxis.label])
+
+
+# ----------------------------------------------------------- MemorizationDisplay
+
+
+def test_memorization_display_marks_the_pairs():
+    memorization = np.array([0.0, 0.3, 0.3, 0.25])
+    influence = np.array([[0.5, 0.1, 0.0, 0.15], [0.0, -0.9, 0.2, -0.1]])
+    display = MemorizationDisplay.from_influence(memorization, influence)
+    assert_allclose(
+        display.points_.get_offsets(),
+        np.column_stack([memorization, [0.5, 0.1, 0.2, 0.15]]),
+    )
+    assert_array_equal(
+        np.array(colors(display.points_)) == HELPFUL, [False, False, True, True]
+    )
+    assert "2 of 4" in display.ax_.get_title()
+
+
+def test_memorization_display_asks_the_estimator(digits):
+    loo, X, y, _, _ = digits
+    display = MemorizationDisplay.from_estimator(loo, X, y, influence_threshold=0.01)
+    offsets = display.points_.get_offsets()
+    assert_allclose(offsets[:, 0], loo.self_influence())
+    assert_allclose(offsets[:, 1], loo.influence(X, y).max(axis=0), rtol=1e-10)
+    assert display.influence_threshold == 0.01
+
+
+# ----------------------------------------------------------- RemovalCurveDisplay
+
+
+def test_removal_curves_start_at_all_rows_and_are_sorted():
+    curve = Bunch(
+        fractions=np.array([0.2, 0.1]),
+        all_rows=0.9,
+        lowest=np.array([0.95, 0.92]),
+        highest=np.array([0.7, 0.8]),
+        random=np.array([[0.85, 0.88], [0.87, 0.90]]),
+    )
+    display = RemovalCurveDisplay(curve, value_name="worth").plot()
+    for line, expected in (
+        (display.lowest_, [0.9, 0.92, 0.95]),
+        (display.highest_, [0.9, 0.8, 0.7]),
+        (display.random_, [0.9, 0.89, 0.86]),
+    ):
+        assert_allclose(line.get_xdata(), [0, 10, 20])
+        assert_allclose(line.get_ydata(), expected)
+    band = display.band_.get_paths()[0].get_extents()
+    assert_allclose([band.x0, band.x1], [0, 20])
+    assert_allclose(band.ymin, 0.86 - 2 * 0.01)
+    assert (display.lowest_.get_color(), display.highest_.get_color()) == (
+        HARMFUL,
+        HELPFUL,
+    )
+    legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert legend == ["random", "lowest worth", "highest worth"]
+
+
+def test_removal_curve_display_retrains():
+    X, y = load_diabetes(return_X_y=True)
+    rows = np.random.default_rng(0).normal(size=60), X[:60], y[:60], X[60:], y[60:]
+    options = {"n_random": 2, "random_state": 0, "fractions": [0.1, 0.5]}
+    display = RemovalCurveDisplay.from_estimator(Ridge(), *rows, **options)
+    expected = removal_curve(Ridge(), *rows, **options)
+    assert_allclose(display.lowest_.get_ydata()[1:], expected.lowest)
+    assert_allclose(display.highest_.get_ydata()[1:], expected.highest)
+
+
+def test_the_given_axes_are_used_and_no_figure_is_made():
+    ax = new_axes((4, 3))
+    display = InfluenceDisplay(VALUES).plot(ax=ax)
+    assert display.ax_ is ax
+    assert len(plt.get_fignums()) == 1
+
+
+def test_missing_matplotlib_is_reported_with_the_command(monkeypatch):
+    original = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return original(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ImportError, match=r"pip install 'skinfluence\[plot\]'"):
+        InfluenceDisplay(VALUES).plot()
