@@ -27,7 +27,8 @@ from sklearn.linear_model import (  # noqa: E402
     TweedieRegressor,
 )
 from sklearn.model_selection import train_test_split  # noqa: E402
-from sklearn.preprocessing import scale  # noqa: E402
+from sklearn.pipeline import make_pipeline  # noqa: E402
+from sklearn.preprocessing import StandardScaler, scale  # noqa: E402
 from sklearn.svm import LinearSVC  # noqa: E402
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence  # noqa: E402
@@ -152,6 +153,9 @@ def cases(large):
         yield case(name, cancer, *logistic(C), warm=True, sample=60)
     for n, d in ((2000, 20), (10_000, 50)):
         yield case(f"logistic {n:,} x {d}", gaussian(n, d), *logistic(), warm=True)
+    scaled = [make_pipeline(StandardScaler(), model) for model in logistic()]
+    yield case("scaler + logistic breast_cancer C=1", cancer, *scaled, sample=60)
+    yield case("scaler + logistic 10,000 x 50", gaussian(10_000, 50), *scaled)
     if large:
         data = gaussian(100_000, 100)
         name = "logistic 100,000 x 100"

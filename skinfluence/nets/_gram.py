@@ -59,7 +59,9 @@ def gram(gradients, left, right, *, scale=None, measures=(None, None), cosine=Fa
             if cosine:
                 norms = mine.self_dot(scale)[:, None] * theirs.self_dot(scale)
                 block = block / norms.clamp(min=norms.new_tensor(1e-30)).sqrt()
-            out[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = block.cpu()
+            out[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = (
+                block.cpu().numpy()
+            )
     return out
 
 

@@ -5,15 +5,18 @@ import sys
 import warnings
 from concurrent.futures import BrokenExecutor, CancelledError
 from numbers import Integral, Real
+from pickle import PicklingError
 from time import monotonic
 
 import numpy as np
+import sklearn
 from joblib import Memory, effective_n_jobs, hash
 from sklearn.exceptions import FitFailedWarning
 from sklearn.utils.parallel import Parallel, delayed
 
 from skinfluence._progress import Progress
 from skinfluence._sklearn import HasMethods, StrOptions
+from skinfluence._threads import one_blas_thread
 from skinfluence.retraining._evaluation import FailedFit
 from skinfluence.retraining._retraining import retrain
 
@@ -57,6 +60,8 @@ class Coalitions:
     memory : str, path or joblib.Memory, default=None
         Keeps every retraining on disk as soon as it is finished. A path is
         compressed, which also finds out damaged entries: these are trained again.
+        Code is known by its name: an estimator or loss that is edited keeps its
+        entries.
     verbose : int, default=0
         Above 0, progress is printed.
     error_score : "raise" or float, default="raise"
@@ -86,7 +91,7 @@ class Coalitions:
         if self.store is not None:
             # Hashed once: hashing the table anew would cost more than a fit.
             params = sorted(fit_params.items(), key=lambda item: item[0])
-            self.key = hash((estimator, X, y, params))
+            self.key = _key(estimator, X, y, params, sklearn.__version__)
 
     def models(self, subsets, indices):
         """Return a fitted model per subset, a list.
@@ -134,28 +139,38 @@ class Coalitions:
         cached, key = _result, None
         if self.store is not None:
             cached = self.store.cache(_result, ignore=_SENT)
-            key = self.key if evaluation is None else hash((self.key, evaluation))
+            key = self.key if evaluation is None else _key(self.key, evaluation)
         shared = (cached, function, *self.table, self.seed, self.error_score)
-        results = []
+        calls = [delayed(_task)(*shared, evaluation, key, task) for task in tasks]
         progress = Progress(what, len(tasks), self.verbose, self.callbacks)
         try:
-            with Parallel(n_jobs=self.n_jobs) as parallel:
-                # On disk the first goes alone: joblib writes down what its entries are
-                # of, and would drop them where two workers did so at the same time.
-                size = effective_n_jobs(self.n_jobs) if self.store is None else 1
-                while len(results) < len(tasks):
-                    start = monotonic()
-                    todo = tasks[len(results) :][:size]
-                    results += _persevere(
-                        parallel,
-                        [delayed(_task)(*shared, evaluation, key, t) for t in todo],
-                    )
-                    progress.advance(len(todo))
-                    size = max(size, effective_n_jobs(self.n_jobs))
-                    if monotonic() - start < ROUND_SECONDS / 2:
-                        size *= 2
+            # Here as well as in each retraining: threads that set and restored the
+            # limit of their process in turn would leave it set.
+            with one_blas_thread():
+                return self._in_rounds(calls, progress)
         finally:
             progress.close()
+
+    def _in_rounds(self, calls, progress):
+        results, size = [], 1
+        while len(results) < len(calls):
+            # joblib decides once what to do with its workers: with a single one it
+            # does not use it at all. So it is asked anew where a cluster changes.
+            workers = effective_n_jobs(self.n_jobs)
+            with Parallel(n_jobs=self.n_jobs) as parallel:
+                while len(results) < len(calls):
+                    # On disk the first goes alone: joblib writes down what its
+                    # entries are of, and would drop them where two workers did so at
+                    # the same time.
+                    alone = self.store is not None and not results
+                    start = monotonic()
+                    todo = calls[len(results) :][: 1 if alone else size * workers]
+                    results += _persevere(parallel, todo)
+                    progress.advance(len(todo))
+                    if monotonic() - start < ROUND_SECONDS / 2:
+                        size *= 2
+                    if effective_n_jobs(self.n_jobs) != workers:
+                        break
         return results
 
 
@@ -163,6 +178,18 @@ def _open(memory):
     if isinstance(memory, str | os.PathLike):
         return Memory(memory, verbose=0, compress=True)
     return memory
+
+
+def _key(*parts):
+    """Return what retrainings are kept under on disk."""
+    try:
+        return hash(parts)
+    except (AttributeError, PicklingError, TypeError) as error:
+        raise ValueError(
+            "The 'memory' parameter needs an estimator, data and loss that pickle can "
+            f"name. Got {str(error)[:200]}. Replace lambdas and local functions or "
+            "classes by those of a module, or set memory=None."
+        ) from error
 
 
 def _model(retrain, subset, index):

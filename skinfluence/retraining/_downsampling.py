@@ -347,7 +347,17 @@ class DownsamplingInfluence(RetrainingInfluence):
         return self._pool_of(self._model_losses(self._fit_X, self._fit_y, self._loss))
 
     def _pool_of(self, losses):
-        return Pool(self.masks_, losses, self._subset_blocks, self._strata).finite()
+        pool = Pool(self.masks_, losses, self._subset_blocks, self._strata).finite()
+        n_in, n_left = pool.masks.sum(axis=0), len(pool.masks)
+        stuck = np.flatnonzero((n_in == 0) | (n_in == n_left))
+        if len(stuck):
+            raise ValueError(
+                f"Of {self.n_retrainings} retrainings {n_left} have losses that are "
+                f"numbers: too few to have {len(stuck)} training row(s), row "
+                f"{stuck[0]} among them, both in some of the subsets and out of some. "
+                "Set error_score='raise' to see why fits fail, or raise n_retrainings."
+            )
+        return pool
 
     def _guess(self, X, y, loss):
         """Return the control variate of test rows, or None."""

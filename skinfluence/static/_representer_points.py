@@ -214,7 +214,7 @@ class RepresenterPoints(BaseInfluence):
         return last_layer_features(self._target(), X)[0]
 
     def representer_values(self, X):
-        """Terms of the sum over training rows that each raw prediction is.
+        """Write each raw prediction as a sum over training rows, and return the terms.
 
         Parameters
         ----------

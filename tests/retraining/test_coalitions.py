@@ -10,16 +10,19 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
+import sklearn
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import skinfluence
 from skinfluence import LeaveOneOutInfluence
 from skinfluence._losses import LogLoss, MarginLoss, SquaredError
+from skinfluence.retraining import _coalitions
 from skinfluence.retraining._coalitions import Coalitions
 from skinfluence.retraining._evaluation import Evaluation, Evaluations
 
@@ -142,6 +145,60 @@ def test_large_tables_are_read_only_where_they_are_shared():
     assert_array_equal(*results)
 
 
+def test_workers_may_come_and_go(monkeypatch, table):
+    workers = iter([1, 2, 2, 3, 1, 1, 1])
+    monkeypatch.setattr(_coalitions, "effective_n_jobs", lambda n_jobs: next(workers))
+    opened = []
+
+    class Opened(_coalitions.Parallel):
+        def __enter__(self):
+            opened.append(self)
+            return super().__enter__()
+
+    monkeypatch.setattr(_coalitions, "Parallel", Opened)
+    losses = tree_losses(table, n_jobs=2)
+    assert len(opened) == 3
+    monkeypatch.undo()
+    assert_array_equal(losses, tree_losses(table))
+
+
+class Sleepy(RegressorMixin, BaseEstimator):
+    """Ridge regression that takes longest on the fewest rows."""
+
+    def fit(self, X, y):
+        time.sleep(0.4 / len(X))
+        self.model_ = Ridge().fit(X, y)
+        return self
+
+    def predict(self, X):
+        return self.model_.predict(X)
+
+
+def test_threads_leave_the_limits_of_linear_algebra_alone(table):
+    X, y = table
+    rows = [np.arange(k) for k in (20, 3, 10, 2, 40, 4)]  # they end out of order
+    with threadpool_limits(2):
+        before = [part["num_threads"] for part in threadpool_info()]
+        with joblib.parallel_config("threading", n_jobs=3):
+            Coalitions(Sleepy(), X, y, {}, seed=0).models(rows, range(6))
+        assert [part["num_threads"] for part in threadpool_info()] == before
+    assert 2 in before
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_ray_does_not_change_a_bit(table):
+    ray = pytest.importorskip("ray")
+    register_ray = pytest.importorskip("ray.util.joblib").register_ray
+    register_ray()
+    ray.init(num_cpus=2, include_dashboard=False)
+    try:
+        with joblib.parallel_config("ray"):
+            losses = tree_losses(table)
+    finally:
+        ray.shutdown()
+    assert_array_equal(losses, tree_losses(table, n_jobs=1))
+
+
 @pytest.fixture(scope="module")
 def client():
     distributed = pytest.importorskip("distributed")
@@ -245,6 +302,26 @@ def test_a_larger_budget_reuses_the_smaller_one(tmp_path, table):
     assert fits(tmp_path / "fits") == 24
 
 
+def test_another_scikit_learn_trains_again(tmp_path, table, monkeypatch):
+    run_counting(tmp_path, table, 2)
+    monkeypatch.setattr(sklearn, "__version__", "another")
+    run_counting(tmp_path, table, 2)
+    assert fits(tmp_path / "fits") == 4
+
+
+def test_what_has_no_name_on_disk_is_refused_before_training(tmp_path, table):
+    X, y = table
+    log = tmp_path / "fits"
+    counting = Counting(log)
+    counting.seconds = lambda: 0
+    with pytest.raises(ValueError, match=r"(?s)'memory' parameter.*lambda"):
+        Coalitions(counting, X, y, {}, seed=0, memory=tmp_path)
+    coalitions = Coalitions(Counting(log), X, y, {}, seed=0, memory=tmp_path)
+    with pytest.raises(ValueError, match=r"(?s)'memory' parameter.*lambda"):
+        coalitions.losses([np.arange(9)], [0], lambda model: np.zeros(1))
+    assert fits(log) == 0
+
+
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "empty"])
 def test_damaged_entries_are_trained_again(tmp_path, table, damage, caplog):
     first = run_counting(tmp_path, table)
@@ -277,7 +354,13 @@ np.save({losses!r}, losses)
 
 
 @pytest.mark.parametrize(
-    ("how", "n_jobs"), [(signal.SIGKILL, 1), (signal.SIGKILL, 2), (signal.SIGINT, 1)]
+    ("how", "n_jobs"),
+    [
+        (signal.SIGKILL, 1),
+        (signal.SIGKILL, 2),
+        (signal.SIGINT, 1),
+        (signal.SIGINT, 2),
+    ],
 )
 def test_a_killed_run_resumes(tmp_path, table, how, n_jobs):
     X, y = table
@@ -436,6 +519,29 @@ def test_nets_are_seeded_each_and_leave_torch_alone():
     assert torch.equal(torch.random.get_rng_state(), state)
     assert_array_equal(one.predict_proba(X), again.predict_proba(X))
     assert (one.predict_proba(X) != two.predict_proba(X)).any()
+
+
+def test_nets_do_not_depend_on_workers_and_are_kept_on_disk(tmp_path, table):
+    torch, skorch = pytest.importorskip("torch"), pytest.importorskip("skorch")
+    X, y = (part.astype(np.float32) for part in table)
+    net = skorch.NeuralNetRegressor(
+        torch.nn.Linear,
+        module__in_features=10,
+        module__out_features=1,
+        max_epochs=2,
+        train_split=None,
+        verbose=0,
+    )
+
+    def losses(count, **options):
+        coalitions = Coalitions(net, X, y[:, None], {}, seed=0, **options)
+        return coalitions.losses(subsets_of(40)[:count], range(count), evaluation(X, y))
+
+    alone = losses(5)
+    assert len(np.unique(alone, axis=0)) == 5
+    assert_array_equal(losses(5, n_jobs=2, memory=tmp_path), alone)
+    assert_array_equal(losses(6, memory=tmp_path)[:5], alone)
+    assert len(list(tmp_path.rglob("output.pkl"))) == 6
 
 
 def test_a_module_instance_is_refused_before_training():

@@ -18,6 +18,7 @@ from sklearn.tree import DecisionTreeClassifier
 from skinfluence import DownsamplingInfluence, datamodels
 from skinfluence.removal import UnsupportedEstimator
 from skinfluence.retraining._balanced_subsets import BalancedSubsets
+from skinfluence.retraining._evaluation import FailedFit
 from skinfluence.retraining._mean_difference import (
     Pool,
     mean_difference,
@@ -301,6 +302,19 @@ def test_failed_retrainings_are_left_out(diabetes):
     both = downsampling.masks_[:, 0] & downsampling.masks_[:, 1]
     assert_array_equal(pool.masks, downsampling.masks_[~both])
     assert np.isfinite(downsampling.influence(X_test, y_test)).all()
+
+
+def test_too_many_failed_retrainings_are_an_error(diabetes):
+    X, y, X_test, y_test = diabetes
+    downsampling = DownsamplingInfluence(
+        Picky(X[0, 0]), n_retrainings=40, error_score=np.nan, random_state=0
+    ).fit(X[[0, 2, 3, 4]], y[[0, 2, 3, 4]])
+    downsampling.estimators_ = [FailedFit(np.nan)] * 39 + downsampling.estimators_[-1:]
+    for ask in (downsampling.influence, downsampling.subset_losses):
+        with pytest.raises(ValueError, match="Of 40 retrainings 1 have losses"):
+            ask(X_test, y_test)
+    with pytest.raises(ValueError, match="error_score='raise'"):
+        downsampling.self_influence()
 
 
 class Picky(Ridge):

@@ -230,7 +230,7 @@ def test_log_loss_needs_no_probabilities(estimator, n_classes):
     "estimator",
     [
         Ridge(positive=True),
-        Ridge(alpha=[1.0, 2.0]),
+        Ridge(alpha=np.array([1.0, 2.0])),
         LinearRegression(positive=True),
         KNeighborsRegressor(weights="distance"),
         make_pipeline(StandardScaler(), Ridge()),

@@ -52,7 +52,7 @@ MODELS = {
     "svc": (SVC(), 2),
     "svc poly": (SVC(kernel="poly", degree=2, coef0=1.0), 2),
     "ridge": (Ridge(alpha=0.3), 0),
-    "ridge outputs": (Ridge(alpha=[0.3, 5.0]), -2),
+    "ridge outputs": (Ridge(alpha=np.array([0.3, 5.0])), -2),
     "svr": (SVR(C=10.0), 0),
     "kernel ridge": (KernelRidge(kernel="rbf", gamma=0.2, alpha=0.1), 0),
     "pipeline": (make_pipeline(StandardScaler(), LogisticRegression(**tight)), 3),

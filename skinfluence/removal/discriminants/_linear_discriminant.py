@@ -61,7 +61,7 @@ class LinearDiscriminant(ClosedFormModel):
             original = rows + self.design.mean
             constant = constant_columns(estimator, original, statistics.squares)
             self.columns = np.flatnonzero(~constant)
-        # scikit-learn's solver "svd" divided by n - n_classes until 1.7: what was
+        # scikit-learn's solver "svd" divided by n - n_classes until 1.8: what was
         # done here is seen from the size of its coefficients.
         self.lost_degrees = 0
         self.rows = rows[:, self.columns]

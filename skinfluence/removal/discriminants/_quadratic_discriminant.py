@@ -57,7 +57,7 @@ class QuadraticDiscriminant(OneClassScores):
             self.values[c] = np.pad(singular**2, (0, d - len(singular)))
             self.vectors[c] = vectors.T
         # Covariances of scikit-learn are divided by n, those of "svd" by n - 1 until
-        # 1.7: what was done here is seen from the trace.
+        # 1.8: what was done here is seen from the trace.
         traces = self.values.sum(axis=1)
         fitted = np.array([np.sum(values) for values in estimator.scalings_])
         wrong = [

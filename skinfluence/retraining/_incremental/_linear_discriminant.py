@@ -119,7 +119,7 @@ class LinearDiscriminantPrefixes(ClassifierPrefixes):
         along *= np.tri(len(moves))[:, None]
         coef = centers @ inverse - along @ moves
         n_seen = (counts > 0).sum(axis=1)
-        freedom = size[:, 0] - (n_seen if SKLEARN < (1, 8) else 0)
+        freedom = size[:, 0] - (n_seen if SKLEARN < (1, 9) else 0)
         coef *= freedom[:, None, None]
         log_prior = np.log(np.maximum(counts, 1)) - np.log(size)
         offset = log_prior - 0.5 * (centers * coef).sum(axis=2)

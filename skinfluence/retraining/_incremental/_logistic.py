@@ -285,7 +285,5 @@ def _(estimator: LogisticRegression, X, y):
         and estimator.class_weight is None
         and np.isfinite(estimator.C)
         and estimator.solver != "liblinear"  # it penalises the intercept
-        # Until scikit-learn 1.7: two columns of coefficients are penalised otherwise
-        and getattr(estimator, "multi_class", "auto") != "multinomial"
     )
     return LogisticPrefixes(estimator, X, y) if plain else None

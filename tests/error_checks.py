@@ -1,0 +1,142 @@
+"""Checks of what is refused, and how."""
+
+import numpy as np
+import pytest
+from checked_estimators import fitted, make_data
+from sklearn.base import clone, is_classifier
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import get_tags
+
+
+def check_influence_unfitted(name, influence_estimator):
+    """Every question needs a fitted object, and says so."""
+    X, y, X_test, y_test = make_data(influence_estimator)
+    for ask in (
+        lambda i: i.influence(X_test, y_test),
+        lambda i: i.influence(X_test),
+        lambda i: i.sample_values(X_test, y_test),
+        lambda i: i.self_influence(),
+        lambda i: i.influential_rows(X_test, y_test),
+        lambda i: i.group_influence(X_test, y_test, groups=np.zeros(len(X))),
+        lambda i: i.predict(X_test),
+        lambda i: i.score(X_test, y_test),
+    ):
+        with pytest.raises(NotFittedError, match=type(influence_estimator).__name__):
+            ask(clone(influence_estimator))
+    for attribute in ("estimator_", "n_samples_fit_", "n_features_in_", "classes_"):
+        assert not hasattr(clone(influence_estimator), attribute)
+
+
+def check_influence_bad_lengths(name, influence_estimator):
+    """Targets, weights and groups that do not match the rows are refused."""
+    influence, X_test, y_test = fitted(influence_estimator)
+    n, n_test = influence.n_samples_fit_, len(y_test)
+    X, y, _, _ = make_data(influence_estimator)
+    with pytest.raises(ValueError, match=rf"{n}.*{n - 1}|{n - 1}.*{n}"):
+        clone(influence_estimator).fit(X, y[:-1])
+    for ask in (
+        influence.influence,
+        influence.sample_values,
+        influence.influential_rows,
+    ):
+        with pytest.raises(ValueError, match=rf"{n_test}.*{n_test - 1}"):
+            ask(X_test, y_test[:-1])
+    for weight in (np.ones(n_test - 1), np.zeros(n_test), -np.ones(n_test)):
+        with pytest.raises(ValueError, match=rf"'sample_weight'.*\({n_test},\).*Got"):
+            influence.sample_values(X_test, y_test, sample_weight=weight)
+    for groups in (
+        np.zeros(n - 1),
+        np.zeros((2, n - 1), dtype=bool),
+        np.zeros((2, n), dtype=int),
+        np.zeros((1, 2, n), dtype=bool),
+    ):
+        with pytest.raises(ValueError, match=rf"'groups'.*{n}.*Got shape"):
+            influence.group_influence(X_test, y_test, groups=groups)
+    for n_rows in (0, -1, n + 1):
+        with pytest.raises(ValueError, match=rf"'n_rows'.*{n}.*Got {n_rows}"):
+            influence.influential_rows(X_test, y_test, n_rows=n_rows)
+
+
+def check_influence_bad_rows(name, influence_estimator):
+    """NaN and a missing column are refused as the wrapped estimator does."""
+    influence, X_test, y_test = fitted(influence_estimator)
+    with pytest.raises(ValueError, match="features"):
+        influence.influence(X_test[:, :2], y_test)
+    with pytest.raises(ValueError, match="features"):
+        influence.influence(X_test[:, :2])
+    if not get_tags(influence_estimator).input_tags.allow_nan:
+        X, y, _, _ = make_data(influence_estimator)
+        for missing in (np.nan, np.inf):
+            X[2, 1] = X_test[1, 1] = missing
+            with pytest.raises(ValueError, match="NaN|infinity"):
+                clone(influence_estimator).fit(X, y)
+            with pytest.raises(ValueError, match="NaN|infinity"):
+                influence.influence(X_test, y_test)
+            with pytest.raises(ValueError, match="NaN|infinity"):
+                influence.influence(X_test)
+
+
+def check_influence_bad_targets(name, influence_estimator):
+    """Unknown classes, missing and two-dimensional targets are refused."""
+    influence, X_test, y_test = fitted(influence_estimator)
+    X, y, _, _ = make_data(influence_estimator)
+    if is_classifier(influence_estimator):
+        unknown = y_test.copy()
+        unknown[2] = 7
+        for ask in (influence.influence, influence.sample_values):
+            with pytest.raises(
+                ValueError, match=r"classes seen during fit.*0.*1.*Got.*7"
+            ):
+                ask(X_test, unknown)
+        with pytest.raises(ValueError, match="classes|y "):
+            influence.influence(X_test, y_test.astype(str))
+    else:
+        missing = y_test.astype(float)
+        missing[2] = np.nan
+        with pytest.raises(ValueError, match="y contains NaN"):
+            influence.influence(X_test, missing)
+        with pytest.raises(ValueError, match="y must have 1 output.*Got 2"):
+            influence.influence(X_test, np.column_stack([y_test, y_test]))
+
+
+def check_influence_frozen(name, influence_estimator):
+    """A model that cannot be trained again is refused, with the way out."""
+    X, y, _, _ = make_data(influence_estimator)
+    model = clone(influence_estimator.estimator).fit(X, y)
+    for estimator in (
+        FrozenEstimator(model),
+        make_pipeline(FunctionTransformer(), FrozenEstimator(model)),
+    ):
+        influence = clone(influence_estimator).set_params(estimator=estimator)
+        with pytest.raises(ValueError, match="'estimator'.*FrozenEstimator"):
+            influence.fit(X, y)
+
+
+def check_influence_parameters(name, influence_estimator):
+    """Every parameter of the wrong type is named before any training starts."""
+    X, y, _, _ = make_data(influence_estimator)
+    wrong = type("WrongType", (), {})()
+    for parameter in influence_estimator.get_params(deep=False):
+        influence = clone(influence_estimator)
+        setattr(influence, parameter, wrong)
+        with pytest.raises(ValueError, match=rf"'{parameter}' parameter.*must be.*Got"):
+            influence.fit(X, y)
+        assert not hasattr(influence, "estimator_")
+
+
+def check_influence_loss(name, influence_estimator):
+    """A loss for the other kind of estimator is refused, with what is taken."""
+    if "loss" not in influence_estimator.get_params(deep=False):
+        return
+    X, y, _, _ = make_data(influence_estimator)
+    other = "squared_error" if is_classifier(influence_estimator) else "log_loss"
+    known = "zero_one" if is_classifier(influence_estimator) else "absolute_error"
+    influence = clone(influence_estimator).set_params(loss=other)
+    with pytest.raises(ValueError, match=rf"'loss'.*'{known}'.*Got '{other}'"):
+        influence.fit(X, y)
+    influence.set_params(loss="nonsense")
+    with pytest.raises(ValueError, match="'loss'.*'nonsense'"):
+        influence.fit(X, y)

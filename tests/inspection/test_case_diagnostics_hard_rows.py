@@ -1,0 +1,202 @@
+"""Case diagnostics of hard rows and of bad input."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from diagnosed_models import ARRAYS, assert_equals_ols, few, newton, with_constant
+from numpy.testing import assert_allclose, assert_array_equal
+from refits import counts, diabetes, overlapping
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import (
+    Lasso,
+    LinearRegression,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    RidgeCV,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
+from skinfluence import case_diagnostics
+
+
+def test_row_of_leverage_one():
+    X, y = few(diabetes(), 30)
+    X = np.column_stack([X[:, :3], np.arange(30) == 7])
+    model = LinearRegression().fit(X, y)
+    ours = case_diagnostics(model, X, y)
+    assert_allclose(ours.leverage[7], 1.0)
+    for name in ARRAYS:
+        assert np.all(np.isfinite(ours[name])), name
+    assert ours.resid_studentized_internal[7] == 0
+    assert ours.resid_studentized_external[7] == 0
+    assert ours.cov_ratio[7] == np.inf
+    kept = np.delete(np.arange(30), 7)
+    left = LinearRegression().fit(X[kept], y[kept])
+    move = model.predict(X) - left.predict(X)
+    assert_allclose(ours.cooks_distance[7], move @ move / (5 * ours.scale))
+    # the row fits itself alone, so that the variance is the same without it
+    assert_allclose(ours.dffits[7], move[7] / np.sqrt(ours.scale))
+    # the others are what they are without the column and the row
+    short = X[kept, :3]
+    rest = case_diagnostics(LinearRegression().fit(short, y[kept]), short, y[kept])
+    for name in ("leverage", "resid_studentized_external", "dffits"):
+        assert_allclose(ours[name][kept], rest[name], rtol=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore::scipy.linalg.LinAlgWarning")
+@pytest.mark.parametrize("step", ["exact", "one_step"])
+def test_leverage_one_in_a_generalised_linear_model(step):
+    X, y = few(counts(1))
+    X, y = np.column_stack([X, np.arange(60) == 4]), y + 1
+    model = newton(PoissonRegressor, alpha=0).fit(X, y)
+    ours = case_diagnostics(model, X, y, step=step)
+    assert_allclose(ours.leverage[4], 1.0)
+    for name in ARRAYS:
+        assert np.all(np.isfinite(ours[name])), name
+
+
+def test_duplicated_rows_hide_each_other():
+    X, y = few(diabetes())
+    y[0] += 300
+    single = case_diagnostics(LinearRegression().fit(X, y), X, y)
+    X, y = np.vstack([X, X[:1]]), np.append(y, y[0])
+    double = case_diagnostics(LinearRegression().fit(X, y), X, y)
+    for name in ARRAYS:
+        assert_allclose(double[name][0], double[name][-1], rtol=1e-8)
+    assert double.cooks_distance[0] < single.cooks_distance[0]
+    assert_equals_ols(double, with_constant(X), y)
+
+
+def test_dependent_columns_do_not_change_what_rows_do():
+    X, y = few(diabetes())
+    once = case_diagnostics(LinearRegression().fit(X, y), X, y)
+    twice = np.column_stack([X, X[:, :2]])
+    ours = case_diagnostics(LinearRegression().fit(twice, y), twice, y)
+    for name in [*ARRAYS[:-1], "cov_ratio", "n_parameters"]:
+        assert_allclose(ours[name], once[name], rtol=1e-8, err_msg=name)
+
+
+def test_rows_of_weight_zero_do_not_count():
+    X, y = few(diabetes())
+    weight = np.ones(60)
+    weight[[5, 20]] = 0
+    ours = case_diagnostics(
+        LinearRegression().fit(X, y, sample_weight=weight), X, y, sample_weight=weight
+    )
+    present = weight > 0
+    assert_equals_ols(
+        {k: v[present] if np.ndim(v) else v for k, v in ours.items()},
+        with_constant(X[present]),
+        y[present],
+    )
+    for name in ARRAYS:
+        assert_allclose(ours[name][~present], 0, atol=1e-12, err_msg=name)
+
+
+def test_perfect_fit_has_no_outliers():
+    X = np.arange(12.0)[:, None]
+    y = np.zeros(12)
+    ours = case_diagnostics(LinearRegression().fit(X, y), X, y)
+    for name in ARRAYS[1:]:
+        assert_array_equal(ours[name], 0)
+
+
+def test_only_row_of_a_class():
+    X, y = few(overlapping())
+    y = (np.arange(60) == 3).astype(int)
+    model = newton(LogisticRegression).fit(X, y)
+    ours = case_diagnostics(model, X, y)
+    assert ours.cooks_distance[3] == np.inf
+    assert ours.dffits[3] == np.inf
+    assert ours.dfbetas[3, -1] == np.inf
+    for name in ARRAYS:
+        assert np.all(np.isfinite(np.delete(ours[name], 3, axis=0))), name
+    one_step = case_diagnostics(model, X, y, step="one_step")
+    assert np.isfinite(one_step.cooks_distance).all()
+
+
+def assert_same(ours, expected):
+    for name in ARRAYS:
+        assert_allclose(ours[name], expected[name], rtol=1e-12, err_msg=name)
+
+
+def test_pipeline_is_its_last_step_on_transformed_rows():
+    X, y = few(diabetes())
+    pipeline = make_pipeline(
+        make_pipeline(PolynomialFeatures(2, include_bias=False)),
+        StandardScaler(),
+        Ridge(alpha=10.0),
+    ).fit(X, y)
+    transformed = pipeline[:-1].transform(X)
+    expected = case_diagnostics(pipeline[-1], transformed, y)
+    assert_same(case_diagnostics(pipeline, X, y), expected)
+    assert_same(case_diagnostics(make_pipeline(pipeline), X, y), expected)
+
+
+def test_data_frame_and_labels():
+    X, y = few(overlapping())
+    names = np.array(["no", "yes"])
+    frame = pd.DataFrame(X, columns=list("abcd"), index=np.arange(60) + 100)
+    labels = pd.Series(names[y], index=frame.index)
+    model = newton(LogisticRegression)
+    expected = case_diagnostics(clone(model).fit(X, y), X, y)
+    assert_same(case_diagnostics(model.fit(frame, labels), frame, labels), expected)
+
+
+def test_chosen_penalty_is_held_fixed():
+    X, y = few(diabetes())
+    model = RidgeCV(alphas=[0.1, 1.0, 10.0]).fit(X, y)
+    expected = case_diagnostics(Ridge(alpha=model.alpha_).fit(X, y), X, y)
+    assert_same(case_diagnostics(model, X, y), expected)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "reason"),
+    [
+        (RandomForestClassifier(n_estimators=2), "RandomForestClassifier"),
+        (LogisticRegression(l1_ratio=1.0, solver="saga"), "Got LogisticRegression"),
+        (LinearRegression(positive=True), r"the active set\. For any model"),
+        (Lasso(), "Got Lasso.*not the likelihood"),
+        (make_pipeline(StandardScaler(), RandomForestClassifier(2)), "self_influence"),
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_models_without_such_algebra_are_refused_by_name(estimator, reason):
+    X, y = few(overlapping())
+    with pytest.raises(TypeError, match=reason):
+        case_diagnostics(estimator.fit(X, y), X, y)
+
+
+def test_several_linear_predictors_are_refused():
+    X, y = few(diabetes())
+    model = Ridge().fit(X, np.column_stack([y, y]))
+    with pytest.raises(TypeError, match="2 linear predictors"):
+        case_diagnostics(model, X, np.column_stack([y, y]))
+    labels = np.arange(60) % 3
+    with pytest.raises(TypeError, match="Got LogisticRegression"):
+        case_diagnostics(LogisticRegression().fit(X, labels), X, labels)
+
+
+def test_bad_input_is_named():
+    X, y = few(diabetes())
+    model = LinearRegression().fit(X, y)
+    with pytest.raises(NotFittedError):
+        case_diagnostics(LinearRegression(), X, y)
+    with pytest.raises(ValueError, match="'step' parameter"):
+        case_diagnostics(model, X, y, step="newton")
+    with pytest.raises(ValueError, match="9 features"):
+        case_diagnostics(model, X[:, :9], y)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        case_diagnostics(model, X, y[:-1])
+    with pytest.raises(ValueError, match="10 effective parameters"):
+        case_diagnostics(
+            LinearRegression(fit_intercept=False).fit(X[:11], y[:11]), X[:11], y[:11]
+        )
+    X, y = few(overlapping())
+    with pytest.raises(ValueError, match="classes of the fitted estimator"):
+        case_diagnostics(LogisticRegression().fit(X, y), X, y + 1)
