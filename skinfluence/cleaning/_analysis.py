@@ -96,10 +96,11 @@ def analyse(task, model, method, drop_fraction, seed, n_jobs=None, step=None):
             influence=influence,
             influence_params={},
             cv=N_FOLDS,
+            groups=None,
             memory=None,
             n_jobs=n_jobs,
             random_state=seed,
-        )
+        ).values
     step()
     cleaner = InfluenceCleaner(
         model, influence=influence, drop_fraction=drop_fraction, random_state=seed

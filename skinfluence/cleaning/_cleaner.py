@@ -4,7 +4,6 @@ from numbers import Integral, Real
 
 import numpy as np
 import sklearn
-from sklearn.base import is_classifier
 from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
@@ -13,17 +12,19 @@ from skinfluence._sklearn import (
     EstimatorWrapper,
     HasMethods,
     Interval,
+    StrOptions,
     fresh_seed,
     n_rows,
-    take_params,
-    take_rows,
 )
-from skinfluence.cleaning._values import kept_rows, value_rows
+from skinfluence.cleaning._actions import ACTIONS, weight_parameter
+from skinfluence.cleaning._cleaning import Cleaning
+from skinfluence.cleaning._suspects import suspects_table
 
 CLEANING_CONSTRAINTS = {
     **EstimatorWrapper._parameter_constraints,
     "influence": [HasMethods(["fit", "sample_values"]), None],
     "drop_fraction": [Interval(Real, 0, 1, closed="left")],
+    "per_class": ["boolean"],
     "cv": ["cv_object"],
     "memory": [str, HasMethods(["__fspath__"]), HasMethods(["cache"]), None],
     "n_jobs": [Integral, None],
@@ -133,7 +134,14 @@ class InfluenceCleaner(EstimatorWrapper):
     16
     """
 
-    _parameter_constraints: dict = CLEANING_CONSTRAINTS
+    _parameter_constraints: dict = {
+        **CLEANING_CONSTRAINTS,
+        "drop_fraction": [
+            *CLEANING_CONSTRAINTS["drop_fraction"],
+            StrOptions({"auto"}),
+        ],
+        "action": [StrOptions(set(ACTIONS))],
+    }
 
     def __init__(
         self,
@@ -141,6 +149,8 @@ class InfluenceCleaner(EstimatorWrapper):
         *,
         influence=None,
         drop_fraction=0.1,
+        action="drop",
+        per_class=False,
         cv=5,
         memory=None,
         n_jobs=None,
@@ -149,6 +159,8 @@ class InfluenceCleaner(EstimatorWrapper):
         self.estimator = estimator
         self.influence = influence
         self.drop_fraction = drop_fraction
+        self.action = action
+        self.per_class = per_class
         self.cv = cv
         self.memory = memory
         self.n_jobs = n_jobs
@@ -176,32 +188,30 @@ class InfluenceCleaner(EstimatorWrapper):
         self._validate_params()
         self._refuse_frozen()
         seed = fresh_seed(self.random_state)
-        params, influence_params = self._split(fit_params)
+        params, influence_params, groups = self._split(fit_params)
+        weight_name = None
+        if self.action == "weight":
+            weight_name = weight_parameter(self.estimator)
         # First of all, so that the wrapped estimator raises its own errors.
         self.estimator_ = self._fit_clone(X, y, params, seed)
         X, y = indexable(X, y)
-        classification = is_classifier(self.estimator)
-        self.sample_values_ = value_rows(
-            X,
-            y,
-            classification=classification,
-            influence=self.influence,
-            influence_params=influence_params,
-            cv=self.cv,
-            memory=self.memory,
-            n_jobs=self.n_jobs,
-            random_state=None if self.random_state is None else seed,
+        run = Cleaning(self, X, y, params, influence_params, groups, seed, weight_name)
+        rows, probability = run.value(np.arange(n_rows(X)))
+        self.drop_search_ = None
+        self.drop_fraction_ = self.drop_fraction
+        if self.drop_fraction == "auto":
+            self.drop_search_ = run.search(probability.mean())
+            self.drop_fraction_ = self.drop_search_.drop_fraction
+        self.sample_values_ = rows.values
+        self.sample_mask_ = run.keep(rows.values, y, self.drop_fraction_)
+        flagged = ~self.sample_mask_
+        self.suspects_ = suspects_table(y, rows, self.sample_mask_, probability)
+        self.false_discovery_rate_ = (
+            float(1 - probability[flagged].mean()) if flagged.any() else np.nan
         )
-        self.sample_mask_ = kept_rows(
-            self.sample_values_, y, self.drop_fraction, classification
-        )
-        if not self.sample_mask_.all():
-            kept = self.sample_indices_
-            self.estimator_ = self._fit_clone(
-                take_rows(X, kept),
-                take_rows(y, kept),
-                take_params(params, kept, n_rows(X)),
-                seed,
+        if flagged.any():
+            self.estimator_ = run.train(
+                np.arange(n_rows(X)), self.sample_mask_, rows, probability
             )
         return self
 
@@ -223,12 +233,18 @@ class InfluenceCleaner(EstimatorWrapper):
         if self.influence is not None:
             mapping = MethodMapping().add(caller="fit", callee="fit")
             router.add(influence=self.influence, method_mapping=mapping)
+        if hasattr(self.cv, "get_metadata_routing"):
+            mapping = MethodMapping().add(caller="fit", callee="split")
+            router.add(splitter=self.cv, method_mapping=mapping)
         return router
 
     def _split(self, fit_params):
-        """Return what goes to the estimator's fit and what to the influence's."""
+        """Return what goes to the estimator, to the influence, and the groups."""
         if not sklearn.get_config()["enable_metadata_routing"]:
-            return fit_params, fit_params
+            params = dict(fit_params)
+            groups = params.pop("groups", None)
+            return params, params, groups
         routed = process_routing(self, "fit", **fit_params)
         of_influence = {} if self.influence is None else routed.influence.fit
-        return routed.estimator.fit, of_influence
+        of_splitter = routed.splitter.split if "splitter" in routed else {}
+        return routed.estimator.fit, of_influence, of_splitter.get("groups")

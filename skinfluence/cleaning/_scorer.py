@@ -8,7 +8,7 @@ from scipy.special import log_softmax
 from sklearn.decomposition import TruncatedSVD
 from threadpoolctl import threadpool_limits
 
-from skinfluence.cleaning._stacked_ridge import stacked_leave_one_out
+from skinfluence.cleaning._stacked_ridge import StackedRidge
 from skinfluence.cleaning._table import default_preprocessor
 
 MAX_COLUMNS = 256
@@ -22,24 +22,68 @@ class RowScores:
     Attributes
     ----------
     values : ndarray of shape (n_samples,)
-        Minus the loss of the row under the models without it. Low = suspect.
+        Minus the loss of the row under the models without it. Low = suspect. NaN
+        where no fold holds the row out.
     expected : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        The label or number that these models predict.
+        The label or number that these models predict; the row's own where it has no
+        value.
     probability : ndarray of shape (n_samples,) or None
         The probability they give to the row's own label; None for regression.
+    wrong_values : ndarray of shape (n_samples,)
+        The values if every row had a wrong target, drawn from the other rows.
+    n_classes : int or None
+        Of one column of labels.
+    columns : list of Scored
+        The regressions behind, one per column of labels or one for all numbers; empty
+        where there is nothing to compare.
     """
 
     values: np.ndarray
     expected: np.ndarray
     probability: np.ndarray | None
+    wrong_values: np.ndarray
+    n_classes: int | None
+    columns: list
 
 
-def score_rows(X, y, classification):
+@dataclass(frozen=True)
+class Scored:
+    """A fitted stack, and how its predictions become values.
+
+    Attributes
+    ----------
+    stack : StackedRidge
+        Of indicators of labels, or of numbers in units of their standard deviation.
+    temperature : float or None
+        Inverse temperature of the softmax; None for numbers.
+    """
+
+    stack: StackedRidge
+    temperature: float | None
+
+    def values(self, said, T):
+        """Minus the loss of predictions, the targets being ``T``.
+
+        Parameters
+        ----------
+        said, T : ndarray of shape (..., k)
+            Predictions and targets.
+
+        Returns
+        -------
+        values : ndarray of shape (...)
+        """
+        if self.temperature is None:
+            return -((T - said) ** 2).mean(axis=-1)
+        return (T * log_softmax(self.temperature * said, axis=-1)).sum(axis=-1)
+
+
+def score_rows(X, y, classification, folds=None):
     r"""Score every row by the loss of models that have not seen it.
 
     .. math:: v_i = -\ell(y_i, f_{-i}(x_i))
 
-    with :math:`f_{-i}` the stack of ridge regressions of `stacked_leave_one_out`. For
+    with :math:`f_{-i}` the stack of ridge regressions of `StackedRidge`. For
     numbers the loss is the squared error in units of the variance of y (then -1 is as
     bad as predicting the mean). For labels the regressions predict indicators of the
     classes, which a softmax turns into probabilities, its temperature being the one
@@ -69,6 +113,10 @@ def score_rows(X, y, classification):
         losses added.
     classification : bool
         Whether y holds labels.
+    folds : list of (ndarray, ndarray), default=None
+        Training and test rows: a row is judged by models that have seen no row of
+        its fold, for rows that vouch for each other, such as those of one patient.
+        None leaves out single rows.
 
     Returns
     -------
@@ -88,19 +136,22 @@ def score_rows(X, y, classification):
     """
     # Small matrices one after the other: threads would only wait for each other.
     with threadpool_limits(1, user_api="blas"):
-        return _score(_matrix(X), np.asarray(y), classification)
+        return _score(_matrix(X), np.asarray(y), classification, folds)
 
 
-def _score(Z, y, classification):
+def _score(Z, y, classification, folds):
     if not classification:
-        return _score_numbers(Z, y.astype(np.float64))
+        return _score_numbers(Z, y.astype(np.float64), folds)
     if y.ndim == 1 or y.shape[1] == 1:
-        return _score_labels(Z, y.ravel())
-    scores = [_score_labels(Z, column) for column in y.T]
+        return _score_labels(Z, y.ravel(), folds)
+    scores = [_score_labels(Z, column, folds) for column in y.T]
     return RowScores(
         np.sum([s.values for s in scores], axis=0),
         np.column_stack([s.expected for s in scores]),
         np.prod([s.probability for s in scores], axis=0),
+        np.sum([s.wrong_values for s in scores], axis=0),
+        None,
+        [column for s in scores for column in s.columns],
     )
 
 
@@ -112,27 +163,52 @@ def _matrix(X):
     return Z.toarray() if sp.issparse(Z) else np.asarray(Z)
 
 
-def _score_labels(Z, y):
+def _score_labels(Z, y, folds):
     classes, index = np.unique(y, return_inverse=True)
     if len(classes) < 2:
-        return RowScores(np.zeros(len(y)), y, np.ones(len(y)))
-    said = stacked_leave_one_out(Z, np.eye(len(classes))[index])
-    own = np.arange(len(y)), index
-    values = max(
-        (log_softmax(t * said, axis=1)[own] for t in TEMPERATURES),
-        key=lambda log_probability: log_probability.sum(),
+        zeros = np.zeros(len(y))
+        return RowScores(zeros, y, np.ones(len(y)), zeros, None, [])
+    T = np.eye(len(classes))[index]
+    stack = StackedRidge(Z, T, folds)
+    scored = max(
+        (Scored(stack, t) for t in TEMPERATURES),
+        key=lambda scored: np.nansum(scored.values(stack.predictions, T)),
     )
-    return RowScores(values, classes[said.argmax(axis=1)], np.exp(values))
+    said = stack.predictions
+    values = scored.values(said, T)
+    expected = np.where(np.isnan(values), index, said.argmax(axis=1))
+    wrong = np.eye(len(classes))[_wrong_labels(index, len(classes))]
+    return RowScores(
+        values,
+        classes[expected],
+        np.exp(values),
+        scored.values(said, wrong),
+        len(classes),
+        [scored],
+    )
 
 
-def _score_numbers(Z, y):
+def _wrong_labels(index, n_classes):
+    """Draw another label for every row, as frequent as in the table."""
+    share = np.bincount(index, minlength=n_classes) / len(index)
+    weight = np.where(np.arange(n_classes) == index[:, None], 0.0, share)
+    upper = weight.cumsum(axis=1)
+    drawn = np.random.default_rng(0).random(len(index)) * upper[:, -1]
+    return (upper <= drawn[:, None]).sum(axis=1)
+
+
+def _score_numbers(Z, y, folds):
     if len(y) < 2:
-        return RowScores(np.zeros(len(y)), y, None)
+        zeros = np.zeros(len(y))
+        return RowScores(zeros, y, None, zeros, None, [])
     columns = y.reshape(len(y), -1)
     spread = columns.std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
-    scaled = (columns - columns.mean(axis=0)) / spread
-    said = stacked_leave_one_out(Z, scaled)
-    values = -((scaled - said) ** 2).mean(axis=1)
+    T = (columns - columns.mean(axis=0)) / spread
+    stack = StackedRidge(Z, T, folds)
+    scored, said = Scored(stack, None), stack.predictions
+    values = scored.values(said, T)
+    wrong = T[np.random.default_rng(0).permutation(len(T))]
     expected = columns.mean(axis=0) + spread * said
-    return RowScores(values, expected.reshape(y.shape), None)
+    expected = np.where(np.isnan(said), columns, expected).reshape(y.shape)
+    return RowScores(values, expected, None, scored.values(said, wrong), None, [scored])

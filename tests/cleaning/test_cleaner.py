@@ -360,9 +360,5 @@ def test_bad_parameters(noisy_wine):
         InfluenceCleaner(LOGISTIC, influence=LogisticRegression()).fit(X, y)
     with pytest.raises(ValueError, match="FrozenEstimator"):
         InfluenceCleaner(FrozenEstimator(clone(LOGISTIC).fit(X, y))).fit(X, y)
-    halves = [(np.arange(0, 178, 2), np.arange(1, 178, 2))]
-    influence = InfluenceFunctions(LOGISTIC)
-    with pytest.raises(ValueError, match="none of which trains on 89 of the 178"):
-        InfluenceCleaner(LOGISTIC, influence=influence, cv=halves).fit(X, y)
     with pytest.raises(NotFittedError):
         _ = InfluenceCleaner(LOGISTIC).sample_indices_
