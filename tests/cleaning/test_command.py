@@ -210,7 +210,7 @@ BAD_OPTIONS = {
     "no column at all": (["--target", "income"], "its columns are code, size"),
     "share of one": (["--target", "label", "--drop", "1"], "in [0, 1), not 1"),
     "share below zero": (["--target", "label", "--drop", "-0.1"], "in [0, 1)"),
-    "share no number": (["--target", "label", "--drop", "some"], "invalid float"),
+    "share no number": (["--target", "label", "--drop", "some"], "invalid share"),
     "no target": ([], "--target"),
     "unknown method": (["--target", "label", "--method", "magic"], "magic"),
     "unknown option": (["--target", "label", "--fast"], "--fast"),
