@@ -9,7 +9,8 @@ were wrong, which costs nothing because no model has seen that target. If a shar
 
 .. math:: \rho = \min_t G(t) / P(t) \approx \pi / (1 - \pi c)
 
-gives :math:`\pi`; the probability of being wrong is :math:`\pi f_1 / g`, the ratio of
+gives :math:`\pi`, t being where an upper bound of the ratio is smallest; the
+probability of being wrong is :math:`\pi f_1 / g`, the ratio of
 densities an isotonic regression.
 
 **When it fails.** Wrong rows are taken to be wrong at random: their targets are as
@@ -21,8 +22,6 @@ neighbouring class, a small error of measurement) as right.
 import numpy as np
 from sklearn.isotonic import IsotonicRegression
 
-# Below this share of the wrong values a ratio of two small numbers says nothing.
-MIN_SHARE = 0.1
 
 
 def wrong_share(values, wrong_values, n_classes):
@@ -41,12 +40,12 @@ def wrong_share(values, wrong_values, n_classes):
     """
     c = _chance(n_classes)
     wrong = np.sort(wrong_values)
-    n = len(wrong)
-    below = np.arange(1, n + 1) / n
     # Of equal values the last counts.
-    last = np.append(np.diff(wrong) > 0, True) & (below >= MIN_SHARE)
-    under = np.searchsorted(np.sort(values), wrong[last], side="right") / n
-    ratio = min(1.0, (under / below[last]).min())
+    last = np.flatnonzero(np.append(np.diff(wrong) > 0, True))
+    count = np.searchsorted(np.sort(values), wrong[last], side="right")
+    # Three standard errors up: surely small, not small by chance among few rows.
+    best = ((count + 3 * np.sqrt(count) + 9) / (last + 1)).argmin()
+    ratio = min(1.0, count[best] / (last[best] + 1))
     return ratio / (1 + ratio * c)
 
 
