@@ -9,6 +9,7 @@ from sklearn.model_selection import TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import Bunch
 
+from skinfluence._threads import one_blas_thread
 from skinfluence.cleaning._actions import weight_parameter
 from skinfluence.cleaning._baseline import separation
 from skinfluence.cleaning._cleaner import InfluenceCleaner
@@ -143,7 +144,11 @@ def analyse(task, model, settings, step=None):
     -------
     analysis : Analysis
     """
-    step = step or (lambda: None)
+    with one_blas_thread():
+        return _analyse(task, model, settings, step or (lambda: None))
+
+
+def _analyse(task, model, settings, step):
     y, classification = task.y, task.classification
     cleaner = _cleaner(model, settings)
     weight_name = weight_parameter(model) if settings.action == "weight" else None

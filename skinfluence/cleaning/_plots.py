@@ -127,8 +127,9 @@ def ticks(low, high, n=5):
     raw = (high - low) / n
     power = 10.0 ** np.floor(np.log10(raw))
     step = power * min((m for m in (1, 2, 5, 10) if m * power >= raw), default=10)
+    # Adding zero makes a zero of a negative one.
     whole = np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1)
-    return [f"{k * step:.6g}" for k in whole]
+    return [f"{k * step + 0.0:.6g}" for k in whole]
 
 
 def _scale(low, high, start, end):

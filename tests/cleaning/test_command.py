@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from skinfluence import InfluenceCleaner
 from skinfluence.__main__ import main
-from skinfluence.cleaning._analysis import analyse, default_model
+from skinfluence.cleaning._analysis import Settings, analyse, default_model
 from skinfluence.cleaning._read import read_task
 
 N = 150
@@ -64,18 +64,25 @@ def test_clean_writes_the_ranking_and_the_table_without_the_worst(table, capsys)
     suspects = pd.read_csv(table.with_name("people.suspects.csv"))
     assert list(suspects.columns) == [
         "row",
+        "rank",
         "given",
         "suggested",
         "value",
-        "dropped",
+        "standard_error",
+        "probability_wrong",
+        "suspect",
+        "hurts",
         "reason",
     ]
+    assert (suspects["rank"] == np.arange(1, len(suspects) + 1)).all()
+    has_error = suspects["standard_error"].notna()
+    assert (has_error == suspects["suspect"]).all()
     labelled = np.setdiff1d(np.arange(N), UNLABELLED)
     assert sorted(suspects["row"]) == labelled.tolist()
     assert suspects["value"].is_monotonic_increasing
     frame = people()
     assert (frame["label"].iloc[suspects["row"]].to_numpy() == suspects["given"]).all()
-    assert suspects["dropped"].sum() == int(0.1 * len(labelled))
+    assert suspects["suspect"].sum() == int(0.1 * len(labelled))
     assert np.isin(suspects["row"][:10], WRONG).sum() >= 9
     found = suspects.set_index("row").loc[WRONG]
     assert (found["suggested"] != found["given"]).sum() >= 9
@@ -84,7 +91,7 @@ def test_clean_writes_the_ranking_and_the_table_without_the_worst(table, capsys)
     assert f"gives {worst['given']} a probability" in worst["reason"]
     assert "agrees with the label" in suspects["reason"].iloc[-1]
 
-    kept = np.sort(suspects["row"][~suspects["dropped"]])
+    kept = np.sort(suspects["row"][~suspects["suspect"]])
     lines = table.read_text().splitlines()
     expected = [lines[0]] + [lines[1 + row] for row in kept]
     cleaned = table.with_name("people.cleaned.csv").read_text().splitlines()
@@ -124,7 +131,7 @@ def test_other_formats(tmp_path, suffix):
     ranking = pd.read_parquet(tmp_path / "ranking.parquet")
     cleaned = tmp_path / f"people.cleaned{suffix}"
     read = pd.read_parquet if suffix == ".parquet" else pd.read_csv
-    kept = np.sort(ranking["row"][~ranking["dropped"]])
+    kept = np.sort(ranking["row"][~ranking["suspect"]])
     expected = read(path).iloc[kept].reset_index(drop=True)
     pd.testing.assert_frame_equal(read(cleaned), expected)
 
@@ -184,7 +191,7 @@ def test_the_task_is_told_from_the_target(tmp_path):
 def test_scores_are_those_of_untouched_held_out_folds(table):
     task = read_task(table, "label")
     model, _ = default_model(task.X, True)
-    analysis = analyse(task, model, "auto", 0.5, seed=3)
+    analysis = analyse(task, model, Settings(drop_fraction=0.5, seed=3))
     assert (analysis.before != analysis.after).any()
     cleaner = InfluenceCleaner(model, drop_fraction=0.5)
     splitter = StratifiedKFold(5, shuffle=True, random_state=3)
@@ -225,6 +232,36 @@ BAD_OPTIONS = {
     "same outputs": (
         ["--target", "label", "--output", "a.csv", "--suspects", "a.csv"],
         "the same file",
+    ),
+    "a page that is none": (
+        ["--target", "label", "--report", "a.pdf"],
+        "must end in .html or .htm",
+    ),
+    "a page in no folder": (
+        ["--target", "label", "--report", "no/a.html"],
+        "no such folder",
+    ),
+    "a page instead of a table": (
+        ["--target", "label", "--output", "a.html"],
+        "end in the format",
+    ),
+    "unknown action": (["--target", "label", "--action", "burn"], "burn"),
+    "no column of groups": (
+        ["--target", "label", "--groups", "codes"],
+        "did you mean 'code'",
+    ),
+    "groups are the target": (
+        ["--target", "label", "--groups", "label"],
+        "are the same column",
+    ),
+    "one group": (["--target", "label", "--groups", "same"], "are all one, x"),
+    "groups with holes": (
+        ["--target", "label", "--groups", "colour"],
+        "have no value of 'colour'",
+    ),
+    "groups in order": (
+        ["--target", "label", "--groups", "code", "--time-ordered"],
+        "exclude each other",
     ),
     "the table itself": (
         ["--target", "label", "--output", "people.csv", "--force"],
