@@ -398,3 +398,82 @@ def test_help_shows_an_example():
     assert "python -m skinfluence clean people.csv --target income" in run.stdout
     assert main(["--help"]) == 0
     assert main([]) == 2
+
+
+def test_relabelled_rows_get_what_is_suggested(table):
+    arguments = ["clean", str(table), "--target", "label", "--action", "relabel"]
+    assert main(arguments) == 0
+    suspects = pd.read_csv(table.with_name("people.suspects.csv")).set_index("row")
+    cleaned = pd.read_csv(table.with_name("people.cleaned.csv"), dtype=str)
+    original = people().drop(index=UNLABELLED)
+    changed = suspects[suspects["suspect"]]["suggested"]
+    expected = original["label"].copy()
+    expected[changed.index] = changed
+    assert cleaned["label"].tolist() == expected.tolist()
+    assert (expected != original["label"]).sum() >= 9
+    assert cleaned["code"].tolist() == original["code"].tolist()
+
+
+def test_weights_are_written_beside_the_rows(table, capsys):
+    arguments = ["clean", str(table), "--target", "label", "--action", "weight"]
+    assert main(arguments) == 0
+    suspects = pd.read_csv(table.with_name("people.suspects.csv"))
+    cleaned = pd.read_csv(table.with_name("people.cleaned.csv"))
+    by_row = suspects.sort_values("row")
+    expected = np.where(by_row["suspect"], 1 - by_row["probability_wrong"], 1)
+    np.testing.assert_allclose(cleaned["sample_weight"], expected, atol=1e-5)
+    capsys.readouterr()
+    again = ["clean", str(table.with_name("people.cleaned.csv")), "--target", "label"]
+    assert main([*again, "--action", "weight"]) == 2
+    assert "has a column 'sample_weight'" in capsys.readouterr().err
+
+
+def test_the_share_of_every_class(table):
+    arguments = ["clean", str(table), "--target", "label", "--per-class"]
+    assert main(arguments) == 0
+    suspects = pd.read_csv(table.with_name("people.suspects.csv"))
+    for _, rows in suspects.groupby("given"):
+        assert rows["suspect"].sum() == int(0.1 * len(rows))
+
+
+def grouped(n_groups=30, size=5):
+    """Copies of a row share its label; the label itself is chance."""
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(n_groups), size)
+    centre = 3 * rng.normal(size=(n_groups, 4))[group]
+    X = centre + 0.01 * rng.normal(size=(n_groups * size, 4))
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    label = rng.choice(["no", "yes"], n_groups)[group]
+    return frame.assign(patient=[f"p{g}" for g in group], label=label)
+
+
+def test_groups_are_held_out_together(tmp_path, capsys):
+    path = tmp_path / "patients.csv"
+    grouped().to_csv(path, index=False)
+    arguments = ["clean", str(path), "--target", "label"]
+    values = {}
+    for name, options in (
+        ("rows", []),
+        ("groups", ["--groups", "patient"]),
+    ):
+        assert main([*arguments, *options, "--force"]) == 0
+        ranking = pd.read_csv(tmp_path / "patients.suspects.csv")
+        values[name] = ranking["value"].mean()
+    # Copies vouch for each other, unless they are held out too.
+    assert values["groups"] < values["rows"] - 0.1
+    task = read_task(path, "label", groups="patient")
+    assert task.X.columns.tolist() == list("abcd")
+    assert (task.groups == grouped()["patient"]).all()
+
+
+def test_earlier_rows_are_not_judged_by_later_ones(tmp_path):
+    path = tmp_path / "log.csv"
+    people().drop(index=UNLABELLED).to_csv(path, index=False)
+    arguments = ["clean", str(path), "--target", "label", "--time-ordered"]
+    assert main(arguments) == 0
+    ranking = pd.read_csv(tmp_path / "log.suspects.csv").set_index("row").sort_index()
+    unjudged = ranking["value"].isna()
+    n_first = 148 - 5 * (148 // 6)  # what TimeSeriesSplit never holds out
+    assert unjudged.to_numpy().nonzero()[0].tolist() == list(range(n_first))
+    assert not ranking["suspect"][unjudged].any()
+    assert ranking["reason"][unjudged].str.contains("no fold holds this row out").all()
