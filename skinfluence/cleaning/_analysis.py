@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
@@ -159,12 +158,11 @@ def _analyse(task, model, settings, step):
     if fraction == "auto":
         search = run.search(probability.mean())
         fraction = search.drop_fraction
-        cleaner = clone(cleaner).set_params(drop_fraction=fraction)
     kept = run.keep(rows.values, y, fraction)
     step()
     # Where the share was chosen, the folds are not those on which it was.
     seed = settings.seed + (search is not None)
-    before, after, plain, plain_separation = compare(model, cleaner, task, seed, step)
+    before, after, plain, plain_separation = compare(run, fraction, task, seed, step)
     reasons = _reasons(y, rows.scores, classification)
     if settings.method != "auto":
         reasons = [

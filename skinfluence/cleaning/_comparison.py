@@ -13,18 +13,18 @@ from skinfluence.cleaning._baseline import (
 from skinfluence.cleaning._folds import folds
 
 
-def compare(model, cleaner, task, seed, step):
-    """Score a model and a cleaner around it on held-out folds.
+def compare(run, drop_fraction, task, seed, step):
+    """Score the model of a cleaner with and without cleaning on held-out folds.
 
     Parameters
     ----------
-    model : estimator
-        Trained on all rows of the training folds.
-    cleaner : InfluenceCleaner
-        Around the same model; its ``cv`` cuts the folds, as many are worked on at once
-        as its ``n_jobs`` says.
+    run : Cleaning
+        Of the whole table; the ``cv`` of its cleaner cuts the folds, as many are
+        worked on at once as its ``n_jobs`` says.
+    drop_fraction : float
+        Share of suspects.
     task : Task
-        The table.
+        The same table.
     seed : int
         Cuts the folds.
     step : callable
@@ -41,10 +41,10 @@ def compare(model, cleaner, task, seed, step):
     """
     y = task.y
     exchanged = exchanged_targets(y, task.classification, seed)
-    pairs = folds(y, cleaner.cv, task.classification, seed, task.X, task.groups)
+    pairs = folds(y, run.cleaner.cv, task.classification, seed, task.X, task.groups)
     results = []
-    for result in Parallel(n_jobs=cleaner.n_jobs, return_as="generator")(
-        delayed(_compare_fold)(model, cleaner, task, exchanged, train, test)
+    for result in Parallel(n_jobs=run.cleaner.n_jobs, return_as="generator")(
+        delayed(_compare_fold)(run, drop_fraction, task, exchanged, train, test)
         for train, test in pairs
     ):
         results.append(result)
@@ -56,10 +56,10 @@ def compare(model, cleaner, task, seed, step):
     return np.array(before), np.array(after), plain, separation(plain, wrong)
 
 
-def _compare_fold(model, cleaner, task, exchanged, train, test):
-    X, y = take_rows(task.X, train), task.y[train]
+def _compare_fold(run, drop_fraction, task, exchanged, train, test):
+    y = task.y[train]
     X_test, y_test = take_rows(task.X, test), task.y[test]
-    plain = clone(model).fit(X, y)
+    plain = clone(run.cleaner.estimator).fit(take_rows(task.X, train), y)
     # A label that the training part lacks has no probability.
     known = np.isin(exchanged[test], y) if task.classification else slice(None)
     wrong = np.full(len(test), np.nan)
@@ -67,7 +67,8 @@ def _compare_fold(model, cleaner, task, exchanged, train, test):
         plain, take_rows(task.X, test[known]), exchanged[test][known]
     )
     before = after = plain.score(X_test, y_test)
-    if cleaner.drop_fraction > 0:
-        params = {} if task.groups is None else {"groups": task.groups[train]}
-        after = clone(cleaner).fit(X, y, **params).score(X_test, y_test)
+    if drop_fraction > 0:
+        rows, probability = run.value(train)
+        kept = run.keep(rows.values, y, drop_fraction)
+        after = run.train(train, kept, rows, probability).score(X_test, y_test)
     return before, after, out_of_fold_losses(plain, X_test, y_test), wrong
