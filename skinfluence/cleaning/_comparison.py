@@ -61,7 +61,9 @@ def _compare_fold(run, drop_fraction, task, exchanged, train, test):
     X_test, y_test = take_rows(task.X, test), task.y[test]
     plain = clone(run.cleaner.estimator).fit(take_rows(task.X, train), y)
     # A label that the training part lacks has no probability.
-    known = np.isin(exchanged[test], y) if task.classification else slice(None)
+    known = (
+        np.isin(exchanged[test], np.unique(y)) if task.classification else slice(None)
+    )
     wrong = np.full(len(test), np.nan)
     wrong[known] = out_of_fold_losses(
         plain, take_rows(task.X, test[known]), exchanged[test][known]

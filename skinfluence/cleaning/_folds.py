@@ -64,7 +64,7 @@ def folds(y, cv, classification, seed, X=None, groups=None):
     for train, test in pairs:
         train, test = np.asarray(train), np.asarray(test)
         if labels:
-            lost = ~np.isin(y.ravel()[test], y.ravel()[train])
+            lost = ~np.isin(y.ravel()[test], np.unique(y.ravel()[train]))
             if number and groups is None:
                 train = np.concatenate([train, test[lost]])
             test = test[~lost]
