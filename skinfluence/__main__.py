@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from skinfluence.cleaning._actions import ACTIONS
 from skinfluence.cleaning._analysis import METHODS
 from skinfluence.cleaning._command import clean, demo
 from skinfluence.cleaning._read import BadInput
@@ -27,6 +28,13 @@ exit status: 0 done, 2 bad input (one line on standard error, nothing written).
 class _Parser(argparse.ArgumentParser):
     def error(self, message):
         raise BadInput(f"{message} (see {self.prog} --help)")
+
+
+def _share(text):
+    return text if text == "auto" else float(text)
+
+
+_share.__name__ = "float"  # named in argparse's message
 
 
 def _parser():
@@ -56,15 +64,37 @@ def _parser():
     add.add_argument(
         "--drop",
         metavar="SHARE",
-        type=float,
+        type=_share,
         default=0.1,
-        help="share of the rows to drop, in [0, 1) (default: %(default)s)",
+        help="share of the rows to flag, in [0, 1), or auto: what helps most on "
+        "held-out folds, nothing if nothing helps (default: %(default)s)",
+    )
+    add.add_argument(
+        "--action",
+        choices=ACTIONS,
+        default="drop",
+        help="what happens to suspects: left out, given the suggested target, or a "
+        "column of weights (default: %(default)s)",
+    )
+    add.add_argument(
+        "--per-class",
+        action="store_true",
+        help="flag the same share of every class, for uneven classes",
+    )
+    add.add_argument(
+        "--groups",
+        metavar="COLUMN",
+        help="rows with the same value belong together and do not judge each other; "
+        "the column is no feature",
+    )
+    add.add_argument(
+        "--report", metavar="FILE", help="an HTML report, one self-contained file"
     )
     add.add_argument(
         "--method",
         choices=METHODS,
         default="auto",
-        help="auto: surprise of a linear model that has not seen the row, best at "
+        help="auto: surprise of models that have not seen the row, best at "
         "finding wrong labels; loo, influence-functions: influence on predictions of "
         "held-out rows, exact or first order (default: %(default)s)",
     )

@@ -6,9 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from skinfluence.cleaning._analysis import METHODS, N_FOLDS, analyse, default_model
+from skinfluence.cleaning._actions import ACTIONS
+from skinfluence.cleaning._analysis import (
+    METHODS,
+    N_FOLDS,
+    analyse,
+    default_model,
+    overlap,
+)
 from skinfluence.cleaning._read import (
     FORMATS,
+    REPORTS,
     BadInput,
     check_outputs,
     import_pandas,
@@ -16,6 +24,7 @@ from skinfluence.cleaning._read import (
     read_task,
     write_tables,
 )
+from skinfluence.cleaning._report import report_page
 
 SHOWN = 5
 
@@ -29,6 +38,10 @@ def clean(
     task="auto",
     method="auto",
     drop=0.1,
+    action="drop",
+    per_class=False,
+    groups=None,
+    report=None,
     separator=",",
     force=False,
     jobs=None,
@@ -48,8 +61,17 @@ def clean(
         What the target is.
     method : {"auto", "loo", "influence-functions"}, default="auto"
         What values the rows.
-    drop : float, default=0.1
-        Share of the rows to drop.
+    drop : float or "auto", default=0.1
+        Share of the rows to flag as suspects.
+    action : {"drop", "relabel", "weight"}, default="drop"
+        What happens to suspects: they are not in the cleaned table, or have the
+        suggested target there, or a weight in the ranking only.
+    per_class : bool, default=False
+        Whether the share is that of every class.
+    groups : str, default=None
+        Name of the column that tells which rows belong together.
+    report : str, default=None
+        Path of an HTML report.
     separator : str, default=","
         Between the values of a CSV file.
     force : bool, default=False
@@ -59,17 +81,65 @@ def clean(
     seed : int, default=0
         Cuts the folds.
     """
-    _check_options(method, drop, jobs, seed)
+    _check_options(method, drop, jobs, seed, action)
     table = Path(table)
     output = _beside(table, "cleaned") if output is None else Path(output)
     suspects = _beside(table, "suspects") if suspects is None else Path(suspects)
-    check_outputs(table, [output, suspects], force)
-    problem = read_task(table, target, task, separator)
-    analysis, ranking = _run(problem, target, method, drop, seed, jobs)
-    kept = problem.table.iloc[analysis.kept]
-    write_tables({suspects: ranking, output: kept})
+    outputs = [output, suspects]
+    if report is not None:
+        report = Path(report)
+        if report.suffix.lower() not in REPORTS:
+            raise BadInput(f"--report {report}: the name must end in .html")
+        outputs.append(report)
+    check_outputs(table, outputs, force)
+    problem = read_task(table, target, task, separator, groups)
+    settings = {
+        "method": method,
+        "drop": drop,
+        "action": action,
+        "per_class": per_class,
+        "groups": groups,
+        "seed": seed,
+    }
+    analysis, ranking, left_out = _run(
+        problem, target, method, drop, seed, jobs, action, per_class
+    )
+    cleaned = _cleaned(problem, target, analysis, action)
+    files = {suspects: ranking, output: cleaned}
+    if report is not None:
+        files[report] = report_page(
+            table.name, target, problem, analysis, settings, left_out
+        )
+    write_tables(files)
     print(f"\nwrote {suspects}: {len(ranking)} rows, most suspect first")
-    print(f"wrote {output}: {len(kept)} rows")
+    print(f"wrote {output}: {len(cleaned)} rows")
+    if report is not None:
+        print(f"wrote {report}: the report")
+
+
+def _cleaned(problem, target, analysis, action):
+    """Return the table that is written."""
+    if action == "drop":
+        return problem.table.iloc[analysis.kept]
+    table = problem.table.copy()
+    if action == "relabel":
+        column = table[target].to_numpy(dtype=object, copy=True)
+        suspects = analysis.suspects
+        changed = suspects.given != suspects.suggested
+        column[suspects.row[changed]] = suspects.suggested[changed]
+        if table[target].dtype.kind == "O" or str(table[target].dtype) == "str":
+            column[suspects.row[changed]] = [
+                str(v) for v in suspects.suggested[changed]
+            ]
+        table[target] = column
+        return table
+    weight = np.ones(len(table))
+    weight[analysis.suspects.row] = 1 - analysis.suspects.probability_wrong
+    name = "weight"
+    while name in table.columns:
+        name += "_"
+    table[name] = [float(f"{w:.4g}") for w in weight]
+    return table
 
 
 def demo(*, flip=0.1, seed=0, jobs=None):
@@ -103,7 +173,7 @@ def demo(*, flip=0.1, seed=0, jobs=None):
         f"seed {seed}). Nothing below is told which.\n"
     )
     problem = make_task(table, table, "diagnosis")
-    analysis, _ = _run(problem, "diagnosis", "auto", n_flip / len(y), seed, jobs)
+    analysis, *_ = _run(problem, "diagnosis", "auto", n_flip / len(y), seed, jobs)
     found = int(flipped[analysis.values.argsort(kind="stable")[:n_flip]].sum())
     print(
         f"\n{found} of the {n_flip} flipped labels are among the {n_flip} most suspect "
@@ -111,10 +181,12 @@ def demo(*, flip=0.1, seed=0, jobs=None):
     )
 
 
-def _check_options(method, drop, jobs, seed):
+def _check_options(method, drop, jobs, seed, action="drop"):
     if method not in METHODS:
         raise BadInput(f"--method must be one of {', '.join(METHODS)}, not {method!r}")
-    if not 0 <= drop < 1:
+    if action not in ACTIONS:
+        raise BadInput(f"--action must be one of {', '.join(ACTIONS)}, not {action!r}")
+    if drop != "auto" and not 0 <= drop < 1:
         raise BadInput(f"the share of rows must be in [0, 1), not {drop:g}")
     if jobs == 0:
         raise BadInput("--jobs must not be 0: 1 is one process, -1 one per core")
@@ -130,26 +202,39 @@ def _beside(table, what):
     return table.with_name(f"{table.name}.{what}.csv")
 
 
-def _run(problem, target, method, drop, seed, jobs):
-    """Analyse and tell; return the analysis and the ranking as a table."""
+def _run(problem, target, method, drop, seed, jobs, action="drop", per_class=False):
+    """Analyse and tell; return the analysis, the ranking and columns left out."""
     model, left_out = default_model(problem.X, problem.classification)
     _tell_table(problem, target, left_out)
     with _progress(1 + N_FOLDS) as step:
-        analysis = analyse(problem, model, method, drop, seed, jobs, step)
-    ranking = _ranking(problem, analysis)
-    _tell_suspects(problem, analysis, ranking)
+        analysis = analyse(
+            problem,
+            model,
+            method,
+            drop,
+            seed,
+            jobs,
+            step,
+            action=action,
+            per_class=per_class,
+        )
+    ranking = _ranking(problem, analysis, action)
+    _tell_suspects(problem, analysis, ranking, action)
     _tell_scores(problem, analysis)
-    return analysis, ranking
+    return analysis, ranking, left_out
 
 
-def _ranking(problem, analysis):
+DONE = {"drop": "dropped", "relabel": "relabelled", "weight": "weighed_less"}
+
+
+def _ranking(problem, analysis, action):
     order = analysis.values.argsort(kind="stable")
     columns = {
         "row": problem.rows,
         "given": problem.y,
         "suggested" if problem.classification else "predicted": analysis.expected,
         "value": np.array([float(f"{v:.6g}") for v in analysis.values]),
-        "dropped": ~analysis.kept,
+        DONE[action]: ~analysis.kept,
         "reason": np.array(analysis.reasons, dtype=object),
     }
     pandas = import_pandas()
@@ -168,9 +253,21 @@ def _tell_table(problem, target, left_out):
         print(f"left out: column {name} ({reason})")
 
 
-def _tell_suspects(problem, analysis, ranking):
-    n_drop = int((~analysis.kept).sum())
-    print(f"dropped: the {n_drop} most suspect rows ({n_drop / len(problem.y):.1%})")
+def _tell_suspects(problem, analysis, ranking, action):
+    n_flagged = int((~analysis.kept).sum())
+    if analysis.search is not None:
+        print(analysis.search.verdict)
+    what = DONE[action].replace("_", " ")
+    print(
+        f"{what}: the {n_flagged} most suspect rows ({n_flagged / len(problem.y):.1%})"
+    )
+    if n_flagged:
+        print(
+            f"         about {analysis.false_discovery_rate:.0%} of them are fine, if "
+            "mistakes are at random\n"
+            f"         {overlap(analysis)} are also among the {n_flagged} rows with "
+            "the largest out-of-fold loss"
+        )
     if problem.classification:
         disagree = int((analysis.expected != problem.y).sum())
         print(f"         a model without the row expects another label in {disagree}")
@@ -185,9 +282,9 @@ def _tell_scores(problem, analysis):
     print(
         f"\nmean {name} on {len(difference)} held-out folds\n"
         f"  trained on all rows          {analysis.before.mean():.4f}\n"
-        f"  trained without suspect rows {analysis.after.mean():.4f}"
+        f"  trained after cleaning       {analysis.after.mean():.4f}"
         f"  ({difference.mean():+.4f}, standard error {error:.4f})\n"
-        "Suspects were chosen and dropped in the training folds only; the held-out "
+        "Suspects were chosen and treated in the training folds only; the held-out "
         "folds\nkeep all their rows, so their wrong labels, if any, count against both."
     )
 

@@ -23,7 +23,6 @@ import numpy as np
 from sklearn.isotonic import IsotonicRegression
 
 
-
 def wrong_share(values, wrong_values, n_classes):
     """Estimate the share of wrong rows.
 

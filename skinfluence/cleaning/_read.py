@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 FORMATS = (".csv", ".csv.gz", ".parquet")
+REPORTS = (".html", ".htm")
 # Whole numbers with more distinct values than this are amounts, not labels.
 MAX_LABELS = 20
 MIN_ROWS = 10
@@ -38,6 +39,8 @@ class Task:
         Labels (text, whole numbers or booleans) or numbers.
     classification : bool
         Whether y holds labels.
+    groups : ndarray or None
+        Names of the groups that rows belong to; no feature.
     """
 
     table: object
@@ -46,6 +49,7 @@ class Task:
     X: object
     y: np.ndarray
     classification: bool
+    groups: np.ndarray | None = None
 
 
 def import_pandas():
@@ -69,7 +73,7 @@ def file_format(path):
     )
 
 
-def read_task(path, target, task="auto", separator=","):
+def read_task(path, target, task="auto", separator=",", groups=None):
     """Read a table and decide what its target is.
 
     Parameters
@@ -82,6 +86,8 @@ def read_task(path, target, task="auto", separator=","):
         "auto" is regression for numbers, unless they are whole and at most 20.
     separator : str
         Between the values of a CSV file.
+    groups : str or None
+        Name of the column that tells which rows belong together.
 
     Returns
     -------
@@ -89,17 +95,27 @@ def read_task(path, target, task="auto", separator=","):
     """
     pandas = import_pandas()
     typed, table = _read(pandas, path, separator)
-    return make_task(typed, table, target, task, path, separator)
+    return make_task(typed, table, target, task, path, separator, groups)
 
 
-def make_task(typed, table, target, task="auto", path="table", separator=","):
+def make_task(
+    typed, table, target, task="auto", path="table", separator=",", groups=None
+):
     """Cut a table that has been read; see `read_task`."""
     columns = [str(name) for name in typed.columns]
     typed.columns = table.columns = columns
     if target not in columns:
         raise BadInput(_no_such_column(path, target, columns, separator))
-    if len(columns) == 1:
-        raise BadInput(f"{path} has no column besides the target {target!r}")
+    if groups is not None and groups not in columns:
+        raise BadInput(_no_such_column(path, groups, columns, separator))
+    if groups == target:
+        raise BadInput(f"--groups and --target are the same column, {target!r}")
+    roles = [name for name in (target, groups) if name is not None]
+    if len(columns) == len(roles):
+        raise BadInput(
+            f"{path} has no column besides the target {target!r}"
+            + ("" if groups is None else f" and the groups {groups!r}")
+        )
     column = typed[target]
     present = column.notna().to_numpy()
     if column.dtype.kind == "f":
@@ -116,9 +132,15 @@ def make_task(typed, table, target, task="auto", path="table", separator=","):
             f"needs: it holds {str(column.iloc[rows[0]])!r}, say"
         )
     y, classification = _target(column.iloc[rows], task, target, path)
-    X = typed.drop(columns=target).iloc[rows].reset_index(drop=True)
+    X = typed.drop(columns=roles).iloc[rows].reset_index(drop=True)
     X = X.replace([np.inf, -np.inf], np.nan)
-    return Task(table.iloc[rows], len(table), rows, X, y, classification)
+    names = None
+    if groups is not None:
+        # A missing name is a group of its own.
+        names = typed[groups].iloc[rows].astype(str).to_numpy(dtype=object)
+        if len(np.unique(names)) < 2:
+            raise BadInput(f"--groups {groups!r} of {path} names one group only")
+    return Task(table.iloc[rows], len(table), rows, X, y, classification, names)
 
 
 def _read(pandas, path, separator):
@@ -222,10 +244,15 @@ def check_outputs(table, outputs, force):
         Whether files that exist may be replaced.
     """
     resolved = [path.resolve() for path in outputs]
-    if len(set(resolved)) < len(resolved):
-        raise BadInput(f"--output and --suspects are the same file, {outputs[0]}")
+    for i, full in enumerate(resolved):
+        if full in resolved[:i]:
+            raise BadInput(
+                "--output, --suspects and --report: two are the same file, "
+                f"{outputs[i]}"
+            )
     for path, full in zip(outputs, resolved, strict=True):
-        file_format(path)
+        if path.suffix.lower() not in REPORTS:
+            file_format(path)
         if full == table.resolve():
             raise BadInput(f"{path} is the table itself: choose another name")
         if full.is_dir() or not full.parent.is_dir():
@@ -237,21 +264,23 @@ def check_outputs(table, outputs, force):
 
 
 def write_tables(frames):
-    """Write all tables or none.
+    """Write all tables, and the report, or none.
 
     Parameters
     ----------
-    frames : dict of Path to DataFrame
-        Format by the name of the file.
+    frames : dict of Path to DataFrame or str
+        Format by the name of the file; text as it is.
     """
     finished = []
     try:
         for path, frame in frames.items():
-            suffix = file_format(path)
+            suffix = path.suffix if isinstance(frame, str) else file_format(path)
             handle, name = tempfile.mkstemp(suffix, ".skinfluence-", path.parent)
             os.close(handle)
             finished.append((Path(name), path))
-            if suffix == ".parquet":
+            if isinstance(frame, str):
+                Path(name).write_text(frame, encoding="utf-8")
+            elif suffix == ".parquet":
                 frame.to_parquet(name, index=False)
             else:
                 frame.to_csv(name, index=False)
