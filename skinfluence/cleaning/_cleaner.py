@@ -172,7 +172,7 @@ class InfluenceCleaner(EstimatorWrapper):
     17
     >>> suspects = cleaner.suspects_
     >>> suspects.row[:3], suspects.given[:3], suspects.suggested[:3]
-    (0, 0)
+    (array([ 80, 160,  90]), array([2, 0, 2]), array([1, 2, 1]))
     >>> auto = InfluenceCleaner(tree, drop_fraction="auto", random_state=0).fit(X, y)
     >>> auto.drop_fraction_
     0.1

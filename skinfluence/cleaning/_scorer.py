@@ -137,7 +137,7 @@ def score_rows(X, y, classification, folds=None):
     """
     # Small matrices one after the other: threads would only wait for each other.
     with threadpool_limits(1, user_api="blas"):
-        return _score(_matrix(X), np.asarray(y), classification, folds)
+        return _score(scorer_matrix(X), np.asarray(y), classification, folds)
 
 
 def _score(Z, y, classification, folds):
@@ -156,7 +156,7 @@ def _score(Z, y, classification, folds):
     )
 
 
-def _matrix(X):
+def scorer_matrix(X):
     """Return dense numbers of at most MAX_COLUMNS columns."""
     Z = default_preprocessor(X)[0].fit_transform(X)
     if Z.shape[1] > MAX_COLUMNS:

@@ -124,7 +124,7 @@ def test_too_many_columns_are_projected(monkeypatch):
     X, y = load_breast_cancer(return_X_y=True)
     y, flipped = flipped_labels(y, 0.1, 0)
     monkeypatch.setattr(_scorer, "MAX_COLUMNS", 8)
-    assert _scorer._matrix(X).shape == (569, 8)
+    assert _scorer.scorer_matrix(X).shape == (569, 8)
     values = score_rows(X, y, classification=True).values
     assert average_precision_score(flipped, -values) > 0.85
 
