@@ -129,7 +129,7 @@ class InfluenceCleaner(EstimatorWrapper):
         or over the folds of ``influence`` (NaN where there are none);
         ``probability_wrong``: estimated under mistakes at random; ``rank``: 1 is the
         lowest value; ``hurts``: up to three rows whose held-out prediction in the
-        fixed scorer's models is best improved by dropping the row, for the first 200
+        fixed scorer's models is best improved by dropping the row, for the first 50
         suspects.
     false_discovery_rate_ : float
         Estimated share of suspects that are fine. NaN without suspects.
@@ -293,5 +293,7 @@ class InfluenceCleaner(EstimatorWrapper):
             return params, params, groups
         routed = process_routing(self, "fit", **fit_params)
         of_influence = {} if self.influence is None else routed.influence.fit
-        of_splitter = routed.splitter.split if "splitter" in routed else {}
-        return routed.estimator.fit, of_influence, of_splitter.get("groups")
+        groups = None
+        if hasattr(self.cv, "get_metadata_routing"):
+            groups = routed.splitter.split.get("groups")
+        return routed.estimator.fit, of_influence, groups

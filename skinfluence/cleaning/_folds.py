@@ -60,11 +60,13 @@ def folds(y, cv, classification, seed, X=None, groups=None):
         # A class smaller than the number of folds is in fewer test parts: so be it.
         warnings.filterwarnings("ignore", "The least populated class")
         pairs = list(cv.split(np.zeros(len(y)) if X is None else X, y, groups))
+    if labels:  # numbers compare faster than text
+        index = np.unique(y.ravel(), return_inverse=True)[1]
     out = []
     for train, test in pairs:
         train, test = np.asarray(train), np.asarray(test)
         if labels:
-            lost = ~np.isin(y.ravel()[test], np.unique(y.ravel()[train]))
+            lost = ~np.isin(index[test], index[train])
             if number and groups is None:
                 train = np.concatenate([train, test[lost]])
             test = test[~lost]

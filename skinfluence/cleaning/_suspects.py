@@ -9,7 +9,7 @@ from skinfluence.cleaning._jackknife import jackknife_error, replicated_predicti
 
 N_HURT = 3
 # Further down nobody reads, and every row costs a pass over the table.
-N_EXPLAINED = 200
+N_EXPLAINED = 50
 
 
 def suspects_table(y, rows, kept, probability):
