@@ -3,12 +3,13 @@
 import argparse
 import sys
 
+from skinfluence.cleaning._actions import ACTIONS
 from skinfluence.cleaning._analysis import METHODS
 from skinfluence.cleaning._command import clean, demo
 from skinfluence.cleaning._read import BadInput
 
 CLEAN = """\
-Rank the rows of a table by how badly a model trained without them predicts their
+Rank the rows of a table by how badly models trained without them predict their
 target. Write the ranking, and the table without the worst rows, and say whether
 that makes a model better on held-out rows. Columns may be numbers, text or dates,
 with missing values.
@@ -20,6 +21,12 @@ example:
   writes people.suspects.csv, all rows with the most suspect first and the reason
   beside each, and people.cleaned.csv, the table without the first 10% of them.
 
+  python -m skinfluence clean people.csv --target income --drop auto \\
+      --report report.html
+
+  drops as many as make a model better on held-out rows, none if none do, and writes
+  a page that shows what was found.
+
 exit status: 0 done, 2 bad input (one line on standard error, nothing written).
 """
 
@@ -27,6 +34,13 @@ exit status: 0 done, 2 bad input (one line on standard error, nothing written).
 class _Parser(argparse.ArgumentParser):
     def error(self, message):
         raise BadInput(f"{message} (see {self.prog} --help)")
+
+
+def _share(text):
+    return text if text == "auto" else float(text)
+
+
+_share.__name__ = "share"  # argparse says "invalid share value"
 
 
 def _parser():
@@ -53,18 +67,40 @@ def _parser():
     add.add_argument(
         "--suspects", metavar="FILE", help="ranked rows (default: beside TABLE)"
     )
+    add.add_argument("--report", metavar="FILE", help="report in HTML (default: none)")
     add.add_argument(
         "--drop",
         metavar="SHARE",
-        type=float,
+        type=_share,
         default=0.1,
-        help="share of the rows to drop, in [0, 1) (default: %(default)s)",
+        help="share of the rows that are suspects, in [0, 1), or auto: the share that "
+        "makes a model better on held-out rows, if any does (default: %(default)s)",
+    )
+    add.add_argument(
+        "--action",
+        choices=ACTIONS,
+        default="drop",
+        help="what is done to suspects: drop; relabel: the target that models without "
+        "them predict; weight: a column sample_weight (default: %(default)s)",
+    )
+    add.add_argument(
+        "--per-class", action="store_true", help="take the share of every class"
+    )
+    add.add_argument(
+        "--groups",
+        metavar="COLUMN",
+        help="rows with the same value are held out together; not used to predict",
+    )
+    add.add_argument(
+        "--time-ordered",
+        action="store_true",
+        help="rows are in order of time: hold out later ones only",
     )
     add.add_argument(
         "--method",
         choices=METHODS,
         default="auto",
-        help="auto: surprise of a linear model that has not seen the row, best at "
+        help="auto: surprise of models that have not seen the row, best at "
         "finding wrong labels; loo, influence-functions: influence on predictions of "
         "held-out rows, exact or first order (default: %(default)s)",
     )

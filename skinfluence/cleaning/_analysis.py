@@ -3,17 +3,21 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils import Bunch
 
-from skinfluence._sklearn import take_rows
+from skinfluence._threads import one_blas_thread
+from skinfluence.cleaning._actions import weight_parameter
+from skinfluence.cleaning._baseline import separation
 from skinfluence.cleaning._cleaner import InfluenceCleaner
-from skinfluence.cleaning._folds import folds
-from skinfluence.cleaning._scorer import score_rows
+from skinfluence.cleaning._cleaning import Cleaning
+from skinfluence.cleaning._comparison import compare
+from skinfluence.cleaning._drop_fraction import DropSearch
+from skinfluence.cleaning._suspects import suspects_table
 from skinfluence.cleaning._table import default_preprocessor
-from skinfluence.cleaning._values import kept_rows, value_rows
+from skinfluence.cleaning._values import RowValues
 from skinfluence.retraining import LeaveOneOutInfluence
 from skinfluence.static import InfluenceFunctions
 
@@ -27,25 +31,91 @@ class Analysis:
 
     Attributes
     ----------
-    values : ndarray of shape (n_samples,)
-        Low = suspect.
-    expected : ndarray of shape (n_samples,)
-        Label or number that a model without the row predicts.
-    reasons : list of str
-        Why the row has its value.
+    rows : RowValues
+        Values (low = suspect) and what the fixed scorer says.
+    probability_wrong : ndarray of shape (n_samples,)
+        Estimated, of every row.
     kept : ndarray of bool, shape (n_samples,)
-        Rows of the cleaned table.
+        False for suspects.
+    suspects : Bunch
+        See `suspects_table`.
+    drop_fraction : float
+        The share of suspects, chosen or given.
+    search : DropSearch or None
+        How it was chosen.
+    reasons : list of str
+        Why each row has its value.
     before, after : ndarray of shape (n_folds,)
         Held-out scores of the model trained on all rows of the training folds, and
-        on those that cleaning keeps of them.
+        after cleaning them.
+    plain_losses : ndarray of shape (n_samples,)
+        Out-of-fold losses of the model trained on all rows; NaN where no fold holds
+        the row out.
+    separation, plain_separation : float
+        How often a target taken from another row is more suspect than a given one:
+        by the fixed scorer and by the out-of-fold losses.
     """
 
-    values: np.ndarray
-    expected: np.ndarray
-    reasons: list
+    rows: RowValues
+    probability_wrong: np.ndarray
     kept: np.ndarray
+    suspects: Bunch
+    drop_fraction: float
+    search: DropSearch | None
+    reasons: list
     before: np.ndarray
     after: np.ndarray
+    plain_losses: np.ndarray
+    separation: float
+    plain_separation: float
+
+    @property
+    def values(self):
+        """Value of every row."""
+        return self.rows.values
+
+    @property
+    def expected(self):
+        """Target that models without the row predict."""
+        return self.rows.scores.expected
+
+    @property
+    def false_discovery_rate(self):
+        """Estimated share of the suspects that are fine; NaN without suspects."""
+        if self.kept.all():
+            return np.nan
+        return float(1 - self.probability_wrong[~self.kept].mean())
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a table is cleaned.
+
+    Attributes
+    ----------
+    method : {"auto", "loo", "influence-functions"}
+        What values the rows; "auto" is the fixed scorer.
+    drop_fraction : float or "auto"
+        Share of suspects.
+    action : {"drop", "relabel", "weight"}
+        What is done to them.
+    per_class : bool
+        Whether the share is taken of every class.
+    time_ordered : bool
+        Whether folds hold out later rows only.
+    seed : int
+        Cuts the folds.
+    n_jobs : int or None
+        Folds at once.
+    """
+
+    method: str = "auto"
+    drop_fraction: float | str = 0.1
+    action: str = "drop"
+    per_class: bool = False
+    time_ordered: bool = False
+    seed: int = 0
+    n_jobs: int | None = None
 
 
 def default_model(X, classification):
@@ -55,8 +125,8 @@ def default_model(X, classification):
     return make_pipeline(preprocessor, model), left_out
 
 
-def analyse(task, model, method, drop_fraction, seed, n_jobs=None, step=None):
-    """Value the rows and compare the model with and without the lowest.
+def analyse(task, model, settings, step=None):
+    """Value the rows, choose the suspects and compare the model with and without them.
 
     Parameters
     ----------
@@ -64,71 +134,73 @@ def analyse(task, model, method, drop_fraction, seed, n_jobs=None, step=None):
         The table.
     model : estimator
         What is compared, and what influence is measured on.
-    method : {"auto", "loo", "influence-functions"}
-        "auto" is the fixed scorer.
-    drop_fraction : float
-        Share of the rows to drop.
-    seed : int
-        Cuts the folds.
-    n_jobs : int, default=None
-        Folds at once.
+    settings : Settings
+        How to clean.
     step : callable, default=None
-        Called after each of the ``N_FOLDS + 1`` parts of the work.
+        Called after each of the ``N_FOLDS + 2`` parts of the work.
 
     Returns
     -------
     analysis : Analysis
     """
-    step = step or (lambda: None)
-    X, y, classification = task.X, task.y, task.classification
+    with one_blas_thread():
+        return _analyse(task, model, settings, step or (lambda: None))
+
+
+def _analyse(task, model, settings, step):
+    y, classification = task.y, task.classification
+    cleaner = _cleaner(model, settings)
+    weight_name = weight_parameter(model) if settings.action == "weight" else None
+    run = Cleaning(cleaner, task.X, y, {}, {}, task.groups, settings.seed, weight_name)
+    rows, probability = run.value(np.arange(len(y)))
+    step()
+    fraction, search = settings.drop_fraction, None
+    if fraction == "auto":
+        search = run.search(probability.mean())
+        fraction = search.drop_fraction
+    kept = run.keep(rows.values, y, fraction)
+    step()
+    # Where the share was chosen, the folds are not those on which it was.
+    seed = settings.seed + (search is not None)
+    before, after, plain, plain_separation = compare(run, fraction, task, seed, step)
+    reasons = _reasons(y, rows.scores, classification)
+    if settings.method != "auto":
+        reasons = [
+            f"{_effect(value)}; {reason}"
+            for value, reason in zip(rows.values, reasons, strict=True)
+        ]
+    return Analysis(
+        rows,
+        probability,
+        kept,
+        suspects_table(y, rows, kept, probability),
+        fraction,
+        search,
+        reasons,
+        before,
+        after,
+        plain,
+        separation(-rows.scores.values, -rows.scores.wrong_values),
+        plain_separation,
+    )
+
+
+def _cleaner(model, settings):
     influence = {
         "auto": None,
         "loo": LeaveOneOutInfluence(model, solver="exact", tol=1e-4),
         "influence-functions": InfluenceFunctions(model),
-    }[method]
-    scores = score_rows(X, y, classification)
-    values = scores.values
-    if influence is not None:
-        values = value_rows(
-            X,
-            y,
-            classification=classification,
-            influence=influence,
-            influence_params={},
-            cv=N_FOLDS,
-            memory=None,
-            n_jobs=n_jobs,
-            random_state=seed,
-        )
-    step()
-    cleaner = InfluenceCleaner(
-        model, influence=influence, drop_fraction=drop_fraction, random_state=seed
+    }[settings.method]
+    return InfluenceCleaner(
+        model,
+        influence=influence,
+        drop_fraction=settings.drop_fraction,
+        action=settings.action,
+        per_class=settings.per_class,
+        cv=TimeSeriesSplit(N_FOLDS) if settings.time_ordered else N_FOLDS,
+        n_jobs=settings.n_jobs,
+        random_state=settings.seed,
     )
-    pairs = []
-    for pair in Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_compare)(model, cleaner, X, y, train, test)
-        for train, test in folds(y, N_FOLDS, classification, seed)
-    ):
-        pairs.append(pair)
-        step()
-    before, after = np.array(pairs).T
-    reasons = _reasons(y, scores, classification)
-    if influence is not None:
-        reasons = [
-            f"{_effect(value)}; {reason}"
-            for value, reason in zip(values, reasons, strict=True)
-        ]
-    kept = kept_rows(values, y, drop_fraction, classification)
-    return Analysis(values, scores.expected, reasons, kept, before, after)
-
-
-def _compare(model, cleaner, X, y, train, test):
-    """Score on rows that no cleaning has touched."""
-    X_train, X_test = take_rows(X, train), take_rows(X, test)
-    return [
-        clone(estimator).fit(X_train, y[train]).score(X_test, y[test])
-        for estimator in (model, cleaner)
-    ]
 
 
 def _reasons(y, scores, classification):
@@ -137,7 +209,7 @@ def _reasons(y, scores, classification):
             _label_reason(*row)
             for row in zip(y, scores.expected, scores.probability, strict=True)
         ]
-    error = y - scores.expected
+    error = y - scores.expected  # zero where nothing judges the row
     typical = np.sqrt(np.mean(error**2)) or 1.0
     return [
         f"a model without this row predicts {expected:.4g}: the value is "
@@ -147,6 +219,8 @@ def _reasons(y, scores, classification):
 
 
 def _label_reason(label, expected, probability):
+    if np.isnan(probability):
+        return "no fold holds this row out: nothing is known"
     if label == expected:
         return (
             f"a model without this row agrees with the label (probability "

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from skinfluence.cleaning._analysis import METHODS, N_FOLDS, analyse, default_model
+from skinfluence.cleaning._analysis import (
+    METHODS,
+    N_FOLDS,
+    Settings,
+    analyse,
+    default_model,
+)
 from skinfluence.cleaning._read import (
     FORMATS,
     BadInput,
@@ -14,10 +20,12 @@ from skinfluence.cleaning._read import (
     import_pandas,
     make_task,
     read_task,
-    write_tables,
+    write_files,
 )
+from skinfluence.cleaning._report import report_page
 
 SHOWN = 5
+WEIGHT = "sample_weight"
 
 
 def clean(
@@ -26,9 +34,14 @@ def clean(
     *,
     output=None,
     suspects=None,
+    report=None,
     task="auto",
     method="auto",
     drop=0.1,
+    action="drop",
+    per_class=False,
+    groups=None,
+    time_ordered=False,
     separator=",",
     force=False,
     jobs=None,
@@ -44,12 +57,22 @@ def clean(
         Name of the column to predict.
     output, suspects : str, default=None
         Paths of the cleaned table and of the ranking. None: beside the table.
+    report : str, default=None
+        Path of a report in HTML; None writes none.
     task : {"auto", "classification", "regression"}, default="auto"
         What the target is.
     method : {"auto", "loo", "influence-functions"}, default="auto"
         What values the rows.
-    drop : float, default=0.1
-        Share of the rows to drop.
+    drop : float or "auto", default=0.1
+        Share of suspects; "auto" chooses it on held-out folds.
+    action : {"drop", "relabel", "weight"}, default="drop"
+        What is done to suspects.
+    per_class : bool, default=False
+        Take the share of every class instead of the table.
+    groups : str, default=None
+        Name of a column: rows with the same value are held out together.
+    time_ordered : bool, default=False
+        Hold out later rows only.
     separator : str, default=","
         Between the values of a CSV file.
     force : bool, default=False
@@ -60,16 +83,29 @@ def clean(
         Cuts the folds.
     """
     _check_options(method, drop, jobs, seed)
+    if groups is not None and time_ordered:
+        raise BadInput("--groups and --time-ordered exclude each other")
     table = Path(table)
     output = _beside(table, "cleaned") if output is None else Path(output)
     suspects = _beside(table, "suspects") if suspects is None else Path(suspects)
-    check_outputs(table, [output, suspects], force)
-    problem = read_task(table, target, task, separator)
-    analysis, ranking = _run(problem, target, method, drop, seed, jobs)
-    kept = problem.table.iloc[analysis.kept]
-    write_tables({suspects: ranking, output: kept})
+    page = None if report is None else Path(report)
+    check_outputs(table, [output, suspects], force, page)
+    problem = read_task(table, target, task, separator, groups)
+    if action == "weight" and WEIGHT in problem.table.columns:
+        raise BadInput(f"{table} has a column {WEIGHT!r}, which --action weight writes")
+    settings = Settings(method, drop, action, per_class, time_ordered, seed, jobs)
+    analysis, ranking, left_out = _run(problem, target, settings)
+    cleaned = _cleaned(problem, target, analysis, action)
+    contents = {suspects: ranking, output: cleaned}
+    if page is not None:
+        contents[page] = report_page(
+            table.name, target, problem, analysis, settings, left_out
+        )
+    write_files(contents)
     print(f"\nwrote {suspects}: {len(ranking)} rows, most suspect first")
-    print(f"wrote {output}: {len(kept)} rows")
+    print(f"wrote {output}: {len(cleaned)} rows")
+    if page is not None:
+        print(f"wrote {page}: what was found, to be read in a browser")
 
 
 def demo(*, flip=0.1, seed=0, jobs=None):
@@ -103,7 +139,8 @@ def demo(*, flip=0.1, seed=0, jobs=None):
         f"seed {seed}). Nothing below is told which.\n"
     )
     problem = make_task(table, table, "diagnosis")
-    analysis, _ = _run(problem, "diagnosis", "auto", n_flip / len(y), seed, jobs)
+    settings = Settings(drop_fraction=n_flip / len(y), seed=seed, n_jobs=jobs)
+    analysis, _, _ = _run(problem, "diagnosis", settings)
     found = int(flipped[analysis.values.argsort(kind="stable")[:n_flip]].sum())
     print(
         f"\n{found} of the {n_flip} flipped labels are among the {n_flip} most suspect "
@@ -114,7 +151,7 @@ def demo(*, flip=0.1, seed=0, jobs=None):
 def _check_options(method, drop, jobs, seed):
     if method not in METHODS:
         raise BadInput(f"--method must be one of {', '.join(METHODS)}, not {method!r}")
-    if not 0 <= drop < 1:
+    if drop != "auto" and not 0 <= drop < 1:
         raise BadInput(f"the share of rows must be in [0, 1), not {drop:g}")
     if jobs == 0:
         raise BadInput("--jobs must not be 0: 1 is one process, -1 one per core")
@@ -130,30 +167,70 @@ def _beside(table, what):
     return table.with_name(f"{table.name}.{what}.csv")
 
 
-def _run(problem, target, method, drop, seed, jobs):
-    """Analyse and tell; return the analysis and the ranking as a table."""
+def _run(problem, target, settings):
+    """Analyse and tell; return the analysis, the ranking, the columns left out."""
     model, left_out = default_model(problem.X, problem.classification)
     _tell_table(problem, target, left_out)
-    with _progress(1 + N_FOLDS) as step:
-        analysis = analyse(problem, model, method, drop, seed, jobs, step)
+    with _progress(2 + N_FOLDS) as step:
+        analysis = analyse(problem, model, settings, step)
     ranking = _ranking(problem, analysis)
     _tell_suspects(problem, analysis, ranking)
-    _tell_scores(problem, analysis)
-    return analysis, ranking
+    _tell_scores(problem, analysis, settings.action)
+    return analysis, ranking, left_out
 
 
 def _ranking(problem, analysis):
+    """Tabulate all rows, the most suspect first."""
     order = analysis.values.argsort(kind="stable")
+    suspects = analysis.suspects
+    error = np.full(len(order), np.nan)
+    error[suspects.row] = suspects.standard_error
+    hurts = np.full(len(order), "", dtype=object)
+    hurts[suspects.row] = [
+        " ".join(map(str, problem.rows[rows])) for rows in suspects.hurts
+    ]
     columns = {
         "row": problem.rows,
         "given": problem.y,
         "suggested" if problem.classification else "predicted": analysis.expected,
-        "value": np.array([float(f"{v:.6g}") for v in analysis.values]),
-        "dropped": ~analysis.kept,
+        "value": _rounded(analysis.values),
+        "standard_error": _rounded(error),
+        "probability_wrong": _rounded(analysis.probability_wrong),
+        "suspect": ~analysis.kept,
+        "hurts": hurts,
         "reason": np.array(analysis.reasons, dtype=object),
     }
     pandas = import_pandas()
-    return pandas.DataFrame({name: column[order] for name, column in columns.items()})
+    ranking = pandas.DataFrame(
+        {name: column[order] for name, column in columns.items()}
+    )
+    ranking.insert(1, "rank", np.arange(1, len(order) + 1))
+    return ranking
+
+
+def _rounded(values):
+    return np.array([float(f"{v:.6g}") for v in values])
+
+
+def _cleaned(problem, target, analysis, action):
+    """Return the table after what is done to suspects."""
+    if action == "drop":
+        return problem.table.iloc[analysis.kept]
+    table = problem.table.copy()
+    if action == "weight":
+        right = 1 - analysis.probability_wrong
+        table[WEIGHT] = np.where(analysis.kept, 1.0, _rounded(right))
+        return table
+    column = table[target].to_numpy(dtype=object, copy=True)
+    suggested = analysis.expected[~analysis.kept]
+    if table[target].dtype.kind in "OU" or table[target].dtype.name in (
+        "str",
+        "string",
+    ):
+        suggested = [f"{s:.6g}" if isinstance(s, float) else str(s) for s in suggested]
+    column[~analysis.kept] = suggested
+    table[target] = column
+    return table
 
 
 def _tell_table(problem, target, left_out):
@@ -169,25 +246,43 @@ def _tell_table(problem, target, left_out):
 
 
 def _tell_suspects(problem, analysis, ranking):
-    n_drop = int((~analysis.kept).sum())
-    print(f"dropped: the {n_drop} most suspect rows ({n_drop / len(problem.y):.1%})")
+    n_suspects, n = int((~analysis.kept).sum()), len(problem.y)
+    if analysis.search is not None:
+        print(f"share of suspects chosen: {analysis.drop_fraction:.1%}")
+        print(f"  {analysis.search.verdict}")
+    print(f"suspects: {n_suspects} rows ({n_suspects / n:.1%})")
+    if n_suspects:
+        print(
+            f"          of which {analysis.false_discovery_rate:.0%} are fine, by "
+            "estimate, if wrong rows are wrong at random"
+        )
     if problem.classification:
         disagree = int((analysis.expected != problem.y).sum())
-        print(f"         a model without the row expects another label in {disagree}")
+        print(f"          a model without the row expects another label in {disagree}")
     for row, reason in zip(ranking["row"][:SHOWN], ranking["reason"], strict=False):
         print(f"  row {row}: {reason}")
+    print(
+        "a target taken from another row is more suspect than a given one in "
+        f"{analysis.separation:.1%}\nof the pairs; by the out-of-fold loss of the "
+        f"model in {analysis.plain_separation:.1%}"
+    )
 
 
-def _tell_scores(problem, analysis):
+def _tell_scores(problem, analysis, action):
     name = "accuracy" if problem.classification else "R2"
     difference = analysis.after - analysis.before
     error = difference.std(ddof=1) / np.sqrt(len(difference))
+    after = {
+        "drop": "trained without suspect rows",
+        "relabel": "suspect rows relabelled     ",
+        "weight": "suspect rows weighed less   ",
+    }[action]
     print(
         f"\nmean {name} on {len(difference)} held-out folds\n"
         f"  trained on all rows          {analysis.before.mean():.4f}\n"
-        f"  trained without suspect rows {analysis.after.mean():.4f}"
+        f"  {after} {analysis.after.mean():.4f}"
         f"  ({difference.mean():+.4f}, standard error {error:.4f})\n"
-        "Suspects were chosen and dropped in the training folds only; the held-out "
+        "Suspects were chosen and treated in the training folds only; the held-out "
         "folds\nkeep all their rows, so their wrong labels, if any, count against both."
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 FORMATS = (".csv", ".csv.gz", ".parquet")
+PAGES = (".html", ".htm")
 # Whole numbers with more distinct values than this are amounts, not labels.
 MAX_LABELS = 20
 MIN_ROWS = 10
@@ -38,6 +39,8 @@ class Task:
         Labels (text, whole numbers or booleans) or numbers.
     classification : bool
         Whether y holds labels.
+    groups : ndarray or None
+        Rows of one group are not independent, those of one patient, say.
     """
 
     table: object
@@ -46,6 +49,7 @@ class Task:
     X: object
     y: np.ndarray
     classification: bool
+    groups: np.ndarray | None = None
 
 
 def import_pandas():
@@ -69,7 +73,7 @@ def file_format(path):
     )
 
 
-def read_task(path, target, task="auto", separator=","):
+def read_task(path, target, task="auto", separator=",", groups=None):
     """Read a table and decide what its target is.
 
     Parameters
@@ -82,6 +86,8 @@ def read_task(path, target, task="auto", separator=","):
         "auto" is regression for numbers, unless they are whole and at most 20.
     separator : str
         Between the values of a CSV file.
+    groups : str, default=None
+        Name of the column that says which rows belong together.
 
     Returns
     -------
@@ -89,17 +95,26 @@ def read_task(path, target, task="auto", separator=","):
     """
     pandas = import_pandas()
     typed, table = _read(pandas, path, separator)
-    return make_task(typed, table, target, task, path, separator)
+    return make_task(typed, table, target, task, path, separator, groups)
 
 
-def make_task(typed, table, target, task="auto", path="table", separator=","):
+def make_task(
+    typed, table, target, task="auto", path="table", separator=",", groups=None
+):
     """Cut a table that has been read; see `read_task`."""
     columns = [str(name) for name in typed.columns]
     typed.columns = table.columns = columns
-    if target not in columns:
-        raise BadInput(_no_such_column(path, target, columns, separator))
-    if len(columns) == 1:
-        raise BadInput(f"{path} has no column besides the target {target!r}")
+    named = [target] if groups is None else [target, groups]
+    for name in named:
+        if name not in columns:
+            raise BadInput(_no_such_column(path, name, columns, separator))
+    if groups == target:
+        raise BadInput(f"--groups and --target are the same column, {target!r}")
+    if len(columns) == len(named):
+        raise BadInput(
+            f"{path} has no column besides {' and '.join(map(repr, named))} to predict "
+            "from"
+        )
     column = typed[target]
     present = column.notna().to_numpy()
     if column.dtype.kind == "f":
@@ -116,9 +131,22 @@ def make_task(typed, table, target, task="auto", path="table", separator=","):
             f"needs: it holds {str(column.iloc[rows[0]])!r}, say"
         )
     y, classification = _target(column.iloc[rows], task, target, path)
-    X = typed.drop(columns=target).iloc[rows].reset_index(drop=True)
+    X = typed.drop(columns=named).iloc[rows].reset_index(drop=True)
     X = X.replace([np.inf, -np.inf], np.nan)
-    return Task(table.iloc[rows], len(table), rows, X, y, classification)
+    if groups is not None:
+        groups = _groups(typed[groups].iloc[rows], groups, path)
+    return Task(table.iloc[rows], len(table), rows, X, y, classification, groups)
+
+
+def _groups(column, name, path):
+    """Return groups as text; at least two, and every row in one."""
+    missing = int(column.isna().sum())
+    if missing:
+        raise BadInput(f"{missing} row(s) of {path} have no value of {name!r}")
+    groups = np.array([str(v) for v in column])
+    if len(np.unique(groups)) < 2:
+        raise BadInput(f"groups {name!r} of {path} are all one, {groups[0]}")
+    return groups
 
 
 def _read(pandas, path, separator):
@@ -209,7 +237,7 @@ def _target(column, task, target, path):
     return labels, True
 
 
-def check_outputs(table, outputs, force):
+def check_outputs(table, outputs, force, page=None):
     """Refuse, before any long work, paths that could not be written at its end.
 
     Parameters
@@ -217,15 +245,23 @@ def check_outputs(table, outputs, force):
     table : Path
         The input, which is never overwritten.
     outputs : list of Path
-        What will be written.
+        Tables that will be written.
     force : bool
         Whether files that exist may be replaced.
+    page : Path, default=None
+        HTML that will be written.
     """
-    resolved = [path.resolve() for path in outputs]
-    if len(set(resolved)) < len(resolved):
-        raise BadInput(f"--output and --suspects are the same file, {outputs[0]}")
-    for path, full in zip(outputs, resolved, strict=True):
+    for path in outputs:
         file_format(path)
+    if page is not None:
+        if page.suffix.lower() not in PAGES:
+            raise BadInput(f"{page}: the name must end in {' or '.join(PAGES)}")
+        outputs = [*outputs, page]
+    resolved = [path.resolve() for path in outputs]
+    for i, full in enumerate(resolved):
+        if full in resolved[:i]:
+            raise BadInput(f"two outputs are the same file, {outputs[i]}")
+    for path, full in zip(outputs, resolved, strict=True):
         if full == table.resolve():
             raise BadInput(f"{path} is the table itself: choose another name")
         if full.is_dir() or not full.parent.is_dir():
@@ -236,22 +272,24 @@ def check_outputs(table, outputs, force):
             raise BadInput(f"{path} exists: use --force to replace it")
 
 
-def write_tables(frames):
-    """Write all tables or none.
+def write_files(contents):
+    """Write all files or none.
 
     Parameters
     ----------
-    frames : dict of Path to DataFrame
-        Format by the name of the file.
+    contents : dict of Path to DataFrame or str
+        Format of a table by the name of the file; a text is written as it is.
     """
     finished = []
     try:
-        for path, frame in frames.items():
-            suffix = file_format(path)
+        for path, frame in contents.items():
+            suffix = path.suffix if isinstance(frame, str) else file_format(path)
             handle, name = tempfile.mkstemp(suffix, ".skinfluence-", path.parent)
             os.close(handle)
             finished.append((Path(name), path))
-            if suffix == ".parquet":
+            if isinstance(frame, str):
+                Path(name).write_text(frame, encoding="utf-8")
+            elif suffix == ".parquet":
                 frame.to_parquet(name, index=False)
             else:
                 frame.to_csv(name, index=False)

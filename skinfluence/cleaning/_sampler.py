@@ -27,6 +27,8 @@ class InfluenceSampler(BaseEstimator):
     drop_fraction : float, default=0.1
         Share of the rows to drop, in [0, 1), rounded down to whole rows. Every class
         keeps at least one row, its best.
+    per_class : bool, default=False
+        Whether the share is that of every class instead of the table.
     cv : int, cross-validation splitter or iterable, default=5
         Held-out folds for ``influence``; a number means shuffled folds, stratified
         for classifiers.
@@ -74,6 +76,7 @@ class InfluenceSampler(BaseEstimator):
         *,
         influence=None,
         drop_fraction=0.1,
+        per_class=False,
         cv=5,
         memory=None,
         n_jobs=None,
@@ -82,6 +85,7 @@ class InfluenceSampler(BaseEstimator):
         self.estimator = estimator
         self.influence = influence
         self.drop_fraction = drop_fraction
+        self.per_class = per_class
         self.cv = cv
         self.memory = memory
         self.n_jobs = n_jobs
@@ -97,8 +101,8 @@ class InfluenceSampler(BaseEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their targets.
         **fit_params : dict
-            Passed to the ``fit`` of ``influence``; entries with one element per row
-            are indexed. The fixed scorer ignores them.
+            ``groups``: as for `InfluenceCleaner`. Others are passed to the ``fit`` of
+            ``influence``; entries with one element per row are indexed.
 
         Returns
         -------
@@ -114,19 +118,22 @@ class InfluenceSampler(BaseEstimator):
         X, y = indexable(X, y)
         validate_data(self, X, skip_check_array=True)
         classification = is_classifier(self.estimator)
+        params = dict(fit_params)
+        groups = params.pop("groups", None)
         self.sample_values_ = value_rows(
             X,
             y,
             classification=classification,
             influence=self.influence,
-            influence_params=fit_params,
+            influence_params=params,
             cv=self.cv,
+            groups=groups,
             memory=self.memory,
             n_jobs=self.n_jobs,
             random_state=self.random_state,
-        )
+        ).values
         self.sample_mask_ = kept_rows(
-            self.sample_values_, y, self.drop_fraction, classification
+            self.sample_values_, y, self.drop_fraction, classification, self.per_class
         )
         return self
 

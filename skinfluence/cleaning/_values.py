@@ -1,6 +1,7 @@
 """The value of every training row, and which rows are worth keeping."""
 
 import os
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import clone
@@ -16,8 +17,27 @@ from skinfluence._sklearn import (
     take_rows,
 )
 from skinfluence.cleaning._folds import folds
-from skinfluence.cleaning._scorer import score_rows
+from skinfluence.cleaning._scorer import RowScores, score_rows
 from skinfluence.retraining import OutOfBagInfluence
+
+
+@dataclass(frozen=True)
+class RowValues:
+    """What is known of the rows before any is dropped.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_samples,)
+        Low = suspect. NaN where no fold judges the row.
+    standard_error : ndarray of shape (n_samples,) or None
+        Of the values over the folds; None where there are no folds.
+    scores : RowScores
+        What the fixed scorer says, whose values these are without an influence.
+    """
+
+    values: np.ndarray
+    standard_error: np.ndarray | None
+    scores: RowScores
 
 
 def value_rows(
@@ -28,6 +48,7 @@ def value_rows(
     influence,
     influence_params,
     cv,
+    groups,
     memory,
     n_jobs,
     random_state,
@@ -47,6 +68,8 @@ def value_rows(
     influence_params : dict
         Passed to ``influence.fit``; entries with one element per row are indexed.
     cv : int, splitter or iterable
+        See `folds`. The fixed scorer leaves out single rows where it is a number.
+    groups : array-like of shape (n_samples,) or None
         See `folds`.
     memory : path, joblib.Memory or None
         Keeps the values. Without a ``random_state`` any seed is as good as another,
@@ -58,49 +81,62 @@ def value_rows(
 
     Returns
     -------
-    values : ndarray of shape (n_samples,)
-        Low = suspect.
+    values : RowValues
     """
     X, y = indexable(X, y)
-    if influence is None:
-        compute, arguments = _fixed_values, (X, y, classification)
-    elif isinstance(influence, OutOfBagInfluence):
-        compute = _out_of_bag_values
-        arguments = (X, y, influence, influence_params, fresh_seed(random_state))
-    else:
-        if isinstance(random_state, np.random.RandomState):
-            random_state = fresh_seed(random_state)
-        compute = _held_out_values
-        arguments = (
-            X,
-            y,
-            classification,
-            influence,
-            influence_params,
-            cv,
-            random_state,
-        )
     if isinstance(memory, os.PathLike):
         memory = os.fspath(memory)
-    cached = check_memory(memory).cache(compute, ignore=["n_jobs"])
-    return cached(*arguments, n_jobs=n_jobs)
+    memory = check_memory(memory)
+    pairs = None
+    if groups is not None or not isinstance(cv, int | np.integer):
+        pairs = folds(y, cv, classification, 0, X, groups)
+    scores = memory.cache(_fixed_scores)(X, y, classification, pairs)
+    if influence is None:
+        return RowValues(scores.values, None, scores)
+    if isinstance(influence, OutOfBagInfluence):
+        values = memory.cache(_out_of_bag_values)(
+            X, y, influence, influence_params, fresh_seed(random_state)
+        )
+        return RowValues(values, None, scores)
+    if isinstance(random_state, np.random.RandomState):
+        random_state = fresh_seed(random_state)
+    values, error = memory.cache(_held_out_values, ignore=["n_jobs"])(
+        X,
+        y,
+        classification,
+        influence,
+        influence_params,
+        cv,
+        groups,
+        random_state,
+        n_jobs=n_jobs,
+    )
+    return RowValues(values, error, scores)
 
 
-def _fixed_values(X, y, classification, n_jobs=None):
-    return score_rows(X, y, classification).values
+def _fixed_scores(X, y, classification, pairs):
+    return score_rows(X, y, classification, pairs)
 
 
-def _out_of_bag_values(X, y, influence, influence_params, seed, n_jobs=None):
+def _out_of_bag_values(X, y, influence, influence_params, seed):
     influence = seed_estimator(clone(influence), seed)
     return influence.fit(X, y, **influence_params).oob_values_
 
 
 def _held_out_values(
-    X, y, classification, influence, influence_params, cv, random_state, n_jobs=None
+    X,
+    y,
+    classification,
+    influence,
+    influence_params,
+    cv,
+    groups,
+    random_state,
+    n_jobs=None,
 ):
-    """Mean over the folds in whose training part the row was."""
+    """Mean and standard error over the folds in whose training part the row was."""
     n, seed = n_rows(X), fresh_seed(random_state)
-    pairs = folds(y, cv, classification, seed, X)
+    pairs = folds(y, cv, classification, seed, X, groups)
     results = Parallel(n_jobs=n_jobs)(
         delayed(_fold_values)(
             seed_estimator(clone(influence), seed, index),
@@ -112,18 +148,19 @@ def _held_out_values(
         )
         for index, (train, test) in enumerate(pairs)
     )
-    total, count = np.zeros(n), np.zeros(n)
-    for (train, _), values in zip(pairs, results, strict=True):
-        total[train] += values
-        count[train] += 1
-    if not count.all():
+    of_fold = np.full((len(pairs), n), np.nan)
+    for row, (train, _), values in zip(of_fold, pairs, results, strict=True):
+        row[train] = values
+    count = (~np.isnan(of_fold)).sum(axis=0)
+    if not count.any():
         raise ValueError(
-            "The 'cv' parameter must put every row into the training part of some "
-            f"fold. Got {len(pairs)} fold(s), none of which trains on "
-            f"{int((count == 0).sum())} of the {n} rows: they have no influence to "
-            "measure. Use more folds."
+            "The 'cv' parameter must make folds with rows to train on and rows to "
+            f"test on. Got {len(pairs)} fold(s) that measure no row. Use more folds."
         )
-    return total / count
+    values = np.nansum(of_fold, axis=0) / np.where(count, count, np.nan)
+    spread = np.nansum((of_fold - values) ** 2, axis=0)
+    few = np.where(count > 1, count, np.nan)
+    return values, np.sqrt(spread / (few - 1) / few)
 
 
 def _fold_values(influence, X, y, params, train, test):
@@ -131,19 +168,22 @@ def _fold_values(influence, X, y, params, train, test):
     return influence.sample_values(take_rows(X, test), take_rows(y, test))
 
 
-def kept_rows(values, y, drop_fraction, classification):
+def kept_rows(values, y, drop_fraction, classification, per_class=False):
     """Keep all but the lowest values, and the best row of every class.
 
     Parameters
     ----------
     values : array-like of shape (n_samples,)
-        Low = suspect.
+        Low = suspect; NaN = not judged, kept.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Targets.
     drop_fraction : float
         The share to drop, rounded down to whole rows.
     classification : bool
         Whether y holds labels.
+    per_class : bool, default=False
+        Whether the share is that of every class instead of the table; for one column
+        of labels.
 
     Returns
     -------
@@ -155,17 +195,28 @@ def kept_rows(values, y, drop_fraction, classification):
     >>> from skinfluence.cleaning._values import kept_rows
     >>> kept_rows([-3, -2, -1, 0], ["a", "b", "b", "b"], 0.5, True)
     array([ True, False, False,  True])
+    >>> kept_rows([-3, -2, -1, 0], ["a", "a", "b", "b"], 0.5, True, per_class=True)
+    array([False,  True, False,  True])
     """
-    values, y = np.asarray(values), np.asarray(y)
+    values, y = np.asarray(values, dtype=np.float64), np.asarray(y)
     mask = np.ones(len(values), dtype=bool)
     order = np.argsort(values, kind="stable")
-    n_drop = int(drop_fraction * len(values) + 1e-9)  # 0.29 of 100 rows is 29
+    droppable = ~np.isnan(values)
     if classification:
-        protected = np.zeros(len(values), dtype=bool)
         for labels in y.reshape(len(y), -1).T:
             from_best = order[::-1]
             _, first = np.unique(labels[from_best], return_index=True)
-            protected[from_best[first]] = True
-        order = order[~protected[order]]
-    mask[order[:n_drop]] = False
+            droppable[from_best[first]] = False
+    order = order[droppable[order]]
+    if classification and per_class:
+        labels = y.ravel()
+        for label in np.unique(labels):
+            of_label = order[labels[order] == label]
+            mask[of_label[: _count(drop_fraction, (labels == label).sum())]] = False
+    else:
+        mask[order[: _count(drop_fraction, len(values))]] = False
     return mask
+
+
+def _count(share, n):
+    return int(share * n + 1e-9)  # 0.29 of 100 rows is 29

@@ -187,8 +187,8 @@ def test_no_class_is_emptied(drop_fraction):
     cleaner.fit(X, y)
     assert set(y[cleaner.sample_indices_]) == {0, 1, 2}
     assert cleaner.sample_mask_.sum() == 60 - int(drop_fraction * 60)
-    best = np.flatnonzero(y == 2)[cleaner.sample_values_[y == 2].argmax()]
-    assert cleaner.sample_mask_[best]
+    best = cleaner.sample_values_[y == 2].max()  # of both rows, perhaps
+    assert cleaner.sample_values_[cleaner.sample_mask_ & (y == 2)].max() == best
 
 
 def test_classes_keep_their_best_row_before_the_share_is_met():
@@ -360,9 +360,5 @@ def test_bad_parameters(noisy_wine):
         InfluenceCleaner(LOGISTIC, influence=LogisticRegression()).fit(X, y)
     with pytest.raises(ValueError, match="FrozenEstimator"):
         InfluenceCleaner(FrozenEstimator(clone(LOGISTIC).fit(X, y))).fit(X, y)
-    halves = [(np.arange(0, 178, 2), np.arange(1, 178, 2))]
-    influence = InfluenceFunctions(LOGISTIC)
-    with pytest.raises(ValueError, match="none of which trains on 89 of the 178"):
-        InfluenceCleaner(LOGISTIC, influence=influence, cv=halves).fit(X, y)
     with pytest.raises(NotFittedError):
         _ = InfluenceCleaner(LOGISTIC).sample_indices_

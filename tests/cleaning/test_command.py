@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from skinfluence import InfluenceCleaner
 from skinfluence.__main__ import main
-from skinfluence.cleaning._analysis import analyse, default_model
+from skinfluence.cleaning._analysis import Settings, analyse, default_model
 from skinfluence.cleaning._read import read_task
 
 N = 150
@@ -64,18 +64,25 @@ def test_clean_writes_the_ranking_and_the_table_without_the_worst(table, capsys)
     suspects = pd.read_csv(table.with_name("people.suspects.csv"))
     assert list(suspects.columns) == [
         "row",
+        "rank",
         "given",
         "suggested",
         "value",
-        "dropped",
+        "standard_error",
+        "probability_wrong",
+        "suspect",
+        "hurts",
         "reason",
     ]
+    assert (suspects["rank"] == np.arange(1, len(suspects) + 1)).all()
+    has_error = suspects["standard_error"].notna()
+    assert (has_error == suspects["suspect"]).all()
     labelled = np.setdiff1d(np.arange(N), UNLABELLED)
     assert sorted(suspects["row"]) == labelled.tolist()
     assert suspects["value"].is_monotonic_increasing
     frame = people()
     assert (frame["label"].iloc[suspects["row"]].to_numpy() == suspects["given"]).all()
-    assert suspects["dropped"].sum() == int(0.1 * len(labelled))
+    assert suspects["suspect"].sum() == int(0.1 * len(labelled))
     assert np.isin(suspects["row"][:10], WRONG).sum() >= 9
     found = suspects.set_index("row").loc[WRONG]
     assert (found["suggested"] != found["given"]).sum() >= 9
@@ -84,7 +91,7 @@ def test_clean_writes_the_ranking_and_the_table_without_the_worst(table, capsys)
     assert f"gives {worst['given']} a probability" in worst["reason"]
     assert "agrees with the label" in suspects["reason"].iloc[-1]
 
-    kept = np.sort(suspects["row"][~suspects["dropped"]])
+    kept = np.sort(suspects["row"][~suspects["suspect"]])
     lines = table.read_text().splitlines()
     expected = [lines[0]] + [lines[1 + row] for row in kept]
     cleaned = table.with_name("people.cleaned.csv").read_text().splitlines()
@@ -124,7 +131,7 @@ def test_other_formats(tmp_path, suffix):
     ranking = pd.read_parquet(tmp_path / "ranking.parquet")
     cleaned = tmp_path / f"people.cleaned{suffix}"
     read = pd.read_parquet if suffix == ".parquet" else pd.read_csv
-    kept = np.sort(ranking["row"][~ranking["dropped"]])
+    kept = np.sort(ranking["row"][~ranking["suspect"]])
     expected = read(path).iloc[kept].reset_index(drop=True)
     pd.testing.assert_frame_equal(read(cleaned), expected)
 
@@ -184,7 +191,7 @@ def test_the_task_is_told_from_the_target(tmp_path):
 def test_scores_are_those_of_untouched_held_out_folds(table):
     task = read_task(table, "label")
     model, _ = default_model(task.X, True)
-    analysis = analyse(task, model, "auto", 0.5, seed=3)
+    analysis = analyse(task, model, Settings(drop_fraction=0.5, seed=3))
     assert (analysis.before != analysis.after).any()
     cleaner = InfluenceCleaner(model, drop_fraction=0.5)
     splitter = StratifiedKFold(5, shuffle=True, random_state=3)
@@ -210,7 +217,7 @@ BAD_OPTIONS = {
     "no column at all": (["--target", "income"], "its columns are code, size"),
     "share of one": (["--target", "label", "--drop", "1"], "in [0, 1), not 1"),
     "share below zero": (["--target", "label", "--drop", "-0.1"], "in [0, 1)"),
-    "share no number": (["--target", "label", "--drop", "some"], "invalid float"),
+    "share no number": (["--target", "label", "--drop", "some"], "invalid share"),
     "no target": ([], "--target"),
     "unknown method": (["--target", "label", "--method", "magic"], "magic"),
     "unknown option": (["--target", "label", "--fast"], "--fast"),
@@ -225,6 +232,36 @@ BAD_OPTIONS = {
     "same outputs": (
         ["--target", "label", "--output", "a.csv", "--suspects", "a.csv"],
         "the same file",
+    ),
+    "a page that is none": (
+        ["--target", "label", "--report", "a.pdf"],
+        "must end in .html or .htm",
+    ),
+    "a page in no folder": (
+        ["--target", "label", "--report", "no/a.html"],
+        "no such folder",
+    ),
+    "a page instead of a table": (
+        ["--target", "label", "--output", "a.html"],
+        "end in the format",
+    ),
+    "unknown action": (["--target", "label", "--action", "burn"], "burn"),
+    "no column of groups": (
+        ["--target", "label", "--groups", "codes"],
+        "did you mean 'code'",
+    ),
+    "groups are the target": (
+        ["--target", "label", "--groups", "label"],
+        "are the same column",
+    ),
+    "one group": (["--target", "label", "--groups", "same"], "are all one, x"),
+    "groups with holes": (
+        ["--target", "label", "--groups", "colour"],
+        "have no value of 'colour'",
+    ),
+    "groups in order": (
+        ["--target", "label", "--groups", "code", "--time-ordered"],
+        "exclude each other",
     ),
     "the table itself": (
         ["--target", "label", "--output", "people.csv", "--force"],
@@ -361,3 +398,82 @@ def test_help_shows_an_example():
     assert "python -m skinfluence clean people.csv --target income" in run.stdout
     assert main(["--help"]) == 0
     assert main([]) == 2
+
+
+def test_relabelled_rows_get_what_is_suggested(table):
+    arguments = ["clean", str(table), "--target", "label", "--action", "relabel"]
+    assert main(arguments) == 0
+    suspects = pd.read_csv(table.with_name("people.suspects.csv")).set_index("row")
+    cleaned = pd.read_csv(table.with_name("people.cleaned.csv"), dtype=str)
+    original = people().drop(index=UNLABELLED)
+    changed = suspects[suspects["suspect"]]["suggested"]
+    expected = original["label"].copy()
+    expected[changed.index] = changed
+    assert cleaned["label"].tolist() == expected.tolist()
+    assert (expected != original["label"]).sum() >= 9
+    assert cleaned["code"].tolist() == original["code"].tolist()
+
+
+def test_weights_are_written_beside_the_rows(table, capsys):
+    arguments = ["clean", str(table), "--target", "label", "--action", "weight"]
+    assert main(arguments) == 0
+    suspects = pd.read_csv(table.with_name("people.suspects.csv"))
+    cleaned = pd.read_csv(table.with_name("people.cleaned.csv"))
+    by_row = suspects.sort_values("row")
+    expected = np.where(by_row["suspect"], 1 - by_row["probability_wrong"], 1)
+    np.testing.assert_allclose(cleaned["sample_weight"], expected, atol=1e-5)
+    capsys.readouterr()
+    again = ["clean", str(table.with_name("people.cleaned.csv")), "--target", "label"]
+    assert main([*again, "--action", "weight"]) == 2
+    assert "has a column 'sample_weight'" in capsys.readouterr().err
+
+
+def test_the_share_of_every_class(table):
+    arguments = ["clean", str(table), "--target", "label", "--per-class"]
+    assert main(arguments) == 0
+    suspects = pd.read_csv(table.with_name("people.suspects.csv"))
+    for _, rows in suspects.groupby("given"):
+        assert rows["suspect"].sum() == int(0.1 * len(rows))
+
+
+def grouped(n_groups=30, size=5):
+    """Copies of a row share its label; the label itself is chance."""
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(n_groups), size)
+    centre = 3 * rng.normal(size=(n_groups, 4))[group]
+    X = centre + 0.01 * rng.normal(size=(n_groups * size, 4))
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    label = rng.choice(["no", "yes"], n_groups)[group]
+    return frame.assign(patient=[f"p{g}" for g in group], label=label)
+
+
+def test_groups_are_held_out_together(tmp_path, capsys):
+    path = tmp_path / "patients.csv"
+    grouped().to_csv(path, index=False)
+    arguments = ["clean", str(path), "--target", "label"]
+    values = {}
+    for name, options in (
+        ("rows", []),
+        ("groups", ["--groups", "patient"]),
+    ):
+        assert main([*arguments, *options, "--force"]) == 0
+        ranking = pd.read_csv(tmp_path / "patients.suspects.csv")
+        values[name] = ranking["value"].mean()
+    # Copies vouch for each other, unless they are held out too.
+    assert values["groups"] < values["rows"] - 0.1
+    task = read_task(path, "label", groups="patient")
+    assert task.X.columns.tolist() == list("abcd")
+    assert (task.groups == grouped()["patient"]).all()
+
+
+def test_earlier_rows_are_not_judged_by_later_ones(tmp_path):
+    path = tmp_path / "log.csv"
+    people().drop(index=UNLABELLED).to_csv(path, index=False)
+    arguments = ["clean", str(path), "--target", "label", "--time-ordered"]
+    assert main(arguments) == 0
+    ranking = pd.read_csv(tmp_path / "log.suspects.csv").set_index("row").sort_index()
+    unjudged = ranking["value"].isna()
+    n_first = 148 - 5 * (148 // 6)  # what TimeSeriesSplit never holds out
+    assert unjudged.to_numpy().nonzero()[0].tolist() == list(range(n_first))
+    assert not ranking["suspect"][unjudged].any()
+    assert ranking["reason"][unjudged].str.contains("no fold holds this row out").all()

@@ -1,0 +1,120 @@
+"""What a cleaner does to its rows: value, keep, act, train, try on held-out folds."""
+
+import numpy as np
+from sklearn.base import is_classifier
+
+from skinfluence._sklearn import n_rows, take_params, take_rows
+from skinfluence.cleaning._actions import act
+from skinfluence.cleaning._drop_fraction import (
+    FRACTIONS,
+    row_losses,
+    search_drop_fraction,
+)
+from skinfluence.cleaning._false_discoveries import probability_wrong
+from skinfluence.cleaning._folds import fixed_splits, folds
+from skinfluence.cleaning._values import kept_rows, value_rows
+
+
+class Cleaning:
+    """The rows of one fit of a cleaner, in parts, under its settings."""
+
+    def __init__(
+        self, cleaner, X, y, params, influence_params, groups, seed, weight_name
+    ):
+        self.cleaner, self.X, self.y = cleaner, X, y
+        self.params, self.influence_params = params, influence_params
+        self.groups, self.seed, self.weight_name = groups, seed, weight_name
+        self.classification = is_classifier(cleaner.estimator)
+
+    def value(self, part):
+        """Value some of the rows: `RowValues` and the probability to be wrong."""
+        cleaner, n = self.cleaner, n_rows(self.X)
+        whole = len(part) == n
+        cv = cleaner.cv
+        if not whole and fixed_splits(cv):
+            cv = 5  # the splits are those of the whole table
+        rows = value_rows(
+            self.X if whole else take_rows(self.X, part),
+            self.y if whole else take_rows(self.y, part),
+            classification=self.classification,
+            influence=cleaner.influence,
+            influence_params=take_params(self.influence_params, part, n),
+            cv=cv,
+            groups=None if self.groups is None else take_rows(self.groups, part),
+            memory=cleaner.memory,
+            n_jobs=cleaner.n_jobs if whole else None,
+            random_state=None if cleaner.random_state is None else self.seed,
+        )
+        scores = rows.scores
+        probability = probability_wrong(
+            scores.values, scores.wrong_values, scores.n_classes
+        )
+        return rows, probability
+
+    def keep(self, values, y, drop_fraction):
+        """Return which rows are no suspects."""
+        return kept_rows(
+            values, y, drop_fraction, self.classification, self.cleaner.per_class
+        )
+
+    def train(self, part, kept, rows, probability):
+        """Train on some of the rows, after what is to be done to the suspects."""
+        X, y, params = act(
+            self.cleaner.action,
+            take_rows(self.X, part),
+            take_rows(self.y, part),
+            take_params(self.params, part, n_rows(self.X)),
+            kept,
+            rows.scores.expected,
+            1 - probability,
+            self.weight_name,
+        )
+        return self.cleaner._fit_clone(X, y, params, self.seed)
+
+    def search(self, share_wrong):
+        """Choose the share on held-out folds."""
+        cleaner = self.cleaner
+        pairs = folds(
+            self.y, cleaner.cv, self.classification, self.seed, self.X, self.groups
+        )
+        fractions = sorted({*FRACTIONS, round(float(share_wrong), 3)} - {0.0})
+        return search_drop_fraction(
+            self.fold_losses,
+            self.random_losses,
+            pairs,
+            [fraction for fraction in fractions if fraction <= 0.5],
+            self.groups,
+            cleaner.n_jobs,
+            "zero-one loss" if self.classification else "squared error",
+        )
+
+    def fold_losses(self, train, test, fractions):
+        """Losses on held-out rows without cleaning and at each share."""
+        rows, probability = self.value(train)
+        y = np.asarray(take_rows(self.y, train))
+        losses = []
+        for fraction in (0.0, *fractions):
+            kept = self.keep(rows.values, y, fraction)
+            model = self.train(train, kept, rows, probability)
+            losses.append(self._losses(model, test))
+        return np.array(losses)
+
+    def random_losses(self, train, test, fraction, index):
+        """Losses on held-out rows where suspects are drawn at random and dropped."""
+        y = np.asarray(take_rows(self.y, train))
+        rng = np.random.default_rng((self.seed, index))
+        kept = np.flatnonzero(self.keep(rng.random(len(train)), y, fraction))
+        model = self._fit(np.asarray(train)[kept])
+        return self._losses(model, test)
+
+    def _fit(self, part):
+        return self.cleaner._fit_clone(
+            take_rows(self.X, part),
+            take_rows(self.y, part),
+            take_params(self.params, part, n_rows(self.X)),
+            self.seed,
+        )
+
+    def _losses(self, model, test):
+        predicted = model.predict(take_rows(self.X, test))
+        return row_losses(take_rows(self.y, test), predicted, self.classification)

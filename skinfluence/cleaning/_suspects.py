@@ -1,0 +1,76 @@
+"""The suspects as a table: what each should be, how sure that is, whom it hurts."""
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from skinfluence._sklearn import take_rows
+from skinfluence.cleaning._harm import most_hurt
+from skinfluence.cleaning._jackknife import jackknife_error, replicated_predictions
+
+N_HURT = 3
+# Further down nobody reads, and every row costs a pass over the table.
+N_EXPLAINED = 50
+
+
+def suspects_table(y, rows, kept, probability):
+    """Tabulate the suspects, worst first.
+
+    Parameters
+    ----------
+    y : array-like
+        Targets as given.
+    rows : RowValues
+        What is known of the rows.
+    kept : ndarray of bool, shape (n_samples,)
+        False for suspects.
+    probability : ndarray of shape (n_samples,)
+        Of being wrong.
+
+    Returns
+    -------
+    suspects : Bunch
+        Columns ``row``, ``given``, ``suggested``, ``value``, ``standard_error``,
+        ``probability_wrong``, ``rank`` and ``hurts``, all of shape (n_suspects,).
+    """
+    order = np.argsort(rows.values, kind="stable")
+    rank = np.empty(len(order), dtype=int)
+    rank[order] = np.arange(1, len(order) + 1)
+    suspects = order[~kept[order]]
+    if rows.standard_error is not None:
+        error = rows.standard_error[suspects]
+    elif rows.values is rows.scores.values:
+        error = fixed_scorer_error(rows.scores, suspects)
+    else:
+        error = np.full(len(suspects), np.nan)
+    return Bunch(
+        row=suspects,
+        given=np.asarray(take_rows(y, suspects)),
+        suggested=rows.scores.expected[suspects],
+        value=rows.values[suspects],
+        standard_error=error,
+        probability_wrong=probability[suspects],
+        rank=rank[suspects],
+        hurts=hurt_rows(rows.scores, suspects),
+    )
+
+
+def fixed_scorer_error(scores, rows):
+    """Jackknife standard error of the fixed scorer's values of some rows."""
+    if not scores.columns or not len(rows):
+        return np.full(len(rows), np.nan)
+    replicates = sum(
+        scored.values(replicated_predictions(scored.stack, rows), scored.stack.T[rows])
+        for scored in scores.columns
+    )
+    return jackknife_error(replicates)
+
+
+def hurt_rows(scores, rows):
+    """Rows that each of the first rows hurts most; empty for the others."""
+    hurts = np.empty(len(rows), dtype=object)
+    hurts[:] = [np.empty(0, dtype=int)] * len(rows)
+    if len(scores.columns) == 1:
+        first = rows[:N_EXPLAINED]
+        for i, hurt in enumerate(most_hurt(scores.columns[0].stack, first, N_HURT)):
+            hurts[i] = hurt
+    return hurts

@@ -1,0 +1,197 @@
+"""The report says what was found, in one file that is safe to open."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_diabetes
+
+from skinfluence.__main__ import main
+
+VOID = {"meta"}
+HOSTILE = "<script>alert('x')</script>"
+
+
+class Page(HTMLParser):
+    """Elements, attributes and visible text of a page; refuses bad nesting."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.text = [], [], [], []
+        self.rows = []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" in self.open:
+            return
+        self.text.append(data)
+        if self.open and self.open[-1] in ("td", "th"):
+            self.rows[-1][-1] += data
+
+    @property
+    def words(self):
+        return " ".join(" ".join(self.text).split())
+
+
+def hostile_table(n=150):
+    rng = np.random.default_rng(0)
+    size = rng.normal(size=n).round(3)
+    size += np.where(size > 0, 1, -1)
+    y = np.where(size > 0, HOSTILE, "small & 'quoted'").astype(object)
+    wrong = rng.choice(n, 10, replace=False)
+    y[wrong] = np.where(size[wrong] > 0, "small & 'quoted'", HOSTILE)
+    note = np.array(["</td><img src=x onerror=y>", "plain", "\x1b[0m"], dtype=object)
+    return pd.DataFrame(
+        {"size <b>": size, "note": note[np.arange(n) % 3], "tar&get": y}
+    ), wrong
+
+
+def write_report(folder, frame, target, *options):
+    path, page = folder / "a<b>.csv", folder / "report.html"
+    frame.to_csv(path, index=False)
+    arguments = ["clean", str(path), "--target", target, "--report", str(page)]
+    assert main([*arguments, *options]) == 0
+    return page.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    frame, wrong = hostile_table()
+    folder = tmp_path_factory.mktemp("report")
+    html = write_report(folder, frame, "tar&get", "--drop", "0.08")
+    ranking = pd.read_csv(folder / "a<b>.suspects.csv")
+    return frame, wrong, html, ranking
+
+
+def test_nothing_of_the_table_becomes_markup(hostile):
+    _, _, html, _ = hostile
+    page = Page(html)
+    assert not {"script", "img", "link", "iframe", "b", "object"} & set(page.tags)
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert HOSTILE in page.words
+    assert "</td><img src=x onerror=y>" in page.words
+    assert "Suspect rows of a<b>.csv" in page.words
+    assert "\x1b" not in html
+
+
+def test_nothing_is_loaded(hostile):
+    page = Page(hostile[2])
+    assert not {"src", "href", "xlink:href", "action"} & {n for n, _ in page.attributes}
+    assert "url(" not in hostile[2]
+    assert "@import" not in hostile[2]
+    policy = ("content", "default-src 'none'; style-src 'unsafe-inline'")
+    assert policy in page.attributes
+
+
+def test_it_tells_what_the_ranking_tells(hostile):
+    frame, wrong, html, ranking = hostile
+    page = Page(html)
+    n_suspects = int(ranking["suspect"].sum())
+    assert n_suspects > 0
+    assert f"{n_suspects} rows ({n_suspects / 150:.1%}) are suspects" in page.words
+    for place, row in enumerate(ranking["row"][: min(20, n_suspects)]):
+        assert f"{place + 1}. row {row}" in page.words
+    worst = ranking.iloc[0]
+    assert worst["reason"] in page.words
+    assert f"Hurts most the held-out rows {worst['hurts'].replace(' ', ', ')}" in (
+        page.words
+    )
+
+
+def test_suspects_stand_above_rows_that_agree(hostile):
+    frame, _, html, ranking = hostile
+    rows = Page(html).rows
+    suspects = [row for row in rows if row and row[0] == "suspect"]
+    assert len(suspects) == min(20, ranking["suspect"].sum())
+    suggested = ranking.set_index("row")["suggested"]
+    last = None
+    for cells in rows:
+        if cells[0] == "suspect":
+            last = suggested[int(cells[1])]
+        if cells[0] in ("suspect", "agrees"):
+            of_table = frame.iloc[int(cells[1])]
+            assert cells[2] == of_table["tar&get"]
+            assert cells[3] == str(of_table["size <b>"])
+        if cells[0] == "agrees":
+            assert cells[2] == last
+
+
+def test_scores_settings_and_limits(hostile):
+    page = Page(hostile[2])
+    (before,) = [row for row in page.rows if row[0] == "all rows"]
+    (after,) = [row for row in page.rows if row[0] == "after cleaning"]
+    (difference,) = [row for row in page.rows if row[0] == "difference"]
+    assert float(after[1]) - float(before[1]) == pytest.approx(
+        float(difference[1]), abs=2e-4
+    )
+    assert page.tags.count("svg") == 2
+    for heading in (
+        "What was found",
+        "Score before and after",
+        "Distribution of the values",
+        "Top suspects",
+        "Method and settings",
+        "Limits",
+    ):
+        assert heading in page.words
+    assert "Suspects by label" in page.words
+    assert "plain out-of-fold loss" in page.words
+
+
+def test_regression_and_wide_tables(tmp_path):
+    X, y = load_diabetes(return_X_y=True, as_frame=True)
+    y = y.copy()
+    y.iloc[100] += 1000
+    noise = np.random.default_rng(0).normal(size=(442, 25)).round(2)
+    names = [f"noise {j}" for j in range(25)]
+    frame = X.join(pd.DataFrame(noise, columns=names)).assign(target=y)
+    html = write_report(tmp_path, frame, "target", "--drop", "0.01")
+    page = Page(html)
+    assert "the target is target, a number" in page.words
+    assert "The first 30 of 35 columns" in page.words
+    assert "1. row 100" in page.words
+    near = [row for row in page.rows if row and row[0] == "near"]
+    assert len(near) == 3 * 4
+    assert page.tags.count("svg") == 2
+
+
+def test_how_the_share_was_chosen(tmp_path, capsys):
+    frame, _ = hostile_table()
+    html = write_report(tmp_path, frame, "tar&get", "--drop", "auto")
+    page, told = Page(html), capsys.readouterr().out
+    (verdict,) = re.findall(r"  (cleaning .*)", told)
+    assert verdict in page.words
+    assert page.tags.count("svg") == 3
+    places = [text for text in page.text if re.fullmatch(r"\d+\.\d%", text)]
+    assert places[:3] == ["1.0%", "2.0%", "5.0%"]
+
+
+def test_no_suspects(tmp_path):
+    frame, _ = hostile_table()
+    html = write_report(tmp_path, frame, "tar&get", "--drop", "0")
+    assert "There are none." in Page(html).words
+    assert not re.search(r"\bnan\b", Page(html).words)
+
+
+@pytest.mark.parametrize("action", ["relabel", "weight"])
+def test_actions_are_named(tmp_path, action):
+    frame, _ = hostile_table()
+    html = write_report(tmp_path, frame, "tar&get", "--action", action)
+    said = {"relabel": "they get the target", "weight": "they are weighed"}[action]
+    assert said in Page(html).words
