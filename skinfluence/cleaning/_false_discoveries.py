@@ -13,10 +13,12 @@ gives :math:`\pi`, t being where an upper bound of the ratio is smallest; the
 probability of being wrong is :math:`\pi f_1 / g`, the ratio of
 densities an isotonic regression.
 
-**When it fails.** Wrong rows are taken to be wrong at random: their targets are as
-those of other rows. Rows that are hard and right are counted as wrong where the scorer
-is as surprised by them as by a wrong target, and mistakes that look plausible (a
-neighbouring class, a small error of measurement) as right.
+**When it fails.** Wrong rows are taken to be wrong at random, anywhere in the table,
+and their targets to be as those of other rows. Mistakes that crowd in one part of the
+table, where the models are less sure for that reason, and mistakes that look plausible
+(a neighbouring class, a small error of measurement) are counted as right, at worst all
+of them. Rows that are hard and right are counted as wrong where the scorer is as
+surprised by them as by a wrong target.
 """
 
 import numpy as np
