@@ -3,9 +3,10 @@ r"""How many rows to drop, found on held-out folds.
 Rows are valued and dropped in the training part of each fold, the model is trained on
 the rest and predicts the held-out rows, whose targets stay as they are. With
 :math:`d_{jf}` the loss on held-out row j without cleaning minus that at share f, the
-chosen share maximises :math:`\bar d_f - se_f`. It is taken only if that is positive and
-if the model is better by more than a standard error than one from which as many rows
-were dropped at random; else nothing is dropped.
+chosen share maximises :math:`\bar d_f - se_f`. It is taken only if the model is better
+by more than two standard errors than without cleaning, and than one from which as many
+rows were dropped at random; else nothing is dropped. One standard error is not enough:
+a share is that much up by chance one time in six, the best of several more often.
 
 The loss is the zero-one loss of labels and the squared error of numbers. Log loss would
 not do: with wrong labels among the held-out rows it rewards models that expect them.
@@ -24,6 +25,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
+# Standard errors that a gain must exceed.
+SURE = 2.0
 FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
 
 
@@ -103,13 +106,13 @@ def search_drop_fraction(
     )
     gain_random, error_random = paired_mean(losses[0] - random, groups)
     over, over_error = paired_mean(gains[best] - (losses[0] - random), groups)
-    chosen, lead = fractions[best], gain[best] - error[best]
+    chosen = fractions[best]
     figures = (
         f"mean {name} on held-out rows {losses[0].mean():.4g} with all rows; "
         f"{gain[best]:+.2g} (standard error {error[best]:.2g}) better without the "
         f"{chosen:.1%} most suspect, {gain_random:+.2g} without as many at random"
     )
-    if lead > 0 and over > over_error:
+    if gain[best] > SURE * error[best] and over > SURE * over_error:
         verdict = f"cleaning helps: {figures}"
     else:
         verdict = f"cleaning does not help beyond noise, nothing is dropped: {figures}"

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skinfluence._sklearn import take_rows
+from skinfluence._threads import one_blas_thread
 from skinfluence.cleaning._harm import most_hurt
 from skinfluence.cleaning._jackknife import jackknife_error, replicated_predictions
 
@@ -36,12 +37,10 @@ def suspects_table(y, rows, kept, probability):
     rank = np.empty(len(order), dtype=int)
     rank[order] = np.arange(1, len(order) + 1)
     suspects = order[~kept[order]]
-    if rows.standard_error is not None:
-        error = rows.standard_error[suspects]
-    elif rows.values is rows.scores.values:
-        error = fixed_scorer_error(rows.scores, suspects)
-    else:
-        error = np.full(len(suspects), np.nan)
+    # Small matrices one after the other: threads would only wait for each other.
+    with one_blas_thread():
+        error = standard_errors(rows, suspects)
+        hurts = hurt_rows(rows.scores, suspects)
     return Bunch(
         row=suspects,
         given=np.asarray(take_rows(y, suspects)),
@@ -50,8 +49,17 @@ def suspects_table(y, rows, kept, probability):
         standard_error=error,
         probability_wrong=probability[suspects],
         rank=rank[suspects],
-        hurts=hurt_rows(rows.scores, suspects),
+        hurts=hurts,
     )
+
+
+def standard_errors(rows, suspects):
+    """Over the folds, or of the fixed scorer by the jackknife; else NaN."""
+    if rows.standard_error is not None:
+        return rows.standard_error[suspects]
+    if rows.values is rows.scores.values:
+        return fixed_scorer_error(rows.scores, suspects)
+    return np.full(len(suspects), np.nan)
 
 
 def fixed_scorer_error(scores, rows):

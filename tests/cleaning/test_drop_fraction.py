@@ -56,6 +56,29 @@ def test_nothing_is_dropped_without_a_gain_over_all_rows_and_random(gains, gain_
     assert "does not help" in found.verdict
 
 
+@pytest.mark.parametrize(("errors", "dropped"), [(1.9, 0.0), (2.1, 0.1)])
+def test_a_gain_must_exceed_two_standard_errors(errors, dropped):
+    losses = np.resize([0.0, 2.0], 400)
+    error = losses.std(ddof=1) / 20
+    gain = losses - losses.mean() + errors * error
+    everything = [(np.arange(400), np.arange(400))]
+
+    def found(gain, random):
+        return search_drop_fraction(
+            lambda *_: np.vstack([np.ones(400), 1 - gain]),
+            lambda *_: np.full(400, random),
+            everything,
+            [0.1],
+            None,
+            None,
+            "loss",
+        ).drop_fraction
+
+    assert found(gain, 1.0) == dropped
+    # Also over rows drawn at random, however large the gain over all rows.
+    assert found(gain + 1.0, 0.0) == dropped
+
+
 def test_rows_of_a_group_count_as_one():
     rng = np.random.default_rng(0)
     x = rng.normal(size=50)
