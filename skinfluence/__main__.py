@@ -1,6 +1,7 @@
 """The command line, ``python -m skinfluence``: subcommands ``clean`` and ``demo``."""
 
 import argparse
+import os
 import sys
 
 from skinfluence.cleaning._actions import ACTIONS
@@ -149,11 +150,16 @@ def main(argv=None):
     Returns
     -------
     status : int
-        0 done, 2 bad input.
+        0 done, 1 nobody reads on, 2 bad input, 130 interrupted.
     """
     try:
         options = vars(_parser().parse_args(argv))
         options.pop("run")(**options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough
+        # Python would flush once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except BadInput as error:
         print(f"skinfluence: {error}", file=sys.stderr)
         return 2

@@ -23,6 +23,10 @@ from skinfluence.static import InfluenceFunctions
 
 METHODS = ("auto", "loo", "influence-functions")
 N_FOLDS = 5
+UNCONFIRMED = (
+    "These folds do not confirm the gain of the chosen share: look at the suspects "
+    "before you believe it."
+)
 
 
 @dataclass
@@ -85,6 +89,20 @@ class Analysis:
         if self.kept.all():
             return np.nan
         return float(1 - self.probability_wrong[~self.kept].mean())
+
+    @property
+    def difference(self):
+        """Mean gain in held-out score, and its standard error over folds."""
+        gain = self.after - self.before
+        return float(gain.mean()), float(gain.std(ddof=1) / np.sqrt(len(gain)))
+
+    @property
+    def unconfirmed(self):
+        """Whether the gain of the share that was chosen is not seen on new folds."""
+        if self.search is None or not self.drop_fraction:
+            return False
+        gain, error = self.difference
+        return gain <= error
 
 
 @dataclass(frozen=True)

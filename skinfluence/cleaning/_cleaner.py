@@ -64,8 +64,8 @@ class InfluenceCleaner(EstimatorWrapper):
     **How many.** Rows are flagged by rank, so a number drops right rows where fewer
     are wrong; ``false_discovery_rate_`` estimates which share of them is fine. With
     ``drop_fraction="auto"`` the share is the one that lowers the loss on held-out
-    folds most, if it does by two standard errors, and by two more than as many rows
-    dropped at random; else no row is flagged, and ``drop_search_.verdict`` says so.
+    folds most, if it does by two standard errors, and by one more than dropping as many
+    rows at random; else no row is flagged, and ``drop_search_.verdict`` says so.
     Wrong rows among the held-out ones count against every share alike.
 
     **Cost.** Two fits of ``estimator`` and one valuing. The fixed scorer costs about

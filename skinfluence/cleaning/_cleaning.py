@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from skinfluence._sklearn import n_rows, take_params, take_rows
-from skinfluence.cleaning._actions import act
+from skinfluence.cleaning._actions import TREATED, act
 from skinfluence.cleaning._drop_fraction import (
     FRACTIONS,
     row_losses,
@@ -86,6 +86,7 @@ class Cleaning:
             self.groups,
             cleaner.n_jobs,
             "zero-one loss" if self.classification else "squared error",
+            TREATED[cleaner.action],
         )
 
     def fold_losses(self, train, test, fractions):

@@ -9,6 +9,7 @@ import numpy as np
 from skinfluence.cleaning._analysis import (
     METHODS,
     N_FOLDS,
+    UNCONFIRMED,
     Settings,
     analyse,
     default_model,
@@ -270,21 +271,22 @@ def _tell_suspects(problem, analysis, ranking):
 
 def _tell_scores(problem, analysis, action):
     name = "accuracy" if problem.classification else "R2"
-    difference = analysis.after - analysis.before
-    error = difference.std(ddof=1) / np.sqrt(len(difference))
+    gain, error = analysis.difference
     after = {
         "drop": "trained without suspect rows",
         "relabel": "suspect rows relabelled     ",
         "weight": "suspect rows weighed less   ",
     }[action]
     print(
-        f"\nmean {name} on {len(difference)} held-out folds\n"
+        f"\nmean {name} on {len(analysis.before)} held-out folds\n"
         f"  trained on all rows          {analysis.before.mean():.4f}\n"
         f"  {after} {analysis.after.mean():.4f}"
-        f"  ({difference.mean():+.4f}, standard error {error:.4f})\n"
+        f"  ({gain:+.4f}, standard error {error:.4f})\n"
         "Suspects were chosen and treated in the training folds only; the held-out "
         "folds\nkeep all their rows, so their wrong labels, if any, count against both."
     )
+    if analysis.unconfirmed:
+        print(UNCONFIRMED)
 
 
 @contextmanager

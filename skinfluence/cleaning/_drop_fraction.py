@@ -4,9 +4,9 @@ Rows are valued and dropped in the training part of each fold, the model is trai
 the rest and predicts the held-out rows, whose targets stay as they are. With
 :math:`d_{jf}` the loss on held-out row j without cleaning minus that at share f, the
 chosen share maximises :math:`\bar d_f - se_f`. It is taken only if the model is better
-by more than two standard errors than without cleaning, and than one from which as many
-rows were dropped at random; else nothing is dropped. One standard error is not enough:
-a share is that much up by chance one time in six, the best of several more often.
+by more than two standard errors than without cleaning (one would not do: a share is so
+much up by chance one time in six, the best of several more often), and by more than one
+than a model from which as many rows were dropped at random; else nothing is dropped.
 
 The loss is the zero-one loss of labels and the squared error of numbers. Log loss would
 not do: with wrong labels among the held-out rows it rewards models that expect them.
@@ -25,8 +25,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
-# Standard errors that a gain must exceed.
-SURE = 2.0
+# Standard errors that a gain must exceed, over all rows and over rows at random.
+SURE, SURE_RANDOM = 2.0, 1.0
 FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
 
 
@@ -63,7 +63,7 @@ class DropSearch:
 
 
 def search_drop_fraction(
-    fold_losses, random_losses, pairs, fractions, groups, n_jobs, name
+    fold_losses, random_losses, pairs, fractions, groups, n_jobs, name, treated
 ):
     """Choose among shares by losses on held-out rows.
 
@@ -84,6 +84,8 @@ def search_drop_fraction(
         Folds at once.
     name : str
         Of the loss.
+    treated : str
+        What is done to suspects, in words with a place for the share.
 
     Returns
     -------
@@ -109,13 +111,16 @@ def search_drop_fraction(
     chosen = fractions[best]
     figures = (
         f"mean {name} on held-out rows {losses[0].mean():.4g} with all rows; "
-        f"{gain[best]:+.2g} (standard error {error[best]:.2g}) better without the "
-        f"{chosen:.1%} most suspect, {gain_random:+.2g} without as many at random"
+        f"{gain[best]:+.2g} (standard error {error[best]:.2g}) better "
+        f"{treated.format(f'{chosen:.1%}')}, {gain_random:+.2g} without as many at "
+        "random"
     )
-    if gain[best] > SURE * error[best] and over > SURE * over_error:
+    if gain[best] > SURE * error[best] and over > SURE_RANDOM * over_error:
         verdict = f"cleaning helps: {figures}"
     else:
-        verdict = f"cleaning does not help beyond noise, nothing is dropped: {figures}"
+        verdict = (
+            "cleaning does not help beyond noise, the table stays as it is: " + figures
+        )
         chosen = 0.0
     return DropSearch(
         float(chosen),

@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 import numpy as np
 
+from skinfluence.cleaning._analysis import UNCONFIRMED
 from skinfluence.cleaning._markup import tag, to_text
 from skinfluence.cleaning._plots import dots, histogram, intervals
 from skinfluence.cleaning._report_suspects import top_suspects
@@ -155,6 +156,8 @@ def _scores(problem, analysis, settings):
         table,
         dots({"all rows": before, "after cleaning": after}, f"{score} of a fold"),
     ]
+    if analysis.unconfirmed:
+        parts.append(tag("p", UNCONFIRMED))
     search = analysis.search
     if search is None:
         return parts

@@ -400,6 +400,19 @@ def test_help_shows_an_example():
     assert main([]) == 2
 
 
+def test_a_reader_that_leaves_early(table):
+    command = [sys.executable, "-m", "skinfluence", "clean", str(table)]
+    with subprocess.Popen(
+        [*command, "--target", "label"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        run.stdout.close()
+        assert run.stderr.read() == ""
+        assert run.wait() == 1
+
+
 def test_relabelled_rows_get_what_is_suggested(table):
     arguments = ["clean", str(table), "--target", "label", "--action", "relabel"]
     assert main(arguments) == 0

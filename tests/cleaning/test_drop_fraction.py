@@ -34,7 +34,7 @@ def search(gains, gain_random, n=400):
         return 1 - gain_random - noise[2, test]
 
     return search_drop_fraction(
-        fold_losses, random_losses, pairs, [0.1, 0.2], None, None, "loss"
+        fold_losses, random_losses, pairs, [0.1, 0.2], None, None, "loss", "after {}"
     )
 
 
@@ -44,6 +44,7 @@ def test_the_largest_sure_gain_is_chosen():
     np.testing.assert_allclose(found.gain, [0.1, 0.3], atol=0.02)
     np.testing.assert_allclose(found.standard_error, 0.1 / 20, rtol=0.2)
     assert found.verdict.startswith("cleaning helps")
+    assert "better after 20.0%, " in found.verdict
 
 
 @pytest.mark.parametrize(
@@ -56,27 +57,25 @@ def test_nothing_is_dropped_without_a_gain_over_all_rows_and_random(gains, gain_
     assert "does not help" in found.verdict
 
 
-@pytest.mark.parametrize(("errors", "dropped"), [(1.9, 0.0), (2.1, 0.1)])
-def test_a_gain_must_exceed_two_standard_errors(errors, dropped):
-    losses = np.resize([0.0, 2.0], 400)
-    error = losses.std(ddof=1) / 20
-    gain = losses - losses.mean() + errors * error
-    everything = [(np.arange(400), np.arange(400))]
+@pytest.mark.parametrize(
+    ("over_all", "over_random", "dropped"),
+    [(2.1, 1.1, 0.1), (1.9, 1.1, 0.0), (2.1, 0.9, 0.0)],
+)
+def test_a_gain_must_be_sure(over_all, over_random, dropped):
+    noise = np.resize([-1.0, 1.0], 400)
+    error = noise.std(ddof=1) / 20
 
-    def found(gain, random):
-        return search_drop_fraction(
-            lambda *_: np.vstack([np.ones(400), 1 - gain]),
-            lambda *_: np.full(400, random),
-            everything,
-            [0.1],
-            None,
-            None,
-            "loss",
-        ).drop_fraction
+    def fold_losses(train, test, fractions):
+        return np.vstack([np.ones(400), 1 - noise - over_all * error])
 
-    assert found(gain, 1.0) == dropped
-    # Also over rows drawn at random, however large the gain over all rows.
-    assert found(gain + 1.0, 0.0) == dropped
+    def random_losses(train, test, fraction, index):
+        return np.full(400, 1 - (over_all - over_random) * error)
+
+    pairs = [(np.arange(400), np.arange(400))]
+    found = search_drop_fraction(
+        fold_losses, random_losses, pairs, [0.1], None, None, "loss", "after {}"
+    )
+    assert found.drop_fraction == dropped
 
 
 def test_rows_of_a_group_count_as_one():
@@ -138,7 +137,7 @@ def test_a_clean_table_stays_as_it_is(load, model):
     cleaner = InfluenceCleaner(model, drop_fraction="auto", random_state=0).fit(X, y)
     assert cleaner.drop_fraction_ == 0
     assert cleaner.sample_mask_.all()
-    assert "nothing is dropped" in cleaner.drop_search_.verdict
+    assert "the table stays as it is" in cleaner.drop_search_.verdict
     expected = clone(model).fit(X, y).predict(X)
     np.testing.assert_array_equal(cleaner.predict(X), expected)
 

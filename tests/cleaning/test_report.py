@@ -1,6 +1,7 @@
 """The report says what was found, in one file that is safe to open."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -9,6 +10,10 @@ import pytest
 from sklearn.datasets import load_diabetes
 
 from skinfluence.__main__ import main
+from skinfluence.cleaning._analysis import Settings, analyse, default_model
+from skinfluence.cleaning._command import _tell_scores
+from skinfluence.cleaning._read import read_task
+from skinfluence.cleaning._report import report_page
 
 VOID = {"meta"}
 HOSTILE = "<script>alert('x')</script>"
@@ -180,6 +185,25 @@ def test_how_the_share_was_chosen(tmp_path, capsys):
     assert page.tags.count("svg") == 3
     places = [text for text in page.text if re.fullmatch(r"\d+\.\d%", text)]
     assert places[:3] == ["1.0%", "2.0%", "5.0%"]
+
+
+def test_a_gain_that_new_folds_do_not_show(tmp_path, capsys):
+    frame, _ = hostile_table()
+    path = tmp_path / "table.csv"
+    frame.to_csv(path, index=False)
+    task = read_task(path, "tar&get", "auto", ",", None)
+    model, _ = default_model(task.X, True)
+    settings = Settings(drop_fraction="auto")
+    analysis = replace(analyse(task, model, settings), drop_fraction=0.05)
+    better = replace(analysis, after=analysis.before + [0.1, 0.1, 0.2, 0.1, 0.1])
+    worse = replace(analysis, after=analysis.before + [0.1, -0.1, 0.0, 0.1, 0.0])
+    for found, expected in (better, False), (worse, True):
+        _tell_scores(task, found, "drop")
+        said = "do not confirm" in capsys.readouterr().out
+        page = report_page("table.csv", "tar&get", task, found, settings, {})
+        assert said == ("do not confirm" in page) == expected
+    assert not replace(worse, drop_fraction=0.0).unconfirmed
+    assert not replace(worse, search=None).unconfirmed
 
 
 def test_no_suspects(tmp_path):
