@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-_CHUNK = 2**22  # numbers in a temporary: about what a cache holds
+_CHUNK = 2**20  # numbers in a temporary: about what a cache holds
 # Multiplying and summing a pair of positions passes over memory for as long as products
 # of vectors of this length take.
 _PAIR = 256

@@ -12,9 +12,14 @@ from torch.nn import functional as F
 from skinfluence.nets._blocks import Dense, Lookup, Outer
 
 
+def _joined(parts, dim):
+    """Concatenate what the calls of a module left; a single call is not copied."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=dim)
+
+
 def _linear(module, names, calls):
-    a = torch.cat([x.reshape(len(x), -1, x.shape[-1]) for x, _ in calls], dim=1)
-    d = torch.cat([e.reshape(len(e), -1, e.shape[-1]) for _, e in calls], dim=1)
+    a = _joined([x.reshape(len(x), -1, x.shape[-1]) for x, _ in calls], dim=1)
+    d = _joined([e.reshape(len(e), -1, e.shape[-1]) for _, e in calls], dim=1)
     return Outer(names.get("weight"), names.get("bias"), a, d)
 
 
@@ -47,7 +52,7 @@ def _conv(module, names, calls):
         unfolded = F.unfold(x, kernel, dilation=dilation, stride=stride)
         patches.append(unfolded)
         errors.append(error.reshape(len(error), error.shape[1], -1))
-    a, d = torch.cat(patches, dim=2), torch.cat(errors, dim=2)
+    a, d = _joined(patches, dim=2), _joined(errors, dim=2)
     if module.groups == 1:
         return Outer(names.get("weight"), names.get("bias"), a.mT, d.mT)
     parts, n, groups = {}, len(a), module.groups
@@ -63,8 +68,8 @@ def _conv(module, names, calls):
 def _embedding(module, names, calls):
     if module.scale_grad_by_freq or module.max_norm is not None:
         return None  # not a function of the row alone
-    tokens = torch.cat([x.reshape(len(x), -1) for x, _ in calls], dim=1)
-    d = torch.cat([e.reshape(len(e), -1, e.shape[-1]) for _, e in calls], dim=1)
+    tokens = _joined([x.reshape(len(x), -1) for x, _ in calls], dim=1)
+    d = _joined([e.reshape(len(e), -1, e.shape[-1]) for _, e in calls], dim=1)
     if module.padding_idx is not None:
         d = d * (tokens != module.padding_idx)[:, :, None]
     return Lookup(names["weight"], tokens, d, module.num_embeddings)
