@@ -15,6 +15,11 @@ from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
 from skinfluence.retraining._budget import Budget, spend
 from skinfluence.retraining._enumeration import Enumeration
 from skinfluence.retraining._incremental import prefix_models
+from skinfluence.retraining._one_class import (
+    OneClassGame,
+    RestOfGame,
+    kinds_of_players,
+)
 from skinfluence.retraining._plan import announce, enumerates, plan
 from skinfluence.retraining._players import Players
 from skinfluence.retraining._prefix_losses import PrefixLosses
@@ -66,7 +71,8 @@ class ShapleyInfluence(RetrainingInfluence):
     LinearDiscriminantAnalysis, KNeighborsClassifier and -Regressor, binary
     LogisticRegression with an L2 penalty) nothing is retrained, for the same
     estimand, at the exact optimum where scikit-learn's solver iterates: each query
-    costs about as much as a few fits per order. Memory O(n_test n) with `X_val`,
+    costs about as much as a few fits per order. Subsets of one class are counted, not
+    sampled. Memory O(n_test n) with `X_val`,
     else the models, or none where none are needed.
 
     **When it fails.** Values depend on the loss and on the semivalue, and are not
@@ -258,14 +264,14 @@ class ShapleyInfluence(RetrainingInfluence):
         self._players = Players(self.n_samples_fit_, self._groups)
         self.n_players_ = len(self._players)
         self._check_parameters()
-        probabilities = size_probabilities(
+        self._probabilities = size_probabilities(
             self.semivalue, self.n_players_, self.alpha, self.beta
         )
         self._models = self._prefix_models(X, fit_params)
         incremental = self._models is not None
         self.solver_ = "incremental" if incremental else "refit"
         self._scheme, self.n_draws_ = plan(
-            probabilities,
+            self._probabilities,
             self.semivalue == "banzhaf",
             incremental,
             self.max_retrainings,
@@ -344,12 +350,11 @@ class ShapleyInfluence(RetrainingInfluence):
                 tolerance,
             )
         else:
-            game = X, y, loss, empty
             source = PrefixLosses(
                 self._models,
                 self._scheme,
                 self._players.rows,
-                *game,
+                *(X, y, loss, empty),
                 tolerance=tolerance,
             )
         per_draw = 2 * (self.n_players_ + 1) * len(empty)
@@ -363,8 +368,12 @@ class ShapleyInfluence(RetrainingInfluence):
         self._estimate = self._scheme.start(empty, full)
         self._mean_estimate = self._scheme.start(*mean)
         estimates = self._estimate, self._mean_estimate
-        self.n_draws_ = spend(budget, self._scheme, source, estimates)
+        rest, counted = self._count(source, evaluation, empty)
+        self.n_draws_ = spend(budget, self._scheme, rest, estimates)
         self.n_retrainings_ = getattr(source, "n_retrainings", 0)
+        if counted is not None:
+            self._estimate.mean += counted
+            self._mean_estimate.mean += counted.mean(axis=0)
 
     def _train(self):
         """Train the models of all draws and keep them."""
@@ -411,13 +420,37 @@ class ShapleyInfluence(RetrainingInfluence):
             source = KeptModels(self.estimators_, self._scheme, evaluation, empty, full)
         else:
             rows = self._evaluation(X, y, loss)
-            game = X, y, loss, self._ends(rows)[0], weight
-            source = PrefixLosses(self._models, self._scheme, self._players.rows, *game)
+            given = X, y, loss, self._ends(rows)[0], weight
+            source = PrefixLosses(
+                self._models, self._scheme, self._players.rows, *given
+            )
+        rest, counted = self._count(source, evaluation, empty)
         estimate = self._scheme.start(empty, full, spread)
         draws = range(self.n_draws_)
-        for draw, losses in zip(draws, source(draws), strict=True):
+        for draw, losses in zip(draws, rest(draws), strict=True):
             self._scheme.add(estimate, draw, losses)
+        if counted is not None:
+            estimate.mean += counted
         return estimate
+
+    def _count(self, source, evaluation, empty):
+        """Return what is left to be sampled, and values that are counted, if any."""
+        if self.sampling_ != "permutations" or not is_classifier(self.estimator_):
+            return source, None
+        first = [
+            np.flatnonzero(self._fit_y == c)[:1] for c in range(len(self.classes_))
+        ]
+        models = [
+            prior_model(self.estimator, take_rows(self._training_y, row))
+            for row in first
+        ]
+        game = OneClassGame(
+            kinds_of_players(self._players.rows, self._fit_y),
+            empty,
+            np.stack([evaluation(model) for model in models], axis=1),
+        )
+        rest = RestOfGame(source, self._scheme, game)
+        return rest, game.values(self._probabilities)
 
     def influence(self, X=None, y=None, *, return_std=False):
         """Value of every training row for every test row.

@@ -257,7 +257,9 @@ def test_running_mean_and_its_standard_error():
     for draw in draws:
         mean.add(draw)
     assert_allclose(mean.mean, draws.mean(axis=0), rtol=1e-12)
-    expected = draws.std(axis=0, ddof=1) / np.sqrt(7)
+    own = draws.var(axis=0, ddof=1)
+    variance = (6 * own + 10 * own.mean(axis=1, keepdims=True)) / 16
+    expected = np.sqrt(variance / 7)
     assert_allclose(mean.standard_error(), expected, rtol=1e-8)
 
 
