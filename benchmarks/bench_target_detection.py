@@ -28,6 +28,7 @@ from skinfluence.datasets import (
     apply_trigger,
     plant_backdoor,
     plant_feature_collision,
+    plant_label_flips,
 )
 
 LABEL = 1
@@ -66,6 +67,13 @@ def collision(X, y, X_test, y_test, trigger, fraction, seed):
     return planted, target[None]
 
 
+def label_flips(X, y, X_test, y_test, trigger, fraction, seed):
+    """Label the rows around one test row of another class."""
+    target = X_test[y_test != LABEL][seed]
+    planted = plant_label_flips(X, y, fraction=fraction, target=target, label=LABEL)
+    return planted, target[None]
+
+
 def measure(detector, planted, candidates, clean, X_test, seed):
     """Return AUROC, rate of false alarms, planted rows among suspects, seconds."""
     X, y, mask = planted
@@ -97,7 +105,7 @@ def main():
     warnings.simplefilter("ignore")
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     names = "AUROC", "false", "recall", "prec.", "turned", "fit s", "s/row"
-    print(f"{'':52}" + "".join(f"{name:>8}" for name in names))
+    print(f"{'':56}" + "".join(f"{name:>8}" for name in names))
     methods = {
         "leave-one-out": LeaveOneOutInfluence,
         "influence functions": InfluenceFunctions,
@@ -119,7 +127,7 @@ def main():
                     runs.setdefault("nothing", []).append(
                         (np.nan, false, *[np.nan] * 5)
                     )
-                    for attack in (backdoor, collision):
+                    for attack in (backdoor, collision, label_flips):
                         for fraction in (0.01, 0.03):
                             planted, candidates = attack(
                                 A, a, B, b, trigger, fraction, seed
@@ -128,13 +136,14 @@ def main():
                                 detector, planted, candidates, clean, B, seed
                             )
                             if found is not None:
-                                name = f"{attack.__name__} {fraction:.0%}"
+                                kind = attack.__name__.replace("_", " ")
+                                name = f"{kind} {fraction:.0%}"
                                 runs.setdefault(name, []).append(found)
                 for name, results in runs.items():
                     head = f"{data.__name__} C={C:g} {method}, {name}"
                     means = np.mean(results, axis=0)
                     print(
-                        f"{head:52}" + "".join(f"{value:8.3f}" for value in means),
+                        f"{head:56}" + "".join(f"{value:8.3f}" for value in means),
                         f"({len(results)} of {seeds} attacks worked)",
                         flush=True,
                     )
