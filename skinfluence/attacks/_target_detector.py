@@ -40,9 +40,8 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
 
     The division (renormalisation) takes away what the size of a training row's
     gradient adds to all its influences: without it rows of large loss lead every
-    list. With :math:`\rho = 1` influences become cosines, for which a poisoned row of
-    large loss is no more than any other; the default of 0.8 is the compromise that
-    was best over several attacks on two tables.
+    list. With :math:`\rho = 1` influences become cosines, which finds targets as well on
+    average, and blames more honest rows for them: the user guide has the figures.
 
     **Cost.** Influences of the training rows on each other in ``fit`` (in blocks),
     O(n_train) memory per test row. `suspects`: about ``2 log2`` of the number of
@@ -50,11 +49,11 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
 
     **When it fails.** Rows are found that stand out among their class. Attackers that
     spread a backdoor over many rows of many classes make rows that resemble each
-    other less. Rare but honest rows (the long
-    tail) look like targets: without an attack the share ``contamination`` of rows is
-    still reported. Poison that does not change the model cannot be seen. Influences
-    of approximate methods lose most with weak penalties: see the user guide for
-    measured rates.
+    other less. Labels flipped around a target are found in part only. Rare but honest
+    rows (the long tail) look like targets: without an attack the share
+    ``contamination`` of rows is still reported. Poison that does not change the model
+    cannot be seen. Influences of approximate methods lose most with weak penalties:
+    see the user guide for measured rates.
 
     Parameters
     ----------
