@@ -40,8 +40,8 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
 
     The division (renormalisation) takes away what the size of a training row's
     gradient adds to all its influences: without it rows of large loss lead every
-    list. With :math:`\rho = 1` influences become cosines, which finds targets as well on
-    average, and blames more honest rows for them: the user guide has the figures.
+    list. With :math:`\rho = 1` influences become cosines, which finds targets as well
+    on average, and blames more honest rows for them: the user guide has the figures.
 
     **Cost.** Influences of the training rows on each other in ``fit`` (in blocks),
     O(n_train) memory per test row. `suspects`: about ``2 log2`` of the number of

@@ -244,7 +244,8 @@ class InfluenceDisplay:
         """Return the number and the label of a row, in so many letters."""
         if self.labels is None:
             return f"{i}"
-        return f"{i} ({cut(take_rows(self.labels, i), fits - len(f'{i} ()'))})"
+        label = np.asarray(self.labels)[i]
+        return f"{i} ({cut(label, fits - len(f'{i} ()'))})"
 
     def _draw_bars(self, ax, values):
         at = np.arange(len(values))
