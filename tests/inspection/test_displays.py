@@ -383,8 +383,8 @@ def test_memorization_display_asks_the_estimator(digits):
     assert_allclose(offsets[:, 0], loo.self_influence())
     assert_allclose(offsets[:, 1], loo.influence(X, y).max(axis=0), rtol=1e-10)
     assert display.influence_threshold == 0.01
-    with pytest.raises(TypeError, match="treshold"):
-        MemorizationDisplay.from_estimator(loo, X, y, treshold=0.01)
+    with pytest.raises(TypeError, match="limit"):
+        MemorizationDisplay.from_estimator(loo, X, y, limit=0.01)
 
 
 # ----------------------------------------------------------- RemovalCurveDisplay
