@@ -52,8 +52,8 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
     other less. Labels flipped around a target are found in part only. Rare but honest
     rows (the long tail) look like targets: without an attack the share
     ``contamination`` of rows is still reported. Poison that does not change the model
-    cannot be seen. Influences of approximate methods lose most with weak penalties:
-    see the user guide for measured rates.
+    cannot be seen. With weak penalties much less is found: see the user guide for
+    measured rates.
 
     Parameters
     ----------
