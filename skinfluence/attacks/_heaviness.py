@@ -7,16 +7,26 @@ import numpy as np
 NORMAL = 1.4826
 
 
-def renormalised(influence, self_influence):
-    """Divide by the square root of self-influence: ranks by direction, not by size.
+def renormalised(influence, self_influence, share):
+    """Take away a share of what the size of a training row adds to its influences.
 
     To first order influence is an inner product of gradients in the metric of the
     inverse Hessian and the root of self-influence the length of the training row's:
-    what is left is their cosine, times the length of the test row's.
+    divided by it, what is left is their cosine, times the length of the test row's.
+
+    Parameters
+    ----------
+    influence : ndarray of shape (n_test, n_train)
+    self_influence : ndarray of shape (n_train,)
+    share : float
+        Power of the root, from 0 (nothing is taken away) to 1 (a cosine).
     """
     size = np.sqrt(np.abs(self_influence))
     return np.divide(
-        influence, size, out=np.zeros_like(influence), where=size > 1e-12 * size.max()
+        influence,
+        size**share,
+        out=np.zeros_like(influence),
+        where=size > 1e-12 * size.max(),
     )
 
 

@@ -25,9 +25,10 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
     An attacker who plants training rows to change the prediction of a target leaves
     a trace: for the target these few rows have far more influence than the other
     rows of the predicted class. With influence :math:`I(t, i)` of training row i on
-    the model's own prediction of test row t and self-influence :math:`I(i, i)`,
+    the model's own prediction of test row t, self-influence :math:`I(i, i)` and
+    :math:`\rho` = ``renormalize``,
 
-    .. math:: v_{ti} = \frac{I(t, i)}{\sqrt{|I(i, i)|}}, \qquad
+    .. math:: v_{ti} = \frac{I(t, i)}{|I(i, i)|^{\rho / 2}}, \qquad
         z_{ti} = \frac{v_{ti} - \mathrm{med}_i v_{ti}}
         {1.4826\, \mathrm{med}_i |v_{ti} - \mathrm{med}_i v_{ti}|}
 
@@ -37,9 +38,10 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
     heaviness, low = target; `predict` is -1 for targets. **Unit.** Robust standard
     deviations.
 
-    The division by the root of self-influence (renormalisation) takes away what the
-    size of a training row's gradient adds to all its influences: without it rows of
-    large loss lead every list.
+    The division (renormalisation) takes away what the size of a training row's
+    gradient adds to all its influences: without it rows of large loss lead every
+    list. With :math:`\rho = 1` influences become cosines, which finds targets as well
+    on average, and blames more honest rows for them: the user guide has the figures.
 
     **Cost.** Influences of the training rows on each other in ``fit`` (in blocks),
     O(n_train) memory per test row. `suspects`: about ``2 log2`` of the number of
@@ -47,10 +49,10 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
 
     **When it fails.** Rows are found that stand out among their class. Attackers that
     spread a backdoor over many rows of many classes make rows that resemble each
-    other less. Rare but honest rows (the long
-    tail) look like targets: without an attack the share ``contamination`` of rows is
-    still reported. Poison that does not change the model cannot be seen. Influences
-    of approximate methods lose most with weak penalties: see the user guide for
+    other less. Labels flipped around a target are found in part only. Rare but honest
+    rows (the long tail) look like targets: without an attack the share
+    ``contamination`` of rows is still reported. Poison that does not change the model
+    cannot be seen. With weak penalties much less is found: see the user guide for
     measured rates.
 
     Parameters
@@ -60,8 +62,9 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
     n_largest : int, default=2
         How many of the largest scores make the heaviness. More finds poison that
         consists of many similar rows, and misses poison of few.
-    renormalize : bool, default=True
-        Whether influences are divided by the root of self-influence.
+    renormalize : float, default=0.8
+        Power of the root of self-influence that influences are divided by, in
+        [0, 1]: 0 leaves them as they are, 1 makes them cosines.
     contamination : float, default=0.05
         Share of rows to be reported as targets, in (0, 0.5]: the threshold is this
         quantile of the training rows' scores, each without its own influence.
@@ -118,7 +121,7 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         influence,
         *,
         n_largest=2,
-        renormalize=True,
+        renormalize=0.8,
         contamination=0.05,
         max_removed=0.1,
         n_jobs=None,
@@ -167,9 +170,32 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         self._self_influence = (
             self.influence_.self_influence() if self.renormalize else None
         )
-        scores = self._score(X, own=True)
-        self.offset_ = float(np.quantile(scores, self.contamination))
+        self._training_scores = self._score(X, own=True)
+        self.offset_ = float(np.quantile(self._training_scores, self.contamination))
         return self
+
+    def fit_predict(self, X, y, **fit_params):
+        """Fit, and tell targets among the training rows from other rows.
+
+        Unlike ``fit(X, y).predict(X)`` each row is judged without its own influence,
+        which is often the largest.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,)
+            Their labels, poisoned or not.
+        **fit_params : dict
+            Passed to the ``fit`` of the influence estimator.
+
+        Returns
+        -------
+        is_inlier : ndarray of shape (n_samples,)
+            -1 for targets, 1 for others; -1 for about the share ``contamination``.
+        """
+        self.fit(X, y, **fit_params)
+        return self._inliers(self._training_scores)
 
     @property
     def n_features_in_(self):
@@ -225,14 +251,14 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         is_inlier : ndarray of shape (n_samples,)
             -1 for targets, 1 for others.
         """
-        return np.where(self.decision_function(X) < 0, -1, 1)
+        return self._inliers(self.score_samples(X))
 
     def suspects(self, X):
         """Return the training rows to blame for the predictions of test rows.
 
         Rows are removed by descending robust score, and the model is refitted, until
-        the prediction turns. Further rows whose score alone is beyond the threshold
-        are suspect as well: poison is often more than is needed.
+        the prediction turns. Further rows whose score alone is beyond half the
+        threshold are suspect as well: poison is often more than is needed.
 
         Parameters
         ----------
@@ -257,6 +283,9 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         )
         return Parallel(n_jobs=self.n_jobs)(tasks)
 
+    def _inliers(self, scores):
+        return np.where(scores < self.offset_, -1, 1)
+
     def _fitted(self):
         if "influence_" not in vars(self):
             raise AttributeError(
@@ -277,6 +306,16 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
             raise ValueError(
                 "The 'n_largest' parameter must be a positive integer. Got "
                 f"{self.n_largest!r}."
+            )
+        share = self.renormalize
+        if (
+            isinstance(share, bool)
+            or not isinstance(share, Real)
+            or not 0 <= share <= 1
+        ):
+            raise ValueError(
+                "The 'renormalize' parameter must be a number in [0, 1], not a bool: "
+                f"0.0 for plain influence, 1.0 for cosines. Got {share!r}."
             )
         for name, most in (("contamination", 0.5), ("max_removed", 1)):
             value = getattr(self, name)
@@ -308,7 +347,7 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         """Scores (n_test, n_train); without those of training rows on themselves."""
         values = self.influence_.influence(X)
         if self._self_influence is not None:
-            values = renormalised(values, self._self_influence)
+            values = renormalised(values, self._self_influence, self.renormalize)
         predicted = np.searchsorted(self.classes_, self.influence_.predict(X))
         comparable = predicted[:, None] == self._labels
         if own is not None:
@@ -331,7 +370,7 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
                 turned = middle
             else:
                 kept = middle
-        beyond = np.count_nonzero(scores > -self.offset_)
+        beyond = np.count_nonzero(scores > -self.offset_ / 2)
         return order[: max(turned, min(beyond, most))]
 
     def _turns(self, x, before, removed):

@@ -3,10 +3,9 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.utils import check_array
 
 from skinfluence._sklearn import fresh_seed
-from skinfluence.datasets._inputs import check_label, check_rows, draw
+from skinfluence.datasets._inputs import check_label, check_rows, check_target, draw
 
 
 def plant_feature_collision(
@@ -74,19 +73,7 @@ def plant_feature_collision(
     True
     """
     X, y = check_rows(X, y)
-    target = check_array(
-        target,
-        ensure_2d=False,
-        allow_nd=True,
-        dtype=np.float64,
-        ensure_min_samples=0,
-        input_name="target",
-    )
-    if target.shape != X.shape[1:]:
-        raise ValueError(
-            "The 'target' parameter must have the shape of one row of X, "
-            f"{X.shape[1:]}. Got shape {target.shape}."
-        )
+    target = check_target(target, X)
     if not isinstance(strength, Real) or not 0 < strength <= 1:
         raise ValueError(
             "The 'strength' parameter must be a number in (0, 1]: 1 copies the target. "

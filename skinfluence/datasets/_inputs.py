@@ -27,8 +27,26 @@ def check_label(label, y, name):
     return label
 
 
-def draw(candidates, fraction, n, rng, which):
-    """Choose ``fraction`` of all ``n`` rows among the ``candidates``, at least one."""
+def check_target(target, X):
+    """Return the target as floats, in the shape of one row of X."""
+    target = check_array(
+        target,
+        ensure_2d=False,
+        allow_nd=True,
+        dtype=np.float64,
+        ensure_min_samples=0,
+        input_name="target",
+    )
+    if target.shape != X.shape[1:]:
+        raise ValueError(
+            "The 'target' parameter must have the shape of one row of X, "
+            f"{X.shape[1:]}. Got shape {target.shape}."
+        )
+    return target
+
+
+def n_planted(candidates, fraction, n, which):
+    """Return how many rows ``fraction`` of all ``n`` is, at least one."""
     if not isinstance(fraction, Real) or not 0 < fraction < 1:
         raise ValueError(
             "The 'fraction' parameter must be a share of all rows between 0 and 1. "
@@ -41,4 +59,10 @@ def draw(candidates, fraction, n, rng, which):
             f"{len(candidates)} {which}: plant at most {len(candidates) / n:.3g}. "
             f"Got {fraction!r}."
         )
+    return size
+
+
+def draw(candidates, fraction, n, rng, which):
+    """Choose ``fraction`` of all ``n`` rows among the ``candidates``, at least one."""
+    size = n_planted(candidates, fraction, n, which)
     return rng.choice(candidates, size, replace=False)

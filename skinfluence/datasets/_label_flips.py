@@ -1,16 +1,27 @@
-"""Labels replaced by another class, at random."""
+"""Labels replaced by another class, at random or around a target."""
 
 import numpy as np
 
 from skinfluence._sklearn import fresh_seed
-from skinfluence.datasets._inputs import check_rows, draw
+from skinfluence.datasets._inputs import (
+    check_label,
+    check_rows,
+    check_target,
+    draw,
+    n_planted,
+)
 
 
-def plant_label_flips(X, y, *, fraction=0.1, random_state=None):
+def plant_label_flips(
+    X, y, *, fraction=0.1, target=None, label=None, random_state=None
+):
     """Give a share of the rows the label of another class.
 
-    Rows are drawn uniformly, without replacement; each gets one of the other labels,
-    all equally likely. Copies are returned and the arguments left alone.
+    Mistakes: rows are drawn uniformly, without replacement; each gets one of the
+    other labels, all equally likely. An attack, with ``target`` and ``label``: of
+    the rows with another label, those nearest to the target (Euclidean distance of
+    the columns as they are) get ``label``, so that a model trained on the result
+    tends to give it to the target. Copies are returned and the arguments left alone.
 
     Parameters
     ----------
@@ -20,8 +31,12 @@ def plant_label_flips(X, y, *, fraction=0.1, random_state=None):
         Labels, at least two different ones.
     fraction : float, default=0.1
         Share of the rows, in (0, 1); rounded, and at least one row.
+    target : array-like with the shape of one row, default=None
+        The test row to be misclassified; goes with ``label``.
+    label : object, default=None
+        The label that the target is to get; one of those in ``y``.
     random_state : int, RandomState or None, default=None
-        Chooses rows and labels.
+        Chooses rows and labels. With a target nothing is random.
 
     Returns
     -------
@@ -36,6 +51,7 @@ def plant_label_flips(X, y, *, fraction=0.1, random_state=None):
     --------
     plant_backdoor : A pattern that means a label.
     plant_feature_collision : Poison whose labels are right.
+    skinfluence.TargetDetector : Finds targets and the rows around them.
 
     Examples
     --------
@@ -45,6 +61,15 @@ def plant_label_flips(X, y, *, fraction=0.1, random_state=None):
     >>> X, noisy, planted = plant_label_flips(X, y, fraction=0.1, random_state=0)
     >>> int(planted.sum()), bool((noisy[planted] != y[planted]).all())
     (15, True)
+
+    A setosa (0) that is to be taken for a versicolor (1):
+
+    >>> X, y = load_iris(return_X_y=True)
+    >>> _, poisoned, planted = plant_label_flips(
+    ...     X, y, fraction=0.02, target=X[0], label=1
+    ... )
+    >>> y[planted].tolist(), poisoned[planted].tolist()
+    ([0, 0, 0], [1, 1, 1])
     """
     X, y = check_rows(X, y)
     classes, index = np.unique(y, return_inverse=True)
@@ -53,10 +78,26 @@ def plant_label_flips(X, y, *, fraction=0.1, random_state=None):
             "y must hold at least two labels to flip between. Got only "
             f"{classes.tolist()}."
         )
-    rng = np.random.default_rng(fresh_seed(random_state))
-    rows = draw(np.arange(len(y)), fraction, len(y), rng, "rows")
-    shift = rng.integers(1, len(classes), size=len(rows))
-    y[rows] = classes[(index[rows] + shift) % len(classes)]
+    if (target is None) != (label is None):
+        raise ValueError(
+            "The 'target' and 'label' parameters go together: the row to be "
+            f"misclassified and the label it is to get. Got target={target!r:.60} and "
+            f"label={label!r}: pass both, or neither for flips at random."
+        )
+    if target is None:
+        rng = np.random.default_rng(fresh_seed(random_state))
+        rows = draw(np.arange(len(y)), fraction, len(y), rng, "rows")
+        shift = rng.integers(1, len(classes), size=len(rows))
+        y[rows] = classes[(index[rows] + shift) % len(classes)]
+    else:
+        target = check_target(target, X)
+        check_label(label, y, "label")
+        others = np.flatnonzero(y != label)
+        size = n_planted(others, fraction, len(y), "rows with another label")
+        offset = (X[others].astype(np.float64) - target).reshape(len(others), -1)
+        nearest = np.argsort((offset**2).sum(axis=1), kind="stable")[:size]
+        rows = others[nearest]
+        y[rows] = label
     planted = np.zeros(len(y), dtype=bool)
     planted[rows] = True
     return X, y, planted

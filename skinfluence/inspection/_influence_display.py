@@ -1,6 +1,5 @@
 """Picture of the training rows that decided about one test row."""
 
-import textwrap
 from numbers import Integral
 
 import numpy as np
@@ -8,7 +7,10 @@ import numpy as np
 from skinfluence._sklearn import n_rows, take_rows
 from skinfluence.inspection._style import (
     NEUTRAL,
+    check_matrix,
     check_vector,
+    cut,
+    letters,
     make_axes,
     sign_colors,
     size_in_points,
@@ -146,7 +148,7 @@ class InfluenceDisplay:
         influence : array-like of shape (n_test, n_train)
             Influences from any library, positive = helpful.
         t : int
-            The test row.
+            The test row, from 0 to n_test - 1.
         labels : array-like of shape (n_train,), default=None
             Labels of the training rows.
         rows : array-like of shape (n_train, ...), default=None
@@ -165,8 +167,13 @@ class InfluenceDisplay:
         display : InfluenceDisplay
             The drawn display.
         """
-        values = np.asarray(influence)[t]
-        display = cls(values, labels=labels, rows=rows, row=row)
+        influence = check_matrix(influence)
+        if not isinstance(t, Integral) or not 0 <= t < len(influence):
+            raise ValueError(
+                "The 't' parameter must be the position of a test row, an integer from "
+                f"0 to {len(influence) - 1}. Got {t!r}."
+            )
+        display = cls(influence[t], labels=labels, rows=rows, row=row)
         return display.plot(ax=ax, n_rows=n_rows, kind=kind)
 
     def plot(self, ax=None, *, n_rows=5, kind="auto"):
@@ -233,15 +240,21 @@ class InfluenceDisplay:
             )
         return kind
 
-    def _name(self, i):
-        return f"{i}" if self.labels is None else f"{i} ({take_rows(self.labels, i)})"
+    def _name(self, i, fits):
+        """Return the number and the label of a row, in so many letters."""
+        if self.labels is None:
+            return f"{i}"
+        label = np.asarray(self.labels)[i]
+        return f"{i} ({cut(label, fits - len(f'{i} ()'))})"
 
     def _draw_bars(self, ax, values):
         at = np.arange(len(values))
         self.bars_ = ax.barh(at, values, color=sign_colors(values))
-        _, height = size_in_points(ax)
+        width, height = size_in_points(ax)
         size = float(np.clip(0.7 * height / max(len(at), 1), 4, 10))
-        ax.set_yticks(at, [self._name(i) for i in self.indices_], fontsize=size)
+        fits = letters(0.35 * width, size)
+        names = [self._name(i, fits) for i in self.indices_]
+        ax.set_yticks(at, names, fontsize=size, parse_math=False)
         ax.invert_yaxis()
         ax.axvline(0, color="black", linewidth=0.8)
         ax.set_xlabel("Influence (positive = helpful)", fontsize="small")
@@ -256,6 +269,7 @@ class InfluenceDisplay:
         cell = min(width / across, height / 2 / 1.5)
         size = float(np.clip(cell / 5.5, 3.5, 10))
         caption = 1 + 2.6 * size / cell  # two lines below every image
+        fits = letters(cell, size)
         for k, (i, color) in enumerate(
             zip(self.indices_, sign_colors(values), strict=True)
         ):
@@ -268,8 +282,9 @@ class InfluenceDisplay:
                 ax.text(
                     left + 0.5,
                     down * caption + 0.97,
-                    f"{self._name(i)}\n{values[k]:+.2g}",
+                    f"{self._name(i, fits)}\n{values[k]:+.2g}",
                     color=color,
+                    parse_math=False,
                     fontsize=size,
                     ha="center",
                     va="top",
@@ -299,14 +314,15 @@ class InfluenceDisplay:
         width, height = size_in_points(ax)
         lines = len(values) + (self.row is not None)
         size = float(np.clip(0.6 * height / max(lines, 1), 4, 10))
-        fits = max(int(width / (0.6 * size)), 12)
+        fits = letters(width, size)
 
         def line(k, text, color):
             return ax.text(
                 0,
                 1 - (k + 0.5) / lines,
-                textwrap.shorten(text, fits, placeholder=" ..."),
+                cut(text, fits),
                 color=color,
+                parse_math=False,
                 fontsize=size,
                 va="center",
                 family="monospace",
@@ -319,6 +335,7 @@ class InfluenceDisplay:
             zip(self.indices_, sign_colors(values), strict=True),
             start=lines - len(values),
         ):
-            text = f"{values[k - lines]:+.1e} {self._name(i)} {take_rows(self.rows, i)}"
+            name = self._name(i, fits // 3)
+            text = f"{values[k - lines]:+.1e} {name} {take_rows(self.rows, i)}"
             self.texts_.append(line(k, text, color))
         ax.axis("off")

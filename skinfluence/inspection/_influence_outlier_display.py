@@ -5,9 +5,11 @@ import numpy as np
 from skinfluence.inspection._case_diagnostics import case_diagnostics
 from skinfluence.inspection._style import (
     HARMFUL,
+    LETTER,
     NEUTRAL,
     check_vector,
     make_axes,
+    size_in_points,
 )
 
 
@@ -126,7 +128,7 @@ class InfluenceOutlierDisplay:
         right = min(1.0, 1.15 * leverage.max())
         top = 1.2 * max(np.abs(residual).max(), 2.0)
         self._contours(ax, levels, right, top)
-        self._numbers(ax, leverage, residual, distance, right)
+        self._numbers(ax, leverage, residual, distance, right, top)
         ax.axhline(0, color="black", linewidth=0.8)
         ax.set(
             xlabel="Leverage",
@@ -164,18 +166,45 @@ class InfluenceOutlierDisplay:
                 ncols=3,
             )
 
-    def _numbers(self, ax, leverage, residual, distance, right):
-        self.texts_ = []
+    def _numbers(self, ax, leverage, residual, distance, right, top):
+        """Write the numbers of rows beside them, one not over the other."""
+        self.texts_, taken = [], []
+        width, height = size_in_points(ax)
+        size = 8.0
         for i in np.argsort(-distance, kind="stable")[: self.n_labels]:
+            x, y = leverage[i] / right * width, residual[i] / top * height / 2
+            long = letters_width(str(i), size)
             left = leverage[i] > 0.75 * right
+            start = x - 4 - long if left else x + 4
+            shift = free_shift(start, y, long, size, taken)
+            taken.append((start, y + shift, long))
             self.texts_.append(
                 ax.annotate(
                     str(i),
                     (leverage[i], residual[i]),
-                    xytext=(-4 if left else 4, 0),
+                    xytext=(-4 if left else 4, shift),
                     textcoords="offset points",
                     ha="right" if left else "left",
-                    va="bottom" if residual[i] >= 0 else "top",
-                    fontsize="small",
+                    va="center",
+                    fontsize=size,
                 )
             )
+
+
+def letters_width(text, size):
+    """Return about how long a text is, in points."""
+    return LETTER * size * len(text)
+
+
+def free_shift(start, y, long, size, taken):
+    """Return how far up or down the nearest place is that no other text takes."""
+    for step in range(2 * len(taken) + 1):
+        shift = (-1) ** step * ((step + 1) // 2) * 1.2 * size
+        if not any(
+            start < other + length
+            and other < start + long
+            and abs(y + shift - height) < 1.15 * size
+            for other, height, length in taken
+        ):
+            return shift
+    return 0.0

@@ -1,11 +1,17 @@
 """Picture of the long tail: memorization against influence on test rows."""
 
 import numpy as np
-from sklearn.utils import check_array, indexable
+from sklearn.utils import indexable
 
 from skinfluence._sklearn import take_rows
 from skinfluence.inspection._memorization import row_blocks
-from skinfluence.inspection._style import HELPFUL, NEUTRAL, check_vector, make_axes
+from skinfluence.inspection._style import (
+    HELPFUL,
+    NEUTRAL,
+    check_matrix,
+    check_vector,
+    make_axes,
+)
 
 
 class MemorizationDisplay:
@@ -70,7 +76,16 @@ class MemorizationDisplay:
         self.influence_threshold = influence_threshold
 
     @classmethod
-    def from_estimator(cls, influence, X, y, *, ax=None, **thresholds):
+    def from_estimator(
+        cls,
+        influence,
+        X,
+        y,
+        *,
+        memorization_threshold=0.25,
+        influence_threshold=0.15,
+        ax=None,
+    ):
         """Ask a fitted influence estimator, and draw.
 
         Parameters
@@ -79,10 +94,12 @@ class MemorizationDisplay:
             Asked for ``self_influence`` and, in blocks, ``influence``.
         X, y : array-like
             Test rows.
+        memorization_threshold : float, default=0.25
+            Least memorization of a pair.
+        influence_threshold : float, default=0.15
+            Least influence of a pair.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a new figure.
-        **thresholds : dict
-            ``memorization_threshold`` and ``influence_threshold``.
 
         Returns
         -------
@@ -94,10 +111,23 @@ class MemorizationDisplay:
         for rows in row_blocks(influence, X):
             block = influence.influence(take_rows(X, rows), take_rows(y, rows))
             np.maximum(largest, block.max(axis=0), out=largest)
-        return cls(influence.self_influence(), largest, **thresholds).plot(ax=ax)
+        return cls(
+            influence.self_influence(),
+            largest,
+            memorization_threshold=memorization_threshold,
+            influence_threshold=influence_threshold,
+        ).plot(ax=ax)
 
     @classmethod
-    def from_influence(cls, memorization, influence, *, ax=None, **thresholds):
+    def from_influence(
+        cls,
+        memorization,
+        influence,
+        *,
+        memorization_threshold=0.25,
+        influence_threshold=0.15,
+        ax=None,
+    ):
         """Draw self-influences and a matrix of influences from any library.
 
         Parameters
@@ -106,18 +136,24 @@ class MemorizationDisplay:
             Self-influence.
         influence : array-like of shape (n_test, n_train)
             Influences, positive = helpful.
+        memorization_threshold : float, default=0.25
+            Least memorization of a pair.
+        influence_threshold : float, default=0.15
+            Least influence of a pair.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a new figure.
-        **thresholds : dict
-            ``memorization_threshold`` and ``influence_threshold``.
 
         Returns
         -------
         display : MemorizationDisplay
             The drawn display.
         """
-        influence = check_array(influence, dtype=np.float64, input_name="influence")
-        return cls(memorization, influence.max(axis=0), **thresholds).plot(ax=ax)
+        return cls(
+            memorization,
+            check_matrix(influence).max(axis=0),
+            memorization_threshold=memorization_threshold,
+            influence_threshold=influence_threshold,
+        ).plot(ax=ax)
 
     def plot(self, ax=None):
         """Draw the training rows.

@@ -2,8 +2,18 @@
 
 import numpy as np
 
-from skinfluence.inspection._style import HARMFUL, HELPFUL, NEUTRAL, make_axes
+from skinfluence.inspection._style import (
+    HARMFUL,
+    HELPFUL,
+    NEUTRAL,
+    cut,
+    letters,
+    make_axes,
+    size_in_points,
+)
 from skinfluence.metrics import removal_curve
+
+LEGEND = 8  # size of its font, in points
 
 
 class RemovalCurveDisplay:
@@ -131,21 +141,25 @@ class RemovalCurveDisplay:
         (self.random_,) = ax.plot(
             percent, mean, color=NEUTRAL, linestyle="--", label="random"
         )
+        width, height = size_in_points(ax)
+        fits = letters(0.7 * width, LEGEND)
         (self.lowest_,) = ax.plot(
             percent,
             from_all_rows(curve.lowest),
             color=HARMFUL,
             marker="v",
-            label=f"lowest {self.value_name}",
+            label=cut(f"lowest {self.value_name}", fits),
         )
         (self.highest_,) = ax.plot(
             percent,
             from_all_rows(curve.highest),
             color=HELPFUL,
             marker="o",
-            label=f"highest {self.value_name}",
+            label=cut(f"highest {self.value_name}", fits),
         )
-        ax.set(xlabel="Rows removed (%)", ylabel=self.score_name)
-        ax.legend(fontsize="small", frameon=False)
+        ax.set(
+            xlabel="Rows removed (%)", ylabel=cut(self.score_name, letters(height, 10))
+        )
+        ax.legend(fontsize=LEGEND, frameon=False)
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -8,9 +8,13 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from skinfluence.inspection._style import (
     HARMFUL,
     NEUTRAL,
+    check_matrix,
     check_vector,
+    cut,
+    letters,
     make_axes,
     sign_colors,
+    size_in_points,
 )
 
 
@@ -114,7 +118,7 @@ class SampleValuesDisplay:
         display : SampleValuesDisplay
             The drawn display.
         """
-        values = np.asarray(influence, dtype=np.float64).mean(axis=0)
+        values = check_matrix(influence).mean(axis=0)
         return cls(values, labels=labels, suspects=suspects).plot(ax=ax)
 
     def plot(self, ax=None):
@@ -145,7 +149,14 @@ class SampleValuesDisplay:
         ax.set_xlabel("Value of the row")
         ax.locator_params(axis="x", nbins=4)
         if self.marks_ is not None:
-            ax.legend(fontsize="small", frameon=False)
+            # Above the axes, where there are no rows to cover.
+            ax.legend(
+                fontsize="small",
+                loc="lower right",
+                bbox_to_anchor=(1, 1),
+                borderaxespad=0.0,
+                frameon=False,
+            )
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
@@ -179,10 +190,20 @@ class SampleValuesDisplay:
         low, lower, median, upper, high = np.transpose(
             [np.quantile(values[index == k], (0.01, 0.25, 0.5, 0.75, 0.99)) for k in at]
         )
-        ax.hlines(at, low, high, color=NEUTRAL, linewidth=1)
-        self.quartiles_ = ax.hlines(at, lower, upper, color=NEUTRAL, linewidth=5)
-        self.medians_ = ax.scatter(median, at, marker="|", color="black", zorder=2.5)
-        ax.set_yticks(np.arange(len(classes)), [str(label) for label in classes])
+        width, height = size_in_points(ax)
+        line = height / len(classes)
+        thick = min(5, 0.6 * line)
+        ax.hlines(at, low, high, color=NEUTRAL, linewidth=min(1, 0.3 * thick))
+        self.quartiles_ = ax.hlines(at, lower, upper, color=NEUTRAL, linewidth=thick)
+        self.medians_ = ax.scatter(
+            median, at, s=(1.2 * thick) ** 2, marker="|", color="black", zorder=2.5
+        )
+        size = float(np.clip(0.7 * line, 5, 10))
+        fits = letters(0.35 * width, size)
+        # Of more classes than there are lines for, every other or third has a name.
+        named = at[:: int(np.ceil(size / (0.7 * line) - 1e-9))]
+        names = [cut(label, fits) for label in classes[named]]
+        ax.set_yticks(named, names, fontsize=size, parse_math=False)
         ax.set(ylabel="Class", ylim=(len(classes) - 0.4, -0.6))
         if self.suspects_.any():
             self.marks_ = ax.scatter(

@@ -8,6 +8,9 @@ HELPFUL = "#0072B2"
 HARMFUL = "#D55E00"
 NEUTRAL = "#7F7F7F"
 
+# Mean width of a letter, in sizes of the font; what fits is estimated with it.
+LETTER = 0.62
+
 
 def sign_colors(values):
     """Return one colour per value: helpful if not negative."""
@@ -33,6 +36,34 @@ def size_in_points(ax):
     box = ax.get_position()
     width, height = ax.figure.get_size_inches() * 72
     return box.width * width, box.height * height
+
+
+def letters(points, size):
+    """Return how many letters of a font of this size fit on a line."""
+    return int(points / (LETTER * size))
+
+
+def cut(text, fits):
+    """Return the text on one line, shortened to ``fits`` letters."""
+    text = " ".join(str(text).split())
+    return text if len(text) <= fits else text[: max(fits - 1, 0)].rstrip(" .") + "…"
+
+
+def check_matrix(influence):
+    """Return influences as floats of shape (n_test, n_train)."""
+    influence = check_array(
+        influence,
+        ensure_2d=False,
+        allow_nd=True,
+        dtype=np.float64,
+        input_name="influence",
+    )
+    if influence.ndim != 2:
+        raise ValueError(
+            "The 'influence' parameter must be a matrix of shape (n_test, n_train). "
+            f"Got shape {influence.shape}: for a single test row pass influence[None]."
+        )
+    return influence
 
 
 def check_vector(values, name, n=None):

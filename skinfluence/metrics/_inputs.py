@@ -3,7 +3,7 @@
 from sklearn.utils import check_array
 
 
-def influence_matrix(influence, X, y):
+def influence_matrix(influence, X, y, name="influence"):
     """Return a matrix of influences, shape (n_test, n_train).
 
     Parameters
@@ -13,16 +13,19 @@ def influence_matrix(influence, X, y):
         training row made the prediction better.
     X, y : array-like or None
         Test rows, which an estimator needs and a matrix does not.
+    name : str, default="influence"
+        What the caller calls it.
     """
-    if not hasattr(influence, "influence"):
-        return check_array(influence, dtype="float64", input_name="influence")
-    if X is None:
+    if hasattr(influence, "influence"):
+        need_test_rows(influence, X, name, "influence")
+        return influence.influence(X, y)
+    matrix = numbers(influence, name)
+    if matrix.ndim != 2:
         raise ValueError(
-            "The 'X' and 'y' parameters must hold the test rows where 'influence' is "
-            f"an estimator. Got X=None and {influence!r:.60}: pass them, or pass "
-            "influence.influence(X, y)."
+            f"The {name!r} parameter must be a matrix of shape (n_test, n_train). Got "
+            f"shape {matrix.shape}: for a single test row pass {name}[None]."
         )
-    return influence.influence(X, y)
+    return matrix
 
 
 def training_values(values, n, X, y):
@@ -34,18 +37,42 @@ def training_values(values, n, X, y):
         An estimator is asked for its ``sample_values`` on the test rows.
     n : int
         Number of training rows.
-    X, y : array-like
-        Test rows.
+    X, y : array-like or None
+        Test rows, which an estimator needs.
     """
     if hasattr(values, "sample_values"):
+        need_test_rows(values, X, "values", "sample_values")
         values = values.sample_values(X, y)
-    values = check_array(
-        values, ensure_2d=False, dtype="float64", input_name="values"
-    ).ravel()
-    if len(values) != n:
+        advice = "fit the influence estimator on the same rows"
+    else:
+        values = numbers(values, "values")
+        advice = "of a matrix (n_test, n_train) pass the mean over the test rows"
+    if values.shape != (n,):
         raise ValueError(
-            f"The 'values' parameter must hold one value per training row, shape "
-            f"({n},). Got shape ({len(values)},): fit the influence estimator on the "
-            "same rows."
+            "The 'values' parameter must hold one value per training row, shape "
+            f"({n},). Got shape {values.shape}: {advice}."
         )
     return values
+
+
+def need_test_rows(influence, X, name, method):
+    """Refuse an estimator that nobody said what to ask about."""
+    if X is None:
+        raise ValueError(
+            f"The 'X' and 'y' parameters must hold the test rows where {name!r} is an "
+            f"estimator. Got X=None and {influence!r:.60}: pass them, or pass the "
+            f"result of its {method}(X, y)."
+        )
+
+
+def numbers(values, name):
+    """Return finite floats of any shape; estimators of something else are refused."""
+    if hasattr(values, "fit"):
+        raise TypeError(
+            f"The {name!r} parameter must be an influence estimator, "
+            "LeaveOneOutInfluence(model).fit(X, y), say, or an array of numbers. Got "
+            f"{values!r:.60}."
+        )
+    return check_array(
+        values, ensure_2d=False, allow_nd=True, dtype="float64", input_name=name
+    )

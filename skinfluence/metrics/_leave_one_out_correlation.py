@@ -65,7 +65,7 @@ def leave_one_out_correlation(
             f"The 'method' parameter must be 'spearman' or 'pearson'. Got {method!r}."
         )
     matrix = influence_matrix(influence, X, y)
-    truth = influence_matrix(truth, X, y)
+    truth = influence_matrix(truth, X, y, "truth")
     if matrix.shape != truth.shape:
         raise ValueError(
             "The 'influence' and 'truth' parameters must have the same shape "

@@ -1,22 +1,31 @@
 """How well low values point at rows that are known to be wrong."""
 
+from numbers import Integral
+
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
-from sklearn.utils import Bunch, check_array, check_consistent_length
+from sklearn.utils import Bunch
+
+from skinfluence.metrics._inputs import training_values
 
 
-def noise_detection(values, is_wrong, *, k=None):
+def noise_detection(values, is_wrong, *, X=None, y=None, k=None):
     """Average precision, precision at k and AUROC of low values as suspicion.
 
     Rows are inspected from the lowest value upwards.
 
     Parameters
     ----------
-    values : array-like of shape (n_samples,)
+    values : fitted influence estimator or array-like of shape (n_train,)
         One value per training row, low = suspect: ``sample_values`` of any method,
-        ``sample_values_`` of a cleaner, minus the self-influence.
-    is_wrong : array-like of bool, shape (n_samples,)
-        The rows that are known to be wrong.
+        which is what an estimator is asked for, ``sample_values_`` of a cleaner,
+        minus the self-influence.
+    is_wrong : array-like of bool, shape (n_train,)
+        The training rows that are known to be wrong.
+    X : array-like of shape (n_test, n_features), default=None
+        Test rows, where ``values`` is an estimator.
+    y : array-like of shape (n_test,), default=None
+        Their true values.
     k : int, default=None
         Number of rows inspected for ``precision_at_k``; None: as many as are wrong.
 
@@ -38,15 +47,13 @@ def noise_detection(values, is_wrong, *, k=None):
     >>> found.average_precision, found.precision_at_k, found.base_rate
     (0.75, 0.5, 0.5)
     """
-    values = check_array(values, ensure_2d=False, dtype="float64", input_name="values")
     is_wrong = np.asarray(is_wrong)
-    if is_wrong.dtype != bool or values.ndim != 1 or is_wrong.ndim != 1:
+    if is_wrong.dtype != bool or is_wrong.ndim != 1:
         raise ValueError(
-            "The 'values' and 'is_wrong' parameters must be one number and one "
-            f"boolean per row. Got shapes {values.shape} and {is_wrong.shape}, dtype "
-            f"{is_wrong.dtype}: turn row numbers into a mask."
+            "The 'is_wrong' parameter must be one boolean per training row, shape "
+            f"(n_train,). Got shape {is_wrong.shape}, dtype {is_wrong.dtype}: turn row "
+            "numbers into a mask."
         )
-    check_consistent_length(values, is_wrong)
     n_wrong = int(is_wrong.sum())
     if not 0 < n_wrong < len(is_wrong):
         raise ValueError(
@@ -54,11 +61,12 @@ def noise_detection(values, is_wrong, *, k=None):
             f"{n_wrong} wrong of {len(is_wrong)}: nothing could be told apart."
         )
     k = n_wrong if k is None else k
-    if not 1 <= k <= len(values):
+    if not isinstance(k, Integral) or not 1 <= k <= len(is_wrong):
         raise ValueError(
-            f"The 'k' parameter must be between 1 and n_samples={len(values)}. "
+            f"The 'k' parameter must be an integer from 1 to n_train={len(is_wrong)}. "
             f"Got {k!r}."
         )
+    values = training_values(values, len(is_wrong), X, y)
     inspected = np.argsort(values, kind="stable")[:k]
     return Bunch(
         average_precision=float(average_precision_score(is_wrong, -values)),

@@ -8,10 +8,18 @@ from sklearn.utils import Bunch
 
 from skinfluence._sklearn import fresh_seed
 from skinfluence.metrics._correlation import row_correlations
+from skinfluence.metrics._inputs import numbers
 
 
 def reseeding_stability(
-    influence, X, y, X_test, y_test=None, *, n_repeats=3, random_state=None
+    influence,
+    X=None,
+    y=None,
+    X_test=None,
+    y_test=None,
+    *,
+    n_repeats=3,
+    random_state=None,
 ):
     """Rank correlation of influences between fits that differ in the seed alone.
 
@@ -23,15 +31,17 @@ def reseeding_stability(
 
     Parameters
     ----------
-    influence : influence estimator
-        Not fitted; cloned. Every parameter ``random_state`` in it, nested ones too,
-        is given another seed in each repeat.
-    X, y : array-like
-        Training rows.
-    X_test, y_test : array-like
-        Test rows; without ``y_test`` the model's own prediction is explained.
+    influence : influence estimator or array-like of shape \
+            (n_repeats, n_test, n_train)
+        An estimator need not be fitted: it is cloned, and every parameter
+        ``random_state`` in it, nested ones too, is given another seed in each repeat.
+        Or the matrices of another library, one per seed.
+    X, y : array-like, default=None
+        Training rows, where ``influence`` is an estimator.
+    X_test, y_test : array-like, default=None
+        Its test rows; without ``y_test`` the model's own prediction is explained.
     n_repeats : int, default=3
-        Number of seeds, at least 2.
+        Number of seeds for an estimator, at least 2.
     random_state : int, RandomState or None, default=None
         Chooses the seeds.
 
@@ -64,10 +74,40 @@ def reseeding_stability(
     >>> result.mean.shape
     (17, 50)
     """
+    runs = (
+        _fitted_again(influence, X, y, X_test, y_test, n_repeats, random_state)
+        if hasattr(influence, "influence")
+        else numbers(influence, "influence")
+    )
+    if runs.ndim != 3 or len(runs) < 2:
+        raise ValueError(
+            "The 'influence' parameter must be an influence estimator, or matrices of "
+            "at least 2 seeds, shape (n_repeats, n_test, n_train). Got shape "
+            f"{runs.shape}."
+        )
+    correlations = np.stack(
+        [row_correlations(a, b, rank=True) for a, b in combinations(runs, 2)]
+    )
+    return Bunch(
+        correlation=float(correlations.mean()),
+        correlations=correlations,
+        mean=runs.mean(axis=0),
+        std=runs.std(axis=0, ddof=1),
+    )
+
+
+def _fitted_again(influence, X, y, X_test, y_test, n_repeats, random_state):
+    """Return the matrices of fits that differ in their seeds."""
     if n_repeats < 2:
         raise ValueError(
             f"The 'n_repeats' parameter must be at least 2. Got {n_repeats!r}."
         )
+    for name, rows in (("X", X), ("y", y), ("X_test", X_test)):
+        if rows is None:
+            raise ValueError(
+                f"The {name!r} parameter must be given where 'influence' is an "
+                f"estimator, which is fitted again. Got None and {influence!r:.60}."
+            )
     seeds = np.random.SeedSequence(fresh_seed(random_state)).generate_state(n_repeats)
     names = [
         name
@@ -78,13 +118,4 @@ def reseeding_stability(
     for seed in seeds:
         seeded = clone(influence).set_params(**dict.fromkeys(names, int(seed) >> 1))
         runs.append(seeded.fit(X, y).influence(X_test, y_test))
-    runs = np.stack(runs)
-    correlations = np.stack(
-        [row_correlations(a, b, rank=True) for a, b in combinations(runs, 2)]
-    )
-    return Bunch(
-        correlation=float(correlations.mean()),
-        correlations=correlations,
-        mean=runs.mean(axis=0),
-        std=runs.std(axis=0, ddof=1),
-    )
+    return np.stack(runs)

@@ -68,6 +68,12 @@ def datamodels(influence, X=None, y=None, *, alpha=None, cv=5, n_jobs=None):
     >>> result.weights.shape
     (3, 50)
     """
+    if not hasattr(influence, "subset_losses"):
+        raise TypeError(
+            "The 'influence' parameter must be a fitted DownsamplingInfluence, which "
+            f"holds the retrained models. Got {influence!r:.60}: pass "
+            "DownsamplingInfluence(model).fit(X_train, y_train)."
+        )
     check_is_fitted(influence)
     pool = influence.subset_losses(X, y)
     design = pool.masks.astype(np.float64)

@@ -46,9 +46,10 @@ def detector(attacked):
     return TargetDetector(LOO).fit(*attacked[:2])
 
 
-def heaviness(influence, own, comparable, n_largest):
+def heaviness(influence, own, comparable, n_largest, share=0.8):
     """Return the upper tail of one test row, from the definition."""
-    v = (influence / np.sqrt(np.abs(own)))[comparable]
+    v = np.array([influence[i] / abs(own[i]) ** (share / 2) for i in range(len(own))])
+    v = v[comparable]
     median = np.median(v)
     z = (v - median) / (1.4826 * np.median(np.abs(v - median)))
     largest = np.sort(z)[::-1][:n_largest]
@@ -86,14 +87,35 @@ def test_predictions_follow_the_scores(detector, digits):
     assert_array_equal(detector.predict(B), np.where(scores < detector.offset_, -1, 1))
 
 
-def test_without_renormalisation_influences_are_taken_as_they_are(digits):
+@pytest.mark.parametrize("share", [0, 0.5, 1.0])
+def test_a_share_of_self_influence_is_divided_by(digits, share):
     A, B, a, _ = digits
     A, a, B = A[:120], a[:120], B[:10]
-    plain = TargetDetector(LOO, renormalize=False).fit(A, a)
+    detector = TargetDetector(LOO, renormalize=share).fit(A, a)
     model = clone(LOO).fit(A, a)
-    matrix, said = model.influence(B), model.predict(B)
-    expected = [-heaviness(matrix[t], np.ones(120), a == said[t], 2) for t in range(10)]
-    assert_allclose(plain.score_samples(B), expected, rtol=1e-8)
+    own, matrix, said = model.self_influence(), model.influence(B), model.predict(B)
+    expected = [
+        -heaviness(matrix[t], own, a == said[t], 2, share) for t in range(len(B))
+    ]
+    assert_allclose(detector.score_samples(B), expected, rtol=1e-8)
+
+
+def test_training_rows_are_judged_without_their_own_influence(digits):
+    A, _, a, _ = digits
+    A, a = A[:120], a[:120]
+    detector = TargetDetector(LOO, contamination=0.1)
+    found = detector.fit_predict(A, a)
+    model = clone(LOO).fit(A, a)
+    own, matrix, said = model.self_influence(), model.influence(A), model.predict(A)
+    tails = [
+        heaviness(matrix[i], own, (a == said[i]) & (np.arange(120) != i), 2)
+        for i in range(120)
+    ]
+    assert_array_equal(np.flatnonzero(found == -1), np.sort(np.argsort(tails)[-12:]))
+    assert_array_equal(np.unique(found), [-1, 1])
+    # A fit before does not matter, and predictions of other rows are as ever.
+    assert_array_equal(detector.fit_predict(A, a), found)
+    assert (found != detector.predict(A)).any()
 
 
 def test_the_target_and_the_poison_are_found(detector, attacked, digits):
@@ -124,12 +146,12 @@ def test_suspects_turn_the_prediction_and_others_stand_out(detector, attacked, d
     for row in (target, digits[1][doubtful[:1]], digits[1][doubtful[1:]]):
         (suspects,) = detector.suspects(row)
         size = removal_that_turns(detector, X, y, row, suspects)
-        v = detector.influence_.influence(row)[0] / np.sqrt(own)
+        v = detector.influence_.influence(row)[0] / np.abs(own) ** 0.4
         same = y == detector.influence_.predict(row)
         deviation = np.median(np.abs(v[same] - np.median(v[same])))
         z = (v - np.median(v[same])) / (1.4826 * deviation)
         z[~same] = -np.inf
-        beyond = (z > -detector.offset_).sum()
+        beyond = (z > -detector.offset_ / 2).sum()
         assert_array_equal(suspects, np.argsort(-z)[: max(size, min(beyond, 50))])
 
 
@@ -164,7 +186,8 @@ def test_a_backdoor_is_found():
     P, p, planted = plant_backdoor(
         A, a, trigger=trigger, label=1, fraction=0.03, random_state=3
     )
-    detector = TargetDetector(InfluenceFunctions(MODEL)).fit(P, p)
+    # Rows with the trigger are alike in direction: cosines find them best.
+    detector = TargetDetector(InfluenceFunctions(MODEL), renormalize=1).fit(P, p)
     T = apply_trigger(B[b != 1], trigger)
     hit = (detector.influence_.predict(T) == 1) & (MODEL.fit(A, a).predict(T) != 1)
     scores = detector.score_samples(np.concatenate([B, T[hit]]))
@@ -221,6 +244,10 @@ def test_weights_reach_the_model_and_its_refits(digits):
             "'influence'.*around a classifier",
         ),
         ({"n_largest": 0}, "'n_largest'.*Got 0"),
+        ({"renormalize": True}, r"'renormalize'.*\[0, 1\], not a bool.*Got True"),
+        ({"renormalize": -0.1}, "'renormalize'.*Got -0.1"),
+        ({"renormalize": 1.5}, "'renormalize'.*Got 1.5"),
+        ({"renormalize": "all"}, "'renormalize'.*Got 'all'"),
         ({"contamination": 0.6}, r"'contamination'.*\(0, 0.5\]. Got 0.6"),
         ({"contamination": 0}, "'contamination'"),
         ({"max_removed": 1.2}, "'max_removed'"),

@@ -39,10 +39,13 @@ def plant(name, X, y, **options):
     if name == "backdoor":
         trigger = TRIGGER if table else IMAGE_TRIGGER
         return plant_backdoor(X, y, trigger=trigger, **options)
+    if name == "targeted flips":
+        return plant_label_flips(X, y, target=X[0], **options)
     return plant_feature_collision(X, y, X[0], **options)
 
 
-PLANTERS = ["flips", "backdoor", "collision"]
+RANDOM = ["flips", "backdoor", "collision"]
+PLANTERS = [*RANDOM, "targeted flips"]
 
 
 @pytest.mark.parametrize("name", PLANTERS)
@@ -65,7 +68,7 @@ def test_only_planted_rows_change_and_arguments_are_left_alone(name, data, reque
     assert_array_equal(y, before[1])
 
 
-@pytest.mark.parametrize("name", PLANTERS)
+@pytest.mark.parametrize("name", RANDOM)
 def test_seeds_decide_and_the_global_state_is_not_touched(name, table):
     state = np.random.get_state()[1].copy()  # noqa: NPY002
     first, again, other = (
@@ -97,6 +100,37 @@ def test_flips_are_uniform_over_the_other_labels():
     assert_array_equal(np.diag(counts), 0)
     # 750 each; 6 standard deviations
     assert_allclose(counts[~np.eye(3, dtype=bool)], 750, atol=6 * np.sqrt(750))
+
+
+@pytest.mark.parametrize("data", ["table", "images"])
+def test_targeted_flips_are_those_nearest_to_the_target(data, request):
+    X, y = request.getfixturevalue(data)
+    X, y = X[1:], y[1:]
+    target = request.getfixturevalue(data)[0][0]
+    _, flipped, planted = plant_label_flips(X, y, fraction=0.1, target=target, label=1)
+    others = [i for i in range(len(y)) if y[i] != 1]
+    others.sort(key=lambda i: np.linalg.norm(X[i] - target))
+    size = round(0.1 * len(y))
+    assert_array_equal(np.flatnonzero(planted), np.sort(others[:size]))
+    assert_array_equal(flipped, np.where(planted, 1, y))
+
+
+def test_distances_of_small_integers_do_not_wrap_around():
+    X = np.array([[0], [100], [250], [255]], dtype=np.uint8)
+    planted = plant_label_flips(X, [0, 0, 0, 1], fraction=0.25, target=[1], label=1)[2]
+    assert_array_equal(planted, [True, False, False, False])
+
+
+def test_targeted_flips_decide_about_the_target(images):
+    X, y = images[0].reshape(300, -1) / 16, images[1]
+    target, label = X[250], (y[250] + 1) % 10
+    _, flipped, _ = plant_label_flips(
+        X[:250], y[:250], fraction=0.05, target=target, label=label
+    )
+    models = [
+        LogisticRegression(max_iter=1000).fit(X[:250], t) for t in (y[:250], flipped)
+    ]
+    assert [model.predict(target[None])[0] for model in models] == [y[250], label]
 
 
 def test_a_backdoor_writes_the_trigger_into_rows_of_other_classes(images):
@@ -166,6 +200,23 @@ def test_fraction_is_checked(name, fraction, table):
     [
         (lambda X, y: plant_label_flips(X, 0 * y), "two labels"),
         (lambda X, y: plant_label_flips(X, y[1:]), "inconsistent numbers"),
+        (
+            lambda X, y: plant_label_flips(X, y, target=X[0]),
+            "'target' and 'label'.*together.*label=None",
+        ),
+        (
+            lambda X, y: plant_label_flips(X, y, label=1),
+            "'target' and 'label'.*together.*target=None",
+        ),
+        (
+            lambda X, y: plant_label_flips(X, y, target=X[:1], label=1),
+            r"'target'.*\(3,\). Got shape \(1, 3\)",
+        ),
+        (lambda X, y: plant("targeted flips", X, y, label=7), "'label'.*Got 7"),
+        (
+            lambda X, y: plant("targeted flips", X, y, fraction=0.9),
+            "'fraction'.*only .* rows with another label",
+        ),
         (lambda X, y: plant("backdoor", X, y, label=7), "'label'.*Got 7"),
         (lambda X, y: plant("collision", X, y, label="x"), "'label'.*Got 'x'"),
         (

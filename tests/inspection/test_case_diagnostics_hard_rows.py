@@ -1,14 +1,16 @@
 """Case diagnostics of hard rows and of bad input."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 from diagnosed_models import ARRAYS, assert_equals_ols, few, newton, with_constant
 from numpy.testing import assert_allclose, assert_array_equal
 from refits import counts, diabetes, overlapping
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import (
     Lasso,
     LinearRegression,
@@ -122,6 +124,33 @@ def test_only_row_of_a_class():
 def assert_same(ours, expected):
     for name in ARRAYS:
         assert_allclose(ours[name], expected[name], rtol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "model", [LinearRegression(), Ridge(), LogisticRegression(), PoissonRegressor()]
+)
+def test_rows_of_another_fit_are_noticed(model):
+    X, y, _, _ = diabetes()
+    y = (y > 140).astype(int) if is_classifier(model) else y
+    weight = np.where(np.arange(len(y)) < 60, 3.0, 1.0)
+    model.fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        case_diagnostics(model, X, y)
+    name = f"{type(model).__name__}.*fitted on other rows or with other weights"
+    half = slice(0, None, 2)
+    for rows in ((X[half], y[half]), (X, y[::-1])):
+        with pytest.warns(ConvergenceWarning, match=name):
+            case_diagnostics(model, *rows)
+    with pytest.warns(ConvergenceWarning, match=name):
+        case_diagnostics(model.fit(X, y, sample_weight=weight), X, y)
+
+
+def test_a_single_missing_row_of_least_squares_is_noticed():
+    X, y, _, _ = diabetes()
+    model = LinearRegression().fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="fitted on other rows"):
+        case_diagnostics(model, X[1:], y[1:])
 
 
 def test_pipeline_is_its_last_step_on_transformed_rows():

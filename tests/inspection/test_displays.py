@@ -142,7 +142,7 @@ def test_lines_are_the_texts():
         [HELPFUL] * 2 + [HARMFUL] * 2
     )
     long = InfluenceDisplay(VALUES, rows=["so many words " * 50] * 6).plot()
-    assert all(text.get_text().endswith(" ...") for text in long.texts_)
+    assert all(text.get_text().endswith("…") for text in long.texts_)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -161,6 +161,31 @@ def test_captions_of_influences_do_not_overlap(kind, size, digits):
     texts = display.ax_.get_yticklabels() if kind == "bars" else display.ax_.texts
     assert len(texts) >= 10
     assert not overlapping(texts)
+
+
+LONG = np.array([f"a.newsgroup.on.some-topic.{k} $x$" for k in range(10)])
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("kind", ["bars", "images", "text"])
+@pytest.mark.parametrize("n_rows", [5, 10])
+def test_long_labels_are_cut_to_what_fits(kind, size, n_rows, digits):
+    loo, X, y, labels, images = digits
+    rows = {
+        "bars": None,
+        "images": images[:150],
+        "text": ["Donaudampfschifffahrtsgesellschaftskapitän" * 5] * 150,
+    }[kind]
+    ax = new_axes(size)
+    display = InfluenceDisplay.from_estimator(
+        loo, X[[0]], y[[0]], labels=LONG[labels], rows=rows, n_rows=n_rows, ax=ax
+    )
+    texts = ax.get_yticklabels() if kind == "bars" else display.texts_
+    assert len(texts) > n_rows
+    assert not overlapping(texts)
+    for i, text in zip(display.indices_, texts, strict=True):
+        assert f"{i} (a" in text.get_text()
+    assert ax.get_position().width > 0.45
 
 
 @pytest.mark.parametrize(
@@ -183,6 +208,28 @@ def test_influence_display_checks_what_to_draw():
         InfluenceDisplay(VALUES[None]).plot()
 
 
+@pytest.mark.parametrize("t", [2, -1, 0.5, slice(1), None])
+def test_influence_display_checks_the_test_row(t):
+    with pytest.raises(ValueError, match="'t'.*integer from 0 to 1. Got"):
+        InfluenceDisplay.from_influence(np.ones((2, 6)), t)
+
+
+@pytest.mark.parametrize("shape", [(6,), (2, 6, 1)])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda matrix: InfluenceDisplay.from_influence(matrix, 0),
+        SampleValuesDisplay.from_influence,
+        lambda matrix: MemorizationDisplay.from_influence(VALUES, matrix),
+    ],
+)
+def test_influences_must_be_a_matrix(draw, shape):
+    with pytest.raises(
+        ValueError, match=r"'influence'.*\(n_test, n_train\). Got shape"
+    ):
+        draw(np.ones(shape))
+
+
 # ------------------------------------------------------- InfluenceOutlierDisplay
 
 
@@ -199,6 +246,19 @@ def test_outlier_display_draws_the_diagnostics():
     assert_array_equal(np.array(colors(display.points_)) == HARMFUL, beyond)
     worst = found.cooks_distance.argsort()[::-1][:4]
     assert [text.get_text() for text in display.texts_] == [str(i) for i in worst]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_numbers_of_rows_do_not_overlap(size):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(100, 2)), np.full((6, 2), 7.0)])
+    X[100:] += rng.normal(scale=0.02, size=(6, 2))  # alike: close in the picture
+    y = np.concatenate([rng.normal(size=100), [9.0, 9.1, 9.2, -9.0, -9.1, -9.2]])
+    display = InfluenceOutlierDisplay.from_estimator(
+        LinearRegression().fit(X, y), X, y, n_labels=8, ax=new_axes(size)
+    )
+    assert len(display.texts_) == 8
+    assert not overlapping(display.texts_)
 
 
 def test_contours_separate_cooks_distances():
@@ -279,6 +339,26 @@ def test_labels_of_values_do_not_overlap(size, digits):
             assert not overlapping([*tick_labels(ax.yaxis), ax.yaxis.label])
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("n_classes", [4, 40])
+def test_names_of_classes_are_cut_or_left_out(size, n_classes):
+    rng = np.random.default_rng(0)
+    names = np.array([f"{k:02} a long name of a class" for k in range(n_classes)])
+    labels = names[np.arange(400) % n_classes]
+    ax = new_axes(size)
+    SampleValuesDisplay(rng.normal(size=400), labels=labels, suspects=5).plot(ax)
+    shown = tick_labels(ax.yaxis)
+    assert len(shown) >= min(n_classes, 10)
+    for label in shown:
+        at = round(label.get_position()[1])
+        assert names[at].startswith(label.get_text().removesuffix("…"))
+    assert not overlapping([*shown, ax.yaxis.label])
+    assert not overlapping([*tick_labels(ax.xaxis), ax.xaxis.label])
+    assert ax.get_position().width > 0.45
+    # The legend covers no row.
+    assert ax.get_legend().get_window_extent().y0 >= ax.get_window_extent().y1
+
+
 # ----------------------------------------------------------- MemorizationDisplay
 
 
@@ -303,6 +383,8 @@ def test_memorization_display_asks_the_estimator(digits):
     assert_allclose(offsets[:, 0], loo.self_influence())
     assert_allclose(offsets[:, 1], loo.influence(X, y).max(axis=0), rtol=1e-10)
     assert display.influence_threshold == 0.01
+    with pytest.raises(TypeError, match="limit"):
+        MemorizationDisplay.from_estimator(loo, X, y, limit=0.01)
 
 
 # ----------------------------------------------------------- RemovalCurveDisplay
@@ -333,6 +415,26 @@ def test_removal_curves_start_at_all_rows_and_are_sorted():
     )
     legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert legend == ["random", "lowest worth", "highest worth"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_long_names_of_curves_are_cut(size):
+    scores = {"lowest": [0.95], "highest": [0.7], "random": [[0.85], [0.87]]}
+    curve = Bunch(fractions=[0.2], all_rows=0.9, **scores)
+    display = RemovalCurveDisplay(
+        curve, value_name="value of the row " * 9, score_name="Accuracy of all " * 9
+    ).plot(new_axes(size))
+    ax = display.ax_
+    ax.figure.draw_without_rendering()
+    legend, box = ax.get_legend().get_window_extent(), ax.get_window_extent()
+    assert legend.x0 >= box.x0
+    assert legend.x1 <= box.x1
+    label = ax.yaxis.label.get_window_extent()
+    assert label.y0 >= 0
+    assert label.y1 <= ax.figure.bbox.y1
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names[1].startswith("lowest value of the row")
+    assert names[2].startswith("highest value of the row")
 
 
 def test_removal_curve_display_retrains():

@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import pearsonr, spearmanr
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
 from sklearn.tree import DecisionTreeRegressor
@@ -79,7 +80,7 @@ def test_constant_losses_count_as_zero(rng):
         ({"losses": np.ones((6, 3))}, "'masks' and 'losses'.*shape"),
         ({"masks": np.arange(30.0).reshape(6, 5)}, "'masks'.*boolean"),
         ({"masks": np.ones((1, 5)), "losses": np.ones((1, 2))}, "at least 2 subsets"),
-        ({"influence": Ridge()}, "float|number|array"),
+        ({"influence": Ridge()}, r"'influence'.*influence estimator.*Got Ridge\(\)"),
     ],
 )
 def test_datamodeling_errors(change, message):
@@ -95,8 +96,70 @@ def test_datamodeling_errors(change, message):
 def test_an_estimator_needs_test_rows(diabetes):
     X, y, *_ = diabetes
     loo = LeaveOneOutInfluence(Ridge()).fit(X, y)
-    with pytest.raises(ValueError, match="'X' and 'y'.*test rows"):
-        leave_one_out_correlation(loo, loo)
+    for call in (
+        lambda: leave_one_out_correlation(loo, loo),
+        lambda: linear_datamodeling_score(loo, np.eye(60), np.ones((60, 1))),
+        lambda: noise_detection(loo, np.arange(60) < 5),
+    ):
+        with pytest.raises(ValueError, match="'X' and 'y'.*test rows"):
+            call()
+    with pytest.raises(ValueError, match="'X_test'.*Got None"):
+        reseeding_stability(loo, X, y)
+
+
+def every_measure(attribution, X, y, X_test, y_test):
+    """Yield a call of each measure with what is judged."""
+    wrong = np.arange(60) < 5
+    truth = np.random.default_rng(0).normal(size=(len(X_test), 60))
+    yield lambda: linear_datamodeling_score(
+        attribution, np.eye(60), truth.T, X=X_test, y=y_test
+    )
+    yield lambda: leave_one_out_correlation(attribution, truth, X=X_test, y=y_test)
+    yield lambda: leave_one_out_correlation(truth, attribution, X=X_test, y=y_test)
+    yield lambda: removal_curve(Ridge(), attribution, X, y, X_test, y_test)
+    yield lambda: noise_detection(attribution, wrong, X=X_test, y=y_test)
+
+
+def test_unfitted_estimators_and_models_are_refused_by_name(diabetes):
+    for call in every_measure(LeaveOneOutInfluence(Ridge()), *diabetes):
+        with pytest.raises(NotFittedError, match="LeaveOneOutInfluence.*not fitted"):
+            call()
+    model = Ridge().fit(*diabetes[:2])
+    for call in every_measure(model, *diabetes):
+        with pytest.raises(TypeError, match="parameter must be an influence estimator"):
+            call()
+    with pytest.raises(TypeError, match="'influence'.*must be an influence estimator"):
+        reseeding_stability(model, *diabetes)
+
+
+def test_arrays_of_other_dimensions_are_refused(diabetes):
+    flat, cube = np.ones(60), np.ones((42, 60, 1))
+    matrix_calls = list(every_measure(flat, *diabetes))[:3]
+    for call in [*matrix_calls, *list(every_measure(cube, *diabetes))[:3]]:
+        with pytest.raises(
+            ValueError, match=r"must be a matrix of shape \(n_test, n_tr"
+        ):
+            call()
+    for call in list(every_measure(np.ones((42, 60)), *diabetes))[3:]:
+        with pytest.raises(
+            ValueError, match=r"'values'.*\(60,\). Got shape \(42, 60\)"
+        ):
+            call()
+
+
+def test_estimators_and_their_numbers_are_judged_alike(diabetes):
+    X, y, X_test, y_test = diabetes
+    loo = LeaveOneOutInfluence(Ridge()).fit(X, y)
+    matrix, values = loo.influence(X_test, y_test), loo.sample_values(X_test, y_test)
+    given = [*list(every_measure(matrix, *diabetes))[:3]]
+    given += list(every_measure(values, *diabetes))[4:]
+    asked = [call for k, call in enumerate(every_measure(loo, *diabetes)) if k != 3]
+    for one, other in zip(asked, given, strict=True):
+        assert one() == pytest.approx(other())
+    few = LeaveOneOutInfluence(Ridge()).fit(X[1:], y[1:])
+    for call in list(every_measure(few, *diabetes))[3:]:
+        with pytest.raises(ValueError, match=r"\(60,\). Got shape \(59,\).*same rows"):
+            call()
 
 
 # ----------------------------------------------------------------- leave-one-out
@@ -151,9 +214,10 @@ def test_noise_detection_errors():
         noise_detection(values, [0, 3])
     with pytest.raises(ValueError, match="right ones"):
         noise_detection(values, np.zeros(4, dtype=bool))
-    with pytest.raises(ValueError, match="'k'.*n_samples=4"):
-        noise_detection(values, wrong, k=5)
-    with pytest.raises(ValueError, match="inconsistent"):
+    for k in (5, 0, 1.5):
+        with pytest.raises(ValueError, match=f"'k'.*n_train=4. Got {k}"):
+            noise_detection(values, wrong, k=k)
+    with pytest.raises(ValueError, match=r"'values'.*\(4,\). Got shape \(3,\)"):
         noise_detection(values[:3], wrong)
 
 
@@ -282,3 +346,20 @@ def test_stability_of_random_trees(diabetes):
     assert_array_equal(result.mean, again.mean)
     with pytest.raises(ValueError, match="'n_repeats'.*at least 2"):
         reseeding_stability(loo, X, y, X_test, y_test, n_repeats=1)
+
+
+def test_stability_of_matrices_from_elsewhere(rng):
+    runs = rng.normal(size=(3, 2, 20))
+    result = reseeding_stability(runs)
+    expected = [
+        [spearmanr(runs[a, t], runs[b, t]).statistic for t in range(2)]
+        for a, b in ((0, 1), (0, 2), (1, 2))
+    ]
+    assert_allclose(result.correlations, expected, rtol=1e-12)
+    assert result.correlation == pytest.approx(np.mean(expected))
+    assert_allclose(result.mean, sum(runs) / 3, rtol=1e-12)
+    for shape in ((1, 2, 20), (2, 20)):
+        with pytest.raises(
+            ValueError, match=r"'influence'.*at least 2 seeds.*Got shape"
+        ):
+            reseeding_stability(np.ones(shape))

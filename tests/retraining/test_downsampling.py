@@ -8,14 +8,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes
-from sklearn.exceptions import FitFailedWarning
+from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from skinfluence import DownsamplingInfluence, datamodels
+from skinfluence import DownsamplingInfluence, LeaveOneOutInfluence, datamodels
 from skinfluence.removal import UnsupportedEstimator
 from skinfluence.retraining._balanced_subsets import BalancedSubsets
 from skinfluence.retraining._evaluation import FailedFit
@@ -394,3 +394,15 @@ def test_datamodels_predict_losses(diabetes):
     total = ((pool.losses - pool.losses.mean(axis=0)) ** 2).sum(axis=0)
     assert (unexplained < total).all()
     assert unexplained.sum() < 0.6 * total.sum()
+
+
+def test_datamodels_need_a_fitted_pool_of_retrainings(diabetes):
+    X, y, X_test, y_test = diabetes
+    others = LeaveOneOutInfluence(Ridge()).fit(X, y), Ridge(), np.ones((5, 9)), None
+    for other in others:
+        with pytest.raises(
+            TypeError, match="'influence'.*fitted DownsamplingInfluence"
+        ):
+            datamodels(other, X_test, y_test)
+    with pytest.raises(NotFittedError, match="DownsamplingInfluence"):
+        datamodels(DownsamplingInfluence(Ridge()), X_test, y_test)
