@@ -136,6 +136,16 @@ def test_the_layer_is_stationary_to_rounding(name):
     assert_allclose(slope.T @ F / N + 2 * L2 * W, 0, atol=1e-8)
 
 
+def test_random_state_seeds_the_training():
+    net, y = NETS["softmax"]
+    first, second, other = (
+        RepresenterPoints(net, random_state=seed).fit(X[TRAIN], y[TRAIN]).alpha_
+        for seed in (0, 0, 1)
+    )
+    assert_allclose(first, second, rtol=1e-10)
+    assert np.abs(first - other).max() > 1e-3
+
+
 def test_how_far_the_layer_is_from_the_net_is_told():
     net, y = NETS["softmax"]
     pipeline = make_pipeline(StandardScaler(), net)

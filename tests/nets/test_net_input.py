@@ -1,0 +1,175 @@
+"""What a net cannot take is refused, by its name, before training or the answer."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from skorch import NeuralNetClassifier, NeuralNetRegressor
+from skorch.callbacks import Callback
+from skorch.helper import SliceDict
+from torch import nn
+
+from skinfluence import TRAK, HyDRA, InfluenceFunctions, RepresenterPoints, TracIn
+
+torch.set_num_threads(1)
+
+X = np.random.default_rng(0).normal(size=(24, 4)).astype(np.float32)
+Y = np.arange(24) % 3
+TARGET = X[:, :1] - X[:, 1:2]
+
+
+class Layers(nn.Sequential):
+    """Linear, tanh, Linear."""
+
+    def __init__(self, n_out=3):
+        super().__init__(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, n_out))
+
+
+class NeverTrained(Callback):
+    """Fails as soon as training starts."""
+
+    def on_train_begin(self, net, **kwargs):
+        """Fail."""
+        raise AssertionError("training has begun")
+
+
+def make_net(kind=NeuralNetClassifier, module=Layers, **params):
+    """Two epochs on all rows."""
+    if kind is NeuralNetClassifier:
+        params.setdefault("criterion", nn.CrossEntropyLoss)
+    return kind(
+        module, **{"train_split": None, "verbose": 0, "max_epochs": 2, **params}
+    )
+
+
+METHODS = {
+    "TracIn": lambda net: TracIn(net, checkpoints=1),
+    "every step": lambda net: TracIn(net, checkpoints="all"),
+    "HyDRA": HyDRA,
+    "TRAK": lambda net: TRAK(net, checkpoints=1),
+    "InfluenceFunctions": InfluenceFunctions,
+    "last layer": lambda net: InfluenceFunctions(net, hessian="last_layer"),
+    "RepresenterPoints": RepresenterPoints,
+}
+methods = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+
+
+def with_value(value, array=X):
+    """Return a copy with one such entry, not among the first rows."""
+    array = array.copy()
+    array[7, -1] = value
+    return array
+
+
+BAD_ROWS = {
+    "NaN": (with_value(np.nan), "Input X contains NaN"),
+    "infinity": (with_value(-np.inf), "Input X contains infinity"),
+    "NaN in a tensor": (torch.as_tensor(with_value(np.nan)), "Input X contains NaN"),
+    "float64": (X.astype(np.float64), r"X must have .* float32\. Got float64"),
+    "float64 tensor": (torch.as_tensor(X).double(), r"float32\. Got float64"),
+    "integers": (X.astype(int), r"Got X of shape \(24, 4\) and dtype int64"),
+    "text": (X.astype(str), "X must hold numbers"),
+    "objects": (X.astype(object), "X must hold numbers"),
+    "list": (X.tolist(), r"X must be an ndarray .* Got list"),
+}
+
+
+@methods
+@pytest.mark.parametrize(("rows", "message"), BAD_ROWS.values(), ids=BAD_ROWS)
+def test_bad_rows(method, rows, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        method(make_net(callbacks=[NeverTrained()])).fit(rows, Y)
+    influence = method(make_net()).fit(X, Y)
+    for y in (Y, None):
+        with pytest.raises((ValueError, TypeError), match=message):
+            influence.influence(rows, y)
+
+
+@methods
+def test_bad_shapes(method):
+    untrained = make_net(callbacks=[NeverTrained()])
+    with pytest.raises(ValueError, match=r"shape \(24, 3\).*expects 4 columns"):
+        method(untrained).fit(X[:, :3], Y)
+    with pytest.raises(ValueError, match=r"shape \(24,\).*X\.reshape\(-1, 1\)"):
+        method(untrained).fit(X[:, 0], Y)
+    with pytest.raises(TypeError, match=r"SliceDict\(\*\*X\)"):
+        method(untrained).fit({"X": X}, Y)
+    with pytest.raises(ValueError, match="at least one row"):
+        method(untrained).fit(X[:0], Y[:0])
+    influence = method(make_net()).fit(X, Y)
+    assert influence.n_features_in_ == 4
+    with pytest.raises(ValueError, match="X has 3 features, but .* is expecting 4"):
+        influence.influence(X[:, :3], Y)
+    with pytest.raises(ValueError, match=r"as in fit.*X\.reshape\(1, -1\)"):
+        influence.influence(X[0], Y[:4])
+
+
+@methods
+def test_bad_targets(method):
+    regressor = make_net(
+        NeuralNetRegressor, module__n_out=1, callbacks=[NeverTrained()]
+    )
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        method(regressor).fit(X, with_value(np.nan, TARGET))
+    with pytest.raises(ValueError, match="Input y contains infinity"):
+        method(regressor).fit(X, with_value(1e300, TARGET.astype(np.float64)))
+    classifier = make_net(callbacks=[NeverTrained()])
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        method(classifier).fit(X, with_value(np.nan, Y[:, None] * 1.0)[:, 0])
+
+
+@methods
+def test_rows_behind_a_transformer(method):
+    """What the net sees counts, not what the Pipeline was given."""
+    logarithm = FunctionTransformer(lambda Z: np.log(Z).astype(np.float32))
+    piped = method(make_pipeline(logarithm, make_net())).fit(np.exp(X), Y)
+    zero = np.exp(X)
+    zero[7, 0] = 0.0
+    with np.errstate(divide="ignore"), pytest.raises(ValueError, match="infinity"):
+        piped.influence(zero, Y)
+
+
+class Named(nn.Module):
+    """Takes two arrays by name."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens, self.out = nn.Embedding(6, 2), nn.Linear(6, 3)
+
+    def forward(self, numbers, word):
+        return self.out(torch.cat([numbers, self.tokens(word)], dim=1))
+
+
+@methods
+def test_named_arrays(method):
+    """The same as one array of all columns; integers may be embedded."""
+    word = np.arange(24) % 6
+    rows = SliceDict(numbers=X, word=word)
+    net = make_net(module=Named)
+    influence = method(net).set_params(random_state=0).fit(rows, Y)
+    together = make_net(module=Joined)
+    joined = (
+        method(together)
+        .set_params(random_state=0)
+        .fit(np.c_[X, word].astype(np.float32), Y)
+    )
+    test = SliceDict(numbers=X[:5], word=word[:5])
+    assert_allclose(
+        influence.influence(test, Y[:5]),
+        joined.influence(np.c_[X, word][:5].astype(np.float32), Y[:5]),
+        rtol=1e-3,
+        atol=1e-5,
+    )
+    with pytest.raises(ValueError, match=r"Input X\['numbers'\] contains NaN"):
+        influence.influence(SliceDict(numbers=with_value(np.nan), word=word), Y)
+    with pytest.raises(ValueError, match="arrays of fit"):
+        influence.influence(SliceDict(numbers=X), Y)
+
+
+class Joined(Named):
+    """Takes the same in one array."""
+
+    def forward(self, both):
+        return super().forward(both[:, :4], both[:, 4].long())
