@@ -42,6 +42,22 @@ def link_prediction(raw, link, response):
     )
 
 
+class FailedPrediction(ValueError):
+    """A model predicts what is no number: its fit counts as failed."""
+
+
+def check_predictions(model, prediction, response):
+    """Raise for predictions that are NaN or infinite."""
+    finite = np.isfinite(prediction).reshape(len(prediction), -1).all(axis=1)
+    if not finite.all():
+        name = type(model).__name__
+        raise FailedPrediction(
+            f"{response} of {name} must be finite. Got NaN or infinity for "
+            f"{(~finite).sum()} of {len(finite)} rows: the fit counts as failed. Scale "
+            f"the features, or lower the learning rate ('lr' of a net)."
+        )
+
+
 def model_prediction(model, X, response, classes=None):
     """Predict with a fitted model, columns aligned to ``classes``.
 
@@ -52,10 +68,16 @@ def model_prediction(model, X, response, classes=None):
     -------
     prediction : ndarray of shape (n_samples, n_classes or n_outputs)
         Class indices in one column for ``response="predict"`` of a classifier.
+
+    Raises
+    ------
+    FailedPrediction
+        Where a prediction is NaN or infinite.
     """
     prediction = np.asarray(getattr(model, response)(X))
     if classes is None:
         prediction = prediction.astype(np.float64, copy=False)
+        check_predictions(model, prediction, response)
         return prediction.reshape(prediction.shape[0], -1)
     if response == "predict":
         index = np.searchsorted(classes, prediction)
@@ -63,6 +85,7 @@ def model_prediction(model, X, response, classes=None):
         known = classes[np.minimum(index, len(classes) - 1)] == prediction
         return np.where(known, index, -1)[:, None]
     prediction = prediction.astype(np.float64, copy=False)
+    check_predictions(model, prediction, response)
     seen = np.searchsorted(classes, model.classes_)
     if response == "decision_function":
         if prediction.ndim == 1:

@@ -59,12 +59,12 @@ def retrain(estimator, X, y, fit_params, subset, seed, index):
                     take_rows(X, subset), y_kept, **take_params(fit_params, subset, n)
                 )
         except Exception as error:
-            error.add_note(_which(model, subset, n, seed, index))
+            error.add_note(which(model, subset, n, seed, index))
             raise
 
 
-def _which(model, subset, n, seed, index):
-    """Describe a retraining, so that it can be done again by hand."""
+def which(model, subset, n, seed, index):
+    """Describe a retraining of ``n`` rows, so that it can be done again by hand."""
     removed = np.setdiff1d(np.arange(n), subset, assume_unique=True)
     if len(removed) <= 10:
         rows = f"without rows {removed.tolist()} ({len(subset)} rows left"
