@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
 
 from skinfluence._sklearn import final_estimator, n_rows, preprocess, take_rows
-from skinfluence._skorch import refuse_trained_module
+from skinfluence._skorch import refuse_diverged, refuse_trained_module
 from skinfluence.nets._net import NetTarget
 from skinfluence.nets._rows import (
     check_finite,
@@ -123,6 +123,12 @@ class _NetModel(BaseEstimator):
         targets = self.encode(y)
         self._check_output(X, targets)
         self.net_.partial_fit(X, targets, **fit_params)
+        refuse_diverged(self.net_)
+        if not torch.isfinite(self._first_outputs(X)).all():
+            raise ValueError(
+                "The net's training diverged: its outputs are not finite after fit, "
+                "its parameters are too large. Lower the learning rate ('lr')."
+            )
         return self
 
     def predict(self, X):

@@ -11,7 +11,7 @@ from skinfluence._sklearn import (
     take_params,
     take_rows,
 )
-from skinfluence._skorch import seeded_training
+from skinfluence._skorch import refuse_diverged, seeded_training
 from skinfluence._threads import one_blas_thread
 
 
@@ -55,9 +55,11 @@ def retrain(estimator, X, y, fit_params, subset, seed, index):
         model = seed_estimator(clone(estimator), seed, index)
         try:
             with seeded_training(final_estimator(model), seed, index):
-                return model.fit(
+                model = model.fit(
                     take_rows(X, subset), y_kept, **take_params(fit_params, subset, n)
                 )
+            refuse_diverged(final_estimator(model))
+            return model
         except Exception as error:
             error.add_note(which(model, subset, n, seed, index))
             raise

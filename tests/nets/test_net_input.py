@@ -11,7 +11,15 @@ from skorch.callbacks import Callback
 from skorch.helper import SliceDict
 from torch import nn
 
-from skinfluence import TRAK, HyDRA, InfluenceFunctions, RepresenterPoints, TracIn
+from skinfluence import (
+    TRAK,
+    HyDRA,
+    InfluenceFunctions,
+    LeaveOneOutInfluence,
+    RepresenterPoints,
+    TracIn,
+)
+from skinfluence.retraining._coalitions import Coalitions
 
 torch.set_num_threads(1)
 
@@ -129,6 +137,63 @@ def test_rows_behind_a_transformer(method):
     zero[7, 0] = 0.0
     with np.errstate(divide="ignore"), pytest.raises(ValueError, match="infinity"):
         piped.influence(zero, Y)
+
+
+class Straight(nn.Sequential):
+    """Linear, Linear: nothing limits the outputs."""
+
+    def __init__(self):
+        super().__init__(nn.Linear(4, 5), nn.Linear(5, 3))
+
+
+@methods
+@pytest.mark.parametrize(
+    "net",
+    [
+        make_net(NeuralNetRegressor, module__n_out=1, lr=1e9, max_epochs=8),
+        make_net(module=Straight, lr=1e20, max_epochs=8),
+    ],
+    ids=["regressor", "classifier"],
+)
+def test_a_diverged_training(method, net):
+    """HyDRA's record of it is no news of callbacks."""
+    y = TARGET if isinstance(net, NeuralNetRegressor) else Y
+    with pytest.raises(ValueError, match=r"training diverged.*'lr'"):
+        method(net).set_params(random_state=0).fit(X, y)
+
+
+def test_outputs_without_bounds():
+    """Finite parameters, and nothing that is finite besides."""
+    net = make_net(NeuralNetRegressor, lr=0.0, callbacks=[Enlarge()])
+    net.set_params(module__n_out=1)
+    with pytest.raises(ValueError, match="outputs are not finite after fit"):
+        TracIn(net, checkpoints=1).fit(X, TARGET)
+
+
+class Enlarge(Callback):
+    """Makes the parameters as large as they can be."""
+
+    def on_train_end(self, net, **kwargs):
+        """Enlarge."""
+        with torch.no_grad():
+            for parameter in net.module_.parameters():
+                parameter.fill_(3e38)
+
+
+def test_a_diverged_retraining():
+    """As any other failing fit: whichever loss is explained."""
+    net = make_net(NeuralNetRegressor, module__n_out=1, lr=1e9, max_epochs=8)
+    with pytest.raises(ValueError, match="training diverged"):
+        LeaveOneOutInfluence(net).fit(X, TARGET)
+    # Only where the sixth row, of the largest target, is among the rows.
+    y = with_value(0.0, TARGET)
+    y[5] = 1e30
+    steady = make_net(NeuralNetRegressor, module__n_out=1)
+    engine = Coalitions(steady, X, y, {}, seed=2)
+    with pytest.raises(ValueError, match="training diverged") as failure:
+        engine.models([np.arange(6, 24), np.arange(5, 24)], [1, 2])
+    assert "without rows [0, 1, 2, 3, 4] (19 rows left" in failure.value.__notes__[0]
+    assert "seed 2, number 2)" in failure.value.__notes__[0]
 
 
 class Named(nn.Module):
