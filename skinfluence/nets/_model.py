@@ -16,6 +16,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
 
+from skinfluence._predictions import check_probabilities
 from skinfluence._sklearn import final_estimator, n_rows, preprocess, take_rows
 from skinfluence._skorch import refuse_diverged, refuse_trained_module
 from skinfluence.nets._net import NetTarget
@@ -208,6 +209,9 @@ class NetClassifier(ClassifierMixin, _NetModel):
                 f"{tuple(output.shape)} for two rows, and {k} classes in y: give the "
                 f"last layer {k} outputs."
             )
+        with torch.random.fork_rng(devices=[]):  # a loader draws a seed
+            few = take_rows(X, np.arange(min(2, n_rows(X))))
+            check_probabilities(type(self.net).__name__, self.net_.predict_proba(few))
 
     def _decode(self, index):
         return self.classes_[np.asarray(index).astype(np.int64)]

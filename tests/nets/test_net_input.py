@@ -13,10 +13,12 @@ from torch import nn
 
 from skinfluence import (
     TRAK,
+    DownsamplingInfluence,
     HyDRA,
     InfluenceFunctions,
     LeaveOneOutInfluence,
     RepresenterPoints,
+    ShapleyInfluence,
     TracIn,
 )
 from skinfluence.retraining._coalitions import Coalitions
@@ -137,6 +139,56 @@ def test_rows_behind_a_transformer(method):
     zero[7, 0] = 0.0
     with np.errstate(divide="ignore"), pytest.raises(ValueError, match="infinity"):
         piped.influence(zero, Y)
+
+
+RETRAINED = {
+    "LeaveOneOut": LeaveOneOutInfluence,
+    "Downsampling": lambda net: DownsamplingInfluence(net, n_retrainings=10),
+    "Shapley": lambda net: ShapleyInfluence(net, max_retrainings=48),
+}
+
+
+@pytest.mark.parametrize(
+    "method", (METHODS | RETRAINED).values(), ids=METHODS | RETRAINED
+)
+def test_logits_that_are_taken_for_probabilities(method):
+    net = make_net(criterion=nn.NLLLoss, lr=1e-9)
+    with pytest.raises(ValueError, match=r"in \[0, 1\].*CrossEntropyLoss"):
+        method(net).fit(X, Y)
+    logarithms = make_net(module=LogProbabilities, criterion=nn.NLLLoss, lr=1e-9)
+    with pytest.raises(ValueError, match="it must end in Softmax"):
+        method(logarithms).fit(X, Y)
+
+
+class LogProbabilities(Layers):
+    """What torch, but not skorch, wants of a module before NLLLoss."""
+
+    def forward(self, X):
+        return torch.log_softmax(super().forward(X), dim=1)
+
+
+def test_logits_are_found_before_any_retraining(monkeypatch):
+    def never(*args, **kwargs):
+        raise AssertionError("retrained")
+
+    monkeypatch.setattr(Coalitions, "map", never)
+    with pytest.raises(ValueError, match="CrossEntropyLoss"):
+        LeaveOneOutInfluence(make_net(criterion=nn.NLLLoss, lr=1e-9)).fit(X, Y)
+
+
+def test_a_class_that_a_subset_lacks():
+    """The net has a column for it, which is its probability."""
+    y = np.array([0, 1, 1, 0, 2, 1])
+    influence = LeaveOneOutInfluence(make_net(), random_state=0).fit(X[:6], y)
+    net = make_net().initialize()
+    with torch.random.fork_rng():
+        seed = np.random.SeedSequence((0, 5)).generate_state(1)[0]
+        torch.manual_seed(int(seed))
+        net.fit(X[[0, 1, 2, 3, 5]], y[[0, 1, 2, 3, 5]])
+    without = -np.log(net.predict_proba(X[6:8])[:, 2])
+    whole = -np.log(influence.predict_proba(X[6:8])[:, 2])
+    got = influence.influence(X[6:8], np.array([2, 2]))[:, 4]
+    assert_allclose(got, without - whole, rtol=1e-5)
 
 
 class Straight(nn.Sequential):

@@ -152,6 +152,39 @@ def test_the_model_of_all_rows_always_raises():
         method.fit(X, Y).influence(X_TEST, Y_TEST)
 
 
+class Odd(ClassifierMixin, BaseEstimator):
+    """Gives the first row fixed probabilities."""
+
+    def __init__(self, row):
+        self.row = row
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.repeat(self.classes_[0], len(X))
+
+    def predict_proba(self, X):
+        out = np.full((len(X), 2), 0.5)
+        out[0] = self.row
+        return out
+
+
+@pytest.mark.parametrize("row", [(0.5, 0.6), (0.2, 0.3), (1.5, -0.5), (-3.0, 2.0)])
+def test_what_is_no_probability(row):
+    method = LeaveOneOutInfluence(Odd(row)).fit(X, Y)
+    with pytest.raises(ValueError, match=r"Odd must give probabilities.*row 0"):
+        method.influence(X_TEST, Y_TEST)
+
+
+@pytest.mark.parametrize("row", [(0.0, 0.0), (0.0, 1.0), np.float32([0.1, 0.9003])])
+def test_what_may_be_a_probability(row):
+    """A row without neighbours has zeros; single precision sums to almost one."""
+    method = LeaveOneOutInfluence(Odd(row)).fit(X, Y)
+    assert_allclose(method.influence(X_TEST, Y_TEST), 0.0)
+
+
 def test_members_of_a_forest():
     bag = BaggingClassifier(Classifier(), n_estimators=20, random_state=0)
     with pytest.raises(ValueError, match="predict_proba of Classifier must be finite"):
