@@ -248,6 +248,16 @@ def test_a_diverged_retraining():
     assert "seed 2, number 2)" in failure.value.__notes__[0]
 
 
+@pytest.mark.parametrize("method", [METHODS["TracIn"], METHODS["TRAK"]])
+def test_a_linear_layer_is_its_own_last_layer(method):
+    net = make_net(module=nn.Linear, module__in_features=4, module__out_features=3)
+    whole, last = (
+        method(net).set_params(layers=layers, random_state=0).fit(X, Y)
+        for layers in (None, "last")
+    )
+    assert_allclose(last.influence(X[:5], Y[:5]), whole.influence(X[:5], Y[:5]))
+
+
 class Named(nn.Module):
     """Takes two arrays by name."""
 
