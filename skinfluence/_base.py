@@ -93,7 +93,7 @@ class BaseInfluence(EstimatorWrapper):
         self.n_samples_fit_ = n_rows(X)
         self._loss = resolve_loss(self.loss, self.estimator_)
         self._fit_X, self._fit_y = X, self._encode(y)
-        self._check_net()
+        self._check_net(y)
         with self._threads(), fit_callbacks(self):
             self._fit_influence(X, y, params)
         return self
@@ -252,14 +252,27 @@ class BaseInfluence(EstimatorWrapper):
             out[rows] = self._influence(take_rows(X, rows), y[rows], loss) @ member
         return out
 
-    def _check_net(self):
+    def _check_net(self, y):
         """Read a net's predictions for two rows, before many like it are trained."""
         net = final_estimator(self.estimator_)
-        if is_net(net):
-            rows = take_rows(self._fit_X, np.arange(min(2, self.n_samples_fit_)))
-            classes = self.classes_ if is_classifier(net) else None
-            with seeded_training(net, self._seed, 0):  # a loader draws a seed
-                model_prediction(self.estimator_, rows, self._loss.response, classes)
+        if not is_net(net):
+            return
+        rows = take_rows(self._fit_X, np.arange(min(2, self.n_samples_fit_)))
+        with seeded_training(net, self._seed, 0):  # a loader draws a seed
+            if is_classifier(net):
+                response = self._loss.response
+                model_prediction(self.estimator_, rows, response, self.classes_)
+                return
+            shape = np.shape(self.estimator_.predict(rows))
+            if shape[1:] != np.shape(y)[1:]:
+                raise ValueError(
+                    "y must have the shape of the net's predictions. Got y of shape "
+                    f"{np.shape(y)} and predictions of shape {shape} for {len(rows)} "
+                    "rows, from which torch trains on the differences of all pairs: "
+                    "pass y.reshape(-1, 1), or give the module as many outputs as y "
+                    "has columns."
+                )
+            model_prediction(self.estimator_, rows, self._loss.response)
 
     def _threads(self):
         """Return a context that limits the threads of small linear algebra."""

@@ -46,7 +46,8 @@ def refuse_diverged(estimator):
         raise ValueError(
             "The net's training diverged: its parameters are not finite after fit. Got "
             f"NaN or infinity in {wrong[:5]}. Lower the learning rate ('lr'), scale "
-            "the features, or clip the gradients (GradientNormClipping)."
+            "the features, which must not hold NaN themselves, or clip the gradients "
+            "(GradientNormClipping)."
         )
 
 
