@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.special import expit, softmax
 
+TOLERANCE = 1e-3  # of sums of probabilities in single or half precision
+
 
 def link_prediction(raw, link, response):
     """Turn raw predictions into what a loss is a function of.
@@ -42,20 +44,64 @@ def link_prediction(raw, link, response):
     )
 
 
+class FailedPrediction(ValueError):
+    """A model predicts what is no number: its fit counts as failed."""
+
+
+def check_predictions(model, prediction, response):
+    """Raise for predictions that are NaN or infinite."""
+    finite = np.isfinite(prediction).reshape(len(prediction), -1).all(axis=1)
+    if not finite.all():
+        name = type(model).__name__
+        raise FailedPrediction(
+            f"{response} of {name} must be finite. Got NaN or infinity for "
+            f"{(~finite).sum()} of {len(finite)} rows: the fit counts as failed. Scale "
+            f"the features, or lower the learning rate ('lr' of a net)."
+        )
+
+
+def check_probabilities(name, probability):
+    """Raise for probabilities of a classifier ``name`` that are none: logits, say.
+
+    All of them zero is what neighbours say of a row that has none.
+    """
+    total = probability.sum(axis=1)
+    wrong = (probability.min(axis=1) < -TOLERANCE) | (total > 1 + TOLERANCE)
+    wrong |= (total < 1 - TOLERANCE) & probability.any(axis=1)
+    if wrong.any():
+        row = np.flatnonzero(wrong)[0]
+        raise ValueError(
+            f"predict_proba of {name} must give probabilities, in [0, 1] and of sum 1 "
+            f"in every row. Got {probability[row][:10].tolist()} for row {row}. A "
+            "module that returns logits needs criterion=torch.nn.CrossEntropyLoss "
+            "(BCEWithLogitsLoss for a NeuralNetBinaryClassifier); with skorch's "
+            "default, NLLLoss, it must end in Softmax."
+        )
+
+
 def model_prediction(model, X, response, classes=None):
     """Predict with a fitted model, columns aligned to ``classes``.
 
     A model trained on a subset may lack a class. Its probability is then zero,
-    and its margin -1: certainty that the row is not of that class.
+    and its margin -1: certainty that the row is not of that class. A net has a column
+    for it all the same.
 
     Returns
     -------
     prediction : ndarray of shape (n_samples, n_classes or n_outputs)
         Class indices in one column for ``response="predict"`` of a classifier.
+
+    Raises
+    ------
+    FailedPrediction
+        Where a prediction is NaN or infinite.
+    ValueError
+        Where ``predict_proba`` gives no probabilities.
     """
     prediction = np.asarray(getattr(model, response)(X))
     if classes is None:
         prediction = prediction.astype(np.float64, copy=False)
+        check_predictions(model, prediction, response)
         return prediction.reshape(prediction.shape[0], -1)
     if response == "predict":
         index = np.searchsorted(classes, prediction)
@@ -63,6 +109,9 @@ def model_prediction(model, X, response, classes=None):
         known = classes[np.minimum(index, len(classes) - 1)] == prediction
         return np.where(known, index, -1)[:, None]
     prediction = prediction.astype(np.float64, copy=False)
+    check_predictions(model, prediction, response)
+    if response == "predict_proba":
+        check_probabilities(type(model).__name__, prediction)
     seen = np.searchsorted(classes, model.classes_)
     if response == "decision_function":
         if prediction.ndim == 1:
@@ -71,6 +120,8 @@ def model_prediction(model, X, response, classes=None):
             prediction = np.column_stack([-prediction, prediction])
         if len(seen) == len(classes):
             return prediction
+    if len(seen) < prediction.shape[1] == len(classes):
+        return prediction
     aligned = np.full(
         (prediction.shape[0], len(classes)),
         0.0 if response == "predict_proba" else -1.0,

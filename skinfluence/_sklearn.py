@@ -26,7 +26,11 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skinfluence._skorch import refuse_trained_module, seeded_training
+from skinfluence._skorch import (
+    refuse_diverged,
+    refuse_trained_module,
+    seeded_training,
+)
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -362,7 +366,9 @@ class EstimatorWrapper(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         """Fit a seeded clone of the estimator: its errors are the canonical ones."""
         model = seed_estimator(clone(self.estimator), seed)
         with seeded_training(final_estimator(model), seed, 0):
-            return model.fit(X, y, **fit_params)
+            model = model.fit(X, y, **fit_params)
+        refuse_diverged(final_estimator(model))
+        return model
 
     def _refuse_frozen(self):
         """Refuse an estimator that ``clone`` cannot make fresh."""

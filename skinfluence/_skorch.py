@@ -1,4 +1,4 @@
-"""What retraining needs to know of skorch nets: their seed, and a fresh module."""
+"""What must be known of skorch nets: seeds, fresh modules, training gone wrong."""
 
 import sys
 from contextlib import contextmanager
@@ -29,6 +29,26 @@ def seeded_training(estimator, seed, index):
             int(np.random.SeedSequence((seed, index)).generate_state(1)[0])
         )
         yield
+
+
+def refuse_diverged(estimator):
+    """Raise for a trained net whose parameters are not finite."""
+    if not is_net(estimator):
+        return
+    import torch
+
+    wrong = [
+        name
+        for name, parameter in estimator.module_.named_parameters()
+        if not torch.isfinite(parameter).all()
+    ]
+    if wrong:
+        raise ValueError(
+            "The net's training diverged: its parameters are not finite after fit. Got "
+            f"NaN or infinity in {wrong[:5]}. Lower the learning rate ('lr'), scale "
+            "the features, which must not hold NaN themselves, or clip the gradients "
+            "(GradientNormClipping)."
+        )
 
 
 def refuse_trained_module(estimator):

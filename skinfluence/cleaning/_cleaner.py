@@ -4,6 +4,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import sklearn
+from sklearn.base import is_classifier
 from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
@@ -19,6 +20,7 @@ from skinfluence._sklearn import (
 from skinfluence.cleaning._actions import ACTIONS, weight_parameter
 from skinfluence.cleaning._cleaning import Cleaning
 from skinfluence.cleaning._suspects import suspects_table
+from skinfluence.cleaning._values import check_per_class
 
 CLEANING_CONSTRAINTS = {
     **EstimatorWrapper._parameter_constraints,
@@ -96,7 +98,7 @@ class InfluenceCleaner(EstimatorWrapper):
         whose ``fit`` takes ``sample_weight``.
     per_class : bool, default=False
         Whether ``drop_fraction`` is a share of every class instead of the table, for
-        imbalanced labels. For one column of labels; regressors ignore it.
+        imbalanced labels. For classifiers with one column of labels only.
     cv : int, cross-validation splitter or iterable, default=5
         Held-out folds for ``influence`` and ``drop_fraction="auto"``; a number means
         shuffled folds, stratified for classifiers. The fixed scorer leaves out single
@@ -234,6 +236,7 @@ class InfluenceCleaner(EstimatorWrapper):
         """
         self._validate_params()
         self._refuse_frozen()
+        check_per_class(self.per_class, y, is_classifier(self.estimator))
         seed = fresh_seed(self.random_state)
         params, influence_params, groups = self._split(fit_params)
         weight_name = None

@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skinfluence._sklearn import take_rows
 from skinfluence.cleaning._cleaner import CLEANING_CONSTRAINTS
-from skinfluence.cleaning._values import kept_rows, value_rows
+from skinfluence.cleaning._values import check_per_class, kept_rows, value_rows
 
 
 class InfluenceSampler(BaseEstimator):
@@ -28,7 +28,8 @@ class InfluenceSampler(BaseEstimator):
         Share of the rows to drop, in [0, 1), rounded down to whole rows. Every class
         keeps at least one row, its best.
     per_class : bool, default=False
-        Whether the share is that of every class instead of the table.
+        Whether the share is that of every class instead of the table. For classifiers
+        with one column of labels only.
     cv : int, cross-validation splitter or iterable, default=5
         Held-out folds for ``influence``; a number means shuffled folds, stratified
         for classifiers.
@@ -115,9 +116,10 @@ class InfluenceSampler(BaseEstimator):
                 f"{type(self).__name__} requires y to be passed, but the target y is "
                 "None."
             )
+        classification = is_classifier(self.estimator)
+        check_per_class(self.per_class, y, classification)
         X, y = indexable(X, y)
         validate_data(self, X, skip_check_array=True)
-        classification = is_classifier(self.estimator)
         params = dict(fit_params)
         groups = params.pop("groups", None)
         self.sample_values_ = value_rows(

@@ -168,6 +168,19 @@ def _fold_values(influence, X, y, params, train, test):
     return influence.sample_values(take_rows(X, test), take_rows(y, test))
 
 
+def check_per_class(per_class, y, classification):
+    """Raise where there are no classes to take the same share of."""
+    if not per_class:
+        return
+    n_columns = np.shape(y)[1] if np.ndim(y) > 1 else 1
+    if not classification or n_columns != 1:
+        what = f"{n_columns} columns of labels" if classification else "a regressor"
+        raise ValueError(
+            "The 'per_class' parameter must be False unless y is one column of labels. "
+            f"Got per_class=True for {what}: set it to False."
+        )
+
+
 def kept_rows(values, y, drop_fraction, classification, per_class=False):
     """Keep all but the lowest values, and the best row of every class.
 

@@ -10,15 +10,24 @@ import warnings
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import Pipeline
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
 
-from skinfluence._sklearn import n_rows, take_rows
-from skinfluence._skorch import refuse_trained_module
-from skinfluence.nets._net import NetTarget, count_rows
+from skinfluence._predictions import check_probabilities
+from skinfluence._sklearn import final_estimator, n_rows, preprocess, take_rows
+from skinfluence._skorch import refuse_diverged, refuse_trained_module
+from skinfluence.nets._net import NetTarget
+from skinfluence.nets._rows import (
+    check_finite,
+    check_rows,
+    check_width,
+    count,
+    refuse_rows,
+    row_shapes,
+)
 
 
 def net_model(estimator, callbacks=()):
@@ -56,12 +65,15 @@ def net_model(estimator, callbacks=()):
 
 
 def fitted_net(estimator):
-    """Return the net inside what `net_model` returned, and its transformer or None."""
-    steps = []
-    while isinstance(estimator, Pipeline):
-        steps += [step for _, step in estimator.steps[:-1]]
-        estimator = estimator.steps[-1][1]
-    return estimator.net_, make_pipeline(*steps) if steps else None
+    """Return the net inside what `net_model` returned."""
+    return final_estimator(estimator).net_
+
+
+def net_rows(estimator, X):
+    """Return rows as the net inside what `net_model` returned takes them, checked."""
+    X = preprocess(estimator, X)
+    final_estimator(estimator).check_rows(X)
+    return X
 
 
 class _NetModel(BaseEstimator):
@@ -83,7 +95,7 @@ class _NetModel(BaseEstimator):
 
     def fit(self, X, y, **fit_params):
         """Train the net from fresh weights."""
-        n = n_rows(X)
+        n = count(X)
         if n_rows(y) != n:
             raise ValueError(
                 f"X and y must have as many rows. Got {n} and {n_rows(y)}."
@@ -99,56 +111,53 @@ class _NetModel(BaseEstimator):
             )
         self.net.initialize()
         self.net_ = self.net
+        check_rows(X, self._target.dtype)
+        self._row_shapes = row_shapes(X)
+        if getattr(X, "ndim", None) == 2:
+            self.n_features_in_ = X.shape[1]
         return self.partial_fit(X, y, **fit_params)
 
     def partial_fit(self, X, y, **fit_params):
         """Train the net further, for ``max_epochs`` more epochs."""
         check_is_fitted(self)
-        self._check_rows(X)
+        self.check_rows(X)
         targets = self.encode(y)
         self._check_output(X, targets)
         self.net_.partial_fit(X, targets, **fit_params)
+        refuse_diverged(self.net_)
+        if not torch.isfinite(self._first_outputs(X)).all():
+            raise ValueError(
+                "The net's training diverged: its outputs are not finite after fit, "
+                "its parameters are too large. Lower the learning rate ('lr')."
+            )
         return self
 
     def predict(self, X):
         """Predict in the user's own labels."""
         check_is_fitted(self)
-        self._check_rows(X)
+        self.check_rows(X)
         return self._decode(self.net_.predict(X))
 
     @property
     def _target(self):
         return NetTarget(self.net_)
 
-    def _check_rows(self, X):
-        dtype = self._target.dtype
-        parts = X.values() if isinstance(X, dict) else [X]
-        for part in parts:
-            given = getattr(part, "dtype", None)
-            if given is None or hasattr(part, "columns"):
-                raise TypeError(
-                    "X must be an ndarray or a tensor, or a dict of these, for a net. "
-                    f"Got {type(part).__name__}: pass np.asarray(X, dtype=np.float32)."
-                )
-            name = str(given).removeprefix("torch.")
-            wanted = str(dtype).removeprefix("torch.")
-            if name.startswith("float") and name != wanted:
-                raise ValueError(
-                    f"X must have the dtype of the net's parameters, {wanted}. Got "
-                    f"{name}: pass X.astype(np.{wanted}), or, behind other steps of a "
-                    "Pipeline, a FunctionTransformer that casts."
-                )
+    def check_rows(self, X):
+        """Raise for rows that the net cannot take, or that are not those of fit."""
+        check_rows(X, self._target.dtype)
+        check_width(X, self._row_shapes, type(self.net).__name__)
+        self._first_outputs(X)
 
     def _first_outputs(self, X):
         """Outputs for two rows; lazy layers get their shapes by it."""
-        rows = take_rows(X, np.arange(min(2, _count(X))))
+        rows = take_rows(X, np.arange(min(2, n_rows(X))))
         target = self._target
-        with target.at(), torch.no_grad():
-            return target.output(target.batch(rows, np.zeros(1))[0])
-
-
-def _count(X):
-    return count_rows(X) if isinstance(X, dict) else n_rows(X)
+        # The generator is left alone: the run is that of the bare net.
+        with torch.random.fork_rng(devices=[]), target.at(), torch.no_grad():
+            try:
+                return target.output(target.batch(rows, np.zeros(1))[0])
+            except (RuntimeError, IndexError, TypeError, ValueError) as error:
+                refuse_rows(X, target, error)
 
 
 def _is_proba(self):
@@ -163,6 +172,7 @@ class NetClassifier(ClassifierMixin, _NetModel):
 
     def _labels(self, y):
         y = y.cpu().numpy() if isinstance(y, torch.Tensor) else np.asarray(y)
+        check_finite(y, "y")
         return column_or_1d(y)
 
     def encode(self, y):
@@ -199,6 +209,9 @@ class NetClassifier(ClassifierMixin, _NetModel):
                 f"{tuple(output.shape)} for two rows, and {k} classes in y: give the "
                 f"last layer {k} outputs."
             )
+        with torch.random.fork_rng(devices=[]):  # a loader draws a seed
+            few = take_rows(X, np.arange(min(2, n_rows(X))))
+            check_probabilities(type(self.net).__name__, self.net_.predict_proba(few))
 
     def _decode(self, index):
         return self.classes_[np.asarray(index).astype(np.int64)]
@@ -207,7 +220,7 @@ class NetClassifier(ClassifierMixin, _NetModel):
     def predict_proba(self, X):
         """Probabilities as the net gives them, columns in the order of classes_."""
         check_is_fitted(self)
-        self._check_rows(X)
+        self.check_rows(X)
         return self.net_.predict_proba(X)
 
 
@@ -226,7 +239,9 @@ class NetRegressor(RegressorMixin, _NetModel):
         """Cast the targets to the type of the net's parameters."""
         y = y.cpu().numpy() if isinstance(y, torch.Tensor) else np.asarray(y)
         dtype = str(self._target.dtype).removeprefix("torch.")
-        y = y.astype(dtype)
+        with np.errstate(over="ignore"):  # refused below
+            y = y.astype(dtype)
+        check_finite(y, "y")
         if self._one_dimensional:
             return column_or_1d(y)
         return y.reshape(len(y), -1)

@@ -71,7 +71,7 @@ class NetTarget:
             own = {
                 k: p
                 for k, p in trained.items()
-                if k == layer or k.startswith(layer + ".")
+                if not layer or k == layer or k.startswith(layer + ".")
             }
             if not own:
                 raise ValueError(
@@ -83,11 +83,14 @@ class NetTarget:
 
     @property
     def last_layer(self):
-        """Name of the last Linear layer, in the order of definition."""
+        """Name of the last Linear layer, in the order of definition.
+
+        Empty where the module is itself a Linear layer.
+        """
         linear = [
             name
             for name, module in self.module.named_modules()
-            if isinstance(module, nn.Linear) and name
+            if isinstance(module, nn.Linear)
         ]
         if not linear:
             raise ValueError(

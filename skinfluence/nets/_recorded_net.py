@@ -5,8 +5,8 @@ import warnings
 import numpy as np
 import torch
 
-from skinfluence._sklearn import final_estimator
-from skinfluence.nets._model import fitted_net, net_model
+from skinfluence._sklearn import final_estimator, preprocess
+from skinfluence.nets._model import fitted_net, net_model, net_rows
 from skinfluence.nets._net import count_rows
 from skinfluence.nets._replay import Replay
 from skinfluence.nets._row_losses import NetFunctions, collect
@@ -41,10 +41,9 @@ def replay_of(model, trajectory, X, y):
     drift : float
         See `Replay.drift`. A warning names the cause where it is beyond rounding.
     """
-    net, transform = fitted_net(model)
+    net = fitted_net(model)
     functions = NetFunctions(net, trajectory.names)
-    X = X if transform is None else transform.transform(X)
-    X, y = collect(net, X, final_estimator(model).encode(y))
+    X, y = collect(net, preprocess(model, X), final_estimator(model).encode(y))
     replay = Replay(functions, trajectory, X, y)
     drift, step = replay.drift()
     single = functions.parameters.dtype != torch.float64
@@ -68,8 +67,7 @@ def test_tensors(model, replay, X, y):
     ``y``: encoded as by `BaseInfluence`: class indices, or floats (n, n_outputs).
     None stands for targets that do not matter.
     """
-    net, transform = fitted_net(model)
-    X, _ = collect(net, X if transform is None else transform.transform(X), None)
+    X, _ = collect(fitted_net(model), net_rows(model, X), None)
     shape = replay.y.shape[1:]
     if y is None:
         return X, replay.y.new_zeros((count_rows(X), *shape))

@@ -8,7 +8,7 @@ from skinfluence._sklearn import final_estimator, seed_estimator
 from skinfluence._skorch import seeded_training
 from skinfluence.nets._factors import RowGradients
 from skinfluence.nets._gram import gram, matvec, self_dot, weighted_gradient
-from skinfluence.nets._model import fitted_net, net_model
+from skinfluence.nets._model import fitted_net, net_model, net_rows
 from skinfluence.nets._net import NetTarget
 from skinfluence.nets._recorder import CheckpointRecorder
 
@@ -46,7 +46,7 @@ class NetRun:
         """Train, recording."""
         self.model.fit(X, y, **fit_params)
         self._gradients = None
-        net, _ = fitted_net(self.model)
+        net = fitted_net(self.model)
         # skorch hands its callbacks over as they are: this is the one that has run.
         self.recorder = dict(net.callbacks_)["skinfluence_recorder"]
         self._target()  # raises for unknown layers
@@ -69,7 +69,7 @@ class NetRun:
         return self.recorder.checkpoints_
 
     def _target(self):
-        net, _ = fitted_net(self.model)
+        net = fitted_net(self.model)
         layers = self.layers
         if layers == "last":
             layers = [NetTarget(net).last_layer]
@@ -85,8 +85,7 @@ class NetRun:
 
     def rows(self, X, y):
         """Return rows as the net sees them and targets in the shape of its outputs."""
-        net, transform = fitted_net(self.model)
-        X = X if transform is None else transform.transform(X)
+        X = net_rows(self.model, X)
         y = np.asarray(y)
         if y.ndim == 2:  # of a regressor
             target = self.gradients().target

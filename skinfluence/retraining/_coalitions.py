@@ -11,14 +11,13 @@ from time import monotonic
 import numpy as np
 import sklearn
 from joblib import Memory, effective_n_jobs, hash
-from sklearn.exceptions import FitFailedWarning
 from sklearn.utils.parallel import Parallel, delayed
 
 from skinfluence._progress import Progress
-from skinfluence._sklearn import HasMethods, StrOptions
+from skinfluence._sklearn import HasMethods, StrOptions, n_rows
 from skinfluence._threads import one_blas_thread
-from skinfluence.retraining._evaluation import FailedFit
-from skinfluence.retraining._retraining import retrain
+from skinfluence.retraining._evaluation import evaluate, failed_fit
+from skinfluence.retraining._retraining import retrain, which
 
 # How often a round of retrainings is tried whose workers died.
 TRIES = 4
@@ -220,16 +219,7 @@ def _task(
         try:
             return cached(*table, evaluation, key, seed, int(index), subset)
         except Exception as error:
-            if error_score == "raise":
-                raise
-            notes = " ".join(getattr(error, "__notes__", []))
-            warnings.warn(
-                f"{type(error).__name__}: {error}\n{notes}. Its losses are set to "
-                f"error_score={error_score}.",
-                FitFailedWarning,
-                stacklevel=2,
-            )
-            failed = FailedFit(error_score)
+            failed = failed_fit(error, error_score)
             return failed if evaluation is None else evaluation(failed)
 
     return function(retrain_or_score, *task)
@@ -242,7 +232,11 @@ _SENT = ["estimator", "X", "y", "fit_params", "evaluation"]
 def _result(estimator, X, y, fit_params, evaluation, key, seed, index, subset):
     """Retrain and evaluate, or find both on disk. Failures are not kept there."""
     model = retrain(estimator, X, y, fit_params, subset, seed, index)
-    return model if evaluation is None else evaluation(model)
+    if evaluation is None:
+        return model
+    return evaluate(
+        model, evaluation, lambda: which(model, subset, n_rows(X), seed, index)
+    )
 
 
 def _persevere(parallel, tasks):

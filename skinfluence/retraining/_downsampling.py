@@ -19,6 +19,7 @@ from skinfluence.retraining._mean_difference import (
     mean_difference,
     standard_error,
 )
+from skinfluence.retraining._retraining import which
 from skinfluence.retraining._retraining_influence import RetrainingInfluence
 
 
@@ -330,7 +331,18 @@ class DownsamplingInfluence(RetrainingInfluence):
             return None
 
     def _model_losses(self, X, y, loss):
-        return losses_of(self.estimators_, self._evaluation(X, y, loss), self.n_jobs)
+        return losses_of(
+            self.estimators_,
+            self._evaluation(X, y, loss),
+            self._describe,
+            self.error_score,
+            self.n_jobs,
+        )
+
+    def _describe(self, i):
+        """Say what a model was trained on; number 0 is the model of all rows."""
+        rows = np.flatnonzero(self.masks_[i])
+        return which(self.estimators_[i], rows, self.n_samples_fit_, self._seed, i + 1)
 
     def _pool(self, X, y, loss):
         """Return the losses of test rows; X holds positions where X_val was given."""

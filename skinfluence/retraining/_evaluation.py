@@ -1,12 +1,16 @@
 """The losses of a retrained model on rows that are fixed beforehand."""
 
+import warnings
+from functools import partial
+
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import gen_even_slices
 from sklearn.utils.parallel import Parallel, delayed
 
-from skinfluence._predictions import model_prediction, prior_margin
+from skinfluence._predictions import FailedPrediction, model_prediction, prior_margin
 from skinfluence._sklearn import n_rows
 from skinfluence._threads import one_blas_thread
 
@@ -73,15 +77,49 @@ class Evaluations:
         return np.concatenate([part(model) for part in self.parts])
 
 
-def losses_of(models, evaluation, n_jobs=None):
-    """Evaluate models that are at hand, in threads; (n_models, len(evaluation))."""
+def failed_fit(error, error_score):
+    """Return what stands for a model that could not be fitted; raise, or warn."""
+    if error_score == "raise":
+        raise error
+    notes = " ".join(getattr(error, "__notes__", []))
+    warnings.warn(
+        f"{type(error).__name__}: {error}\n{notes}. Its losses are set to "
+        f"error_score={error_score}.",
+        FitFailedWarning,
+        stacklevel=3,
+    )
+    return FailedFit(error_score)
+
+
+def evaluate(model, evaluation, describe, error_score="raise"):
+    """Return the losses of a model; predictions that are no numbers are a failed fit.
+
+    ``describe()`` says what the model was trained on.
+    """
+    try:
+        return evaluation(model)
+    except FailedPrediction as error:
+        error.add_note(describe())
+        return evaluation(failed_fit(error, error_score))
+
+
+def losses_of(models, evaluation, describe, error_score="raise", n_jobs=None):
+    """Evaluate models that are at hand, in threads; (n_models, len(evaluation)).
+
+    ``describe(i)`` says what the model of that position was trained on.
+    """
     slices = gen_even_slices(len(models), min(effective_n_jobs(n_jobs), len(models)))
     with one_blas_thread():
         parts = Parallel(n_jobs=n_jobs, require="sharedmem")(
-            delayed(_evaluate)(models[part], evaluation) for part in slices
+            delayed(_evaluate)(models, part, evaluation, describe, error_score)
+            for part in slices
         )
     return np.concatenate(parts)
 
 
-def _evaluate(models, evaluation):
-    return np.stack([evaluation(model) for model in models])
+def _evaluate(models, part, evaluation, describe, error_score):
+    rows = [
+        evaluate(models[i], evaluation, partial(describe, i), error_score)
+        for i in range(part.start, part.stop)
+    ]
+    return np.stack(rows)

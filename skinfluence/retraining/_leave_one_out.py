@@ -20,6 +20,7 @@ from skinfluence.retraining._coalitions import (
     warn_if_many,
 )
 from skinfluence.retraining._evaluation import Evaluation, losses_of
+from skinfluence.retraining._retraining import which
 
 
 class LeaveOneOutInfluence(BaseInfluence):
@@ -174,7 +175,10 @@ class LeaveOneOutInfluence(BaseInfluence):
             self.solver_ = "exact"
             self.optimum_distance_ = self._model.optimum_distance
             self.refitted_rows_ = self._removals.unresolved
-        self._refits = self._refit([np.array([i]) for i in self.refitted_rows_])
+        self._refits = self._refit(self._refitted())
+
+    def _refitted(self):
+        return [np.array([i]) for i in self.refitted_rows_]
 
     def _removal_model(self):
         X, y, fit_params = self._training
@@ -208,17 +212,23 @@ class LeaveOneOutInfluence(BaseInfluence):
             error_score=self.error_score,
             callbacks=self._callbacks,
         )
+        kept, numbers = zip(*map(self._subset, removals), strict=True)
+        return coalitions.models(kept, numbers)
+
+    def _subset(self, removed):
+        """Rows that are left, and the number of the retraining."""
         rows = np.arange(self.n_samples_fit_)
-        kept = [np.setdiff1d(rows, removed, assume_unique=True) for removed in removals]
-        return coalitions.models(kept, [int(removed[0]) + 1 for removed in removals])
+        return np.setdiff1d(rows, removed, assume_unique=True), int(removed[0]) + 1
 
     def _influence(self, X, y, loss):
         if self.solver_ == "refit":
-            return self._refit_influence(X, y, loss, self._refits)
+            return self._refit_influence(X, y, loss, self._refits, self._refitted())
         out = self._removals.influence(X, y, loss)
         if self._refits:
             rows = self.refitted_rows_
-            out[:, rows] = self._refit_influence(X, y, loss, self._refits)
+            out[:, rows] = self._refit_influence(
+                X, y, loss, self._refits, self._refitted()
+            )
         return out
 
     def _sample_values(self, X, y, loss, weight):
@@ -232,7 +242,7 @@ class LeaveOneOutInfluence(BaseInfluence):
             values[self.refitted_rows_] = 0.0
             for rows in self._blocks(n_rows(X)):
                 block = take_rows(X, rows), y[rows], loss
-                refits = self._refit_influence(*block, self._refits)
+                refits = self._refit_influence(*block, self._refits, self._refitted())
                 values[self.refitted_rows_] += weight[rows] @ refits
         return values
 
@@ -242,8 +252,9 @@ class LeaveOneOutInfluence(BaseInfluence):
         else:
             out = self._removals.own_influence(y, loss)
         for i, model in zip(self.refitted_rows_, self._refits, strict=True):
-            row = take_rows(X, np.array([i]))
-            out[i] = self._refit_influence(row, y[[i]], loss, [model])[0, 0]
+            row = np.array([i])
+            own = take_rows(X, row), y[row], loss
+            out[i] = self._refit_influence(*own, [model], [row])[0, 0]
         return out
 
     def _group_influence(self, X, y, loss, masks):
@@ -261,15 +272,24 @@ class LeaveOneOutInfluence(BaseInfluence):
                 f"{int((~kept).sum())} group(s) that hold all of them."
             )
         refits = refits[masks[refits].any(axis=1)]
-        models = self._refit([np.flatnonzero(masks[g]) for g in refits])
+        removals = [np.flatnonzero(masks[g]) for g in refits]
+        models = self._refit(removals)
         out[:, ~masks.any(axis=1)] = 0.0
         if len(refits):
-            out[:, refits] = self._refit_influence(X, y, loss, models)
+            out[:, refits] = self._refit_influence(X, y, loss, models, removals)
         return out
 
-    def _refit_influence(self, X, y, loss, models):
+    def _refit_influence(self, X, y, loss, models, removals):
         """Loss of each retrained model minus that of the full one."""
         classes = self.classes_ if is_classifier(self.estimator_) else None
         losses = Evaluation(X, y, loss, classes)
-        without = losses_of(models, losses, self.n_jobs)
-        return without.T - losses(self.estimator_)[:, None]
+        whole = losses(self.estimator_)  # first: where it fails nothing else counts
+
+        def describe(i):
+            subset, number = self._subset(removals[i])
+            return which(
+                self.estimator_, subset, self.n_samples_fit_, self._seed, number
+            )
+
+        without = losses_of(models, losses, describe, self.error_score, self.n_jobs)
+        return without.T - whole[:, None]

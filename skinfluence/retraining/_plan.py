@@ -9,9 +9,10 @@ from skinfluence.retraining._enumeration import (
     ChainEnumeration,
     Enumeration,
 )
+from skinfluence.retraining._evaluation import evaluate
 from skinfluence.retraining._permutations import PermutationSampling
 from skinfluence.retraining._retrained_losses import subsets_of
-from skinfluence.retraining._retraining import retrain
+from skinfluence.retraining._retraining import retrain, which
 from skinfluence.retraining._sample_reuse import CoalitionSampling
 
 # Retrainings per player where no budget is given.
@@ -89,7 +90,8 @@ def announce(scheme, n_draws, engine, player, evaluation, max_time, verbose):
     try:  # in this process: starting workers is no part of a fit
         model = retrain(*engine.table, subsets[middle], engine.seed, numbers[middle])
         if evaluation is not None:
-            evaluation(model)
+            where = subsets[middle], len(player), engine.seed, numbers[middle]
+            evaluate(model, evaluation, lambda: which(model, *where))
     except Exception:
         if engine.error_score == "raise":
             raise

@@ -1,6 +1,10 @@
 """Losses of the coalitions of a draw: from models that are trained, or were."""
 
+from functools import partial
+
 import numpy as np
+
+from skinfluence.retraining._evaluation import evaluate
 
 
 class RetrainedLosses:
@@ -109,23 +113,43 @@ class KeptModels:
         Returns the losses of a model.
     empty, full : ndarray of shape (n_rows,)
         Losses of nobody and of everybody.
+    describe : callable
+        ``describe(draw, sequence, k)`` says what a model was trained on.
+    error_score : "raise" or float
+        Of models whose predictions are no numbers.
     """
 
-    def __init__(self, models, scheme, evaluation, empty, full):
+    def __init__(
+        self, models, scheme, evaluation, empty, full, describe, error_score="raise"
+    ):
         self.models, self.scheme, self.evaluation = models, scheme, evaluation
         self.empty, self.full = empty, full
+        self.describe, self.error_score = describe, error_score
 
     def __call__(self, draws):
         """Yield the losses of each draw, as ``scheme.add`` takes them."""
         for draw in draws:
-            yield self._losses(self.models[draw])
+            sequences = [
+                self._losses(draw, j, models)
+                for j, models in enumerate(self.models[draw])
+            ]
+            if not self.scheme.retrains_prefixes:
+                yield np.stack(sequences[0], axis=1)
+            else:
+                yield [
+                    np.stack([self.empty, *losses, self.full], axis=1)
+                    for losses in sequences
+                ]
 
-    def _losses(self, sequences):
-        if not self.scheme.retrains_prefixes:
-            return np.stack([self.evaluation(m) for m in sequences[0]], axis=1)
+    def _losses(self, draw, sequence, models):
         return [
-            np.stack([self.empty, *map(self.evaluation, models), self.full], axis=1)
-            for models in sequences
+            evaluate(
+                model,
+                self.evaluation,
+                partial(self.describe, draw, sequence, k),
+                self.error_score,
+            )
+            for k, model in enumerate(models)
         ]
 
 

@@ -11,7 +11,7 @@ from skinfluence._sklearn import (
     take_params,
     take_rows,
 )
-from skinfluence._skorch import seeded_training
+from skinfluence._skorch import refuse_diverged, seeded_training
 from skinfluence._threads import one_blas_thread
 
 
@@ -55,16 +55,18 @@ def retrain(estimator, X, y, fit_params, subset, seed, index):
         model = seed_estimator(clone(estimator), seed, index)
         try:
             with seeded_training(final_estimator(model), seed, index):
-                return model.fit(
+                model = model.fit(
                     take_rows(X, subset), y_kept, **take_params(fit_params, subset, n)
                 )
+            refuse_diverged(final_estimator(model))
+            return model
         except Exception as error:
-            error.add_note(_which(model, subset, n, seed, index))
+            error.add_note(which(model, subset, n, seed, index))
             raise
 
 
-def _which(model, subset, n, seed, index):
-    """Describe a retraining, so that it can be done again by hand."""
+def which(model, subset, n, seed, index):
+    """Describe a retraining of ``n`` rows, so that it can be done again by hand."""
     removed = np.setdiff1d(np.arange(n), subset, assume_unique=True)
     if len(removed) <= 10:
         rows = f"without rows {removed.tolist()} ({len(subset)} rows left"

@@ -27,9 +27,10 @@ from skinfluence.retraining._retrained_losses import (
     KeptModels,
     RetrainedLosses,
     WeightedSum,
+    subsets_of,
     train,
 )
-from skinfluence.retraining._retraining import prior_model
+from skinfluence.retraining._retraining import prior_model, which
 from skinfluence.retraining._retraining_influence import RetrainingInfluence
 from skinfluence.retraining._scorer_evaluation import ScorerEvaluation
 from skinfluence.retraining._semivalues import SEMIVALUES, size_probabilities
@@ -407,6 +408,14 @@ class ShapleyInfluence(RetrainingInfluence):
             weight = None
         return ScorerEvaluation(self._scorer, X, y, self.estimator_, weight)
 
+    def _describe(self, draw, sequence, k):
+        """Say what a model that was kept was trained on."""
+        drawn = subsets_of(self._scheme, draw, self._players.of_row)
+        subsets, numbers = drawn[sequence]
+        return which(
+            self.estimator_, subsets[k], self.n_samples_fit_, self._seed, numbers[k]
+        )
+
     def _ends(self, evaluation):
         """Losses of nobody and of everybody."""
         empty = evaluation(prior_model(self.estimator, self._training_y))
@@ -417,7 +426,15 @@ class ShapleyInfluence(RetrainingInfluence):
         evaluation = self._evaluation(X, y, loss, weight)
         empty, full = self._ends(evaluation)
         if self._models is None:
-            source = KeptModels(self.estimators_, self._scheme, evaluation, empty, full)
+            source = KeptModels(
+                self.estimators_,
+                self._scheme,
+                evaluation,
+                empty,
+                full,
+                self._describe,
+                self.error_score,
+            )
         else:
             rows = self._evaluation(X, y, loss)
             given = X, y, loss, self._ends(rows)[0], weight

@@ -78,7 +78,8 @@ class InfluenceFunctions(BaseInfluence):
         - "last_layer": of the last Linear layer alone, where the two are the same.
           Ignores that other layers learn. The cheapest with many parameters.
         - "fisher": second moments of the gradients, an n x n matrix. Ignores the
-          sizes of the residuals: rows that are fitted perfectly weigh nothing.
+          sizes of the residuals: rows that are fitted perfectly weigh nothing, so
+          that influences are several times too large. Read their order only.
         - "ekfac": layer by layer in Kronecker eigenbases. Ignores what layers share.
           Memory O(p).
         - "cg": "gauss_newton" by conjugate gradients for each test row, memory O(p).

@@ -1,5 +1,6 @@
 """Representer points: a prediction as a sum over training rows."""
 
+from contextlib import nullcontext
 from numbers import Real
 
 import numpy as np
@@ -18,7 +19,7 @@ from skinfluence._sklearn import (
     preprocess,
     seed_estimator,
 )
-from skinfluence._skorch import is_net
+from skinfluence._skorch import is_net, seeded_training
 from skinfluence.removal import UnsupportedEstimator
 from skinfluence.static._representations import represent
 
@@ -131,7 +132,11 @@ class RepresenterPoints(BaseInfluence):
         from skinfluence.nets._model import net_model
 
         model = seed_estimator(net_model(self.estimator), seed)
-        return model.fit(X, y, **fit_params)
+        seeded = nullcontext()
+        if self.random_state is not None:
+            seeded = seeded_training(final_estimator(model).net, seed, 0)
+        with seeded:
+            return model.fit(X, y, **fit_params)
 
     def _fit_influence(self, X, y, fit_params):
         self._loss.need_slope()
@@ -203,14 +208,15 @@ class RepresenterPoints(BaseInfluence):
 
     def _transformed(self, X):
         """Return rows as the representation takes them."""
-        X = preprocess(self.estimator_, X)
         if not self._on_net:
+            X = preprocess(self.estimator_, X)
             model = final_estimator(self.estimator_)
             validate_data(model, X, reset=False, skip_check_array=True)
             return X
         from skinfluence.nets._last_layer import last_layer_features
+        from skinfluence.nets._model import net_rows
 
-        return last_layer_features(self._target(), X)[0]
+        return last_layer_features(self._target(), net_rows(self.estimator_, X))[0]
 
     def representer_values(self, X):
         """Write each raw prediction as a sum over training rows, and return the terms.

@@ -385,8 +385,6 @@ def test_a_net_that_is_a_linear_model_gives_its_influence(name, hessian):
     kind, criterion, n_out, y = LINEAR[name]
     l2 = 0.2
     net = linear_net(kind, criterion, n_out, l2)
-    if hessian == "last_layer":
-        net.set_params(module=Wrapped)
     ours = InfluenceFunctions(net, hessian=hessian, damping=l2, random_state=0)
     ours = ours.fit(X[TRAIN], y[TRAIN])
     if name == "ridge":
@@ -404,17 +402,6 @@ def test_a_net_that_is_a_linear_model_gives_its_influence(name, hessian):
         1e-6,
     )
     close(ours.self_influence(), theirs.self_influence(), 1e-6)
-
-
-class Wrapped(nn.Module):
-    """A Linear layer that has a name."""
-
-    def __init__(self, **params):
-        super().__init__()
-        self.linear = nn.Linear(**params)
-
-    def forward(self, x):
-        return self.linear(x)
 
 
 # ------------------------------------------------------------------- the contract

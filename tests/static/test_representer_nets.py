@@ -6,6 +6,7 @@ import torch
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, softmax
+from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
@@ -136,6 +137,16 @@ def test_the_layer_is_stationary_to_rounding(name):
     assert_allclose(slope.T @ F / N + 2 * L2 * W, 0, atol=1e-8)
 
 
+def test_random_state_seeds_the_training():
+    net, y = NETS["softmax"]
+    first, second, other = (
+        RepresenterPoints(net, random_state=seed).fit(X[TRAIN], y[TRAIN]).alpha_
+        for seed in (0, 0, 1)
+    )
+    assert_allclose(first, second, rtol=1e-10)
+    assert np.abs(first - other).max() > 1e-3
+
+
 def test_how_far_the_layer_is_from_the_net_is_told():
     net, y = NETS["softmax"]
     pipeline = make_pipeline(StandardScaler(), net)
@@ -149,6 +160,22 @@ def test_how_far_the_layer_is_from_the_net_is_told():
     assert points.refit_score_ == (raw.argmax(axis=1) == y[TRAIN]).mean()
     centred = [(v - v.mean(axis=1, keepdims=True)).ravel() for v in (raw, z)]
     assert_allclose(points.refit_correlation_, np.corrcoef(*centred)[0, 1])
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_net_that_is_a_linear_layer_is_ridge(bias):
+    """What the last layer sees is X: the terms are those of the closed form."""
+    net = train(NeuralNetRegressor, nn.MSELoss, module__dtype=torch.float64)
+    net.set_params(module=nn.Linear, module__in_features=4, module__out_features=1)
+    net.set_params(module__bias=bias)
+    y = SIGNAL[TRAIN]
+    points = RepresenterPoints(net, l2=L2, random_state=0).fit(X[TRAIN], y[:, None])
+    ridge = Ridge(alpha=N * L2, fit_intercept=bias).fit(X[TRAIN], y)
+    alpha = (y - ridge.predict(X[TRAIN])) / (N * L2)
+    assert_allclose(points.alpha_[:, 0], alpha, rtol=1e-8)
+    terms = points.representer_values(X[TEST])[:, :, 0]
+    assert_allclose(terms, X[TEST] @ X[TRAIN].T * alpha, rtol=1e-7, atol=1e-12)
+    assert_allclose(terms.sum(axis=1) + points.bias_, ridge.predict(X[TEST]))
 
 
 def test_nets_without_a_last_layer_are_refused():
