@@ -40,8 +40,8 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
 
     The division (renormalisation) takes away what the size of a training row's
     gradient adds to all its influences: without it rows of large loss lead every
-    list. With :math:`\rho = 1` influences become cosines, which finds targets as well
-    on average, and blames more honest rows for them: the user guide has the figures.
+    list. With :math:`\rho = 1` influences become cosines. Less blames fewer honest
+    rows, and misses more of some attacks: the user guide has the figures.
 
     **Cost.** Influences of the training rows on each other in ``fit`` (in blocks),
     O(n_train) memory per test row. `suspects`: about ``2 log2`` of the number of
@@ -62,7 +62,7 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
     n_largest : int, default=2
         How many of the largest scores make the heaviness. More finds poison that
         consists of many similar rows, and misses poison of few.
-    renormalize : float, default=0.8
+    renormalize : float, default=1.0
         Power of the root of self-influence that influences are divided by, in
         [0, 1]: 0 leaves them as they are, 1 makes them cosines.
     contamination : float, default=0.05
@@ -121,7 +121,7 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         influence,
         *,
         n_largest=2,
-        renormalize=0.8,
+        renormalize=1.0,
         contamination=0.05,
         max_removed=0.1,
         n_jobs=None,
