@@ -56,7 +56,8 @@ def check_predictions(model, prediction, response):
         raise FailedPrediction(
             f"{response} of {name} must be finite. Got NaN or infinity for "
             f"{(~finite).sum()} of {len(finite)} rows: the fit counts as failed. Scale "
-            f"the features, or lower the learning rate ('lr' of a net)."
+            "the features, smooth counts ('alpha' of naive Bayes), or lower the "
+            "learning rate ('lr' of a net)."
         )
 
 

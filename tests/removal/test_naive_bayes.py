@@ -209,7 +209,10 @@ def test_no_smoothing():
             LeaveOneOutInfluence(estimator, solver="exact").fit(X, y)
         refits = LeaveOneOutInfluence(estimator).fit(X, y)
         assert refits.solver_ == "refit"
-        assert np.isfinite(refits.influence(X, y)).all()
+        # Its own probabilities are NaN: no loss could be made of them.
+        assert np.isnan(estimator.fit(X, y).predict_proba(X)).any()
+        with pytest.raises(ValueError, match="MultinomialNB must be finite.*'alpha'"):
+            refits.influence(X, y)
 
 
 # --------------------------------------------------------------------- CategoricalNB
