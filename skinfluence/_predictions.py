@@ -50,8 +50,9 @@ class FailedPrediction(ValueError):
 
 def check_predictions(model, prediction, response):
     """Raise for predictions that are NaN or infinite."""
-    finite = np.isfinite(prediction).reshape(len(prediction), -1).all(axis=1)
+    finite = np.isfinite(prediction)
     if not finite.all():
+        finite = finite.reshape(len(prediction), -1).all(axis=1)
         name = type(model).__name__
         raise FailedPrediction(
             f"{response} of {name} must be finite. Got NaN or infinity for "
@@ -66,9 +67,10 @@ def check_probabilities(name, probability):
 
     All of them zero is what neighbours say of a row that has none.
     """
-    total = probability.sum(axis=1)
-    wrong = (probability.min(axis=1) < -TOLERANCE) | (total > 1 + TOLERANCE)
-    wrong |= (total < 1 - TOLERANCE) & probability.any(axis=1)
+    off = np.abs(probability.sum(axis=1) - 1.0) > TOLERANCE
+    wrong = off & probability.any(axis=1) if off.any() else off
+    if probability.min() < -TOLERANCE:
+        wrong |= probability.min(axis=1) < -TOLERANCE
     if wrong.any():
         row = np.flatnonzero(wrong)[0]
         raise ValueError(

@@ -222,7 +222,8 @@ def _task(
             failed = failed_fit(error, error_score)
             return failed if evaluation is None else evaluation(failed)
 
-    return function(retrain_or_score, *task)
+    with one_blas_thread():  # once a task: a limit costs as much as a tiny fit
+        return function(retrain_or_score, *task)
 
 
 # Arguments of `_result` that its ``key`` stands for on disk.

@@ -4,6 +4,7 @@ import warnings
 from time import monotonic
 
 from skinfluence._progress import duration
+from skinfluence._threads import one_blas_thread
 from skinfluence.retraining._enumeration import (
     MAX_PLAYERS,
     ChainEnumeration,
@@ -87,11 +88,13 @@ def announce(scheme, n_draws, engine, player, evaluation, max_time, verbose):
     subsets, numbers = subsets_of(scheme, 0, player)[0]
     middle = len(subsets) // 2
     start = monotonic()
+    rows, number = subsets[middle], numbers[middle]
     try:  # in this process: starting workers is no part of a fit
-        model = retrain(*engine.table, subsets[middle], engine.seed, numbers[middle])
-        if evaluation is not None:
-            where = subsets[middle], len(player), engine.seed, numbers[middle]
-            evaluate(model, evaluation, lambda: which(model, *where))
+        with one_blas_thread():
+            model = retrain(*engine.table, rows, engine.seed, number)
+            if evaluation is not None:
+                where = rows, len(player), engine.seed, number
+                evaluate(model, evaluation, lambda: which(model, *where))
     except Exception:
         if engine.error_score == "raise":
             raise

@@ -12,7 +12,6 @@ from skinfluence._sklearn import (
     take_rows,
 )
 from skinfluence._skorch import refuse_diverged, seeded_training
-from skinfluence._threads import one_blas_thread
 
 
 def prior_model(estimator, y):
@@ -26,6 +25,8 @@ def prior_model(estimator, y):
 
 def retrain(estimator, X, y, fit_params, subset, seed, index):
     """Fit a clone of ``estimator`` to some of the rows.
+
+    The caller limits the threads of BLAS: tiny fits under many are 40x slower.
 
     Parameters
     ----------
@@ -46,23 +47,22 @@ def retrain(estimator, X, y, fit_params, subset, seed, index):
     model : fitted estimator
     """
     n = n_rows(X)
-    with one_blas_thread():  # tiny fits under many BLAS threads are 40x slower
-        if len(subset) == 0:
-            return prior_model(estimator, y)
-        y_kept = take_rows(y, subset)
-        if is_classifier(estimator) and len(np.unique(np.asarray(y_kept))) == 1:
-            return prior_model(estimator, y_kept)
-        model = seed_estimator(clone(estimator), seed, index)
-        try:
-            with seeded_training(final_estimator(model), seed, index):
-                model = model.fit(
-                    take_rows(X, subset), y_kept, **take_params(fit_params, subset, n)
-                )
-            refuse_diverged(final_estimator(model))
-            return model
-        except Exception as error:
-            error.add_note(which(model, subset, n, seed, index))
-            raise
+    if len(subset) == 0:
+        return prior_model(estimator, y)
+    y_kept = take_rows(y, subset)
+    if is_classifier(estimator) and len(np.unique(np.asarray(y_kept))) == 1:
+        return prior_model(estimator, y_kept)
+    model = seed_estimator(clone(estimator), seed, index)
+    try:
+        with seeded_training(final_estimator(model), seed, index):
+            model = model.fit(
+                take_rows(X, subset), y_kept, **take_params(fit_params, subset, n)
+            )
+        refuse_diverged(final_estimator(model))
+        return model
+    except Exception as error:
+        error.add_note(which(model, subset, n, seed, index))
+        raise
 
 
 def which(model, subset, n, seed, index):
