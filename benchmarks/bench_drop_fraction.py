@@ -9,15 +9,19 @@ before, paired over seeds, with its standard error, and the shares that were cho
 
 import sys
 
-import numpy as np
-from sklearn.base import clone, is_classifier
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from timing import restart_single_threaded
 
-from skinfluence import InfluenceCleaner
+restart_single_threaded()
+
+import numpy as np  # noqa: E402
+from sklearn.base import clone, is_classifier  # noqa: E402
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine  # noqa: E402
+from sklearn.linear_model import LogisticRegression, Ridge  # noqa: E402
+from sklearn.model_selection import train_test_split  # noqa: E402
+from sklearn.pipeline import make_pipeline  # noqa: E402
+from sklearn.preprocessing import StandardScaler  # noqa: E402
+
+from skinfluence import InfluenceCleaner  # noqa: E402
 
 LOGISTIC = make_pipeline(StandardScaler(), LogisticRegression())
 DATA = {

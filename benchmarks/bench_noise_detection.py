@@ -15,28 +15,32 @@ many suspects as labels were flipped are dropped; "oracle" drops the flipped one
 import sys
 from time import process_time
 
-import numpy as np
-from sklearn.base import clone
-from sklearn.datasets import load_breast_cancer, load_digits, load_wine
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score
-from sklearn.model_selection import (
+from timing import restart_single_threaded
+
+restart_single_threaded()
+
+import numpy as np  # noqa: E402
+from sklearn.base import clone  # noqa: E402
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine  # noqa: E402
+from sklearn.ensemble import RandomForestClassifier  # noqa: E402
+from sklearn.linear_model import LogisticRegression  # noqa: E402
+from sklearn.metrics import average_precision_score  # noqa: E402
+from sklearn.model_selection import (  # noqa: E402
     StratifiedKFold,
     cross_val_predict,
     train_test_split,
 )
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import make_pipeline  # noqa: E402
+from sklearn.preprocessing import StandardScaler  # noqa: E402
 
-from skinfluence import (
+from skinfluence import (  # noqa: E402
     InfluenceCleaner,
     InfluenceFunctions,
     KNNShapley,
     LeaveOneOutInfluence,
     OutOfBagInfluence,
 )
-from skinfluence.cleaning._scorer import score_rows
+from skinfluence.cleaning._scorer import score_rows  # noqa: E402
 
 try:
     from cleanlab.classification import CleanLearning

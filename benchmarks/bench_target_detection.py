@@ -16,16 +16,20 @@ import sys
 import warnings
 from time import process_time
 
-import numpy as np
-from sklearn.base import clone
-from sklearn.datasets import load_breast_cancer, load_digits
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import StandardScaler
+from timing import restart_single_threaded
 
-from skinfluence import InfluenceFunctions, LeaveOneOutInfluence, TargetDetector
-from skinfluence.datasets import (
+restart_single_threaded()
+
+import numpy as np  # noqa: E402
+from sklearn.base import clone  # noqa: E402
+from sklearn.datasets import load_breast_cancer, load_digits  # noqa: E402
+from sklearn.linear_model import LogisticRegression  # noqa: E402
+from sklearn.metrics import roc_auc_score  # noqa: E402
+from sklearn.model_selection import train_test_split  # noqa: E402
+from sklearn.preprocessing import StandardScaler  # noqa: E402
+
+from skinfluence import InfluenceFunctions, LeaveOneOutInfluence, TargetDetector  # noqa: E402
+from skinfluence.datasets import (  # noqa: E402
     apply_trigger,
     plant_backdoor,
     plant_feature_collision,
