@@ -51,9 +51,10 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
     spread a backdoor over many rows of many classes make rows that resemble each
     other less. Labels flipped around a target are found in part only. Rare but honest
     rows (the long tail) look like targets: without an attack the share
-    ``contamination`` of rows is still reported. Poison that does not change the model
-    cannot be seen. With weak penalties much less is found: see the user guide for
-    measured rates.
+    ``contamination`` of rows is still reported. Influences of which most are equal,
+    as those of a few nearest neighbours are, have no spread, and no row is reported.
+    Poison that does not change the model cannot be seen. With weak penalties much
+    less is found: see the user guide for measured rates.
 
     Parameters
     ----------

@@ -21,6 +21,11 @@ class Cleaning:
     def __init__(
         self, cleaner, X, y, params, influence_params, groups, seed, weight_name
     ):
+        if groups is not None and n_rows(groups) != n_rows(X):
+            raise ValueError(
+                "The 'groups' parameter must hold one label per row, shape "
+                f"({n_rows(X)},). Got {n_rows(groups)} of them."
+            )
         self.cleaner, self.X, self.y = cleaner, X, y
         self.params, self.influence_params = params, influence_params
         self.groups, self.seed, self.weight_name = groups, seed, weight_name

@@ -46,7 +46,8 @@ def wrong_share(values, wrong_values, n_classes):
     count = np.searchsorted(np.sort(values), wrong[last], side="right")
     # Three standard errors up: surely small, not small by chance among few rows.
     best = ((count + 3 * np.sqrt(count) + 9) / (last + 1)).argmin()
-    ratio = min(1.0, count[best] / (last[best] + 1))
+    # One more than was seen: a share of none would clear every row, whatever it is.
+    ratio = min(1.0, (count[best] + 1) / (last[best] + 1))
     return ratio / (1 + ratio * c)
 
 

@@ -10,7 +10,7 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import gen_even_slices
 from sklearn.utils.parallel import Parallel, delayed
 
-from skinfluence._predictions import FailedPrediction, model_prediction, prior_margin
+from skinfluence._predictions import model_prediction, prior_margin
 from skinfluence._sklearn import n_rows
 from skinfluence._threads import one_blas_thread
 
@@ -92,13 +92,13 @@ def failed_fit(error, error_score):
 
 
 def evaluate(model, evaluation, describe, error_score="raise"):
-    """Return the losses of a model; predictions that are no numbers are a failed fit.
+    """Return the losses of a model; one that cannot predict is a failed fit.
 
     ``describe()`` says what the model was trained on.
     """
     try:
         return evaluation(model)
-    except FailedPrediction as error:
+    except Exception as error:
         error.add_note(describe())
         return evaluation(failed_fit(error, error_score))
 

@@ -1,6 +1,7 @@
 """Shapley values, Beta Shapley values and Banzhaf values of training rows."""
 
 import pickle
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -8,6 +9,7 @@ import sklearn
 from joblib import effective_n_jobs
 from scipy.sparse import issparse
 from sklearn.base import is_classifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 
 from skinfluence._memory import check_memory
@@ -372,9 +374,22 @@ class ShapleyInfluence(RetrainingInfluence):
         rest, counted = self._count(source, evaluation, empty)
         self.n_draws_ = spend(budget, self._scheme, rest, estimates)
         self.n_retrainings_ = getattr(source, "n_retrainings", 0)
+        if sampled and self.standard_error is not None:
+            self._warn_if_inexact()
         if counted is not None:
             self._estimate.mean += counted
             self._mean_estimate.mean += counted.mean(axis=0)
+
+    def _warn_if_inexact(self):
+        reached = self._mean_estimate.standard_error().max()
+        if reached > self.standard_error:
+            warnings.warn(
+                f"The budget was spent after {self.n_draws_} draws at a standard error "
+                f"of {reached:.2g}, not standard_error={self.standard_error:.2g}: "
+                "raise max_retrainings or max_time.",
+                ConvergenceWarning,
+                stacklevel=6,
+            )
 
     def _train(self):
         """Train the models of all draws and keep them."""

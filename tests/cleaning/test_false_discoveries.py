@@ -12,6 +12,13 @@ def estimate(scores):
     return probability_wrong(scores.values, scores.wrong_values, scores.n_classes)
 
 
+def test_a_few_rows_do_not_clear_all_of_them():
+    # None of the values is as low as the lowest values of wrong rows.
+    values = np.linspace(-3, 0, 60)
+    wrong_values = np.concatenate([np.full(30, -9.0), np.full(30, -4.0)])
+    assert wrong_share(values, wrong_values, None) == pytest.approx(1 / 60)
+
+
 @pytest.mark.parametrize("load", [load_breast_cancer, load_digits])
 @pytest.mark.parametrize("share", [0.05, 0.2])
 def test_flipped_labels(load, share):

@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.ensemble import BaggingClassifier
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.neighbors import KNeighborsRegressor
 
 from skinfluence import (
     DownsamplingInfluence,
@@ -189,3 +190,21 @@ def test_members_of_a_forest():
     bag = BaggingClassifier(Classifier(), n_estimators=20, random_state=0)
     with pytest.raises(ValueError, match="predict_proba of Classifier must be finite"):
         OutOfBagInfluence(bag).fit(X, Y).influence(X_TEST, Y_TEST)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_model_that_cannot_predict_is_a_failed_fit(at_once):
+    # Three neighbours of fewer rows: fit says nothing, predict does.
+    estimator = KNeighborsRegressor(3)
+    X_val = (X_TEST, TARGET_TEST) if at_once else ()
+    question = () if at_once else (X_TEST, TARGET_TEST)
+    shapley = ShapleyInfluence(estimator, solver="refit", error_score=0.5)
+    with pytest.warns(FitFailedWarning, match="n_neighbors"):
+        values = shapley.fit(X[:6], TARGET[:6], *X_val).influence(*question)
+    # The prior and the full model are no failures: values sum to their difference.
+    prior = (TARGET_TEST - TARGET[:6].mean()) ** 2
+    full = (TARGET_TEST - estimator.fit(X[:6], TARGET[:6]).predict(X_TEST)) ** 2
+    assert_allclose(values.sum(axis=1), prior - full)
+    shapley.set_params(error_score="raise")
+    with pytest.raises(ValueError, match="n_neighbors"):
+        shapley.fit(X[:6], TARGET[:6], *X_val).influence(*question)

@@ -8,6 +8,7 @@ import pytest
 from games import BAYES, TREE, table
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 
 from skinfluence import ShapleyInfluence
@@ -19,7 +20,8 @@ def test_a_larger_budget_begins_with_the_smaller_one():
     few.fit(X[train], y[train], X[test], y[test])
     assert few.n_draws_ == 2
     more = clone(few).set_params(max_retrainings=36 * 50, standard_error=1e-9)
-    more.fit(X[train], y[train], X[test], y[test])
+    with pytest.warns(ConvergenceWarning, match="after 50 draws.*max_retrainings"):
+        more.fit(X[train], y[train], X[test], y[test])
     assert more.n_draws_ == 50
     sums = more.influence() * 50
     for draw in range(2, 50):
