@@ -44,17 +44,13 @@ def link_prediction(raw, link, response):
     )
 
 
-class FailedPrediction(ValueError):
-    """A model predicts what is no number: its fit counts as failed."""
-
-
 def check_predictions(model, prediction, response):
     """Raise for predictions that are NaN or infinite."""
     finite = np.isfinite(prediction)
     if not finite.all():
         finite = finite.reshape(len(prediction), -1).all(axis=1)
         name = type(model).__name__
-        raise FailedPrediction(
+        raise ValueError(
             f"{response} of {name} must be finite. Got NaN or infinity for "
             f"{(~finite).sum()} of {len(finite)} rows: the fit counts as failed. Scale "
             "the features, smooth counts ('alpha' of naive Bayes), or lower the "
@@ -96,10 +92,9 @@ def model_prediction(model, X, response, classes=None):
 
     Raises
     ------
-    FailedPrediction
-        Where a prediction is NaN or infinite.
     ValueError
-        Where ``predict_proba`` gives no probabilities.
+        Where a prediction is NaN or infinite, or ``predict_proba`` gives no
+        probabilities.
     """
     prediction = np.asarray(getattr(model, response)(X))
     if classes is None:

@@ -1,6 +1,7 @@
 """Labels replaced by another class, at random or around a target."""
 
 import numpy as np
+from sklearn.utils import assert_all_finite
 
 from skinfluence._sklearn import fresh_seed
 from skinfluence.datasets._inputs import (
@@ -91,6 +92,7 @@ def plant_label_flips(
         y[rows] = classes[(index[rows] + shift) % len(classes)]
     else:
         target = check_target(target, X)
+        assert_all_finite(X, input_name="X")  # a distance to NaN is no distance
         check_label(label, y, "label")
         others = np.flatnonzero(y != label)
         size = n_planted(others, fraction, len(y), "rows with another label")

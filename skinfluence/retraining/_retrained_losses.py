@@ -116,7 +116,7 @@ class KeptModels:
     describe : callable
         ``describe(draw, sequence, k)`` says what a model was trained on.
     error_score : "raise" or float
-        Of models whose predictions are no numbers.
+        Of models that cannot predict.
     """
 
     def __init__(

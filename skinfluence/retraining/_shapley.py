@@ -75,8 +75,8 @@ class ShapleyInfluence(RetrainingInfluence):
     LogisticRegression with an L2 penalty) nothing is retrained, for the same
     estimand, at the exact optimum where scikit-learn's solver iterates: each query
     costs about as much as a few fits per order. Subsets of one class are counted, not
-    sampled. Memory O(n_test n) with `X_val`,
-    else the models, or none where none are needed.
+    sampled. Memory O(n_test n) with `X_val`, else the models, or none where none are
+    needed.
 
     **When it fails.** Values depend on the loss and on the semivalue, and are not
     prices. Under log loss a subset of one class loses 36 nats on every test row of
@@ -357,7 +357,10 @@ class ShapleyInfluence(RetrainingInfluence):
                 self._models,
                 self._scheme,
                 self._players.rows,
-                *(X, y, loss, empty),
+                X,
+                y,
+                loss,
+                empty,
                 tolerance=tolerance,
             )
         per_draw = 2 * (self.n_players_ + 1) * len(empty)

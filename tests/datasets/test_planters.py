@@ -239,3 +239,10 @@ def test_fraction_is_checked(name, fraction, table):
 def test_bad_arguments_are_named(call, message, table):
     with pytest.raises(ValueError, match=message):
         call(*table)
+
+
+def test_nothing_is_nearest_to_a_target_among_missing_values():
+    X, y = np.eye(6), np.arange(6) % 2
+    X[2, 3] = np.nan
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        plant_label_flips(X, y, fraction=0.3, target=np.zeros(6), label=1)

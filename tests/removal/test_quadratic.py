@@ -259,9 +259,6 @@ def test_no_small_column_is_taken_for_a_dependent_one(estimator):
 
 
 @pytest.mark.skipif(
-    "tol" not in LinearRegression().get_params(), reason="needs LinearRegression(tol)"
-)
-@pytest.mark.skipif(
     Version(sklearn.__version__) < Version("1.9"),
     reason="LinearRegression of scikit-learn 1.8 drops no directions",
 )
