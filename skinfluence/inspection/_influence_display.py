@@ -7,7 +7,6 @@ import numpy as np
 from skinfluence._sklearn import n_rows, take_rows
 from skinfluence.inspection._style import (
     NEUTRAL,
-    check_matrix,
     check_vector,
     cut,
     letters,
@@ -15,6 +14,7 @@ from skinfluence.inspection._style import (
     sign_colors,
     size_in_points,
 )
+from skinfluence.metrics._inputs import influence_matrix
 
 KINDS = ("bars", "images", "text")
 
@@ -167,7 +167,7 @@ class InfluenceDisplay:
         display : InfluenceDisplay
             The drawn display.
         """
-        influence = check_matrix(influence)
+        influence = influence_matrix(influence)
         if not isinstance(t, Integral) or not 0 <= t < len(influence):
             raise ValueError(
                 "The 't' parameter must be the position of a test row, an integer from "

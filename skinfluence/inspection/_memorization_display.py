@@ -8,10 +8,10 @@ from skinfluence.inspection._memorization import row_blocks
 from skinfluence.inspection._style import (
     HELPFUL,
     NEUTRAL,
-    check_matrix,
     check_vector,
     make_axes,
 )
+from skinfluence.metrics._inputs import influence_matrix
 
 
 class MemorizationDisplay:
@@ -150,7 +150,7 @@ class MemorizationDisplay:
         """
         return cls(
             memorization,
-            check_matrix(influence).max(axis=0),
+            influence_matrix(influence).max(axis=0),
             memorization_threshold=memorization_threshold,
             influence_threshold=influence_threshold,
         ).plot(ax=ax)

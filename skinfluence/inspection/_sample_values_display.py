@@ -8,7 +8,6 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from skinfluence.inspection._style import (
     HARMFUL,
     NEUTRAL,
-    check_matrix,
     check_vector,
     cut,
     letters,
@@ -16,6 +15,7 @@ from skinfluence.inspection._style import (
     sign_colors,
     size_in_points,
 )
+from skinfluence.metrics._inputs import influence_matrix
 
 
 class SampleValuesDisplay:
@@ -118,7 +118,7 @@ class SampleValuesDisplay:
         display : SampleValuesDisplay
             The drawn display.
         """
-        values = check_matrix(influence).mean(axis=0)
+        values = influence_matrix(influence).mean(axis=0)
         return cls(values, labels=labels, suspects=suspects).plot(ax=ax)
 
     def plot(self, ax=None):

@@ -49,23 +49,6 @@ def cut(text, fits):
     return text if len(text) <= fits else text[: max(fits - 1, 0)].rstrip(" .") + "…"
 
 
-def check_matrix(influence):
-    """Return influences as floats of shape (n_test, n_train)."""
-    influence = check_array(
-        influence,
-        ensure_2d=False,
-        allow_nd=True,
-        dtype=np.float64,
-        input_name="influence",
-    )
-    if influence.ndim != 2:
-        raise ValueError(
-            "The 'influence' parameter must be a matrix of shape (n_test, n_train). "
-            f"Got shape {influence.shape}: for a single test row pass influence[None]."
-        )
-    return influence
-
-
 def check_vector(values, name, n=None):
     """Return ``values`` as floats of shape (n,)."""
     values = check_array(values, ensure_2d=False, dtype=np.float64, input_name=name)

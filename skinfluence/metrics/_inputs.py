@@ -3,7 +3,7 @@
 from sklearn.utils import check_array
 
 
-def influence_matrix(influence, X, y, name="influence"):
+def influence_matrix(influence, X=None, y=None, name="influence"):
     """Return a matrix of influences, shape (n_test, n_train).
 
     Parameters
