@@ -118,11 +118,7 @@ class BaseInfluence(EstimatorWrapper):
             row ``t`` better. In units of the loss of one test row.
         """
         X, y, loss = self._check_test(X, y)
-        check_memory(
-            8 * n_rows(X) * self.n_samples_fit_,
-            f"The matrix of {n_rows(X)} x {self.n_samples_fit_} influences",
-            "Use sample_values or influential_rows, or fewer test rows at a time.",
-        )
+        self._check_matrix(n_rows(X))
         blocks = list(self._blocks(n_rows(X)))
         with self._threads():
             if len(blocks) == 1:
@@ -229,8 +225,24 @@ class BaseInfluence(EstimatorWrapper):
         """
         X, y, loss = self._check_test(X, y)
         masks = self._group_masks(groups)
+        check_memory(
+            8 * len(masks) * (n_rows(X) + self.n_samples_fit_),
+            f"The influence of {len(masks)} groups of {self.n_samples_fit_} training "
+            f"rows on {n_rows(X)} test rows",
+            "Ask for fewer groups or fewer test rows at a time; of single rows "
+            "influence needs less.",
+        )
         with self._threads():
             return self._group_influence(X, y, loss, masks)
+
+    def _check_matrix(self, n_test, n_matrices=1):
+        """Refuse, before any work, matrices of influences that do not fit."""
+        check_memory(
+            8 * n_test * self.n_samples_fit_ * n_matrices,
+            ("The matrix" if n_matrices == 1 else f"{n_matrices} matrices")
+            + f" of {n_test} x {self.n_samples_fit_} influences",
+            "Use sample_values or influential_rows, or fewer test rows at a time.",
+        )
 
     def _sample_values(self, X, y, loss, weight):
         values = np.zeros(self.n_samples_fit_)
@@ -349,6 +361,12 @@ class BaseInfluence(EstimatorWrapper):
         groups = np.asarray(groups)
         if groups.ndim == 1 and groups.shape[0] == n:
             labels = np.unique(groups)
+            check_memory(
+                len(labels) * n,
+                f"Masks of {len(labels)} groups of {n} training rows",
+                "Give fewer groups at a time as boolean masks; of single rows "
+                "influence needs less.",
+            )
             return labels[:, None] == groups
         if groups.ndim == 2 and groups.shape[1] == n and groups.dtype == bool:
             return groups

@@ -1,10 +1,12 @@
 """Refuse what does not fit into memory before it is allocated."""
 
-import os
+from skinfluence._memory_limits import memory_limits
+
+SMALL = 2**26  # asking the system would take longer than allocating
 
 
 def check_memory(n_bytes, what, instead):
-    """Raise MemoryError if ``n_bytes`` exceed the memory that is free now.
+    """Raise MemoryError if ``n_bytes`` exceed the memory that may still be used.
 
     Parameters
     ----------
@@ -15,17 +17,28 @@ def check_memory(n_bytes, what, instead):
     instead : str
         What to do instead.
     """
-    if n_bytes < 2**26:  # asking the system would take longer than allocating
+    if n_bytes < SMALL:
         return
-    try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not on this platform
+    limits = memory_limits()
+    if not limits:  # nobody can be asked on this platform
         return
-    # Free pages leave out caches that the system gives back on demand.
-    available = max(free, total // 2)
+    available, of = min(limits)
     if n_bytes > available:
         raise MemoryError(
-            f"{what} needs {n_bytes / 2**30:.1f} GiB, {available / 2**30:.1f} GiB are "
-            f"available. {instead}"
+            f"{what} would take {memory_size(n_bytes)}, {memory_size(available)} are "
+            f"available {of}. {instead}"
         )
+
+
+def memory_size(n_bytes):
+    """Write a number of bytes.
+
+    Examples
+    --------
+    >>> from skinfluence._memory import memory_size
+    >>> memory_size(3 * 2**29), memory_size(2**20)
+    ('1.5 GiB', '1 MiB')
+    """
+    if n_bytes < 2**30:
+        return f"{n_bytes / 2**20:.0f} MiB"
+    return f"{n_bytes / 2**30:.1f} GiB"

@@ -9,6 +9,7 @@ from sklearn.utils import indexable
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_memory
 
+from skinfluence._memory import check_memory as refuse_large
 from skinfluence._sklearn import (
     fresh_seed,
     n_rows,
@@ -137,6 +138,11 @@ def _held_out_values(
     """Mean and standard error over the folds in whose training part the row was."""
     n, seed = n_rows(X), fresh_seed(random_state)
     pairs = folds(y, cv, classification, seed, X, groups)
+    refuse_large(
+        16 * len(pairs) * n,
+        f"The values of {n} rows in {len(pairs)} folds",
+        "Use fewer folds.",
+    )
     results = Parallel(n_jobs=n_jobs)(
         delayed(_fold_values)(
             seed_estimator(clone(influence), seed, index),

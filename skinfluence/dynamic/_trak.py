@@ -5,7 +5,8 @@ from numbers import Integral, Real
 from sklearn.base import is_classifier
 
 from skinfluence._base import BaseInfluence
-from skinfluence._sklearn import Interval, final_estimator
+from skinfluence._memory import check_memory
+from skinfluence._sklearn import Interval, final_estimator, n_rows
 from skinfluence._skorch import is_net
 
 
@@ -133,6 +134,7 @@ class TRAK(BaseInfluence):
                 "TRAK explains the margin of classifiers: the 'loss' parameter must "
                 f"be 'auto' or 'log_loss'. Got {self.loss!r}."
             )
+        self._check_kernel(n_rows(X))
         from skinfluence.nets._run import NetRun
 
         self._run = NetRun(self.estimator, self.checkpoints, self.memory, self.layers)
@@ -141,9 +143,18 @@ class TRAK(BaseInfluence):
     def _fit_influence(self, X, y, fit_params):
         self._loss.need_slope()
 
+    @staticmethod
+    def _check_kernel(n, n_test=0):
+        check_memory(
+            16 * n * (n + 2 * n_test),  # with what the solve makes of it
+            f"The kernel of {n} training rows",
+            "Use TracIn, which multiplies gradients without a solve, or fewer rows.",
+        )
+
     def _influence(self, X, y, loss):
         from skinfluence.nets._trak import trak
 
+        self._check_kernel(self.n_samples_fit_, n_rows(X))
         return trak(
             self._run,
             (self._fit_X, self._fit_y),

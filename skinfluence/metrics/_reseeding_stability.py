@@ -6,7 +6,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import Bunch
 
-from skinfluence._sklearn import fresh_seed
+from skinfluence._memory import check_memory
+from skinfluence._sklearn import fresh_seed, n_rows
 from skinfluence.metrics._correlation import row_correlations
 from skinfluence.metrics._inputs import numbers
 
@@ -108,6 +109,11 @@ def _fitted_again(influence, X, y, X_test, y_test, n_repeats, random_state):
                 f"The {name!r} parameter must be given where 'influence' is an "
                 f"estimator, which is fitted again. Got None and {influence!r:.60}."
             )
+    check_memory(
+        16 * n_repeats * n_rows(X_test) * n_rows(X),
+        f"{n_repeats} matrices of {n_rows(X_test)} x {n_rows(X)} influences",
+        "Give fewer test rows or a smaller n_repeats.",
+    )
     seeds = np.random.SeedSequence(fresh_seed(random_state)).generate_state(n_repeats)
     names = [
         name

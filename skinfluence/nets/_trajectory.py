@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback, GradientNormClipping
 
+from skinfluence._memory import check_memory
 from skinfluence.nets._rules import optimiser_rule
 
 
@@ -200,6 +201,11 @@ class Recorder(Callback):
         n_kept = math.ceil(n_steps / trajectory.segment)
         shape = (n_kept, *first.shape)
         if self.folder is None:
+            check_memory(
+                n_kept * first.nbytes,
+                f"The recorded run of {n_steps} steps",
+                "Lower trajectory_memory, or pass memory= to keep the run on disk.",
+            )
             trajectory.kept = np.empty(shape, first.dtype)
             return
         Path(self.folder).mkdir(parents=True, exist_ok=True)

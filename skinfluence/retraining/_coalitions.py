@@ -1,6 +1,7 @@
 """The retraining engine: subsets of rows in, fitted models or their losses out."""
 
 import os
+import pickle
 import sys
 import warnings
 from concurrent.futures import BrokenExecutor, CancelledError
@@ -13,6 +14,7 @@ import sklearn
 from joblib import Memory, effective_n_jobs, hash
 from sklearn.utils.parallel import Parallel, delayed
 
+from skinfluence._memory import check_memory
 from skinfluence._progress import Progress
 from skinfluence._sklearn import HasMethods, StrOptions, n_rows
 from skinfluence._threads import one_blas_thread
@@ -266,6 +268,15 @@ def _worker_failures():
 
         failures += [KilledWorker, FutureCancelledError]
     return tuple(failures)
+
+
+def check_models(model, count, instead):
+    """Refuse to keep more models than fit into memory, by the size of one of them."""
+    try:
+        size = len(pickle.dumps(model))
+    except (AttributeError, PicklingError, TypeError):  # local classes, say
+        return
+    check_memory(count * size, f"Keeping {count} models", instead)
 
 
 def warn_if_many(n, reason):

@@ -11,7 +11,7 @@ from skinfluence._memory import check_memory
 from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
 from skinfluence.removal import UnsupportedEstimator
 from skinfluence.retraining._balanced_subsets import BalancedSubsets
-from skinfluence.retraining._coalitions import warn_if_many
+from skinfluence.retraining._coalitions import check_models, warn_if_many
 from skinfluence.retraining._control_variate import PartialWeightInfluence
 from skinfluence.retraining._evaluation import Evaluations, losses_of
 from skinfluence.retraining._mean_difference import (
@@ -176,9 +176,10 @@ class DownsamplingInfluence(RetrainingInfluence):
         std : ndarray of shape (n_samples, n_samples_fit_)
             Monte-Carlo standard error of each entry, only if ``return_std``.
         """
-        influence = super().influence(X, y)
         if not return_std:
-            return influence
+            return super().influence(X, y)
+        self._check_matrix(n_rows(self._check_test(X, y)[0]), 2)
+        influence = super().influence(X, y)
         X, y, loss = self._check_test(X, y)
         std = np.empty_like(influence)
         with self._threads():
@@ -248,6 +249,11 @@ class DownsamplingInfluence(RetrainingInfluence):
 
     def _fit_influence(self, X, y, fit_params):
         subsets = self._subsets()
+        check_memory(
+            self.n_retrainings * self.n_samples_fit_,
+            f"Masks of {self.n_retrainings} subsets of {self.n_samples_fit_} rows",
+            "Use fewer retrainings.",
+        )
         self.masks_ = subsets.masks(self.n_retrainings)
         self._strata = subsets.strata
         self._subset_blocks = subsets.blocks(self.n_retrainings)
@@ -259,17 +265,18 @@ class DownsamplingInfluence(RetrainingInfluence):
         numbers = range(1, len(rows) + 1)  # 0 is the model of all rows
         self.__dict__.pop("estimators_", None)
         if self._validation is None:
+            check_models(
+                self.estimator_,
+                len(rows),
+                "Give X_val and y_val to fit, for which models are evaluated at once "
+                "and let go, or a smaller n_retrainings.",
+            )
             self.estimators_ = coalitions.models(rows, numbers)
             return
         X_val, y_val = self._validation
         self._val_y = self._encode(y_val)
         n_val = n_rows(X_val)
-        check_memory(
-            8 * self.n_retrainings * (n_val + self.n_samples_fit_),
-            f"The losses of {self.n_retrainings} models on {n_val} + "
-            f"{self.n_samples_fit_} rows",
-            "Use fewer retrainings or fewer rows in X_val.",
-        )
+        self._check_losses(n_val + self.n_samples_fit_)
         losses = coalitions.losses(
             rows,
             numbers,
@@ -330,7 +337,15 @@ class DownsamplingInfluence(RetrainingInfluence):
                 raise
             return None
 
+    def _check_losses(self, n):
+        check_memory(
+            8 * self.n_retrainings * n,
+            f"The losses of {self.n_retrainings} models on {n} rows",
+            "Use fewer retrainings or fewer test rows.",
+        )
+
     def _model_losses(self, X, y, loss):
+        self._check_losses(n_rows(X))
         return losses_of(
             self.estimators_,
             self._evaluation(X, y, loss),

@@ -17,6 +17,7 @@ from skinfluence.removal import UnsupportedEstimator, removal_model
 from skinfluence.retraining._coalitions import (
     RETRAINING_CONSTRAINTS,
     Coalitions,
+    check_models,
     warn_if_many,
 )
 from skinfluence.retraining._evaluation import Evaluation, losses_of
@@ -211,6 +212,12 @@ class LeaveOneOutInfluence(BaseInfluence):
             verbose=self.verbose,
             error_score=self.error_score,
             callbacks=self._callbacks,
+        )
+        check_models(
+            self.estimator_,
+            len(removals),
+            "Use DownsamplingInfluence with X_val and y_val in fit, whose models are "
+            "evaluated at once and let go.",
         )
         kept, numbers = zip(*map(self._subset, removals), strict=True)
         return coalitions.models(kept, numbers)

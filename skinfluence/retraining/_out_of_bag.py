@@ -174,6 +174,7 @@ class OutOfBagInfluence(BaseInfluence):
             ``return_std``.
         """
         X, y, loss = self._check_test(X, y)
+        self._check_matrix(n_rows(X), 2 if return_std else 1)
         influence = np.empty((n_rows(X), self.n_samples_fit_))
         std = np.full(influence.shape if return_std else 0, np.inf)
         for rows in self._blocks(len(influence)):

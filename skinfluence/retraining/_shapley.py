@@ -1,6 +1,5 @@
 """Shapley values, Beta Shapley values and Banzhaf values of training rows."""
 
-import pickle
 import warnings
 from numbers import Integral, Real
 
@@ -15,6 +14,7 @@ from sklearn.metrics import check_scoring, get_scorer_names
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
 from skinfluence.retraining._budget import Budget, spend
+from skinfluence.retraining._coalitions import check_models
 from skinfluence.retraining._enumeration import Enumeration
 from skinfluence.retraining._incremental import prefix_models
 from skinfluence.retraining._one_class import (
@@ -400,9 +400,9 @@ class ShapleyInfluence(RetrainingInfluence):
         model = self._announce(engine)
         if model is not None:
             count = self._scheme.n_retrainings(self.n_draws_)
-            check_memory(
-                count * len(pickle.dumps(model)),
-                f"Keeping {count} models",
+            check_models(
+                model,
+                count,
                 "Give X_val and y_val to fit, for which models are evaluated at once "
                 "and let go, or a smaller max_retrainings.",
             )
@@ -512,11 +512,7 @@ class ShapleyInfluence(RetrainingInfluence):
         if not return_std:
             return super().influence(X, y)
         X, y, loss = self._check_test(X, y)
-        check_memory(
-            16 * n_rows(X) * self.n_samples_fit_,
-            f"Two matrices of {n_rows(X)} x {self.n_samples_fit_} numbers",
-            "Use sample_values, or fewer test rows at a time.",
-        )
+        self._check_matrix(n_rows(X), 2)
         values = np.empty((n_rows(X), self.n_samples_fit_))
         std = np.empty_like(values)
         with self._threads():

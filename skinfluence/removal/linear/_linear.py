@@ -11,6 +11,7 @@ from abc import abstractmethod
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from skinfluence._memory import check_memory
 from skinfluence.removal._model import RemovalModel
 from skinfluence.removal._raw import RawRemovals
 from skinfluence.removal.linear._design import Design
@@ -84,10 +85,18 @@ class LinearModel(RemovalModel):
     def _group_displacements(self, masks, step, tol, damping):
         """Return moves of theta, shape (n_groups, k, p), and unresolved groups."""
 
+    def _check_moves(self, n_removals):
+        check_memory(
+            8 * n_removals * self.theta.size,
+            f"The moves of {self.theta.size} coefficients by {n_removals} removals",
+            "Use fewer columns, or LeaveOneOutInfluence(..., solver='refit').",
+        )
+
     def without_rows(self, step="exact", tol=1e-8, damping=0.0):
         """Implement `RemovalModel.without_rows`."""
         removals = self._rank_one(step, damping)
         if removals is None:
+            self._check_moves(len(self.design.rows))
             moves, unresolved = self._displacements(step, tol, damping)
             removals = LinearRemovals(self, moves, unresolved, step)
         if self.labels is not None and step == "exact":
@@ -97,6 +106,7 @@ class LinearModel(RemovalModel):
 
     def without_groups(self, masks, step="exact", tol=1e-8, damping=0.0):
         """Implement `RemovalModel.without_groups`."""
+        self._check_moves(len(masks))
         moves, unresolved = self._group_displacements(masks, step, tol, damping)
         if self.labels is not None and step == "exact":
             classes = np.eye(self.labels.max() + 1)[self.labels]

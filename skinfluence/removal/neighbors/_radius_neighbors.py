@@ -7,8 +7,11 @@ from sklearn.neighbors import (
     RadiusNeighborsRegressor,
 )
 
+from skinfluence._sklearn import n_rows, take_rows
 from skinfluence.removal._dispatch import refuse, removal_model
 from skinfluence.removal.neighbors._neighbors import TILE, NeighborsModel
+
+BLOCK = 2**24  # pairs of rows searched at once, at most
 
 
 class RadiusNeighborsModel(NeighborsModel):
@@ -66,18 +69,29 @@ class RadiusNeighborsModel(NeighborsModel):
 
     def changed_predictions(self, X, masks, response, own):
         """Implement `NeighborsModel.changed_predictions`."""
-        distances, neighbors = self.estimator.radius_neighbors(X)
-        parts, size = [], 0
-        for t, neighbor in enumerate(neighbors):
+        parts, size, n = [], 0, n_rows(X)
+        for t, (distance, neighbor) in enumerate(self._searched(X)):
             if len(neighbor):
-                part = self._row(t, distances[t], neighbor, masks, response, own)
+                part = self._row(t, distance, neighbor, masks, response, own)
             else:
                 part = self._lonely(t, masks, response, own)
             parts.append(part)
             size += part[2].size
-            if size > TILE or t == len(neighbors) - 1:
+            if size > TILE or t == n - 1:
                 yield tuple(map(np.concatenate, zip(*parts, strict=True)))
                 parts, size = [], 0
+
+    def _searched(self, X):
+        """Yield distances and neighbours of each row.
+
+        Searched in blocks: a radius may hold all training rows of every test row.
+        """
+        size = max(1, BLOCK // len(self.targets))
+        for start in range(0, n_rows(X), size):
+            rows = np.arange(start, min(start + size, n_rows(X)))
+            yield from zip(
+                *self.estimator.radius_neighbors(take_rows(X, rows)), strict=True
+            )
 
     def _row(self, t, distance, neighbor, masks, response, own):
         """One test row: its number, removals, predictions before and after."""
