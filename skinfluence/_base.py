@@ -8,6 +8,7 @@ from sklearn.base import is_classifier
 from sklearn.utils import check_array, column_or_1d, get_tags, indexable
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._disk_entries import check_folder
 from skinfluence._losses import LOSS_NAMES, MinusPrediction, resolve_loss
 from skinfluence._memory import check_memory
 from skinfluence._predictions import model_prediction
@@ -83,6 +84,7 @@ class BaseInfluence(EstimatorWrapper):
         self._validate_params()
         self._refuse_frozen()
         random_state = getattr(self, "random_state", None)
+        check_folder(getattr(self, "memory", None))
         if random_state is None and getattr(self, "memory", None) is not None:
             random_state = 0  # a new seed would find nothing of a killed run
         self._seed = fresh_seed(random_state)

@@ -9,6 +9,7 @@ from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._disk_entries import check_folder
 from skinfluence._sklearn import (
     EstimatorWrapper,
     HasMethods,
@@ -107,7 +108,8 @@ class InfluenceCleaner(EstimatorWrapper):
         for ``influence``) have the value NaN and are kept.
     memory : str, path or joblib.Memory, default=None
         Keeps the values on disk, so that a search over ``drop_fraction`` or over
-        parameters of ``estimator`` values the rows of each fold once.
+        parameters of ``estimator`` values the rows of each fold once. The entries
+        are pickles: name no folder that others can write to.
     n_jobs : int, default=None
         Folds valued at once; None obeys ``joblib.parallel_config``.
     random_state : int, RandomState or None, default=None
@@ -236,6 +238,7 @@ class InfluenceCleaner(EstimatorWrapper):
         """
         self._validate_params()
         self._refuse_frozen()
+        check_folder(self.memory)
         check_per_class(self.per_class, y, is_classifier(self.estimator))
         seed = fresh_seed(self.random_state)
         params, influence_params, groups = self._split(fit_params)

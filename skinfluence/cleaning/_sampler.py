@@ -34,7 +34,8 @@ class InfluenceSampler(BaseEstimator):
         Held-out folds for ``influence``; a number means shuffled folds, stratified
         for classifiers.
     memory : str, path or joblib.Memory, default=None
-        Keeps the values on disk.
+        Keeps the values on disk. The entries are pickles: name no folder that others
+        can write to.
     n_jobs : int, default=None
         Folds valued at once; None obeys ``joblib.parallel_config``.
     random_state : int, RandomState or None, default=None

@@ -1,15 +1,14 @@
 """The value of every training row, and which rows are worth keeping."""
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import indexable
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_memory
 
-from skinfluence._memory import check_memory as refuse_large
+from skinfluence._disk_entries import check_folder, open_entries, versions
+from skinfluence._memory import check_memory
 from skinfluence._sklearn import (
     fresh_seed,
     n_rows,
@@ -73,7 +72,8 @@ def value_rows(
     groups : array-like of shape (n_samples,) or None
         See `folds`.
     memory : path, joblib.Memory or None
-        Keeps the values. Without a ``random_state`` any seed is as good as another,
+        Keeps the values. The entries are pickles: name no folder that others can
+        write to. Without a ``random_state`` any seed is as good as another,
         and values from an earlier one are taken.
     n_jobs : int or None
         Folds valued at once.
@@ -85,23 +85,29 @@ def value_rows(
     values : RowValues
     """
     X, y = indexable(X, y)
-    if isinstance(memory, os.PathLike):
-        memory = os.fspath(memory)
-    memory = check_memory(memory)
+    check_folder(memory)
+    kept = _keeper(memory)
     pairs = None
     if groups is not None or not isinstance(cv, int | np.integer):
         pairs = folds(y, cv, classification, 0, X, groups)
-    scores = memory.cache(_fixed_scores)(X, y, classification, pairs)
+    scores = kept(_fixed_scores, X, y, classification, pairs, versions())
     if influence is None:
         return RowValues(scores.values, None, scores)
     if isinstance(influence, OutOfBagInfluence):
-        values = memory.cache(_out_of_bag_values)(
-            X, y, influence, influence_params, fresh_seed(random_state)
+        values = kept(
+            _out_of_bag_values,
+            X,
+            y,
+            influence,
+            influence_params,
+            fresh_seed(random_state),
+            versions(influence),
         )
         return RowValues(values, None, scores)
     if isinstance(random_state, np.random.RandomState):
         random_state = fresh_seed(random_state)
-    values, error = memory.cache(_held_out_values, ignore=["n_jobs"])(
+    values, error = kept(
+        _held_out_values,
         X,
         y,
         classification,
@@ -110,16 +116,35 @@ def value_rows(
         cv,
         groups,
         random_state,
+        versions(influence),
         n_jobs=n_jobs,
     )
     return RowValues(values, error, scores)
 
 
-def _fixed_scores(X, y, classification, pairs):
+def _keeper(memory):
+    """Return a function that calls another, or finds its result on disk.
+
+    By its positional arguments, the versions of libraries among them: keyword
+    arguments do not change the result.
+    """
+    entries = open_entries(memory)
+
+    def kept(function, *args, **kwargs):
+        if entries is None:
+            return function(*args, **kwargs)
+        result = entries.cache(function, ignore=kwargs)(*args, **kwargs)
+        entries.tell()
+        return result
+
+    return kept
+
+
+def _fixed_scores(X, y, classification, pairs, versions):
     return score_rows(X, y, classification, pairs)
 
 
-def _out_of_bag_values(X, y, influence, influence_params, seed):
+def _out_of_bag_values(X, y, influence, influence_params, seed, versions):
     influence = seed_estimator(clone(influence), seed)
     return influence.fit(X, y, **influence_params).oob_values_
 
@@ -133,12 +158,13 @@ def _held_out_values(
     cv,
     groups,
     random_state,
+    versions,
     n_jobs=None,
 ):
     """Mean and standard error over the folds in whose training part the row was."""
     n, seed = n_rows(X), fresh_seed(random_state)
     pairs = folds(y, cv, classification, seed, X, groups)
-    refuse_large(
+    check_memory(
         16 * len(pairs) * n,
         f"The values of {n} rows in {len(pairs)} folds",
         "Use fewer folds.",

@@ -77,7 +77,8 @@ class HyDRA(BaseInfluence):
         MiB that the recorded run may take, in memory, with what is recomputed of it
         at a time. Checked before the first step.
     memory : str or path-like, default=None
-        Folder to keep the recorded run in, all of it, instead of memory.
+        Folder to keep the recorded run in, all of it, instead of memory; numbers are
+        read from it and no pickled code.
     random_state : int, RandomState or None, default=None
         Seed of the run. None draws from torch's global generator, as the net alone
         does.

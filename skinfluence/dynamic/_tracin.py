@@ -1,5 +1,6 @@
 """TracIn: how far training on a row moved the loss of another."""
 
+import os
 from numbers import Integral
 
 import numpy as np
@@ -70,8 +71,9 @@ class TracIn(BaseInfluence):
     normalize : bool, default=False
         Sum cosines instead of inner products (GAS, "renormalised influence"): rows of
         large loss no longer dominate. Not in units of the loss.
-    memory : str or None, default=None
-        Folder in which the checkpoints of a net are kept. None: in memory.
+    memory : str or path-like, default=None
+        Folder in which the checkpoints of a net are kept, from which numbers are read
+        and no pickled code. None: in memory.
     random_state : int, RandomState instance or None, default=None
         Seed of the training. None: a net uses torch's global generator.
 
@@ -122,7 +124,7 @@ class TracIn(BaseInfluence):
         ],
         "layers": [str, list, tuple, None],
         "normalize": ["boolean"],
-        "memory": [str, None],
+        "memory": [str, os.PathLike, None],
         "random_state": ["random_state"],
     }
 

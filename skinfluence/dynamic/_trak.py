@@ -1,5 +1,6 @@
 """TRAK: attribution by a kernel regression in the gradients of a net."""
 
+import os
 from numbers import Integral, Real
 
 from sklearn.base import is_classifier
@@ -55,8 +56,9 @@ class TRAK(BaseInfluence):
     loss : str, default="auto"
         Evaluation loss: the log loss for classifiers; for regressors any with a
         gradient.
-    memory : str or None, default=None
-        Folder in which checkpoints are kept. None: in memory.
+    memory : str or path-like, default=None
+        Folder in which checkpoints are kept, from which numbers are read and no
+        pickled code. None: in memory.
     random_state : int, RandomState instance or None, default=None
         Seed of the training. None: torch's global generator.
 
@@ -98,7 +100,7 @@ class TRAK(BaseInfluence):
         "checkpoints": [Interval(Integral, 1, None, closed="left")],
         "damping": [Interval(Real, 0, None, closed="neither")],
         "layers": [str, list, tuple, None],
-        "memory": [str, None],
+        "memory": [str, os.PathLike, None],
         "random_state": ["random_state"],
     }
 

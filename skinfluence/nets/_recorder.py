@@ -1,6 +1,8 @@
 """Checkpoints of a training run: parameters, and the learning rate spent in between."""
 
+import io
 import tempfile
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,6 +69,7 @@ class CheckpointRecorder(Callback):
     def initialize(self):
         """Forget the run before."""
         self.checkpoints_, self._spent, self._rows = [], {}, None
+        self._full = False
         if self.directory is not None:
             Path(self.directory).mkdir(parents=True, exist_ok=True)
             self._folder = tempfile.mkdtemp(prefix="checkpoints-", dir=self.directory)
@@ -117,14 +120,31 @@ class CheckpointRecorder(Callback):
         state, path = NetTarget(net).state(), None
         if self.directory is not None:
             path = str(Path(self._folder) / f"epoch-{len(net.history):06d}.pt")
-            torch.save(state, path)
-            state = None
+            content = io.BytesIO()
+            torch.save(state, content)
+            try:
+                Path(path).write_bytes(content.getbuffer())
+            except OSError as error:
+                self._warn_full(error)
+                path = None
+            else:
+                state = None
         n = max(1, len(self._rows))
         spent = {name: total / n for name, total in self._spent.items()}
         self.checkpoints_.append(
             Checkpoint(len(net.history), spent, self._rows, state, path)
         )
         self._spent = {}
+
+    def _warn_full(self, error):
+        if not self._full:
+            warnings.warn(
+                f"memory={str(self.directory)!r}: a checkpoint could not be written "
+                f"({error.strerror}). Training goes on, and what does not fit there is "
+                "kept in memory.",
+                stacklevel=2,
+            )
+        self._full = True
 
 
 def original_rows(dataset):

@@ -6,8 +6,12 @@ steps: the optimiser's state (parameters first), from which the steps inside are
 recomputed.
 """
 
+import errno
 import math
+import os
+import shutil
 import tempfile
+import warnings
 from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
@@ -194,26 +198,45 @@ class Recorder(Callback):
     def _allocate(self, n_steps):
         first = self._state()
         trajectory = self.trajectory
-        if self.folder is None:
-            trajectory.segment = segment_length(n_steps, first.nbytes, self.max_bytes)
-        else:
-            trajectory.segment = 1
+        if self.folder is not None:
+            try:
+                trajectory.segment = 1
+                trajectory.kept = self._map((n_steps, *first.shape), first.dtype)
+                return
+            except OSError as error:
+                warnings.warn(
+                    f"memory={os.fspath(self.folder)!r}: the recorded run could not be "
+                    f"written ({error.strerror}). It is kept in memory, up to "
+                    "trajectory_memory, and states in between are recomputed.",
+                    stacklevel=2,
+                )
+        trajectory.segment = segment_length(n_steps, first.nbytes, self.max_bytes)
         n_kept = math.ceil(n_steps / trajectory.segment)
-        shape = (n_kept, *first.shape)
-        if self.folder is None:
-            check_memory(
-                n_kept * first.nbytes,
-                f"The recorded run of {n_steps} steps",
-                "Lower trajectory_memory, or pass memory= to keep the run on disk.",
-            )
-            trajectory.kept = np.empty(shape, first.dtype)
-            return
+        check_memory(
+            n_kept * first.nbytes,
+            f"The recorded run of {n_steps} steps",
+            "Lower trajectory_memory, or pass memory= to keep the run on disk.",
+        )
+        trajectory.kept = np.empty((n_kept, *first.shape), first.dtype)
+
+    def _map(self, shape, dtype):
+        """Map an array from a file in the folder; OSError where it has no room.
+
+        Asked for beforehand: writing to a part of a map that finds no room on the disk
+        kills the process.
+        """
         Path(self.folder).mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
             prefix="trajectory-", suffix=".npy", dir=self.folder, delete=False
         ) as file:
             path = file.name
-        trajectory.kept = np.lib.format.open_memmap(path, "w+", first.dtype, shape)
+        try:
+            kept = np.lib.format.open_memmap(path, "w+", dtype, shape)
+            _reserve(path)
+        except OSError:
+            Path(path).unlink()
+            raise
+        return kept
 
     def _state(self):
         """Flat parameters and optimiser slots, shape (n_slots + 1, n_parameters)."""
@@ -278,6 +301,16 @@ class Recorder(Callback):
             for a, b in zip(self.buffers, net.module_.buffers(), strict=True)
         ):
             self.trajectory.causes.append("the module changes its own buffers")
+
+
+def _reserve(path):
+    """Have the whole of a file on disk, holes included."""
+    size = os.path.getsize(path)
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+    elif shutil.disk_usage(path).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def refuse_unrecordable(net):

@@ -1,19 +1,23 @@
 """The retraining engine: subsets of rows in, fitted models or their losses out."""
 
-import os
 import pickle
 import sys
 import warnings
 from concurrent.futures import BrokenExecutor, CancelledError
 from numbers import Integral, Real
-from pickle import PicklingError
 from time import monotonic
 
 import numpy as np
-import sklearn
-from joblib import Memory, effective_n_jobs, hash
+from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
+from skinfluence._disk_entries import (
+    UNPICKLABLE,
+    entry_key,
+    open_entries,
+    take_problems,
+    versions,
+)
 from skinfluence._memory import check_memory
 from skinfluence._progress import Progress
 from skinfluence._sklearn import HasMethods, StrOptions, n_rows
@@ -59,10 +63,10 @@ class Coalitions:
     n_jobs : int, default=None
         Workers; None leaves it to ``joblib.parallel_config``.
     memory : str, path or joblib.Memory, default=None
-        Keeps every retraining on disk as soon as it is finished. A path is
-        compressed, which also finds out damaged entries: these are trained again.
-        Code is known by its name: an estimator or loss that is edited keeps its
-        entries.
+        Keeps every retraining on disk as soon as it is finished, see `Entries`; what
+        is damaged is trained again. The entries are pickles: name no folder that
+        others can write to. Code is known by its name: an estimator or loss that is
+        edited keeps its entries.
     verbose : int, default=0
         Above 0, progress is printed.
     error_score : "raise" or float, default="raise"
@@ -88,11 +92,11 @@ class Coalitions:
         self.table = estimator, X, y, fit_params
         self.seed, self.n_jobs, self.verbose = seed, n_jobs, verbose
         self.error_score, self.callbacks = error_score, callbacks
-        self.store = _open(memory)
+        self.store = open_entries(memory)
         if self.store is not None:
             # Hashed once: hashing the table anew would cost more than a fit.
             params = sorted(fit_params.items(), key=lambda item: item[0])
-            self.key = _key(estimator, X, y, params, sklearn.__version__)
+            self.key = entry_key(estimator, X, y, params, versions(estimator))
 
     def models(self, subsets, indices):
         """Return a fitted model per subset, a list.
@@ -140,7 +144,7 @@ class Coalitions:
         cached, key = _result, None
         if self.store is not None:
             cached = self.store.cache(_result, ignore=_SENT)
-            key = self.key if evaluation is None else _key(self.key, evaluation)
+            key = self.key if evaluation is None else entry_key(self.key, evaluation)
         shared = (cached, function, *self.table, self.seed, self.error_score)
         calls = [delayed(_task)(*shared, evaluation, key, task) for task in tasks]
         progress = Progress(what, len(tasks), self.verbose, self.callbacks)
@@ -160,37 +164,19 @@ class Coalitions:
             workers = effective_n_jobs(self.n_jobs)
             with Parallel(n_jobs=self.n_jobs) as parallel:
                 while len(results) < len(calls):
-                    # On disk the first goes alone: joblib writes down what its
-                    # entries are of, and would drop them where two workers did so at
-                    # the same time.
-                    alone = self.store is not None and not results
+                    alone = not results and getattr(self.store, "one_first", False)
                     start = monotonic()
                     todo = calls[len(results) :][: 1 if alone else size * workers]
-                    results += _persevere(parallel, todo)
+                    finished = _persevere(parallel, todo)
+                    results += [result for result, _ in finished]
+                    if self.store is not None:
+                        self.store.tell(set().union(*(p for _, p in finished)))
                     progress.advance(len(todo))
                     if monotonic() - start < ROUND_SECONDS / 2:
                         size *= 2
                     if effective_n_jobs(self.n_jobs) != workers:
                         break
         return results
-
-
-def _open(memory):
-    if isinstance(memory, str | os.PathLike):
-        return Memory(memory, verbose=0, compress=True)
-    return memory
-
-
-def _key(*parts):
-    """Return what retrainings are kept under on disk."""
-    try:
-        return hash(parts)
-    except (AttributeError, PicklingError, TypeError) as error:
-        raise ValueError(
-            "The 'memory' parameter needs an estimator, data and loss that pickle can "
-            f"name. Got {str(error)[:200]}. Replace lambdas and local functions or "
-            "classes by those of a module, or set memory=None."
-        ) from error
 
 
 def _model(retrain, subset, index):
@@ -210,9 +196,10 @@ def _task(
     key,
     task,
 ):
-    """Run one task on a worker; the table comes as arguments of their own.
+    """Run one task on a worker; return its result and what went wrong on disk.
 
-    That is how joblib's backends recognise and send it once.
+    The table comes as arguments of their own: that is how joblib's backends recognise
+    and send it once.
     """
 
     def retrain_or_score(subset, index):
@@ -225,7 +212,8 @@ def _task(
             return failed if evaluation is None else evaluation(failed)
 
     with one_blas_thread():  # once a task: a limit costs as much as a tiny fit
-        return function(retrain_or_score, *task)
+        result = function(retrain_or_score, *task)
+    return result, take_problems(cached)
 
 
 # Arguments of `_result` that its ``key`` stands for on disk.
@@ -274,7 +262,7 @@ def check_models(model, count, instead):
     """Refuse to keep more models than fit into memory, by the size of one of them."""
     try:
         size = len(pickle.dumps(model))
-    except (AttributeError, PicklingError, TypeError):  # local classes, say
+    except UNPICKLABLE:  # local classes, say
         return
     check_memory(count * size, f"Keeping {count} models", instead)
 

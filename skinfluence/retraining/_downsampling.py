@@ -72,7 +72,8 @@ class DownsamplingInfluence(RetrainingInfluence):
     memory : str, path or joblib.Memory, default=None
         Keeps finished retrainings on disk, so that a killed run resumes and a larger
         ``n_retrainings`` begins with the smaller one; without ``random_state`` seeds
-        are then the same in every run.
+        are then the same in every run. The entries are pickles: name no folder that
+        others can write to.
     error_score : "raise" or float, default="raise"
         What a retraining that fails does: its error, or this loss on every row; nan
         leaves it out.

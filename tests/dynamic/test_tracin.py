@@ -1,6 +1,9 @@
 """TracIn on nets against a loop of autograd over checkpoints of the test's own."""
 
+import errno
+import os
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -189,12 +192,33 @@ def test_last_epoch_is_always_kept():
 
 def test_checkpoints_on_disk(tmp_path):
     results = []
-    for memory in (None, str(tmp_path / "runs")):
+    for memory in (None, tmp_path / "runs"):
         torch.manual_seed(0)
         tracin = TracIn(classifier(), memory=memory).fit(X[TRAIN], Y[TRAIN])
         results.append(tracin.influence(X[TEST], Y[TEST]))
     np.testing.assert_array_equal(*results)
     assert len(list((tmp_path / "runs").rglob("*.pt"))) == 6
+
+
+def test_checkpoints_that_find_no_room_on_disk_are_kept_in_memory(
+    tmp_path, monkeypatch
+):
+    torch.manual_seed(0)
+    expected = TracIn(classifier()).fit(X[TRAIN], Y[TRAIN]).influence(X[TEST], Y[TEST])
+    write = Path.write_bytes
+
+    def full_after_two(path, content):
+        if int(path.stem.split("-")[1]) > 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full_after_two)
+    torch.manual_seed(0)
+    with pytest.warns(match="memory=.*No space left.*kept in memory") as caught:
+        tracin = TracIn(classifier(), memory=tmp_path).fit(X[TRAIN], Y[TRAIN])
+    assert len([w for w in caught if "memory=" in str(w.message)]) == 1
+    assert len(list(tmp_path.rglob("*.pt"))) == 2
+    np.testing.assert_array_equal(tracin.influence(X[TEST], Y[TEST]), expected)
 
 
 def test_partial_fit_goes_on():

@@ -1,5 +1,8 @@
 """The recorded run again: the same bits, and other runs when rows are left out."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -269,6 +272,25 @@ def test_too_small_a_bound_is_refused_before_training():
     with pytest.raises(MemoryError, match="'trajectory_memory' allows"):
         fitted(make_net(callbacks=[Counter()]), trajectory_memory=1e-4)
     assert not steps
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "posix_fallocate"), reason="asked of the system in another way"
+)
+def test_a_run_that_finds_no_room_on_disk_is_kept_in_memory(tmp_path, monkeypatch):
+    net = optimised_net("momentum", module__dropout=0.2, max_epochs=2)
+    _, _, X_test, y_test = make_rows()
+    expected = fitted(net).influence(X_test, y_test)
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.warns(match="memory=.*No space left.*kept in memory") as caught:
+        hydra = fitted(net, memory=str(tmp_path))
+    assert len([w for w in caught if "memory=" in str(w.message)]) == 1
+    assert not list(tmp_path.iterdir())
+    np.testing.assert_array_equal(hydra.influence(X_test, y_test), expected)
 
 
 @pytest.mark.parametrize("name", ["momentum", "Adam"])

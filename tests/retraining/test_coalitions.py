@@ -322,23 +322,6 @@ def test_what_has_no_name_on_disk_is_refused_before_training(tmp_path, table):
     assert fits(log) == 0
 
 
-@pytest.mark.parametrize("damage", ["flipped", "truncated", "empty"])
-def test_damaged_entries_are_trained_again(tmp_path, table, damage, caplog):
-    first = run_counting(tmp_path, table)
-    entries = sorted((tmp_path / "m").rglob("output.pkl"))
-    assert len(entries) == 12
-    content = bytearray(entries[4].read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    damaged = {"flipped": content, "truncated": content[:40], "empty": b""}[damage]
-    entries[4].write_bytes(bytes(damaged))
-    again = run_counting(tmp_path, table)
-    assert caplog.text.count("Exception while loading results") == 1
-    assert_array_equal(again, first)
-    assert fits(tmp_path / "fits") == 13
-    run_counting(tmp_path, table)
-    assert fits(tmp_path / "fits") == 13
-
-
 SCRIPT = """
 import sys
 sys.path[:0] = {path!r}
