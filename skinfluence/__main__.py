@@ -3,11 +3,13 @@
 import argparse
 import os
 import sys
+import traceback
 
 from skinfluence.cleaning._actions import ACTIONS
 from skinfluence.cleaning._analysis import METHODS
 from skinfluence.cleaning._command import clean, demo
 from skinfluence.cleaning._read import BadInput
+from skinfluence.cleaning._shown import LIMIT, escaped_streams, shown
 
 CLEAN = """\
 Rank the rows of a table by how badly models trained without them predict their
@@ -150,8 +152,14 @@ def main(argv=None):
     Returns
     -------
     status : int
-        0 done, 1 nobody reads on, 2 bad input, 130 interrupted.
+        0 done, 1 nobody reads on, or a fault of the program, 2 bad input, 130
+        interrupted.
     """
+    with escaped_streams():
+        return _main(argv)
+
+
+def _main(argv):
     try:
         options = vars(_parser().parse_args(argv))
         options.pop("run")(**options)
@@ -161,16 +169,20 @@ def main(argv=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except BadInput as error:
-        print(f"skinfluence: {error}", file=sys.stderr)
+        print(f"skinfluence: {shown(error, 10 * LIMIT)}", file=sys.stderr)
         return 2
     except MemoryError as error:
-        print(f"skinfluence: not enough memory: {error}", file=sys.stderr)
+        text = shown(error, 10 * LIMIT)
+        print(f"skinfluence: not enough memory: {text}", file=sys.stderr)
         return 2
     except SystemExit as done:  # --help
         return done.code or 0
     except KeyboardInterrupt:
         print("skinfluence: interrupted, nothing written", file=sys.stderr)
         return 130
+    except Exception:  # a fault of ours, whose message may quote the table
+        traceback.print_exc()
+        return 1
     return 0
 
 

@@ -15,6 +15,7 @@ from skinfluence.cleaning._cleaner import InfluenceCleaner
 from skinfluence.cleaning._cleaning import Cleaning
 from skinfluence.cleaning._comparison import compare
 from skinfluence.cleaning._drop_fraction import DropSearch
+from skinfluence.cleaning._shown import shown
 from skinfluence.cleaning._suspects import suspects_table
 from skinfluence.cleaning._table import default_preprocessor
 from skinfluence.cleaning._values import RowValues
@@ -245,8 +246,8 @@ def _label_reason(label, expected, probability):
             f"{_percent(probability)})"
         )
     return (
-        f"a model without this row expects {expected} and gives {label} a probability "
-        f"of {_percent(probability)}"
+        f"a model without this row expects {shown(expected)} and gives {shown(label)} "
+        f"a probability of {_percent(probability)}"
     )
 
 

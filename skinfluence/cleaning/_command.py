@@ -14,16 +14,20 @@ from skinfluence.cleaning._analysis import (
     analyse,
     default_model,
 )
+from skinfluence.cleaning._csv_rows import csv_bytes, rows_as_they_came
 from skinfluence.cleaning._read import (
     FORMATS,
     BadInput,
     check_outputs,
+    file_format,
     import_pandas,
     make_task,
     read_task,
     write_files,
 )
 from skinfluence.cleaning._report import report_page
+from skinfluence.cleaning._shown import LIMIT, shown
+from skinfluence.cleaning._spreadsheet import without_formulas
 
 SHOWN = 5
 WEIGHT = "sample_weight"
@@ -98,15 +102,23 @@ def clean(
     analysis, ranking, left_out = _run(problem, target, settings)
     cleaned = _cleaned(problem, target, analysis, action)
     contents = {suspects: ranking, output: cleaned}
+    if ".parquet" not in (file_format(table), file_format(output)):
+        contents[output] = (
+            rows_as_they_came(import_pandas(), table, separator, cleaned)
+            if action == "drop"
+            else csv_bytes(cleaned, separator)
+        )
+    if file_format(suspects) != ".parquet":
+        contents[suspects] = without_formulas(ranking)
     if page is not None:
         contents[page] = report_page(
             table.name, target, problem, analysis, settings, left_out
         )
     write_files(contents)
-    print(f"\nwrote {suspects}: {len(ranking)} rows, most suspect first")
-    print(f"wrote {output}: {len(cleaned)} rows")
+    print(f"\nwrote {shown(suspects)}: {len(ranking)} rows, most suspect first")
+    print(f"wrote {shown(output)}: {len(cleaned)} rows")
     if page is not None:
-        print(f"wrote {page}: what was found, to be read in a browser")
+        print(f"wrote {shown(page)}: what was found, to be read in a browser")
 
 
 def demo(*, flip=0.1, seed=0, jobs=None):
@@ -235,7 +247,7 @@ def _cleaned(problem, target, analysis, action):
 
 
 def _tell_table(problem, target, left_out):
-    kind = "regression"
+    target, kind = shown(target), "regression"
     if problem.classification:
         kind = f"classification, {len(np.unique(problem.y))} classes"
     print(f"{len(problem.y)} rows, {problem.X.shape[1]} columns; {target}: {kind}")
@@ -243,7 +255,7 @@ def _tell_table(problem, target, left_out):
     if n_missing:
         print(f"left out: {n_missing} rows without a value of {target}")
     for name, reason in left_out.items():
-        print(f"left out: column {name} ({reason})")
+        print(f"left out: column {shown(name)} ({shown(reason)})")
 
 
 def _tell_suspects(problem, analysis, ranking):
@@ -261,7 +273,7 @@ def _tell_suspects(problem, analysis, ranking):
         disagree = int((analysis.expected != problem.y).sum())
         print(f"          a model without the row expects another label in {disagree}")
     for row, reason in zip(ranking["row"][:SHOWN], ranking["reason"], strict=False):
-        print(f"  row {row}: {reason}")
+        print(f"  row {row}: {shown(reason, 3 * LIMIT)}")
     print(
         "a target taken from another row is more suspect than a given one in "
         f"{analysis.separation:.1%}\nof the pairs; by the out-of-fold loss of the "
@@ -293,14 +305,16 @@ def _tell_scores(problem, analysis, action):
 def _progress(total):
     """Show a bar on a terminal; yield what advances it."""
     bar = None
-    if sys.stderr.isatty():
+    # It moves the cursor, and shows nothing of the table.
+    stream = getattr(sys.stderr, "unescaped", sys.stderr)
+    if stream.isatty():
         try:
             from rich.console import Console
             from rich.progress import Progress
         except ImportError:
             pass
         else:
-            bar = Progress(console=Console(stderr=True), transient=True)
+            bar = Progress(console=Console(file=stream), transient=True)
     if bar is None:
         yield lambda: None
         return

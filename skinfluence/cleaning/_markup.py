@@ -7,8 +7,12 @@ table is shown and never interpreted.
 import re
 from xml.etree.ElementTree import Element, tostring
 
-# What neither XML nor HTML can hold, even escaped.
-FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+# What neither XML nor HTML can hold, even escaped, and what would turn the direction of
+# the text that follows.
+FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+    "\ufffe\uffff]"
+)
 
 
 def tag(name, /, *children, **attributes):

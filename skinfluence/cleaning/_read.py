@@ -1,6 +1,7 @@
 """Reading and writing tables for the command line, and refusing bad ones."""
 
 import difflib
+import gzip
 import os
 import tempfile
 import warnings
@@ -9,6 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from skinfluence.cleaning._csv_rows import csv_bytes
+from skinfluence.cleaning._shown import LIMIT, shown
+from skinfluence.cleaning._table_bytes import check_parquet, csv_source
 
 FORMATS = (".csv", ".csv.gz", ".parquet")
 PAGES = (".html", ".htm")
@@ -93,6 +98,8 @@ def read_task(path, target, task="auto", separator=",", groups=None):
     -------
     task : Task
     """
+    if len(separator) != 1 or not separator.isascii():
+        raise BadInput(f"--separator must be one character of ASCII, not {separator!r}")
     pandas = import_pandas()
     typed, table = _read(pandas, path, separator)
     return make_task(typed, table, target, task, path, separator, groups)
@@ -128,7 +135,7 @@ def make_task(
     if task == "regression" and column.dtype.kind not in "iuf":
         raise BadInput(
             f"target {target!r} of {path} is not numeric, which --task regression "
-            f"needs: it holds {str(column.iloc[rows[0]])!r}, say"
+            f"needs: it holds {shown(column.iloc[rows[0]])!r}, say"
         )
     y, classification = _target(column.iloc[rows], task, target, path)
     X = typed.drop(columns=named).iloc[rows].reset_index(drop=True)
@@ -145,7 +152,7 @@ def _groups(column, name, path):
         raise BadInput(f"{missing} row(s) of {path} have no value of {name!r}")
     groups = np.array([str(v) for v in column])
     if len(np.unique(groups)) < 2:
-        raise BadInput(f"groups {name!r} of {path} are all one, {groups[0]}")
+        raise BadInput(f"groups {name!r} of {path} are all one, {shown(groups[0])}")
     return groups
 
 
@@ -156,6 +163,7 @@ def _read(pandas, path, separator):
         raise BadInput(f"{path} {what}")
     try:
         if suffix == ".parquet":
+            check_parquet(path)
             typed = table = pandas.read_parquet(path)
         else:
             typed, table = _read_csv(pandas, path, separator)
@@ -183,17 +191,21 @@ def _read_csv(pandas, path, separator):
     # Where rows have one value more than the header, pandas would take the first
     # for an index; told not to, it drops the last and warns.
     options = {"sep": separator, "index_col": False}
+    source = csv_source(path, separator)
     with warnings.catch_warnings():
         warnings.simplefilter("error", pandas.errors.ParserWarning)
-        typed = pandas.read_csv(path, low_memory=False, **options)
+        typed = pandas.read_csv(source, low_memory=False, **options)
+    if source is not path:
+        source.seek(0)
     # Read again as text: 007 and 1.50 must leave as they came.
-    table = pandas.read_csv(path, dtype=str, keep_default_na=False, **options)
+    table = pandas.read_csv(source, dtype=str, keep_default_na=False, **options)
     return typed, table
 
 
 def _no_such_column(path, target, columns, separator):
     message = f"{path} has no column {target!r}"
-    close = difflib.get_close_matches(target, columns, n=3, cutoff=0.7)
+    names = [name for name in columns if len(name) <= LIMIT]  # else it takes long
+    close = difflib.get_close_matches(target, names, n=3, cutoff=0.7)
     lower = [name for name in columns if name.lower() == target.lower()]
     close = list(dict.fromkeys(lower + close))
     if close:
@@ -201,8 +213,8 @@ def _no_such_column(path, target, columns, separator):
     other = [s for s in ",;\t|" if s != separator and s in columns[0]]
     if len(columns) == 1 and other:
         return f"{message}; its separator seems to be {other[0]!r}: use --separator"
-    shown = ", ".join(columns[:10]) + (", ..." if len(columns) > 10 else "")
-    return f"{message}; its columns are {shown}"
+    some = ", ".join(map(shown, columns[:10])) + (", ..." if len(columns) > 10 else "")
+    return f"{message}; its columns are {some}"
 
 
 def _target(column, task, target, path):
@@ -225,8 +237,8 @@ def _target(column, task, target, path):
     classes = np.unique(labels)
     if len(classes) == 1:
         raise BadInput(
-            f"target {target!r} of {path} has one class, {classes[0]}: nothing to tell "
-            "apart"
+            f"target {target!r} of {path} has one class, {shown(classes[0])}: nothing "
+            "to tell apart"
         )
     if len(classes) > len(labels) // 2:
         raise BadInput(
@@ -277,8 +289,9 @@ def write_files(contents):
 
     Parameters
     ----------
-    contents : dict of Path to DataFrame or str
-        Format of a table by the name of the file; a text is written as it is.
+    contents : dict of Path to DataFrame, bytes or str
+        Format of a table by the name of the file; bytes are compressed where it says
+        so, a text is written as it is.
     """
     finished = []
     try:
@@ -292,7 +305,10 @@ def write_files(contents):
             elif suffix == ".parquet":
                 frame.to_parquet(name, index=False)
             else:
-                frame.to_csv(name, index=False)
+                content = frame if isinstance(frame, bytes) else csv_bytes(frame)
+                if suffix == ".csv.gz":
+                    content = gzip.compress(content)
+                Path(name).write_bytes(content)
         mask = os.umask(0)
         os.umask(mask)
         for temporary, path in finished:

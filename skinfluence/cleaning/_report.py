@@ -8,6 +8,7 @@ from skinfluence.cleaning._analysis import UNCONFIRMED
 from skinfluence.cleaning._markup import tag, to_text
 from skinfluence.cleaning._plots import dots, histogram, intervals
 from skinfluence.cleaning._report_suspects import top_suspects
+from skinfluence.cleaning._shown import shown
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
@@ -70,14 +71,16 @@ def report_page(name, target, problem, analysis, settings, left_out):
     -------
     html : str
     """
-    title = f"Suspect rows of {name}"
+    suspects = top_suspects(target, problem, analysis)
+    target = shown(target)
+    title = f"Suspect rows of {shown(name)}"
     body = tag(
         "body",
         tag("h1", title),
         _summary(target, problem, analysis, settings, left_out),
         _scores(problem, analysis, settings),
         _distribution(problem, analysis),
-        top_suspects(target, problem, analysis),
+        suspects,
         _settings(problem, settings),
         tag("h2", "Limits"),
         tag("ul", [tag("li", limit) for limit in LIMITS]),
@@ -122,7 +125,7 @@ def _summary(target, problem, analysis, settings, left_out):
     missing = problem.n_rows - n
     if missing:
         found.append(f"{missing} rows without a value of {target} were left out.")
-    found += [f"Column {c} was left out: {why}." for c, why in left_out.items()]
+    found += [f"Column {shown(c)} was left out: {why}." for c, why in left_out.items()]
     return [
         tag("h2", "What was found"),
         tag("ul", [tag("li", line) for line in found]),
@@ -227,7 +230,7 @@ def _changes(given, suggested):
         tag("p", "Suspects by label:"),
         _table(
             ["given", "suggested", "suspects"],
-            [[*pairs[:, i], counts[i]] for i in order],
+            [[*map(shown, pairs[:, i]), counts[i]] for i in order],
         ),
     ]
 

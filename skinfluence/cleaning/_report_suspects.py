@@ -4,6 +4,7 @@ import numpy as np
 
 from skinfluence.cleaning._agreeing_rows import nearest_agreeing_rows
 from skinfluence.cleaning._markup import tag
+from skinfluence.cleaning._shown import shown
 
 N_SUSPECTS = 20
 N_NEIGHBORS = 3
@@ -66,7 +67,7 @@ def _facts(problem, analysis, i):
     if not problem.classification:
         suggested = f"{suggested:.4g}"
     return (
-        f"Given {suspects.given[i]}, suggested {suggested}; value "
+        f"Given {shown(suspects.given[i])}, suggested {shown(suggested)}; value "
         f"{suspects.value[i]:.3g}{spread}; wrong with probability "
         f"{suspects.probability_wrong[i]:.2f}. {analysis.reasons[suspects.row[i]]}."
         + (f" Hurts most the held-out rows {hurts}." if hurts else "")
@@ -78,20 +79,21 @@ def _rows_table(target, names, problem, row, near):
     role = "agrees" if problem.classification else "near"
     lines = [_row_line("suspect", target, problem, row, columns, class_="suspect")]
     lines += [_row_line(role, target, problem, j, columns, row) for j in near]
-    head = tag("tr", [tag("th", name) for name in ("", "row", target, *names)])
+    head = tag("tr", [tag("th", shown(name)) for name in ("", "row", target, *names)])
     table = tag("table", tag("thead", head), tag("tbody", lines))
     return tag("div", table, class_="scroll")
 
 
 def _row_line(role, target, problem, row, columns, suspect=None, **attributes):
     cells = [
-        tag("td", column.text[row], **column.mark(row, suspect)) for column in columns
+        tag("td", shown(column.text[row]), **column.mark(row, suspect))
+        for column in columns
     ]
     return tag(
         "tr",
         tag("td", role),
         tag("td", problem.rows[row]),
-        tag("td", problem.table[target].iloc[row]),
+        tag("td", shown(problem.table[target].iloc[row])),
         cells,
         **attributes,
     )

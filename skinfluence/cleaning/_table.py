@@ -16,6 +16,7 @@ from sklearn.preprocessing import (
 )
 
 from skinfluence._sklearn import n_rows, take_columns
+from skinfluence.cleaning._shown import shown
 
 # Fewer rows than this do not show that a column identifies them.
 MIN_ROWS = 20
@@ -150,7 +151,7 @@ def _says_nothing(column, kind):
         return "empty: no row has a value"
     distinct = len(set(present.tolist()))
     if distinct == 1 and not missing.any():
-        return f"constant: always {values[~missing][0]}"
+        return f"constant: always {shown(values[~missing][0])}"
     if len(present) < MIN_ROWS:
         return None
     if kind == "category" and distinct > 0.9 * len(present):

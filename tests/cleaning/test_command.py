@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -351,7 +352,7 @@ def test_a_missing_library_is_named(table, module, name, capsys, monkeypatch):
 
 def test_nothing_is_left_of_a_failed_write(table, capsys, monkeypatch):
     before = names(table.parent)
-    write, calls = pd.DataFrame.to_csv, []
+    write, calls = Path.write_bytes, []
 
     def full_disk(self, *args, **kwargs):
         calls.append(args)
@@ -359,7 +360,7 @@ def test_nothing_is_left_of_a_failed_write(table, capsys, monkeypatch):
             raise OSError("No space left on device")
         return write(self, *args, **kwargs)
 
-    monkeypatch.setattr(pd.DataFrame, "to_csv", full_disk)
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
     assert main(["clean", str(table), "--target", "label"]) == 2
     assert "No space left on device" in capsys.readouterr().err
     assert names(table.parent) == before
