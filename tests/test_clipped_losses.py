@@ -178,7 +178,7 @@ def test_row_that_makes_an_impossible_prediction_worse():
     for solver in ("exact", "refit"):
         influence = LeaveOneOutInfluence(GaussianNB(), solver=solver).fit(X, y)
         matrix = influence.influence([[9.0], [0.1]], [0, 1])
-        # Without rows 3 or 5 the other class is wide enough for what lies at 9.
+        # Without rows 3 or 5 their class is so narrow that 9 is no longer in it.
         assert_allclose(matrix, [[0, 0, 0, -CLIP, 0, -CLIP], [0] * 6], atol=1e-6)
 
 
