@@ -173,6 +173,24 @@ def test_exact_influence_of_certain_models_is_that_of_refits(
     assert (error <= 1e-7 + rounding[1:] + rounding[0]).all()
 
 
+@pytest.mark.parametrize("estimator", [GaussianNB(), QuadraticDiscriminantAnalysis()])
+def test_clip_is_that_of_the_true_class_among_several(estimator):
+    X = np.concatenate([[0, 1, 2.5], [5, 6.5, 7], [10, 11, 12.5]])[:, None]
+    y = np.repeat([0, 1, 2], 3)
+    X_test, y_test = np.repeat(np.linspace(-3, 16, 39), 3)[:, None], np.tile(y[::3], 39)
+    exact = LeaveOneOutInfluence(estimator).fit(X, y)
+    matrix = exact.influence(X_test, y_test)
+    test = X_test, y_test, y[::3]
+    before = true_probabilities(exact, *test)
+    # a class that is impossible while the class before it is not
+    assert ((before < 1e-17) & (np.roll(before, 1) > 1e-15)).any()
+    for i in range(9):
+        kept = np.arange(9) != i
+        after = true_probabilities(clone(estimator).fit(X[kept], y[kept]), *test)
+        change = log_losses(after) - log_losses(before)
+        assert_allclose(matrix[:, i], change, rtol=1e-9, atol=1e-9)
+
+
 def test_row_that_makes_an_impossible_prediction_worse():
     X, y = [[0], [0.1], [0.3], [5], [5.1], [5.2]], [0, 0, 0, 1, 1, 1]
     for solver in ("exact", "refit"):
