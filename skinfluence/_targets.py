@@ -35,9 +35,9 @@ def check_targets(y, name="y"):
     >>> check_targets(["spam", "ham", None, "ham"])
     Traceback (most recent call last):
         ...
-    ValueError: y must have a value in every row. Got 1 of 4 rows without one (None, \
-NaN or NA), the first is row 2: leave these rows out of X, y and whatever else has an \
-entry per row, or find out their values.
+    ValueError: Input y contains NaN, None or NA in 1 of 4 rows, the first is row 2: \
+every row needs a label or target. Leave these rows out of X, y and whatever else has \
+an entry per row, or find out their values.
     """
     if y is None or issparse(y):
         return
@@ -51,10 +51,10 @@ entry per row, or find out their values.
     rows = np.flatnonzero(missing.any(axis=1))
     if len(rows):
         raise ValueError(
-            f"{name} must have a value in every row. Got {len(rows)} of {len(columns)} "
-            f"rows without one (None, NaN or NA), the first is row {rows[0]}: leave "
-            f"these rows out of X, {name} and whatever else has an entry per row, or "
-            "find out their values."
+            f"Input {name} contains NaN, None or NA in {len(rows)} of {len(columns)} "
+            f"rows, the first is row {rows[0]}: every row needs a label or target. "
+            f"Leave these rows out of X, {name} and whatever else has an entry per "
+            "row, or find out their values."
         )
     if values.dtype.kind == "O":
         for column in columns.T:

@@ -75,12 +75,14 @@ INCOMPLETE = {
     "polars categories": pl.Series(holes(TEXT.tolist(), None)).cast(pl.Categorical),
     "tensor": torch.tensor(holes(Y.tolist(), float("nan"))),
 }
-WORDS = r"y must have a value in every row\. Got 2 of 24 rows without one .*is row 3: "
+WORDS = "y contains NaN, None or NA in 2 of 24 rows, the first is row 3: "
 
 
 @pytest.mark.parametrize("y", INCOMPLETE.values(), ids=INCOMPLETE)
 def test_rows_without_a_label_are_counted(y):
-    with pytest.raises(ValueError, match=WORDS + "leave these rows out"):
+    with pytest.raises(
+        ValueError, match="^Input " + WORDS + ".* Leave these rows out of X, y and"
+    ):
         check_targets(y)
 
 

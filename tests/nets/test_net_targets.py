@@ -71,6 +71,6 @@ INCOMPLETE = {
 def test_rows_without_a_target_are_refused_before_training(method, net):
     for y in INCOMPLETE.values():
         with pytest.raises(
-            ValueError, match=r"^y must have a value .* 2 of 12 .*row 2:"
+            ValueError, match="^Input y contains NaN, .* 2 of 12 .*row 2:"
         ):
             method(net).fit(X, y)
