@@ -23,6 +23,7 @@ from skinfluence._sklearn import (
     with_callbacks,
 )
 from skinfluence._skorch import is_net, seeded_training
+from skinfluence._targets import check_targets
 from skinfluence._threads import blas_threads
 
 
@@ -83,13 +84,14 @@ class BaseInfluence(EstimatorWrapper):
         """
         self._validate_params()
         self._refuse_frozen()
+        check_targets(y)
         random_state = getattr(self, "random_state", None)
         check_folder(getattr(self, "memory", None))
         if random_state is None and getattr(self, "memory", None) is not None:
             random_state = 0  # a new seed would find nothing of a killed run
         self._seed = fresh_seed(random_state)
         params = self._routed("fit", fit_params)
-        # First of all, so that the wrapped estimator raises its own errors.
+        # Before anything else looks at the rows: its own errors are the canonical ones.
         self.estimator_ = self._fit_clone(X, y, params, self._seed)
         X, y = indexable(X, y)
         self.n_samples_fit_ = n_rows(X)
@@ -303,6 +305,7 @@ class BaseInfluence(EstimatorWrapper):
         """Return X, encoded y and the loss for public methods that take test rows."""
         check_is_fitted(self)
         if y is not None:
+            check_targets(y)
             X, y = indexable(X, y)
             y = self._encode(y)
             if y.shape[1:] != self._fit_y.shape[1:]:

@@ -94,12 +94,20 @@ def check_influence_bad_targets(name, influence_estimator):
         with pytest.raises(ValueError, match="classes|y "):
             influence.influence(X_test, y_test.astype(str))
     else:
-        missing = y_test.astype(float)
-        missing[2] = np.nan
-        with pytest.raises(ValueError, match="y contains NaN"):
-            influence.influence(X_test, missing)
         with pytest.raises(ValueError, match="y must have 1 output.*Got 2"):
             influence.influence(X_test, np.column_stack([y_test, y_test]))
+    missing = y_test.astype(float)
+    missing[2] = np.nan
+    none = y_test.astype(object)
+    none[2] = None
+    for labels in (missing, none):
+        for ask in (influence.influence, influence.sample_values):
+            with pytest.raises(ValueError, match="y contains NaN.* 1 of .*is row 2:"):
+                ask(X_test, labels)
+    missing = np.asarray(y, dtype=float)
+    missing[3] = np.nan
+    with pytest.raises(ValueError, match="y contains NaN.* 1 of .*is row 3:"):
+        clone(influence_estimator).fit(X, missing)
 
 
 def check_influence_frozen(name, influence_estimator):

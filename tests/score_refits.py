@@ -11,14 +11,18 @@ from skinfluence.removal import removal_model
 
 
 def log_probabilities(model, X):
-    """Logarithms that do not underflow, unlike those of predict_proba."""
+    """Logarithms that do not underflow, unlike those of predict_proba.
+
+    No lower than log(eps), as `sklearn.metrics.log_loss` clips them.
+    """
     if hasattr(model, "predict_joint_log_proba"):
         scores = model.predict_joint_log_proba(X)
     else:
         scores = model.decision_function(X)
         if scores.ndim == 1:
             scores = np.column_stack([0 * scores, scores])
-    return log_softmax(scores, axis=1), np.abs(scores).max()
+    log_probability = np.maximum(log_softmax(scores, axis=1), -52 * np.log(2))
+    return log_probability, np.abs(scores).max()
 
 
 def check_removals(

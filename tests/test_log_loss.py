@@ -9,9 +9,9 @@ from skinfluence._losses import LogLoss
 
 
 def log_loss(y, raw):
-    """Log loss of exact raw predictions."""
+    """Log loss of exact raw predictions, clipped where p is the eps of float64."""
     total = sum((score.exp() for score in raw), Decimal(0))
-    return total.ln() - raw[y]
+    return min(total.ln() - raw[y], 52 * Decimal(2).ln())
 
 
 def exact_change(y, raw, delta):

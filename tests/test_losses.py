@@ -154,9 +154,10 @@ def test_values_broadcast_over_models(loss):
 
 
 def exact_log_loss(y, raw):
-    """Log loss of the logits of one row, one logit for two classes."""
+    """Log loss of the logits of a row, at most -log eps; one logit for two classes."""
     logits = [Decimal(0), raw[0]] if len(raw) == 1 else raw
-    return sum((z - logits[y]).exp() for z in logits).ln()
+    loss = sum((z - logits[y]).exp() for z in logits).ln()
+    return min(loss, 52 * Decimal(2).ln())
 
 
 def exact_brier(y, raw):

@@ -8,6 +8,8 @@ again.
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from skinfluence._losses import log_loss_of_probability
+
 
 def out_of_fold_losses(model, X, y):
     """Loss of every row under a model that has not seen it.
@@ -28,8 +30,7 @@ def out_of_fold_losses(model, X, y):
     y = np.asarray(y)
     if hasattr(model, "predict_proba"):
         own = np.arange(len(y)), np.searchsorted(model.classes_, y)
-        smallest = np.finfo(np.float64).tiny
-        return -np.log(np.maximum(model.predict_proba(X)[own], smallest))
+        return log_loss_of_probability(model.predict_proba(X)[own])
     predicted = model.predict(X)
     if hasattr(model, "classes_"):
         return (y != predicted).astype(np.float64)

@@ -18,6 +18,7 @@ from skinfluence._sklearn import (
     fresh_seed,
     n_rows,
 )
+from skinfluence._targets import check_targets
 from skinfluence.cleaning._actions import ACTIONS, weight_parameter
 from skinfluence.cleaning._cleaning import Cleaning
 from skinfluence.cleaning._suspects import suspects_table
@@ -239,6 +240,7 @@ class InfluenceCleaner(EstimatorWrapper):
         self._validate_params()
         self._refuse_frozen()
         check_folder(self.memory)
+        check_targets(y)
         check_per_class(self.per_class, y, is_classifier(self.estimator))
         seed = fresh_seed(self.random_state)
         params, influence_params, groups = self._split(fit_params)

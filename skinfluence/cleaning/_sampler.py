@@ -6,6 +6,7 @@ from sklearn.utils import indexable
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skinfluence._sklearn import take_rows
+from skinfluence._targets import check_targets
 from skinfluence.cleaning._cleaner import CLEANING_CONSTRAINTS
 from skinfluence.cleaning._values import check_per_class, kept_rows, value_rows
 
@@ -117,6 +118,7 @@ class InfluenceSampler(BaseEstimator):
                 f"{type(self).__name__} requires y to be passed, but the target y is "
                 "None."
             )
+        check_targets(y)
         classification = is_classifier(self.estimator)
         check_per_class(self.per_class, y, classification)
         X, y = indexable(X, y)

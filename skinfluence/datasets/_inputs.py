@@ -5,12 +5,15 @@ from numbers import Real
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
+from skinfluence._targets import check_targets
+
 
 def check_rows(X, y):
     """Return copies of rows (tables, or images of any shape) and of their labels."""
     X = check_array(
         X, dtype=None, allow_nd=True, ensure_all_finite=False, input_name="X", copy=True
     )
+    check_targets(y)
     y = column_or_1d(y).copy()
     check_consistent_length(X, y)
     return X, y

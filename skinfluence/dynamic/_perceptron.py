@@ -19,7 +19,11 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import validate_data
 
-from skinfluence._losses import LogLoss
+from skinfluence._losses import (
+    LARGEST_LOG_LOSS,
+    log_loss_of_probability,
+    log_loss_slope,
+)
 from skinfluence._sklearn import final_estimator, seed_estimator
 
 _SLOPES = {  # of MLP activations, from the activated values
@@ -189,7 +193,7 @@ class PerceptronRun:
                 return np.clip(residual, -model.epsilon, model.epsilon)
             return residual
         if link in ("logit", "softmax"):
-            return LogLoss().slope(y, raw, link)
+            return log_loss_slope(y, raw)
         if link == "ovr":
             return expit(raw) - (y[:, None] == np.arange(raw.shape[1]))
         n_columns = raw.shape[1]
@@ -214,7 +218,11 @@ class PerceptronRun:
             )
         p = expit(raw)  # predict_proba is p over its sum
         own = y[:, None] == np.arange(raw.shape[1])
-        return p * (1 - p) / p.sum(axis=1, keepdims=True) - own * (1 - p)
+        total = np.maximum(p.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+        slope = p * (1 - p) / total - own * (1 - p)
+        probability = p[own] / total[:, 0]
+        slope[log_loss_of_probability(probability) >= LARGEST_LOG_LOSS] = 0.0
+        return slope
 
     def _factors(self, checkpoint, X, y, slope):
         """Return the inputs and the errors of every layer."""

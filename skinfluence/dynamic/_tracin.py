@@ -18,6 +18,7 @@ from skinfluence._sklearn import (
     take_rows,
 )
 from skinfluence._skorch import is_net, seeded_training
+from skinfluence._targets import check_targets
 from skinfluence.dynamic._perceptron import PerceptronRun
 
 
@@ -295,6 +296,7 @@ class TracIn(BaseInfluence):
         self : object
             With the checkpoints of the continued run.
         """
+        check_targets(y)
         if classes is not None and not np.array_equal(np.unique(y), np.unique(classes)):
             raise ValueError(
                 "The 'classes' parameter must be the classes of y, since the rows of "

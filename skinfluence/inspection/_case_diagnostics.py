@@ -11,6 +11,7 @@ from sklearn.utils import Bunch, indexable
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._sklearn import n_rows, take_rows
+from skinfluence._targets import check_targets
 from skinfluence.inspection._working_model import WorkingModel
 from skinfluence.removal import UnsupportedEstimator, removal_model
 from skinfluence.removal.linear._class_weight import Balanced
@@ -231,6 +232,7 @@ def _removal_model(estimator, X, y, sample_weight):
 
 
 def _check_target(estimator, y):
+    check_targets(y)
     if not is_classifier(estimator):
         return
     unknown = np.setdiff1d(np.asarray(y), estimator.classes_)

@@ -7,6 +7,7 @@ from sklearn.utils import Bunch, check_array, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
 from skinfluence._sklearn import fresh_seed, n_rows, seed_estimator, take_rows
+from skinfluence._targets import check_targets
 from skinfluence.metrics._inputs import training_values
 
 
@@ -90,6 +91,8 @@ def removal_curve(
     >>> bool((curve.lowest > curve.highest).all())
     True
     """
+    check_targets(y)
+    check_targets(y_test, "y_test")
     X, y = indexable(X, y)
     n = n_rows(X)
     values = training_values(values, n, X_test, y_test)
@@ -130,7 +133,7 @@ def _need_two_classes(estimator, y, kept, fractions):
     if not is_classifier(estimator):
         return
     labels = np.asarray(y)
-    if any(len(np.unique(labels[rows], axis=0)) < 2 for rows in kept):
+    if any((labels[rows] == labels[rows[0]]).all() for rows in kept):
         raise ValueError(
             "The 'fractions' parameter must leave rows of at least two classes. "
             f"Without {max(fractions):.0%} of the rows a single one is left: remove "

@@ -21,6 +21,8 @@ from skorch.utils import to_tensor
 from torch import nn
 from torch.nn import functional as F
 
+from skinfluence._losses import LARGEST_LOG_LOSS, SMALLEST_PROBABILITY
+
 
 class NetTarget:
     """Parameters, outputs and per-row losses of a fitted skorch net.
@@ -161,8 +163,8 @@ class NetTarget:
         """
         if name == "training":
             return self.training_loss
-        if name == "log_loss" and self._trains_on_log_loss():
-            return self.training_loss
+        if name == "log_loss":
+            return self._log_loss
         single = {
             "squared_error": lambda r: r**2,
             "absolute_error": torch.abs,
@@ -177,15 +179,13 @@ class NetTarget:
             return lambda output, targets, inputs=None: (
                 -output.reshape(len(output), -1).mean(dim=1)
             )
-        if name == "log_loss":
-            return lambda output, targets, inputs=None: (
-                -_pick(self.log_proba(output), targets)
-            )
         if name == "brier":
             return self._brier
         raise TypeError(f"loss={name!r} has no gradient, which this method needs.")
 
-    def _trains_on_log_loss(self):
+    @property
+    def trains_on_log_loss(self):
+        """Whether the training loss is the log loss, but for the latter's clip."""
         criterion = self.net.criterion_
         if getattr(criterion, "weight", None) is not None:
             return False
@@ -199,6 +199,13 @@ class NetTarget:
         known = (nn.CrossEntropyLoss, nn.BCEWithLogitsLoss)
         return plain and not smoothed and type(criterion) in known
 
+    def _log_loss(self, output, targets, inputs=None):
+        if self.trains_on_log_loss:
+            loss = self.training_loss(output, targets, inputs)
+        else:
+            loss = -_pick(self.log_proba(output), targets)
+        return loss.clamp(max=LARGEST_LOG_LOSS)
+
     def _brier(self, output, targets, inputs=None):
         p = self.log_proba(output).exp()
         classes = torch.arange(p.shape[1], device=p.device)
@@ -208,7 +215,8 @@ class NetTarget:
     def log_proba(self, output):
         """Logarithm of what ``predict_proba`` returns, with a gradient, shape (n, k).
 
-        ``predict_nonlinearity`` is followed where it is a function or None.
+        ``predict_nonlinearity`` is followed where it is a function or None. Of
+        probabilities no smaller ones than those that the log loss knows.
         """
         nonlinearity = self.net.predict_nonlinearity
         criterion = self.net.criterion_
@@ -221,7 +229,9 @@ class NetTarget:
         if p.ndim == 1 or p.shape[1] == 1:
             p = p.reshape(-1, 1)
             p = torch.cat([1 - p, p], dim=1)
-        return torch.log(p + torch.finfo(p.dtype).eps)
+        # In half precision the smallest probability of the log loss would be zero.
+        p = p.to(torch.promote_types(p.dtype, torch.float32))
+        return torch.log(p.clamp(min=SMALLEST_PROBABILITY))
 
     def state(self):
         """Copy parameters and buffers to the CPU."""

@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._base import BaseInfluence
 from skinfluence._sklearn import n_rows
+from skinfluence._targets import check_targets
 from skinfluence.retraining._coalitions import RETRAINING_CONSTRAINTS, Coalitions
 from skinfluence.retraining._evaluation import Evaluation
 
@@ -54,6 +55,7 @@ class RetrainingInfluence(BaseInfluence):
                 f"The 'X_val' and 'y_val' parameters go together. Got {given} without "
                 f"{other}: pass both, or neither."
             )
+        check_targets(y_val, "y_val")
         self._validation = None if X_val is None else tuple(indexable(X_val, y_val))
         return super().fit(X, y, **fit_params)
 

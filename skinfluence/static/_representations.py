@@ -42,7 +42,7 @@ from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
 from sklearn.utils import check_array, compute_sample_weight
 from sklearn.utils.extmath import safe_sparse_dot
 
-from skinfluence._losses import LogLoss, MarginLoss, SquaredError
+from skinfluence._losses import MarginLoss, SquaredError, log_loss_slope
 from skinfluence.removal import UnsupportedEstimator, removal_model
 
 SUPPORTED = (
@@ -131,6 +131,13 @@ def _linear_kernel(rows, constant, X):
     return safe_sparse_dot(X, rows.T, dense_output=True) + constant
 
 
+class _Logistic:
+    """Slope of the log loss as it is trained on, where nothing is clipped."""
+
+    def slope(self, y, raw, link):
+        return log_loss_slope(y, raw)
+
+
 class _Tube:
     """Slope of ``max(0, |y - z| - epsilon)^2``."""
 
@@ -160,7 +167,7 @@ def _objective(estimator):
             )
         if estimator.solver == "liblinear" and estimator.fit_intercept:
             constant = estimator.intercept_scaling
-        return 1.0 / C, LogLoss(), constant
+        return 1.0 / C, _Logistic(), constant
     if isinstance(estimator, Ridge | RidgeCV):
         cv = isinstance(estimator, RidgeCV)
         alpha = estimator.alpha_ if cv else estimator.alpha

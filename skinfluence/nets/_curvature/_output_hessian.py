@@ -23,7 +23,7 @@ def output_columns(target, X, y):
         output = target.output(target.batch(take_rows(X, one), y[one])[0])
     k = output.numel()
     criterion = target.net.criterion_
-    if target.measure("log_loss") == target.training_loss:
+    if target.trains_on_log_loss:
         root = _logistic if isinstance(criterion, nn.BCEWithLogitsLoss) else _softmax
         return [root(c) for c in range(k)]
     return [_any(target, c) for c in range(k)]

@@ -186,6 +186,7 @@ class OneClassRemovals(ClassRemovals):
         if not isinstance(loss, LogLoss):
             return super()._influence(rows, y, loss)
         raw, state = self.prepare(rows)
+        before = logsumexp(raw, axis=1) - raw[np.arange(len(y)), y]
         out = np.empty((len(raw), self.n_removals))
         size = max(1, TILE // max(1, len(raw)))
         for label in range(self.model.n_classes):
@@ -196,7 +197,9 @@ class OneClassRemovals(ClassRemovals):
             for start in range(0, len(members), size):
                 removed = members[start : start + size]
                 moves = self.model.class_moves(state, removed, label)
-                out[:, removed] = loss.change(truth, logit, moves[..., None], "logit")
+                growth = loss.growth(truth, logit, moves[..., None], "logit")
+                # The clip is that of the true class, which may be one of the rest.
+                out[:, removed] = loss.clip_growth(growth, before)
         return out
 
 

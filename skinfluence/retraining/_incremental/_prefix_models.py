@@ -8,11 +8,8 @@ import sklearn
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
-from skinfluence._losses import LogLoss
+from skinfluence._losses import LogLoss, log_loss_of_raw
 from skinfluence._predictions import link_prediction
-
-# Minus the logarithm of the smallest probability that is not zero.
-SMALLEST = 745.13
 
 # Version of scikit-learn, where what it computes has changed.
 SKLEARN = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
@@ -87,7 +84,7 @@ class PrefixModels(ABC):
     def losses(self, path, rows, y, loss):
         """Losses of every prefix, shape (n_samples, n_ends)."""
         if isinstance(loss, LogLoss) and self.link in ("logit", "softmax"):
-            return log_losses(self.raw(path, rows, loss.response), y)
+            return log_loss_of_raw(y, self.raw(path, rows, loss.response))
         return loss.value(y, self.predict(path, rows, loss.response))
 
 
@@ -104,27 +101,6 @@ class ClassifierPrefixes(PrefixModels):
         """Rows of each class in each prefix, shape (n_ends, n_classes)."""
         indicator = self.labels[order, None] == np.arange(self.n_classes)
         return np.cumsum(indicator, axis=0)[ends - 1]
-
-
-def log_losses(raw, y):
-    """Log loss of raw scores, without the probabilities in between.
-
-    Where the probability underflows the loss is that of zero, as everywhere.
-    """
-    if raw.shape[-1] <= 2:
-        against = raw[..., 0] if raw.shape[-1] == 1 else raw[..., 1] - raw[..., 0]
-        against = against * np.where(y == 1, -1.0, 1.0)[:, None]
-        out = np.log1p(np.exp(-np.abs(against)))
-        out += np.maximum(against, 0.0)
-    else:
-        truth = np.take_along_axis(raw, y[:, None, None], axis=-1)
-        top = raw.max(axis=-1, keepdims=True)
-        share = raw - top
-        np.exp(share, out=share)
-        out = np.log(share.sum(axis=-1))
-        out += (top - truth)[..., 0]
-    out[out > SMALLEST] = -np.log(np.finfo(np.float64).eps)
-    return out
 
 
 def only_seen(scores, counts):

@@ -1,0 +1,58 @@
+"""Per-row losses: of predictions, of raw predictions that move, and their slopes.
+
+Every influence is a difference of losses, so each loss answers three questions.
+
+``value(y, prediction)``
+    the loss of each row, from what the estimator predicts. Retraining needs no
+    more than this.
+``change(y, raw, delta, link)``
+    how much the loss grows when the *raw* prediction (linear predictor, logit,
+    margin) moves from ``raw`` to ``raw + delta``. Where the difference of two
+    nearly equal losses would cancel, a closed form that does not is used.
+``slope(y, raw, link)``
+    the derivative of the loss with respect to the raw prediction.
+
+Targets are encoded once by `BaseInfluence`: class indices for classifiers,
+floats of shape (n_samples, n_outputs) for regressors. Predictions always have a
+last axis of length n_classes or n_outputs; axes between the first and the last
+(one model per removed row) broadcast.
+"""
+
+from skinfluence._losses._classification import Brier, MarginLoss, ZeroOne
+from skinfluence._losses._deviance import Deviance
+from skinfluence._losses._log_loss import (
+    LARGEST_LOG_LOSS,
+    SMALLEST_PROBABILITY,
+    LogLoss,
+    log_loss_of_probability,
+    log_loss_of_raw,
+    log_loss_slope,
+)
+from skinfluence._losses._loss import Loss
+from skinfluence._losses._regression import (
+    AbsoluteError,
+    MinusPrediction,
+    SquaredError,
+)
+from skinfluence._losses._resolve import LOSS_NAMES, resolve_loss
+from skinfluence._losses._user_loss import UserLoss
+
+__all__ = [
+    "LARGEST_LOG_LOSS",
+    "LOSS_NAMES",
+    "SMALLEST_PROBABILITY",
+    "AbsoluteError",
+    "Brier",
+    "Deviance",
+    "LogLoss",
+    "Loss",
+    "MarginLoss",
+    "MinusPrediction",
+    "SquaredError",
+    "UserLoss",
+    "ZeroOne",
+    "log_loss_of_probability",
+    "log_loss_of_raw",
+    "log_loss_slope",
+    "resolve_loss",
+]

@@ -1,0 +1,59 @@
+"""What every loss of single rows answers."""
+
+import numpy as np
+
+from skinfluence._predictions import link_prediction
+
+
+class Loss:
+    """A loss of single rows.
+
+    Attributes
+    ----------
+    response : {"predict_proba", "decision_function", "predict"}
+        The method of the estimator the loss is a function of.
+    """
+
+    response = "predict"
+
+    def value(self, y, prediction):
+        """Loss of each row, shape ``prediction.shape[:-1]``."""
+        raise NotImplementedError
+
+    def change(self, y, raw, delta, link):
+        """Growth of the loss when ``raw`` (n, k) moves by ``delta`` (n, m, k)."""
+        before = self.value(y, link_prediction(raw, link, self.response))
+        after = self.value(
+            y, link_prediction(raw[:, None] + delta, link, self.response)
+        )
+        return after - before[:, None]
+
+    def slope(self, y, raw, link):
+        """Derivative of the loss with respect to ``raw``, shape (n, k)."""
+        self.need_slope()
+
+    @property
+    def has_slope(self):
+        """Whether there is a derivative."""
+        return type(self).slope is not Loss.slope
+
+    def need_slope(self):
+        """Raise if the loss has no slope."""
+        if not self.has_slope:
+            raise TypeError(
+                f"loss={self.name!r} has no gradient, which this method needs. Use "
+                "one of 'auto', 'log_loss', 'brier' (classifiers with "
+                "predict_proba), 'squared_error' or 'absolute_error' (regressors)."
+            )
+
+
+def pick(prediction, y):
+    """Select ``prediction[t, ..., y[t]]``."""
+    return np.take_along_axis(
+        prediction, y.reshape((-1,) + (1,) * (prediction.ndim - 1)), axis=-1
+    )[..., 0]
+
+
+def spread(y, ndim):
+    """Insert axes after the first, so that ``y`` broadcasts over removed rows."""
+    return y.reshape(y.shape[:1] + (1,) * (ndim - y.ndim) + y.shape[1:])
