@@ -53,8 +53,8 @@ def check_predictions(model, prediction, response):
         raise ValueError(
             f"{response} of {name} must be finite. Got NaN or infinity for "
             f"{(~finite).sum()} of {len(finite)} rows: the fit counts as failed. Scale "
-            "the features, smooth counts ('alpha' of naive Bayes), or lower the "
-            "learning rate ('lr' of a net)."
+            "the features, smooth counts ('alpha' of naive Bayes), lower the "
+            "learning rate ('lr' of a net), or take a larger 'radius' of neighbours."
         )
 
 
@@ -98,7 +98,10 @@ def model_prediction(model, X, response, classes=None):
     """
     prediction = np.asarray(getattr(model, response)(X))
     if classes is None:
-        prediction = prediction.astype(np.float64, copy=False)
+        # Neighbours that are none predict NaN, as an integer where targets are such.
+        whole = prediction.dtype.kind == "i"
+        nothing = prediction == np.iinfo(prediction.dtype).min if whole else False
+        prediction = np.where(nothing, np.nan, prediction).astype(np.float64)
         check_predictions(model, prediction, response)
         return prediction.reshape(prediction.shape[0], -1)
     if response == "predict":

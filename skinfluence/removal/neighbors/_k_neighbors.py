@@ -4,11 +4,10 @@ import numpy as np
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
 from skinfluence._sklearn import take_rows
-from skinfluence.removal._dispatch import removal_model
+from skinfluence.removal._dispatch import NothingLeft, removal_model
+from skinfluence.removal.neighbors._k_ties import tied_removals
 from skinfluence.removal.neighbors._neighbors import TILE, NeighborsModel
-
-# Distances closer than this may be equal but for rounding.
-TIED = 1e-6
+from skinfluence.removal.neighbors._ties import Closeness
 
 
 class KNeighborsModel(NeighborsModel):
@@ -29,11 +28,10 @@ class KNeighborsModel(NeighborsModel):
     its metric and algorithm, and O(K^2) per test row; nothing upfront. Memory
     O(n_test K). Sets of rows: O(n_test n_groups) in addition.
 
-    **When it fails.** Which of several rows at equal distance scikit-learn takes is
-    arbitrary: it depends on the algorithm, its chunks and the order of the rows, and
-    a model trained anew may choose others. Where the K-th and the next distance are
-    equal, the fitted estimator's own K neighbours are the ones that matter, and
-    another row at this distance replaces a removed one.
+    **When it fails.** Which of several rows at equal distance scikit-learn takes
+    depends on the algorithm, its chunks and all the rows. Where that decides a
+    prediction, the estimator is fitted anew without the removed row and asked about
+    the test rows in question: up to n fits where test rows have such ties.
 
     References
     ----------
@@ -45,27 +43,29 @@ class KNeighborsModel(NeighborsModel):
         super().__init__(estimator, X, y)
         n, self.k = len(self.targets), estimator.n_neighbors
         if self.k >= n:
-            raise ValueError(
+            raise NothingLeft(
                 f"{type(estimator).__name__}(n_neighbors={self.k}) was fitted on {n} "
                 "rows: without one of them fewer rows than neighbours are left, which "
                 f"scikit-learn cannot predict from. Use n_neighbors <= {n - 1}."
             )
 
     def _without(self, masks):
-        if masks is not None:
-            left = len(self.targets) - masks.sum(axis=1)
-            short = (left < self.k) & (left > 0)
-            if short.any():
-                raise ValueError(
-                    f"The 'groups' parameter must leave at least n_neighbors={self.k} "
-                    f"training rows. Got {int(short.sum())} group(s) that leave fewer."
-                )
-        return super()._without(masks)
+        if masks is None:
+            return super()._without(None)
+        # What is left of fewer rows than neighbours, a refit is to say.
+        short = len(self.targets) - masks.sum(axis=1) < self.k
+        removals = super()._without(masks & ~short[:, None])
+        removals.unresolved = np.flatnonzero(short & ~masks.all(axis=1))
+        return removals
 
     def changed_predictions(self, X, masks, response, own):
         """Implement `NeighborsModel.changed_predictions`."""
         n, k = len(self.targets), self.k
-        distance, neighbor, tied = self._search(X, k + 1)
+        n_removals = n if masks is None else len(masks)
+        arbitrary = tied_removals(self, X, masks, own)
+        yield from self.refitted(X, *arbitrary, masks, response)
+        close = Closeness(self.estimator, X, self.X)
+        distance, neighbor, tied = self._search(X, k + 1, close)
         before = self._predict(distance[:, :k], neighbor[:, :k], response)
         nearest = distance[:, :k].copy(), neighbor[:, :k].copy()
         if masks is None:
@@ -77,6 +77,10 @@ class KNeighborsModel(NeighborsModel):
         if own:
             same = tests == removals
             tests, removals = tests[same], removals[same]
+        known = np.isin(
+            tests * n_removals + removals, arbitrary[0] * n_removals + arbitrary[1]
+        )
+        tests, removals = tests[~known], removals[~known]
         place = np.arange(len(neighbor))  # of each test row among those searched
         while len(tests):
             found = neighbor.shape[1]
@@ -100,6 +104,7 @@ class KNeighborsModel(NeighborsModel):
                 distance, neighbor, _ = self._search(
                     take_rows(X, again),
                     min(2 * found, n),
+                    None,
                     tied[again],
                     [part[again] for part in nearest],
                 )
@@ -131,13 +136,12 @@ class KNeighborsModel(NeighborsModel):
         weights[exact] = infinite[exact]
         return weights
 
-    def _search(self, X, m, tied=None, nearest=None):
+    def _search(self, X, m, close, tied=None, nearest=None):
         """Nearest ``m`` rows, the estimator's own K first, and who has ties there."""
         k = self.k
         distance, neighbor = self.estimator.kneighbors(X, m)
         if tied is None:
-            last, following = distance[:, k - 1], distance[:, k]
-            tied = following - last <= TIED * following
+            tied = close.equal(distance[:, [k - 1]], distance[:, [k]])[:, 0]
             if tied.any():
                 nearest = self.estimator.kneighbors(X, k)
         if tied.any():
