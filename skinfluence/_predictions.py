@@ -3,6 +3,10 @@
 import numpy as np
 from scipy.special import expit, softmax
 
+# RadiusNeighborsRegressor predicts NaN where there is no neighbour, and what NaN is as
+# an integer where the targets were integers.
+NAN_AS_INTEGER = [float(np.iinfo(dtype).min) for dtype in (np.int32, np.int64)]
+
 TOLERANCE = 1e-3  # of sums of probabilities in single or half precision
 
 
@@ -98,10 +102,10 @@ def model_prediction(model, X, response, classes=None):
     """
     prediction = np.asarray(getattr(model, response)(X))
     if classes is None:
-        # Neighbours that are none predict NaN, as an integer where targets are such.
-        whole = prediction.dtype.kind == "i"
-        nothing = prediction == np.iinfo(prediction.dtype).min if whole else False
-        prediction = np.where(nothing, np.nan, prediction).astype(np.float64)
+        prediction = prediction.astype(np.float64, copy=False)
+        nothing = np.isin(prediction, NAN_AS_INTEGER)
+        if nothing.any():
+            prediction = np.where(nothing, np.nan, prediction)
         check_predictions(model, prediction, response)
         return prediction.reshape(prediction.shape[0], -1)
     if response == "predict":
