@@ -1,7 +1,6 @@
 """Shapley values, Beta Shapley values and Banzhaf values of training rows."""
 
 import pickle
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -9,7 +8,6 @@ import sklearn
 from joblib import effective_n_jobs
 from scipy.sparse import issparse
 from sklearn.base import is_classifier
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 
 from skinfluence._memory import check_memory
@@ -36,6 +34,7 @@ from skinfluence.retraining._retraining import prior_model, which
 from skinfluence.retraining._retraining_influence import RetrainingInfluence
 from skinfluence.retraining._scorer_evaluation import ScorerEvaluation
 from skinfluence.retraining._semivalues import SEMIVALUES, size_probabilities
+from skinfluence.retraining._time_limit import check_drawn
 
 # Losses held at a time while models are evaluated at once.
 LOSSES = 2**23
@@ -105,8 +104,10 @@ class ShapleyInfluence(RetrainingInfluence):
         player, and no limit for up to 16 players. Orders that need no retraining
         count the same.
     max_time : float, default=None
-        Seconds of training, or of evaluation on `X_val`, after which no new round is
-        started. How many draws that is depends on the machine.
+        Seconds of training, or of evaluation on `X_val`, after which no model is
+        trained. A draw that time ends is left out, since part of an order speaks of
+        small subsets only: less time than one draw takes is refused, at once where
+        one model tells so. How many draws there are depends on the machine.
     standard_error : float, default=None
         Stop once the standard error of every row's mean value over `X_val` is at most
         this, in units of the loss (or score). Looked at every 10 draws.
@@ -273,7 +274,7 @@ class ShapleyInfluence(RetrainingInfluence):
         self._models = self._prefix_models(X, fit_params)
         incremental = self._models is not None
         self.solver_ = "incremental" if incremental else "refit"
-        self._scheme, self.n_draws_ = plan(
+        self._planned = (
             self._probabilities,
             self.semivalue == "banzhaf",
             incremental,
@@ -281,6 +282,7 @@ class ShapleyInfluence(RetrainingInfluence):
             self._seed,
             self.antithetic,
         )
+        self._scheme, self.n_draws_ = plan(*self._planned)
         self.sampling_ = self._scheme.name
         self.n_retrainings_, self.estimators_ = 0, []
         if self._validation is not None:
@@ -319,15 +321,17 @@ class ShapleyInfluence(RetrainingInfluence):
     # -------------------------------------------------------------------- training
 
     def _announce(self, engine, evaluation=None):
-        return announce(
-            self._scheme,
-            self.n_draws_,
+        model, self._scheme, self.n_draws_ = announce(
+            self._planned,
             engine,
             self._players.of_row,
             evaluation,
             self.max_time,
             self.verbose,
+            self.truncation is not None,
         )
+        self.sampling_ = self._scheme.name
+        return model
 
     def _value_at_once(self, X, y, loss):
         """Values for the rows of X_val; models are let go."""
@@ -338,11 +342,19 @@ class ShapleyInfluence(RetrainingInfluence):
             f"The values of {self.n_players_} players for {len(empty)} test rows",
             "Give fewer rows of X_val.",
         )
-        sampled = not isinstance(self._scheme, Enumeration)
-        tolerance = self.truncation if sampled else None
         if self._models is None:
             engine = self._coalitions(self._fit_X, self._training_y, self._fit_params)
             self._announce(engine, evaluation)
+        sampled = not isinstance(self._scheme, Enumeration)
+        tolerance = self.truncation if sampled else None
+        per_draw = 2 * (self.n_players_ + 1) * len(empty)
+        budget = Budget(
+            self.n_draws_,
+            self.max_time if sampled else None,
+            self.standard_error if sampled else None,
+            effective_n_jobs(self.n_jobs) * max(1, LOSSES // per_draw),
+        )
+        if self._models is None:
             source = RetrainedLosses(
                 engine,
                 self._scheme,
@@ -351,6 +363,7 @@ class ShapleyInfluence(RetrainingInfluence):
                 empty,
                 full,
                 tolerance,
+                budget.deadline,
             )
         else:
             source = PrefixLosses(
@@ -363,13 +376,6 @@ class ShapleyInfluence(RetrainingInfluence):
                 empty,
                 tolerance=tolerance,
             )
-        per_draw = 2 * (self.n_players_ + 1) * len(empty)
-        budget = Budget(
-            self.n_draws_,
-            self.max_time if sampled else None,
-            self.standard_error if sampled else None,
-            effective_n_jobs(self.n_jobs) * max(1, LOSSES // per_draw),
-        )
         mean = empty.mean(keepdims=True), full.mean(keepdims=True)
         self._estimate = self._scheme.start(empty, full)
         self._mean_estimate = self._scheme.start(*mean)
@@ -377,22 +383,12 @@ class ShapleyInfluence(RetrainingInfluence):
         rest, counted = self._count(source, evaluation, empty)
         self.n_draws_ = spend(budget, self._scheme, rest, estimates)
         self.n_retrainings_ = getattr(source, "n_retrainings", 0)
-        if sampled and self.standard_error is not None:
-            self._warn_if_inexact()
+        self._check_drawn()
+        if sampled:
+            budget.warn_if_short(self._mean_estimate)
         if counted is not None:
             self._estimate.mean += counted
             self._mean_estimate.mean += counted.mean(axis=0)
-
-    def _warn_if_inexact(self):
-        reached = self._mean_estimate.standard_error().max()
-        if reached > self.standard_error:
-            warnings.warn(
-                f"The budget was spent after {self.n_draws_} draws at a standard error "
-                f"of {reached:.2g}, not standard_error={self.standard_error:.2g}: "
-                "raise max_retrainings or max_time.",
-                ConvergenceWarning,
-                stacklevel=6,
-            )
 
     def _train(self):
         """Train the models of all draws and keep them."""
@@ -408,9 +404,16 @@ class ShapleyInfluence(RetrainingInfluence):
             )
         sampled = not isinstance(self._scheme, Enumeration)
         budget = Budget(self.n_draws_, self.max_time if sampled else None)
-        self.estimators_ = train(engine, self._scheme, self._players.of_row, budget)
+        self.estimators_, self.n_retrainings_ = train(
+            engine, self._scheme, self._players.of_row, budget
+        )
         self.n_draws_ = budget.n_done
-        self.n_retrainings_ = self._scheme.n_retrainings(self.n_draws_)
+        self._check_drawn()
+
+    def _check_drawn(self):
+        if self.sampling_ != "enumeration" and self.max_time is not None:
+            drawn = self.n_draws_, self.n_retrainings_, self._scheme
+            check_drawn(*drawn, self.max_time, self.memory is not None)
 
     # --------------------------------------------------------------------- answers
 
