@@ -9,6 +9,7 @@ from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._row_params import refuse_pairwise
 from skinfluence._sklearn import (
     EstimatorWrapper,
     HasMethods,
@@ -236,6 +237,7 @@ class InfluenceCleaner(EstimatorWrapper):
         """
         self._validate_params()
         self._refuse_frozen()
+        refuse_pairwise(self.estimator)
         check_per_class(self.per_class, y, is_classifier(self.estimator))
         seed = fresh_seed(self.random_state)
         params, influence_params, groups = self._split(fit_params)

@@ -15,6 +15,7 @@ from joblib import Memory, effective_n_jobs, hash
 from sklearn.utils.parallel import Parallel, delayed
 
 from skinfluence._progress import Progress
+from skinfluence._row_params import refuse_pairwise
 from skinfluence._sklearn import HasMethods, StrOptions, n_rows
 from skinfluence._threads import one_blas_thread
 from skinfluence.retraining._deadline import Deadline
@@ -85,6 +86,7 @@ class Coalitions:
         error_score="raise",
         callbacks=None,
     ):
+        refuse_pairwise(estimator)
         self.table = estimator, X, y, fit_params
         self.seed, self.n_jobs, self.verbose = seed, n_jobs, verbose
         self.error_score, self.callbacks = error_score, callbacks
