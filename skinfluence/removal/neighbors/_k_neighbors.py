@@ -61,11 +61,15 @@ class KNeighborsModel(NeighborsModel):
     def changed_predictions(self, X, masks, response, own):
         """Implement `NeighborsModel.changed_predictions`."""
         n, k = len(self.targets), self.k
-        n_removals = n if masks is None else len(masks)
-        arbitrary = tied_removals(self, X, masks, own)
-        yield from self.refitted(X, *arbitrary, masks, response)
+        distance, neighbor = self.estimator.kneighbors(X, min(k + 2, n))
         close = Closeness(self.estimator, X, self.X)
-        distance, neighbor, tied = self._search(X, k + 1, close)
+        equal = close.equal(distance[:, k - 1 : -1], distance[:, k:])
+        undecided = tied_removals(self, X, equal.any(axis=1), masks, own)
+        yield from self.refitted(X, undecided, masks, response)
+        tied = equal[:, 0]
+        if tied.any():
+            nearest = self.estimator.kneighbors(X, k)
+            _put_first(distance, neighbor, tied, nearest)
         before = self._predict(distance[:, :k], neighbor[:, :k], response)
         nearest = distance[:, :k].copy(), neighbor[:, :k].copy()
         if masks is None:
@@ -77,9 +81,7 @@ class KNeighborsModel(NeighborsModel):
         if own:
             same = tests == removals
             tests, removals = tests[same], removals[same]
-        known = np.isin(
-            tests * n_removals + removals, arbitrary[0] * n_removals + arbitrary[1]
-        )
+        known = undecided.holds(tests, removals)
         tests, removals = tests[~known], removals[~known]
         place = np.arange(len(neighbor))  # of each test row among those searched
         while len(tests):
@@ -101,13 +103,11 @@ class KNeighborsModel(NeighborsModel):
             tests, removals = tests[short], removals[short]
             again = np.unique(tests)
             if len(again):
-                distance, neighbor, _ = self._search(
-                    take_rows(X, again),
-                    min(2 * found, n),
-                    None,
-                    tied[again],
-                    [part[again] for part in nearest],
+                distance, neighbor = self.estimator.kneighbors(
+                    take_rows(X, again), min(2 * found, n)
                 )
+                nearest_again = [part[again] for part in nearest]
+                _put_first(distance, neighbor, tied[again], nearest_again)
                 place[again] = np.arange(len(again))
 
     def _gone(self, neighbor, removals, masks):
@@ -136,25 +136,20 @@ class KNeighborsModel(NeighborsModel):
         weights[exact] = infinite[exact]
         return weights
 
-    def _search(self, X, m, close, tied=None, nearest=None):
-        """Nearest ``m`` rows, the estimator's own K first, and who has ties there."""
-        k = self.k
-        distance, neighbor = self.estimator.kneighbors(X, m)
-        if tied is None:
-            tied = close.equal(distance[:, [k - 1]], distance[:, [k]])[:, 0]
-            if tied.any():
-                nearest = self.estimator.kneighbors(X, k)
-        if tied.any():
-            first, own = (part[tied] for part in nearest)
-            known = np.zeros((len(own), m), dtype=bool)
-            for j in range(k):
-                known |= neighbor[tied] == own[:, [j]]
-            known = np.column_stack([np.zeros_like(own, dtype=bool), known])
-            order = np.argsort(known, axis=1, kind="stable")[:, :m]
-            for found, start in ((distance, first), (neighbor, own)):
-                both = np.column_stack([start, found[tied]])
-                found[tied] = np.take_along_axis(both, order, axis=1)
-        return distance, neighbor, tied
+
+def _put_first(distance, neighbor, tied, nearest):
+    """Put the estimator's own K neighbours first, in place, where there are ties."""
+    if not tied.any():
+        return
+    first, own = (part[tied] for part in nearest)
+    known = np.zeros((len(own), neighbor.shape[1]), dtype=bool)
+    for j in range(own.shape[1]):
+        known |= neighbor[tied] == own[:, [j]]
+    known = np.column_stack([np.zeros_like(own, dtype=bool), known])
+    order = np.argsort(known, axis=1, kind="stable")[:, : neighbor.shape[1]]
+    for found, start in ((distance, first), (neighbor, own)):
+        both = np.column_stack([start, found[tied]])
+        found[tied] = np.take_along_axis(both, order, axis=1)
 
 
 @removal_model.register

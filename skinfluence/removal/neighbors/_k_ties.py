@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from skinfluence._sklearn import take_rows
-from skinfluence.removal.neighbors._ties import Closeness, target_codes
+from skinfluence._sklearn import n_rows, take_rows
+from skinfluence.removal.neighbors._ties import Closeness, Undecided, target_codes
 
 # Distances that are held at a time.
 HELD = 2**21
 
 
-def tied_removals(model, X, masks, own):
+def tied_removals(model, X, tied, masks, own):
     """Find the pairs of a test row and a removal that only a refit can answer.
 
     After the removal the K-th and the next of the rows that remain are equally far
@@ -21,6 +21,8 @@ def tied_removals(model, X, masks, own):
         The full model.
     X : array-like of shape (n_samples, n_features)
         Test rows.
+    tied : ndarray of bool, shape (n_samples,)
+        Those whose K-th distance is the next one, or that one the next but one.
     masks : ndarray of shape (n_groups, n) or None
         Sets of rows; None for every single row.
     own : bool
@@ -28,26 +30,21 @@ def tied_removals(model, X, masks, own):
 
     Returns
     -------
-    tests, removals : ndarray of shape (n_pairs,)
+    undecided : Undecided
     """
     codes = target_codes(model.targets)
+    n_removals = len(codes) if masks is None else len(masks)
+    undecided = Undecided(n_rows(X), n_removals, own)
     if masks is None:
-        pairs = _of_rows(model, X, codes)
+        _mark_rows(undecided, model, X, codes, np.flatnonzero(tied))
     else:
-        pairs = _of_groups(model, X, codes, masks)
-    tests, removals = np.concatenate([np.empty((2, 0), dtype=np.intp), *pairs], axis=1)
-    if own:
-        same = tests == removals
-        return tests[same], removals[same]
-    return tests, removals
+        _mark_groups(undecided, model, X, codes, masks)
+    return undecided
 
 
-def _of_rows(model, X, codes):
+def _mark_rows(undecided, model, X, codes, pending):
     n, k = len(codes), model.k
-    close = Closeness(model.estimator, X, model.X)
-    distance, _ = model.estimator.kneighbors(X, min(k + 2, n))
-    tied = close.equal(distance[:, k - 1 : -1], distance[:, k:]).any(axis=1)
-    pending, m, pairs = np.flatnonzero(tied), min(2 * k + 2, n), []
+    m = min(2 * k + 2, n)
     while len(pending):
         longer = []
         for t in _parts(pending, m):
@@ -59,10 +56,8 @@ def _of_rows(model, X, codes):
             for j in np.flatnonzero(whole):
                 start, stop = np.searchsorted(runs[j], [runs[j, k], runs[j, k] + 1])
                 ahead, tied = neighbor[j, :start], neighbor[j, start:stop]
-                gone = _deciding(k, n, ahead, tied, codes)
-                pairs.append(np.stack([np.full(len(gone), t[j]), gone]))
+                undecided.mark(t[j], _deciding(k, n, ahead, tied, codes))
         pending, m = np.concatenate(longer), min(2 * m, n)
-    return pairs
 
 
 def _deciding(k, n, ahead, tied, codes):
@@ -90,12 +85,11 @@ def _deciding(k, n, ahead, tied, codes):
     return np.flatnonzero(out)
 
 
-def _of_groups(model, X, codes, masks):
+def _mark_groups(undecided, model, X, codes, masks):
     n, k = len(codes), model.k
     largest = masks.sum(axis=1).max(initial=0)
     m = min(2 * (k + largest) + 2, n)
-    pairs = []
-    for t in _parts(np.arange(X.shape[0] if hasattr(X, "shape") else len(X)), m):
+    for t in _parts(np.arange(n_rows(X)), m):
         rows = take_rows(X, t)
         distance, neighbor = model.estimator.kneighbors(rows, m)
         runs, code = (
@@ -113,8 +107,7 @@ def _of_groups(model, X, codes, masks):
                 there = left[g] & (runs[j] == r)
                 whole = m == n or r < runs[j, -1]
                 if not whole or np.ptp(code[j, there]) > 0:
-                    pairs.append([[t[j]], [g]])
-    return pairs
+                    undecided.mark(t[j], g)
 
 
 def _parts(rows, m):

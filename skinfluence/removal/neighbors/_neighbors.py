@@ -86,25 +86,25 @@ class NeighborsModel(ClosedFormModel):
             label that is not a class. NaN after removals that leave no prediction.
         """
 
-    def refitted(self, X, tests, removals, masks, response):
+    def refitted(self, X, undecided, masks, response):
         """Yield predictions of some pairs, from models that are fitted anew."""
-        if not len(tests):
+        rows, removals = undecided.tests(), undecided.removals()
+        if not len(rows):
             return
-        rows, place = np.unique(tests, return_inverse=True)
         classes = self.refits.classes
         some = take_rows(X, rows)
         before = model_prediction(self.estimator, some, response, classes)
-        order = np.argsort(removals, kind="stable")
-        which, first = np.unique(removals[order], return_index=True)
-        for removal, mine in zip(which, np.split(order, first[1:]), strict=True):
+        for removal in removals:
             gone = removal if masks is None else np.flatnonzero(masks[removal])
             kept = np.delete(np.arange(len(self.targets)), gone)
-            rows = take_rows(some, place[mine])
+            tests = undecided.tests_of(removal)
+            mine = np.searchsorted(rows, tests)
+            asked = take_rows(some, mine)
             try:
-                after = self.refits.predict(kept, rows, response, len(which))
+                after = self.refits.predict(kept, asked, response, len(removals))
             except ValueError:  # no neighbours: the caller fits again, and sees why
                 after = np.full((len(mine), before.shape[1]), np.nan)
-            yield tests[mine], removals[mine], before[place[mine]], after
+            yield tests, np.full(len(mine), removal), before[mine], after
 
     def mean_target(self, neighbors, weights):
         """Average the targets of regressors' neighbours, as scikit-learn does."""

@@ -11,7 +11,7 @@ from sklearn.utils import check_array
 
 from skinfluence.removal._dispatch import refuse, removal_model
 from skinfluence.removal.neighbors._neighbors import TILE, NeighborsModel
-from skinfluence.removal.neighbors._ties import Closeness
+from skinfluence.removal.neighbors._ties import Closeness, Undecided
 
 # Metrics that are sums, or roots of sums, of integers for rows of integers.
 EXACT = ("euclidean", "manhattan", "chebyshev", "l1", "l2", "cityblock", "sqeuclidean")
@@ -86,10 +86,9 @@ class RadiusNeighborsModel(NeighborsModel):
             distances, neighbors = self.estimator.radius_neighbors(X)
             edge[:] = False
         n_removals = len(self.targets) if masks is None else len(masks)
-        tests = np.flatnonzero(edge)
-        removals = tests if own else np.tile(np.arange(n_removals), len(tests))
-        tests = tests if own else np.repeat(tests, n_removals)
-        yield from self.refitted(X, tests, removals, masks, response)
+        undecided = Undecided(len(edge), n_removals, own)
+        undecided.marks[edge] = True
+        yield from self.refitted(X, undecided, masks, response)
         parts, size = [], 0
         for t, neighbor in enumerate(neighbors):
             if edge[t]:

@@ -90,6 +90,45 @@ def target_codes(targets):
     return np.unique(targets, axis=0, return_inverse=True)[1].ravel()
 
 
+class Undecided:
+    """Pairs of a test row and a removal that only a refit can answer.
+
+    Parameters
+    ----------
+    n_samples, n_removals : int
+    own : bool
+        Only the pairs of row i and its own removal count.
+    """
+
+    def __init__(self, n_samples, n_removals, own):
+        self.own = own
+        self.shape = (n_samples, 1 if own else n_removals)
+        self.marks = np.zeros(self.shape, dtype=bool)
+
+    def mark(self, test, removals):
+        """Count the pairs of one test row."""
+        if self.own:
+            self.marks[test] |= np.any(removals == test)
+        else:
+            self.marks[test, removals] = True
+
+    def holds(self, tests, removals):
+        """Tell which pairs are among these; where ``own``, row i with itself."""
+        return self.marks[tests, 0 if self.own else removals]
+
+    def tests(self):
+        """Test rows of some pair."""
+        return np.flatnonzero(self.marks.any(axis=1))
+
+    def removals(self):
+        """Removals of some pair."""
+        return self.tests() if self.own else np.flatnonzero(self.marks.any(axis=0))
+
+    def tests_of(self, removal):
+        """Test rows of the pairs of a removal."""
+        return np.flatnonzero(self.marks[:, removal]) if not self.own else [removal]
+
+
 class RefittedNeighbors:
     """A neighbours estimator that is fitted anew to some of its rows.
 
