@@ -105,9 +105,8 @@ class ShapleyInfluence(RetrainingInfluence):
         count the same.
     max_time : float, default=None
         Seconds of training, or of evaluation on `X_val`, after which no model is
-        trained. A draw that time ends is left out, since part of an order speaks of
-        small subsets only: less time than one draw takes is refused, at once where
-        one model tells so. How many draws there are depends on the machine.
+        trained. A draw that time ends is left out: part of an order speaks of small
+        subsets only. Less time than one draw takes is refused.
     standard_error : float, default=None
         Stop once the standard error of every row's mean value over `X_val` is at most
         this, in units of the loss (or score). Looked at every 10 draws.
@@ -272,12 +271,11 @@ class ShapleyInfluence(RetrainingInfluence):
             self.semivalue, self.n_players_, self.alpha, self.beta
         )
         self._models = self._prefix_models(X, fit_params)
-        incremental = self._models is not None
-        self.solver_ = "incremental" if incremental else "refit"
+        self.solver_ = "refit" if self._models is None else "incremental"
         self._planned = (
             self._probabilities,
             self.semivalue == "banzhaf",
-            incremental,
+            self._models is not None,
             self.max_retrainings,
             self._seed,
             self.antithetic,
@@ -289,7 +287,7 @@ class ShapleyInfluence(RetrainingInfluence):
             X_val, y_val = self._validation
             self._val_y = self._encode(y_val)
             self._value_at_once(X_val, self._val_y, self._loss)
-        elif not incremental:
+        elif self._models is None:
             self._train()
 
     def _check_parameters(self):
@@ -320,7 +318,9 @@ class ShapleyInfluence(RetrainingInfluence):
 
     # -------------------------------------------------------------------- training
 
-    def _announce(self, engine, evaluation=None):
+    def _announce(self, evaluation=None):
+        """Return the engine, and one model that it has trained, if it will any."""
+        engine = self._coalitions(self._fit_X, self._training_y, self._fit_params)
         model, self._scheme, self.n_draws_ = announce(
             self._planned,
             engine,
@@ -331,7 +331,7 @@ class ShapleyInfluence(RetrainingInfluence):
             self.truncation is not None,
         )
         self.sampling_ = self._scheme.name
-        return model
+        return engine, model
 
     def _value_at_once(self, X, y, loss):
         """Values for the rows of X_val; models are let go."""
@@ -343,8 +343,7 @@ class ShapleyInfluence(RetrainingInfluence):
             "Give fewer rows of X_val.",
         )
         if self._models is None:
-            engine = self._coalitions(self._fit_X, self._training_y, self._fit_params)
-            self._announce(engine, evaluation)
+            engine, _ = self._announce(evaluation)
         sampled = not isinstance(self._scheme, Enumeration)
         tolerance = self.truncation if sampled else None
         per_draw = 2 * (self.n_players_ + 1) * len(empty)
@@ -392,8 +391,7 @@ class ShapleyInfluence(RetrainingInfluence):
 
     def _train(self):
         """Train the models of all draws and keep them."""
-        engine = self._coalitions(self._fit_X, self._training_y, self._fit_params)
-        model = self._announce(engine)
+        engine, model = self._announce()
         if model is not None:
             count = self._scheme.n_retrainings(self.n_draws_)
             check_memory(
@@ -411,9 +409,8 @@ class ShapleyInfluence(RetrainingInfluence):
         self._check_drawn()
 
     def _check_drawn(self):
-        if self.sampling_ != "enumeration" and self.max_time is not None:
-            drawn = self.n_draws_, self.n_retrainings_, self._scheme
-            check_drawn(*drawn, self.max_time, self.memory is not None)
+        drawn = self._scheme, self.n_draws_, self.n_retrainings_
+        check_drawn(*drawn, self.max_time, self.memory is not None)
 
     # --------------------------------------------------------------------- answers
 

@@ -57,8 +57,10 @@ def refuse_limit(max_time, expected, n_models):
     )
 
 
-def check_drawn(n_draws, n_models, scheme, max_time, kept):
+def check_drawn(scheme, n_draws, n_models, max_time, kept):
     """Raise where time ended before the first draw did; warn of players unseen."""
+    if max_time is None or scheme.name == "enumeration":
+        return
     if n_draws == 0:
         raise ValueError(
             f"The 'max_time' parameter must leave time for one draw, which is "
