@@ -3,6 +3,10 @@
 import numpy as np
 from scipy.special import expit, softmax
 
+# RadiusNeighborsRegressor predicts NaN where there is no neighbour, and what NaN is as
+# an integer where the targets were integers.
+NAN_AS_INTEGER = [float(np.iinfo(dtype).min) for dtype in (np.int32, np.int64)]
+
 TOLERANCE = 1e-3  # of sums of probabilities in single or half precision
 
 
@@ -53,8 +57,8 @@ def check_predictions(model, prediction, response):
         raise ValueError(
             f"{response} of {name} must be finite. Got NaN or infinity for "
             f"{(~finite).sum()} of {len(finite)} rows: the fit counts as failed. Scale "
-            "the features, smooth counts ('alpha' of naive Bayes), or lower the "
-            "learning rate ('lr' of a net)."
+            "the features, smooth counts ('alpha' of naive Bayes), lower the "
+            "learning rate ('lr' of a net), or take a larger 'radius' of neighbours."
         )
 
 
@@ -99,6 +103,9 @@ def model_prediction(model, X, response, classes=None):
     prediction = np.asarray(getattr(model, response)(X))
     if classes is None:
         prediction = prediction.astype(np.float64, copy=False)
+        nothing = np.isin(prediction, NAN_AS_INTEGER)
+        if nothing.any():
+            prediction = np.where(nothing, np.nan, prediction)
         check_predictions(model, prediction, response)
         return prediction.reshape(prediction.shape[0], -1)
     if response == "predict":

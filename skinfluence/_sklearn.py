@@ -364,7 +364,11 @@ class EstimatorWrapper(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _fit_clone(self, X, y, fit_params, seed):
         """Fit a seeded clone of the estimator: its errors are the canonical ones."""
-        model = seed_estimator(clone(self.estimator), seed)
+        return self._fit_seeded(clone(self.estimator), X, y, fit_params, seed)
+
+    def _fit_seeded(self, model, X, y, fit_params, seed):
+        """Fit an unfitted clone of the estimator, after seeding it."""
+        model = seed_estimator(model, seed)
         with seeded_training(final_estimator(model), seed, 0):
             model = model.fit(X, y, **fit_params)
         refuse_diverged(final_estimator(model))

@@ -9,6 +9,7 @@ from sklearn.utils import gen_batches, get_tags, indexable
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._row_params import clone_for_rows
 from skinfluence._sklearn import (
     fresh_seed,
     n_rows,
@@ -380,7 +381,8 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         kept = np.delete(np.arange(n), removed)
         if len(np.unique(self._labels[kept])) < 2:
             return self.classes_[self._labels[kept[0]]] != before
-        model = seed_estimator(clone(self.influence_.estimator), self._seed)
+        model = clone_for_rows(self.influence_.estimator, kept, n)
+        model = seed_estimator(model, self._seed)
         params = take_params(fit_params, kept, n)
         model.fit(take_rows(X, kept), take_rows(y, kept), **params)
         return model.predict(x)[0] != before

@@ -10,6 +10,7 @@ from sklearn.utils.metadata_routing import MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._disk_entries import check_folder
+from skinfluence._row_params import refuse_pairwise
 from skinfluence._sklearn import (
     EstimatorWrapper,
     HasMethods,
@@ -241,6 +242,7 @@ class InfluenceCleaner(EstimatorWrapper):
         self._refuse_frozen()
         check_folder(self.memory)
         check_targets(y)
+        refuse_pairwise(self.estimator)
         check_per_class(self.per_class, y, is_classifier(self.estimator))
         seed = fresh_seed(self.random_state)
         params, influence_params, groups = self._split(fit_params)

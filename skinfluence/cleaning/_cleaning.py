@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.base import is_classifier
 
+from skinfluence._row_params import clone_for_rows
 from skinfluence._sklearn import n_rows, take_params, take_rows
 from skinfluence.cleaning._actions import TREATED, act
 from skinfluence.cleaning._drop_fraction import (
@@ -42,7 +43,7 @@ class Cleaning:
             self.X if whole else take_rows(self.X, part),
             self.y if whole else take_rows(self.y, part),
             classification=self.classification,
-            influence=cleaner.influence,
+            influence=self._influence_of(part),
             influence_params=take_params(self.influence_params, part, n),
             cv=cv,
             groups=None if self.groups is None else take_rows(self.groups, part),
@@ -55,6 +56,13 @@ class Cleaning:
             scores.values, scores.wrong_values, scores.n_classes
         )
         return rows, probability
+
+    def _influence_of(self, part):
+        """Return the cleaner's influence estimator, for some of the rows."""
+        influence, n = self.cleaner.influence, n_rows(self.X)
+        if influence is None or len(part) == n:
+            return influence
+        return clone_for_rows(influence, part, n)
 
     def keep(self, values, y, drop_fraction):
         """Return which rows are no suspects."""
@@ -74,7 +82,8 @@ class Cleaning:
             1 - probability,
             self.weight_name,
         )
-        return self.cleaner._fit_clone(X, y, params, self.seed)
+        left = np.asarray(part)[kept] if n_rows(X) < len(part) else part
+        return self._fit_rows(left, X, y, params)
 
     def search(self, share_wrong):
         """Choose the share on held-out folds."""
@@ -114,12 +123,16 @@ class Cleaning:
         return self._losses(model, test)
 
     def _fit(self, part):
-        return self.cleaner._fit_clone(
+        return self._fit_rows(
+            part,
             take_rows(self.X, part),
             take_rows(self.y, part),
             take_params(self.params, part, n_rows(self.X)),
-            self.seed,
         )
+
+    def _fit_rows(self, part, X, y, params):
+        model = clone_for_rows(self.cleaner.estimator, part, n_rows(self.X))
+        return self.cleaner._fit_seeded(model, X, y, params, self.seed)
 
     def _losses(self, model, test):
         predicted = model.predict(take_rows(self.X, test))

@@ -1,10 +1,10 @@
 """Scores of a model before and after cleaning, on rows that no cleaning has touched."""
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
-from skinfluence._sklearn import take_rows
+from skinfluence._row_params import clone_for_rows
+from skinfluence._sklearn import n_rows, take_rows
 from skinfluence.cleaning._baseline import (
     exchanged_targets,
     out_of_fold_losses,
@@ -59,7 +59,8 @@ def compare(run, drop_fraction, task, seed, step):
 def _compare_fold(run, drop_fraction, task, exchanged, train, test):
     y = task.y[train]
     X_test, y_test = take_rows(task.X, test), task.y[test]
-    plain = clone(run.cleaner.estimator).fit(take_rows(task.X, train), y)
+    plain = clone_for_rows(run.cleaner.estimator, train, n_rows(task.X))
+    plain.fit(take_rows(task.X, train), y)
     # A label that the training part lacks has no probability.
     known = (
         np.isin(exchanged[test], np.unique(y)) if task.classification else slice(None)

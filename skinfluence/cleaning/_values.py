@@ -9,6 +9,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skinfluence._disk_entries import check_folder, open_entries, versions
 from skinfluence._memory import check_memory
+from skinfluence._row_params import clone_for_rows
 from skinfluence._sklearn import (
     fresh_seed,
     n_rows,
@@ -171,7 +172,7 @@ def _held_out_values(
     )
     results = Parallel(n_jobs=n_jobs)(
         delayed(_fold_values)(
-            seed_estimator(clone(influence), seed, index),
+            seed_estimator(clone_for_rows(influence, train, n), seed, index),
             X,
             y,
             take_params(influence_params, train, n),

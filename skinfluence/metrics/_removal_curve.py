@@ -1,11 +1,12 @@
 """Test score after removing the most helpful or most harmful rows, against random."""
 
 import numpy as np
-from sklearn.base import clone, is_classifier
+from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.utils import Bunch, check_array, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
+from skinfluence._row_params import clone_for_rows
 from skinfluence._sklearn import fresh_seed, n_rows, seed_estimator, take_rows
 from skinfluence._targets import check_targets
 from skinfluence.metrics._inputs import training_values
@@ -142,6 +143,6 @@ def _need_two_classes(estimator, y, kept, fractions):
 
 
 def _score_without(estimator, X, y, rows, X_test, y_test, scoring, seed):
-    model = seed_estimator(clone(estimator), seed)
+    model = seed_estimator(clone_for_rows(estimator, rows, n_rows(X)), seed)
     model.fit(take_rows(X, rows), take_rows(y, rows))
     return check_scoring(model, scoring)(model, X_test, y_test)

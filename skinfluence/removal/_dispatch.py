@@ -7,6 +7,10 @@ class UnsupportedEstimator(TypeError):
     """No exact removal exists for an estimator, or for one of its settings."""
 
 
+class NothingLeft(ValueError):
+    """Without any row of the training set the model cannot predict."""
+
+
 @singledispatch
 def removal_model(estimator, X, y, sample_weight=None):
     """Return the `RemovalModel` of a fitted estimator.

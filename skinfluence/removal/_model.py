@@ -20,7 +20,8 @@ class Removals(ABC):
         """Loss without minus loss with, shape (n_samples, n_removals).
 
         ``X`` as the estimator takes it, ``y`` encoded as in `_losses`. Columns of
-        unresolved removals are meaningless, but finite.
+        unresolved removals are meaningless. NaN: the model that remains has no
+        prediction for the test row, and a refit is to say what follows.
         """
 
     def mean_influence(self, X, y, loss, weight):

@@ -1,8 +1,12 @@
 """When to stop drawing: enough draws, enough time, or exact enough."""
 
+import warnings
 from time import monotonic
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from skinfluence.retraining._deadline import Deadline
 
 # The standard error is looked at after every so many draws, whoever computed them,
 # so that results do not depend on the number of workers.
@@ -30,7 +34,7 @@ class Budget:
     def __init__(self, n_draws, max_time=None, standard_error=None, per_round=None):
         self.n_draws, self.max_time = n_draws, max_time
         self.target, self.per_round = standard_error, per_round or n_draws
-        self.start, self.n_done = monotonic(), 0
+        self.deadline, self.n_done = Deadline(max_time), 0
 
     def rounds(self):
         """Yield ranges of draws, until it is time to stop between them."""
@@ -38,13 +42,14 @@ class Budget:
         while self.n_done < self.n_draws:
             begin, before = monotonic(), self.n_done
             if self.max_time is not None:
-                if before and begin - self.start >= self.max_time:
+                if self.deadline.passed():
                     return
             elif self.target is None:
                 size = self.per_round
             size = min(size, self.per_round)
-            yield range(before, min(before + size, self.n_draws))
-            if self.n_done == before:
+            draws = range(before, min(before + size, self.n_draws))
+            yield draws
+            if self.n_done < draws.stop:  # time ended a draw
                 return
             if monotonic() - begin < ROUND_SECONDS / 2:
                 size *= 2
@@ -56,6 +61,20 @@ class Budget:
             return False
         return bool(np.all(estimate.standard_error() <= self.target))
 
+    def warn_if_short(self, estimate):
+        """Warn where the values are not as exact as they were to be."""
+        if self.target is None:
+            return
+        reached = estimate.standard_error().max()
+        if reached > self.target:
+            warnings.warn(
+                f"The budget was spent after {self.n_done} draws at a standard error "
+                f"of {reached:.2g}, not standard_error={self.target:.2g}: raise "
+                "max_retrainings or max_time.",
+                ConvergenceWarning,
+                stacklevel=6,
+            )
+
 
 def spend(budget, scheme, source, estimates):
     """Draw until the budget is spent.
@@ -66,7 +85,8 @@ def spend(budget, scheme, source, estimates):
     scheme : Enumeration, PermutationSampling or CoalitionSampling
         What a draw is.
     source : callable
-        Takes a range of draws, returns or yields the losses of each.
+        Takes a range of draws, returns or yields the losses of each, or of the first
+        ones where time ended the others.
     estimates : list
         Of ``scheme.start``: for single rows, and for their mean, by which the
         budget is judged.
@@ -77,7 +97,7 @@ def spend(budget, scheme, source, estimates):
     """
     rows, mean = estimates
     for draws in budget.rounds():
-        for draw, losses in zip(draws, source(draws), strict=True):
+        for draw, losses in zip(draws, source(draws), strict=False):
             scheme.add(rows, draw, losses)
             scheme.add(mean, draw, _mean(losses))
             if budget.advance(mean):

@@ -4,6 +4,7 @@ import pickle
 import sys
 import warnings
 from concurrent.futures import BrokenExecutor, CancelledError
+from itertools import takewhile
 from numbers import Integral, Real
 from time import monotonic
 
@@ -20,8 +21,10 @@ from skinfluence._disk_entries import (
 )
 from skinfluence._memory import check_memory
 from skinfluence._progress import Progress
+from skinfluence._row_params import refuse_pairwise
 from skinfluence._sklearn import HasMethods, StrOptions, n_rows
 from skinfluence._threads import one_blas_thread
+from skinfluence.retraining._deadline import Deadline
 from skinfluence.retraining._evaluation import evaluate, failed_fit
 from skinfluence.retraining._retraining import retrain, which
 
@@ -89,6 +92,7 @@ class Coalitions:
         error_score="raise",
         callbacks=None,
     ):
+        refuse_pairwise(estimator)
         self.table = estimator, X, y, fit_params
         self.seed, self.n_jobs, self.verbose = seed, n_jobs, verbose
         self.error_score, self.callbacks = error_score, callbacks
@@ -98,8 +102,8 @@ class Coalitions:
             params = sorted(fit_params.items(), key=lambda item: item[0])
             self.key = entry_key(estimator, X, y, params, versions(estimator))
 
-    def models(self, subsets, indices):
-        """Return a fitted model per subset, a list.
+    def models(self, subsets, indices, deadline=None):
+        """Return a fitted model per subset, a list; of the first until the deadline.
 
         Parameters
         ----------
@@ -108,9 +112,10 @@ class Coalitions:
         indices : sequence of int
             The number of each retraining, which seeds it.
         """
-        return self.map(_model, list(zip(subsets, indices, strict=True)))
+        tasks = list(zip(subsets, indices, strict=True))
+        return self.map(_model, tasks, deadline=deadline)
 
-    def losses(self, subsets, indices, evaluation):
+    def losses(self, subsets, indices, evaluation, deadline=None):
         """Return the losses of a model per subset, and keep none of the models.
 
         Returns
@@ -118,10 +123,10 @@ class Coalitions:
         losses : ndarray of shape (n_subsets, len(evaluation))
         """
         tasks = list(zip(subsets, indices, strict=True))
-        rows = self.map(_model, tasks, evaluation)
+        rows = self.map(_model, tasks, evaluation, deadline=deadline)
         return np.stack(rows) if rows else np.empty((0, len(evaluation)))
 
-    def map(self, function, tasks, evaluation=None, what="retrainings"):
+    def map(self, function, tasks, evaluation=None, what="retrainings", deadline=None):
         """Call ``function(retrain, *task)`` for every task, on the workers.
 
         Parameters
@@ -135,42 +140,47 @@ class Coalitions:
             Takes a fitted model, returns an array.
         what : str, default="retrainings"
             What is counted, for progress.
+        deadline : Deadline, default=None
+            No task is started after it.
 
         Returns
         -------
         results : list
-            In the order of the tasks.
+            In the order of the tasks, of the first ones where time ended.
         """
         cached, key = _result, None
         if self.store is not None:
             cached = self.store.cache(_result, ignore=_SENT)
             key = self.key if evaluation is None else entry_key(self.key, evaluation)
-        shared = (cached, function, *self.table, self.seed, self.error_score)
+        deadline = deadline or Deadline()
+        shared = (cached, function, *self.table, self.seed, self.error_score, deadline)
         calls = [delayed(_task)(*shared, evaluation, key, task) for task in tasks]
         progress = Progress(what, len(tasks), self.verbose, self.callbacks)
         try:
             # Here as well as in each retraining: threads that set and restored the
             # limit of their process in turn would leave it set.
             with one_blas_thread():
-                return self._in_rounds(calls, progress)
+                return self._in_rounds(calls, progress, deadline)
         finally:
             progress.close()
 
-    def _in_rounds(self, calls, progress):
+    def _in_rounds(self, calls, progress, deadline):
         results, size = [], 1
-        while len(results) < len(calls):
+        while len(results) < len(calls) and not deadline.passed():
             # joblib decides once what to do with its workers: with a single one it
             # does not use it at all. So it is asked anew where a cluster changes.
             workers = effective_n_jobs(self.n_jobs)
             with Parallel(n_jobs=self.n_jobs) as parallel:
-                while len(results) < len(calls):
+                while len(results) < len(calls) and not deadline.passed():
                     alone = not results and getattr(self.store, "one_first", False)
                     start = monotonic()
                     todo = calls[len(results) :][: 1 if alone else size * workers]
                     finished = _persevere(parallel, todo)
-                    results += [result for result, _ in finished]
                     if self.store is not None:
                         self.store.tell(set().union(*(p for _, p in finished)))
+                    results += takewhile(
+                        lambda result: result is not None, (r for r, _ in finished)
+                    )
                     progress.advance(len(todo))
                     if monotonic() - start < ROUND_SECONDS / 2:
                         size *= 2
@@ -192,15 +202,20 @@ def _task(
     fit_params,
     seed,
     error_score,
+    deadline,
     evaluation,
     key,
     task,
 ):
     """Run one task on a worker; return its result and what went wrong on disk.
 
+    The result is None where the deadline has passed.
+
     The table comes as arguments of their own: that is how joblib's backends recognise
     and send it once.
     """
+    if deadline.passed():
+        return None, set()
 
     def retrain_or_score(subset, index):
         subset = np.asarray(subset, dtype=np.intp)

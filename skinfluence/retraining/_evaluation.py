@@ -80,6 +80,7 @@ class Evaluations:
 def failed_fit(error, error_score):
     """Return what stands for a model that could not be fitted; raise, or warn."""
     if error_score == "raise":
+        error.add_note("error_score=a number, or np.nan, goes on without this one.")
         raise error
     notes = " ".join(getattr(error, "__notes__", []))
     warnings.warn(

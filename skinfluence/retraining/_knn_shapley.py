@@ -11,6 +11,7 @@ from sklearn.utils.validation import validate_data
 from skinfluence._base import BaseInfluence
 from skinfluence._losses import MinusPrediction
 from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
+from skinfluence.removal.neighbors._ties import Closeness
 from skinfluence.retraining._neighbor_game import NeighborGame
 
 LARGEST_BLOCK = 4_000_000  # entries; larger blocks are not faster
@@ -43,8 +44,9 @@ class KNNShapley(BaseInfluence):
 
     **When it fails.** Values speak of distances: scale the columns, put a
     `~sklearn.preprocessing.StandardScaler` or an embedding before it in a Pipeline.
-    Rows at equal distance are ranked in the order of the training set. Columns that do
-    not matter for the target hide the neighbours that do.
+    Of rows at equal distance those come first that ``estimator_`` takes as neighbours,
+    then the others in the order of the training set. Columns that do not matter for
+    the target hide the neighbours that do.
 
     Parameters
     ----------
@@ -165,12 +167,28 @@ class KNNShapley(BaseInfluence):
         return out
 
     def _block(self, X, y, loss):
-        order = _order(
-            pairwise_distances(self._checked(X), self._rows, **self._distances)
-        )
+        X = self._checked(X)
+        distances = pairwise_distances(X, self._rows, **self._distances)
+        order = _order(distances)
+        if self.n_neighbors < self.n_samples_fit_:
+            self._own_first(order, X, distances)
         out = np.empty(order.shape)
         np.put_along_axis(out, order, self._values(order, y, loss), axis=1)
         return out
+
+    def _own_first(self, order, X, distances):
+        """Rank the neighbours that the model of all rows takes before their equals."""
+        K = self.n_neighbors
+        near, far = np.take_along_axis(distances, order[:, K - 1 : K + 1], axis=1).T
+        close = Closeness(self.estimator_, X, self._rows)
+        tied = np.flatnonzero(close.equal(near[:, None], far[:, None]))
+        if len(tied):
+            own = self.estimator_.kneighbors(X[tied], K, return_distance=False)
+            others = np.ones((len(tied), order.shape[1]), dtype=bool)
+            np.put_along_axis(others, own, False, axis=1)
+            later = np.take_along_axis(others, order[tied], axis=1)
+            ranked = np.argsort(later, axis=1, kind="stable")
+            order[tied] = np.take_along_axis(order[tied], ranked, axis=1)
 
     def _values(self, order, y, loss):
         """Values of the players by distance."""

@@ -13,7 +13,7 @@ from skinfluence._sklearn import (
     n_rows,
     take_rows,
 )
-from skinfluence.removal import UnsupportedEstimator, removal_model
+from skinfluence.removal import NothingLeft, UnsupportedEstimator, removal_model
 from skinfluence.retraining._coalitions import (
     RETRAINING_CONSTRAINTS,
     Coalitions,
@@ -91,7 +91,9 @@ class LeaveOneOutInfluence(BaseInfluence):
     fixed_steps_ : list of str
         Fitted preprocessing and chosen penalties that the exact solver held fixed.
     refitted_rows_ : ndarray of int
-        Rows that were left out by retraining.
+        Rows that were left out by retraining, in ``fit``. Removals that leave some
+        test row alone without an exact answer (neighbours that are tied, or none)
+        are refitted when that row is asked about.
     optimum_distance_ : float
         Largest distance between the linear predictor that scikit-learn's solver
         returned and the one at the exact optimum, where influence is computed;
@@ -199,7 +201,10 @@ class LeaveOneOutInfluence(BaseInfluence):
         except UnsupportedEstimator:
             if self.solver == "exact":
                 raise
-            return None
+        except NothingLeft:
+            if self.error_score == "raise":  # now, and not when it is asked
+                raise
+        return None
 
     def _refit(self, removals):
         if not removals:
@@ -237,7 +242,20 @@ class LeaveOneOutInfluence(BaseInfluence):
             out[:, rows] = self._refit_influence(
                 X, y, loss, self._refits, self._refitted()
             )
+        rows = self._unanswered(out)
+        if len(rows):
+            out[:, rows] = self._refit_rows(rows, X, y, loss)
         return out
+
+    def _unanswered(self, values):
+        """Rows without which the exact model has no answer to a test row."""
+        missing = np.isnan(values).reshape(-1, values.shape[-1]).any(axis=0)
+        return np.setdiff1d(np.flatnonzero(missing), self.refitted_rows_)
+
+    def _refit_rows(self, rows, X, y, loss):
+        """Influence of some rows, from retrainings that are not kept."""
+        removals = [np.array([i]) for i in rows]
+        return self._refit_influence(X, y, loss, self._refit(removals), removals)
 
     def _sample_values(self, X, y, loss, weight):
         if self.solver_ == "refit":
@@ -252,6 +270,9 @@ class LeaveOneOutInfluence(BaseInfluence):
                 block = take_rows(X, rows), y[rows], loss
                 refits = self._refit_influence(*block, self._refits, self._refitted())
                 values[self.refitted_rows_] += weight[rows] @ refits
+        missing = self._unanswered(values)
+        if len(missing):
+            values[missing] = weight @ self._refit_rows(missing, X, y, loss)
         return values
 
     def _self_influence(self, X, y, loss):
@@ -259,6 +280,10 @@ class LeaveOneOutInfluence(BaseInfluence):
             out = np.empty(self.n_samples_fit_)
         else:
             out = self._removals.own_influence(y, loss)
+            for i in self._unanswered(out):
+                row = np.array([i])
+                own = take_rows(X, row), y[row], loss
+                out[i] = self._refit_rows(row, *own)[0, 0]
         for i, model in zip(self.refitted_rows_, self._refits, strict=True):
             row = np.array([i])
             own = take_rows(X, row), y[row], loss
@@ -269,7 +294,8 @@ class LeaveOneOutInfluence(BaseInfluence):
         if self.solver_ == "exact":
             removals = self._model.without_groups(masks, "exact", self.tol)
             out = removals.influence(X, y, loss)
-            refits = removals.unresolved
+            missing = np.flatnonzero(np.isnan(out).any(axis=0))
+            refits = np.union1d(removals.unresolved, missing)
         else:
             out = np.empty((len(y), len(masks)))
             refits = np.arange(len(masks))

@@ -91,6 +91,6 @@ class RestOfGame:
 
     def __call__(self, draws):
         """Yield the losses of each draw, as ``scheme.add`` takes them."""
-        for draw, losses in zip(draws, self.source(draws), strict=True):
+        for draw, losses in zip(draws, self.source(draws), strict=False):
             orders = self.scheme.orders(draw)
             yield list(map(self.game.rest, orders, losses))

@@ -43,6 +43,10 @@ class PermutationSampling:
         """Models to be trained for the first draws: not nobody's, not everybody's."""
         return n_draws * self.orders_per_draw * (self.n_players - 1)
 
+    def n_unseen(self, n_draws):
+        """Players that the first draws say nothing about: none, each is in an order."""
+        return 0
+
     def orders(self, draw):
         """Orders of one draw, shape (orders_per_draw, n_players)."""
         rng = np.random.default_rng((self.seed, draw))

@@ -1,9 +1,11 @@
 """What is drawn to find semivalues, how often, and what that will cost."""
 
 import warnings
+from functools import partial
 from time import monotonic
 
 from skinfluence._progress import duration
+from skinfluence._sklearn import n_rows
 from skinfluence._threads import one_blas_thread
 from skinfluence.retraining._enumeration import (
     MAX_PLAYERS,
@@ -15,6 +17,7 @@ from skinfluence.retraining._permutations import PermutationSampling
 from skinfluence.retraining._retrained_losses import subsets_of
 from skinfluence.retraining._retraining import retrain, which
 from skinfluence.retraining._sample_reuse import CoalitionSampling
+from skinfluence.retraining._time_limit import refuse_limit, too_long
 
 # Retrainings per player where no budget is given.
 PER_PLAYER = 100
@@ -33,7 +36,15 @@ def enumerates(n_players, max_retrainings):
     )
 
 
-def plan(probabilities, sample_reuse, incremental, max_retrainings, seed, antithetic):
+def plan(
+    probabilities,
+    sample_reuse,
+    incremental,
+    max_retrainings,
+    seed,
+    antithetic,
+    enumerated=True,
+):
     """Choose between enumeration, random orders and random coalitions.
 
     Parameters
@@ -48,6 +59,8 @@ def plan(probabilities, sample_reuse, incremental, max_retrainings, seed, antith
         The budget.
     seed : int
     antithetic : bool
+    enumerated : bool, default=True
+        Whether a game that is small enough may be enumerated.
 
     Returns
     -------
@@ -55,7 +68,7 @@ def plan(probabilities, sample_reuse, incremental, max_retrainings, seed, antith
     n_draws : int
     """
     n = len(probabilities)
-    if enumerates(n, max_retrainings):
+    if enumerated and enumerates(n, max_retrainings):
         kind = ChainEnumeration if incremental else Enumeration
         scheme = kind(probabilities)
         return scheme, scheme.n_draws
@@ -74,36 +87,56 @@ def plan(probabilities, sample_reuse, incremental, max_retrainings, seed, antith
     return scheme, budget // per_draw
 
 
-def announce(scheme, n_draws, engine, player, evaluation, max_time, verbose):
+def announce(
+    planned,
+    engine,
+    player,
+    evaluation=None,
+    max_time=None,
+    verbose=0,
+    truncated=False,
+):
     """Tell what training will cost before it starts, from one model of medium size.
 
     Returns
     -------
     model : fitted estimator or None
         That one; None if there is nothing to train.
+    scheme, n_draws
+        Of `plan` with the arguments ``planned``: without enumeration where all
+        coalitions are too many for ``max_time``.
+
+    Raises
+    ------
+    ValueError
+        Where even the first draw takes longer than ``max_time``.
     """
+    scheme, n_draws = plan(*planned)
     count = scheme.n_retrainings(n_draws)
     if not count:
-        return None
+        return None, scheme, n_draws
     subsets, numbers = subsets_of(scheme, 0, player)[0]
     middle = len(subsets) // 2
-    start = monotonic()
-    rows, number = subsets[middle], numbers[middle]
-    try:  # in this process: starting workers is no part of a fit
-        with one_blas_thread():
-            model = retrain(*engine.table, rows, engine.seed, number)
-            if evaluation is not None:
-                where = rows, len(player), engine.seed, number
-                evaluate(model, evaluation, lambda: which(model, *where))
+    timed = partial(_timed, engine, subsets[middle], numbers[middle], evaluation)
+    try:
+        model, each = timed()
     except Exception:
         if engine.error_score == "raise":
             raise
-        return None
-    seconds = (monotonic() - start) * count
+        return None, scheme, n_draws
+    limits = engine, max_time, lambda: timed()[1]
+    if isinstance(scheme, Enumeration) and too_long(each, count, *limits):
+        scheme, n_draws = plan(*planned, enumerated=False)
+        count = scheme.n_retrainings(n_draws)
+    if not (isinstance(scheme, Enumeration) or truncated):
+        first = scheme.n_retrainings(1)
+        expected = too_long(each, first, *limits)
+        if expected is not None:
+            refuse_limit(max_time, expected, first)
+    seconds = each * count
     message = (
         f"{count} models are to be trained on up to {len(player)} rows: about "
-        f"{duration(seconds)} for one worker, as one of them took "
-        f"{seconds / count:.2g} s"
+        f"{duration(seconds)} for one worker, as one of them took {each:.2g} s"
     )
     limit = f"; max_time ends it after {max_time:g} s" if max_time is not None else ""
     if verbose > 0:
@@ -115,4 +148,18 @@ def announce(scheme, n_draws, engine, player, evaluation, max_time, verbose):
             UserWarning,
             stacklevel=9,  # who called fit
         )
-    return model
+    return model, scheme, n_draws
+
+
+def _timed(engine, rows, number, evaluation):
+    """Train a model, and return it and the seconds that took.
+
+    In this process: starting workers is no part of a fit.
+    """
+    start = monotonic()
+    with one_blas_thread():
+        model = retrain(*engine.table, rows, engine.seed, number)
+        if evaluation is not None:
+            where = rows, n_rows(engine.table[1]), engine.seed, number
+            evaluate(model, evaluation, lambda: which(model, *where))
+    return model, monotonic() - start

@@ -1,9 +1,11 @@
 """Losses of the coalitions of a draw: from models that are trained, or were."""
 
 from functools import partial
+from itertools import takewhile
 
 import numpy as np
 
+from skinfluence.retraining._deadline import Deadline
 from skinfluence.retraining._evaluation import evaluate
 
 
@@ -24,14 +26,25 @@ class RetrainedLosses:
         Losses of nobody and of everybody.
     tolerance : float or None
         Of `truncation_length`.
+    deadline : Deadline, default=None
+        No model is trained after it: the draws that it ends have no losses.
     """
 
     def __init__(
-        self, coalitions, scheme, player, evaluation, empty, full, tolerance=None
+        self,
+        coalitions,
+        scheme,
+        player,
+        evaluation,
+        empty,
+        full,
+        tolerance=None,
+        deadline=None,
     ):
         self.engine, self.scheme, self.player = coalitions, scheme, player
         self.evaluation, self.empty, self.full = evaluation, empty, full
         self.tolerance, self.n_retrainings = tolerance, 0
+        self.deadline = deadline or Deadline()
 
     def __call__(self, draws):
         """Return the losses of each draw, as ``scheme.add`` takes them."""
@@ -39,24 +52,31 @@ class RetrainedLosses:
             return self._along(draws)
         masks, numbers = zip(*map(self.scheme.coalitions, draws), strict=True)
         subsets = [rows_of(mask, self.player) for part in masks for mask in part]
-        losses = self.engine.losses(subsets, np.concatenate(numbers), self.evaluation)
+        losses = self.engine.losses(
+            subsets, np.concatenate(numbers), self.evaluation, self.deadline
+        )
         self.n_retrainings += len(losses)
-        cuts = np.cumsum([len(part) for part in masks])[:-1]
-        return [part.T for part in np.split(losses, cuts)]
+        ends = np.cumsum([len(part) for part in masks])
+        ends = ends[ends <= len(losses)]
+        return [part.T for part in np.split(losses, ends)[: len(ends)]]
 
     def _along(self, draws):
+        given = self.player, self.empty, self.full, self.tolerance, self.deadline
         tasks = [
-            (order, number, self.player, self.empty, self.full, self.tolerance)
+            (order, number, *given)
             for draw in draws
             for order, number in zip(
                 self.scheme.orders(draw), self.scheme.first_number(draw), strict=True
             )
         ]
-        walks = self.engine.map(walk, tasks, self.evaluation, what="orders")
+        walks = self.engine.map(
+            walk, tasks, self.evaluation, what="orders", deadline=self.deadline
+        )
         self.n_retrainings += sum(count for _, count in walks)
         size = len(tasks) // len(draws)
         losses = [loss for loss, _ in walks]
-        return [losses[i : i + size] for i in range(0, len(losses), size)]
+        losses = list(takewhile(lambda loss: loss is not None, losses))
+        return [losses[i : i + size] for i in range(0, len(losses) + 1 - size, size)]
 
 
 def rows_of(mask, player):
@@ -64,13 +84,14 @@ def rows_of(mask, player):
     return np.flatnonzero(mask[player])
 
 
-def walk(retrain, order, number, player, empty, full, tolerance):
+def walk(retrain, order, number, player, empty, full, tolerance, deadline):
     """Losses of the prefixes of an order, and how many models were trained.
 
     Returns
     -------
-    losses : ndarray of shape (n_rows, n_players + 1)
-        After truncation, those of the last model that was trained.
+    losses : ndarray of shape (n_rows, n_players + 1) or None
+        After truncation, those of the last model that was trained. None where the
+        deadline passed on the way.
     n_retrainings : int
     """
     n = len(order)
@@ -85,6 +106,8 @@ def walk(retrain, order, number, player, empty, full, tolerance):
             return out, max(length, 0)
         if length == n - 1:
             break
+        if deadline.passed():
+            return None, length
         mask[order[length]] = True
         out[:, length + 1] = retrain(rows_of(mask, player), number + length)
     return out, n - 1
@@ -177,8 +200,10 @@ def train(engine, scheme, player, budget):
     -------
     models : list of list of list of fitted estimators
         As `KeptModels` takes them.
+    n_trained : int
+        With those of a draw that time ended.
     """
-    out = []
+    out, trained = [], 0
     for draws in budget.rounds():
         sequences = [subsets_of(scheme, draw, player) for draw in draws]
         subsets, numbers = [], []
@@ -186,8 +211,13 @@ def train(engine, scheme, player, budget):
             for part in draw:
                 subsets.extend(part[0])
                 numbers.extend(part[1])
-        models = iter(engine.models(subsets, numbers))
+        models = engine.models(subsets, numbers, budget.deadline)
+        trained += len(models)
         for draw in sequences:
-            out.append([[next(models) for _ in part] for part, _ in draw])
+            size = sum(len(part) for part, _ in draw)
+            if len(models) < size:  # time ended it
+                break
+            mine, models = iter(models[:size]), models[size:]
+            out.append([[next(mine) for _ in part] for part, _ in draw])
             budget.n_done += 1
-    return out
+    return out, trained

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
+from skinfluence._row_params import take_row_params
 from skinfluence._sklearn import (
     final_estimator,
     n_rows,
@@ -35,7 +36,8 @@ def retrain(estimator, X, y, fit_params, subset, seed, index):
     X, y : array-like
         All training rows.
     fit_params : dict
-        Passed to ``fit``; entries with one element per row are indexed.
+        Passed to ``fit``; entries with one element per row are indexed, as are the
+        estimator's own parameters of that kind.
     subset : ndarray of int
         The rows to train on, ascending. None of them: the prior prediction, of all
         rows. Rows of one class: that class is predicted, whatever the estimator.
@@ -54,6 +56,7 @@ def retrain(estimator, X, y, fit_params, subset, seed, index):
         return prior_model(estimator, y_kept)
     model = seed_estimator(clone(estimator), seed, index)
     try:
+        model = take_row_params(model, subset, n)
         with seeded_training(final_estimator(model), seed, index):
             model = model.fit(
                 take_rows(X, subset), y_kept, **take_params(fit_params, subset, n)

@@ -94,6 +94,11 @@ class CoalitionSampling:
         """Models to be trained for the first draws."""
         return n_draws
 
+    def n_unseen(self, n_draws):
+        """Players that are in all of the first draws' coalitions, or in none."""
+        count = sum(self.coalitions(draw)[0][0] for draw in range(n_draws))
+        return int(((count == 0) | (count == n_draws)).sum())
+
     def coalitions(self, draw):
         """Who is in, boolean (1, n_players), and the retraining's number."""
         rng = np.random.default_rng((self.seed, draw))

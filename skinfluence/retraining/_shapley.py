@@ -1,6 +1,5 @@
 """Shapley values, Beta Shapley values and Banzhaf values of training rows."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -8,7 +7,6 @@ import sklearn
 from joblib import effective_n_jobs
 from scipy.sparse import issparse
 from sklearn.base import is_classifier
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 
 from skinfluence._memory import check_memory
@@ -36,6 +34,7 @@ from skinfluence.retraining._retraining import prior_model, which
 from skinfluence.retraining._retraining_influence import RetrainingInfluence
 from skinfluence.retraining._scorer_evaluation import ScorerEvaluation
 from skinfluence.retraining._semivalues import SEMIVALUES, size_probabilities
+from skinfluence.retraining._time_limit import check_drawn
 
 # Losses held at a time while models are evaluated at once.
 LOSSES = 2**23
@@ -105,8 +104,9 @@ class ShapleyInfluence(RetrainingInfluence):
         player, and no limit for up to 16 players. Orders that need no retraining
         count the same.
     max_time : float, default=None
-        Seconds of training, or of evaluation on `X_val`, after which no new round is
-        started. How many draws that is depends on the machine.
+        Seconds of training, or of evaluation on `X_val`, after which no model is
+        trained. A draw that time ends is left out: part of an order speaks of small
+        subsets only. Less time than one draw takes is refused.
     standard_error : float, default=None
         Stop once the standard error of every row's mean value over `X_val` is at most
         this, in units of the loss (or score). Looked at every 10 draws.
@@ -272,23 +272,23 @@ class ShapleyInfluence(RetrainingInfluence):
             self.semivalue, self.n_players_, self.alpha, self.beta
         )
         self._models = self._prefix_models(X, fit_params)
-        incremental = self._models is not None
-        self.solver_ = "incremental" if incremental else "refit"
-        self._scheme, self.n_draws_ = plan(
+        self.solver_ = "refit" if self._models is None else "incremental"
+        self._planned = (
             self._probabilities,
             self.semivalue == "banzhaf",
-            incremental,
+            self._models is not None,
             self.max_retrainings,
             self._seed,
             self.antithetic,
         )
+        self._scheme, self.n_draws_ = plan(*self._planned)
         self.sampling_ = self._scheme.name
         self.n_retrainings_, self.estimators_ = 0, []
         if self._validation is not None:
             X_val, y_val = self._validation
             self._val_y = self._encode(y_val)
             self._value_at_once(X_val, self._val_y, self._loss)
-        elif not incremental:
+        elif self._models is None:
             self._train()
 
     def _check_parameters(self):
@@ -319,16 +319,20 @@ class ShapleyInfluence(RetrainingInfluence):
 
     # -------------------------------------------------------------------- training
 
-    def _announce(self, engine, evaluation=None):
-        return announce(
-            self._scheme,
-            self.n_draws_,
+    def _announce(self, evaluation=None):
+        """Return the engine, and one model that it has trained, if it will any."""
+        engine = self._coalitions(self._fit_X, self._training_y, self._fit_params)
+        model, self._scheme, self.n_draws_ = announce(
+            self._planned,
             engine,
             self._players.of_row,
             evaluation,
             self.max_time,
             self.verbose,
+            self.truncation is not None,
         )
+        self.sampling_ = self._scheme.name
+        return engine, model
 
     def _value_at_once(self, X, y, loss):
         """Values for the rows of X_val; models are let go."""
@@ -339,11 +343,18 @@ class ShapleyInfluence(RetrainingInfluence):
             f"The values of {self.n_players_} players for {len(empty)} test rows",
             "Give fewer rows of X_val.",
         )
+        if self._models is None:
+            engine, _ = self._announce(evaluation)
         sampled = not isinstance(self._scheme, Enumeration)
         tolerance = self.truncation if sampled else None
+        per_draw = 2 * (self.n_players_ + 1) * len(empty)
+        budget = Budget(
+            self.n_draws_,
+            self.max_time if sampled else None,
+            self.standard_error if sampled else None,
+            effective_n_jobs(self.n_jobs) * max(1, LOSSES // per_draw),
+        )
         if self._models is None:
-            engine = self._coalitions(self._fit_X, self._training_y, self._fit_params)
-            self._announce(engine, evaluation)
             source = RetrainedLosses(
                 engine,
                 self._scheme,
@@ -352,6 +363,7 @@ class ShapleyInfluence(RetrainingInfluence):
                 empty,
                 full,
                 tolerance,
+                budget.deadline,
             )
         else:
             source = PrefixLosses(
@@ -364,13 +376,6 @@ class ShapleyInfluence(RetrainingInfluence):
                 empty,
                 tolerance=tolerance,
             )
-        per_draw = 2 * (self.n_players_ + 1) * len(empty)
-        budget = Budget(
-            self.n_draws_,
-            self.max_time if sampled else None,
-            self.standard_error if sampled else None,
-            effective_n_jobs(self.n_jobs) * max(1, LOSSES // per_draw),
-        )
         mean = empty.mean(keepdims=True), full.mean(keepdims=True)
         self._estimate = self._scheme.start(empty, full)
         self._mean_estimate = self._scheme.start(*mean)
@@ -378,27 +383,16 @@ class ShapleyInfluence(RetrainingInfluence):
         rest, counted = self._count(source, evaluation, empty)
         self.n_draws_ = spend(budget, self._scheme, rest, estimates)
         self.n_retrainings_ = getattr(source, "n_retrainings", 0)
-        if sampled and self.standard_error is not None:
-            self._warn_if_inexact()
+        self._check_drawn()
+        if sampled:
+            budget.warn_if_short(self._mean_estimate)
         if counted is not None:
             self._estimate.mean += counted
             self._mean_estimate.mean += counted.mean(axis=0)
 
-    def _warn_if_inexact(self):
-        reached = self._mean_estimate.standard_error().max()
-        if reached > self.standard_error:
-            warnings.warn(
-                f"The budget was spent after {self.n_draws_} draws at a standard error "
-                f"of {reached:.2g}, not standard_error={self.standard_error:.2g}: "
-                "raise max_retrainings or max_time.",
-                ConvergenceWarning,
-                stacklevel=6,
-            )
-
     def _train(self):
         """Train the models of all draws and keep them."""
-        engine = self._coalitions(self._fit_X, self._training_y, self._fit_params)
-        model = self._announce(engine)
+        engine, model = self._announce()
         if model is not None:
             count = self._scheme.n_retrainings(self.n_draws_)
             check_models(
@@ -409,9 +403,15 @@ class ShapleyInfluence(RetrainingInfluence):
             )
         sampled = not isinstance(self._scheme, Enumeration)
         budget = Budget(self.n_draws_, self.max_time if sampled else None)
-        self.estimators_ = train(engine, self._scheme, self._players.of_row, budget)
+        self.estimators_, self.n_retrainings_ = train(
+            engine, self._scheme, self._players.of_row, budget
+        )
         self.n_draws_ = budget.n_done
-        self.n_retrainings_ = self._scheme.n_retrainings(self.n_draws_)
+        self._check_drawn()
+
+    def _check_drawn(self):
+        drawn = self._scheme, self.n_draws_, self.n_retrainings_
+        check_drawn(*drawn, self.max_time, self.memory is not None)
 
     # --------------------------------------------------------------------- answers
 

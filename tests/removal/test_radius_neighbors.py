@@ -1,9 +1,12 @@
 """Neighbours within a radius without rows, against refits."""
 
+import warnings
+
 import numpy as np
 import pytest
 from neighbor_refits import check, decay, some_masks
 from sklearn.base import clone
+from sklearn.exceptions import FitFailedWarning
 from sklearn.neighbors import RadiusNeighborsClassifier, RadiusNeighborsRegressor
 
 from skinfluence import LeaveOneOutInfluence
@@ -100,16 +103,60 @@ def test_outlier_label_that_is_no_class(wine):
 
 def test_without_neighbours_or_outlier_label(wine):
     X, y = wine
-    for estimator, fix in (
-        (RadiusNeighborsClassifier(2.6), "larger radius or set outlier_label"),
-        (RadiusNeighborsRegressor(2.6), "larger radius, or leave"),
+    for estimator, fix, reason in (
+        (
+            RadiusNeighborsClassifier(2.6),
+            "larger radius or set outlier_label",
+            "No neighbors found",
+        ),
+        (RadiusNeighborsRegressor(2.6), "larger radius, or leave", "must be finite"),
     ):
         y = y * 1.0 if estimator.__class__.__name__.endswith("Regressor") else y
         loo = LeaveOneOutInfluence(estimator, solver="exact").fit(X[:80], y[:80])
-        with pytest.raises(ValueError, match=rf"radius=2\.6.*already with.*{fix}"):
+        with pytest.raises(ValueError, match=rf"radius=2\.6.*even with all.*{fix}"):
             loo.influence(X[80:], y[80:])
-        with pytest.raises(ValueError, match=rf"radius=2\.6.*row\(s\) \[\d+\].*{fix}"):
-            loo.self_influence()
         found = loo.estimator_.radius_neighbors(X[80:], return_distance=False)
         some = X[80:][[len(rows) > 1 for rows in found]]
         assert np.isfinite(loo.influence(some)).all()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "One or more samples have no neighbors")
+            with pytest.raises(ValueError, match=reason) as error:
+                loo.self_influence()
+        assert "without rows [" in error.value.__notes__[0]
+
+
+@pytest.mark.parametrize("error_score", [np.nan, 7.0])
+def test_only_rows_that_leave_no_neighbour_get_the_error_score(wine, error_score):
+    X, y = wine
+    for estimator in (RadiusNeighborsClassifier(2.6), RadiusNeighborsRegressor(2.6)):
+        every = LeaveOneOutInfluence(estimator).fit(X, y).estimator_
+        found = every.radius_neighbors(X[:80], return_distance=False)
+        test = [t for t, rows in enumerate(found) if (rows >= 80).sum() > 0]
+        train = slice(80, None)
+        given = {"solver": "refit", "error_score": error_score}
+        slow = LeaveOneOutInfluence(estimator, **given).fit(X[train], y[train])
+        given["solver"] = "exact"
+        loo = LeaveOneOutInfluence(estimator, **given).fit(X[train], y[train])
+        masks = np.eye(len(y) - 80, dtype=bool)[::7] | (np.arange(len(y) - 80) == 3)
+        with warnings.catch_warnings():
+            # targets are integers: scikit-learn predicts NaN as one of them
+            warnings.filterwarnings("ignore", "invalid value encountered in cast")
+            warnings.filterwarnings("ignore", "One or more samples have no neighbors")
+            warnings.simplefilter("ignore", FitFailedWarning)
+            answers = [
+                (
+                    model.influence(X[test], y[test]),
+                    model.sample_values(X[test], y[test]),
+                    model.self_influence(),
+                    model.group_influence(X[test], y[test], groups=masks),
+                )
+                for model in (loo, slow)
+            ]
+        for result, expected in zip(*answers, strict=True):
+            np.testing.assert_allclose(result, expected, rtol=0, atol=1e-11)
+        own = [rows[rows >= 80] - 80 for rows in found]
+        missing = [rows[0] for rows in own if len(rows) == 1]
+        assert missing
+        assert np.isnan(answers[0][0]).all(axis=0).sum() < len(y) - 85
+        if np.isnan(error_score):
+            assert np.isnan(answers[0][0][:, missing]).all()

@@ -3,7 +3,6 @@
 import warnings
 
 import joblib
-import numpy as np
 import pytest
 from games import BAYES, TREE, table
 from numpy.testing import assert_allclose, assert_array_equal
@@ -69,21 +68,6 @@ def test_stopping_does_not_depend_on_workers():
         assert shapley.n_draws_ == 20
         results.append(shapley.influence())
     assert_array_equal(*results)
-
-
-def test_max_time_ends_training():
-    X, y, train, test = table(20, False)
-    for validation in ((), (X[test], y[test])):
-        shapley = ShapleyInfluence(
-            Ridge(), solver="refit", max_time=0.0, random_state=0
-        )
-        shapley.fit(X[train], y[train], *validation)
-        assert shapley.n_draws_ == 1
-        assert shapley.n_retrainings_ == 2 * 19
-        values = shapley.sample_values(*(() if validation else (X[test], y[test])))
-        assert np.isfinite(values).all()
-    _, std = shapley.influence(return_std=True)
-    assert np.isinf(std).all()
 
 
 def test_truncation_saves_training():

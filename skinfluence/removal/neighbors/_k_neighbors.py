@@ -4,11 +4,10 @@ import numpy as np
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
 from skinfluence._sklearn import take_rows
-from skinfluence.removal._dispatch import removal_model
+from skinfluence.removal._dispatch import NothingLeft, removal_model
+from skinfluence.removal.neighbors._k_ties import tied_removals
 from skinfluence.removal.neighbors._neighbors import TILE, NeighborsModel
-
-# Distances closer than this may be equal but for rounding.
-TIED = 1e-6
+from skinfluence.removal.neighbors._ties import Closeness
 
 
 class KNeighborsModel(NeighborsModel):
@@ -29,11 +28,10 @@ class KNeighborsModel(NeighborsModel):
     its metric and algorithm, and O(K^2) per test row; nothing upfront. Memory
     O(n_test K). Sets of rows: O(n_test n_groups) in addition.
 
-    **When it fails.** Which of several rows at equal distance scikit-learn takes is
-    arbitrary: it depends on the algorithm, its chunks and the order of the rows, and
-    a model trained anew may choose others. Where the K-th and the next distance are
-    equal, the fitted estimator's own K neighbours are the ones that matter, and
-    another row at this distance replaces a removed one.
+    **When it fails.** Which of several rows at equal distance scikit-learn takes
+    depends on the algorithm, its chunks and all the rows. Where that decides a
+    prediction, the estimator is fitted anew without the removed row and asked about
+    the test rows in question: up to n fits where test rows have such ties.
 
     References
     ----------
@@ -45,27 +43,33 @@ class KNeighborsModel(NeighborsModel):
         super().__init__(estimator, X, y)
         n, self.k = len(self.targets), estimator.n_neighbors
         if self.k >= n:
-            raise ValueError(
+            raise NothingLeft(
                 f"{type(estimator).__name__}(n_neighbors={self.k}) was fitted on {n} "
                 "rows: without one of them fewer rows than neighbours are left, which "
                 f"scikit-learn cannot predict from. Use n_neighbors <= {n - 1}."
             )
 
     def _without(self, masks):
-        if masks is not None:
-            left = len(self.targets) - masks.sum(axis=1)
-            short = (left < self.k) & (left > 0)
-            if short.any():
-                raise ValueError(
-                    f"The 'groups' parameter must leave at least n_neighbors={self.k} "
-                    f"training rows. Got {int(short.sum())} group(s) that leave fewer."
-                )
-        return super()._without(masks)
+        if masks is None:
+            return super()._without(None)
+        # What is left of fewer rows than neighbours, a refit is to say.
+        short = len(self.targets) - masks.sum(axis=1) < self.k
+        removals = super()._without(masks & ~short[:, None])
+        removals.unresolved = np.flatnonzero(short & ~masks.all(axis=1))
+        return removals
 
     def changed_predictions(self, X, masks, response, own):
         """Implement `NeighborsModel.changed_predictions`."""
         n, k = len(self.targets), self.k
-        distance, neighbor, tied = self._search(X, k + 1)
+        distance, neighbor = self.estimator.kneighbors(X, min(k + 2, n))
+        close = Closeness(self.estimator, X, self.X)
+        equal = close.equal(distance[:, k - 1 : -1], distance[:, k:])
+        undecided = tied_removals(self, X, equal.any(axis=1), masks, own)
+        yield from self.refitted(X, undecided, masks, response)
+        tied = equal[:, 0]
+        if tied.any():
+            nearest = self.estimator.kneighbors(X, k)
+            _put_first(distance, neighbor, tied, nearest)
         before = self._predict(distance[:, :k], neighbor[:, :k], response)
         nearest = distance[:, :k].copy(), neighbor[:, :k].copy()
         if masks is None:
@@ -77,6 +81,8 @@ class KNeighborsModel(NeighborsModel):
         if own:
             same = tests == removals
             tests, removals = tests[same], removals[same]
+        known = undecided.holds(tests, removals)
+        tests, removals = tests[~known], removals[~known]
         place = np.arange(len(neighbor))  # of each test row among those searched
         while len(tests):
             found = neighbor.shape[1]
@@ -97,12 +103,11 @@ class KNeighborsModel(NeighborsModel):
             tests, removals = tests[short], removals[short]
             again = np.unique(tests)
             if len(again):
-                distance, neighbor, _ = self._search(
-                    take_rows(X, again),
-                    min(2 * found, n),
-                    tied[again],
-                    [part[again] for part in nearest],
+                distance, neighbor = self.estimator.kneighbors(
+                    take_rows(X, again), min(2 * found, n)
                 )
+                nearest_again = [part[again] for part in nearest]
+                _put_first(distance, neighbor, tied[again], nearest_again)
                 place[again] = np.arange(len(again))
 
     def _gone(self, neighbor, removals, masks):
@@ -131,26 +136,20 @@ class KNeighborsModel(NeighborsModel):
         weights[exact] = infinite[exact]
         return weights
 
-    def _search(self, X, m, tied=None, nearest=None):
-        """Nearest ``m`` rows, the estimator's own K first, and who has ties there."""
-        k = self.k
-        distance, neighbor = self.estimator.kneighbors(X, m)
-        if tied is None:
-            last, following = distance[:, k - 1], distance[:, k]
-            tied = following - last <= TIED * following
-            if tied.any():
-                nearest = self.estimator.kneighbors(X, k)
-        if tied.any():
-            first, own = (part[tied] for part in nearest)
-            known = np.zeros((len(own), m), dtype=bool)
-            for j in range(k):
-                known |= neighbor[tied] == own[:, [j]]
-            known = np.column_stack([np.zeros_like(own, dtype=bool), known])
-            order = np.argsort(known, axis=1, kind="stable")[:, :m]
-            for found, start in ((distance, first), (neighbor, own)):
-                both = np.column_stack([start, found[tied]])
-                found[tied] = np.take_along_axis(both, order, axis=1)
-        return distance, neighbor, tied
+
+def _put_first(distance, neighbor, tied, nearest):
+    """Put the estimator's own K neighbours first, in place, where there are ties."""
+    if not tied.any():
+        return
+    first, own = (part[tied] for part in nearest)
+    known = np.zeros((len(own), neighbor.shape[1]), dtype=bool)
+    for j in range(own.shape[1]):
+        known |= neighbor[tied] == own[:, [j]]
+    known = np.column_stack([np.zeros_like(own, dtype=bool), known])
+    order = np.argsort(known, axis=1, kind="stable")[:, : neighbor.shape[1]]
+    for found, start in ((distance, first), (neighbor, own)):
+        both = np.column_stack([start, found[tied]])
+        found[tied] = np.take_along_axis(both, order, axis=1)
 
 
 @removal_model.register

@@ -12,10 +12,12 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.extmath import weighted_mode
 
-from skinfluence._sklearn import n_rows
+from skinfluence._predictions import model_prediction
+from skinfluence._sklearn import n_rows, take_rows
 from skinfluence.removal._dispatch import refuse
 from skinfluence.removal._model import ClosedFormModel, Removals
 from skinfluence.removal._precomputed import refuse_precomputed
+from skinfluence.removal.neighbors._ties import RefittedNeighbors
 
 # Elements of the largest temporary array.
 TILE = 2**18
@@ -47,10 +49,12 @@ class NeighborsModel(ClosedFormModel):
                 )
             self.n_classes = len(estimator.classes_)
             self.targets = np.searchsorted(estimator.classes_, np.ravel(y))
+            self.refits = RefittedNeighbors(estimator, X, y, estimator.classes_)
         else:
             self.n_classes = None
             y = np.asarray(y, dtype=np.float64)
             self.targets = y.reshape(len(y), -1)
+            self.refits = RefittedNeighbors(estimator, X, self.targets, None)
 
     def _without(self, masks):
         if masks is not None:  # the methods refuse sets of all rows
@@ -79,8 +83,28 @@ class NeighborsModel(ClosedFormModel):
         before, after : ndarray of shape (n_pairs, n_classes or n_outputs)
             Predictions with all rows, and without the removed ones. Class indices
             in one column for ``response="predict"`` of a classifier, -1 for a
-            label that is not a class.
+            label that is not a class. NaN after removals that leave no prediction.
         """
+
+    def refitted(self, X, undecided, masks, response):
+        """Yield predictions of some pairs, from models that are fitted anew."""
+        rows, removals = undecided.tests(), undecided.removals()
+        if not len(rows):
+            return
+        classes = self.refits.classes
+        some = take_rows(X, rows)
+        before = model_prediction(self.estimator, some, response, classes)
+        for removal in removals:
+            gone = removal if masks is None else np.flatnonzero(masks[removal])
+            kept = np.delete(np.arange(len(self.targets)), gone)
+            tests = undecided.tests_of(removal)
+            mine = np.searchsorted(rows, tests)
+            asked = take_rows(some, mine)
+            try:
+                after = self.refits.predict(kept, asked, response, len(removals))
+            except ValueError:  # no neighbours: the caller fits again, and sees why
+                after = np.full((len(mine), before.shape[1]), np.nan)
+            yield tests, np.full(len(mine), removal), before[mine], after
 
     def mean_target(self, neighbors, weights):
         """Average the targets of regressors' neighbours, as scikit-learn does."""
@@ -142,13 +166,15 @@ class NeighborRemovals(Removals):
         """Yield test rows, removals and their influences where these may differ."""
         parts = self.model.changed_predictions(X, self.masks, loss.response, own)
         for tests, removals, before, after in parts:
+            lost = np.isnan(after).any(axis=1)
+            after = np.where(lost[:, None], before, after).astype(before.dtype)
             if self.model.n_classes is None:
                 # The move itself, where the difference of two losses would cancel.
                 move = (after - before)[:, None]
                 value = loss.change(y[tests], before, move, "identity")[:, 0]
             else:
                 value = loss.value(y[tests], after) - loss.value(y[tests], before)
-            yield tests, removals, value
+            yield tests, removals, np.where(lost, np.nan, value)
 
     def influence(self, X, y, loss):
         """Implement `Removals.influence`."""

@@ -1,15 +1,21 @@
 """Neighbours within a radius: the removed row is missing, nothing takes its place."""
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.neighbors import (
     BallTree,
     RadiusNeighborsClassifier,
     RadiusNeighborsRegressor,
 )
+from sklearn.utils import check_array
 
 from skinfluence._sklearn import n_rows, take_rows
 from skinfluence.removal._dispatch import refuse, removal_model
 from skinfluence.removal.neighbors._neighbors import TILE, NeighborsModel
+from skinfluence.removal.neighbors._ties import Closeness, Undecided
+
+# Metrics that are sums, or roots of sums, of integers for rows of integers.
+EXACT = ("euclidean", "manhattan", "chebyshev", "l1", "l2", "cityblock", "sqeuclidean")
 
 BLOCK = 2**24  # pairs of rows searched at once, at most
 
@@ -31,7 +37,12 @@ class RadiusNeighborsModel(NeighborsModel):
     **When no neighbour is left**, a classifier predicts its ``outlier_label``, and
     "most_frequent" is the most frequent class of the remaining rows: a row may change
     it for every outlier. A regressor, and a classifier without ``outlier_label``,
-    has no prediction then (scikit-learn: NaN, an error): a ValueError says so.
+    has no prediction then (scikit-learn: NaN, an error), and the influence is NaN:
+    a refit is to say what follows.
+
+    **When it fails.** Whether a row at the radius itself is a neighbour is a matter
+    of rounding, which changes with the tree: test rows with such rows are asked of
+    refits.
     """
 
     def __init__(self, estimator, X, y):
@@ -69,9 +80,19 @@ class RadiusNeighborsModel(NeighborsModel):
 
     def changed_predictions(self, X, masks, response, own):
         """Implement `NeighborsModel.changed_predictions`."""
-        parts, size, n = [], 0, n_rows(X)
-        for t, (distance, neighbor) in enumerate(self._searched(X)):
-            if len(neighbor):
+        exact = self._counts_exactly(X)
+        lower = upper = self.estimator.radius
+        if not exact:
+            lower, upper = Closeness(self.estimator, X, self.X).around(upper)
+        n = n_rows(X)
+        n_removals = len(self.targets) if masks is None else len(masks)
+        undecided = Undecided(n, n_removals, own)
+        parts, size = [], 0
+        for t, (distance, neighbor) in enumerate(self._searched(X, upper)):
+            if not exact and np.any(distance >= lower):
+                undecided.marks[t] = True
+                part = self._no_change(response)
+            elif len(neighbor):
                 part = self._row(t, distance, neighbor, masks, response, own)
             else:
                 part = self._lonely(t, masks, response, own)
@@ -80,18 +101,36 @@ class RadiusNeighborsModel(NeighborsModel):
             if size > TILE or t == n - 1:
                 yield tuple(map(np.concatenate, zip(*parts, strict=True)))
                 parts, size = [], 0
+        yield from self.refitted(X, undecided, masks, response)
 
-    def _searched(self, X):
+    def _searched(self, X, radius):
         """Yield distances and neighbours of each row.
 
         Searched in blocks: a radius may hold all training rows of every test row.
         """
         size = max(1, BLOCK // len(self.targets))
         for start in range(0, n_rows(X), size):
-            rows = np.arange(start, min(start + size, n_rows(X)))
-            yield from zip(
-                *self.estimator.radius_neighbors(take_rows(X, rows)), strict=True
-            )
+            rows = take_rows(X, np.arange(start, min(start + size, n_rows(X))))
+            yield from zip(*self.estimator.radius_neighbors(rows, radius), strict=True)
+
+    def _counts_exactly(self, X):
+        """Tell whether distances are sums of integers, which do not round."""
+        if self.estimator._fit_method == "ball_tree":  # whose centers are means
+            return False
+        if self.estimator.effective_metric_ not in EXACT:
+            return False
+        values = [self.estimator.radius]
+        for rows in (X, self.X):
+            rows = check_array(rows, accept_sparse="csr", ensure_all_finite=False)
+            values.append(rows.data if issparse(rows) else rows.ravel())
+        values = np.concatenate([np.ravel(part) for part in values])
+        return bool(np.all((values == np.round(values)) & (np.abs(values) < 2**20)))
+
+    def _no_change(self, response):
+        """No pairs, in the form of `_row`."""
+        width = 1 if response == "predict" and self.n_classes else self.rows.shape[1]
+        none = np.empty(0, dtype=np.intp)
+        return none, none, np.empty((0, width)), np.empty((0, width))
 
     def _row(self, t, distance, neighbor, masks, response, own):
         """One test row: its number, removals, predictions before and after."""
@@ -130,6 +169,7 @@ class RadiusNeighborsModel(NeighborsModel):
                     )
         emptied = left == 0
         if emptied.any():
+            after = after.astype(np.float64)
             after[emptied] = self._outlier(removals[emptied], masks, response)
         tests = np.full(len(removals), t)
         return tests, removals, np.repeat(before, len(removals), axis=0), after
@@ -182,19 +222,15 @@ class RadiusNeighborsModel(NeighborsModel):
         """Predict without neighbours; without removals for None, else one row each."""
         name = type(self.estimator).__name__
         if self.n_classes is None or self.estimator.outlier_label is None:
-            who = "row" if masks is None else "group"
-            without = (
-                "already with all training rows"
-                if removals is None
-                else f"when training {who}(s) {[int(i) for i in removals[:10]]} are "
-                "left out one at a time"
-            )
+            if removals is not None:
+                width = 1 if response == "predict" and self.n_classes else None
+                return np.full((len(removals), width or self.rows.shape[1]), np.nan)
             fix = " or set outlier_label" if self.n_classes is not None else ""
             raise ValueError(
                 f"{name}(radius={self.estimator.radius!r}) must find some training row "
                 "within the radius of every test row, or its prediction and so the "
-                f"influence is not defined. A test row has none {without}. Use a "
-                f"larger radius{fix}, or leave such test rows out."
+                "influence is not defined. A test row has none, even with all training "
+                f"rows. Use a larger radius{fix}, or leave such test rows out."
             )
         left = self.counts[None]
         if removals is not None:

@@ -17,6 +17,9 @@ from skinfluence.retraining._incremental._prefix_models import (
 # Rows that enter the inverse at a time.
 BLOCK = 32
 
+# Rows up to which scikit-learn may fit every subset.
+FEW = 16
+
 # Scatters of a larger condition number are left to scikit-learn's decomposition.
 CONDITION = 1e6
 
@@ -165,7 +168,12 @@ def _(estimator: LinearDiscriminantAnalysis, X, y):
         and estimator.solver == "svd"
         and estimator.priors is None
         and estimator.n_components is None
-        and len(y) >= 2 * np.shape(X)[1]
     )
-    model = LinearDiscriminantPrefixes(estimator, X, y) if plain else None
-    return model if plain and model.well_posed() else None
+    if not plain:
+        return None
+    model, n = LinearDiscriminantPrefixes(estimator, X, y), len(y)
+    # Few rows are fitted one subset at a time here as well as by retraining, which
+    # has no model of one row per class.
+    if n > FEW and (n < 2 * np.shape(X)[1] or not model.well_posed()):
+        return None
+    return model

@@ -1,8 +1,14 @@
 """Nearest neighbours along an order of the rows."""
 
+from abc import abstractmethod
+
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
+from skinfluence._sklearn import take_rows
+from skinfluence.removal.neighbors._ties import RefittedNeighbors, target_codes
+from skinfluence.retraining._incremental._neighbor_ties import RankedNeighbors
 from skinfluence.retraining._incremental._prefix_models import (
     PrefixModels,
     prefix_models,
@@ -15,28 +21,55 @@ RELATIVE = ("precomputed", "seuclidean", "mahalanobis")
 class NeighborPrefixes(PrefixModels):
     """k nearest neighbours: a row that is nearer than the farthest one replaces it.
 
-    All distances are found once, by the estimator's own ``kneighbors``; among equal
-    ones its order decides. Prefixes of less than k rows, which scikit-learn refuses
-    to answer for, use all they have. **Cost.** O(n k) per order and test row at most,
-    memory O(n) per test row.
+    All distances are found once, by the estimator's own ``kneighbors``. Where rows of
+    different targets are equally far away and not all of them are neighbours, the
+    estimator is fitted anew to the prefix: whom it takes depends on all of its rows.
+    Prefixes of less than k rows, which scikit-learn refuses to answer for, use all
+    they have. **Cost.** O(n k) per order and test row at most, memory O(n) per test
+    row; with such ties up to n fits per order.
     """
 
     def __init__(self, estimator, X, y):
-        self.estimator, self.y = estimator, y
-        self.n = len(y)
+        self.estimator, self.X, self.y = estimator, X, y
+        self.n, self.codes = len(y), target_codes(y)
+        self.k = estimator.n_neighbors
+        classes = np.unique(y) if is_classifier(estimator) else None
+        self.refits = RefittedNeighbors(estimator, X, y, classes)
 
     def prepare(self, X):
-        """Rank of every training row by its distance, shape (n_samples, n)."""
-        neighbors = self.estimator.kneighbors(
-            X, n_neighbors=self.n, return_distance=False
-        )
-        ranks = np.empty(neighbors.shape, dtype=np.intp)
-        np.put_along_axis(ranks, neighbors, np.arange(self.n)[None], axis=1)
-        return ranks
+        """Rank the training rows by their distance to each test row."""
+        return RankedNeighbors.of(self.estimator, X, self.X, self.y)
+
+    def paths(self, orders, ends):
+        """Implement `PrefixModels.paths`."""
+        for order in orders:
+            yield order, ends, len(orders)
 
     def path(self, order, ends):
-        """Order and ends."""
-        return order, ends
+        """Order, ends, and how many orders there are."""
+        return order, ends, 1
+
+    def predict(self, path, rows, response):
+        """Implement `PrefixModels.predict`."""
+        order, ends, n_orders = path
+        out = self._voted(path, rows, response)
+        undecided = [
+            (end, tests)
+            for end, tests in rows.undecided(order, self.codes, self.k)
+            if end in ends
+        ]
+        for end, tests in undecided:
+            out[tests, np.searchsorted(ends, end)] = self.refits.predict(
+                np.sort(order[:end]),
+                take_rows(rows.X, tests),
+                response,
+                len(undecided) * n_orders,
+            )
+        return out
+
+    @abstractmethod
+    def _voted(self, path, rows, response):
+        """Predictions that hold wherever no ties decide."""
 
     def _neighborhoods(self, path, ranks):
         """Yield each prefix that is asked for, where it changed, and who is near.
@@ -50,8 +83,8 @@ class NeighborPrefixes(PrefixModels):
         nearest : ndarray of shape (n_samples, size)
             Training rows.
         """
-        order, ends = path
-        k, n_samples = self.estimator.n_neighbors, len(ranks)
+        order, ends, _ = path
+        k, n_samples = self.k, len(ranks)
         position = np.full(self.n, -1)
         position[ends - 1] = np.arange(len(ends))
         nearest = np.empty((n_samples, min(k, self.n)), dtype=np.intp)
@@ -83,7 +116,7 @@ class NeighborClassifierPrefixes(NeighborPrefixes):
         indicator = np.eye(n_classes)[self.y]
         return _along(self, path, rows, lambda near: indicator[near].sum(axis=1))
 
-    def predict(self, path, rows, response):
+    def _voted(self, path, rows, response):
         votes = self.raw(path, rows, response)
         if response == "predict":
             return votes.argmax(axis=-1)[..., None]
@@ -97,10 +130,13 @@ class NeighborRegressorPrefixes(NeighborPrefixes):
     def raw(self, path, rows, response):
         return _along(self, path, rows, lambda near: self.y[near].mean(axis=1))
 
+    def _voted(self, path, rows, response):
+        return self.raw(path, rows, response)
 
-def _along(models, path, ranks, answer):
+
+def _along(models, path, rows, answer):
     """Answers of all prefixes; computed anew only where neighbours changed."""
-    out = None
+    out, ranks = None, rows.ranks
     for position, changed, nearest in models._neighborhoods(path, ranks):
         fresh = answer(nearest[changed])
         if out is None:
