@@ -10,13 +10,14 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._sklearn import (
+    fit_seeded,
     fresh_seed,
     n_rows,
-    seed_estimator,
     take_params,
     take_rows,
 )
 from skinfluence.attacks._heaviness import renormalised, robust_scores, upper_tail
+from skinfluence.retraining._retraining import trainable
 
 
 class TargetDetector(MetaEstimatorMixin, BaseEstimator):
@@ -380,7 +381,11 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         kept = np.delete(np.arange(n), removed)
         if len(np.unique(self._labels[kept])) < 2:
             return self.classes_[self._labels[kept[0]]] != before
-        model = seed_estimator(clone(self.influence_.estimator), self._seed)
-        params = take_params(fit_params, kept, n)
-        model.fit(take_rows(X, kept), take_rows(y, kept), **params)
+        model = fit_seeded(
+            trainable(self.influence_.estimator, y),
+            take_rows(X, kept),
+            take_rows(y, kept),
+            take_params(fit_params, kept, n),
+            self._seed,
+        )
         return model.predict(x)[0] != before

@@ -14,6 +14,7 @@ from skinfluence._sklearn import (
     HasMethods,
     Interval,
     StrOptions,
+    fit_seeded,
     fresh_seed,
     n_rows,
 )
@@ -21,6 +22,7 @@ from skinfluence.cleaning._actions import ACTIONS, weight_parameter
 from skinfluence.cleaning._cleaning import Cleaning
 from skinfluence.cleaning._suspects import suspects_table
 from skinfluence.cleaning._values import check_per_class
+from skinfluence.retraining._retraining import trainable
 
 CLEANING_CONSTRAINTS = {
     **EstimatorWrapper._parameter_constraints,
@@ -242,6 +244,7 @@ class InfluenceCleaner(EstimatorWrapper):
         weight_name = None
         if self.action == "weight":
             weight_name = weight_parameter(self.estimator)
+        self._trained = trainable(self.estimator, y)
         # First of all, so that the wrapped estimator raises its own errors.
         self.estimator_ = self._fit_clone(X, y, params, seed)
         X, y = indexable(X, y)
@@ -264,6 +267,9 @@ class InfluenceCleaner(EstimatorWrapper):
                 np.arange(n_rows(X)), self.sample_mask_, rows, probability
             )
         return self
+
+    def _fit_clone(self, X, y, fit_params, seed):
+        return fit_seeded(self._trained, X, y, fit_params, seed)
 
     @property
     def sample_indices_(self):

@@ -1,13 +1,14 @@
 """Test score after removing the most helpful or most harmful rows, against random."""
 
 import numpy as np
-from sklearn.base import clone, is_classifier
+from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.utils import Bunch, check_array, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
-from skinfluence._sklearn import fresh_seed, n_rows, seed_estimator, take_rows
+from skinfluence._sklearn import fit_seeded, fresh_seed, n_rows, take_rows
 from skinfluence.metrics._inputs import training_values
+from skinfluence.retraining._retraining import trainable
 
 
 def removal_curve(
@@ -112,6 +113,7 @@ def removal_curve(
     kept = [np.arange(n)]
     kept += [np.sort(order[count:]) for order in orders for count in counts]
     _need_two_classes(estimator, y, kept, fractions)
+    estimator = trainable(estimator, y)
     scores = Parallel(n_jobs=n_jobs)(
         delayed(_score_without)(estimator, X, y, rows, X_test, y_test, scoring, seed)
         for rows in kept
@@ -139,6 +141,5 @@ def _need_two_classes(estimator, y, kept, fractions):
 
 
 def _score_without(estimator, X, y, rows, X_test, y_test, scoring, seed):
-    model = seed_estimator(clone(estimator), seed)
-    model.fit(take_rows(X, rows), take_rows(y, rows))
+    model = fit_seeded(estimator, take_rows(X, rows), take_rows(y, rows), {}, seed)
     return check_scoring(model, scoring)(model, X_test, y_test)

@@ -10,6 +10,7 @@ from skinfluence._sklearn import (
     Interval,
     StrOptions,
     final_sample_weight,
+    fit_seeded,
     n_rows,
     take_rows,
 )
@@ -20,7 +21,7 @@ from skinfluence.retraining._coalitions import (
     warn_if_many,
 )
 from skinfluence.retraining._evaluation import Evaluation, losses_of
-from skinfluence.retraining._retraining import which
+from skinfluence.retraining._retraining import trainable, which
 
 
 class LeaveOneOutInfluence(BaseInfluence):
@@ -148,6 +149,10 @@ class LeaveOneOutInfluence(BaseInfluence):
         self.random_state = random_state
         self.verbose = verbose
 
+    def _fit_clone(self, X, y, fit_params, seed):
+        self._trained = trainable(self.estimator, y)
+        return fit_seeded(self._trained, X, y, fit_params, seed)
+
     def _fit_influence(self, X, y, fit_params):
         n = self.n_samples_fit_
         if n < 2:
@@ -203,7 +208,7 @@ class LeaveOneOutInfluence(BaseInfluence):
         if not removals:
             return []
         coalitions = Coalitions(
-            self.estimator,
+            self._trained,
             *self._training,
             seed=self._seed,
             n_jobs=self.n_jobs,

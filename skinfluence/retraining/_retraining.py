@@ -1,17 +1,17 @@
 """One retraining: a subset of the rows in, a fitted model out."""
 
 import numpy as np
-from sklearn.base import clone, is_classifier
+from sklearn.base import is_classifier
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from skinfluence._sklearn import (
     final_estimator,
+    fit_seeded,
     n_rows,
-    seed_estimator,
     take_params,
     take_rows,
 )
-from skinfluence._skorch import refuse_diverged, seeded_training
+from skinfluence._skorch import is_net
 
 
 def prior_model(estimator, y):
@@ -52,17 +52,31 @@ def retrain(estimator, X, y, fit_params, subset, seed, index):
     y_kept = take_rows(y, subset)
     if is_classifier(estimator) and len(np.unique(np.asarray(y_kept))) == 1:
         return prior_model(estimator, y_kept)
-    model = seed_estimator(clone(estimator), seed, index)
+    params = take_params(fit_params, subset, n)
     try:
-        with seeded_training(final_estimator(model), seed, index):
-            model = model.fit(
-                take_rows(X, subset), y_kept, **take_params(fit_params, subset, n)
-            )
-        refuse_diverged(final_estimator(model))
-        return model
+        return fit_seeded(estimator, take_rows(X, subset), y_kept, params, seed, index)
     except Exception as error:
-        error.add_note(which(model, subset, n, seed, index))
+        error.add_note(which(estimator, subset, n, seed, index))
         raise
+
+
+def trainable(estimator, y):
+    """Return what is to be trained in the place of ``estimator``: nets know all labels.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Unfitted. A skorch net, alone or at the end of a Pipeline, is wrapped by
+        `skinfluence.nets._model.net_model`, which encodes labels and checks rows.
+        Others are returned as they are.
+    y : array-like
+        Targets of all training rows: subsets may lack a class.
+    """
+    if not is_net(final_estimator(estimator)):
+        return estimator
+    from skinfluence.nets._model import net_model
+
+    return net_model(estimator, y=y)
 
 
 def which(model, subset, n, seed, index):
