@@ -19,6 +19,7 @@ from skinfluence._sklearn import (
 from skinfluence.cleaning._folds import folds
 from skinfluence.cleaning._scorer import RowScores, score_rows
 from skinfluence.retraining import OutOfBagInfluence
+from skinfluence.retraining._retraining import check_trainable
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def value_rows(
     values : RowValues
     """
     X, y = indexable(X, y)
+    check_trainable(getattr(influence, "estimator", None), X, y)
     if isinstance(memory, os.PathLike):
         memory = os.fspath(memory)
     memory = check_memory(memory)

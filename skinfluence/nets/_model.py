@@ -115,6 +115,12 @@ class _NetModel(BaseEstimator):
 
     def fit(self, X, y, **fit_params):
         """Train the net from fresh weights."""
+        self.check(X, y)
+        self.net_.partial_fit(X, self.encode(y), **fit_params)
+        return self._check_trained(X)
+
+    def check(self, X, y):
+        """Raise for what the net cannot be trained on; set its fresh weights."""
         n = count(X)
         if n_rows(y) != n:
             raise ValueError(
@@ -127,16 +133,22 @@ class _NetModel(BaseEstimator):
         self._row_shapes = row_shapes(X)
         if getattr(X, "ndim", None) == 2:
             self.n_features_in_ = X.shape[1]
-        return self.partial_fit(X, y, **fit_params)
+        self._check_rows_and_targets(X, self.encode(y))
 
     def partial_fit(self, X, y, **fit_params):
         """Train the net further, for ``max_epochs`` more epochs."""
         check_is_fitted(self)
-        self.check_rows(X)
         targets = self.encode(y)
+        self._check_rows_and_targets(X, targets)
+        self.net_.partial_fit(X, targets, **fit_params)
+        return self._check_trained(X)
+
+    def _check_rows_and_targets(self, X, targets):
+        self.check_rows(X)
         self._check_output(X, targets)
         self._check_criterion(X, targets)
-        self.net_.partial_fit(X, targets, **fit_params)
+
+    def _check_trained(self, X):
         refuse_diverged(self.net_)
         if not torch.isfinite(self._first_outputs(X)).all():
             raise ValueError(
@@ -219,6 +231,12 @@ class NetClassifier(ClassifierMixin, _NetModel):
     def _learn_targets(self, y):
         labels = labels_of(y)
         self.classes_ = np.unique(labels) if self.classes is None else self.classes
+        k = len(self.classes_)
+        if isinstance(self.net, NeuralNetBinaryClassifier) and k != 2:
+            raise ValueError(
+                f"A NeuralNetBinaryClassifier takes two classes. y has {k}: use a "
+                f"NeuralNetClassifier, CrossEntropyLoss and {k} outputs."
+            )
 
     def encode(self, y):
         """Return class indices in the integer or float type the criterion takes."""
@@ -237,10 +255,6 @@ class NetClassifier(ClassifierMixin, _NetModel):
     def _check_output(self, X, targets):
         k, output = len(self.classes_), self._first_outputs(X)
         if isinstance(self.net, NeuralNetBinaryClassifier):
-            if k != 2:
-                raise ValueError(
-                    f"A NeuralNetBinaryClassifier takes two classes. y has {k}."
-                )
             if output.numel() != len(output):
                 raise ValueError(
                     "The module of a NeuralNetBinaryClassifier must return one number "

@@ -11,7 +11,7 @@ from skinfluence._sklearn import (
     take_params,
     take_rows,
 )
-from skinfluence._skorch import is_net
+from skinfluence._skorch import is_net, seeded_training
 
 
 def prior_model(estimator, y):
@@ -77,6 +77,17 @@ def trainable(estimator, y):
     from skinfluence.nets._model import net_model
 
     return net_model(estimator, y=y)
+
+
+def check_trainable(estimator, X, y):
+    """Raise for rows and targets that a net refuses, before any part is trained on.
+
+    Others say so themselves when they are fitted, nets behind other steps as well.
+    """
+    if is_net(estimator):
+        net = trainable(estimator, y)
+        with seeded_training(net, 0, 0):
+            net.check(X, y)
 
 
 def which(model, subset, n, seed, index):
