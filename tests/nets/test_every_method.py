@@ -12,6 +12,8 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 from sklearn.base import is_classifier
+from sklearn.ensemble import BaggingClassifier
+from sklearn.tree import DecisionTreeClassifier
 from skorch import NeuralNet, NeuralNetBinaryClassifier, NeuralNetClassifier
 from skorch import NeuralNetRegressor as Regressor
 from skorch.callbacks import Callback
@@ -368,3 +370,33 @@ def test_the_same_test_rows_are_refused(name):
             if call == fitted.influence:
                 with pytest.raises(ValueError, match=message):
                     call(rows, THREE[: len(rows)])
+
+
+def bagged(module):
+    """Return two nets that start from other weights."""
+    net = make_net(module=module, n_out=3)
+    return BaggingClassifier(net, n_estimators=2, bootstrap=False, random_state=0)
+
+
+def test_nets_inside_other_estimators_are_seeded_and_fresh():
+    influence = [
+        LeaveOneOutInfluence(bagged(Layers), random_state=0)
+        .fit(X[:N], THREE[:N])
+        .influence(X[N:], THREE[N:])
+        for _ in range(2)
+    ]
+    assert_array_equal(*influence)
+    with pytest.raises(ValueError, match="The 'module' of a net must be a class"):
+        LeaveOneOutInfluence(bagged(Layers(3))).fit(X[:N], THREE[:N])
+
+
+@pytest.mark.parametrize("error_score", ["raise", 1.0])
+def test_bad_test_rows_are_no_failed_fits(error_score):
+    """Of any estimator: a score in the place of an answer would be made up."""
+    downsampling = DownsamplingInfluence(
+        DecisionTreeClassifier(), n_retrainings=8, error_score=error_score
+    )
+    with pytest.raises(ValueError, match="X has 3 features"):
+        downsampling.fit(X[:N], THREE[:N]).influence(X[N:, :3], THREE[N:])
+    with pytest.raises(ValueError, match="X has 3 features"):
+        downsampling.fit(X[:N], THREE[:N], X[N:, :3], THREE[N:])
