@@ -7,6 +7,7 @@ from sklearn.base import is_classifier
 from skinfluence._base import BaseInfluence
 from skinfluence._sklearn import Interval, final_estimator
 from skinfluence._skorch import is_net
+from skinfluence.removal import refuse_samplers
 
 
 class TRAK(BaseInfluence):
@@ -121,6 +122,7 @@ class TRAK(BaseInfluence):
         self.random_state = random_state
 
     def _fit_clone(self, X, y, fit_params, seed):
+        refuse_samplers(self.estimator)
         net = final_estimator(self.estimator)
         if not is_net(net):
             raise TypeError(

@@ -1,7 +1,11 @@
 """A fitted model without some of its rows, exactly and without refitting."""
 
 from skinfluence.removal import _pipeline  # noqa: F401  (it registers itself)
-from skinfluence.removal._dispatch import UnsupportedEstimator, removal_model
+from skinfluence.removal._dispatch import (
+    UnsupportedEstimator,
+    refuse_samplers,
+    removal_model,
+)
 from skinfluence.removal._model import RemovalModel, Removals
 from skinfluence.removal.counting import (  # noqa: F401
     _bernoulli_nb,
@@ -29,4 +33,10 @@ from skinfluence.removal.linear import _ridge  # noqa: F401
 from skinfluence.removal.neighbors import _k_neighbors, _radius_neighbors  # noqa: F401
 from skinfluence.removal.smooth import _glm, _logistic, _sgd  # noqa: F401
 
-__all__ = ["RemovalModel", "Removals", "UnsupportedEstimator", "removal_model"]
+__all__ = [
+    "RemovalModel",
+    "Removals",
+    "UnsupportedEstimator",
+    "refuse_samplers",
+    "removal_model",
+]
