@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from imblearn.over_sampling import RandomOverSampler
+from imblearn.pipeline import Pipeline
 from numpy.testing import assert_array_equal
 from sklearn.base import is_classifier
 from sklearn.ensemble import BaggingClassifier
@@ -400,3 +402,17 @@ def test_bad_test_rows_are_no_failed_fits(error_score):
         downsampling.fit(X[:N], THREE[:N]).influence(X[N:, :3], THREE[N:])
     with pytest.raises(ValueError, match="X has 3 features"):
         downsampling.fit(X[:N], THREE[:N], X[N:, :3], THREE[N:])
+
+
+def test_a_net_behind_a_sampler():
+    """The sampler sees the user's labels, the net encoded ones."""
+    names = np.array(["a", "b", "c"])[THREE]
+    names[:2] = "c"
+    sampler = RandomOverSampler(random_state=0)
+    X_fit, y_fit = sampler.fit_resample(X[:N], names[:N])
+    loo = LeaveOneOutInfluence(Pipeline([("s", sampler), ("n", make_net(n_out=3))]))
+    loo.set_params(random_state=0).fit(X[:N], names[:N])
+    alone = LeaveOneOutInfluence(make_net(n_out=3), random_state=0).fit(X_fit, y_fit)
+    assert_array_equal(loo.predict_proba(X), alone.predict_proba(X))
+    with pytest.raises(ValueError, match=r"X\.astype\(np\.float32\)"):
+        loo.influence(X.astype(np.float64), names)
