@@ -49,6 +49,7 @@ class PipelineModel(RemovalModel):
         self.held_fixed = (*fixed, *model.held_fixed)
         self.refitted = refitted
         self.optimum_distance = model.optimum_distance
+        self.n_bases = model.n_bases
 
     @property
     def held_fixed_by_steps(self):

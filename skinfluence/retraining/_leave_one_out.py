@@ -23,6 +23,10 @@ from skinfluence.retraining._coalitions import (
 from skinfluence.retraining._evaluation import Evaluation, losses_of
 from skinfluence.retraining._retraining import trainable, which
 
+# Models of all rows that "auto" solves anew, where this is more than a tenth of the
+# rows: balanced class weights with sample weights, of which each makes its own.
+MOST_BASES = 100
+
 
 class LeaveOneOutInfluence(BaseInfluence):
     r"""Influence of a row = test loss without it minus test loss with it.
@@ -167,6 +171,9 @@ class LeaveOneOutInfluence(BaseInfluence):
         if self.solver == "auto" and self.fixed_steps_:
             # Holding these fixed is another question than leaving the row out.
             self._model, self.fixed_steps_ = None, []
+        if self.solver == "auto" and self._model is not None:
+            if self._model.n_bases > max(MOST_BASES, n // 10):
+                self._model = None  # refits would take no longer
         if self._model is not None:
             self._removals = self._supported(
                 lambda: self._model.without_rows("exact", self.tol)
