@@ -244,7 +244,6 @@ class InfluenceCleaner(EstimatorWrapper):
         weight_name = None
         if self.action == "weight":
             weight_name = weight_parameter(self.estimator)
-        self._trained = trainable(self.estimator, y)
         # First of all, so that the wrapped estimator raises its own errors.
         self.estimator_ = self._fit_clone(X, y, params, seed)
         X, y = indexable(X, y)
@@ -269,7 +268,7 @@ class InfluenceCleaner(EstimatorWrapper):
         return self
 
     def _fit_clone(self, X, y, fit_params, seed):
-        return fit_seeded(self._trained, X, y, fit_params, seed)
+        return fit_seeded(trainable(self.estimator, y), X, y, fit_params, seed)
 
     @property
     def sample_indices_(self):

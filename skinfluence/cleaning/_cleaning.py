@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import is_classifier
 
-from skinfluence._sklearn import n_rows, take_params, take_rows
+from skinfluence._sklearn import fit_seeded, n_rows, take_params, take_rows
 from skinfluence.cleaning._actions import TREATED, act
 from skinfluence.cleaning._drop_fraction import (
     FRACTIONS,
@@ -13,6 +13,7 @@ from skinfluence.cleaning._drop_fraction import (
 from skinfluence.cleaning._false_discoveries import probability_wrong
 from skinfluence.cleaning._folds import fixed_splits, folds
 from skinfluence.cleaning._values import kept_rows, value_rows
+from skinfluence.retraining._retraining import trainable
 
 
 class Cleaning:
@@ -30,6 +31,7 @@ class Cleaning:
         self.params, self.influence_params = params, influence_params
         self.groups, self.seed, self.weight_name = groups, seed, weight_name
         self.classification = is_classifier(cleaner.estimator)
+        self.estimator = trainable(cleaner.estimator, y)
 
     def value(self, part):
         """Value some of the rows: `RowValues` and the probability to be wrong."""
@@ -74,7 +76,7 @@ class Cleaning:
             1 - probability,
             self.weight_name,
         )
-        return self.cleaner._fit_clone(X, y, params, self.seed)
+        return fit_seeded(self.estimator, X, y, params, self.seed)
 
     def search(self, share_wrong):
         """Choose the share on held-out folds."""
@@ -114,7 +116,8 @@ class Cleaning:
         return self._losses(model, test)
 
     def _fit(self, part):
-        return self.cleaner._fit_clone(
+        return fit_seeded(
+            self.estimator,
             take_rows(self.X, part),
             take_rows(self.y, part),
             take_params(self.params, part, n_rows(self.X)),
