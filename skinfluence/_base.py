@@ -11,18 +11,15 @@ from sklearn.utils.validation import check_is_fitted
 from skinfluence._disk_entries import check_folder
 from skinfluence._losses import LOSS_NAMES, MinusPrediction, resolve_loss
 from skinfluence._memory import check_memory
-from skinfluence._predictions import model_prediction
 from skinfluence._sklearn import (
     EstimatorWrapper,
     StrOptions,
-    final_estimator,
     fit_callbacks,
     fresh_seed,
     n_rows,
     take_rows,
     with_callbacks,
 )
-from skinfluence._skorch import is_net, seeded_training
 from skinfluence._targets import check_targets
 from skinfluence._threads import blas_threads
 
@@ -97,7 +94,6 @@ class BaseInfluence(EstimatorWrapper):
         self.n_samples_fit_ = n_rows(X)
         self._loss = resolve_loss(self.loss, self.estimator_)
         self._fit_X, self._fit_y = X, self._encode(y)
-        self._check_net(y)
         with self._threads(), fit_callbacks(self):
             self._fit_influence(X, y, params)
         return self
@@ -267,28 +263,6 @@ class BaseInfluence(EstimatorWrapper):
         for rows in self._blocks(n_rows(X)):
             out[rows] = self._influence(take_rows(X, rows), y[rows], loss) @ member
         return out
-
-    def _check_net(self, y):
-        """Read a net's predictions for two rows, before many like it are trained."""
-        net = final_estimator(self.estimator_)
-        if not is_net(net):
-            return
-        rows = take_rows(self._fit_X, np.arange(min(2, self.n_samples_fit_)))
-        with seeded_training(net, self._seed, 0):  # a loader draws a seed
-            if is_classifier(net):
-                response = self._loss.response
-                model_prediction(self.estimator_, rows, response, self.classes_)
-                return
-            shape = np.shape(self.estimator_.predict(rows))
-            if shape[1:] != np.shape(y)[1:]:
-                raise ValueError(
-                    "y must have the shape of the net's predictions. Got y of shape "
-                    f"{np.shape(y)} and predictions of shape {shape} for {len(rows)} "
-                    "rows, from which torch trains on the differences of all pairs: "
-                    "pass y.reshape(-1, 1), or give the module as many outputs as y "
-                    "has columns."
-                )
-            model_prediction(self.estimator_, rows, self._loss.response)
 
     def _threads(self):
         """Return a context that limits the threads of small linear algebra."""

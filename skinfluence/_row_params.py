@@ -10,9 +10,39 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.model_selection import PredefinedSplit
 from sklearn.utils import get_tags
 
+from skinfluence._sklearn import n_rows, seed_estimator, take_params, take_rows
+from skinfluence._skorch import seeded_training
+
 # Parameters that are numbers, or arrays with one entry per training row. Those of other
 # estimators that may be arrays have an entry per column, class or target.
 PER_ROW = {GaussianProcessRegressor: ("alpha",)}
+
+
+def fit_rows(estimator, X, y, fit_params, rows, seed, index=0):
+    """Fit a seeded clone of ``estimator`` to some of the rows.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Unfitted, for all rows.
+    X, y : array-like
+        All rows.
+    fit_params : dict
+        Passed to ``fit``; entries with one element per row are indexed.
+    rows : ndarray of int
+        The rows to fit to.
+    seed, index : int
+        Unset random states are seeded from ``(seed, index)`` alone.
+
+    Returns
+    -------
+    model : fitted estimator
+    """
+    n = n_rows(X)
+    model = take_row_params(seed_estimator(clone(estimator), seed, index), rows, n)
+    params = take_params(fit_params, rows, n)
+    with seeded_training(model, seed, index):
+        return model.fit(take_rows(X, rows), take_rows(y, rows), **params)
 
 
 def clone_for_rows(estimator, rows, n):

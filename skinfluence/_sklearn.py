@@ -26,11 +26,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skinfluence._skorch import (
-    refuse_diverged,
-    refuse_trained_module,
-    seeded_training,
-)
+from skinfluence._skorch import refuse_trained_module, seeded_training
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -52,10 +48,13 @@ __all__ = [
     "final_estimator",
     "final_sample_weight",
     "fit_callbacks",
+    "fit_seeded",
     "fresh_seed",
+    "is_sampler",
     "n_rows",
     "preprocess",
     "preprocessing_steps",
+    "samplers",
     "seed_estimator",
     "take_columns",
     "take_params",
@@ -146,6 +145,13 @@ def _unset_seeds(estimator):
     ]
 
 
+def fit_seeded(estimator, X, y, fit_params, seed, index=0):
+    """Fit a clone of ``estimator`` whose unset seeds depend on ``(seed, index)``."""
+    model = seed_estimator(clone(estimator), seed, index)
+    with seeded_training(model, seed, index):
+        return model.fit(X, y, **fit_params)
+
+
 def final_estimator(estimator):
     """Return the last step of a Pipeline, or the estimator itself."""
     while isinstance(estimator, Pipeline):
@@ -156,10 +162,25 @@ def final_estimator(estimator):
 def preprocess(estimator, X):
     """Transform rows by the steps before the last of a Pipeline, nested ones too."""
     while isinstance(estimator, Pipeline):
-        if len(estimator.steps) > 1:
-            X = estimator[:-1].transform(X)
-        estimator = estimator.steps[-1][1]
+        *steps, (_, estimator) = estimator.steps
+        for _, step in steps:
+            if step not in (None, "passthrough") and not is_sampler(step):
+                X = step.transform(X)
     return X
+
+
+def is_sampler(step):
+    """Tell whether a step changes the rows in training, as imbalanced-learn's do."""
+    return hasattr(step, "fit_resample")
+
+
+def samplers(estimator):
+    """Names of the steps of a Pipeline, and of nested ones, that change the rows."""
+    names = []
+    while isinstance(estimator, Pipeline):
+        *steps, (_, estimator) = estimator.steps
+        names += [name for name, step in steps if is_sampler(step)]
+    return names
 
 
 def preprocessing_steps(estimator):
@@ -364,21 +385,12 @@ class EstimatorWrapper(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _fit_clone(self, X, y, fit_params, seed):
         """Fit a seeded clone of the estimator: its errors are the canonical ones."""
-        return self._fit_seeded(clone(self.estimator), X, y, fit_params, seed)
-
-    def _fit_seeded(self, model, X, y, fit_params, seed):
-        """Fit an unfitted clone of the estimator, after seeding it."""
-        model = seed_estimator(model, seed)
-        with seeded_training(final_estimator(model), seed, 0):
-            model = model.fit(X, y, **fit_params)
-        refuse_diverged(final_estimator(model))
-        return model
+        return fit_seeded(self.estimator, X, y, fit_params, seed)
 
     def _refuse_frozen(self):
         """Refuse an estimator that ``clone`` cannot make fresh."""
-        final = final_estimator(self.estimator)
-        refuse_trained_module(final)
-        if isinstance(final, FrozenEstimator):
+        refuse_trained_module(self.estimator)
+        if isinstance(final_estimator(self.estimator), FrozenEstimator):
             raise ValueError(
                 "The 'estimator' parameter must be an estimator that can be trained "
                 "again without some rows. Got a FrozenEstimator, whose clone is "

@@ -12,14 +12,22 @@ def is_net(estimator):
     return skorch is not None and isinstance(estimator, skorch.NeuralNet)
 
 
+def nets_in(estimator):
+    """Return the nets that an estimator holds at any depth: a bagged one, say."""
+    if "skorch" not in sys.modules:
+        return []
+    held = [estimator, *estimator.get_params(deep=True).values()]
+    return [part for part in held if is_net(part)]
+
+
 @contextmanager
 def seeded_training(estimator, seed, index):
-    """Train a net from a seed of its own; leave torch's generators as they were.
+    """Train nets from a seed of their own; leave torch's generators as they were.
 
-    The seed depends on ``(seed, index)`` alone. Nothing happens for other
-    estimators, whose ``random_state`` is a parameter.
+    The seed depends on ``(seed, index)`` alone. Nothing happens for estimators without
+    a net in them, whose ``random_state`` is a parameter.
     """
-    if not is_net(estimator):
+    if not nets_in(estimator):
         yield
         return
     import torch
@@ -31,15 +39,13 @@ def seeded_training(estimator, seed, index):
         yield
 
 
-def refuse_diverged(estimator):
+def refuse_diverged(net):
     """Raise for a trained net whose parameters are not finite."""
-    if not is_net(estimator):
-        return
     import torch
 
     wrong = [
         name
-        for name, parameter in estimator.module_.named_parameters()
+        for name, parameter in net.module_.named_parameters()
         if not torch.isfinite(parameter).all()
     ]
     if wrong:
@@ -52,13 +58,13 @@ def refuse_diverged(estimator):
 
 
 def refuse_trained_module(estimator):
-    """Refuse a net whose module is an instance: its clones would not be fresh."""
-    if not is_net(estimator):
-        return
-    import torch
+    """Refuse nets whose module is an instance: their clones would not be fresh."""
+    for net in nets_in(estimator):
+        import torch
 
-    if isinstance(estimator.module, torch.nn.Module):
-        name = type(estimator.module).__name__
+        if not isinstance(net.module, torch.nn.Module):
+            continue
+        name = type(net.module).__name__
         raise ValueError(
             "The 'module' of a net must be a class, so that every retraining starts "
             f"from fresh weights. Got an instance of {name}, which fit trains in "

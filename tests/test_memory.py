@@ -321,9 +321,9 @@ def test_rows_within_a_radius_are_searched_in_blocks(monkeypatch):
     whole = loo.influence(X, y), loo.self_influence(), loo.sample_values(X, y)
     sizes, search = [], RadiusNeighborsRegressor.radius_neighbors
 
-    def noted(self, X):
+    def noted(self, X, radius):
         sizes.append(len(X))
-        return search(self, X)
+        return search(self, X, radius)
 
     monkeypatch.setattr(_radius_neighbors, "BLOCK", 3 * 40)
     monkeypatch.setattr(RadiusNeighborsRegressor, "radius_neighbors", noted)

@@ -9,15 +9,14 @@ from sklearn.utils import gen_batches, get_tags, indexable
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from skinfluence._row_params import clone_for_rows
+from skinfluence._row_params import fit_rows
 from skinfluence._sklearn import (
     fresh_seed,
     n_rows,
-    seed_estimator,
-    take_params,
     take_rows,
 )
 from skinfluence.attacks._heaviness import renormalised, robust_scores, upper_tail
+from skinfluence.retraining._retraining import trainable
 
 
 class TargetDetector(MetaEstimatorMixin, BaseEstimator):
@@ -381,8 +380,6 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         kept = np.delete(np.arange(n), removed)
         if len(np.unique(self._labels[kept])) < 2:
             return self.classes_[self._labels[kept[0]]] != before
-        model = clone_for_rows(self.influence_.estimator, kept, n)
-        model = seed_estimator(model, self._seed)
-        params = take_params(fit_params, kept, n)
-        model.fit(take_rows(X, kept), take_rows(y, kept), **params)
+        estimator = trainable(self.influence_.estimator, y)
+        model = fit_rows(estimator, X, y, fit_params, kept, self._seed)
         return model.predict(x)[0] != before

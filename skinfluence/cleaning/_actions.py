@@ -10,7 +10,13 @@ import sklearn
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
-from skinfluence._sklearn import final_estimator, n_rows, take_params, take_rows
+from skinfluence._sklearn import (
+    final_estimator,
+    n_rows,
+    samplers,
+    take_params,
+    take_rows,
+)
 
 # How a model is said to be trained after each of them.
 TREATED = {
@@ -73,6 +79,12 @@ def weight_parameter(estimator):
         raise ValueError(
             "The 'action' parameter must be 'drop' or 'relabel' for an estimator whose "
             f"fit takes no sample_weight. Got 'weight' and {type(final).__name__}."
+        )
+    if samplers(estimator):
+        raise ValueError(
+            "The 'action' parameter must be 'drop' or 'relabel' for a Pipeline whose "
+            f"steps {samplers(estimator)} change the rows: they have no weights "
+            "afterwards. Got 'weight'."
         )
     if sklearn.get_config()["enable_metadata_routing"]:
         return "sample_weight"

@@ -16,6 +16,7 @@ from skinfluence._sklearn import (
     HasMethods,
     Interval,
     StrOptions,
+    fit_seeded,
     fresh_seed,
     n_rows,
 )
@@ -24,6 +25,7 @@ from skinfluence.cleaning._actions import ACTIONS, weight_parameter
 from skinfluence.cleaning._cleaning import Cleaning
 from skinfluence.cleaning._suspects import suspects_table
 from skinfluence.cleaning._values import check_per_class
+from skinfluence.retraining._retraining import trainable
 
 CLEANING_CONSTRAINTS = {
     **EstimatorWrapper._parameter_constraints,
@@ -271,6 +273,9 @@ class InfluenceCleaner(EstimatorWrapper):
                 np.arange(n_rows(X)), self.sample_mask_, rows, probability
             )
         return self
+
+    def _fit_clone(self, X, y, fit_params, seed):
+        return fit_seeded(trainable(self.estimator, y), X, y, fit_params, seed)
 
     @property
     def sample_indices_(self):

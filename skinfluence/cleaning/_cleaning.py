@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from skinfluence._row_params import clone_for_rows
-from skinfluence._sklearn import n_rows, take_params, take_rows
+from skinfluence._sklearn import fit_seeded, n_rows, take_params, take_rows
 from skinfluence.cleaning._actions import TREATED, act
 from skinfluence.cleaning._drop_fraction import (
     FRACTIONS,
@@ -14,6 +14,7 @@ from skinfluence.cleaning._drop_fraction import (
 from skinfluence.cleaning._false_discoveries import probability_wrong
 from skinfluence.cleaning._folds import fixed_splits, folds
 from skinfluence.cleaning._values import kept_rows, value_rows
+from skinfluence.retraining._retraining import trainable
 
 
 class Cleaning:
@@ -31,6 +32,7 @@ class Cleaning:
         self.params, self.influence_params = params, influence_params
         self.groups, self.seed, self.weight_name = groups, seed, weight_name
         self.classification = is_classifier(cleaner.estimator)
+        self.estimator = trainable(cleaner.estimator, y)
 
     def value(self, part):
         """Value some of the rows: `RowValues` and the probability to be wrong."""
@@ -131,8 +133,8 @@ class Cleaning:
         )
 
     def _fit_rows(self, part, X, y, params):
-        model = clone_for_rows(self.cleaner.estimator, part, n_rows(self.X))
-        return self.cleaner._fit_seeded(model, X, y, params, self.seed)
+        estimator = clone_for_rows(self.estimator, part, n_rows(self.X))
+        return fit_seeded(estimator, X, y, params, self.seed)
 
     def _losses(self, model, test):
         predicted = model.predict(take_rows(self.X, test))

@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skinfluence._sklearn import take_rows
 from skinfluence._targets import check_targets
 from skinfluence.cleaning._cleaner import CLEANING_CONSTRAINTS
+from skinfluence.cleaning._labels_or_amounts import are_labels
 from skinfluence.cleaning._values import check_per_class, kept_rows, value_rows
 
 
@@ -20,9 +21,12 @@ class InfluenceSampler(BaseEstimator):
 
     Parameters
     ----------
-    estimator : estimator
+    estimator : estimator, default=None
         What the rows are for. Only whether it is a classifier or a regressor is
-        looked at; it is not trained.
+        looked at; it is not trained. None: what ``influence`` wraps says so, else y:
+        text and booleans are labels, numbers with fractions are amounts, whole numbers
+        are labels where they are few. Many whole numbers are refused: pass any
+        classifier or any regressor.
     influence : influence estimator, default=None
         What values the rows. None: the fixed scorer of `InfluenceCleaner`.
     drop_fraction : float, default=0.1
@@ -62,20 +66,31 @@ class InfluenceSampler(BaseEstimator):
     Examples
     --------
     >>> from sklearn.datasets import load_wine
-    >>> from sklearn.linear_model import LogisticRegression
     >>> from skinfluence import InfluenceSampler
     >>> X, y = load_wine(return_X_y=True)
-    >>> sampler = InfluenceSampler(LogisticRegression(), drop_fraction=0.25)
+    >>> sampler = InfluenceSampler(drop_fraction=0.25)
     >>> X_kept, y_kept = sampler.fit_resample(X, y)
     >>> X_kept.shape
     (134, 13)
+
+    In a Pipeline of imbalanced-learn it drops rows in training only:
+
+    >>> from imblearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn.svm import SVC
+    >>> model = make_pipeline(sampler, StandardScaler(), SVC()).fit(X, y)
+    >>> model[-1].shape_fit_, model.predict(X).shape
+    ((134, 13), (178,))
     """
 
-    _parameter_constraints: dict = CLEANING_CONSTRAINTS
+    _parameter_constraints: dict = {
+        **CLEANING_CONSTRAINTS,
+        "estimator": [*CLEANING_CONSTRAINTS["estimator"], None],
+    }
 
     def __init__(
         self,
-        estimator,
+        estimator=None,
         *,
         influence=None,
         drop_fraction=0.1,
@@ -119,7 +134,7 @@ class InfluenceSampler(BaseEstimator):
                 "None."
             )
         check_targets(y)
-        classification = is_classifier(self.estimator)
+        classification = self._is_classification(y)
         check_per_class(self.per_class, y, classification)
         X, y = indexable(X, y)
         validate_data(self, X, skip_check_array=True)
@@ -164,6 +179,12 @@ class InfluenceSampler(BaseEstimator):
         kept = self.fit(X, y, **fit_params).sample_indices_
         X, y = indexable(X, y)
         return take_rows(X, kept), take_rows(y, kept)
+
+    def _is_classification(self, y):
+        for said in (self.estimator, self.influence):
+            if said is not None:
+                return is_classifier(said)
+        return are_labels(y)
 
     @property
     def sample_indices_(self):

@@ -20,6 +20,7 @@ from skinfluence._sklearn import (
 from skinfluence.cleaning._folds import folds
 from skinfluence.cleaning._scorer import RowScores, score_rows
 from skinfluence.retraining import OutOfBagInfluence
+from skinfluence.retraining._retraining import check_trainable
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def value_rows(
     values : RowValues
     """
     X, y = indexable(X, y)
+    check_trainable(getattr(influence, "estimator", None), X, y)
     check_folder(memory)
     kept = _keeper(memory)
     pairs = None

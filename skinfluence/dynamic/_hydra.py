@@ -22,6 +22,7 @@ from skinfluence._sklearn import (
     take_rows,
 )
 from skinfluence._skorch import is_net, seeded_training
+from skinfluence.removal import refuse_samplers
 
 # More rows at once do not make the matrix products faster, and take memory.
 BLOCK = 500
@@ -153,6 +154,7 @@ class HyDRA(BaseInfluence):
         self.random_state = random_state
 
     def _fit_clone(self, X, y, fit_params, seed):
+        refuse_samplers(self.estimator)
         net = final_estimator(self.estimator)
         if not is_net(net):
             raise TypeError(

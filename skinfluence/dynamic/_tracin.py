@@ -20,6 +20,7 @@ from skinfluence._sklearn import (
 from skinfluence._skorch import is_net, seeded_training
 from skinfluence._targets import check_targets
 from skinfluence.dynamic._perceptron import PerceptronRun
+from skinfluence.removal import refuse_samplers
 
 
 class TracIn(BaseInfluence):
@@ -149,6 +150,7 @@ class TracIn(BaseInfluence):
         self.random_state = random_state
 
     def _fit_clone(self, X, y, fit_params, seed):
+        refuse_samplers(self.estimator)
         if callable(self.loss):
             UserLoss(self.loss, "predict", None).need_slope()
         if self.loss == "zero_one":

@@ -9,6 +9,7 @@ from skinfluence._base import BaseInfluence
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import Interval, final_estimator, n_rows
 from skinfluence._skorch import is_net
+from skinfluence.removal import refuse_samplers
 
 
 class TRAK(BaseInfluence):
@@ -124,6 +125,7 @@ class TRAK(BaseInfluence):
         self.random_state = random_state
 
     def _fit_clone(self, X, y, fit_params, seed):
+        refuse_samplers(self.estimator)
         net = final_estimator(self.estimator)
         if not is_net(net):
             raise TypeError(

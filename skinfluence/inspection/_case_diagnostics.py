@@ -6,14 +6,13 @@ import warnings
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, indexable
 from sklearn.utils.validation import check_is_fitted
 
-from skinfluence._sklearn import n_rows, take_rows
+from skinfluence._sklearn import final_estimator, n_rows, preprocess, take_rows
 from skinfluence._targets import check_targets
 from skinfluence.inspection._working_model import WorkingModel
-from skinfluence.removal import UnsupportedEstimator, removal_model
+from skinfluence.removal import UnsupportedEstimator, refuse_samplers, removal_model
 from skinfluence.removal.linear._class_weight import Balanced
 from skinfluence.removal.linear._design import original_columns
 from skinfluence.removal.linear._quadratic import Quadratic
@@ -177,10 +176,8 @@ def case_diagnostics(estimator, X, y, *, sample_weight=None, step="exact"):
         )
     check_is_fitted(estimator)
     X, y, sample_weight = indexable(X, y, sample_weight)
-    while isinstance(estimator, Pipeline):
-        if len(estimator.steps) > 1:
-            X = estimator[:-1].transform(X)
-        estimator = estimator.steps[-1][1]
+    refuse_samplers(estimator)
+    X, estimator = preprocess(estimator, X), final_estimator(estimator)
     _check_target(estimator, y)
     with warnings.catch_warnings():
         # Of what else the reason may be, only this function knows.

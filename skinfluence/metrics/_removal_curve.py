@@ -6,10 +6,11 @@ from sklearn.metrics import check_scoring
 from sklearn.utils import Bunch, check_array, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
-from skinfluence._row_params import clone_for_rows
-from skinfluence._sklearn import fresh_seed, n_rows, seed_estimator, take_rows
+from skinfluence._row_params import fit_rows
+from skinfluence._sklearn import fresh_seed, n_rows
 from skinfluence._targets import check_targets
 from skinfluence.metrics._inputs import training_values
+from skinfluence.retraining._retraining import trainable
 
 
 def removal_curve(
@@ -116,6 +117,7 @@ def removal_curve(
     kept = [np.arange(n)]
     kept += [np.sort(order[count:]) for order in orders for count in counts]
     _need_two_classes(estimator, y, kept, fractions)
+    estimator = trainable(estimator, y)
     scores = Parallel(n_jobs=n_jobs)(
         delayed(_score_without)(estimator, X, y, rows, X_test, y_test, scoring, seed)
         for rows in kept
@@ -143,6 +145,5 @@ def _need_two_classes(estimator, y, kept, fractions):
 
 
 def _score_without(estimator, X, y, rows, X_test, y_test, scoring, seed):
-    model = seed_estimator(clone_for_rows(estimator, rows, n_rows(X)), seed)
-    model.fit(take_rows(X, rows), take_rows(y, rows))
+    model = fit_rows(estimator, X, y, {}, rows, seed)
     return check_scoring(model, scoring)(model, X_test, y_test)

@@ -30,7 +30,7 @@ from skinfluence.nets._rows import (
 )
 
 
-def net_model(estimator, callbacks=()):
+def net_model(estimator, callbacks=(), y=None):
     """Return an unfitted copy of ``estimator`` whose net encodes and checks.
 
     Parameters
@@ -39,11 +39,14 @@ def net_model(estimator, callbacks=()):
         A net, or a Pipeline that ends in one.
     callbacks : sequence of (str, skorch.callbacks.Callback)
         Added to the copy of the net, after its own.
+    y : array-like, default=None
+        All targets, where subsets of them are to be trained on: these may lack a
+        class, for which the net has an output all the same.
     """
     estimator = clone(estimator)
     if isinstance(estimator, Pipeline):
         name, last = estimator.steps[-1]
-        estimator.steps[-1] = (name, net_model(last, callbacks))
+        estimator.steps[-1] = (name, net_model(last, callbacks, y))
         return estimator
     refuse_trained_module(estimator)
     if isinstance(estimator, NeuralNetClassifier | NeuralNetBinaryClassifier):
@@ -61,7 +64,24 @@ def net_model(estimator, callbacks=()):
         own = estimator.callbacks
         own = [] if own is None or own == "disable" else list(own)
         estimator.callbacks = [*own, *callbacks]
-    return kind(estimator)
+    if estimator.train_split is not None:
+        warnings.warn(
+            "The net trains with train_split on (the default of skorch): the rows it "
+            "holds out are not trained on, and gradient-based methods give them "
+            "influence 0. Pass train_split=None to train on all rows.",
+            UserWarning,
+            stacklevel=5,
+        )
+    if kind is NetRegressor or y is None:
+        return kind(estimator)
+    return NetClassifier(estimator, classes=np.unique(labels_of(y)))
+
+
+def labels_of(y):
+    """Return labels in one dimension; NaN is none."""
+    y = y.cpu().numpy() if isinstance(y, torch.Tensor) else np.asarray(y)
+    check_finite(y, "y")
+    return column_or_1d(y)
 
 
 def fitted_net(estimator):
@@ -95,35 +115,40 @@ class _NetModel(BaseEstimator):
 
     def fit(self, X, y, **fit_params):
         """Train the net from fresh weights."""
+        self.check(X, y)
+        self.net_.partial_fit(X, self.encode(y), **fit_params)
+        return self._check_trained(X)
+
+    def check(self, X, y):
+        """Raise for what the net cannot be trained on; set its fresh weights."""
         n = count(X)
         if n_rows(y) != n:
             raise ValueError(
                 f"X and y must have as many rows. Got {n} and {n_rows(y)}."
             )
         self._learn_targets(y)
-        if self.net.train_split is not None:
-            warnings.warn(
-                "The net trains with train_split on (the default of skorch): the rows "
-                "it holds out are not trained on and have influence 0. Pass "
-                "train_split=None to train on all rows.",
-                UserWarning,
-                stacklevel=2,
-            )
         self.net.initialize()
         self.net_ = self.net
         check_rows(X, self._target.dtype)
         self._row_shapes = row_shapes(X)
         if getattr(X, "ndim", None) == 2:
             self.n_features_in_ = X.shape[1]
-        return self.partial_fit(X, y, **fit_params)
+        self._check_rows_and_targets(X, self.encode(y))
 
     def partial_fit(self, X, y, **fit_params):
         """Train the net further, for ``max_epochs`` more epochs."""
         check_is_fitted(self)
-        self.check_rows(X)
         targets = self.encode(y)
-        self._check_output(X, targets)
+        self._check_rows_and_targets(X, targets)
         self.net_.partial_fit(X, targets, **fit_params)
+        return self._check_trained(X)
+
+    def _check_rows_and_targets(self, X, targets):
+        self.check_rows(X)
+        self._check_output(X, targets)
+        self._check_criterion(X, targets)
+
+    def _check_trained(self, X):
         refuse_diverged(self.net_)
         if not torch.isfinite(self._first_outputs(X)).all():
             raise ValueError(
@@ -159,25 +184,63 @@ class _NetModel(BaseEstimator):
             except (RuntimeError, IndexError, TypeError, ValueError) as error:
                 refuse_rows(X, target, error)
 
+    def _check_criterion(self, X, targets):
+        """Compute the loss of two rows: torch's own errors name neither."""
+        few = np.arange(min(2, len(targets)))
+        output, target = self._first_outputs(X), self._target
+        inputs, truth = target.batch(take_rows(X, few), targets[few])
+        # The generator is left alone: the run is that of the bare net.
+        with torch.random.fork_rng(devices=[]), target.at(), torch.no_grad():
+            try:
+                self.net_.get_loss(output, truth, X=inputs, training=False)
+            except (RuntimeError, IndexError, TypeError, ValueError) as error:
+                said = str(error).strip().splitlines() or [type(error).__name__]
+                raise ValueError(
+                    f"The criterion {type(self.net_.criterion_).__name__} of the net "
+                    f"does not take these targets. Got outputs of shape "
+                    f"{tuple(output.shape)} and targets of shape {tuple(truth.shape)} "
+                    f"and dtype {str(truth.dtype).removeprefix('torch.')} for two "
+                    f"rows: {said[0]}. {self._criteria}"
+                ) from error
+
 
 def _is_proba(self):
     return hasattr(self.net, "predict_proba")
 
 
 class NetClassifier(ClassifierMixin, _NetModel):
-    """A classifier of skorch with any labels: strings, say."""
+    """A classifier of skorch with any labels: strings, say.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        Trained in place.
+    classes : ndarray of shape (n_classes,), default=None
+        All labels, sorted. None: those of ``fit``.
+    """
+
+    _criteria = (
+        "Labels take CrossEntropyLoss, two of them BCEWithLogitsLoss in a "
+        "NeuralNetBinaryClassifier."
+    )
+
+    def __init__(self, net, classes=None):
+        super().__init__(net)
+        self.classes = classes
 
     def _learn_targets(self, y):
-        self.classes_ = np.unique(self._labels(y))
-
-    def _labels(self, y):
-        y = y.cpu().numpy() if isinstance(y, torch.Tensor) else np.asarray(y)
-        check_finite(y, "y")
-        return column_or_1d(y)
+        labels = labels_of(y)
+        self.classes_ = np.unique(labels) if self.classes is None else self.classes
+        k = len(self.classes_)
+        if isinstance(self.net, NeuralNetBinaryClassifier) and k != 2:
+            raise ValueError(
+                f"A NeuralNetBinaryClassifier takes two classes. y has {k}: use a "
+                f"NeuralNetClassifier, CrossEntropyLoss and {k} outputs."
+            )
 
     def encode(self, y):
         """Return class indices in the integer or float type the criterion takes."""
-        y = self._labels(y)
+        y = labels_of(y)
         unknown = np.setdiff1d(y, self.classes_)
         if unknown.size:
             raise ValueError(
@@ -192,10 +255,6 @@ class NetClassifier(ClassifierMixin, _NetModel):
     def _check_output(self, X, targets):
         k, output = len(self.classes_), self._first_outputs(X)
         if isinstance(self.net, NeuralNetBinaryClassifier):
-            if k != 2:
-                raise ValueError(
-                    f"A NeuralNetBinaryClassifier takes two classes. y has {k}."
-                )
             if output.numel() != len(output):
                 raise ValueError(
                     "The module of a NeuralNetBinaryClassifier must return one number "
@@ -226,6 +285,8 @@ class NetClassifier(ClassifierMixin, _NetModel):
 
 class NetRegressor(RegressorMixin, _NetModel):
     """A regressor of skorch whose targets are cast and whose shapes are checked."""
+
+    _criteria = "Numbers take MSELoss or another loss of differences."
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

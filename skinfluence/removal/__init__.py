@@ -4,6 +4,7 @@ from skinfluence.removal import _pipeline  # noqa: F401  (it registers itself)
 from skinfluence.removal._dispatch import (
     NothingLeft,
     UnsupportedEstimator,
+    refuse_samplers,
     removal_model,
 )
 from skinfluence.removal._model import RemovalModel, Removals
@@ -38,5 +39,6 @@ __all__ = [
     "RemovalModel",
     "Removals",
     "UnsupportedEstimator",
+    "refuse_samplers",
     "removal_model",
 ]

@@ -2,6 +2,8 @@
 
 from functools import singledispatch
 
+from skinfluence._sklearn import samplers
+
 
 class UnsupportedEstimator(TypeError):
     """No exact removal exists for an estimator, or for one of its settings."""
@@ -45,6 +47,19 @@ def removal_model(estimator, X, y, sample_weight=None):
         f"Supported: {', '.join(supported)}, and Pipelines that end in one of them. "
         "Use LeaveOneOutInfluence(..., solver='refit') instead."
     )
+
+
+def refuse_samplers(estimator):
+    """Raise `UnsupportedEstimator` for a Pipeline with steps that change the rows."""
+    names = samplers(estimator)
+    if names:
+        raise UnsupportedEstimator(
+            f"The steps {names} of the Pipeline change the rows that are trained on "
+            "(fit_resample): the model has no term for each row of X, and other rows "
+            "come from the sampler when one goes. Use a method that retrains, such as "
+            "LeaveOneOutInfluence(..., solver='refit') or DownsamplingInfluence; or "
+            "leave the sampler out, with class_weight='balanced' in its place, say."
+        )
 
 
 def refuse(estimator, parameter, reason):

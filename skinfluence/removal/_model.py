@@ -46,6 +46,9 @@ class RemovalModel(ABC):
         steps, a penalty chosen by cross-validation. Empty: removal equals refit.
     held_fixed_by_steps : tuple of str
         The same for the steps "newton" and "infinitesimal".
+    n_bases : int
+        How many models of all rows exact removals of single rows start from. One, but
+        where every removal changes the weights of the rows that stay.
     optimum_distance : float
         Largest distance, over training rows, between the raw prediction of the
         fitted estimator and that of the exact optimum. Influence is computed at
@@ -53,6 +56,7 @@ class RemovalModel(ABC):
     """
 
     held_fixed: tuple = ()
+    n_bases: int = 1
     optimum_distance: float = 0.0
 
     @property

@@ -8,7 +8,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
-from skinfluence.removal._dispatch import removal_model
+from skinfluence.removal._dispatch import refuse_samplers, removal_model
 from skinfluence.removal._model import RemovalModel, Removals
 from skinfluence.removal.linear._design import original_columns
 from skinfluence.removal.linear._linear import LinearModel
@@ -49,6 +49,7 @@ class PipelineModel(RemovalModel):
         self.held_fixed = (*fixed, *model.held_fixed)
         self.refitted = refitted
         self.optimum_distance = model.optimum_distance
+        self.n_bases = model.n_bases
 
     @property
     def held_fixed_by_steps(self):
@@ -93,6 +94,7 @@ def _identity(X):
 @removal_model.register
 def _(estimator: Pipeline, X, y, sample_weight=None):
     *steps, (_, last) = estimator.steps
+    refuse_samplers(estimator)
     # A Pipeline of one step has no transform.
     transform = estimator[:-1].transform if steps else _identity
     fixed = [(name, step) for name, step in steps if refit_changes(step)]

@@ -22,7 +22,7 @@ from skinfluence._sklearn import (
     n_rows,
     seed_estimator,
 )
-from skinfluence.removal import UnsupportedEstimator, removal_model
+from skinfluence.removal import UnsupportedEstimator, refuse_samplers, removal_model
 
 
 class PartialWeightInfluence:
@@ -46,6 +46,7 @@ class PartialWeightInfluence:
     """
 
     def __init__(self, estimator, X, y, fit_params, fraction, seed):
+        refuse_samplers(estimator)
         weight, others = final_sample_weight(estimator, fit_params)
         last = final_estimator(estimator)
         routed = sklearn.get_config()["enable_metadata_routing"]

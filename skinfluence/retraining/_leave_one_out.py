@@ -10,6 +10,7 @@ from skinfluence._sklearn import (
     Interval,
     StrOptions,
     final_sample_weight,
+    fit_seeded,
     n_rows,
     take_rows,
 )
@@ -21,7 +22,11 @@ from skinfluence.retraining._coalitions import (
     warn_if_many,
 )
 from skinfluence.retraining._evaluation import Evaluation, losses_of
-from skinfluence.retraining._retraining import which
+from skinfluence.retraining._retraining import trainable, which
+
+# Models of all rows that "auto" solves anew, where this is more than a tenth of the
+# rows: balanced class weights with sample weights, of which each makes its own.
+MOST_BASES = 100
 
 
 class LeaveOneOutInfluence(BaseInfluence):
@@ -152,6 +157,10 @@ class LeaveOneOutInfluence(BaseInfluence):
         self.random_state = random_state
         self.verbose = verbose
 
+    def _fit_clone(self, X, y, fit_params, seed):
+        self._trained = trainable(self.estimator, y)
+        return fit_seeded(self._trained, X, y, fit_params, seed)
+
     def _fit_influence(self, X, y, fit_params):
         n = self.n_samples_fit_
         if n < 2:
@@ -166,6 +175,9 @@ class LeaveOneOutInfluence(BaseInfluence):
         if self.solver == "auto" and self.fixed_steps_:
             # Holding these fixed is another question than leaving the row out.
             self._model, self.fixed_steps_ = None, []
+        if self.solver == "auto" and self._model is not None:
+            if self._model.n_bases > max(MOST_BASES, n // 10):
+                self._model = None  # refits would take no longer
         if self._model is not None:
             self._removals = self._supported(
                 lambda: self._model.without_rows("exact", self.tol)
@@ -210,7 +222,7 @@ class LeaveOneOutInfluence(BaseInfluence):
         if not removals:
             return []
         coalitions = Coalitions(
-            self.estimator,
+            self._trained,
             *self._training,
             seed=self._seed,
             n_jobs=self.n_jobs,

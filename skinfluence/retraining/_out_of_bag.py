@@ -22,6 +22,7 @@ from skinfluence._losses import Brier
 from skinfluence._predictions import model_prediction
 from skinfluence._sklearn import final_estimator, n_rows, take_rows
 from skinfluence._threads import one_blas_thread
+from skinfluence.removal import refuse_samplers
 from skinfluence.retraining._mean_difference import Pool, mean_difference
 
 FORESTS = (
@@ -142,6 +143,13 @@ class OutOfBagInfluence(BaseInfluence):
                 "The 'estimator' parameter must be a bagged ensemble whose members "
                 f"saw parts of the rows: one of {names}, or a Pipeline ending in one. "
                 f"Got {ensemble!r:.60}: use DownsamplingInfluence, which retrains."
+            )
+        refuse_samplers(self.estimator)
+        if hasattr(ensemble, "sampling_strategy"):
+            raise TypeError(
+                "The 'estimator' parameter must be an ensemble whose members are "
+                f"trained on the rows they drew. Got {ensemble!r:.60}, which resamples "
+                "them once more: use DownsamplingInfluence, which retrains."
             )
         whole = getattr(ensemble, "max_samples", None) in (None, 1.0)
         if not ensemble.bootstrap and (whole or isinstance(ensemble, FORESTS)):

@@ -1,18 +1,16 @@
 """One retraining: a subset of the rows in, a fitted model out."""
 
 import numpy as np
-from sklearn.base import clone, is_classifier
+from sklearn.base import is_classifier
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
-from skinfluence._row_params import take_row_params
+from skinfluence._row_params import fit_rows
 from skinfluence._sklearn import (
     final_estimator,
     n_rows,
-    seed_estimator,
-    take_params,
     take_rows,
 )
-from skinfluence._skorch import refuse_diverged, seeded_training
+from skinfluence._skorch import is_net, seeded_training
 
 
 def prior_model(estimator, y):
@@ -54,18 +52,41 @@ def retrain(estimator, X, y, fit_params, subset, seed, index):
     y_kept = take_rows(y, subset)
     if is_classifier(estimator) and len(np.unique(np.asarray(y_kept))) == 1:
         return prior_model(estimator, y_kept)
-    model = seed_estimator(clone(estimator), seed, index)
     try:
-        model = take_row_params(model, subset, n)
-        with seeded_training(final_estimator(model), seed, index):
-            model = model.fit(
-                take_rows(X, subset), y_kept, **take_params(fit_params, subset, n)
-            )
-        refuse_diverged(final_estimator(model))
-        return model
+        return fit_rows(estimator, X, y, fit_params, subset, seed, index)
     except Exception as error:
-        error.add_note(which(model, subset, n, seed, index))
+        error.add_note(which(estimator, subset, n, seed, index))
         raise
+
+
+def trainable(estimator, y):
+    """Return what is to be trained in the place of ``estimator``: nets know all labels.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Unfitted. A skorch net, alone or at the end of a Pipeline, is wrapped by
+        `skinfluence.nets._model.net_model`, which encodes labels and checks rows.
+        Others are returned as they are.
+    y : array-like
+        Targets of all training rows: subsets may lack a class.
+    """
+    if not is_net(final_estimator(estimator)):
+        return estimator
+    from skinfluence.nets._model import net_model
+
+    return net_model(estimator, y=y)
+
+
+def check_trainable(estimator, X, y):
+    """Raise for rows and targets that a net refuses, before any part is trained on.
+
+    Others say so themselves when they are fitted, nets behind other steps as well.
+    """
+    if is_net(estimator):
+        net = trainable(estimator, y)
+        with seeded_training(net, 0, 0):
+            net.check(X, y)
 
 
 def which(model, subset, n, seed, index):

@@ -7,10 +7,11 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._base import BaseInfluence
-from skinfluence._sklearn import n_rows
+from skinfluence._sklearn import fit_seeded, n_rows
 from skinfluence._targets import check_targets
 from skinfluence.retraining._coalitions import RETRAINING_CONSTRAINTS, Coalitions
 from skinfluence.retraining._evaluation import Evaluation
+from skinfluence.retraining._retraining import trainable
 
 
 class RetrainingInfluence(BaseInfluence):
@@ -153,6 +154,13 @@ class RetrainingInfluence(BaseInfluence):
         router = MetadataRouter(owner=self).add_self_request(self)
         return router.add(estimator=self.estimator, method_mapping=mapping)
 
+    def _fit_clone(self, X, y, fit_params, seed):
+        self._trained = trainable(self.estimator, y)
+        model = fit_seeded(self._trained, X, y, fit_params, seed)
+        if self._validation is not None:  # refused now, not after all retrainings
+            model.predict(self._validation[0])
+        return model
+
     def _check_test(self, X, y):
         check_is_fitted(self)
         name = type(self).__name__
@@ -162,6 +170,8 @@ class RetrainingInfluence(BaseInfluence):
                     f"The 'X' parameter must hold test rows. Got None, and {name} was "
                     "not fitted with X_val and y_val, whose influences could be meant."
                 )
+            if y is not None:  # else the rows are predicted anyway
+                self.estimator_.predict(X)  # bad rows are no failed fit of a subset
             return super()._check_test(X, y)
         if X is not None:
             raise ValueError(
@@ -174,7 +184,7 @@ class RetrainingInfluence(BaseInfluence):
     def _coalitions(self, X, y, fit_params):
         """Return the engine that trains on subsets of the training rows."""
         return Coalitions(
-            self.estimator,
+            self._trained,
             X,
             y,
             fit_params,

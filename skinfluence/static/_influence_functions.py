@@ -15,7 +15,7 @@ from skinfluence._sklearn import (
     take_rows,
 )
 from skinfluence._skorch import is_net
-from skinfluence.removal import UnsupportedEstimator, removal_model
+from skinfluence.removal import UnsupportedEstimator, refuse_samplers, removal_model
 
 HESSIANS = ("exact", "gauss_newton", "ekfac", "fisher", "cg", "last_layer")
 
@@ -156,6 +156,7 @@ class InfluenceFunctions(BaseInfluence):
         self.random_state = random_state
 
     def _fit_clone(self, X, y, fit_params, seed):
+        refuse_samplers(self.estimator)
         if not is_net(final_estimator(self.estimator)):
             if self.hessian not in ("auto", "exact"):
                 raise ValueError(

@@ -44,6 +44,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 
 from skinfluence._losses import MarginLoss, SquaredError, log_loss_slope
 from skinfluence.removal import UnsupportedEstimator, removal_model
+from skinfluence.removal.linear._class_weight import balanced_weights
 
 SUPPORTED = (
     "LogisticRegression (L2), Ridge, RidgeClassifier and their CV versions, LinearSVC "
@@ -196,11 +197,8 @@ def _weights(estimator, y, labels, sample_weight, k):
     class_weight = getattr(estimator, "class_weight", None)
     if class_weight is None:
         return weight[:, None]
-    if isinstance(class_weight, str) and isinstance(estimator, LinearSVC):
-        by_class = compute_sample_weight(class_weight, y)
-    elif isinstance(class_weight, str) and sample_weight is not None:
-        counts = np.bincount(labels, weights=weight)  # as scikit-learn counts
-        by_class = (counts.sum() / (len(counts) * counts))[labels]
+    if isinstance(class_weight, str):
+        by_class = balanced_weights(estimator, labels, weight)
     else:
         by_class = compute_sample_weight(class_weight, y)
     full = (weight * by_class)[:, None]

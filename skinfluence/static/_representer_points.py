@@ -20,7 +20,7 @@ from skinfluence._sklearn import (
     seed_estimator,
 )
 from skinfluence._skorch import is_net, seeded_training
-from skinfluence.removal import UnsupportedEstimator
+from skinfluence.removal import UnsupportedEstimator, refuse_samplers
 from skinfluence.static._representations import represent
 
 # Largest error of a reconstructed raw prediction, relative to the largest of them.
@@ -127,6 +127,7 @@ class RepresenterPoints(BaseInfluence):
         self.random_state = random_state
 
     def _fit_clone(self, X, y, fit_params, seed):
+        refuse_samplers(self.estimator)
         if not is_net(final_estimator(self.estimator)):
             return super()._fit_clone(X, y, fit_params, seed)
         from skinfluence.nets._model import net_model

@@ -16,7 +16,11 @@ from skinfluence import InfluenceCleaner, InfluenceFunctions, InfluenceSampler
 
 
 @parametrize_with_checks(
-    [InfluenceSampler(LogisticRegression()), InfluenceSampler(Ridge())]
+    [
+        InfluenceSampler(LogisticRegression()),
+        InfluenceSampler(Ridge()),
+        InfluenceSampler(),
+    ]
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

@@ -22,6 +22,7 @@ from skinfluence import (
     TracIn,
 )
 from skinfluence.retraining._coalitions import Coalitions
+from skinfluence.retraining._retraining import trainable
 
 torch.set_num_threads(1)
 
@@ -176,18 +177,6 @@ def test_logits_are_found_before_any_retraining(monkeypatch):
         LeaveOneOutInfluence(make_net(criterion=nn.NLLLoss, lr=1e-9)).fit(X, Y)
 
 
-@pytest.mark.parametrize("method", RETRAINED.values(), ids=RETRAINED)
-def test_targets_of_another_shape_than_the_outputs(method):
-    """Torch would train on the differences of all pairs, with a warning at most."""
-    net = make_net(NeuralNetRegressor, module__n_out=1)
-    with (
-        pytest.warns(UserWarning, match="target size"),
-        pytest.raises(ValueError, match=r"y of shape \(24,\).*\(2, 1\) for 2 rows"),
-    ):
-        method(net).fit(X, TARGET[:, 0])
-    assert method(net).fit(X, TARGET).influence(X[:2], TARGET[:2]).shape == (2, 24)
-
-
 def test_a_class_that_a_subset_lacks():
     """The net has a column for it, which is its probability."""
     y = np.array([0, 1, 1, 0, 2, 1])
@@ -253,7 +242,7 @@ def test_a_diverged_retraining():
     y = with_value(0.0, TARGET)
     y[5] = 1e30
     steady = make_net(NeuralNetRegressor, module__n_out=1)
-    engine = Coalitions(steady, X, y, {}, seed=2)
+    engine = Coalitions(trainable(steady, y), X, y, {}, seed=2)
     with pytest.raises(ValueError, match="training diverged") as failure:
         engine.models([np.arange(6, 24), np.arange(5, 24)], [1, 2])
     assert "without rows [0, 1, 2, 3, 4] (19 rows left" in failure.value.__notes__[0]

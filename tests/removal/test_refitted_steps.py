@@ -221,10 +221,3 @@ def test_influence_functions_hold_the_scaler_fixed_and_say_so():
     X, y, _, _ = table(load_diabetes, 40)
     estimator = make_pipeline(StandardScaler(), Ridge())
     assert InfluenceFunctions(estimator).fit(X, y).fixed_steps_ == ["standardscaler"]
-
-
-def test_balanced_weights_with_sample_weights_are_refitted():
-    X, y, _, _ = table(load_wine, 60)
-    loo = LeaveOneOutInfluence(tight_logistic(class_weight="balanced"))
-    loo.fit(StandardScaler().fit_transform(X), y, sample_weight=np.linspace(1, 2, 60))
-    assert loo.solver_ == "refit"

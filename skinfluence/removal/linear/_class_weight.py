@@ -4,10 +4,12 @@ import warnings
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
 
 from skinfluence._memory import check_memory
-from skinfluence.removal._dispatch import refuse
 from skinfluence.removal._weights import classifier_weights, row_weights
+from skinfluence.removal.linear._balanced_steps import BalancedSteps
 from skinfluence.removal.linear._linear import LinearModel
 
 
@@ -25,40 +27,62 @@ def with_class_weight(estimator, y, y_index, sample_weight, build):
     sample_weight : array-like of shape (n,) or None
         Sample weights.
     build : callable
-        Makes the family's model from weights of shape (n,); called once more for
-        every class under ``class_weight="balanced"``.
+        Makes the family's model from weights of shape (n,); called again for other
+        class weights under ``class_weight="balanced"``.
     """
     if isinstance(estimator.class_weight, str):
         weight = row_weights(sample_weight, len(y_index))
-        if np.ptp(weight) > 0:
-            refuse(
-                estimator,
-                "class_weight",
-                "with sample weights every removal has class weights of its own",
-            )
-        model = Balanced(build, y_index, weight[0])
+        model = Balanced(estimator, build, y_index, weight)
     else:
         model = build(classifier_weights(estimator, y, sample_weight))
     model.labels = y_index
     return model
 
 
+def weighs_rows(estimator):
+    """Tell whether balanced classes are as large as the sum of their sample weights.
+
+    In LogisticRegression and LinearSVC. RidgeClassifier and SGDClassifier count rows,
+    whatever their weights.
+    """
+    return isinstance(estimator, LogisticRegression | LinearSVC)
+
+
+def balanced_weights(estimator, labels, sample_weight):
+    """Class weight of each row under ``class_weight="balanced"``, shape (n,)."""
+    sizes = np.bincount(labels, sample_weight if weighs_rows(estimator) else None)
+    return _balanced(sizes)[labels]
+
+
+def _balanced(sizes):
+    return sizes.sum() / (len(sizes) * sizes)
+
+
 class Balanced(LinearModel):
     """A classifier whose class weights are ``n / (n_classes * n_c)``.
 
-    What remains without a row of class c has weights that depend on c alone: one
-    base for each class, with the weights after such a removal, and the row's
-    removal from it. Cost: n_classes times that of fixed weights.
+    What remains without a row of class c that counts s (one, or its sample weight, see
+    `weighs_rows`) has weights that depend on c and s alone: one base for each such
+    pair, with the weights after such a removal, and the row's removal from it. Cost:
+    ``n_bases`` times that of fixed weights.
 
-    Single steps (influence functions) hold the weights fixed: they are no function
-    of a row's own sample weight.
+    Single steps hold the weights of other rows fixed where rows are counted: they are
+    no function of a row's own sample weight. Where they are weighed, the first-order
+    step follows them (`BalancedSteps`), the Newton step does not.
     """
 
-    def __init__(self, build, labels, weight):
+    def __init__(self, estimator, build, labels, weight):
         self.build, self.labels, self.weight = build, labels, weight
-        self.counts = np.bincount(labels)
+        self.weighed = weighs_rows(estimator)
+        self.row_sizes = weight if self.weighed else np.ones(len(labels))
+        self.sizes = np.bincount(labels, self.row_sizes)
+        # liblinear gives the class weight to the one class, not to the rest
+        self.own_output = isinstance(estimator, LinearSVC) and len(self.sizes) > 2
+        pairs = np.column_stack([labels, self.row_sizes])
+        self.pairs, self.pair_of_row = np.unique(pairs, axis=0, return_inverse=True)
+        self.n_bases = len(self.pairs)
         self.scaled = False
-        self.full = build(self._weights(self.counts))
+        self.full = build(self._weights(self.sizes))
         self.design, self.link = self.full.design, self.full.link
         self.theta = self.full.theta
         self.optimum_distance = self.full.optimum_distance
@@ -70,43 +94,74 @@ class Balanced(LinearModel):
 
     def without_rows(self, step="exact", tol=1e-8, damping=0.0):
         """Implement `RemovalModel.without_rows`."""
-        model = super() if step == "exact" else self.full
-        return model.without_rows(step, tol, damping)
+        if step == "exact":
+            return super().without_rows(step, tol, damping)
+        removals = self.full.without_rows(step, tol, damping)
+        if step != "infinitesimal" or not self.weighed:
+            return removals
+        member = np.zeros((len(self.labels), len(self.sizes)))
+        member[np.arange(len(member)), self.labels] = self.row_sizes
+        return self._following(removals, member, damping)
 
     def without_groups(self, masks, step="exact", tol=1e-8, damping=0.0):
         """Implement `RemovalModel.without_groups`."""
-        model = super() if step == "exact" else self.full
-        return model.without_groups(masks, step, tol, damping)
+        if step == "exact":
+            return super().without_groups(masks, step, tol, damping)
+        removals = self.full.without_groups(masks, step, tol, damping)
+        if step != "infinitesimal" or not self.weighed:
+            return removals
+        return self._following(removals, self._sizes_of(masks), damping)
 
-    def _weights(self, counts):
-        by_class = counts.sum() / (len(counts) * np.maximum(counts, 1))
-        return self.weight * by_class[self.labels]
+    def _following(self, removals, member, damping):
+        """Let class weights follow first-order removals of sizes ``member``."""
+        classes = self.labels == np.arange(len(self.sizes))[:, None]
+        moves = self.full.without_groups(classes, "infinitesimal", damping=damping)
+        moves = moves.displacement
+        if self.own_output:
+            moves = moves * np.eye(len(moves))[:, :, None]
+        return BalancedSteps(removals, self.full, moves, member, self.sizes)
 
-    def _base(self, counts):
-        """Model of all rows with the class weights of other counts."""
+    def _sizes_of(self, masks):
+        """Sum of the sizes of the rows of each class, (n_masks, n_classes)."""
+        classes = np.eye(len(self.sizes))[self.labels] * self.row_sizes[:, None]
+        return masks @ classes
+
+    def _weights(self, sizes):
+        return self.weight * _balanced(sizes)[self.labels]
+
+    def _base(self, sizes):
+        """Model of all rows with the class weights of other sizes."""
         with warnings.catch_warnings():
             # The fitted coefficients are not meant to be at this optimum.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            base = self.build(self._weights(counts))
+            base = self.build(self._weights(sizes))
         if self.scaled:
             base.follow_scaler()
         return base
 
     def _displacements(self, step, tol, damping):
+        n = len(self.labels)
         check_memory(
-            16 * len(self.labels) * self.theta.size,
-            f"Balanced class weights without each of {len(self.labels)} rows",
+            16 * n * self.theta.size,
+            f"Balanced class weights without each of {n} rows",
             "Give class_weight as a dict, or use InfluenceFunctions.",
         )
-        moves = np.zeros((len(self.labels), *self.theta.shape))
+        moves = np.zeros((n, *self.theta.shape))
         unresolved = []
-        for c in range(len(self.counts)):
-            rows = np.flatnonzero(self.labels == c)
-            if len(rows) == 1:  # the class goes with its row
+        for pair, (c, size) in enumerate(self.pairs):
+            rows = np.flatnonzero(self.pair_of_row == pair)
+            sizes = self.sizes.copy()
+            sizes[int(c)] -= size
+            if sizes[int(c)] <= 1e-12 * size:  # the class goes with its row
+                unresolved.append(rows)
                 continue
-            counts = self.counts.copy()
-            counts[c] -= 1
-            base = self._base(counts)
+            base = self._base(sizes)
+            if len(rows) == 1:
+                mask = np.arange(n)[None] == rows[0]
+                removals = base.without_groups(mask, "exact", tol)
+                moves[rows] = removals.displacement + (base.theta - self.theta)
+                unresolved.append(rows[removals.unresolved])
+                continue
             removals = base.without_rows("exact", tol)
             moves[rows] = removals.displacements(rows) + (base.theta - self.theta)
             unresolved.append(np.intersect1d(removals.unresolved, rows))
@@ -115,11 +170,12 @@ class Balanced(LinearModel):
     def _group_displacements(self, masks, step, tol, damping):
         moves = np.zeros((len(masks), *self.theta.shape))
         unresolved = []
+        left = self._sizes_of(~masks)
         for g, mask in enumerate(masks):
-            counts = np.bincount(self.labels[~mask], minlength=len(self.counts))
-            if not counts.all():
+            if not (left[g] > 1e-12 * self.sizes).all():
+                unresolved.append(g)
                 continue
-            base = self._base(counts)
+            base = self._base(left[g])
             removals = base.without_groups(mask[None], "exact", tol)
             moves[g] = removals.displacement[0] + (base.theta - self.theta)
             unresolved += [g] * len(removals.unresolved)

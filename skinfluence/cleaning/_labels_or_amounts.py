@@ -1,0 +1,42 @@
+"""Whether targets are labels or amounts, where nobody says so."""
+
+import numpy as np
+
+from skinfluence.cleaning._read import MAX_LABELS
+
+
+def are_labels(y):
+    """Tell labels from amounts by their type; refuse to guess where it may be either.
+
+    Text and booleans are labels, numbers with fractions are amounts. Whole numbers are
+    labels where they are two, or few: at most `MAX_LABELS`, and half of the rows.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Targets.
+
+    Raises
+    ------
+    ValueError
+        For many whole numbers: counts, ranks, or labels of a large catalogue.
+
+    Examples
+    --------
+    >>> from skinfluence.cleaning._labels_or_amounts import are_labels
+    >>> are_labels(["a", "b", "c"]), are_labels([0, 1, 1]), are_labels([0.5, 1.0, 2.0])
+    (True, True, False)
+    """
+    values = np.asarray(y)
+    if values.dtype.kind not in "iuf":
+        return True
+    if (values != np.floor(values)).any():  # NaN, too, is left to the scorer
+        return False
+    distinct = len(np.unique(values))
+    if distinct <= max(2, min(MAX_LABELS, len(values) // 2)):
+        return True
+    raise ValueError(
+        "The 'estimator' parameter must say whether y holds labels or amounts. Got "
+        f"None, and {distinct} different whole numbers in {len(values)} rows, which "
+        "can be either: pass any classifier, or any regressor; it is not trained."
+    )
