@@ -79,6 +79,8 @@ class StepsBefore:
         refit = changes.refit.copy()
         if not self._empty:
             refit |= changes.empties
+        if not (self._empty and self._shifts):
+            refit |= changes.flattens
         if not self._shifts:
             refit |= changes.shifts
         if not self._scales:

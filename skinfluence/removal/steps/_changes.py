@@ -54,6 +54,9 @@ class Changes:
     empties : ndarray of bool, shape (n_removals,)
         Removals that leave a column zero in all remaining rows, which a refit leaves
         out; rows that are not zero there have zeros in its place.
+    flattens : ndarray of bool, shape (n_removals,)
+        Removals that leave a column constant, which a refit scales by something else:
+        all the same where it has no coefficient but an intercept.
     columns : ndarray of int, shape (n_moving,)
         Columns that a refit moves or scales.
     squared_scale : ndarray of shape (n_removals, n_moving)
@@ -72,6 +75,7 @@ class Changes:
     n_columns: int
     refit: np.ndarray
     empties: np.ndarray
+    flattens: np.ndarray
     columns: np.ndarray
     squared_scale: np.ndarray
     shifts: np.ndarray
@@ -87,7 +91,7 @@ class Changes:
         never = np.zeros(n_removals, dtype=bool)
         columns = np.empty(0, dtype=np.intp)
         scale = np.ones((n_removals, 0))
-        return cls(n_columns, never, never, columns, scale, never, **params)
+        return cls(n_columns, never, never, never, columns, scale, never, **params)
 
     @property
     def scales(self):
@@ -105,9 +109,8 @@ class Changes:
     @property
     def otherwise(self):
         """Removals after which anything is different, for whoever sees all of it."""
-        return (
-            self.refit | self.empties | self.shifts | self.scales | self.fills_move
-        )
+        moves = self.shifts | self.scales | self.fills_move
+        return self.refit | self.empties | self.flattens | moves
 
     def into_unknown(self, n_columns):
         """Changes behind a function of these columns of which nothing is known."""

@@ -113,6 +113,7 @@ def _side_by_side(parts, before, removed):
         n_columns=max(place.stop for _, place in results),
         refit=np.any([after.refit for after, _ in results], axis=0),
         empties=np.any([after.empties for after, _ in results], axis=0),
+        flattens=np.any([after.flattens for after, _ in results], axis=0),
         columns=np.concatenate([a.columns + p.start for a, p in results]),
         squared_scale=np.hstack([after.squared_scale for after, _ in results]),
         shifts=np.any([after.shifts for after, _ in results], axis=0),

@@ -34,11 +34,13 @@ def _unknown(n_columns, removed):
     return replace(Changes.none(n_columns, removed.n_removals), refit=everyone)
 
 
-def _scaled(before, scale, squared_scale, shifted, has_mean):
+def _scaled(before, scale, squared_scale, shifted, flat, has_mean):
     """Columns that a scaler moves: its scale stands in the place of all before it.
 
-    ``shifted`` tells which columns of which removal move, (n_removals, n_columns).
+    ``shifted`` and ``flat`` tell which columns a removal moves, and leaves constant,
+    (n_removals, n_columns).
     """
+    squared_scale = np.where(flat, 1.0, squared_scale)
     columns = np.union1d(
         np.flatnonzero((squared_scale != 1).any(axis=0) | shifted.any(axis=0)),
         before.columns,
@@ -51,6 +53,7 @@ def _scaled(before, scale, squared_scale, shifted, has_mean):
         columns=columns,
         squared_scale=squared_scale[:, columns],
         shifts=shifted.any(axis=1) | (before.shifts & (not has_mean)),
+        flattens=before.flattens | flat.any(axis=1),
         fills=fills,
     )
 
@@ -87,10 +90,10 @@ def _(step: StandardScaler, X, before, removed):
     for i, j in np.argwhere((variance < 1e-4 * full) & (left > 0)):
         variance[i, j] = values[removed.kept(i) & present[:, j], j].var()
     constant = variance <= left * EPS * variance + (left * (mean + shift) * EPS) ** 2
-    # A column that is constant has no coefficient, whatever its penalty.
+    flat = constant & (step.scale_ != 1)
     ratio = np.where(constant, 1.0, variance / step.scale_**2)
     shifted = moved if step.with_mean else np.zeros_like(moved)
-    return _scaled(before, step.scale_, ratio, shifted, step.with_mean)
+    return _scaled(before, step.scale_, ratio, shifted, flat, step.with_mean)
 
 
 def _placed(before, n_columns, n_removals):
@@ -115,12 +118,15 @@ def _is_unweighted(step, mean, variance, counts):
 def _(step: MinMaxScaler, X, before, removed):
     values = _numbers(X)
     low = -removed.maxima(-values)
-    squared = _squared_ratio(removed.maxima(values) - low, step.data_range_)
+    squared, flat = _ratio(removed.maxima(values) - low, step.data_range_)
     shifted = (low != step.data_min_) & ~np.isnan(low)
+    if step.feature_range[0] != 0:  # it scales about the smallest value, not zero
+        shifted |= squared != 1
     if step.clip:  # a function of the range that is not linear
-        changed = before.otherwise | (squared != 1).any(axis=1) | shifted.any(axis=1)
+        changed = (squared != 1) | shifted | flat
+        changed = before.otherwise | changed.any(axis=1)
         return replace(Changes.none(X.shape[1], removed.n_removals), refit=changed)
-    return _scaled(before, 1 / step.scale_, squared, shifted, True)
+    return _scaled(before, 1 / step.scale_, squared, shifted, flat, True)
 
 
 @step_changes.register
@@ -128,14 +134,16 @@ def _(step: MaxAbsScaler, X, before, removed):
     values = _numbers(X)
     if values is None:
         return _unknown(X.shape[1], removed)
-    squared = _squared_ratio(removed.maxima(np.abs(values)), step.max_abs_)
+    squared, flat = _ratio(removed.maxima(np.abs(values)), step.max_abs_)
+    still = np.zeros_like(flat)
     if getattr(step, "clip", False) or before.shifts.any():
-        changed = before.otherwise | (squared != 1).any(axis=1)
+        changed = before.otherwise | ((squared != 1) | flat).any(axis=1)
         return replace(Changes.none(X.shape[1], removed.n_removals), refit=changed)
-    return _scaled(before, step.scale_, squared, np.zeros_like(squared, bool), False)
+    return _scaled(before, step.scale_, squared, still, flat, False)
 
 
-def _squared_ratio(without, full):
-    """Square of the ratio of two widths; one where a column no longer varies."""
-    varies = without >= 10 * EPS  # below, scalers divide by one
-    return np.where(varies, without / np.where(full < 10 * EPS, 1.0, full), 1.0) ** 2
+def _ratio(without, full):
+    """Square of the ratio of two widths, and where only the first one is none."""
+    none = ~(without >= 10 * EPS)  # scalers divide by one
+    full = np.where(full < 10 * EPS, 1.0, full)
+    return np.where(none, 1.0, without / full) ** 2, none & (full != 1)
