@@ -1,6 +1,7 @@
 """The contract of every influence estimator: one sign, one unit, one set of names."""
 
 from abc import abstractmethod
+from time import perf_counter
 
 import numpy as np
 import sklearn
@@ -88,7 +89,9 @@ class BaseInfluence(EstimatorWrapper):
         self._seed = fresh_seed(random_state)
         params = self._routed("fit", fit_params)
         # First of all, so that the wrapped estimator raises its own errors.
+        start = perf_counter()
         self.estimator_ = self._fit_clone(X, y, params, self._seed)
+        self._fit_seconds = perf_counter() - start
         X, y = indexable(X, y)
         self.n_samples_fit_ = n_rows(X)
         self._loss = resolve_loss(self.loss, self.estimator_)
@@ -251,6 +254,12 @@ class BaseInfluence(EstimatorWrapper):
         for rows in self._blocks(n_rows(X)):
             out[rows] = self._influence(take_rows(X, rows), y[rows], loss) @ member
         return out
+
+    def _time_fit(self, X, y, fit_params):
+        """Train once more on all rows; return the seconds it took."""
+        start = perf_counter()
+        self._fit_clone(X, y, fit_params, self._seed)
+        return perf_counter() - start
 
     def _check_net(self, y):
         """Read a net's predictions for two rows, before many like it are trained."""

@@ -266,14 +266,3 @@ def _worker_failures():
 
         failures += [KilledWorker, FutureCancelledError]
     return tuple(failures)
-
-
-def warn_if_many(n, reason):
-    """Warn before a long run of retrainings, with their number."""
-    if n > 1000:
-        warnings.warn(
-            f"{reason}: {n} models are trained. Set n_jobs to use more cores, memory "
-            "to keep finished ones on disk.",
-            UserWarning,
-            stacklevel=4,
-        )

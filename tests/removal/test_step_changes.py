@@ -22,9 +22,7 @@ from sklearn.preprocessing import (
 from skinfluence.removal.steps import Changes, Groups, SingleRows, follow_steps
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-FEW = settings(
-    max_examples=6, deadline=None, derandomize=True, phases=[Phase.generate]
-)
+FEW = settings(max_examples=6, deadline=None, derandomize=True, phases=[Phase.generate])
 
 
 def names_of(step, n_columns):

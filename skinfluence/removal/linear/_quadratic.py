@@ -41,7 +41,7 @@ class Quadratic(LinearModel):
 
     def __init__(self, design, targets, weight, penalty, fitted, link="identity"):
         self.design, self.link, self.weight = design, link, weight
-        self.scales = Penalty(np.ones(design.rows.shape[1]), weight)
+        self.variances = Penalty(np.ones(design.rows.shape[1]), weight)
         X, n_outputs = design.rows, targets.shape[1]
         self.gram = X.T @ (weight[:, None] * X)
         moment = X.T @ (weight[:, None] * targets)
@@ -78,7 +78,7 @@ class Quadratic(LinearModel):
     def follow_scales(self, scales):
         """Implement `LinearModel.follow_scales`."""
         if np.any(self.penalties):
-            self.scales.follow_scales(scales)
+            self.variances.follow_scales(scales)
             return True
         # Without penalty, scales matter to the smallest of several solutions only.
         size = np.sqrt(np.diag(self.gram))
@@ -91,7 +91,7 @@ class Quadratic(LinearModel):
     def _rank_one(self, step, damping):
         if len(self.penalties) > 1:  # outputs with inverses of their own
             return None
-        if step == "exact" and not self.scales.constant:
+        if step == "exact" and not self.variances.constant:
             return None
         X = self.design.rows
         damping = 0.0 if step == "exact" else damping
@@ -106,7 +106,7 @@ class Quadratic(LinearModel):
         return RankOneRemovals(self, inverse, factor, np.flatnonzero(full), first_order)
 
     def _displacements(self, step, tol, damping):
-        if step == "exact" and not self.scales.constant:
+        if step == "exact" and not self.variances.constant:
             return self._rescaled_rows()
         X = self.design.rows
         moves = np.empty((len(X), len(self.theta), X.shape[1]))
@@ -130,7 +130,7 @@ class Quadratic(LinearModel):
         row in its own column; a solve of its own for a row where they do not.
         """
         X, w = self.design.rows, self.weight
-        change = self.scales.without_rows() - 1
+        change = self.variances.without_rows() - 1
         moves = np.empty((len(X), len(self.theta), X.shape[1]))
         unresolved = np.zeros(len(X), dtype=bool)
         for output, key in enumerate(self.which):
@@ -164,7 +164,7 @@ class Quadratic(LinearModel):
         """Moves without groups when the penalty is rescaled: a solve for each."""
         X, w = self.design.rows, self.weight
         moves = np.zeros((len(masks), len(self.theta), X.shape[1]))
-        scales = self.scales.without_groups(masks)
+        scales = self.variances.without_groups(masks)
         for g, mask in enumerate(masks):
             kept = X[~mask]
             gram = kept.T @ (w[~mask, None] * kept)
@@ -177,7 +177,7 @@ class Quadratic(LinearModel):
         return moves, np.empty(0, dtype=np.intp)
 
     def _group_displacements(self, masks, step, tol, damping):
-        if step == "exact" and not self.scales.constant:
+        if step == "exact" and not self.variances.constant:
             return self._rescaled_groups(masks)
         X = self.design.rows
         moves = np.empty((len(masks), len(self.theta), X.shape[1]))

@@ -183,8 +183,6 @@ def follow(name, step, X, before, removed):
         new = after.refit & ~before.refit
         if removed.held is not None or 2 * new.sum() <= len(new):
             movers = movers if len(after.columns) or after.fills else ()
-            return replace(
-                after, rows=rows, movers=movers, followed=parts, fixed=fixed
-            )
+            return replace(after, rows=rows, movers=movers, followed=parts, fixed=fixed)
     none = Changes.none(n_outputs(step, X), removed.n_removals)
     return replace(none, rows=rows, fixed=fixed + parts)
