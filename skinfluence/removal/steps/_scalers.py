@@ -13,6 +13,9 @@ from skinfluence.removal.steps._changes import Changes, step_changes
 # Columns of sparse rows above which a penalty for each of them is not followed.
 WIDEST = 4000
 EPS = np.finfo(np.float64).eps
+# Square of a relative scale below which the columns as they were have too few digits of
+# what remains: the removed rows are refitted.
+SHRUNK = 1e-4
 
 
 def _numbers(X):
@@ -50,6 +53,7 @@ def _scaled(before, scale, squared_scale, shifted, flat, has_mean):
     )
     return replace(
         before,
+        refit=before.refit | (squared_scale < SHRUNK).any(axis=1),
         columns=columns,
         squared_scale=squared_scale[:, columns],
         shifts=shifted.any(axis=1) | (before.shifts & (not has_mean)),
@@ -87,7 +91,7 @@ def _(step: StandardScaler, X, before, removed):
     variance = (squares - removed.sums(centred**2)) / some - shift**2
     full = squares / np.maximum(counts, 1)
     # Where a row is most of the variance, what the difference leaves is rounding.
-    for i, j in np.argwhere((variance < 1e-4 * full) & (left > 0)):
+    for i, j in np.argwhere((variance < SHRUNK * full) & (left > 0)):
         variance[i, j] = values[removed.kept(i) & present[:, j], j].var()
     constant = variance <= left * EPS * variance + (left * (mean + shift) * EPS) ** 2
     flat = constant & (step.scale_ != 1)
