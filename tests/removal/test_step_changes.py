@@ -152,6 +152,10 @@ def test_one_hot_encoders_refit_no_row_without_need():
     assert error.refit.tolist() == [False] * 4 + [True]
     merged = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=2)
     assert analysed(merged.fit(X), X).refit.tolist() == [True] * 4 + [False]
+    # a and b are frequent; without a row of b it is no more than c, which comes later
+    two = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=3)
+    Y = np.array([["a"], ["a"], ["a"], ["b"], ["b"], ["c"], ["d"]], dtype=object)
+    assert np.flatnonzero(analysed(two.fit(Y), Y).refit).tolist() == [3, 4]
     fixed = OneHotEncoder(categories=[["a", "b", "c"]])
     assert not analysed(fixed.fit(X), X).otherwise.any()
 

@@ -280,8 +280,9 @@ def test_test_rows_that_miss_what_no_training_row_misses():
 def test_rows_that_move_a_fill_value_are_refitted():
     X, y, X_test, y_test = table()
     X = X.copy()
-    X.iloc[[3, 9], 0] = np.nan
-    ages = X["age"].to_numpy()
+    # the median is the last of several 25s: what is not above it moves it
+    ages = np.random.default_rng(0).permutation([20.0] * 20 + [25, 25] + [26] * 21)
+    X["age"] = ages = np.append(ages, np.nan)
     moving = [
         i
         for i in range(len(y))
@@ -292,6 +293,7 @@ def test_rows_that_move_a_fill_value_are_refitted():
         (X, y, X_test, y_test),
         squared_error,
     )
+    assert len(moving) == 22
     assert loo.refitted_rows_.tolist() == moving
     assert loo.solver_ == "exact"
 
