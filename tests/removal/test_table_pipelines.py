@@ -262,6 +262,18 @@ def test_polars_tables():
     assert check(pipeline, data, squared_error).solver_ == "exact"
 
 
+def test_lists_of_rows():
+    X, y, X_test, y_test = table()
+    parts = [("n", StandardScaler(), [0, 1]), ("w", one_hot(), [3, 4])]
+    pipeline = make_pipeline(ColumnTransformer(parts), Ridge(0.7, solver="svd"))
+    X, X_test = X.to_numpy(dtype=object), X_test.to_numpy(dtype=object)
+    loo = LeaveOneOutInfluence(pipeline).fit(X, y)
+    lists = LeaveOneOutInfluence(pipeline).fit(X.tolist(), y)
+    assert lists.solver_ == "exact"
+    expected = loo.influence(X_test, y_test)
+    assert_allclose(lists.influence(X_test.tolist(), y_test), expected)
+
+
 def test_test_rows_that_miss_what_no_training_row_misses():
     X, y, X_test, y_test = table()
     X_test = X_test.copy()

@@ -6,7 +6,7 @@ scale columns, or does it change otherwise? The first needs nothing, the second 
 penalty per column, the third a refit of the whole pipeline.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import singledispatch
 
 import numpy as np
@@ -68,8 +68,8 @@ class Changes:
     movers, followed, fixed : tuple of (str, transformer)
         Steps that move columns or fill values, all steps that these changes account
         for, and steps that are held fixed.
-    rows : callable
-        Takes rows that go into the pipeline to this output.
+    path : tuple of callables
+        They take rows that go into the pipeline to this output, one after the other.
     """
 
     n_columns: int
@@ -83,7 +83,7 @@ class Changes:
     movers: tuple = ()
     followed: tuple = ()
     fixed: tuple = ()
-    rows: object = field(default=lambda X: X)
+    path: tuple = ()
 
     @classmethod
     def none(cls, n_columns, n_removals, **params):
@@ -92,6 +92,12 @@ class Changes:
         columns = np.empty(0, dtype=np.intp)
         scale = np.ones((n_removals, 0))
         return cls(n_columns, never, never, never, columns, scale, never, **params)
+
+    def rows(self, X):
+        """Take rows that go into the pipeline to this output."""
+        for link in self.path:
+            X = link(X)
+        return X
 
     @property
     def scales(self):
@@ -165,9 +171,7 @@ def follow(name, step, X, before, removed):
     if step is None or isinstance(step, str):  # "passthrough"
         return before
 
-    def rows(X):
-        return step.transform(before.rows(X))
-
+    path = (*before.path, step.transform)
     if removed.held is not None and id(step) in removed.held:
         after = None
     else:
@@ -183,6 +187,6 @@ def follow(name, step, X, before, removed):
         new = after.refit & ~before.refit
         if removed.held is not None or 2 * new.sum() <= len(new):
             movers = movers if len(after.columns) or after.fills else ()
-            return replace(after, rows=rows, movers=movers, followed=parts, fixed=fixed)
+            return replace(after, path=path, movers=movers, followed=parts, fixed=fixed)
     none = Changes.none(n_outputs(step, X), removed.n_removals)
-    return replace(none, rows=rows, fixed=fixed + parts)
+    return replace(none, path=path, fixed=fixed + parts)

@@ -1,6 +1,7 @@
 """SimpleImputer: without a row, the value that fills missing entries may move."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
@@ -119,8 +120,10 @@ def _fills(step, before, kept, holes, moves):
     moving = moving[np.isin(moving, kept)]
     if not len(moving):
         return ()
-
-    def missing(X):
-        return _missing(step, before.rows(X))[:, moving]
-
+    missing = partial(_missing_of, before, step, moving)
     return (Fill(np.searchsorted(kept, moving), moves[:, moving], missing),)
+
+
+def _missing_of(before, step, columns, X):
+    """Mask of the entries of some columns that an imputer fills, of rows X."""
+    return _missing(step, before.rows(X))[:, columns]

@@ -1,6 +1,7 @@
 """Steps made of steps: pipelines, and transformers side by side."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
@@ -62,6 +63,12 @@ def _named(name, before, after):
     )
 
 
+def _some_columns(X, columns):
+    if not hasattr(X, "shape"):  # lists of rows
+        X = np.array(X, dtype=object)
+    return take_columns(X, columns)
+
+
 @step_changes.register
 def _(step: ColumnTransformer, X, before, removed):
     parts = []
@@ -69,7 +76,7 @@ def _(step: ColumnTransformer, X, before, removed):
         place = step.output_indices_[name]
         if place.start == place.stop:
             continue
-        chosen = take_columns(X, columns)
+        chosen = _some_columns(X, columns)
         parts.append((name, part, chosen, columns, place))
     return _side_by_side(parts, before, removed)
 
@@ -80,7 +87,7 @@ def _(step: FeatureUnion, X, before, removed):
     for name, part in step.transformer_list:
         if part == "drop":
             continue
-        width = X.shape[1] if part == "passthrough" else n_outputs(part, X)
+        width = np.shape(X)[1] if part == "passthrough" else n_outputs(part, X)
         parts.append((name, part, X, None, slice(start, start + width)))
         start += width
     return _side_by_side(parts, before, removed)
@@ -97,12 +104,8 @@ def _side_by_side(parts, before, removed):
     out = Changes.none(0, n_removals)
     results = []
     for name, part, X, columns, place in parts:
-
-        def rows(X, columns=columns):
-            X = before.rows(X)
-            return X if columns is None else take_columns(X, columns)
-
-        own = Changes.none(0, n_removals, rows=rows)
+        chosen = () if columns is None else (partial(_some_columns, columns=columns),)
+        own = Changes.none(0, n_removals, path=before.path + chosen)
         # What moves before transformers side by side moves all of them.
         own = replace(own, refit=moved.copy())
         after = _named(name, own, follow(name, part, X, own, removed))

@@ -64,10 +64,9 @@ def _scaled(before, scale, squared_scale, shifted, flat, has_mean):
 
 @step_changes.register
 def _(step: StandardScaler, X, before, removed):
-    n_columns = X.shape[1]
     if not (step.with_mean or step.with_std):
         return before
-    values = _numbers(X)
+    n_columns, values = step.n_features_in_, _numbers(X)
     if values is None:
         return _unknown(n_columns, removed)
     present = ~np.isnan(values)
@@ -129,7 +128,9 @@ def _(step: MinMaxScaler, X, before, removed):
     if step.clip:  # a function of the range that is not linear
         changed = (squared != 1) | shifted | flat
         changed = before.otherwise | changed.any(axis=1)
-        return replace(Changes.none(X.shape[1], removed.n_removals), refit=changed)
+        return replace(
+            Changes.none(step.n_features_in_, removed.n_removals), refit=changed
+        )
     return _scaled(before, 1 / step.scale_, squared, shifted, flat, True)
 
 
@@ -137,12 +138,14 @@ def _(step: MinMaxScaler, X, before, removed):
 def _(step: MaxAbsScaler, X, before, removed):
     values = _numbers(X)
     if values is None:
-        return _unknown(X.shape[1], removed)
+        return _unknown(step.n_features_in_, removed)
     squared, flat = _ratio(removed.maxima(np.abs(values)), step.max_abs_)
     still = np.zeros_like(flat)
     if getattr(step, "clip", False) or before.shifts.any():
         changed = before.otherwise | ((squared != 1) | flat).any(axis=1)
-        return replace(Changes.none(X.shape[1], removed.n_removals), refit=changed)
+        return replace(
+            Changes.none(step.n_features_in_, removed.n_removals), refit=changed
+        )
     return _scaled(before, step.scale_, squared, still, flat, False)
 
 
