@@ -18,7 +18,9 @@ restart_single_threaded()
 import numpy as np  # noqa: E402  (after the environment is set)
 from scipy.special import logsumexp  # noqa: E402
 from sklearn.base import clone, is_classifier  # noqa: E402
+from sklearn.compose import ColumnTransformer  # noqa: E402
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits  # noqa: E402
+from sklearn.impute import SimpleImputer  # noqa: E402
 from sklearn.linear_model import (  # noqa: E402
     GammaRegressor,
     LogisticRegression,
@@ -28,7 +30,7 @@ from sklearn.linear_model import (  # noqa: E402
 )
 from sklearn.model_selection import train_test_split  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
-from sklearn.preprocessing import StandardScaler, scale  # noqa: E402
+from sklearn.preprocessing import OneHotEncoder, StandardScaler, scale  # noqa: E402
 from sklearn.svm import LinearSVC  # noqa: E402
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence  # noqa: E402
@@ -48,6 +50,35 @@ def gaussian(n, d, n_test=1000, kind="binary"):
     else:
         y = signal + rng.standard_normal(n + n_test)
     return X[:n], X[n:], y[:n], y[n:]
+
+
+def mixed(n, n_test=500):
+    """A table of numbers and categories, some of them rare, with missing entries."""
+    rng = np.random.default_rng(0)
+    m = n + n_test
+    numbers = np.column_stack(
+        [rng.integers(18, 80, (m, 3)), np.exp(rng.standard_normal((m, 3)))]
+    )
+    sizes = (5, 8, 15, 15, 40)
+    categories = [np.minimum(rng.geometric(4 / k, m), k) for k in sizes]
+    X = np.empty((m, 11), dtype=object)
+    X[:, :6] = numbers
+    for j, column in enumerate(categories):
+        X[:, 6 + j] = [f"level {k}" for k in column]
+    X[rng.random(m) < 0.05, 6] = np.nan
+    signal = (numbers[:, 0] - 50) / 20 + np.isin(categories[1], (2, 3))
+    y = (signal + rng.logistic(size=m) > 0.5).astype(int)
+    return X[:n], X[n:], y[:n], y[n:]
+
+
+def mixed_pipeline(model):
+    """Imputers, a scaler and an encoder before a model, as for most tables."""
+    numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    categories = make_pipeline(
+        SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")
+    )
+    columns = [("numbers", numbers, slice(6)), ("categories", categories, slice(6, 11))]
+    return make_pipeline(ColumnTransformer(columns), model)
 
 
 def split(load, transform=lambda y: y):
@@ -156,6 +187,8 @@ def cases(large):
     scaled = [make_pipeline(StandardScaler(), model) for model in logistic()]
     yield case("scaler + logistic breast_cancer C=1", cancer, *scaled, sample=60)
     yield case("scaler + logistic 10,000 x 50", gaussian(10_000, 50), *scaled)
+    table_of_columns = [mixed_pipeline(model) for model in logistic()]
+    yield case("mixed table + logistic 5,000 x 11", mixed(5000), *table_of_columns)
     if large:
         data = gaussian(100_000, 100)
         name = "logistic 100,000 x 100"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.base import is_classifier
+from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import (
     LinearDiscriminantAnalysis,
@@ -18,6 +19,7 @@ from sklearn.discriminant_analysis import (
 )
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
+from sklearn.impute import SimpleImputer
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import (
     ElasticNet,
@@ -53,8 +55,17 @@ from sklearn.neighbors import (
     RadiusNeighborsClassifier,
     RadiusNeighborsRegressor,
 )
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Normalizer, StandardScaler
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    Normalizer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    PolynomialFeatures,
+    StandardScaler,
+)
 from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
 from sklearn.utils import get_tags
 
@@ -203,12 +214,61 @@ FAMILIES = [
     ),
 ]
 
+TABLE = ColumnTransformer(
+    [
+        ("numbers", make_pipeline(SimpleImputer(), StandardScaler()), [0, 1]),
+        ("categories", OneHotEncoder(handle_unknown="ignore"), [2]),
+    ]
+)
+
 PIPELINES = [
     make_pipeline(StandardScaler(), LogisticRegression()),
     make_pipeline(StandardScaler(), Ridge()),
+    make_pipeline(TABLE, LogisticRegression()),
+    make_pipeline(MinMaxScaler(), PoissonRegressor()),
+    make_pipeline(MinMaxScaler(), LinearSVC(dual=False)),
+    make_pipeline(StandardScaler(), LinearSVC(dual=False)),
     make_pipeline(Normalizer(), Ridge()),
     make_pipeline(PCA(n_components=2), LogisticRegression()),
 ]
+
+# What leaves the rows that remain as they are, and which rows are refitted.
+STEPS = {
+    ColumnTransformer: ("as its parts do", "as of its parts"),
+    FeatureUnion: ("as its parts do", "as of its parts"),
+    Pipeline: ("as its steps do", "as of its steps"),
+    StandardScaler: (
+        "always: a free intercept absorbs new means, and new scales are penalties of "
+        "their own",
+        "all behind sample weights of its own, or before a model without a free "
+        "intercept or without L2 penalties per column",
+    ),
+    MinMaxScaler: (
+        "always, in the same way",
+        "those that alone are an extreme of a column, under ``clip`` or before other "
+        "models",
+    ),
+    MaxAbsScaler: ("always, in the same way", "as of MinMaxScaler"),
+    OneHotEncoder: (
+        "where categories, and which of them are dropped or merged, stay; and for the "
+        "only row of a category before a penalised linear model, which does not see a "
+        "column of zeros",
+        "those that change it; the only row of a category under "
+        '``handle_unknown="error"``',
+    ),
+    OrdinalEncoder: (
+        "where categories stay",
+        "the only row of a category; all where infrequent ones are merged",
+    ),
+    SimpleImputer: (
+        "where no other row misses what it fills, or the fill value stays; test rows "
+        "that miss it get the value without the row",
+        "those that move the fill value of a column in which rows miss it: nearly all "
+        "for means, few for medians of values that occur often, or for categories",
+    ),
+    PolynomialFeatures: ("always", "all behind a scaler"),
+    FunctionTransformer: ("always", "all behind a scaler"),
+}
 
 HEADER = """\
 Models that lose rows exactly
@@ -341,6 +401,20 @@ def page():
     lines += ["Pipelines", "---------", ""]
     header = ["steps", 'solver="auto"', "influence functions"]
     lines += list_table(header, [cells(one) for one in PIPELINES], "50 35 15")
+    lines += [
+        "Steps before the model",
+        "----------------------",
+        "",
+        "A Pipeline is exact where these are its steps. Without a row they are what a "
+        "refit would make them; the few rows after whose removal they transform the "
+        "others otherwise are refitted. A step that is not here, or that most rows "
+        'change otherwise, has the Pipeline refitted; ``solver="exact"`` holds it '
+        "fixed.",
+        "",
+    ]
+    rows = [[f"``{step.__name__}``", *words] for step, words in STEPS.items()]
+    header = ["step", "followed exactly", "rows that are refitted"]
+    lines += list_table(header, rows, "20 45 35")
     lines += ["Settings that are refitted", "--------------------------", ""]
     reasons = [[code(one), why_refused(one)] for one in claims("refused")]
     lines += list_table(["estimator", "why"], reasons, "50 50")

@@ -1,6 +1,7 @@
 """The contract of every influence estimator: one sign, one unit, one set of names."""
 
 from abc import abstractmethod
+from time import perf_counter
 
 import numpy as np
 import sklearn
@@ -89,7 +90,9 @@ class BaseInfluence(EstimatorWrapper):
         self._seed = fresh_seed(random_state)
         params = self._routed("fit", fit_params)
         # Before anything else looks at the rows: its own errors are the canonical ones.
+        start = perf_counter()
         self.estimator_ = self._fit_clone(X, y, params, self._seed)
+        self._fit_seconds = perf_counter() - start
         X, y = indexable(X, y)
         self.n_samples_fit_ = n_rows(X)
         self._loss = resolve_loss(self.loss, self.estimator_)
@@ -263,6 +266,12 @@ class BaseInfluence(EstimatorWrapper):
         for rows in self._blocks(n_rows(X)):
             out[rows] = self._influence(take_rows(X, rows), y[rows], loss) @ member
         return out
+
+    def _time_fit(self, X, y, fit_params):
+        """Train once more on all rows; return the seconds it took."""
+        start = perf_counter()
+        self._fit_clone(X, y, fit_params, self._seed)
+        return perf_counter() - start
 
     def _threads(self):
         """Return a context that limits the threads of small linear algebra."""

@@ -12,6 +12,7 @@ from sklearn.svm import SVC, SVR
 
 from skinfluence import LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator
+from skinfluence.removal.steps import step_changes
 
 SCRIPT = Path(__file__).parents[1] / "doc" / "exact_models.py"
 spec = importlib.util.spec_from_file_location("exact_models", SCRIPT)
@@ -34,6 +35,10 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def test_every_registered_model_is_described():
     missing = table.registered() - table.described()
     assert not missing, f"describe {missing} in FAMILIES of doc/exact_models.py"
+
+
+def test_every_registered_step_is_described():
+    assert set(table.STEPS) == set(step_changes.registry) - {object}
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

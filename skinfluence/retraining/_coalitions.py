@@ -280,14 +280,3 @@ def check_models(model, count, instead):
     except UNPICKLABLE:  # local classes, say
         return
     check_memory(count * size, f"Keeping {count} models", instead)
-
-
-def warn_if_many(n, reason):
-    """Warn before a long run of retrainings, with their number."""
-    if n > 1000:
-        warnings.warn(
-            f"{reason}: {n} models are trained. Set n_jobs to use more cores, memory "
-            "to keep finished ones on disk.",
-            UserWarning,
-            stacklevel=4,
-        )

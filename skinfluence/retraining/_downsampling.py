@@ -10,8 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
 from skinfluence.removal import UnsupportedEstimator
+from skinfluence.retraining._announcement import announce_training
 from skinfluence.retraining._balanced_subsets import BalancedSubsets
-from skinfluence.retraining._coalitions import check_models, warn_if_many
+from skinfluence.retraining._coalitions import check_models
 from skinfluence.retraining._control_variate import PartialWeightInfluence
 from skinfluence.retraining._evaluation import Evaluations, losses_of
 from skinfluence.retraining._mean_difference import (
@@ -260,7 +261,15 @@ class DownsamplingInfluence(RetrainingInfluence):
         self._subset_blocks = subsets.blocks(self.n_retrainings)
         self._partial_weight = self._control_variate(X, y, fit_params)
         self.control_variate_ = self._partial_weight is not None
-        warn_if_many(self.n_retrainings, f"n_retrainings={self.n_retrainings}")
+        announce_training(
+            self.n_retrainings,
+            self._fit_seconds,
+            f"Each is trained on a share {self.subset_fraction} of the rows; a smaller "
+            "n_retrainings takes less, and estimates less exactly.",
+            n_jobs=self.n_jobs,
+            again=lambda: self._time_fit(X, y, fit_params),
+            stacklevel=6,
+        )
         coalitions = self._coalitions(X, y, fit_params)
         rows = [np.flatnonzero(mask) for mask in self.masks_]
         numbers = range(1, len(rows) + 1)  # 0 is the model of all rows

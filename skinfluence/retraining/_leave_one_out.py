@@ -15,11 +15,11 @@ from skinfluence._sklearn import (
     take_rows,
 )
 from skinfluence.removal import NothingLeft, UnsupportedEstimator, removal_model
+from skinfluence.retraining._announcement import announce_training
 from skinfluence.retraining._coalitions import (
     RETRAINING_CONSTRAINTS,
     Coalitions,
     check_models,
-    warn_if_many,
 )
 from skinfluence.retraining._evaluation import Evaluation, losses_of
 from skinfluence.retraining._retraining import trainable, which
@@ -41,7 +41,11 @@ class LeaveOneOutInfluence(BaseInfluence):
     without a row is found exactly, without retraining: by a closed form for
     squared losses, else by Newton steps that share one factorisation, continued
     until a proven bound on the error of the linear predictor is below ``tol``.
-    Every other estimator is retrained n times.
+    In a Pipeline that holds for what scalers, encoders and imputers (in a
+    ColumnTransformer, too) learn anew without the row; the rows without which they
+    learn something that the algebra does not follow are retrained, the others are not.
+    Every other estimator is retrained n times, which a warning announces where it
+    takes more than some seconds.
 
     **Cost.** Exact: about one fit, O(n p^2) + O(n p^3) at most, memory O(n p).
     With more columns than rows min(n, p) takes the place of p; sparse rows that are
@@ -65,9 +69,9 @@ class LeaveOneOutInfluence(BaseInfluence):
         full deviance for Poisson, Gamma and Tweedie. A callable
         ``(y_true, y_pred) -> (n_samples,)``.
     solver : {"auto", "exact", "refit"}, default="auto"
-        "exact" removes rows by algebra and holds fitted preprocessing fixed (see
-        ``fixed_steps_``); "refit" retrains; "auto" is exact where that equals
-        retraining the whole pipeline.
+        "exact" removes rows by algebra and holds the preprocessing fixed that it
+        cannot follow (see ``fixed_steps_``); "refit" retrains; "auto" is exact where
+        that equals retraining the whole pipeline.
     tol : float, default=1e-8
         Largest error of the linear predictor without a row (exact solver), for
         test rows whose leverage does not exceed that of the training rows.
@@ -169,11 +173,17 @@ class LeaveOneOutInfluence(BaseInfluence):
             )
         self._training = X, y, fit_params
         self._model = self._removals = None
+        self._why = "solver='refit' was asked for; 'auto' retrains where it has to."
         if self.solver != "refit":
             self._model = self._supported(self._removal_model)
         self.fixed_steps_ = [] if self._model is None else list(self._model.held_fixed)
         if self.solver == "auto" and self.fixed_steps_:
             # Holding these fixed is another question than leaving the row out.
+            self._why = (
+                "No exact removal of rows follows what these learn: "
+                f"{', '.join(self.fixed_steps_)}. solver='exact' holds them fixed and "
+                "takes about as long as one fit."
+            )
             self._model, self.fixed_steps_ = None, []
         if self.solver == "auto" and self._model is not None:
             if self._model.n_bases > max(MOST_BASES, n // 10):
@@ -186,11 +196,14 @@ class LeaveOneOutInfluence(BaseInfluence):
             self._model = None
             self.solver_, self.refitted_rows_ = "refit", np.arange(n)
             self.optimum_distance_ = 0.0
-            warn_if_many(n, f"No exact path for {self.estimator_!r:.60}")
         else:
             self.solver_ = "exact"
             self.optimum_distance_ = self._model.optimum_distance
             self.refitted_rows_ = self._removals.unresolved
+            self._why = (
+                "Without these rows encoders or imputers learn something else, or the "
+                "algebra has no answer; the others need no training."
+            )
         self._refits = self._refit(self._refitted())
 
     def _refitted(self):
@@ -210,12 +223,14 @@ class LeaveOneOutInfluence(BaseInfluence):
         """Return what ``build`` does; None where rows are to be refitted instead."""
         try:
             return build()
-        except UnsupportedEstimator:
+        except UnsupportedEstimator as error:
             if self.solver == "exact":
                 raise
-        except NothingLeft:
+            self._why = str(error).partition(" Use ")[0]
+        except NothingLeft as error:
             if self.error_score == "raise":  # now, and not when it is asked
                 raise
+            self._why = str(error)
         return None
 
     def _refit(self, removals):
@@ -236,6 +251,14 @@ class LeaveOneOutInfluence(BaseInfluence):
             len(removals),
             "Use DownsamplingInfluence with X_val and y_val in fit, whose models are "
             "evaluated at once and let go.",
+        )
+        announce_training(
+            len(removals),
+            self._fit_seconds,
+            self._why,
+            n_jobs=self.n_jobs,
+            again=lambda: self._time_fit(*self._training),
+            stacklevel=6,
         )
         kept, numbers = zip(*map(self._subset, removals), strict=True)
         return coalitions.models(kept, numbers)

@@ -1,12 +1,12 @@
 """What is drawn to find semivalues, how often, and what that will cost."""
 
-import warnings
 from functools import partial
 from time import monotonic
 
 from skinfluence._progress import duration
 from skinfluence._sklearn import n_rows
 from skinfluence._threads import one_blas_thread
+from skinfluence.retraining._announcement import announce_training
 from skinfluence.retraining._enumeration import (
     MAX_PLAYERS,
     ChainEnumeration,
@@ -24,9 +24,6 @@ PER_PLAYER = 100
 
 # Random coalitions below which a player may well be in all of them.
 FEWEST_COALITIONS = 64
-
-# Seconds of training that are announced by a warning.
-LONG = 60.0
 
 
 def enumerates(n_players, max_retrainings):
@@ -141,12 +138,14 @@ def announce(
     limit = f"; max_time ends it after {max_time:g} s" if max_time is not None else ""
     if verbose > 0:
         print(message + limit + ".", flush=True)
-    elif seconds > LONG and max_time is None:
-        warnings.warn(
-            f"{message}. Set max_retrainings or max_time to limit it, n_jobs to share "
-            "it, memory to keep what is finished, groups in fit to value groups.",
-            UserWarning,
-            stacklevel=9,  # who called fit
+    elif max_time is None:
+        announce_training(
+            count,
+            seconds / count,
+            f"They have up to {len(player)} rows each. max_retrainings and max_time "
+            "limit it, groups in fit value groups of rows.",
+            n_jobs=engine.n_jobs,
+            stacklevel=10,  # who called fit
         )
     return model, scheme, n_draws
 

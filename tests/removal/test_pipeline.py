@@ -28,8 +28,10 @@ from sklearn.linear_model import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
+    MaxAbsScaler,
     MinMaxScaler,
     Normalizer,
+    RobustScaler,
     StandardScaler,
 )
 
@@ -94,6 +96,26 @@ def test_standard_scaler_is_refitted_with_every_removal(name, weighted):
     assert influence.solver_ == "exact"
 
 
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [MinMaxScaler()],
+        [MinMaxScaler(feature_range=(1, 3))],
+        [MaxAbsScaler()],
+        [MinMaxScaler(), StandardScaler()],
+        [StandardScaler(), MinMaxScaler()],
+    ],
+    ids=str,
+)
+def test_other_scalers_are_refitted_with_every_removal(steps):
+    X, y, X_test, y_test = uneven_columns(diabetes())
+    data = X[:40], y[:40], X_test, y_test
+    pipeline = make_pipeline(*steps, Ridge(solver="svd"))
+    influence = check(pipeline, data, squared_error, rows=range(40))
+    assert influence.solver_ == "exact"
+    assert not len(influence.refitted_rows_)
+
+
 @pytest.mark.parametrize("params", [{"with_mean": False}, {"with_std": False}])
 def test_standard_scaler_of_one_moment(params):
     pipeline = make_pipeline(StandardScaler(**params), Ridge(alpha=5.0, solver="svd"))
@@ -117,10 +139,9 @@ def test_column_that_is_constant_without_a_row():
 @pytest.mark.parametrize(
     "steps",
     [
-        [MinMaxScaler()],
         [PCA(3)],
         [StandardScaler(), PCA(3)],
-        [MinMaxScaler(), StandardScaler()],
+        [RobustScaler(), StandardScaler()],
     ],
     ids=str,
 )
@@ -131,15 +152,19 @@ def test_other_fitted_steps_are_refitted_by_default(steps):
     influence = check(pipeline, data, squared_error)
     assert influence.solver_ == "refit"
     held = LeaveOneOutInfluence(pipeline, solver="exact").fit(X, y)
-    assert held.fixed_steps_ == [name for name, _ in pipeline.steps[:-1]]
+    fixed = [name for name, _ in pipeline.steps[:-1]]
+    if isinstance(steps[-1], StandardScaler):  # behind one that is held, it is followed
+        fixed.remove("standardscaler")
+    assert held.fixed_steps_ == fixed
 
 
 def test_fixed_steps_leave_the_last_step_on_transformed_rows():
     X, y, X_test, y_test = uneven_columns(diabetes())
     model = Ridge(solver="svd")
-    pipeline = make_pipeline(MinMaxScaler(), model)
+    pipeline = make_pipeline(RobustScaler(), model)
     held = LeaveOneOutInfluence(pipeline, solver="exact").fit(X, y)
-    scale = MinMaxScaler().fit(X).transform
+    assert held.fixed_steps_ == ["robustscaler"]
+    scale = RobustScaler().fit(X).transform
     truth = influence_of(
         [[3], [50]], model, scale(X), y, scale(X_test), y_test, squared_error
     )

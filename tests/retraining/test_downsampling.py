@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsRegressor
@@ -406,3 +406,12 @@ def test_datamodels_need_a_fitted_pool_of_retrainings(diabetes):
             datamodels(other, X_test, y_test)
     with pytest.raises(NotFittedError, match="DownsamplingInfluence"):
         datamodels(DownsamplingInfluence(Ridge()), X_test, y_test)
+
+
+def test_long_retraining_is_announced(monkeypatch):
+    X, y = load_iris(return_X_y=True)
+    monkeypatch.setattr("skinfluence.retraining._announcement.LONG", 0.0)
+    downsampling = DownsamplingInfluence(DecisionTreeClassifier(), n_retrainings=9)
+    with pytest.warns(UserWarning, match="9 models.*smaller n_retrainings") as record:
+        downsampling.fit(X[::9], y[::9])
+    assert record[0].filename == __file__

@@ -1,13 +1,17 @@
 """Leave-one-out by retraining: seeds, workers, memory, classes that disappear."""
 
+import warnings
+
 import joblib
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.datasets import load_diabetes, load_iris, load_wine
+from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -156,12 +160,39 @@ def test_exact_refuses_by_name_what_auto_refits():
     assert LeaveOneOutInfluence(tree).fit(X[:20], y[:20]).solver_ == "refit"
 
 
-def test_many_retrainings_are_announced():
+def test_long_retraining_is_announced_with_its_reason(monkeypatch):
     X, y = load_iris(return_X_y=True)
-    X, y = np.tile(X, (7, 1)), np.tile(y, 7)
-    model = LeaveOneOutInfluence(KNeighborsClassifier(3), solver="refit")
-    with pytest.warns(UserWarning, match="1050 models are trained"):
-        model.fit(X, y)
+    X, y = X[::4], y[::4]
+    few = LeaveOneOutInfluence(DecisionTreeClassifier(max_depth=2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        few.fit(X, y)  # takes a moment
+    monkeypatch.setattr("skinfluence.retraining._announcement.LONG", 0.0)
+    message = "38 models.*: about .*, as one took .* s.*known for DecisionTree.*n_jobs"
+    with pytest.warns(UserWarning, match=message) as record:
+        few.fit(X, y)
+    assert record[0].filename == __file__
+    reduced = make_pipeline(StandardScaler(), PCA(2), LogisticRegression())
+    message = "38 models.*learn: standardscaler, pca. solver='exact' holds them fixed"
+    with pytest.warns(UserWarning, match=message):
+        LeaveOneOutInfluence(reduced).fit(X, y)
+    with pytest.warns(UserWarning, match="38 models.*solver='refit' was asked for"):
+        LeaveOneOutInfluence(LogisticRegression(), solver="refit").fit(X, y)
+    alone = np.append(X, [[9.0] * 4], axis=0), np.append(y, 7)
+    with pytest.warns(UserWarning, match="1 model .*the others need no training"):
+        LeaveOneOutInfluence(LogisticRegression()).fit(*alone)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        LeaveOneOutInfluence(LogisticRegression(tol=1e-9, max_iter=10_000)).fit(X, y)
+
+
+def test_long_groups_of_retrainings_are_announced(monkeypatch):
+    X, y = load_iris(return_X_y=True)
+    loo = LeaveOneOutInfluence(LogisticRegression(max_iter=1000), solver="refit")
+    loo.fit(X[::5], y[::5])
+    monkeypatch.setattr("skinfluence.retraining._announcement.LONG", 0.0)
+    with pytest.warns(UserWarning, match="3 models are to be trained"):
+        loo.group_influence(X[:2], y[:2], groups=np.arange(30) % 3)
 
 
 def test_a_group_of_all_rows_leaves_nothing_to_train_on(iris):

@@ -118,9 +118,9 @@ def test_the_default_budget_and_its_cost_are_announced(monkeypatch, capsys):
     shapley = ShapleyInfluence(Ridge(), solver="refit", max_retrainings=68, verbose=1)
     shapley.fit(X[train], y[train])
     assert "64 models are to be trained on up to 17 rows" in capsys.readouterr().out
-    monkeypatch.setattr("skinfluence.retraining._plan.LONG", 0.0)
+    monkeypatch.setattr("skinfluence.retraining._announcement.LONG", 0.0)
     shapley.set_params(verbose=0)
-    with pytest.warns(UserWarning, match="64 models.*one of them took.*max_time"):
+    with pytest.warns(UserWarning, match="64 models.*as one took.*max_time"):
         shapley.fit(X[train], y[train], X[test], y[test])
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -92,6 +92,11 @@ class KinkedSquares(LinearModel):
         ]
         self._set_optimum(np.array(theta), fitted)
 
+    @property
+    def penalises_columns(self):
+        """Implement `LinearModel.penalises_columns`."""
+        return True
+
     def _displacements(self, step, tol, damping):
         n, p = self.design.rows.shape
         moves = np.zeros((n, len(self.theta), p))

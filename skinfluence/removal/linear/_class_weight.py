@@ -81,16 +81,23 @@ class Balanced(LinearModel):
         pairs = np.column_stack([labels, self.row_sizes])
         self.pairs, self.pair_of_row = np.unique(pairs, axis=0, return_inverse=True)
         self.n_bases = len(self.pairs)
-        self.scaled = False
+        self.scales = None
         self.full = build(self._weights(self.sizes))
         self.design, self.link = self.full.design, self.full.link
         self.theta = self.full.theta
         self.optimum_distance = self.full.optimum_distance
 
-    def follow_scaler(self):
-        """Implement `LinearModel.follow_scaler`."""
-        self.scaled = self.full.follow_scaler()
-        return self.scaled
+    @property
+    def penalises_columns(self):
+        """Implement `LinearModel.penalises_columns`."""
+        return self.full.penalises_columns
+
+    def follow_scales(self, scales):
+        """Implement `LinearModel.follow_scales`."""
+        if not self.full.follow_scales(scales):
+            return False
+        self.scales = scales
+        return True
 
     def without_rows(self, step="exact", tol=1e-8, damping=0.0):
         """Implement `RemovalModel.without_rows`."""
@@ -135,8 +142,8 @@ class Balanced(LinearModel):
             # The fitted coefficients are not meant to be at this optimum.
             warnings.simplefilter("ignore", ConvergenceWarning)
             base = self.build(self._weights(sizes))
-        if self.scaled:
-            base.follow_scaler()
+        if self.scales is not None:
+            base.follow_scales(self.scales)
         return base
 
     def _displacements(self, step, tol, damping):

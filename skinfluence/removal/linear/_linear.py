@@ -63,13 +63,27 @@ class LinearModel(RemovalModel):
         """Whether an intercept without penalty absorbs shifts of the columns."""
         return self.design.free_intercept
 
-    def follow_scaler(self):
-        """Let exact removals refit a StandardScaler before the model.
+    @property
+    def penalises_columns(self):
+        """Whether a column of zeros has no coefficient: nothing but a penalty sees it.
+
+        False where that is not known of a family.
+        """
+        return False
+
+    def follow_scales(self, scales):
+        """Let exact removals multiply the penalties of columns.
+
+        Parameters
+        ----------
+        scales : object
+            Has ``without_rows()`` and ``without_groups(masks)``: factors of shape
+            (n_removals, p); and the ``columns`` whose factors are not all one.
 
         Returns
         -------
         exact : bool
-            False where the family cannot; the scaler is then held fixed.
+            False where the family cannot.
         """
         return False
 

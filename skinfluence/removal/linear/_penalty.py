@@ -8,9 +8,9 @@ class Penalty:
 
     Two things can tie R to the rows. Where the loss is a mean, R is proportional to
     the sum of some mass of the rows: a row takes its share with it. And behind a
-    StandardScaler that is fitted again, a penalty on the coefficients of the newly
-    scaled columns is, in the columns as they were, one with R times their variances
-    without the row (the free intercept absorbs the new means).
+    scaler that is fitted again, a penalty on the coefficients of the newly scaled
+    columns is, in the columns as they were, one with R times the squares of their
+    scales without the row (a free intercept absorbs new means).
 
     Parameters
     ----------
@@ -24,44 +24,31 @@ class Penalty:
 
     def __init__(self, diagonal, weight, mass=None):
         self.diagonal, self.weight, self.mass = diagonal, weight, mass
-        self.columns = None
+        self.scales = None
 
-    def follow_scaler(self, columns):
-        """Let R follow the variances of ``columns``, shape (n, p)."""
-        self.columns = columns - columns.mean(axis=0)
-        self.squares = (self.columns**2).sum(axis=0)
+    def follow_scales(self, scales):
+        """Let R follow scales, which tell its factors without rows and groups."""
+        self.scales = scales
 
     @property
     def constant(self):
         """Whether removals leave R as it is."""
-        return self.mass is None and self.columns is None
+        return self.mass is None and self.scales is None
 
     def without_rows(self):
         """R without each single row, shape (n, p)."""
-        n = len(self.weight)
-        out = np.repeat(self.diagonal[None], n, axis=0)
+        out = np.repeat(self.diagonal[None], len(self.weight), axis=0)
         if self.mass is not None:
             out *= 1 - (self.mass / self.mass.sum())[:, None]
-        if self.columns is not None:
-            out *= self._variances(self.columns, self.columns**2, n - 1)
+        if self.scales is not None:
+            out *= self.scales.without_rows()
         return out
 
     def without_groups(self, masks):
         """R without each group of rows, masks of shape (n_groups, n)."""
-        member = masks.astype(np.float64)
         out = np.repeat(self.diagonal[None], len(masks), axis=0)
         if self.mass is not None:
-            out *= 1 - (member @ self.mass / self.mass.sum())[:, None]
-        if self.columns is not None:
-            left = len(self.weight) - member.sum(axis=1, keepdims=True)
-            sums, squares = member @ self.columns, member @ self.columns**2
-            out *= self._variances(sums, squares, np.maximum(left, 1))
+            out *= 1 - (masks @ self.mass / self.mass.sum())[:, None]
+        if self.scales is not None:
+            out *= self.scales.without_groups(masks)
         return out
-
-    def _variances(self, sums, squares, left):
-        """Variances of ``left`` remaining rows, relative to those of all rows."""
-        full = self.squares / len(self.weight)
-        variance = (self.squares - squares) / left - (sums / left) ** 2
-        # A column that is constant now has no coefficient, whatever R: any will do.
-        varies = variance > 1e-12 * full
-        return np.where(varies, variance / np.where(full > 0, full, 1.0), 1.0)

@@ -69,13 +69,24 @@ class Quadratic(LinearModel):
             for diagonal in self.penalties
         ]
 
-    def follow_scaler(self):
-        """Implement `LinearModel.follow_scaler`."""
-        if not self.free_intercept:
-            return False
-        if np.any(self.penalties):  # without penalty, scales do not matter
-            self.variances.follow_scaler(self.design.rows)
-        return True
+    @property
+    def penalises_columns(self):
+        """Implement `LinearModel.penalises_columns`."""
+        features = slice(-1 if self.design.intercept else None)
+        return bool(np.all(self.penalties[:, features] > 0))
+
+    def follow_scales(self, scales):
+        """Implement `LinearModel.follow_scales`."""
+        if np.any(self.penalties):
+            self.variances.follow_scales(scales)
+            return True
+        # Without penalty, scales matter to the smallest of several solutions only.
+        size = np.sqrt(np.diag(self.gram))
+        size[size == 0] = 1.0
+        values, vectors = np.linalg.eigh(self.gram / np.multiply.outer(size, size))
+        null = vectors[:, values < 1e-9 * values[-1]]
+        null = null[:, (null**2)[scales.columns].sum(axis=0) > 1e-9]
+        return not null.size
 
     def _rank_one(self, step, damping):
         if len(self.penalties) > 1:  # outputs with inverses of their own

@@ -91,11 +91,14 @@ class Smooth(LinearModel):
             )
         return start + u[0]
 
-    def follow_scaler(self):
-        """Implement `LinearModel.follow_scaler`."""
-        if not self.free_intercept:
-            return False
-        self.penalties.follow_scaler(self.design.rows)
+    @property
+    def penalises_columns(self):
+        """Implement `LinearModel.penalises_columns`."""
+        return bool(np.all(self.penalty[: -1 if self.design.intercept else None] > 0))
+
+    def follow_scales(self, scales):
+        """Implement `LinearModel.follow_scales`."""
+        self.penalties.follow_scales(scales)
         return True
 
     def _without_one(self):
@@ -155,7 +158,7 @@ class Smooth(LinearModel):
         moves = base.to_theta(u)
         if not self.penalties.constant:
             moves += theta - self.theta[0]
-        if self.penalties.columns is None:
+        if self.penalties.scales is None:
             moves[(self.weight == 0) & (self.mass is None or self.mass == 0)] = 0.0
         return moves[:, None], unresolved
 

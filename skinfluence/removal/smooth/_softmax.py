@@ -85,11 +85,15 @@ class Softmax(LinearModel):
         _, _, self.P = objective.state(self.theta, weight)
         self.pull = objective.pull(self.P, weight)
 
-    def follow_scaler(self):
-        """Implement `LinearModel.follow_scaler`."""
-        if not self.free_intercept:
-            return False
-        self.penalties.follow_scaler(self.design.rows)
+    @property
+    def penalises_columns(self):
+        """Implement `LinearModel.penalises_columns`."""
+        penalty = self.penalties.diagonal
+        return bool(np.all(penalty[: -1 if self.design.intercept else None] > 0))
+
+    def follow_scales(self, scales):
+        """Implement `LinearModel.follow_scales`."""
+        self.penalties.follow_scales(scales)
         return True
 
     def _displacements(self, step, tol, damping):

@@ -1,0 +1,115 @@
+"""The fitted transformers before a model, and what of their changes it follows."""
+
+import numpy as np
+
+from skinfluence._sklearn import n_rows
+from skinfluence.removal.linear._linear import LinearModel
+from skinfluence.removal.steps import Changes, Groups, SingleRows, follow_steps
+
+
+class StepsBefore:
+    """The fitted transformers before a model, and how they change without rows.
+
+    Parameters
+    ----------
+    steps : list of (str, transformer)
+        As a Pipeline has them.
+    X : array-like of shape (n_samples, n_features)
+        Training rows.
+
+    Attributes
+    ----------
+    changes : Changes
+        Without each single row.
+    """
+
+    # What of the changes the model follows; settled by `agree_with`.
+    _empty = _shifts = _scales = _fills = False
+
+    def __init__(self, steps, X):
+        self.steps, self.X, self._held = steps, X, None
+        self.changes = self._without(SingleRows(n_rows(X)))
+
+    def transform(self, X):
+        """Transform rows by the fitted steps."""
+        for _, step in self.steps:
+            if step is not None and not isinstance(step, str):
+                X = step.transform(X)
+        return X
+
+    @property
+    def fixed(self):
+        """Names of the steps that are held fixed."""
+        return tuple(name for name, _ in self.changes.fixed)
+
+    @property
+    def learning(self):
+        """Names of all steps that learn anything from the rows."""
+        both = (*self.changes.followed, *self.changes.fixed)
+        return tuple(name for name, _ in both)
+
+    def _without(self, removed):
+        removed.held = self._held
+        before = Changes.none(0, removed.n_removals)
+        return follow_steps(self.steps, self.X, before, removed)
+
+    def without_groups(self, masks):
+        """Changes without groups of rows, masks of shape (n_groups, n)."""
+        self._held = frozenset(id(step) for _, step in self.changes.fixed)
+        return self._without(Groups(masks))
+
+    def agree_with(self, model):
+        """Settle what of the changes a model follows.
+
+        Where that leaves most rows to be refitted, what moves columns is held fixed.
+        """
+        if isinstance(model, LinearModel):
+            self._fills, self._empty = True, model.penalises_columns
+            self._shifts = model.free_intercept
+            scaled = self.changes.scales.any() and model.design.keeps_columns
+            self._scales = bool(scaled) and model.follow_scales(_Scales(self, model))
+        if 2 * self.to_refit(self.changes).sum() > n_rows(self.X):
+            held = (*self.changes.movers, *self.changes.fixed)
+            self._held = frozenset(id(step) for _, step in held)
+            self.changes = self._without(SingleRows(n_rows(self.X)))
+            self._scales = False
+
+    def to_refit(self, changes):
+        """Mask of the removals after which the whole pipeline is fitted again."""
+        refit = changes.refit.copy()
+        if not self._empty:
+            refit |= changes.empties
+        if not (self._empty and self._shifts):
+            refit |= changes.flattens
+        if not self._shifts:
+            refit |= changes.shifts
+        if not self._scales:
+            refit |= changes.scales
+        if not self._fills:
+            refit |= changes.fills_move
+        return refit
+
+
+class _Scales:
+    """By what removals multiply the penalties of a model's columns."""
+
+    def __init__(self, steps, model):
+        self.steps, self.width = steps, model.design.rows.shape[1]
+
+    @property
+    def columns(self):
+        """The columns whose penalties are not all multiplied by one."""
+        return self.steps.changes.columns
+
+    def without_rows(self):
+        """Factors without each single row, shape (n, p)."""
+        return self._factors(self.steps.changes)
+
+    def without_groups(self, masks):
+        """Factors without groups of rows, shape (n_groups, p)."""
+        return self._factors(self.steps.without_groups(masks))
+
+    def _factors(self, changes):
+        out = np.ones((len(changes.refit), self.width))
+        out[:, changes.columns] = changes.squared_scale
+        return out

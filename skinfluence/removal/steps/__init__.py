@@ -1,0 +1,21 @@
+"""Fitted transformers without some rows: what changes, and what does not."""
+
+from skinfluence.removal.steps import (  # noqa: F401  (they register themselves)
+    _encoders,
+    _imputer,
+    _parts,
+    _scalers,
+)
+from skinfluence.removal.steps._changes import Changes, Fill, step_changes
+from skinfluence.removal.steps._parts import follow_steps
+from skinfluence.removal.steps._removed import Groups, Removed, SingleRows
+
+__all__ = [
+    "Changes",
+    "Fill",
+    "Groups",
+    "Removed",
+    "SingleRows",
+    "follow_steps",
+    "step_changes",
+]
