@@ -120,7 +120,7 @@ class Smooth(LinearModel):
             return np.ones(len(masks))
         return 1 - masks @ self.mass / self.mass.sum()
 
-    def _rank_one(self, step, damping):
+    def _rank_one(self, step, tol, damping):
         if step == "exact" or (step == "newton" and self.mass is not None):
             return None
         X, theta = self.design.rows, self.theta[0]
@@ -191,9 +191,9 @@ class Smooth(LinearModel):
 
     def _infinitesimal_groups(self, masks, damping):
         """Sum of the first-order moves of each group's rows."""
-        rows = self._rank_one("infinitesimal", damping)
+        rows = self._rank_one("infinitesimal", 0.0, damping)
         member = masks.astype(np.float64)
-        moves = (member * rows.factor.T) @ self.design.rows @ rows.inverse
+        moves = (member * rows.factor.T) @ self.design.rows @ rows.lift
         if rows.drift is not None:
             moves += np.outer(member @ rows.drift[0], rows.drift[1][0])
         return moves[:, None], np.empty(0, dtype=np.intp)
