@@ -5,8 +5,8 @@ import scipy.linalg as sla
 
 EPS = np.finfo(np.float64).eps
 # Relative rounding error up to which the normal equations are used. What they cannot
-# tell to this accuracy is left to `OrthogonalFactor`, at about three times the cost.
-TRUSTED = 1e-12
+# tell to this accuracy is left to `OrthogonalFactor`, at a few times the cost.
+TRUSTED = 1e-11
 
 
 class NormalFactor:

@@ -71,11 +71,11 @@ class OrthogonalFactor:
             part = Q.T @ B
             cross += part
             B -= Q @ part
-        U, D, Vt = np.linalg.svd(B, full_matrices=False)
+        U, D, Vt = np.linalg.svd(B, full_matrices=B.shape[0] < B.shape[1])
         size = D.max(initial=0.0)
-        kept = D > max(B.shape) * EPS * size
-        self.V, self.null, D = Vt[kept].T, Vt[~kept].T, D[kept]
-        U = _orthogonalised(U[:, kept], Q)
+        rank = np.count_nonzero(D > max(B.shape) * EPS * size)
+        self.V, self.null, D = Vt[:rank].T, Vt[rank:].T, D[:rank]
+        U = _orthogonalised(U[:, :rank], Q)
         self.rows = np.concatenate([U, Q], axis=1)
         self.shrink = np.concatenate([1 / (1 + D**2), np.zeros(Q.shape[1])])
         # coefficients that belong to penalised ones, in units of the penalty
@@ -97,16 +97,12 @@ class OrthogonalFactor:
     def damped(self, pull):
         """Response of penalised coefficients, in units of the penalty, to a pull."""
         inner = self.V * self.shrink[: self.V.shape[1]]
-        out = inner @ (self.V.T @ pull) + self.null @ (self.null.T @ pull)
-        if self.V.shape[1] + self.null.shape[1] < len(pull):  # fewer rows than columns
-            both = np.concatenate([self.V, self.null], axis=1)
-            out += pull - both @ (both.T @ pull)
-        return out
+        return inner @ (self.V.T @ pull) + self.null @ (self.null.T @ pull)
 
     def root_inverse(self):
         """Root of the inverse Hessian, shape (p, rank): ``H^{-1} = root root'``."""
         columns = np.concatenate([self.V, self.null], axis=1)
-        penalised = self.join @ columns * np.sqrt(self.penalty[: columns.shape[1]])
+        penalised = (self.join @ columns) * np.sqrt(self.penalty[: columns.shape[1]])
         return np.concatenate([penalised, self.lift[:, self.V.shape[1] :]], axis=1)
 
     @property
