@@ -9,6 +9,20 @@ EPS = np.finfo(np.float64).eps
 TRUSTED = 1e-11
 
 
+def relative_rounding(hessian, lower):
+    """Relative rounding errors of solutions by a Cholesky factor.
+
+    Columns of different scales do not count.
+    """
+    size = np.sqrt(np.diag(hessian))
+    if not np.all(size > 0):
+        return np.inf
+    scaled = np.abs(hessian / np.multiply.outer(size, size))
+    norm = scaled.sum(axis=0).max(initial=0.0)
+    rcond, _ = sla.lapack.dpocon(lower / size[:, None], norm, uplo="L")
+    return EPS / rcond if rcond > EPS else np.inf
+
+
 class NormalFactor:
     r"""Inverse of ``H = X' S X + R`` by a Cholesky factor.
 
@@ -46,15 +60,13 @@ class NormalFactor:
         scaled = hessian / np.multiply.outer(size, size)
         self.lift, self.error = None, np.inf
         try:
-            factor = sla.cho_factor(scaled)
+            lower = np.linalg.cholesky(scaled)
         except np.linalg.LinAlgError:
             return
-        norm = np.abs(scaled).sum(axis=0).max(initial=0.0)
-        rcond, _ = sla.lapack.dpocon(factor[0], norm)
-        if not rcond > EPS:
-            return
-        inverse = sla.cho_solve(factor, np.eye(len(scaled)))
-        self.lift, self.error = inverse / np.multiply.outer(size, size), EPS / rcond
+        self.error = relative_rounding(scaled, lower)
+        if np.isfinite(self.error):
+            inverse = sla.cho_solve((lower, True), np.eye(len(scaled)))
+            self.lift = inverse / np.multiply.outer(size, size)
 
     @property
     def trusted(self):

@@ -203,7 +203,7 @@ class OrthogonalFactor:
 
 
 def _orthogonalised(U, Q):
-    """U, orthonormal, and orthogonal to Q in directions of small singular values too."""
+    """U made orthogonal to Q, in directions of small singular values too."""
     overlap = Q.T @ U
     if not np.abs(overlap).max(initial=0.0) > 4 * EPS:
         return U

@@ -4,6 +4,7 @@ import numpy as np
 
 from skinfluence.removal.linear._normal_equations import NormalFactor
 from skinfluence.removal.linear._orthogonal import OrthogonalFactor
+from skinfluence.removal.linear._recentred import recentred
 
 
 def move_without(model, gone, tol, scale=1.0):
@@ -30,15 +31,10 @@ def move_without(model, gone, tol, scale=1.0):
         convention.
     """
     kept = ~gone
-    X, weight = model.design.rows[kept], model.weight[kept]
+    weight = model.weight[kept]
     if not weight.any():
         return None
-    mean = np.zeros(X.shape[1])
-    if model.free_intercept:
-        for _ in range(2):  # the second time for what the first one rounds
-            part = weight @ X[:, :-1] / weight.sum()
-            X[:, :-1] -= part
-            mean[:-1] += part
+    X, mean = recentred(model.design.rows[kept], weight, model.free_intercept)
     move = np.empty_like(model.theta)
     for key, diagonal in enumerate(model.penalties):
         outputs, penalty = np.flatnonzero(model.which == key), diagonal * scale

@@ -3,6 +3,8 @@
 import numpy as np
 import scipy.linalg as sla
 
+from skinfluence.removal.linear._normal_equations import relative_rounding
+from skinfluence.removal.linear._orthogonal import OrthogonalFactor
 from skinfluence.removal.smooth import _certificate as certificate
 from skinfluence.removal.smooth._newton import (
     hessians,
@@ -14,10 +16,23 @@ from skinfluence.removal.smooth._pointwise import SERIES_ERROR
 
 _BATCH = 256  # removed rows that share a pass over the training rows
 _TILE = 512  # training rows of a tile: a _BATCH x _TILE array stays in cache
+# Rounding errors of a Cholesky factor up to which it whitens the rows.
+TRUSTED = 1e-10
 
 
 class Whitened:
-    """Derivatives at a base point, in coordinates where the Hessian is the identity."""
+    """Derivatives at a base point, in coordinates where the Hessian is the identity.
+
+    The coordinates are those of a Cholesky factor, or of orthogonal factors of the
+    weighted rows where the Hessian is too ill-conditioned.
+
+    Attributes
+    ----------
+    gap : ndarray of shape (n,)
+        One minus leverage.
+    error : float
+        Its absolute rounding error.
+    """
 
     def __init__(self, model, theta, penalty, damping=0.0, tilt=0.0):
         X = model.design.rows
@@ -30,25 +45,46 @@ class Whitened:
         hessian = hessians(X, self.a[None])[0]
         hessian[np.diag_indices_from(hessian)] += penalty + damping
         self.penalty = penalty
-        self.L = np.linalg.cholesky(hessian)
-        self.Z = np.empty_like(X)
-        for rows in row_chunks(*X.shape):  # no second copy of all rows
-            self.Z[rows] = sla.solve_triangular(self.L, X[rows].T, lower=True).T
+        try:
+            self.L = np.linalg.cholesky(hessian)
+            self.error = relative_rounding(hessian, self.L)
+        except np.linalg.LinAlgError:
+            self.error = np.inf
+        if self.error <= TRUSTED:
+            self.root = sla.solve_triangular(self.L, np.eye(len(self.L)), lower=True)
+            self.Z = np.empty_like(X)
+            for rows in row_chunks(*X.shape):  # no second copy of all rows
+                self.Z[rows] = sla.solve_triangular(self.L, X[rows].T, lower=True).T
+        else:
+            factor = OrthogonalFactor(X, self.a, penalty + damping)
+            self.L, self.root = None, factor.root_inverse().T
+            self.Z, self.error = X @ self.root.T, factor.solution_rounding
         self.h = np.einsum("ij,ij->i", self.Z, self.Z)
-        self.root = sla.solve_triangular(self.L, np.eye(len(self.L)), lower=True)
+        self.gap = 1 - self.a * self.h if self.L is not None else factor.gaps()
         # The penalty's gradient (a linear term included) and Hessian.
         self.theta = theta
-        self.pull = sla.solve_triangular(self.L, penalty * theta + tilt, lower=True)
-        scaled = sla.solve_triangular(self.L, np.diag(penalty + damping), lower=True)
-        self.P = sla.solve_triangular(self.L, scaled.T, lower=True)
+        self.pull = self._whiten(penalty * theta + tilt)
+        scaled = self._whiten(np.diag(penalty + damping))
+        self.P = self._whiten(scaled.T)
         # What is left of the gradient: rounding, if the base is at its optimum.
         self.slack = self.d @ self.Z + self.pull
 
+    def _whiten(self, v):
+        if self.L is None:
+            return self.root @ v
+        return sla.solve_triangular(self.L, v, lower=True)
+
     def to_theta(self, u):
-        """Turn moves in whitened coordinates, in place, into moves of theta."""
+        """Turn moves in whitened coordinates into moves of theta, in place or not."""
+        if self.L is None:
+            return u @ self.root
         for rows in row_chunks(*u.shape):
             u[rows] = sla.solve_triangular(self.L, u[rows].T, lower=True, trans="T").T
         return u
+
+    def rough(self, tol):
+        """Rows for which the rounding of one minus leverage is larger than ``tol``."""
+        return np.flatnonzero(~(self.error <= tol * self.gap) & (self.weight > 0))
 
     def penalty_with(self, excess):
         """Hessians and gradients of penalties ``R + diag(excess)``, one per row."""
@@ -63,7 +99,7 @@ class Whitened:
         """One Newton step without each row, from the base."""
         u = self.d[:, None] * self.Z
         if (share == 1).all():
-            return u / np.maximum(1 - self.a * self.h, 1e-15)[:, None]
+            return u / np.maximum(self.gap, 1e-15)[:, None]
         # In the eigenvectors of P, what remains of the Hessian is diagonal.
         values, vectors = np.linalg.eigh(self.P)
         left = 1 + np.multiply.outer(share - 1, values)
@@ -107,7 +143,7 @@ class Ladder:
             relative = excess / np.where(base.penalty > 0, base.penalty, np.inf)
             self.uneven = np.abs(relative).max(axis=1)
             self.floor = np.maximum(1 + np.minimum(relative.min(axis=1), 0.0), 1e-15)
-        self.kappa = np.maximum(1 - base.a * base.h, 1e-15)
+        self.kappa = np.maximum(base.gap, 1e-15)
         self.h_max = base.h.max()
         self.M = base.pointwise.M
 

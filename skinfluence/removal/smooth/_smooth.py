@@ -1,13 +1,18 @@
 """Smooth linear models with one linear predictor, and what is left without rows."""
 
 import numpy as np
-import scipy.linalg as sla
 
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal.linear._linear import LinearModel, RankOneRemovals
+from skinfluence.removal.linear._normal_equations import NormalFactor
+from skinfluence.removal.linear._orthogonal import OrthogonalFactor
 from skinfluence.removal.linear._penalty import Penalty
+from skinfluence.removal.smooth._alone import move_without
 from skinfluence.removal.smooth._ladder import Ladder, Whitened
 from skinfluence.removal.smooth._newton import hessians, minimise_each, row_chunks
+
+# Relative rounding error of one minus leverage from which on a row is solved alone.
+ROUGH = 1e-9
 
 
 class Smooth(LinearModel):
@@ -126,20 +131,27 @@ class Smooth(LinearModel):
         X, theta = self.design.rows, self.theta[0]
         first, second, _ = self.pointwise.derivatives(X @ theta, self.y)
         factor, curvature = self.weight * first, self.weight * second
-        hessian = hessians(X, curvature[None])[0]
-        hessian[np.diag_indices_from(hessian)] += self.penalty + damping
-        inverse = sla.cho_solve(sla.cho_factor(hessian), np.eye(len(hessian)))
-        drift = None
+        penalty = self.penalty + damping
+        normal = NormalFactor(X, curvature, penalty, hessians(X, curvature[None])[0])
+        lift, rows, drift = normal.lift, None, None
         if step == "newton":
-            for part in row_chunks(len(X), X.shape[1]):
-                h = np.einsum("ij,ij->i", X[part] @ inverse, X[part])
-                factor[part] /= np.maximum(1 - curvature[part] * h, 1e-15)
-        elif self.mass is self.weight:  # else the penalty does not depend on weights
-            share = self.weight / self.weight.sum()
-            drift = share, (inverse @ (self.penalty * theta))[None]
-        first_order = step == "infinitesimal"
+            gap = normal.gaps() if normal.trusted else None
+            if gap is None:
+                return None
+            factor /= gap
+        elif not normal.trusted:
+            lift = OrthogonalFactor(X, curvature, penalty).root_inverse()
+            rows = X @ lift
+        if step == "infinitesimal" and self.mass is self.weight:
+            # else the penalty does not depend on weights
+            share, pull = self.weight / self.weight.sum(), self.penalty * theta
+            solved = lift @ pull if rows is None else lift @ (lift.T @ pull)
+            drift = share, solved[None]
         none = np.empty(0, dtype=np.intp)
-        return RankOneRemovals(self, inverse, factor[:, None], none, first_order, drift)
+        first_order = step == "infinitesimal"
+        return RankOneRemovals(
+            self, lift, factor[:, None], none, first_order, drift, rows
+        )
 
     def _displacements(self, step, tol, damping):
         if step == "newton":
@@ -148,16 +160,39 @@ class Smooth(LinearModel):
             if self.mass is not None:
                 share -= self.mass / self.mass.sum()
             u = base.newton_steps(share)
-            return base.to_theta(u)[:, None], np.empty(0, dtype=np.intp)
+            moves = base.to_theta(u)
+            if damping:  # one step, an approximation of what it is
+                return moves[:, None], np.empty(0, dtype=np.intp)
+            unresolved = self._alone(moves, base.rough(ROUGH), tol, step)
+            return moves[:, None], unresolved
         theta, penalty, excess = self._without_one()
         base = Whitened(self, theta, penalty)
-        u, unresolved = Ladder(base, excess).climb(tol)
+        rough = base.rough(ROUGH)
+        climbing = np.setdiff1d(np.arange(len(self.y)), rough)
+        u, unresolved = Ladder(base, excess).climb(tol, climbing)
         moves = base.to_theta(u)
         if not self.penalties.constant:
             moves += theta - self.theta[0]
         if self.penalties.columns is None:
             moves[(self.weight == 0) & (self.mass is None or self.mass == 0)] = 0.0
-        return moves[:, None], unresolved
+        failed = self._alone(moves, rough, tol, step)
+        return moves[:, None], np.union1d(unresolved, failed)
+
+    def _alone(self, moves, rows, tol, step):
+        """Solve again without each of some rows, in place; return the unresolved."""
+        unresolved = []
+        if len(rows):
+            penalties = self.penalties.without_rows()
+            if step == "newton":  # the step holds the scaler fixed
+                rest = Penalty(self.penalty, self.weight, self.mass)
+                penalties = rest.without_rows()
+        for i in rows:
+            gone = np.arange(len(self.y)) == i
+            move = move_without(self, gone, penalties[i], tol, step)
+            if move is None:
+                unresolved.append(i)
+            moves[i] = 0.0 if move is None else move
+        return np.array(unresolved, dtype=np.intp)
 
     def _group_displacements(self, masks, step, tol, damping):
         if step == "infinitesimal":
@@ -193,7 +228,7 @@ class Smooth(LinearModel):
         """Sum of the first-order moves of each group's rows."""
         rows = self._rank_one("infinitesimal", 0.0, damping)
         member = masks.astype(np.float64)
-        moves = (member * rows.factor.T) @ self.design.rows @ rows.lift
+        moves = (member * rows.factor.T) @ rows.rows @ rows.lift.T
         if rows.drift is not None:
             moves += np.outer(member @ rows.drift[0], rows.drift[1][0])
         return moves[:, None], np.empty(0, dtype=np.intp)
