@@ -67,7 +67,7 @@ class WorkingModel:
         self.root, self.P = factor.root_inverse(), factor.penalty
         self.leverage, gaps = factor.leverage(), factor.gaps()
         self.n_parameters = self.leverage.sum()
-        self.Z = X @ self.root
+        self.Z = factor.whitened(X)
         self.pull = self.root.T @ (penalty * theta)  # gradient of the penalty
         self.slope = s * slope
         residual = np.divide(-s * slope, self.w, out=np.zeros(len(s)), where=self.w > 0)

@@ -105,6 +105,15 @@ class OrthogonalFactor:
         penalised = (self.join @ columns) * np.sqrt(self.penalty[: columns.shape[1]])
         return np.concatenate([penalised, self.lift[:, self.V.shape[1] :]], axis=1)
 
+    def whitened(self, X):
+        """The rows X it was made of in the coordinates of `root_inverse`.
+
+        Where they have nothing, they have nothing but rounding errors: zeros.
+        """
+        Z, rank = X @ self.root_inverse(), self.V.shape[1]
+        Z[:, rank : rank + self.null.shape[1]] = 0.0
+        return Z
+
     @property
     def penalty(self):
         """Diagonal of R in the coordinates of `root_inverse`, shape (rank,)."""

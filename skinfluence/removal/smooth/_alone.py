@@ -38,7 +38,7 @@ def move_without(model, gone, penalty, tol, step="exact"):
     if factor.dependent or not factor.solution_rounding <= tol:
         return None
     root = factor.root_inverse()
-    Z, pull = X @ root, root.T @ (penalty * theta)
+    Z, pull = factor.whitened(X), root.T @ (penalty * theta)
     if step == "newton":
         move = -((weight * first) @ Z + pull)
     else:

@@ -58,7 +58,7 @@ class Whitened:
         else:
             factor = OrthogonalFactor(X, self.a, penalty + damping)
             self.L, self.root = None, factor.root_inverse().T
-            self.Z, self.error = X @ self.root.T, factor.solution_rounding
+            self.Z, self.error = factor.whitened(X), factor.solution_rounding
         self.h = np.einsum("ij,ij->i", self.Z, self.Z)
         self.gap = 1 - self.a * self.h if self.L is not None else factor.gaps()
         # The penalty's gradient (a linear term included) and Hessian.
@@ -85,6 +85,20 @@ class Whitened:
     def rough(self, tol):
         """Rows for which the rounding of one minus leverage is larger than ``tol``."""
         return np.flatnonzero(~(self.error <= tol * self.gap) & (self.weight > 0))
+
+    def rough_groups(self, masks, tol):
+        """The same for sets of rows and the smallest eigenvalue of what is left."""
+        if not self.rough(tol).size and self.error <= 1e-6 * tol:
+            return np.empty(0, dtype=np.intp)
+        rough = []
+        for g, mask in enumerate(masks):
+            rows = np.flatnonzero(mask & (self.a > 0))
+            Z = np.sqrt(self.a[rows])[:, None] * self.Z[rows]
+            product = Z @ Z.T if len(rows) < Z.shape[1] else Z.T @ Z
+            left = 1 - np.linalg.eigvalsh(product).max(initial=0.0)
+            if not self.error <= tol * left:
+                rough.append(g)
+        return np.array(rough, dtype=np.intp)
 
     def penalty_with(self, excess):
         """Hessians and gradients of penalties ``R + diag(excess)``, one per row."""

@@ -4,11 +4,11 @@ import numpy as np
 
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal.linear._linear import LinearModel, RankOneRemovals
-from skinfluence.removal.linear._normal_equations import NormalFactor
+from skinfluence.removal.linear._normal_equations import NormalFactor, relative_rounding
 from skinfluence.removal.linear._orthogonal import OrthogonalFactor
 from skinfluence.removal.linear._penalty import Penalty
 from skinfluence.removal.smooth._alone import move_without
-from skinfluence.removal.smooth._ladder import Ladder, Whitened
+from skinfluence.removal.smooth._ladder import TRUSTED, Ladder, Whitened
 from skinfluence.removal.smooth._newton import hessians, minimise_each, row_chunks
 
 # Relative rounding error of one minus leverage from which on a row is solved alone.
@@ -94,7 +94,33 @@ class Smooth(LinearModel):
                 "are separable, or columns depend on each other, and no penalty "
                 "decides. Add a penalty, or use solver='refit'."
             )
-        return start + u[0]
+        return self._polished(start + u[0], penalty)
+
+    def _polished(self, theta, penalty):
+        """Go on in coordinates of orthogonal factors where the Hessian has no digits."""
+        X = self.design.rows
+        eta = X @ theta
+        curvature = self.weight * self.pointwise.derivatives(eta, self.y)[1]
+        hessian = hessians(X, curvature[None])[0] + np.diag(penalty)
+        try:
+            error = relative_rounding(hessian, np.linalg.cholesky(hessian))
+        except np.linalg.LinAlgError:
+            error = np.inf
+        if error <= TRUSTED:
+            return theta
+        factor = OrthogonalFactor(X, curvature, penalty)
+        root = factor.root_inverse()
+        u, converged = minimise_each(
+            factor.whitened(X),
+            eta,
+            self.y,
+            self.weight[None],
+            self.pointwise,
+            np.diag(factor.penalty)[None],
+            (root.T @ (penalty * theta))[None],
+            np.zeros((1, root.shape[1])),
+        )
+        return theta + root @ u[0] if converged[0] else theta
 
     def follow_scaler(self):
         """Implement `LinearModel.follow_scaler`."""
@@ -140,8 +166,8 @@ class Smooth(LinearModel):
                 return None
             factor /= gap
         elif not normal.trusted:
-            lift = OrthogonalFactor(X, curvature, penalty).root_inverse()
-            rows = X @ lift
+            orthogonal = OrthogonalFactor(X, curvature, penalty)
+            lift, rows = orthogonal.root_inverse(), orthogonal.whitened(X)
         if step == "infinitesimal" and self.mass is self.weight:
             # else the penalty does not depend on weights
             share, pull = self.weight / self.weight.sum(), self.penalty * theta
@@ -178,20 +204,25 @@ class Smooth(LinearModel):
         failed = self._alone(moves, rough, tol, step)
         return moves[:, None], np.union1d(unresolved, failed)
 
-    def _alone(self, moves, rows, tol, step):
-        """Solve again without each of some rows, in place; return the unresolved."""
+    def _alone(self, moves, rough, tol, step, masks=None):
+        """Solve again without each row, or set of rows, of ``rough``, in place.
+
+        Returns those that have no accurate solution either.
+        """
         unresolved = []
-        if len(rows):
-            penalties = self.penalties.without_rows()
-            if step == "newton":  # the step holds the scaler fixed
-                rest = Penalty(self.penalty, self.weight, self.mass)
-                penalties = rest.without_rows()
-        for i in rows:
-            gone = np.arange(len(self.y)) == i
-            move = move_without(self, gone, penalties[i], tol, step)
+        if masks is None:
+            masks = rough[:, None] == np.arange(len(self.y))
+        else:
+            masks = masks[rough]
+        penalties = self.penalties
+        if step == "newton":  # a step holds the scaler fixed
+            penalties = Penalty(self.penalty, self.weight, self.mass)
+        for g, mask in zip(rough, masks, strict=True):
+            penalty = penalties.without_groups(mask[None])[0]
+            move = move_without(self, mask, penalty, tol, step)
             if move is None:
-                unresolved.append(i)
-            moves[i] = 0.0 if move is None else move
+                unresolved.append(g)
+            moves[g] = 0.0 if move is None else move
         return np.array(unresolved, dtype=np.intp)
 
     def _group_displacements(self, masks, step, tol, damping):
@@ -222,7 +253,13 @@ class Smooth(LinearModel):
                 u[chunk],
             )
         u[~converged] = 0.0
-        return base.to_theta(u)[:, None], np.flatnonzero(~converged)
+        moves = base.to_theta(u)
+        if damping:  # one step, an approximation of what it is
+            return moves[:, None], np.flatnonzero(~converged)
+        rough = base.rough_groups(masks, ROUGH)
+        converged[rough] = True
+        converged[self._alone(moves, rough, tol, step, masks)] = False
+        return moves[:, None], np.flatnonzero(~converged)
 
     def _infinitesimal_groups(self, masks, damping):
         """Sum of the first-order moves of each group's rows."""
