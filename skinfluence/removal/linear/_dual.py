@@ -8,6 +8,8 @@ from skinfluence.removal.smooth import _certificate as certificate
 
 # Training rows of a block of the kernel matrix; rows that leave at the same time.
 BLOCK, BATCH = 512, 256
+# Relative rounding error of one minus leverage from which on a row is solved alone.
+ROUGH = 1e-6
 
 
 class DualFactor:
@@ -195,10 +197,11 @@ class DualLadder:
         bound = certificate.radius(
             nu + slack, length * np.sqrt(self.h_max), self.kappa, self.h_max, self.M
         )
-        todo = np.flatnonzero(~(bound <= tol) & (self.weight > 0))
+        rough = ~(self.factor.gap_error <= ROUGH * self.kappa) & (self.weight > 0)
+        todo = np.flatnonzero(~(bound <= tol) & (self.weight > 0) & ~rough)
         # Rows that move alike need as many steps.
         todo = todo[np.argsort(length[todo], kind="stable")]
-        hard = [todo[:0]]
+        hard = [np.flatnonzero(rough)]
         for start in range(0, len(todo), BATCH):
             rows = todo[start : start + BATCH]
             hard.append(self._chords(rows, t[rows], beta, own, slack, tol))

@@ -18,6 +18,8 @@ _BATCH = 256  # removed rows that share a pass over the training rows
 _TILE = 512  # training rows of a tile: a _BATCH x _TILE array stays in cache
 # Rounding errors of a Cholesky factor up to which it whitens the rows.
 TRUSTED = 1e-10
+# Relative rounding error of one minus leverage from which on a row is solved alone.
+ROUGH = 1e-9
 
 
 class Whitened:
@@ -209,15 +211,17 @@ class Ladder:
         bound = self._radius(nu + slack, length * np.sqrt(self.h_max))
         todo = np.flatnonzero(~((bound <= tol) & even))
         todo = todo[(base.weight[todo] > 0) | ~even[todo]]
+        rough = base.rough(ROUGH)  # one minus leverage has no digits
         if only is not None:
-            todo = np.intersect1d(todo, only)
+            todo, rough = np.intersect1d(todo, only), np.intersect1d(rough, only)
+        todo = np.setdiff1d(todo, rough)
         n, p = base.Z.shape
         if p * p < 2 * n and len(todo) > p:
             todo = self._halley(u, todo, length, slack, even, tol)
         # Rows that move alike share a pass: it can then use the short series.
         length = np.einsum("ij,ij->i", u, u)
         todo = todo[np.argsort(length[todo], kind="stable")]
-        hard = self._chords(u, todo, tol)
+        hard = np.concatenate([self._chords(u, todo, tol), rough])
         unresolved = self._newton(u, hard, tol)
         return u, unresolved
 

@@ -8,11 +8,8 @@ from skinfluence.removal.linear._normal_equations import NormalFactor, relative_
 from skinfluence.removal.linear._orthogonal import OrthogonalFactor
 from skinfluence.removal.linear._penalty import Penalty
 from skinfluence.removal.smooth._alone import move_without
-from skinfluence.removal.smooth._ladder import TRUSTED, Ladder, Whitened
+from skinfluence.removal.smooth._ladder import ROUGH, TRUSTED, Ladder, Whitened
 from skinfluence.removal.smooth._newton import hessians, minimise_each, row_chunks
-
-# Relative rounding error of one minus leverage from which on a row is solved alone.
-ROUGH = 1e-9
 
 
 class Smooth(LinearModel):
