@@ -74,13 +74,11 @@ def best_of_scikit_learn(build, fit, predict, X_test, Y_test, truth, sets, n):
     """
     errors = []
     for solver, options in SOLVERS.items():
-
-        def loss(kept, estimator=build(solver, **options)):
-            model = fit(clone(estimator), kept)
-            return ((predict(model, X_test) - Y_test) ** 2).sum(axis=1)
-
-        everyone = np.arange(n)
-        whole = loss(everyone)
-        found = [loss(np.setdiff1d(everyone, s)) - whole for s in sets]
+        estimator = build(solver, **options)
+        everyone, found = np.arange(n), []
+        for gone in [[], *sets]:
+            model = fit(clone(estimator), np.setdiff1d(everyone, gone))
+            found.append(((predict(model, X_test) - Y_test) ** 2).sum(axis=1))
+        found = [loss - found[0] for loss in found[1:]]
         errors.append(np.abs(np.array(found).T - truth).max())
     return min(errors)

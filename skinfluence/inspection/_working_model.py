@@ -5,7 +5,7 @@ import numpy as np
 from skinfluence.removal.linear._orthogonal import OrthogonalFactor
 from skinfluence.removal.linear._quadratic import Quadratic
 
-# Relative error of a row's closed forms up to which they are used.
+# Relative rounding error of one minus leverage from which on it counts as zero.
 ACCURACY = 1e-8
 
 
@@ -70,14 +70,11 @@ class WorkingModel:
         self.Z = factor.whitened(X)
         self.pull = self.root.T @ (penalty * theta)  # gradient of the penalty
         self.slope = s * slope
-        residual = np.divide(-s * slope, self.w, out=np.zeros(len(s)), where=self.w > 0)
-        pull = -np.sqrt(self.w) * residual
         if self.squared:  # residuals of rows that are nearly alone have no digits
             pull = factor.pull(model.targets, model.residual)[:, 0]
             self.slope = -np.sqrt(s) * pull
             slope = np.divide(self.slope, s, out=np.zeros(len(s)), where=s > 0)
-        rounding = factor.rounding(gaps, pull[:, None], residual[:, None])
-        self.full = ~(rounding <= ACCURACY)
+        self.full = ~(factor.gap_rounding(gaps) <= ACCURACY)
         self.gap = np.where(self.full, 1.0, gaps)
         floor = np.maximum(information, np.finfo(np.float64).tiny)
         self.residual = -np.sqrt(s / floor) * slope
@@ -96,7 +93,8 @@ class WorkingModel:
         # Where little is left of the sum it is added up again.
         for i in np.flatnonzero(rest < 1e-3 * self.residual @ self.residual):
             left = self.residual - np.sqrt(self.w) * (self.Z @ u[i])
-            rest[i] = left @ left - left[i] ** 2
+            left[i] = 0.0
+            rest[i] = left @ left
         released = self.w * (self.Z**2 @ P) / self.gap
         freedom = n - present - (self.n_parameters - self.full - released)
         if freedom.min() < 1e-9 * n:

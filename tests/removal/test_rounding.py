@@ -8,12 +8,16 @@ import fifty_digits
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from sklearn.linear_model import LinearRegression, Ridge, RidgeClassifier
+from sklearn.base import clone
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import ElasticNet, LinearRegression, Ridge, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
-from skinfluence.removal import removal_model
+from skinfluence.removal import UnsupportedEstimator, removal_model
 
 ALPHAS = [1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 1.0]
 # Errors below this, relative to the largest influence, are not compared: the promise
@@ -140,6 +144,7 @@ def test_scaler_that_is_fitted_again(alpha):
     compare(loo.group_influence(X, Y[:, 0], groups=masks), truth, best)
 
 
+@pytest.mark.filterwarnings("ignore:.*stopped early")
 @pytest.mark.parametrize("apart", [1e-1, 1e-3, 1e-5])
 def test_least_squares_with_nearly_equal_columns(apart):
     """One row alone tells two columns apart, and by little."""
@@ -150,7 +155,6 @@ def test_least_squares_with_nearly_equal_columns(apart):
     Y = (X @ [1.0, 2, -1, 0.5] + rng.normal(size=30))[:, None]
     sets = [[0], [7], [12]]
     truth = fifty_digits.influence(X, Y, 0.0, X, Y, sets)
-    scale = np.abs(truth).max()
     loo = LeaveOneOutInfluence(LinearRegression()).fit(X, Y[:, 0])
     everyone, found = np.arange(30), []
     for s in sets:
@@ -182,3 +186,61 @@ def test_base_is_as_accurate_as_scikit_learn(alpha):
     error = np.abs(design.to_coef(theta)[0] - exact).max()
     best = np.abs(np.append(model.coef_, model.intercept_) - exact).max()
     assert error <= 10 * best + 1e-14
+
+
+@pytest.mark.parametrize("kind", ["linear", "rbf", "process"])
+@pytest.mark.parametrize("alpha", [1e-10, 1e-8, 1e-4, 1.0])
+def test_kernel_machines(alpha, kind):
+    rng = np.random.default_rng(6)
+    X = rng.uniform(size=(20, 2)) * 3
+    y = np.sin(X[:, 0]) + X[:, 1] + 0.1 * rng.normal(size=20)
+    if kind == "process":
+        estimator = GaussianProcessRegressor(RBF(1.0), alpha=alpha, optimizer=None)
+    else:
+        estimator = KernelRidge(alpha=alpha, kernel=kind, gamma=0.5)
+    sets = [[0], [7], [13], [1, 2, 13]]
+    everyone = np.arange(20)
+    with fifty_digits.mp.workdps(fifty_digits.DIGITS):
+        rows, targets = map(fifty_digits.exact_matrix, (X, y))
+        K = rows @ rows.T
+        if kind != "linear":
+            square = np.diag(K)
+            distance = square[:, None] + square - 2 * K
+            K = np.vectorize(lambda d: fifty_digits.mp.exp(-d / 2))(distance)
+
+        def loss(kept):
+            G = K[np.ix_(kept, kept)] + np.diag(
+                [fifty_digits.mp.mpf(alpha)] * len(kept)
+            )
+            a = fifty_digits.lu_solve(
+                fifty_digits.mp.matrix(G), fifty_digits.mp.matrix(targets[kept])
+            )
+            return (K[:, kept] @ np.array(list(a), dtype=object) - targets) ** 2
+
+        whole = loss(everyone)
+        truth = [loss(np.setdiff1d(everyone, s)) - whole for s in sets]
+        truth = np.array(truth).T.astype(float)
+
+    def refit(kept):
+        return (clone(estimator).fit(X[kept], y[kept]).predict(X) - y) ** 2
+
+    reached = [refit(np.setdiff1d(everyone, s)) - refit(everyone) for s in sets]
+    best = np.abs(np.array(reached).T - truth).max()
+    loo = LeaveOneOutInfluence(estimator, solver="exact").fit(X, y)
+    compare(loo.influence(X, y)[:, [0, 7, 13]], truth[:, :3], best)
+    masks = np.array([np.isin(everyone, s) for s in sets])
+    compare(loo.group_influence(X, y, groups=masks), truth, best)
+
+
+def test_lasso_with_a_penalty_that_rounding_hides_is_refused():
+    X, Y = one_row_alone()
+    loo = LeaveOneOutInfluence(ElasticNet(alpha=1e-12, tol=1.0), solver="exact")
+    with pytest.raises(UnsupportedEstimator, match="alpha"):
+        loo.fit(X, Y[:, 0])
+
+
+def test_newton_step_that_does_not_exist_is_named():
+    X, Y = one_row_alone()
+    X = X[:, 1:]  # the only row of its column, and no penalty
+    with pytest.warns(UserWarning, match=r"rows \[24\]"):
+        InfluenceFunctions(LinearRegression(), step="newton").fit(X, Y[:, 0])

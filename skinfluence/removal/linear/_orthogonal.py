@@ -177,7 +177,14 @@ class OrthogonalFactor:
         with np.errstate(divide="ignore", invalid="ignore"):
             least = np.maximum(np.abs(pull) / gaps[:, None], size)
             share = np.where(size > 0, size / least, 0.0).max(axis=1)
-            out = 1 + grown / np.sqrt(gaps) + grown * share / gaps
+            out = SAFETY * EPS * grown * share / gaps
+        return self.gap_rounding(gaps) + np.where(gaps > 0, out, np.inf)
+
+    def gap_rounding(self, gaps):
+        """The same for one minus leverage alone."""
+        grown = np.linalg.norm(self.rows * self.growth, axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            out = 1 + grown / np.sqrt(gaps)
         return SAFETY * EPS * np.where(gaps > 0, out, np.inf)
 
     def without(self, rows, targets, residual):

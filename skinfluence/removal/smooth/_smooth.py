@@ -94,7 +94,7 @@ class Smooth(LinearModel):
         return self._polished(start + u[0], penalty)
 
     def _polished(self, theta, penalty):
-        """Go on in coordinates of orthogonal factors where the Hessian has no digits."""
+        """Go on by orthogonal factors where the Hessian has too few digits."""
         X = self.design.rows
         eta = X @ theta
         curvature = self.weight * self.pointwise.derivatives(eta, self.y)[1]
