@@ -22,6 +22,12 @@ class Quadratic(LinearModel):
     ``K = X_S H^{-1} X_S'``. Cost O(n p^2) once, O(p^2) per row,
     O(|S| p^2 + |S|^3) per set. One Newton step is the exact answer.
 
+    All this is done by normal equations where their rounding errors are small, else
+    by orthogonal factors (`OrthogonalFactor`). Rows and sets whose bound still exceeds
+    the tolerance, because one minus their leverage is nearly nothing, are solved again
+    without them (`_solved_without`), O(n p^2) each; those that have no accurate
+    solution there either are unresolved.
+
     Parameters
     ----------
     design : Design
