@@ -6,10 +6,10 @@ import scipy.linalg as sla
 from skinfluence.removal.linear._normal_equations import relative_rounding
 from skinfluence.removal.linear._orthogonal import OrthogonalFactor
 from skinfluence.removal.smooth import _certificate as certificate
+from skinfluence.removal.smooth._corrections import Corrections
 from skinfluence.removal.smooth._newton import (
     hessians,
     minimise_each,
-    pair_products,
     row_chunks,
 )
 from skinfluence.removal.smooth._pointwise import SERIES_ERROR
@@ -163,7 +163,7 @@ class Ladder:
         self.h_max = base.h.max()
         self.M = base.pointwise.M
 
-    def _solve(self, rows, v):
+    def solve(self, rows, v):
         """``B_i^{-1} v`` for each of ``rows``: a rank-one correction."""
         z = self.base.Z[rows]
         factor = self.base.a[rows] / self.kappa[rows] * np.einsum("ij,ij->i", z, v)
@@ -181,7 +181,7 @@ class Ladder:
         u = (base.d[rows] / self.kappa[rows])[:, None] * base.Z[rows]
         if self.excess is not None:
             pull = base.excess_gradient(self.excess[rows], base.theta)
-            u -= self._solve(rows, pull)
+            u -= self.solve(rows, pull)
         return u
 
     def climb(self, tol, only=None):
@@ -217,7 +217,7 @@ class Ladder:
         todo = np.setdiff1d(todo, rough)
         n, p = base.Z.shape
         if p * p < 2 * n and len(todo) > p:
-            todo = self._halley(u, todo, length, slack, even, tol)
+            todo = Corrections(self, slack).correct(u, todo, tol)
         # Rows that move alike share a pass: it can then use the short series.
         length = np.einsum("ij,ij->i", u, u)
         todo = todo[np.argsort(length[todo], kind="stable")]
@@ -227,37 +227,6 @@ class Ladder:
 
     def _radius(self, nu, zeta, rows=slice(None)):
         return certificate.radius(nu, zeta, self.kappa[rows], self.h_max, self.M)
-
-    def _halley(self, u, todo, length, slack, even, tol):
-        """Add the third-order correction in place; return the rows left to do."""
-        base = self.base
-        n, p = base.Z.shape
-        width = p * (p + 1) // 2
-        tensor = np.zeros((width, p))
-        for rows in row_chunks(n, width):
-            Z = base.Z[rows]
-            tensor += pair_products(Z).T @ (base.c[rows, None] * Z)
-        pairs = np.triu_indices(p)
-        tensor[pairs[0] != pairs[1]] *= 2
-        left = []
-        for chunk in row_chunks(len(todo), width):
-            rows = todo[chunk]
-            z, first = base.Z[rows], u[rows]
-            quadratic = pair_products(first) @ tensor
-            own = base.c[rows] * np.einsum("ij,ij->i", z, first) ** 2
-            shift = self._solve(rows, (quadratic - own[:, None] * z) / 2)
-            second = first - shift
-            norm = np.linalg.norm(second, axis=1)
-            nu = certificate.halley_residual(
-                length[rows], norm, np.linalg.norm(shift, axis=1), self.h_max, self.M
-            )
-            zeta = norm * np.sqrt(self.h_max)
-            # A correction longer than half the step it corrects is no correction.
-            trust = np.linalg.norm(shift, axis=1) < length[rows] / 2
-            u[rows[trust]] = second[trust]
-            bound = self._radius(nu + slack[rows], zeta, rows)
-            left.append(rows[~((bound <= tol) & trust & even[rows])])
-        return np.concatenate(left) if left else todo
 
     def _chords(self, u, todo, tol, max_passes=8):
         """Take chord steps in place; return the rows that do not contract."""
@@ -276,7 +245,7 @@ class Ladder:
                     moved = u[rows] @ self.base.root
                     total += self.base.excess_gradient(self.excess[rows], moved)
                 new = self.newton_step(rows)
-                new -= self._solve(rows, total + self.base.slack)
+                new -= self.solve(rows, total + self.base.slack)
                 nu = self._norm(rows, new - u[rows]) + dropped
                 bad = (nu > previous / 2) & (nu > 1e-14)
                 bad |= (zeta > 1) | ~np.isfinite(nu)

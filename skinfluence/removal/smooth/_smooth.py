@@ -23,7 +23,9 @@ class Smooth(LinearModel):
     1. one Newton step ``u1 = z_i d_i / (1 - a_i h_i)``, O(p);
     2. the third-order (Halley) correction
        ``u2 = u1 - B_i^{-1} (T[u1, u1] - c_i (z_i'u1)^2 z_i) / 2`` with the tensor
-       ``T = sum_j c_j z_j z_j z_j``, O(p^3);
+       ``T = sum_j c_j z_j z_j z_j``, O(p^3), and, where it spares more passes than it
+       costs, the same with a cube, by the tensor of fourth derivatives, O(p^4)
+       (`_corrections`);
     3. chord steps ``u <- u1 - B_i^{-1} sum_{j != i} r_j(z_j'u) z_j`` with r the
        Taylor remainder of l', O(n p), in batches;
     4. damped Newton for rows whose chord does not contract, O(n p^2), in batches.
