@@ -2,6 +2,9 @@
 
 import numpy as np
 
+# Share of a variance below which it is not the difference of two sums.
+COLLAPSE = 1e-3
+
 
 class Penalty:
     """``theta' R theta / 2`` with R diagonal.
@@ -43,7 +46,9 @@ class Penalty:
         if self.mass is not None:
             out *= 1 - (self.mass / self.mass.sum())[:, None]
         if self.columns is not None:
-            out *= self._variances(self.columns, self.columns**2, n - 1)
+            share = self._variances(self.columns, self.columns**2, n - 1)
+            self._anew(share, None)
+            out *= share
         return out
 
     def without_groups(self, masks):
@@ -55,7 +60,9 @@ class Penalty:
         if self.columns is not None:
             left = len(self.weight) - member.sum(axis=1, keepdims=True)
             sums, squares = member @ self.columns, member @ self.columns**2
-            out *= self._variances(sums, squares, np.maximum(left, 1))
+            share = self._variances(sums, squares, np.maximum(left, 1))
+            self._anew(share, masks)
+            out *= share
         return out
 
     def _variances(self, sums, squares, left):
@@ -63,5 +70,12 @@ class Penalty:
         full = self.squares / len(self.weight)
         variance = (self.squares - squares) / left - (sums / left) ** 2
         # A column that is constant now has no coefficient, whatever R: any will do.
-        varies = variance > 1e-12 * full
+        varies = variance > 1e-13 * full
         return np.where(varies, variance / np.where(full > 0, full, 1.0), 1.0)
+
+    def _anew(self, share, masks):
+        """Compute again, in place, where what goes has nearly all of a variance."""
+        full = self.squares / len(self.weight)
+        for g, j in np.argwhere(share < COLLAPSE):
+            gone = g if masks is None else masks[g]
+            share[g, j] = np.delete(self.columns[:, j], gone).var() / full[j]

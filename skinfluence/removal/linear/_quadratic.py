@@ -5,7 +5,7 @@ import numpy as np
 from skinfluence.removal.linear._linear import LinearModel, RankOneRemovals
 from skinfluence.removal.linear._normal_equations import NormalFactor
 from skinfluence.removal.linear._orthogonal import OrthogonalFactor
-from skinfluence.removal.linear._penalty import Penalty
+from skinfluence.removal.linear._penalty import COLLAPSE, Penalty
 from skinfluence.removal.linear._rescaled_squares import moves_without_rows
 from skinfluence.removal.linear._solved_without import moves_without
 
@@ -143,12 +143,14 @@ class Quadratic(LinearModel):
         rough = np.zeros(n, dtype=bool)
         rescaled = step == "exact" and not self.variances.constant
         scales = self.variances.without_rows() if rescaled else None
+        if rescaled:  # what is left of the penalty is no small change of it
+            rough |= (scales < COLLAPSE).any(axis=1)
         for key, penalty in enumerate(self.penalties):
             outputs = self._outputs(key)
             factor, jumps, some = self._jumps(key, step, tol, damping)
             rough |= some
             if rescaled:
-                rest = self.theta[outputs], scales - 1, penalty, some
+                rest = self.theta[outputs], scales - 1, penalty, rough
                 found = moves_without_rows(factor, jumps, *rest)
                 if found is None:
                     factor = self._orthogonal_factor(key)
