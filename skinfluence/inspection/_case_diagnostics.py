@@ -186,7 +186,7 @@ def case_diagnostics(estimator, X, y, *, sample_weight=None, step="exact"):
     base = WorkingModel(full)
     _warn_if_other_rows(estimator, full, base.squared)
     unresolved = np.flatnonzero(base.full)
-    if step == "one_step" or isinstance(model, Quadratic):
+    if step == "one_step" and not isinstance(model, Quadratic):
         moves = base.one_steps()
     else:
         removals = model.without_rows("exact", TOLERANCE)

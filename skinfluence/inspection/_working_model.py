@@ -1,9 +1,12 @@
 """A model with a linear predictor as the least squares it is at its optimum."""
 
 import numpy as np
-import scipy.linalg as sla
 
-from skinfluence.removal.linear._quadratic import FULL_LEVERAGE, Quadratic
+from skinfluence.removal.linear._orthogonal import OrthogonalFactor
+from skinfluence.removal.linear._quadratic import Quadratic
+
+# Relative rounding error of one minus leverage from which on it counts as zero.
+ACCURACY = 1e-8
 
 
 class WorkingModel:
@@ -13,7 +16,7 @@ class WorkingModel:
     sample weights, v the Fisher information about the linear predictor (1 for
     squared errors), and working residuals ``z_j - x_j' theta = -l'_j / v_j``.
 
-    All is computed from QR factors of ``[W^{1/2} X; R^{1/2}]``, not from the normal
+    All is computed from orthogonal factors (`OrthogonalFactor`), not from the normal
     equations: classical tables have ill-conditioned designs. In coordinates
     ``u = root^{-1} theta`` the Hessian ``H = X' W X + R`` is the identity.
 
@@ -34,8 +37,10 @@ class WorkingModel:
         Diagonal of ``W^{1/2} X H^{-1} X' W^{1/2}``.
     gap : ndarray of shape (n,)
         One minus leverage; 1 where `full`.
+    P : ndarray of shape (rank,)
+        Diagonal of R in coordinates u.
     full : ndarray of bool, shape (n,)
-        Rows of leverage one. What is left without one is a convention.
+        Rows of leverage one, to rounding. What is left is a convention.
     n_parameters : float
         Sum of the leverages.
     scale : float
@@ -58,38 +63,23 @@ class WorkingModel:
             if model.mass is not None:
                 self.share = model.mass / model.mass.sum()
         self.w = s * information
-        self._factor(np.sqrt(self.w)[:, None] * X, penalty)
-        self.Z = X @ self.root
+        factor = OrthogonalFactor(X, self.w, penalty, model.free_intercept)
+        self.root, self.P = factor.root_inverse(), factor.penalty
+        self.leverage, gaps = factor.leverage(), factor.gaps()
+        self.n_parameters = self.leverage.sum()
+        self.Z = factor.whitened(X)
         self.pull = self.root.T @ (penalty * theta)  # gradient of the penalty
         self.slope = s * slope
+        if self.squared:  # residuals of rows that are nearly alone have no digits
+            pull = factor.pull(model.targets, model.residual)[:, 0]
+            self.slope = -np.sqrt(s) * pull
+            slope = np.divide(self.slope, s, out=np.zeros(len(s)), where=s > 0)
+        self.full = ~(factor.gap_rounding(gaps) <= ACCURACY)
+        self.gap = np.where(self.full, 1.0, gaps)
         floor = np.maximum(information, np.finfo(np.float64).tiny)
         self.residual = -np.sqrt(s / floor) * slope
         known = not self.squared and model.pointwise.known_scale
         self._set_scale(s > 0, known)
-
-    def _factor(self, X, penalty):
-        """Factor the whitened rows; set root, leverage and the penalty in u."""
-        penalised = np.flatnonzero(penalty)
-        tail = np.zeros((len(penalised), X.shape[1]))
-        tail[np.arange(len(penalised)), penalised] = np.sqrt(penalty[penalised])
-        A = np.concatenate([X, tail])
-        Q, upper = sla.qr(A, mode="economic")
-        size = np.sqrt((A**2).sum(axis=0))
-        if len(upper) == A.shape[1] and np.all(np.abs(np.diag(upper)) > 1e-9 * size):
-            self.root = sla.solve_triangular(upper, np.eye(len(upper)))
-        else:
-            # Columns that depend on each other: the minimum-norm solution, as
-            # LinearRegression finds it.
-            Q, values, rows = sla.svd(A, full_matrices=False)
-            cutoff = max(X.shape) * np.finfo(np.float64).eps
-            kept = values > cutoff * values.max(initial=0.0)
-            Q, self.root = Q[:, kept], rows[kept].T / values[kept]
-        head, tail = Q[: len(X)], Q[len(X) :]
-        self.leverage = np.einsum("ij,ij->i", head, head)
-        self.full = self.leverage > FULL_LEVERAGE
-        self.gap = np.where(self.full, 1.0, 1 - self.leverage)
-        self.n_parameters = self.leverage.sum()
-        self.P = tail.T @ tail
 
     def _set_scale(self, present, known):
         if known:
@@ -99,8 +89,13 @@ class WorkingModel:
         # Without row i the objective falls by the row's PRESS term; the part of it
         # that is penalty is taken off again.
         rest = self.residual @ self.residual - self.residual**2 / self.gap
-        rest -= 2 * u @ self.pull + np.einsum("ij,jk,ik->i", u, P, u)
-        released = self.w * np.einsum("ij,jk,ik->i", self.Z, P, self.Z) / self.gap
+        rest -= 2 * u @ self.pull + u**2 @ P
+        # Where little is left of the sum it is added up again.
+        for i in np.flatnonzero(rest < 1e-3 * self.residual @ self.residual):
+            left = self.residual - np.sqrt(self.w) * (self.Z @ u[i])
+            left[i] = 0.0
+            rest[i] = left @ left
+        released = self.w * (self.Z**2 @ P) / self.gap
         freedom = n - present - (self.n_parameters - self.full - released)
         if freedom.min() < 1e-9 * n:
             raise ValueError(
@@ -124,13 +119,12 @@ class WorkingModel:
         """
         if not self.share.any():
             return self._least_squares_steps() @ self.root.T
-        values, vectors = np.linalg.eigh(self.P)
-        Z, share = self.Z @ vectors, self.share[:, None]
-        inverse = 1 / (1 - share * values)
-        u = inverse * (self.slope[:, None] * Z + share * (self.pull @ vectors))
+        Z, share = self.Z, self.share[:, None]
+        inverse = 1 / (1 - share * self.P)
+        u = inverse * (self.slope[:, None] * Z + share * self.pull)
         lifted = inverse * Z
         gap = 1 - self.w * np.einsum("ij,ij->i", lifted, Z)
         u += (self.w * np.einsum("ij,ij->i", Z, u) / np.where(self.full, 1.0, gap))[
             :, None
         ] * lifted
-        return u @ (self.root @ vectors).T
+        return u @ self.root.T

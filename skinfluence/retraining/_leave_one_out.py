@@ -74,7 +74,8 @@ class LeaveOneOutInfluence(BaseInfluence):
         that equals retraining the whole pipeline.
     tol : float, default=1e-8
         Largest error of the linear predictor without a row (exact solver), for
-        test rows whose leverage does not exceed that of the training rows.
+        test rows whose leverage does not exceed that of the training rows. For
+        closed forms: largest rounding error, relative to the move.
     n_jobs : int, default=None
         Workers for retraining; None obeys ``joblib.parallel_config``.
     memory : str, path or joblib.Memory, default=None

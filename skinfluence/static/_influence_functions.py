@@ -1,5 +1,6 @@
 """Influence functions: the first-order effect of removing a row."""
 
+import warnings
 from numbers import Real
 
 import numpy as np
@@ -209,6 +210,15 @@ class InfluenceFunctions(BaseInfluence):
         self.optimum_distance_ = model.optimum_distance
         self._model = model
         self._removals = model.without_rows(self.step, damping=self.damping_)
+        if self.step == "newton" and len(self._removals.unresolved):
+            rows = self._removals.unresolved
+            warnings.warn(
+                f"{len(rows)} row(s) determine a coefficient alone, so that there is "
+                f"no Newton step without them (rows {rows[:10].tolist()}): their "
+                "influence means nothing. LeaveOneOutInfluence retrains without them.",
+                UserWarning,
+                stacklevel=4,
+            )
 
     def _sample_values(self, X, y, loss, weight):
         if self._on_net:

@@ -187,10 +187,10 @@ POINTWISE = pytest.mark.parametrize(
 
 
 @POINTWISE
-def test_residuals_of_newton_and_halley_steps_are_bounded(pointwise):
+def test_residuals_of_steps_and_corrections_are_bounded(pointwise):
     for seed in range(30):
         problem = whitened(pointwise, seed, scale=1 + seed % 3)
-        Z, _, _, _, (d, a, c), _ = problem
+        Z, eta, y, weight, (d, a, c), _ = problem
         h = (Z**2).sum(axis=1)
         for i in range(0, len(Z), 7):
             kappa = 1 - a[i] * h[i]
@@ -206,14 +206,22 @@ def test_residuals_of_newton_and_halley_steps_are_bounded(pointwise):
             quadratic = (others * (Z @ first) ** 2) @ Z
             shift = solve(problem, i, quadratic / 2)
             second = first - shift
-            bound = certificate.halley_residual(
+            bound = certificate.correction_residual(
                 length,
                 np.linalg.norm(second),
                 np.linalg.norm(shift),
                 h.max(),
                 pointwise.M,
+                2,
             )
             norm = gradient_norm(pointwise, problem, i, second)
+            assert norm <= bound * (1 + 1e-9) + 1e-13
+            cubes = pointwise.series(eta, y)[1] * weight * (np.arange(len(c)) != i)
+            sums = (others / 2 * (Z @ second) ** 2 + cubes * (Z @ second) ** 3) @ Z
+            third = first - solve(problem, i, sums)
+            lengths = map(np.linalg.norm, (second, third, third - second))
+            bound = certificate.correction_residual(*lengths, h.max(), pointwise.M, 3)
+            norm = gradient_norm(pointwise, problem, i, third)
             assert norm <= bound * (1 + 1e-9) + 1e-13
 
 
@@ -290,7 +298,7 @@ def test_bounds_are_reached_where_all_rows_pull_in_one_direction(factor):
     shift = a[1:].sum() * root**3 * first**2 / kappa / 2
     second = first - shift
     lengths = np.abs([first, second, shift])
-    bound = certificate.halley_residual(*lengths, h, 1.0)
+    bound = certificate.correction_residual(*lengths, h, 1.0, 2)
     assert residual(second) <= bound * (1 + 1e-9)
     assert bound < 3 * residual(second)
 

@@ -32,7 +32,8 @@ class KernelModel(ClosedFormModel):
 
     **When it fails.** As G becomes singular (noise-free smooth kernels) the weights
     a, in scikit-learn too, become rounding errors: a reciprocal condition number
-    below 1e-13 is refused.
+    below 1e-13 is refused. Nothing is divided by a difference: errors are those of a
+    refit, eps times the condition of G.
 
     A family sets ``estimator`` and implements `cross`, then calls `_solve`.
 

@@ -6,7 +6,10 @@ import scipy.linalg as sla
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal.kinked._huber_objective import HuberObjective
 from skinfluence.removal.linear._linear import LinearModel
+from skinfluence.removal.linear._normal_equations import relative_rounding
 
+# Relative rounding error of one minus leverage from which on a row is solved alone.
+ROUGH = 1e-7
 # Removed rows that share a pass over the training rows, and training rows of a tile.
 BATCH, TILE = 256, 512
 # Passes before a row is given to Newton's method.
@@ -128,9 +131,8 @@ class _Base:
         c, inlier = self.objective.clipped(point)
         hessian = self.objective.hessian(self.weight[None], c, inlier, point)[0]
         hessian[np.diag_indices_from(hessian)] += damping
-        self.root = sla.solve_triangular(
-            np.linalg.cholesky(hessian), np.eye(len(hessian)), lower=True
-        )
+        lower = np.linalg.cholesky(hessian)
+        self.root = sla.solve_triangular(lower, np.eye(len(hessian)), lower=True)
         c, inlier = c[0], inlier[0]
         self.u = np.column_stack([X, c]) @ self.root.T
         self.curvature = 2 * self.weight * inlier / self.point[-1]
@@ -138,6 +140,7 @@ class _Base:
         self.own = own @ self.root.T
         h = np.einsum("ij,ij->i", self.u, self.u)
         self.kappa = np.maximum(1 - self.curvature * h, 1e-15)
+        self.rough = ~(relative_rounding(hessian, lower) <= ROUGH * self.kappa)
         lifted = X @ self.root[:, :-1].T
         self.reach = np.sqrt(np.einsum("ij,ij->i", lifted, lifted).max())
 
@@ -153,7 +156,8 @@ class _Base:
 
     def refine(self, rows, moves, tol):
         """Take chord steps for ``rows``, then Newton steps where they fail."""
-        moves, hard = moves.copy(), []
+        moves, hard = moves.copy(), [rows[self.rough[rows]]]
+        rows = rows[~self.rough[rows]]
         for start in range(0, len(rows), BATCH):
             todo = rows[start : start + BATCH]
             previous = np.full(len(todo), np.inf)
@@ -173,7 +177,7 @@ class _Base:
                     break
             else:
                 hard.append(todo)
-        hard = np.concatenate(hard) if hard else rows
+        hard = np.concatenate(hard)
         weights = np.repeat(self.weight[None], len(hard), axis=0)
         weights[np.arange(len(hard)), hard] = 0.0
         start = np.repeat(self.point[None], len(hard), axis=0)

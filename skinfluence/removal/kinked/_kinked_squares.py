@@ -4,13 +4,14 @@ import numpy as np
 import scipy.linalg as sla
 
 from skinfluence.removal.linear._linear import LinearModel
+from skinfluence.removal.linear._normal_equations import relative_rounding
 
 # Removed rows whose margins are checked together, and floats of a temporary.
 BATCH, TILE = 128, 2**20
 # Steps between active sets before a row is given to the solver with line search.
 STEPS = 30
-# A row nearer to full leverage than this loses half the digits to cancellation.
-HIGH_LEVERAGE = 1 - 1e-7
+# Relative rounding error of one minus leverage from which on a row is solved alone.
+ROUGH = 1e-7
 
 
 class Hinge:
@@ -148,8 +149,11 @@ class _Piece:
         self.slope = self._slope(self.side)
         self.hessian = np.diag(self.penalty + damping)
         self.hessian += _gram(self.X[self.active], 2 * self.cost[self.active])
-        self.lifted = sla.cho_solve(sla.cho_factor(self.hessian), self.X.T).T
-        self.leverage = 2 * self.cost * np.einsum("ij,ij->i", self.lifted, self.X)
+        lower = np.linalg.cholesky(self.hessian)
+        self.lifted = sla.cho_solve((lower, True), self.X.T).T
+        leverage = 2 * self.cost * np.einsum("ij,ij->i", self.lifted, self.X)
+        self.left = np.maximum(1 - leverage, np.finfo(np.float64).eps)
+        self.rough = ~(relative_rounding(self.hessian, lower) <= ROUGH * self.left)
 
     def _slope(self, side, rows=slice(None)):
         """Derivative of ``rows``' terms at the optimum, continued from a side."""
@@ -160,13 +164,13 @@ class _Piece:
         """Move to the minimiser on this piece, or to first order."""
         scale = self.slope[rows]
         if step != "infinitesimal":
-            scale = scale / np.maximum(1 - self.leverage[rows], 1 - HIGH_LEVERAGE)
+            scale = scale / self.left[rows]
         return scale[:, None] * self.lifted[rows]
 
     def refine(self, rows, moves):
         """Follow the active sets from ``moves``, each without one of ``rows``."""
         moves = moves.copy()
-        high = self.leverage[rows] > HIGH_LEVERAGE
+        high = self.rough[rows]
         lost = list(np.flatnonzero(high))
         # Positions in rows that are not done, and the sides they account for.
         todo = np.flatnonzero(~high)

@@ -3,13 +3,16 @@
 import numpy as np
 import scipy.linalg as sla
 
-from skinfluence.removal._dispatch import UnsupportedEstimator
+from skinfluence.removal._dispatch import UnsupportedEstimator, refuse
 from skinfluence.removal.kinked._l1 import minimise, violation
 from skinfluence.removal.kinked._l1_piece import Piece
 from skinfluence.removal.linear._linear import LinearModel
 
 # Removed rows whose gradients are checked together.
 BATCH = 512
+# Rounding of a gradient, relative to its terms, and the share of them that a penalty
+# has to be for its conditions to be told from rounding.
+NOISE, WEAK = 1e-11, 5e-11
 
 
 class L1Quadratic(LinearModel):
@@ -67,6 +70,13 @@ class L1Quadratic(LinearModel):
             self.free[-1] = True
         self.gram = design.rows.T @ (weight[:, None] * design.rows)
         self.moment = (weight[:, None] * targets).T @ design.rows
+        weak = (l1 > 0) & (l1 < WEAK * np.abs(self.moment).max(axis=0, initial=0.0))
+        if weak.any():
+            refuse(
+                design.estimator,
+                "alpha",
+                "rounding decides which coefficients so weak a penalty leaves out",
+            )
         theta = np.empty((targets.shape[1], p))
         for k, start in enumerate(fitted):
             optimum = self.minimise(k, np.empty(0, dtype=np.intp), 1.0, start)
@@ -87,7 +97,7 @@ class L1Quadratic(LinearModel):
         """
         X, s = self.design.rows[rows], self.weight[rows]
         moment = self.moment[k] - (s * self.targets[rows, k]) @ X
-        l1, noise = share * self.l1, 1e-11 * (share * self.l1 + np.abs(moment))
+        l1, noise = share * self.l1, NOISE * (share * self.l1 + np.abs(moment))
         theta, wide, solved = start, self.free.copy(), False
         while True:
             part = np.flatnonzero(theta)

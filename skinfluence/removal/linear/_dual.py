@@ -8,6 +8,8 @@ from skinfluence.removal.smooth import _certificate as certificate
 
 # Training rows of a block of the kernel matrix; rows that leave at the same time.
 BLOCK, BATCH = 512, 256
+# Relative rounding error of one minus leverage from which on a row is solved alone.
+ROUGH = 1e-6
 
 
 class DualFactor:
@@ -21,6 +23,10 @@ class DualFactor:
         ``a_i x_i' H^{-1} x_i``.
     h : ndarray of shape (n,)
         ``x_i' H^{-1} x_i``.
+    gap : ndarray of shape (n,)
+        One minus leverage: ``(B^{-1})_ii``, less the share of a free intercept.
+    gap_error : ndarray of shape (n,)
+        Bound on the rounding error of ``gap``.
     """
 
     def __init__(self, inverse):
@@ -46,6 +52,7 @@ class DualFactor:
             square[i : i + BLOCK] = np.einsum("ij,ij->i", part, part)
         free = 1 / inverse.total
         self.leverage = np.clip(1 - square, 0.0, 1.0) + self.a * free
+        self.gap, self.gap_error = square - self.a * free, inverse.noise() * square
         # Leverages of rows of hardly any curvature have no digits: a bound instead.
         self.h = own / inverse.ridge + free
         sure = self.leverage > 1e-6
@@ -163,7 +170,7 @@ class DualLadder:
         self.eta, self.M = model.raw[:, 0], model.pointwise.M
         self.d = model.slope[:, 0]
         self.unit = self.a / np.where(self.weight > 0, self.weight, 1.0)
-        self.kappa = np.maximum(1 - factor.leverage, 1e-15)
+        self.kappa = np.maximum(factor.gap, 1e-15)
         self.h_max = self.h.max()
 
     def climb(self, tol):
@@ -190,10 +197,11 @@ class DualLadder:
         bound = certificate.radius(
             nu + slack, length * np.sqrt(self.h_max), self.kappa, self.h_max, self.M
         )
-        todo = np.flatnonzero(~(bound <= tol) & (self.weight > 0))
+        rough = ~(self.factor.gap_error <= ROUGH * self.kappa) & (self.weight > 0)
+        todo = np.flatnonzero(~(bound <= tol) & (self.weight > 0) & ~rough)
         # Rows that move alike need as many steps.
         todo = todo[np.argsort(length[todo], kind="stable")]
-        hard = [todo[:0]]
+        hard = [np.flatnonzero(rough)]
         for start in range(0, len(todo), BATCH):
             rows = todo[start : start + BATCH]
             hard.append(self._chords(rows, t[rows], beta, own, slack, tol))

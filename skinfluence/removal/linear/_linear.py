@@ -87,7 +87,7 @@ class LinearModel(RemovalModel):
         """
         return False
 
-    def _rank_one(self, step, damping):
+    def _rank_one(self, step, tol, damping):
         """Return `RankOneRemovals` where moves are multiples of H^{-1} x_i, or None."""
         return None
 
@@ -108,7 +108,7 @@ class LinearModel(RemovalModel):
 
     def without_rows(self, step="exact", tol=1e-8, damping=0.0):
         """Implement `RemovalModel.without_rows`."""
-        removals = self._rank_one(step, damping)
+        removals = self._rank_one(step, tol, damping)
         if removals is None:
             self._check_moves(len(self.design.rows))
             moves, unresolved = self._displacements(step, tol, damping)
@@ -139,21 +139,26 @@ class RankOneRemovals(RawRemovals):
     ----------
     model : LinearModel
         The model.
-    inverse : ndarray of shape (p, p)
-        Inverse Hessian.
+    lift : ndarray of shape (p, r)
+        Inverse Hessian, or the part of it that turns ``rows`` into coefficients.
     factor : ndarray of shape (n, k)
-        Row i moves output c by ``factor[i, c] * inverse @ x_i``.
+        Row i moves output c by ``factor[i, c] * lift @ rows[i]``.
     unresolved : ndarray of int
         Rows to be refitted.
     first_order : bool
         Whether to follow the slope of the loss instead of evaluating it.
     drift : tuple (ndarray of shape (n,), ndarray of shape (k, p)), default=None
         Multiples of a common move that are added.
+    rows : ndarray of shape (n, r), default=None
+        Training rows in the coordinates of ``lift``; None for those of the design.
     """
 
-    def __init__(self, model, inverse, factor, unresolved, first_order, drift=None):
+    def __init__(
+        self, model, lift, factor, unresolved, first_order, drift=None, rows=None
+    ):
         self.model, self.link, self.first_order = model, model.link, first_order
-        self.inverse, self.factor, self.drift = inverse, factor, drift
+        self.lift, self.factor, self.drift = lift, factor, drift
+        self.rows = model.design.rows if rows is None else rows
         self.n_removals = len(factor)
         self.unresolved = unresolved
 
@@ -164,12 +169,12 @@ class RankOneRemovals(RawRemovals):
 
     def _state(self, rows):
         common = rows[:, :0] if self.drift is None else rows @ self.drift[1].T
-        return rows @ self.inverse, common
+        return rows @ self.lift, common
 
     def moves(self, state, removals):
         """Implement `RawRemovals.moves`."""
         solved, common = state
-        rows, factor = self.model.design.rows[removals], self.factor[removals]
+        rows, factor = self.rows[removals], self.factor[removals]
         if factor.shape[1] == 1:  # scaling rows is less work than scaling products
             out = (solved @ (rows * factor).T)[:, :, None]
         else:
@@ -180,7 +185,7 @@ class RankOneRemovals(RawRemovals):
 
     def displacements(self, rows):
         """Moves of theta for some removals, shape (len(rows), k, p)."""
-        solved = self.model.design.rows[rows] @ self.inverse
+        solved = self.rows[rows] @ self.lift.T
         out = self.factor[rows][:, :, None] * solved[:, None]
         if self.drift is not None:
             out += self.drift[0][rows][:, None, None] * self.drift[1]
@@ -191,7 +196,8 @@ class RankOneRemovals(RawRemovals):
         rows, own = self.model.design.rows, np.empty_like(self.factor)
         for start in range(0, len(rows), 4096):
             part = slice(start, start + 4096)
-            quadratic = np.einsum("ij,ij->i", rows[part] @ self.inverse, rows[part])
+            lifted = rows[part] @ self.lift
+            quadratic = np.einsum("ij,ij->i", lifted, self.rows[part])
             own[part] = self.factor[part] * quadratic[:, None]
         if self.drift is not None:
             own += self.drift[0][:, None] * (rows @ self.drift[1].T)
@@ -209,7 +215,7 @@ class RankOneRemovals(RawRemovals):
         size = max(1, 2**22 // gradient.shape[1])
         for start in range(0, self.n_removals, size):
             part = slice(start, start + size)
-            rows = self.model.design.rows[part]
+            rows = self.rows[part]
             scaled = self.factor[part][:, :, None] * rows[:, None]
             np.matmul(gradient, scaled.reshape(len(rows), -1).T, out=out[:, part])
             if self.drift is not None:
@@ -225,7 +231,7 @@ class RankOneRemovals(RawRemovals):
         rows = self.model.design(X)
         slope = loss.slope(y, rows @ self.model.theta.T, self.link)
         gradient = (weight[:, None] * slope).T @ rows
-        solved = self.model.design.rows @ (gradient @ self.inverse).T
+        solved = self.rows @ (gradient @ self.lift).T
         out = (solved * self.factor).sum(axis=1)
         if self.drift is not None:
             out += self.drift[0] * (self.drift[1] * gradient).sum()

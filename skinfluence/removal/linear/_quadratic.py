@@ -1,14 +1,13 @@
 """Squared loss: rows leave in closed form (Cook 1977; Allen's PRESS, 1974)."""
 
 import numpy as np
-import scipy.linalg as sla
 
 from skinfluence.removal.linear._linear import LinearModel, RankOneRemovals
-from skinfluence.removal.linear._penalty import Penalty
-
-# A row whose leverage is this close to one determines a direction on its own:
-# what is left of the model there is a convention, not a minimiser.
-FULL_LEVERAGE = 1 - 1e-9
+from skinfluence.removal.linear._normal_equations import NormalFactor
+from skinfluence.removal.linear._orthogonal import OrthogonalFactor
+from skinfluence.removal.linear._penalty import COLLAPSE, Penalty
+from skinfluence.removal.linear._rescaled_squares import moves_without_rows
+from skinfluence.removal.linear._solved_without import moves_without
 
 
 class Quadratic(LinearModel):
@@ -22,6 +21,12 @@ class Quadratic(LinearModel):
     and without a set S by ``-H^{-1} X_S' (I - S_S K_SS)^{-1} S_S e_S`` with
     ``K = X_S H^{-1} X_S'``. Cost O(n p^2) once, O(p^2) per row,
     O(|S| p^2 + |S|^3) per set. One Newton step is the exact answer.
+
+    All this is done by normal equations where their rounding errors are small, else
+    by orthogonal factors (`OrthogonalFactor`). Rows and sets whose bound still exceeds
+    the tolerance, because one minus their leverage is nearly nothing, are solved again
+    without them (`_solved_without`), O(n p^2) each; those that have no accurate
+    solution there either are unresolved.
 
     Parameters
     ----------
@@ -41,33 +46,54 @@ class Quadratic(LinearModel):
 
     def __init__(self, design, targets, weight, penalty, fitted, link="identity"):
         self.design, self.link, self.weight = design, link, weight
+        self.targets = targets
         self.variances = Penalty(np.ones(design.rows.shape[1]), weight)
-        X, n_outputs = design.rows, targets.shape[1]
+        X = design.rows
         self.gram = X.T @ (weight[:, None] * X)
-        moment = X.T @ (weight[:, None] * targets)
-        theta = np.empty((n_outputs, X.shape[1]))
+        theta = np.zeros((targets.shape[1], X.shape[1]))
         # Outputs that share a penalty share the factorisation.
         self.penalties, which = np.unique(penalty, axis=0, return_inverse=True)
-        self.which = which.ravel()
-        for key, diagonal in enumerate(self.penalties):
-            outputs = np.flatnonzero(self.which == key)
-            inverse = _inverse(self.gram + np.diag(diagonal))
-            solution = inverse @ moment[:, outputs]
-            # One step of iterative refinement: the normal equations square the
-            # condition number, and the residuals are what influence is made of.
-            residual = weight[:, None] * (targets[:, outputs] - X @ solution)
-            solution += inverse @ (X.T @ residual - diagonal[:, None] * solution)
-            theta[outputs] = solution.T
+        self.which, self._orthogonal = which.ravel(), {}
+        self._normal = [self._normal_factor(diagonal) for diagonal in self.penalties]
+        for key in range(len(self.penalties)):
+            factor, outputs = self._factor(key), self._outputs(key)
+            # The second time is a step of iterative refinement: the residuals are
+            # what influence is made of.
+            for _ in range(2):
+                residual = targets[:, outputs] - X @ theta[outputs].T
+                theta[outputs] += factor.solve(residual, theta[outputs].T).T
         self._set_optimum(theta, fitted)
         self.residual = targets - X @ theta.T
 
-    def _lifted(self, damping):
-        """``X H^{-1}`` for each distinct penalty."""
-        X = self.design.rows
-        return [
-            X @ _inverse(self.gram + np.diag(diagonal + damping))
-            for diagonal in self.penalties
-        ]
+    def _outputs(self, key):
+        return np.flatnonzero(self.which == key)
+
+    def _normal_factor(self, diagonal):
+        return NormalFactor(self.design.rows, self.weight, diagonal, self.gram)
+
+    def _orthogonal_factor(self, key, damping=0.0):
+        """The factor that always is accurate, made when it is first needed."""
+        diagonal = self.penalties[key] + damping
+        args = self.design.rows, self.weight, diagonal, self.free_intercept
+        if damping:
+            return OrthogonalFactor(*args)
+        if key not in self._orthogonal:
+            self._orthogonal[key] = OrthogonalFactor(*args)
+        return self._orthogonal[key]
+
+    def _factor(self, key, damping=0.0):
+        """The cheapest factor whose solutions are accurate."""
+        normal = self._normal[key]
+        if damping:
+            normal = self._normal_factor(self.penalties[key] + damping)
+        return normal if normal.trusted else self._orthogonal_factor(key, damping)
+
+    def _pull(self, key, factor):
+        """Gradients of all rows over their coordinates in ``factor``."""
+        outputs = self._outputs(key)
+        if isinstance(factor, OrthogonalFactor):
+            factor = self._orthogonal_factor(key)  # what is left at the optimum
+        return factor.pull(self.targets[:, outputs], self.residual[:, outputs])
 
     @property
     def penalises_columns(self):
@@ -88,134 +114,112 @@ class Quadratic(LinearModel):
         null = null[:, (null**2)[scales.columns].sum(axis=0) > 1e-9]
         return not null.size
 
-    def _rank_one(self, step, damping):
+    def _jumps(self, key, step, tol, damping):
+        """Return a factor, jumps c of shape (n, outputs), and rows that miss ``tol``.
+
+        Row i moves coefficients by ``-factor.lift @ factor.rows[i] c_i``.
+        """
+        damping = 0.0 if step == "exact" else damping
+        factor = self._factor(key, damping)
+        rough = np.zeros(len(self.weight), dtype=bool)
+        if step == "infinitesimal":
+            return factor, self._pull(key, factor), rough
+        gaps = factor.gaps()
+        if gaps is None:
+            factor = self._orthogonal_factor(key, damping)
+            gaps = factor.gaps()
+        pull = self._pull(key, factor)
+        if isinstance(factor, OrthogonalFactor):
+            residual = self.residual[:, self._outputs(key)]
+            rough = ~(factor.rounding(gaps, pull, residual) <= tol)
+            gaps = np.where(rough, 1.0, gaps)
+        return factor, pull / gaps[:, None], rough
+
+    def _rank_one(self, step, tol, damping):
         if len(self.penalties) > 1:  # outputs with inverses of their own
             return None
         if step == "exact" and not self.variances.constant:
             return None
-        X = self.design.rows
-        damping = 0.0 if step == "exact" else damping
-        inverse = _inverse(self.gram + np.diag(self.penalties[0] + damping))
-        factor = -self.weight[:, None] * self.residual
-        full = np.zeros(len(X), dtype=bool)
-        if step != "infinitesimal":
-            leverage = self.weight * np.einsum("ij,ij->i", X @ inverse, X)
-            full = leverage > FULL_LEVERAGE
-            factor /= np.where(full, 1.0, 1.0 - leverage)[:, None]
-        first_order = step == "infinitesimal"
-        return RankOneRemovals(self, inverse, factor, np.flatnonzero(full), first_order)
+        factor, jumps, rough = self._jumps(0, step, tol, damping)
+        if rough.any():
+            return None
+        none, first_order = np.empty(0, dtype=np.intp), step == "infinitesimal"
+        return RankOneRemovals(
+            self, factor.lift, -jumps, none, first_order, rows=factor.rows
+        )
 
     def _displacements(self, step, tol, damping):
-        if step == "exact" and not self.variances.constant:
-            return self._rescaled_rows()
-        X = self.design.rows
-        moves = np.empty((len(X), len(self.theta), X.shape[1]))
-        unresolved = np.zeros(len(X), dtype=bool)
-        for key, lifted in enumerate(self._lifted(0.0 if step == "exact" else damping)):
-            scale = self.weight[:, None] * self.residual
-            if step != "infinitesimal":
-                leverage = self.weight * np.einsum("ij,ij->i", lifted, X)
-                full = leverage > FULL_LEVERAGE
-                unresolved |= full
-                scale /= np.where(full, 1.0, 1.0 - leverage)[:, None]
-            for output in np.flatnonzero(self.which == key):
-                np.multiply(lifted, -scale[:, [output]], out=moves[:, output])
-        return moves, np.flatnonzero(unresolved)
+        n, damping = len(self.weight), 0.0 if step == "exact" else damping
+        moves = np.empty((n, *self.theta.shape))
+        rough = np.zeros(n, dtype=bool)
+        rescaled = step == "exact" and not self.variances.constant
+        scales = self.variances.without_rows() if rescaled else None
+        if rescaled:  # what is left of the penalty is no small change of it
+            rough |= (scales < COLLAPSE).any(axis=1)
+        for key, penalty in enumerate(self.penalties):
+            outputs = self._outputs(key)
+            factor, jumps, some = self._jumps(key, step, tol, damping)
+            rough |= some
+            if rescaled:
+                rest = self.theta[outputs], scales - 1, penalty, rough
+                found = moves_without_rows(factor, jumps, *rest)
+                if found is None:
+                    factor = self._orthogonal_factor(key)
+                    gaps = np.where(some, 1.0, factor.gaps())[:, None]
+                    jumps = self._pull(key, factor) / gaps
+                    found = moves_without_rows(factor, jumps, *rest)
+                moves[:, outputs] = found
+                continue
+            lifted = factor.rows @ factor.lift.T
+            for place, output in enumerate(outputs):
+                np.multiply(lifted, -jumps[:, [place]], out=moves[:, output])
+        rough = np.flatnonzero(rough)
+        masks = rough[:, None] == np.arange(n)
+        scales = None if scales is None else scales[rough]
+        return self._resolved(moves, rough, masks, tol, damping, scales)
 
-    def _rescaled_rows(self):
-        r"""Moves when each removal rescales the penalty, R_i = R + E_i.
-
-        ``(H - s_i x_i x_i' + E_i) \Delta = -s_i e_i x_i - E_i theta``: fixed-point
-        steps with the rank-one inverse, which contract by about the leverage of the
-        row in its own column; a solve of its own for a row where they do not.
-        """
-        X, w = self.design.rows, self.weight
-        change = self.variances.without_rows() - 1
-        moves = np.empty((len(X), len(self.theta), X.shape[1]))
-        unresolved = np.zeros(len(X), dtype=bool)
-        for output, key in enumerate(self.which):
-            hessian = self.gram + np.diag(self.penalties[key])
-            inverse = _inverse(hessian)
-            solved = X @ inverse
-            leverage = w * np.einsum("ij,ij->i", solved, X)
-            full = leverage > FULL_LEVERAGE
-            unresolved |= full
-            ratio = w / np.where(full, 1.0, 1 - leverage)
-            excess = self.penalties[key] * change
-            force = -(w * self.residual[:, output])[:, None] * X
-            force -= excess * self.theta[output]
-            move = np.zeros_like(X)
-            for _ in range(60):
-                new = (force - excess * move) @ inverse
-                new += solved * (ratio * np.einsum("ij,ij->i", new, X))[:, None]
-                error = np.abs(new - move).max(axis=1)
-                move = new
-                slow = error > 1e-14 * np.abs(move).max(axis=1)
-                if not slow.any():
-                    break
-            for i in np.flatnonzero(slow & (error > 1e-12 * np.abs(move).max())):
-                left = hessian - w[i] * np.outer(X[i], X[i]) + np.diag(excess[i])
-                move[i] = np.linalg.solve(left, force[i])
-            moves[:, output] = move
-        moves[unresolved] = 0.0
-        return moves, np.flatnonzero(unresolved)
-
-    def _rescaled_groups(self, masks):
-        """Moves without groups when the penalty is rescaled: a solve for each."""
-        X, w = self.design.rows, self.weight
-        moves = np.zeros((len(masks), len(self.theta), X.shape[1]))
-        scales = self.variances.without_groups(masks)
-        for g, mask in enumerate(masks):
-            kept = X[~mask]
-            gram = kept.T @ (w[~mask, None] * kept)
-            force = -X[mask].T @ (w[mask, None] * self.residual[mask])
-            for output, key in enumerate(self.which):
-                excess = self.penalties[key] * (scales[g] - 1)
-                left = gram + np.diag(self.penalties[key] + excess)
-                pull = force[:, output] - excess * self.theta[output]
-                moves[g, output] = _inverse(left) @ pull
-        return moves, np.empty(0, dtype=np.intp)
+    def _resolved(self, moves, rough, masks, tol, damping, scales=None):
+        """Solve again without the sets that missed ``tol``, in place."""
+        if damping:  # one step, an approximation of what it is
+            return moves, np.empty(0, dtype=np.intp)
+        keys = range(len(self.penalties)) if len(rough) else ()
+        if any(self._orthogonal_factor(k).solution_rounding > tol for k in keys):
+            return moves, rough
+        moves[rough], unresolved = moves_without(self, masks, tol, scales)
+        return moves, rough[unresolved]
 
     def _group_displacements(self, masks, step, tol, damping):
         if step == "exact" and not self.variances.constant:
-            return self._rescaled_groups(masks)
-        X = self.design.rows
-        moves = np.empty((len(masks), len(self.theta), X.shape[1]))
-        unresolved = []
-        for key, lifted in enumerate(self._lifted(0.0 if step == "exact" else damping)):
-            outputs = np.flatnonzero(self.which == key)
+            scales = self.variances.without_groups(masks)
+            return moves_without(self, masks, tol, scales)
+        damping = 0.0 if step == "exact" else damping
+        moves = np.empty((len(masks), *self.theta.shape))
+        rough = np.zeros(len(masks), dtype=bool)
+        for key in range(len(self.penalties)):
+            factor, outputs = self._factor(key, damping), self._outputs(key)
+            pull = self._pull(key, factor)
             for g, mask in enumerate(masks):
                 rows = np.flatnonzero(mask & (self.weight > 0))
-                root = np.sqrt(self.weight[rows])[:, None]
-                scale = root * self.residual[np.ix_(rows, outputs)]
+                used, jumps = factor, pull[rows]
                 if step != "infinitesimal" and len(rows):
-                    # I - S^1/2 K S^1/2 is symmetric with eigenvalues in [0, 1]
-                    kernel = root * (X[rows] @ lifted[rows].T) * root.T
-                    values, vectors = np.linalg.eigh(np.eye(len(rows)) - kernel)
-                    if values[0] < 1 - FULL_LEVERAGE:
-                        unresolved.append(g)
-                        values = np.ones_like(values)
-                    scale = vectors @ ((vectors.T @ scale) / values[:, None])
-                moves[g, outputs] = -(root * scale).T @ lifted[rows]
-        return moves, np.unique(np.asarray(unresolved, dtype=np.intp))
+                    used, jumps, bound = self._group_jumps(
+                        key, factor, rows, jumps, damping
+                    )
+                    rough[g] |= not bound <= tol
+                moves[g, outputs] = -(used.rows[rows].T @ jumps).T @ used.lift.T
+        rough = np.flatnonzero(rough)
+        return self._resolved(moves, rough, masks[rough], tol, damping)
 
-
-def _inverse(hessian):
-    """Inverse of H, or its pseudo-inverse where columns depend on each other.
-
-    The pseudo-inverse gives the minimum-norm solution, as LinearRegression does.
-    """
-    # Columns of different scales are no reason to drop the small ones.
-    size = np.sqrt(np.diag(hessian))
-    size[size == 0] = 1.0
-    try:
-        factor = sla.cho_factor(hessian / np.multiply.outer(size, size))
-        if np.abs(np.diag(factor[0])).min() > 1e-7:
-            inverse = sla.cho_solve(factor, np.eye(len(hessian)))
-            return inverse / np.multiply.outer(size, size)
-    except np.linalg.LinAlgError:
-        pass
-    values, vectors = np.linalg.eigh(hessian)
-    cutoff = len(hessian) * np.finfo(np.float64).eps * max(values.max(initial=0), 0)
-    inverse = np.where(values > cutoff, 1 / np.where(values > cutoff, values, 1), 0.0)
-    return (vectors * inverse) @ vectors.T
+    def _group_jumps(self, key, factor, rows, pull, damping):
+        """Return the factor that was good enough, the jumps and their error bound."""
+        if isinstance(factor, NormalFactor):
+            jumps = factor.without(rows, pull)
+            if jumps is not None:
+                return factor, jumps, 0.0
+            factor = self._orthogonal_factor(key, damping)
+        outputs = self._outputs(key)
+        if damping:
+            pull = self._pull(key, factor)[rows]
+            return factor, *factor.step_without(rows, pull)
+        outputs = self.targets[:, outputs], self.residual[:, outputs]
+        return factor, *factor.without(rows, *outputs)

@@ -10,7 +10,7 @@ from skinfluence.removal.linear._design import SparseDesign
 from skinfluence.removal.linear._dual import DualLadder
 from skinfluence.removal.linear._linear import LinearModel
 from skinfluence.removal.linear._matrix_free import FLOP, InverseHessian
-from skinfluence.removal.linear._quadratic import FULL_LEVERAGE, Quadratic
+from skinfluence.removal.linear._quadratic import Quadratic
 from skinfluence.removal.smooth._pointwise import Squared
 from skinfluence.removal.smooth._smooth import Smooth
 
@@ -134,30 +134,25 @@ class SparseModel(LinearModel):
             design.center,
         )
 
-    def _rank_one(self, step, damping):
+    def _rank_one(self, step, tol, damping):
         exact = step == "exact" and self.pointwise.M > 0
         inverse = self._inverse(0.0 if step == "exact" else damping)
         unresolved = np.empty(0, dtype=np.intp)
         if exact:
-            return self._exact(inverse)
+            return self._exact(inverse, tol)
         factor = self.slope
         if step != "infinitesimal":
-            leverage = inverse.factorise().leverage
-            full = leverage > FULL_LEVERAGE
-            unresolved = np.flatnonzero(full)
-            factor = factor / np.where(full, 1.0, 1 - leverage)[:, None]
+            dual = inverse.factorise()
+            rough = ~(dual.gap_error <= tol * dual.gap)
+            unresolved = np.flatnonzero(rough)
+            factor = factor / np.where(rough, 1.0, dual.gap)[:, None]
         first_order = step == "infinitesimal"
         return SparseRemovals(self, inverse, factor, first_order, unresolved)
 
     def _displacements(self, step, tol, damping):
         raise NotImplementedError("All removals of single rows are `SparseRemovals`.")
 
-    def without_rows(self, step="exact", tol=1e-8, damping=0.0):
-        """Implement `RemovalModel.without_rows`."""
-        self.tol = tol
-        return super().without_rows(step, tol, damping)
-
-    def _exact(self, inverse):
+    def _exact(self, inverse, tol):
         n = len(self.weight)
         seconds = 7 * n**3 * FLOP
         if seconds > LONG:
@@ -169,7 +164,7 @@ class SparseModel(LinearModel):
                 stacklevel=2,
             )
         ladder = DualLadder(self, inverse.factorise())
-        beta, own, hard = ladder.climb(self.tol)
+        beta, own, hard = ladder.climb(tol)
         unresolved = []
         for i in hard:
             weight = self.weight.copy()

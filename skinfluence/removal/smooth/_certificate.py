@@ -26,6 +26,14 @@ def psi3(z):
     return np.where(z < 1e-2, series, closed)
 
 
+def psi4(z):
+    """(exp(z) - 1 - z - z^2/2 - z^3/6) / z, without cancellation for small z."""
+    series = z**3 / 24 * (1 + z / 5 * (1 + z / 6 * (1 + z / 7)))
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        closed = (np.expm1(z) - z - z**2 / 2 - z**3 / 6) / z
+    return np.where(z < 0.1, series, closed)
+
+
 def psi2(z):
     """(exp(z) - 1 - z) / z, without cancellation for small z."""
     series = z / 2 * (1 + z / 3 * (1 + z / 4 * (1 + z / 5)))
@@ -77,11 +85,19 @@ def newton_residual(u_norm, weighted_slope, h_max, kappa, M):
     return psi2(M * u_norm * np.sqrt(h_max)) * weighted_slope
 
 
-def halley_residual(first_norm, second_norm, difference_norm, h_max, M):
-    """Gradient norm after the third-order correction: what the series leaves out."""
+def correction_residual(first_norm, second_norm, difference_norm, h_max, M, order):
+    """Gradient norm after a step by the square (order 2), or by the cube too (3).
+
+    What the series leaves out, and what its terms change along the step. Losses obey
+    ``|l| <= M^2 l`` and ``|l'| <= M^3 l''``.
+    """
     root = np.sqrt(h_max)
     zeta1, zeta2 = first_norm * root, second_norm * root
-    return psi3(M * zeta2) * second_norm + M * (zeta1 + zeta2) / 2 * difference_norm
+    rest = psi3 if order == 2 else psi4
+    change = M * (zeta1 + zeta2) / 2
+    if order == 3:
+        change = change + M**2 * (zeta1**2 + zeta1 * zeta2 + zeta2**2) / 6
+    return rest(M * zeta2) * second_norm + change * difference_norm
 
 
 def chord_residual(nu, zeta, kappa, h_max, M):

@@ -3,21 +3,38 @@
 import numpy as np
 import scipy.linalg as sla
 
+from skinfluence.removal.linear._normal_equations import relative_rounding
+from skinfluence.removal.linear._orthogonal import OrthogonalFactor
 from skinfluence.removal.smooth import _certificate as certificate
+from skinfluence.removal.smooth._corrections import Corrections
 from skinfluence.removal.smooth._newton import (
     hessians,
     minimise_each,
-    pair_products,
     row_chunks,
 )
 from skinfluence.removal.smooth._pointwise import SERIES_ERROR
 
 _BATCH = 256  # removed rows that share a pass over the training rows
 _TILE = 512  # training rows of a tile: a _BATCH x _TILE array stays in cache
+# Rounding errors of a Cholesky factor up to which it whitens the rows.
+TRUSTED = 1e-10
+# Relative rounding error of one minus leverage from which on a row is solved alone.
+ROUGH = 1e-9
 
 
 class Whitened:
-    """Derivatives at a base point, in coordinates where the Hessian is the identity."""
+    """Derivatives at a base point, in coordinates where the Hessian is the identity.
+
+    The coordinates are those of a Cholesky factor, or of orthogonal factors of the
+    weighted rows where the Hessian is too ill-conditioned.
+
+    Attributes
+    ----------
+    gap : ndarray of shape (n,)
+        One minus leverage.
+    error : float
+        Its absolute rounding error.
+    """
 
     def __init__(self, model, theta, penalty, damping=0.0, tilt=0.0):
         X = model.design.rows
@@ -30,25 +47,60 @@ class Whitened:
         hessian = hessians(X, self.a[None])[0]
         hessian[np.diag_indices_from(hessian)] += penalty + damping
         self.penalty = penalty
-        self.L = np.linalg.cholesky(hessian)
-        self.Z = np.empty_like(X)
-        for rows in row_chunks(*X.shape):  # no second copy of all rows
-            self.Z[rows] = sla.solve_triangular(self.L, X[rows].T, lower=True).T
+        try:
+            self.L = np.linalg.cholesky(hessian)
+            self.error = relative_rounding(hessian, self.L)
+        except np.linalg.LinAlgError:
+            self.error = np.inf
+        if self.error <= TRUSTED:
+            self.root = sla.solve_triangular(self.L, np.eye(len(self.L)), lower=True)
+            self.Z = np.empty_like(X)
+            for rows in row_chunks(*X.shape):  # no second copy of all rows
+                self.Z[rows] = sla.solve_triangular(self.L, X[rows].T, lower=True).T
+        else:
+            factor = OrthogonalFactor(X, self.a, penalty + damping)
+            self.L, self.root = None, factor.root_inverse().T
+            self.Z, self.error = factor.whitened(X), factor.solution_rounding
         self.h = np.einsum("ij,ij->i", self.Z, self.Z)
-        self.root = sla.solve_triangular(self.L, np.eye(len(self.L)), lower=True)
+        self.gap = 1 - self.a * self.h if self.L is not None else factor.gaps()
         # The penalty's gradient (a linear term included) and Hessian.
         self.theta = theta
-        self.pull = sla.solve_triangular(self.L, penalty * theta + tilt, lower=True)
-        scaled = sla.solve_triangular(self.L, np.diag(penalty + damping), lower=True)
-        self.P = sla.solve_triangular(self.L, scaled.T, lower=True)
+        self.pull = self._whiten(penalty * theta + tilt)
+        scaled = self._whiten(np.diag(penalty + damping))
+        self.P = self._whiten(scaled.T)
         # What is left of the gradient: rounding, if the base is at its optimum.
         self.slack = self.d @ self.Z + self.pull
 
+    def _whiten(self, v):
+        if self.L is None:
+            return self.root @ v
+        return sla.solve_triangular(self.L, v, lower=True)
+
     def to_theta(self, u):
-        """Turn moves in whitened coordinates, in place, into moves of theta."""
+        """Turn moves in whitened coordinates into moves of theta, in place or not."""
+        if self.L is None:
+            return u @ self.root
         for rows in row_chunks(*u.shape):
             u[rows] = sla.solve_triangular(self.L, u[rows].T, lower=True, trans="T").T
         return u
+
+    def rough(self, tol):
+        """Rows for which the rounding of one minus leverage is larger than ``tol``."""
+        return np.flatnonzero(~(self.error <= tol * self.gap) & (self.weight > 0))
+
+    def rough_groups(self, masks, tol):
+        """The same for sets of rows and the smallest eigenvalue of what is left."""
+        if not self.rough(tol).size and self.error <= 1e-6 * tol:
+            return np.empty(0, dtype=np.intp)
+        rough = []
+        for g, mask in enumerate(masks):
+            rows = np.flatnonzero(mask & (self.a > 0))
+            Z = np.sqrt(self.a[rows])[:, None] * self.Z[rows]
+            product = Z @ Z.T if len(rows) < Z.shape[1] else Z.T @ Z
+            left = 1 - np.linalg.eigvalsh(product).max(initial=0.0)
+            if not self.error <= tol * left:
+                rough.append(g)
+        return np.array(rough, dtype=np.intp)
 
     def penalty_with(self, excess):
         """Hessians and gradients of penalties ``R + diag(excess)``, one per row."""
@@ -63,7 +115,7 @@ class Whitened:
         """One Newton step without each row, from the base."""
         u = self.d[:, None] * self.Z
         if (share == 1).all():
-            return u / np.maximum(1 - self.a * self.h, 1e-15)[:, None]
+            return u / np.maximum(self.gap, 1e-15)[:, None]
         # In the eigenvectors of P, what remains of the Hessian is diagonal.
         values, vectors = np.linalg.eigh(self.P)
         left = 1 + np.multiply.outer(share - 1, values)
@@ -107,11 +159,11 @@ class Ladder:
             relative = excess / np.where(base.penalty > 0, base.penalty, np.inf)
             self.uneven = np.abs(relative).max(axis=1)
             self.floor = np.maximum(1 + np.minimum(relative.min(axis=1), 0.0), 1e-15)
-        self.kappa = np.maximum(1 - base.a * base.h, 1e-15)
+        self.kappa = np.maximum(base.gap, 1e-15)
         self.h_max = base.h.max()
         self.M = base.pointwise.M
 
-    def _solve(self, rows, v):
+    def solve(self, rows, v):
         """``B_i^{-1} v`` for each of ``rows``: a rank-one correction."""
         z = self.base.Z[rows]
         factor = self.base.a[rows] / self.kappa[rows] * np.einsum("ij,ij->i", z, v)
@@ -129,7 +181,7 @@ class Ladder:
         u = (base.d[rows] / self.kappa[rows])[:, None] * base.Z[rows]
         if self.excess is not None:
             pull = base.excess_gradient(self.excess[rows], base.theta)
-            u -= self._solve(rows, pull)
+            u -= self.solve(rows, pull)
         return u
 
     def climb(self, tol, only=None):
@@ -159,51 +211,22 @@ class Ladder:
         bound = self._radius(nu + slack, length * np.sqrt(self.h_max))
         todo = np.flatnonzero(~((bound <= tol) & even))
         todo = todo[(base.weight[todo] > 0) | ~even[todo]]
+        rough = base.rough(ROUGH)  # one minus leverage has no digits
         if only is not None:
-            todo = np.intersect1d(todo, only)
+            todo, rough = np.intersect1d(todo, only), np.intersect1d(rough, only)
+        todo = np.setdiff1d(todo, rough)
         n, p = base.Z.shape
         if p * p < 2 * n and len(todo) > p:
-            todo = self._halley(u, todo, length, slack, even, tol)
+            todo = Corrections(self, slack).correct(u, todo, tol)
         # Rows that move alike share a pass: it can then use the short series.
         length = np.einsum("ij,ij->i", u, u)
         todo = todo[np.argsort(length[todo], kind="stable")]
-        hard = self._chords(u, todo, tol)
+        hard = np.concatenate([self._chords(u, todo, tol), rough])
         unresolved = self._newton(u, hard, tol)
         return u, unresolved
 
     def _radius(self, nu, zeta, rows=slice(None)):
         return certificate.radius(nu, zeta, self.kappa[rows], self.h_max, self.M)
-
-    def _halley(self, u, todo, length, slack, even, tol):
-        """Add the third-order correction in place; return the rows left to do."""
-        base = self.base
-        n, p = base.Z.shape
-        width = p * (p + 1) // 2
-        tensor = np.zeros((width, p))
-        for rows in row_chunks(n, width):
-            Z = base.Z[rows]
-            tensor += pair_products(Z).T @ (base.c[rows, None] * Z)
-        pairs = np.triu_indices(p)
-        tensor[pairs[0] != pairs[1]] *= 2
-        left = []
-        for chunk in row_chunks(len(todo), width):
-            rows = todo[chunk]
-            z, first = base.Z[rows], u[rows]
-            quadratic = pair_products(first) @ tensor
-            own = base.c[rows] * np.einsum("ij,ij->i", z, first) ** 2
-            shift = self._solve(rows, (quadratic - own[:, None] * z) / 2)
-            second = first - shift
-            norm = np.linalg.norm(second, axis=1)
-            nu = certificate.halley_residual(
-                length[rows], norm, np.linalg.norm(shift, axis=1), self.h_max, self.M
-            )
-            zeta = norm * np.sqrt(self.h_max)
-            # A correction longer than half the step it corrects is no correction.
-            trust = np.linalg.norm(shift, axis=1) < length[rows] / 2
-            u[rows[trust]] = second[trust]
-            bound = self._radius(nu + slack[rows], zeta, rows)
-            left.append(rows[~((bound <= tol) & trust & even[rows])])
-        return np.concatenate(left) if left else todo
 
     def _chords(self, u, todo, tol, max_passes=8):
         """Take chord steps in place; return the rows that do not contract."""
@@ -222,7 +245,7 @@ class Ladder:
                     moved = u[rows] @ self.base.root
                     total += self.base.excess_gradient(self.excess[rows], moved)
                 new = self.newton_step(rows)
-                new -= self._solve(rows, total + self.base.slack)
+                new -= self.solve(rows, total + self.base.slack)
                 nu = self._norm(rows, new - u[rows]) + dropped
                 bad = (nu > previous / 2) & (nu > 1e-14)
                 bad |= (zeta > 1) | ~np.isfinite(nu)

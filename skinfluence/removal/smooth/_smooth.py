@@ -1,12 +1,14 @@
 """Smooth linear models with one linear predictor, and what is left without rows."""
 
 import numpy as np
-import scipy.linalg as sla
 
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal.linear._linear import LinearModel, RankOneRemovals
+from skinfluence.removal.linear._normal_equations import NormalFactor, relative_rounding
+from skinfluence.removal.linear._orthogonal import OrthogonalFactor
 from skinfluence.removal.linear._penalty import Penalty
-from skinfluence.removal.smooth._ladder import Ladder, Whitened
+from skinfluence.removal.smooth._alone import move_without
+from skinfluence.removal.smooth._ladder import ROUGH, TRUSTED, Ladder, Whitened
 from skinfluence.removal.smooth._newton import hessians, minimise_each, row_chunks
 
 
@@ -21,7 +23,9 @@ class Smooth(LinearModel):
     1. one Newton step ``u1 = z_i d_i / (1 - a_i h_i)``, O(p);
     2. the third-order (Halley) correction
        ``u2 = u1 - B_i^{-1} (T[u1, u1] - c_i (z_i'u1)^2 z_i) / 2`` with the tensor
-       ``T = sum_j c_j z_j z_j z_j``, O(p^3);
+       ``T = sum_j c_j z_j z_j z_j``, O(p^3), and, where it spares more passes than it
+       costs, the same with a cube, by the tensor of fourth derivatives, O(p^4)
+       (`_corrections`);
     3. chord steps ``u <- u1 - B_i^{-1} sum_{j != i} r_j(z_j'u) z_j`` with r the
        Taylor remainder of l', O(n p), in batches;
     4. damped Newton for rows whose chord does not contract, O(n p^2), in batches.
@@ -89,7 +93,33 @@ class Smooth(LinearModel):
                 "are separable, or columns depend on each other, and no penalty "
                 "decides. Add a penalty, or use solver='refit'."
             )
-        return start + u[0]
+        return self._polished(start + u[0], penalty)
+
+    def _polished(self, theta, penalty):
+        """Go on by orthogonal factors where the Hessian has too few digits."""
+        X = self.design.rows
+        eta = X @ theta
+        curvature = self.weight * self.pointwise.derivatives(eta, self.y)[1]
+        hessian = hessians(X, curvature[None])[0] + np.diag(penalty)
+        try:
+            error = relative_rounding(hessian, np.linalg.cholesky(hessian))
+        except np.linalg.LinAlgError:
+            error = np.inf
+        if error <= TRUSTED:
+            return theta
+        factor = OrthogonalFactor(X, curvature, penalty)
+        root = factor.root_inverse()
+        u, converged = minimise_each(
+            factor.whitened(X),
+            eta,
+            self.y,
+            self.weight[None],
+            self.pointwise,
+            np.diag(factor.penalty)[None],
+            (root.T @ (penalty * theta))[None],
+            np.zeros((1, root.shape[1])),
+        )
+        return theta + root @ u[0] if converged[0] else theta
 
     @property
     def penalises_columns(self):
@@ -123,26 +153,33 @@ class Smooth(LinearModel):
             return np.ones(len(masks))
         return 1 - masks @ self.mass / self.mass.sum()
 
-    def _rank_one(self, step, damping):
+    def _rank_one(self, step, tol, damping):
         if step == "exact" or (step == "newton" and self.mass is not None):
             return None
         X, theta = self.design.rows, self.theta[0]
         first, second, _ = self.pointwise.derivatives(X @ theta, self.y)
         factor, curvature = self.weight * first, self.weight * second
-        hessian = hessians(X, curvature[None])[0]
-        hessian[np.diag_indices_from(hessian)] += self.penalty + damping
-        inverse = sla.cho_solve(sla.cho_factor(hessian), np.eye(len(hessian)))
-        drift = None
+        penalty = self.penalty + damping
+        normal = NormalFactor(X, curvature, penalty, hessians(X, curvature[None])[0])
+        lift, rows, drift = normal.lift, None, None
         if step == "newton":
-            for part in row_chunks(len(X), X.shape[1]):
-                h = np.einsum("ij,ij->i", X[part] @ inverse, X[part])
-                factor[part] /= np.maximum(1 - curvature[part] * h, 1e-15)
-        elif self.mass is self.weight:  # else the penalty does not depend on weights
-            share = self.weight / self.weight.sum()
-            drift = share, (inverse @ (self.penalty * theta))[None]
-        first_order = step == "infinitesimal"
+            gap = normal.gaps() if normal.trusted else None
+            if gap is None:
+                return None
+            factor /= gap
+        elif not normal.trusted:
+            orthogonal = OrthogonalFactor(X, curvature, penalty)
+            lift, rows = orthogonal.root_inverse(), orthogonal.whitened(X)
+        if step == "infinitesimal" and self.mass is self.weight:
+            # else the penalty does not depend on weights
+            share, pull = self.weight / self.weight.sum(), self.penalty * theta
+            solved = lift @ pull if rows is None else lift @ (lift.T @ pull)
+            drift = share, solved[None]
         none = np.empty(0, dtype=np.intp)
-        return RankOneRemovals(self, inverse, factor[:, None], none, first_order, drift)
+        first_order = step == "infinitesimal"
+        return RankOneRemovals(
+            self, lift, factor[:, None], none, first_order, drift, rows
+        )
 
     def _displacements(self, step, tol, damping):
         if step == "newton":
@@ -151,16 +188,44 @@ class Smooth(LinearModel):
             if self.mass is not None:
                 share -= self.mass / self.mass.sum()
             u = base.newton_steps(share)
-            return base.to_theta(u)[:, None], np.empty(0, dtype=np.intp)
+            moves = base.to_theta(u)
+            if damping:  # one step, an approximation of what it is
+                return moves[:, None], np.empty(0, dtype=np.intp)
+            unresolved = self._alone(moves, base.rough(ROUGH), tol, step)
+            return moves[:, None], unresolved
         theta, penalty, excess = self._without_one()
         base = Whitened(self, theta, penalty)
-        u, unresolved = Ladder(base, excess).climb(tol)
+        rough = base.rough(ROUGH)
+        climbing = np.setdiff1d(np.arange(len(self.y)), rough)
+        u, unresolved = Ladder(base, excess).climb(tol, climbing)
         moves = base.to_theta(u)
         if not self.penalties.constant:
             moves += theta - self.theta[0]
         if self.penalties.scales is None:
             moves[(self.weight == 0) & (self.mass is None or self.mass == 0)] = 0.0
-        return moves[:, None], unresolved
+        failed = self._alone(moves, rough, tol, step)
+        return moves[:, None], np.union1d(unresolved, failed)
+
+    def _alone(self, moves, rough, tol, step, masks=None):
+        """Solve again without each row, or set of rows, of ``rough``, in place.
+
+        Returns those that have no accurate solution either.
+        """
+        unresolved = []
+        if masks is None:
+            masks = rough[:, None] == np.arange(len(self.y))
+        else:
+            masks = masks[rough]
+        penalties = self.penalties
+        if step == "newton":  # a step holds the scaler fixed
+            penalties = Penalty(self.penalty, self.weight, self.mass)
+        for g, mask in zip(rough, masks, strict=True):
+            penalty = penalties.without_groups(mask[None])[0]
+            move = move_without(self, mask, penalty, tol, step)
+            if move is None:
+                unresolved.append(g)
+            moves[g] = 0.0 if move is None else move
+        return np.array(unresolved, dtype=np.intp)
 
     def _group_displacements(self, masks, step, tol, damping):
         if step == "infinitesimal":
@@ -190,13 +255,19 @@ class Smooth(LinearModel):
                 u[chunk],
             )
         u[~converged] = 0.0
-        return base.to_theta(u)[:, None], np.flatnonzero(~converged)
+        moves = base.to_theta(u)
+        if damping:  # one step, an approximation of what it is
+            return moves[:, None], np.flatnonzero(~converged)
+        rough = base.rough_groups(masks, ROUGH)
+        converged[rough] = True
+        converged[self._alone(moves, rough, tol, step, masks)] = False
+        return moves[:, None], np.flatnonzero(~converged)
 
     def _infinitesimal_groups(self, masks, damping):
         """Sum of the first-order moves of each group's rows."""
-        rows = self._rank_one("infinitesimal", damping)
+        rows = self._rank_one("infinitesimal", 0.0, damping)
         member = masks.astype(np.float64)
-        moves = (member * rows.factor.T) @ self.design.rows @ rows.inverse
+        moves = (member * rows.factor.T) @ rows.rows @ rows.lift.T
         if rows.drift is not None:
             moves += np.outer(member @ rows.drift[0], rows.drift[1][0])
         return moves[:, None], np.empty(0, dtype=np.intp)

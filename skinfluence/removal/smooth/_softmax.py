@@ -6,6 +6,7 @@ import scipy.linalg as sla
 from skinfluence._memory import check_memory
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal.linear._linear import LinearModel
+from skinfluence.removal.linear._normal_equations import relative_rounding
 from skinfluence.removal.linear._penalty import Penalty
 from skinfluence.removal.smooth._certificate import psi2
 from skinfluence.removal.smooth._quasi_newton import certified_radius, minimise
@@ -19,6 +20,8 @@ from skinfluence.removal.smooth._softmax_objective import (
 BLOCK = 64
 # From this leverage on, a row or set determines a direction on its own.
 FULL_LEVERAGE = 1 - 1e-9
+# Relative rounding error of one minus leverage from which on a row is solved alone.
+ROUGH = 1e-7
 
 
 class Softmax(LinearModel):
@@ -102,7 +105,8 @@ class Softmax(LinearModel):
             return base.lift(self.pull), np.empty(0, dtype=np.intp)
         base.downdate()
         used = self.weight > 0
-        full = used & (base.leverage > FULL_LEVERAGE)
+        # What the downdate of rounded numbers cannot tell is minimised by itself.
+        full = used & ~(base.error <= ROUGH * (1 - base.leverage))
         moves = base.lift(base.v)
         if step == "exact" and not self.penalties.constant:
             base.excess = self.penalties.without_rows() - self.penalties.diagonal
@@ -216,6 +220,7 @@ class _Base:
         self.rows, self.shape = model.design.rows, (-1, *model.theta.shape)
         self.hessian = model.hessian + damping * np.eye(len(model.hessian))
         factor = sla.cho_factor(self.hessian, lower=True)
+        self.error = relative_rounding(self.hessian, np.tril(factor[0]))
         self.pivots = np.diag(factor[0]) ** 2
         self.inverse = sla.cho_solve(factor, np.eye(len(self.hessian)))
         self.state = self.objective.start_state(model.theta)

@@ -1,0 +1,56 @@
+"""Smooth models solved again without some rows: where shared factors lose digits."""
+
+import numpy as np
+
+from skinfluence.removal.linear._orthogonal import OrthogonalFactor
+from skinfluence.removal.linear._recentred import recentred
+from skinfluence.removal.smooth._newton import minimise_each
+
+
+def move_without(model, gone, penalty, tol, step="exact"):
+    """Move of the coefficients of a `Smooth` without some rows, or None.
+
+    In coordinates of what is left: orthogonal factors of the rows that stay, their
+    columns centred anew. Cost O(n p^2) for each Newton step.
+
+    Parameters
+    ----------
+    model : Smooth
+        At its optimum.
+    gone : ndarray of bool, shape (n,)
+        The rows to be left out.
+    penalty : ndarray of shape (p,)
+        Diagonal of R without them.
+    tol : float
+        Largest relative rounding error.
+    step : {"exact", "newton"}
+        To the minimiser, or one Newton step towards it.
+    """
+    kept, theta = ~gone, model.theta[0]
+    weight, y = model.weight[kept], model.y[kept]
+    eta = model.design.rows[kept] @ theta
+    X, mean = recentred(model.design.rows[kept], weight, model.free_intercept)
+    first, second, _ = model.pointwise.derivatives(eta, y)
+    curvature = weight * second
+    if not curvature.any():
+        return None
+    factor = OrthogonalFactor(X, curvature, penalty)
+    if factor.dependent or not factor.solution_rounding <= tol:
+        return None
+    root = factor.root_inverse()
+    Z, pull = factor.whitened(X), root.T @ (penalty * theta)
+    if step == "newton":
+        move = -((weight * first) @ Z + pull)
+    else:
+        args = Z, eta, y, weight[None], model.pointwise
+        start = np.zeros((1, Z.shape[1]))
+        found, converged = minimise_each(
+            *args, np.diag(factor.penalty)[None], pull[None], start
+        )
+        if not converged[0]:
+            return None
+        move = found[0]
+    move = root @ move
+    if model.free_intercept:
+        move[-1] -= move @ mean
+    return move

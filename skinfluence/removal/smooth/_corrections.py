@@ -1,0 +1,129 @@
+"""Corrections of Newton steps by tensors of derivatives: no pass over the rows.
+
+Without row i the minimiser solves ``u = u1 - B_i^{-1} sum_{j != i} r_j(z_j'u) z_j``
+with u1 the Newton step and r the Taylor remainder of l'. Sums of powers of ``z_j'u``
+are tensors of the rows applied to u: built once, O(n p^3) for the square and O(n p^4)
+for the cube, then O(p^3) and O(p^4) for each removed row, whatever the number of rows.
+"""
+
+import numpy as np
+
+from skinfluence.removal.smooth import _certificate as certificate
+from skinfluence.removal.smooth._newton import pair_products, row_chunks
+
+
+def triple_products(Z):
+    """Products z_a z_b z_c, a <= b <= c, of every row, (n, p (p + 1) (p + 2) / 6)."""
+    p, pairs = Z.shape[1], pair_products(Z)
+    out = np.empty((len(Z), p * (p + 1) * (p + 2) // 6))
+    start = tail = 0
+    for a in range(p):  # pairs of what comes from a on are the last ones
+        width = pairs.shape[1] - tail
+        np.multiply(Z[:, a : a + 1], pairs[:, tail:], out=out[:, start : start + width])
+        start, tail = start + width, tail + p - a
+    return out
+
+
+def _orders(p):
+    """How many orders the factors of each pair, and of each triple, have."""
+    a, b = np.triu_indices(p)
+    pairs = np.where(a == b, 1.0, 2.0)
+    triples = []
+    for k in range(p):
+        later = a >= k
+        equal = (a[later] == k).astype(int) + (a[later] == b[later])
+        triples.append(np.array([6.0, 3.0, 1.0])[equal])
+    return pairs, np.concatenate(triples)
+
+
+def _tensor(Z, coefficients, products, orders):
+    """``sum_j coefficients_j z_j ... z_j``, as a matrix from products to vectors."""
+    out = np.zeros((len(orders), Z.shape[1]))
+    for rows in row_chunks(len(Z), len(orders)):
+        out += products(Z[rows]).T @ (coefficients[rows, None] * Z[rows])
+    return orders[:, None] * out
+
+
+class Corrections:
+    """Corrected steps of a `Ladder`.
+
+    Parameters
+    ----------
+    ladder : Ladder
+        At the base.
+    slack : ndarray of shape (n,)
+        What is left of the base's gradient, in the metric without each row.
+    """
+
+    def __init__(self, ladder, slack):
+        self.ladder, self.base, self.slack = ladder, ladder.base, slack
+
+    def correct(self, u, todo, tol):
+        """Correct some rows in place; return those that are not certified yet.
+
+        By the square (Halley's method), then, where it certifies so many rows that
+        it costs less than passes over all rows for them, by the cube.
+        """
+        base = self.base
+        n, p = base.Z.shape
+        pairs, triples = _orders(p)
+        series = base.pointwise.series(base.eta, base.y)[:2] * base.weight
+        self.powers = [(series[0], pair_products)]
+        self.tensors = [_tensor(base.Z, series[0], pair_products, pairs)]
+        first = u[todo]
+        left, helped = self._steps(u, first, todo, tol)
+        worth = np.flatnonzero(helped)
+        if len(triples) * (n + len(worth)) > n * len(worth):
+            return todo[left]
+        self.powers.append((series[1], triple_products))
+        self.tensors.append(_tensor(base.Z, series[1], triple_products, triples))
+        again, _ = self._steps(u, first[worth], todo[worth], tol)
+        left[worth] = again
+        return todo[left]
+
+    def _steps(self, u, first, todo, tol):
+        """Take one step; return which rows are left, and which the cube would help."""
+        left, helped = np.ones((2, len(todo)), dtype=bool)
+        for chunk in row_chunks(len(todo), max(map(len, self.tensors))):
+            rows = todo[chunk]
+            start = u[rows]
+            shift = first[chunk] - self.ladder.solve(rows, self._sums(rows, start))
+            shift -= start
+            length = np.linalg.norm(start, axis=1)
+            change = np.linalg.norm(shift, axis=1)
+            # A correction longer than half the step it corrects is no correction.
+            trust = change < length / 2
+            u[rows[trust]] += shift[trust]
+            norm = np.linalg.norm(start + shift, axis=1)
+            order = len(self.tensors) + 1
+            bound = self._bound(rows, length, norm, change, order)
+            left[chunk] = ~(trust & (bound <= tol))
+            # The next step is much shorter.
+            ahead = self._bound(rows, norm, norm, 0.0 * change, 3)
+            helped[chunk] = left[chunk] & trust & (ahead <= tol)
+        return left, helped
+
+    def _sums(self, rows, u):
+        """Sums over the other rows, to the order of the tensors."""
+        base, z = self.base, self.base.Z[rows]
+        along = np.einsum("ij,ij->i", z, u)
+        total = np.zeros_like(u)
+        for k, (own, products) in enumerate(self.powers):
+            total += products(u) @ self.tensors[k]
+            total -= (own[rows] * along ** (k + 2))[:, None] * z
+        if self.ladder.excess is not None:
+            total += base.excess_gradient(self.ladder.excess[rows], u @ base.root)
+        return total
+
+    def _bound(self, rows, length, norm, change, order):
+        """Certified radius after a step of length ``change`` from ``length``."""
+        ladder = self.ladder
+        floor = ladder.floor[rows]
+        nu = certificate.correction_residual(
+            length, norm, change, ladder.h_max, ladder.M, order
+        )
+        nu = (nu + ladder.uneven[rows] * change) / np.sqrt(floor)
+        zeta = norm * np.sqrt(ladder.h_max)
+        kappa = ladder.kappa[rows] * floor
+        slack = self.slack[rows] / np.sqrt(floor)
+        return certificate.radius(nu + slack, zeta, kappa, ladder.h_max, ladder.M)
