@@ -18,6 +18,7 @@ from skinfluence.cleaning._drop_fraction import DropSearch
 from skinfluence.cleaning._suspects import suspects_table
 from skinfluence.cleaning._table import default_preprocessor
 from skinfluence.cleaning._values import RowValues
+from skinfluence.cleaning._wrong_rows import WrongRows
 from skinfluence.retraining import LeaveOneOutInfluence
 from skinfluence.static import InfluenceFunctions
 
@@ -37,8 +38,8 @@ class Analysis:
     ----------
     rows : RowValues
         Values (low = suspect) and what the fixed scorer says.
-    probability_wrong : ndarray of shape (n_samples,)
-        Estimated, of every row.
+    wrong : WrongRows
+        How likely each row is wrong.
     kept : ndarray of bool, shape (n_samples,)
         False for suspects.
     suspects : Bunch
@@ -61,7 +62,7 @@ class Analysis:
     """
 
     rows: RowValues
-    probability_wrong: np.ndarray
+    wrong: WrongRows
     kept: np.ndarray
     suspects: Bunch
     drop_fraction: float
@@ -79,16 +80,19 @@ class Analysis:
         return self.rows.values
 
     @property
+    def probability_wrong(self):
+        """Estimated, of every row."""
+        return self.wrong.probability
+
+    @property
     def expected(self):
         """Target that models without the row predict."""
         return self.rows.scores.expected
 
     @property
     def false_discovery_rate(self):
-        """Estimated share of the suspects that are fine; NaN without suspects."""
-        if self.kept.all():
-            return np.nan
-        return float(1 - self.probability_wrong[~self.kept].mean())
+        """Smallest possible and estimated share of suspects that are fine, or NaN."""
+        return self.wrong.fine_share(~self.kept)
 
     @property
     def difference(self):
@@ -170,11 +174,11 @@ def _analyse(task, model, settings, step):
     cleaner = _cleaner(model, settings)
     weight_name = weight_parameter(model) if settings.action == "weight" else None
     run = Cleaning(cleaner, task.X, y, {}, {}, task.groups, settings.seed, weight_name)
-    rows, probability = run.value(np.arange(len(y)))
+    rows, wrong = run.value(np.arange(len(y)))
     step()
     fraction, search = settings.drop_fraction, None
     if fraction == "auto":
-        search = run.search(probability.mean())
+        search = run.search(wrong.share)
         fraction = search.drop_fraction
     kept = run.keep(rows.values, y, fraction)
     step()
@@ -189,9 +193,9 @@ def _analyse(task, model, settings, step):
         ]
     return Analysis(
         rows,
-        probability,
+        wrong,
         kept,
-        suspects_table(y, rows, kept, probability),
+        suspects_table(y, rows, kept, wrong),
         fraction,
         search,
         reasons,

@@ -64,10 +64,11 @@ class InfluenceCleaner(EstimatorWrapper):
     `OutOfBagInfluence` needs no folds: a row's value is its ``oob_values_``.
 
     **How many.** Rows are flagged by rank, so a number drops right rows where fewer
-    are wrong; ``false_discovery_rate_`` estimates which share of them is fine. With
-    ``drop_fraction="auto"`` the share is the one that lowers the loss on held-out
-    folds most, if it does by two standard errors, and by one more than dropping as many
-    rows at random; else no row is flagged, and ``drop_search_.verdict`` says so.
+    are wrong; ``false_discovery_rate_`` says how many of them are fine, at least and
+    by estimate. With ``drop_fraction="auto"`` the share is the one that lowers the loss
+    on held-out folds most, if it does by two standard errors, and by one more than
+    dropping as many rows at random; else no row is flagged, and
+    ``drop_search_.verdict`` says so.
     Wrong rows among the held-out ones count against every share alike.
 
     **Cost.** Two fits of ``estimator`` and one valuing. The fixed scorer costs about
@@ -129,12 +130,14 @@ class InfluenceCleaner(EstimatorWrapper):
         what the fixed scorer's models without the row predict; ``value``;
         ``standard_error`` of the value: with another sample of rows, by the jackknife,
         or over the folds of ``influence`` (NaN where there are none);
-        ``probability_wrong``: estimated under mistakes at random; ``rank``: 1 is the
+        ``probability_wrong``: the smallest that the predictions without the row need,
+        and ``probability_ceiling``: the largest that they allow; ``rank``: 1 is the
         lowest value; ``hurts``: up to three rows whose held-out prediction in the
         fixed scorer's models is best improved by dropping the row, for the first 50
         suspects.
-    false_discovery_rate_ : float
-        Estimated share of suspects that are fine. NaN without suspects.
+    false_discovery_rate_ : tuple of two floats
+        The smallest possible and the estimated share of suspects that are fine, by
+        ``probability_ceiling`` and by ``probability_wrong``. NaN without suspects.
     drop_fraction_ : float
         The share in use.
     drop_search_ : object or None
@@ -246,22 +249,20 @@ class InfluenceCleaner(EstimatorWrapper):
         self.estimator_ = self._fit_clone(X, y, params, seed)
         X, y = indexable(X, y)
         run = Cleaning(self, X, y, params, influence_params, groups, seed, weight_name)
-        rows, probability = run.value(np.arange(n_rows(X)))
+        rows, wrong = run.value(np.arange(n_rows(X)))
         self.drop_search_ = None
         self.drop_fraction_ = self.drop_fraction
         if self.drop_fraction == "auto":
-            self.drop_search_ = run.search(probability.mean())
+            self.drop_search_ = run.search(wrong.share)
             self.drop_fraction_ = self.drop_search_.drop_fraction
         self.sample_values_ = rows.values
         self.sample_mask_ = run.keep(rows.values, y, self.drop_fraction_)
         flagged = ~self.sample_mask_
-        self.suspects_ = suspects_table(y, rows, self.sample_mask_, probability)
-        self.false_discovery_rate_ = (
-            float(1 - probability[flagged].mean()) if flagged.any() else np.nan
-        )
+        self.suspects_ = suspects_table(y, rows, self.sample_mask_, wrong)
+        self.false_discovery_rate_ = wrong.fine_share(flagged)
         if flagged.any():
             self.estimator_ = run.train(
-                np.arange(n_rows(X)), self.sample_mask_, rows, probability
+                np.arange(n_rows(X)), self.sample_mask_, rows, wrong
             )
         return self
 

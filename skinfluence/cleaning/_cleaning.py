@@ -10,9 +10,9 @@ from skinfluence.cleaning._drop_fraction import (
     row_losses,
     search_drop_fraction,
 )
-from skinfluence.cleaning._false_discoveries import probability_wrong
 from skinfluence.cleaning._folds import fixed_splits, folds
 from skinfluence.cleaning._values import kept_rows, value_rows
+from skinfluence.cleaning._wrong_rows import wrong_rows
 
 
 class Cleaning:
@@ -32,7 +32,7 @@ class Cleaning:
         self.classification = is_classifier(cleaner.estimator)
 
     def value(self, part):
-        """Value some of the rows: `RowValues` and the probability to be wrong."""
+        """Value some of the rows: `RowValues` and `WrongRows`."""
         cleaner, n = self.cleaner, n_rows(self.X)
         whole = len(part) == n
         cv = cleaner.cv
@@ -50,11 +50,7 @@ class Cleaning:
             n_jobs=cleaner.n_jobs if whole else None,
             random_state=None if cleaner.random_state is None else self.seed,
         )
-        scores = rows.scores
-        probability = probability_wrong(
-            scores.values, scores.wrong_values, scores.n_classes
-        )
-        return rows, probability
+        return rows, wrong_rows(rows.scores)
 
     def keep(self, values, y, drop_fraction):
         """Return which rows are no suspects."""
@@ -62,7 +58,7 @@ class Cleaning:
             values, y, drop_fraction, self.classification, self.cleaner.per_class
         )
 
-    def train(self, part, kept, rows, probability):
+    def train(self, part, kept, rows, wrong):
         """Train on some of the rows, after what is to be done to the suspects."""
         X, y, params = act(
             self.cleaner.action,
@@ -71,7 +67,7 @@ class Cleaning:
             take_params(self.params, part, n_rows(self.X)),
             kept,
             rows.scores.expected,
-            1 - probability,
+            1 - wrong.probability,
             self.weight_name,
         )
         return self.cleaner._fit_clone(X, y, params, self.seed)
@@ -96,12 +92,12 @@ class Cleaning:
 
     def fold_losses(self, train, test, fractions):
         """Losses on held-out rows without cleaning and at each share."""
-        rows, probability = self.value(train)
+        rows, wrong = self.value(train)
         y = np.asarray(take_rows(self.y, train))
         losses = []
         for fraction in (0.0, *fractions):
             kept = self.keep(rows.values, y, fraction)
-            model = self.train(train, kept, rows, probability)
+            model = self.train(train, kept, rows, wrong)
             losses.append(self._losses(model, test))
         return np.array(losses)
 

@@ -253,9 +253,10 @@ def _tell_suspects(problem, analysis, ranking):
         print(f"  {analysis.search.verdict}")
     print(f"suspects: {n_suspects} rows ({n_suspects / n:.1%})")
     if n_suspects:
+        smallest, estimate = analysis.false_discovery_rate
         print(
-            f"          of which {analysis.false_discovery_rate:.0%} are fine, by "
-            "estimate, if wrong rows are wrong at random"
+            f"          between {1 - estimate:.0%} and {1 - smallest:.0%} of them are "
+            "wrong, the others are fine"
         )
     if problem.classification:
         disagree = int((analysis.expected != problem.y).sum())

@@ -64,13 +64,14 @@ def _compare_fold(run, drop_fraction, task, exchanged, train, test):
     known = (
         np.isin(exchanged[test], np.unique(y)) if task.classification else slice(None)
     )
-    wrong = np.full(len(test), np.nan)
-    wrong[known] = out_of_fold_losses(
+    exchanged_losses = np.full(len(test), np.nan)
+    exchanged_losses[known] = out_of_fold_losses(
         plain, take_rows(task.X, test[known]), exchanged[test][known]
     )
     before = after = plain.score(X_test, y_test)
     if drop_fraction > 0:
-        rows, probability = run.value(train)
+        rows, wrong = run.value(train)
         kept = run.keep(rows.values, y, drop_fraction)
-        after = run.train(train, kept, rows, probability).score(X_test, y_test)
-    return before, after, out_of_fold_losses(plain, X_test, y_test), wrong
+        after = run.train(train, kept, rows, wrong).score(X_test, y_test)
+    losses = out_of_fold_losses(plain, X_test, y_test)
+    return before, after, losses, exchanged_losses

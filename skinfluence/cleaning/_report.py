@@ -107,12 +107,8 @@ def _summary(target, problem, analysis, settings, left_out):
         f"{n} rows, {problem.X.shape[1]} columns; the target is {target}, {kind}.",
         f"{n_suspects} rows ({n_suspects / n:.1%}) are suspects; "
         f"{ACTIONS[settings.action]}.",
-        f"By estimate {analysis.probability_wrong.mean():.1%} of all rows are wrong"
-        + (
-            f", and {analysis.false_discovery_rate:.0%} of the suspects are fine."
-            if n_suspects
-            else "."
-        ),
+        f"Between {analysis.wrong.share:.1%} and {analysis.wrong.share_ceiling:.1%} of "
+        "all rows are wrong" + _range_of_suspects(analysis) + ".",
     ]
     if problem.classification:
         disagree = int((analysis.expected != problem.y).sum())
@@ -127,6 +123,13 @@ def _summary(target, problem, analysis, settings, left_out):
         tag("h2", "What was found"),
         tag("ul", [tag("li", line) for line in found]),
     ]
+
+
+def _range_of_suspects(analysis):
+    if analysis.kept.all():
+        return ""
+    smallest, estimate = analysis.false_discovery_rate
+    return f", and {1 - estimate:.0%} to {1 - smallest:.0%} of the suspects"
 
 
 def _scores(problem, analysis, settings):
