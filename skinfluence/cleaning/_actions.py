@@ -12,13 +12,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from skinfluence._sklearn import final_estimator, n_rows, take_params, take_rows
 
-# How a model is said to be trained after each of them.
-TREATED = {
-    "drop": "without the {} most suspect",
-    "relabel": "with the {} most suspect relabelled",
-    "weight": "with the {} most suspect weighed less",
-}
-ACTIONS = tuple(TREATED)
+ACTIONS = ("drop", "relabel", "weight")
 
 
 def act(action, X, y, params, kept, suggested, p_right, weight_name):

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 
-def out_of_fold_losses(model, X, y):
+def out_of_fold_losses(model, X, y, mistakes=None):
     """Loss of every row under a model that has not seen it.
 
     Parameters
@@ -18,6 +18,9 @@ def out_of_fold_losses(model, X, y):
         Fitted on other rows.
     X, y : array-like
         Rows and their targets, labels that the model knows or numbers.
+    mistakes : ndarray of shape (n_classes, n_classes), default=None
+        The probability of each given label (column) by the label that the model
+        predicts. None: the model predicts the labels as they are given.
 
     Returns
     -------
@@ -29,7 +32,10 @@ def out_of_fold_losses(model, X, y):
     if hasattr(model, "predict_proba"):
         own = np.arange(len(y)), np.searchsorted(model.classes_, y)
         smallest = np.finfo(np.float64).tiny
-        return -np.log(np.maximum(model.predict_proba(X)[own], smallest))
+        probability = model.predict_proba(X)
+        if mistakes is not None:
+            probability = probability @ mistakes
+        return -np.log(np.maximum(probability[own], smallest))
     predicted = model.predict(X)
     if hasattr(model, "classes_"):
         return (y != predicted).astype(np.float64)

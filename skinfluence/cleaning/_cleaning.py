@@ -1,17 +1,12 @@
-"""What a cleaner does to its rows: value, keep, act, train, try on held-out folds."""
+"""What a cleaner does to its rows: value, keep, act, train."""
 
-import numpy as np
 from sklearn.base import is_classifier
 
 from skinfluence._sklearn import n_rows, take_params, take_rows
-from skinfluence.cleaning._actions import TREATED, act
-from skinfluence.cleaning._drop_fraction import (
-    FRACTIONS,
-    row_losses,
-    search_drop_fraction,
-)
-from skinfluence.cleaning._folds import fixed_splits, folds
-from skinfluence.cleaning._values import kept_rows, value_rows
+from skinfluence.cleaning._actions import act
+from skinfluence.cleaning._flagged import kept_rows
+from skinfluence.cleaning._folds import fixed_splits
+from skinfluence.cleaning._values import value_rows
 from skinfluence.cleaning._wrong_rows import wrong_rows
 
 
@@ -52,10 +47,15 @@ class Cleaning:
         )
         return rows, wrong_rows(rows.scores)
 
-    def keep(self, values, y, drop_fraction):
+    def keep(self, rows, wrong, y):
         """Return which rows are no suspects."""
         return kept_rows(
-            values, y, drop_fraction, self.classification, self.cleaner.per_class
+            rows,
+            wrong.probability,
+            y,
+            self.cleaner.drop_fraction,
+            self.classification,
+            self.cleaner.per_class,
         )
 
     def train(self, part, kept, rows, wrong):
@@ -71,52 +71,3 @@ class Cleaning:
             self.weight_name,
         )
         return self.cleaner._fit_clone(X, y, params, self.seed)
-
-    def search(self, share_wrong):
-        """Choose the share on held-out folds."""
-        cleaner = self.cleaner
-        pairs = folds(
-            self.y, cleaner.cv, self.classification, self.seed, self.X, self.groups
-        )
-        fractions = sorted({*FRACTIONS, round(float(share_wrong), 3)} - {0.0})
-        return search_drop_fraction(
-            self.fold_losses,
-            self.random_losses,
-            pairs,
-            [fraction for fraction in fractions if fraction <= 0.5],
-            self.groups,
-            cleaner.n_jobs,
-            "zero-one loss" if self.classification else "squared error",
-            TREATED[cleaner.action],
-        )
-
-    def fold_losses(self, train, test, fractions):
-        """Losses on held-out rows without cleaning and at each share."""
-        rows, wrong = self.value(train)
-        y = np.asarray(take_rows(self.y, train))
-        losses = []
-        for fraction in (0.0, *fractions):
-            kept = self.keep(rows.values, y, fraction)
-            model = self.train(train, kept, rows, wrong)
-            losses.append(self._losses(model, test))
-        return np.array(losses)
-
-    def random_losses(self, train, test, fraction, index):
-        """Losses on held-out rows where suspects are drawn at random and dropped."""
-        y = np.asarray(take_rows(self.y, train))
-        rng = np.random.default_rng((self.seed, index))
-        kept = np.flatnonzero(self.keep(rng.random(len(train)), y, fraction))
-        model = self._fit(np.asarray(train)[kept])
-        return self._losses(model, test)
-
-    def _fit(self, part):
-        return self.cleaner._fit_clone(
-            take_rows(self.X, part),
-            take_rows(self.y, part),
-            take_params(self.params, part, n_rows(self.X)),
-            self.seed,
-        )
-
-    def _losses(self, model, test):
-        predicted = model.predict(take_rows(self.X, test))
-        return row_losses(take_rows(self.y, test), predicted, self.classification)

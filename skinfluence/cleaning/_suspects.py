@@ -59,7 +59,7 @@ def standard_errors(rows, suspects):
     """Over the folds, or of the fixed scorer by the jackknife; else NaN."""
     if rows.standard_error is not None:
         return rows.standard_error[suspects]
-    if rows.values is rows.scores.values:
+    if not rows.of_influence:
         return fixed_scorer_error(rows.scores, suspects)
     return np.full(len(suspects), np.nan)
 

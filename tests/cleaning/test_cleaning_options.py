@@ -12,9 +12,8 @@ from sklearn.model_selection import GroupKFold, LeaveOneGroupOut, TimeSeriesSpli
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.tree import DecisionTreeClassifier
 
-from skinfluence import InfluenceCleaner, InfluenceFunctions, InfluenceSampler
+from skinfluence import InfluenceCleaner, InfluenceFunctions
 from skinfluence.cleaning._actions import act
 
 LOGISTIC = make_pipeline(StandardScaler(), LogisticRegression())
@@ -152,18 +151,6 @@ def test_every_class_loses_the_same_share():
         assert set(of[~cleaner.sample_mask_[of]]) == set(worst)
     overall = InfluenceCleaner(LOGISTIC, drop_fraction=0.1).fit(X, y)
     assert (~overall.sample_mask_[y == 0]).sum() > 2
-
-
-@pytest.mark.parametrize("kind", [InfluenceCleaner, InfluenceSampler])
-def test_a_share_of_every_class_needs_classes(kind):
-    X = np.arange(20.0).reshape(10, 2)
-    with pytest.raises(
-        ValueError, match=r"'per_class' .* Got per_class=True for a reg"
-    ):
-        kind(Ridge(), per_class=True).fit(X, X[:, 0])
-    several = np.column_stack([X[:, 0] > 4, X[:, 0] > 9])
-    with pytest.raises(ValueError, match="for 2 columns of labels"):
-        kind(DecisionTreeClassifier(), per_class=True).fit(X, several)
 
 
 def copied_rows():
