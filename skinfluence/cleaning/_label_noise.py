@@ -16,9 +16,10 @@ likelihood after its cost is taken:
    maximisation, in which a cell with less than that many rows becomes zero (Figueiredo
    and Jain 2002).
 
-Noise costs ten times its rate more: an exponential prior of mean 0.1. Where the columns
-say little of the label the likelihood is flat, and what it then gains by chance is at
-rates near the largest, 0.3 to 0.45 of two classes.
+A rate r of noise leaves 1 - r k / (k - 1) of what the true label says, and costs minus
+three times the logarithm of that more: the prior Beta(1, 4), whose mean is a fifth of
+the largest rate. Where the columns say little of the label the likelihood is flat, and
+what it gains by chance is at rates that leave next to nothing.
 
 **What can be known.** Any rate of noise up to the smallest probability of the other
 label explains the table as well, if the link may have any form. Only the form decides:
@@ -45,7 +46,7 @@ from scipy.special import log_softmax, logsumexp
 
 RIDGE = 0.05
 SMALLEST_PREDICTION, LARGEST_SLOPE = 0.01, 1000.0
-RATE_COST, PRIOR_MEAN = 1.0, 0.1
+RATE_COST, PRIOR_POWER = 1.0, 3.0
 # Half the 95% point of chi squared with one degree of freedom.
 ALLOWED_LOSS = 1.92
 N_BISECTIONS = 5
@@ -196,7 +197,7 @@ def _one_rate(link, labels, clean, share, score_clean):
         rate = found.x[-1]
         transition = np.full((k, k), rate / (k - 1))
         np.fill_diagonal(transition, 1 - rate)
-        score = -found.fun - RATE_COST - rate / PRIOR_MEAN
+        score = -found.fun - RATE_COST - _prior_cost(rate, k)
         return LabelNoise(link.log_q(found.x[:-1]), transition, score)
 
     best = fit(np.append(clean, np.clip(share, 0.01, largest)), 1e-9, largest)
@@ -227,11 +228,16 @@ def _sparse(link, predictions, labels, clean):
         score = _log_sum(_log_joint(log_q, transition, labels)).sum() - _penalty(theta)
         score -= cost * (np.count_nonzero(transition) - k)
         right = np.exp(log_q) @ np.diag(transition)
-        score -= (1 - right.mean()) / PRIOR_MEAN
+        score -= _prior_cost(1 - right.mean(), k)
         if score < best + SMALLEST_GAIN:
             break
         best, found = score, LabelNoise(log_q, transition, score)
     return found
+
+
+def _prior_cost(rate, k):
+    left = 1 - rate * k / (k - 1)
+    return -PRIOR_POWER * np.log(max(left, np.finfo(float).tiny))
 
 
 def _confusion(predicted, labels, k):

@@ -1,4 +1,4 @@
-"""Exchanged numbers are shown; chance, heavy tails and uneven spread are not mistakes."""
+"""Exchanged numbers are shown; chance, heavy tails, uneven spread are no mistakes."""
 
 import numpy as np
 import pytest
