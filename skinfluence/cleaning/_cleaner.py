@@ -179,7 +179,7 @@ class InfluenceCleaner(EstimatorWrapper):
     >>> cleaner = InfluenceCleaner(tree).fit(X, y)
     >>> dropped = np.flatnonzero(~cleaner.sample_mask_)
     >>> len(dropped), int((dropped % 10 == 0).sum())
-    (17, 17)
+    (15, 15)
     >>> suspects = cleaner.suspects_
     >>> suspects.row[:3], suspects.given[:3], suspects.suggested[:3]
     (array([ 80, 160,  90]), array([2, 0, 2]), array([1, 2, 1]))

@@ -72,7 +72,7 @@ class InfluenceSampler(BaseEstimator):
     >>> sampler = InfluenceSampler(LogisticRegression())
     >>> X_kept, y_kept = sampler.fit_resample(X, y)
     >>> X_kept.shape
-    (161, 13)
+    (163, 13)
     """
 
     _parameter_constraints: dict = CLEANING_CONSTRAINTS
