@@ -76,13 +76,18 @@ ax.legend()
 #
 # :class:`~skinfluence.InfluenceCleaner` does the same inside ``fit``, where no
 # clean validation data is at hand: it values each row by held-out predictions
-# on the noisy training set itself, drops the worst rows and trains again.
+# on the noisy training set itself, drops the rows that are more likely wrong than
+# right and trains again. How many these are, it finds out on its own.
 
 from sklearn.metrics import log_loss
 
 from skinfluence import InfluenceCleaner
 
 cleaner = InfluenceCleaner(model).fit(X_train, y_noisy)
+dropped = ~cleaner.sample_mask_
+print(
+    f"{flipped[dropped].sum()} of the {dropped.sum()} rows dropped have a flipped label"
+)
 for name, fitted in [("all", loo), ("cleaned", cleaner)]:
     loss = log_loss(y_test, fitted.predict_proba(X_test))
     print(f"log loss on test rows, trained on {name} rows: {loss:.3f}")

@@ -13,22 +13,24 @@ from skinfluence.cleaning._shown import LIMIT, escaped_streams, shown
 
 CLEAN = """\
 Rank the rows of a table by how badly models trained without them predict their
-target. Write the ranking, and the table without the worst rows, and say whether
-that makes a model better on held-out rows. Columns may be numbers, text or dates,
-with missing values.
+target. Write the ranking, and, if there are rows that are more likely wrong than
+right, the table without them, and say what that does to a model on held-out rows:
+where it is clearly worse, no such table is written. Columns may be numbers, text or
+dates, with missing values.
 """
 EXAMPLE = """\
 example:
   python -m skinfluence clean people.csv --target income
 
   writes people.suspects.csv, all rows with the most suspect first and the reason
-  beside each, and people.cleaned.csv, the table without the first 10% of them.
+  beside each, and people.cleaned.csv, the table without the rows that are more likely
+  wrong than right. Where there are none it says so and writes no cleaned table.
 
-  python -m skinfluence clean people.csv --target income --drop auto \\
+  python -m skinfluence clean people.csv --target income --drop 0.05 \\
       --report report.html
 
-  drops as many as make a model better on held-out rows, none if none do, and writes
-  a page that shows what was found.
+  drops the first 5% of the ranking, be they wrong or not, and writes a page that
+  shows what was found.
 
 exit status: 0 done, 2 bad input (one line on standard error, nothing written).
 """
@@ -54,7 +56,7 @@ def _parser():
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add = commands.add_parser(
         "clean",
-        help="rank the rows of a table and write it without the most suspect ones",
+        help="rank the rows of a table and write it without those that look wrong",
         description=CLEAN,
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -75,9 +77,10 @@ def _parser():
         "--drop",
         metavar="SHARE",
         type=_share,
-        default=0.1,
-        help="share of the rows that are suspects, in [0, 1), or auto: the share that "
-        "makes a model better on held-out rows, if any does (default: %(default)s)",
+        default="auto",
+        help="which rows are suspects: auto, those that are more likely wrong than "
+        "right (with another --method: those that clearly hurt); or a share of the "
+        "rows in [0, 1), most suspect first (default: %(default)s)",
     )
     add.add_argument(
         "--action",
@@ -87,7 +90,9 @@ def _parser():
         "them predict; weight: a column sample_weight (default: %(default)s)",
     )
     add.add_argument(
-        "--per-class", action="store_true", help="take the share of every class"
+        "--per-class",
+        action="store_true",
+        help="take the share given as --drop of every class",
     )
     add.add_argument(
         "--groups",
@@ -121,7 +126,7 @@ def _parser():
         "demo",
         help="flip labels of a table that scikit-learn ships and find them again",
         description="Flip a share of the labels of scikit-learn's breast_cancer "
-        "table and tell how many are found among as many suspects.",
+        "table and tell how many are found.",
     )
     add.set_defaults(run=demo)
     add.add_argument(

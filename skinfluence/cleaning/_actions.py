@@ -18,13 +18,7 @@ from skinfluence._sklearn import (
     take_rows,
 )
 
-# How a model is said to be trained after each of them.
-TREATED = {
-    "drop": "without the {} most suspect",
-    "relabel": "with the {} most suspect relabelled",
-    "weight": "with the {} most suspect weighed less",
-}
-ACTIONS = tuple(TREATED)
+ACTIONS = ("drop", "relabel", "weight")
 
 
 def act(action, X, y, params, kept, suggested, p_right, weight_name):

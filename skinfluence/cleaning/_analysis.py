@@ -14,20 +14,17 @@ from skinfluence.cleaning._baseline import separation
 from skinfluence.cleaning._cleaner import InfluenceCleaner
 from skinfluence.cleaning._cleaning import Cleaning
 from skinfluence.cleaning._comparison import compare
-from skinfluence.cleaning._drop_fraction import DropSearch
+from skinfluence.cleaning._held_out import HeldOut
 from skinfluence.cleaning._shown import shown
 from skinfluence.cleaning._suspects import suspects_table
 from skinfluence.cleaning._table import default_preprocessor
 from skinfluence.cleaning._values import RowValues
+from skinfluence.cleaning._wrong_rows import WrongRows
 from skinfluence.retraining import LeaveOneOutInfluence
 from skinfluence.static import InfluenceFunctions
 
 METHODS = ("auto", "loo", "influence-functions")
 N_FOLDS = 5
-UNCONFIRMED = (
-    "These folds do not confirm the gain of the chosen share: look at the suspects "
-    "before you believe it."
-)
 
 
 @dataclass
@@ -38,39 +35,28 @@ class Analysis:
     ----------
     rows : RowValues
         Values (low = suspect) and what the fixed scorer says.
-    probability_wrong : ndarray of shape (n_samples,)
-        Estimated, of every row.
+    wrong : WrongRows
+        How likely each row is wrong.
     kept : ndarray of bool, shape (n_samples,)
         False for suspects.
     suspects : Bunch
         See `suspects_table`.
-    drop_fraction : float
-        The share of suspects, chosen or given.
-    search : DropSearch or None
-        How it was chosen.
     reasons : list of str
         Why each row has its value.
-    before, after : ndarray of shape (n_folds,)
-        Held-out scores of the model trained on all rows of the training folds, and
-        after cleaning them.
-    plain_losses : ndarray of shape (n_samples,)
-        Out-of-fold losses of the model trained on all rows; NaN where no fold holds
-        the row out.
+    held_out : HeldOut
+        What the model says of held-out rows, trained on all rows of the training folds
+        and after cleaning them.
     separation, plain_separation : float
         How often a target taken from another row is more suspect than a given one:
         by the fixed scorer and by the out-of-fold losses.
     """
 
     rows: RowValues
-    probability_wrong: np.ndarray
+    wrong: WrongRows
     kept: np.ndarray
     suspects: Bunch
-    drop_fraction: float
-    search: DropSearch | None
     reasons: list
-    before: np.ndarray
-    after: np.ndarray
-    plain_losses: np.ndarray
+    held_out: HeldOut
     separation: float
     plain_separation: float
 
@@ -86,24 +72,8 @@ class Analysis:
 
     @property
     def false_discovery_rate(self):
-        """Estimated share of the suspects that are fine; NaN without suspects."""
-        if self.kept.all():
-            return np.nan
-        return float(1 - self.probability_wrong[~self.kept].mean())
-
-    @property
-    def difference(self):
-        """Mean gain in held-out score, and its standard error over folds."""
-        gain = self.after - self.before
-        return float(gain.mean()), float(gain.std(ddof=1) / np.sqrt(len(gain)))
-
-    @property
-    def unconfirmed(self):
-        """Whether the gain of the share that was chosen is not seen on new folds."""
-        if self.search is None or not self.drop_fraction:
-            return False
-        gain, error = self.difference
-        return gain <= error
+        """Smallest possible and estimated share of suspects that are fine, or NaN."""
+        return self.wrong.fine_share(~self.kept)
 
 
 @dataclass(frozen=True)
@@ -115,7 +85,7 @@ class Settings:
     method : {"auto", "loo", "influence-functions"}
         What values the rows; "auto" is the fixed scorer.
     drop_fraction : float or "auto"
-        Share of suspects.
+        Share of suspects; "auto" takes rows one by one, see `InfluenceCleaner`.
     action : {"drop", "relabel", "weight"}
         What is done to them.
     per_class : bool
@@ -129,7 +99,7 @@ class Settings:
     """
 
     method: str = "auto"
-    drop_fraction: float | str = 0.1
+    drop_fraction: float | str = "auto"
     action: str = "drop"
     per_class: bool = False
     time_ordered: bool = False
@@ -145,7 +115,7 @@ def default_model(X, classification):
 
 
 def analyse(task, model, settings, step=None):
-    """Value the rows, choose the suspects and compare the model with and without them.
+    """Value the rows, flag suspects and compare the model with and without them.
 
     Parameters
     ----------
@@ -171,17 +141,11 @@ def _analyse(task, model, settings, step):
     cleaner = _cleaner(model, settings)
     weight_name = weight_parameter(model) if settings.action == "weight" else None
     run = Cleaning(cleaner, task.X, y, {}, {}, task.groups, settings.seed, weight_name)
-    rows, probability = run.value(np.arange(len(y)))
+    rows, wrong = run.value(np.arange(len(y)))
     step()
-    fraction, search = settings.drop_fraction, None
-    if fraction == "auto":
-        search = run.search(probability.mean())
-        fraction = search.drop_fraction
-    kept = run.keep(rows.values, y, fraction)
+    kept = run.keep(rows, wrong, y)
     step()
-    # Where the share was chosen, the folds are not those on which it was.
-    seed = settings.seed + (search is not None)
-    before, after, plain, plain_separation = compare(run, fraction, task, seed, step)
+    held_out, plain_separation = compare(run, kept, task, settings.seed, step)
     reasons = _reasons(y, rows.scores, classification)
     if settings.method != "auto":
         reasons = [
@@ -190,18 +154,41 @@ def _analyse(task, model, settings, step):
         ]
     return Analysis(
         rows,
-        probability,
+        wrong,
         kept,
-        suspects_table(y, rows, kept, probability),
-        fraction,
-        search,
+        suspects_table(y, rows, kept, wrong),
         reasons,
-        before,
-        after,
-        plain,
+        held_out,
         separation(-rows.scores.values, -rows.scores.wrong_values),
         plain_separation,
     )
+
+
+def why_nothing_goes(analysis, settings):
+    """Say why nothing should be removed; None where suspects should.
+
+    Rows that the default rule flags stay where the model without them is clearly worse
+    on held-out rows. A share is the choice of whoever gave it.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        What was found.
+    settings : Settings
+        How.
+
+    Returns
+    -------
+    reason : str or None
+    """
+    by_rule = settings.drop_fraction == "auto"
+    if analysis.kept.all():
+        if not by_rule:
+            return "the share that was asked for is less than one row"
+        if settings.method != "auto":
+            return "no row clearly hurts the model"
+        return "no row is more likely wrong than right"
+    return analysis.held_out.harm() if by_rule else None
 
 
 def _cleaner(model, settings):

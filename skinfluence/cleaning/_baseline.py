@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from skinfluence._losses import log_loss_of_probability
 
 
-def out_of_fold_losses(model, X, y):
+def out_of_fold_losses(model, X, y, mistakes=None):
     """Loss of every row under a model that has not seen it.
 
     Parameters
@@ -20,6 +20,9 @@ def out_of_fold_losses(model, X, y):
         Fitted on other rows.
     X, y : array-like
         Rows and their targets, labels that the model knows or numbers.
+    mistakes : ndarray of shape (n_classes, n_classes), default=None
+        The probability of each given label (column) by the label that the model
+        predicts. None: the model predicts the labels as they are given.
 
     Returns
     -------
@@ -30,7 +33,10 @@ def out_of_fold_losses(model, X, y):
     y = np.asarray(y)
     if hasattr(model, "predict_proba"):
         own = np.arange(len(y)), np.searchsorted(model.classes_, y)
-        return log_loss_of_probability(model.predict_proba(X)[own])
+        probability = model.predict_proba(X)
+        if mistakes is not None:
+            probability = probability @ mistakes
+        return log_loss_of_probability(probability[own])
     predicted = model.predict(X)
     if hasattr(model, "classes_"):
         return (y != predicted).astype(np.float64)

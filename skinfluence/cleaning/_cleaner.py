@@ -23,14 +23,14 @@ from skinfluence._sklearn import (
 from skinfluence._targets import check_targets
 from skinfluence.cleaning._actions import ACTIONS, weight_parameter
 from skinfluence.cleaning._cleaning import Cleaning
+from skinfluence.cleaning._flagged import check_flagging
 from skinfluence.cleaning._suspects import suspects_table
-from skinfluence.cleaning._values import check_per_class
 from skinfluence.retraining._retraining import trainable
 
 CLEANING_CONSTRAINTS = {
     **EstimatorWrapper._parameter_constraints,
     "influence": [HasMethods(["fit", "sample_values"]), None],
-    "drop_fraction": [Interval(Real, 0, 1, closed="left")],
+    "drop_fraction": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
     "per_class": ["boolean"],
     "cv": ["cv_object"],
     "memory": [str, HasMethods(["__fspath__"]), HasMethods(["cache"]), None],
@@ -40,11 +40,11 @@ CLEANING_CONSTRAINTS = {
 
 
 class InfluenceCleaner(EstimatorWrapper):
-    r"""An estimator trained on all rows but the most suspect ones.
+    r"""An estimator trained on all rows but those that look wrong.
 
-    ``fit`` values every training row, drops the lowest ``drop_fraction`` of them and
-    trains ``estimator`` on the rest. What values the rows and what is trained on them
-    are two things.
+    ``fit`` values every training row, drops those that are more likely wrong than
+    right, often none, and trains ``estimator`` on the rest. What values the rows and
+    what is trained on them are two things.
 
     ``influence=None`` is one fixed scorer, whatever ``estimator`` is: a row's value
     is minus its loss under models that have not seen it,
@@ -68,22 +68,27 @@ class InfluenceCleaner(EstimatorWrapper):
     influence of logistic regression has 0.87 with C = 0.01 and 0.28 with C = 1.
     `OutOfBagInfluence` needs no folds: a row's value is its ``oob_values_``.
 
-    **How many.** Rows are flagged by rank, so a number drops right rows where fewer
-    are wrong; ``false_discovery_rate_`` estimates which share of them is fine. With
-    ``drop_fraction="auto"`` the share is the one that lowers the loss on held-out
-    folds most, if it does by two standard errors, and by one more than dropping as many
-    rows at random; else no row is flagged, and ``drop_search_.verdict`` says so.
-    Wrong rows among the held-out ones count against every share alike.
+    **Which rows.** By default a row is flagged because it is more likely wrong than
+    right, never because of its rank: where the fixed scorer values the rows, its
+    ``probability_wrong`` is above 1/2. That is the smallest probability which explains
+    the predictions without the row; where labels are a matter of chance it is 0,
+    however low the value. Influence has a rule of its own: a row is flagged where its
+    value is negative by three standard errors over folds, none of them taken to be
+    smaller than that of the median row. ``OutOfBagInfluence`` has no such error and
+    needs a number. A number flags by rank, so it drops right rows where fewer are
+    wrong, rare classes first; ``false_discovery_rate_`` says how many of the suspects
+    are fine, at least and by estimate.
 
     **Cost.** Two fits of ``estimator`` and one valuing. The fixed scorer costs about
-    as much as ten fits of a linear model. ``drop_fraction="auto"`` adds about ten fits
-    and one valuing per fold.
+    as much as ten fits of a linear model.
 
-    **When it fails.** A row is suspect to the fixed scorer when smooth models of the
-    others are surprised by it; rare but right rows are as well, most of all those of
-    rare classes (``per_class=True`` takes the same share of every class). Rows with
-    equal mistakes vouch for each other: hold out groups of them. Every class keeps at
-    least one row, its best; what more ``estimator`` needs is not known here.
+    **When it fails.** Mistakes that look plausible or crowd in one part of the table
+    are not found, nor are those that repeat: rows with equal mistakes vouch for each
+    other, so hold out groups of them. Mistakes in a table whose columns say little
+    about the labels cannot be told from chance, and stay. A share drops rare but right
+    rows, most of all those of rare classes (``per_class=True`` takes the same share of
+    every class). Every class keeps at least one row, its best; what more ``estimator``
+    needs is not known here.
 
     Parameters
     ----------
@@ -93,21 +98,24 @@ class InfluenceCleaner(EstimatorWrapper):
         What values the rows, such as
         ``LeaveOneOutInfluence(LogisticRegression())``; its own estimator does not
         have to be ``estimator``. None: the fixed scorer.
-    drop_fraction : float or "auto", default=0.1
-        Share of the rows to flag as suspects, in [0, 1), rounded down to whole rows.
-        "auto" chooses it on held-out folds.
+    drop_fraction : float or "auto", default="auto"
+        Which rows to flag as suspects. "auto": those that are more likely wrong than
+        right, be they none, few or many; with ``influence``, those whose value is
+        negative by three standard errors. A number: this share of the rows, in [0, 1),
+        lowest values first, rounded down to whole rows, whether they look wrong or not.
+        Every class keeps at least one row, its best.
     action : {"drop", "relabel", "weight"}, default="drop"
         What happens to suspects before training: they go; they get the target that
         the fixed scorer's models predict without them; or their weight is multiplied
         by the probability that they are right (see ``suspects_``), for estimators
         whose ``fit`` takes ``sample_weight``.
     per_class : bool, default=False
-        Whether ``drop_fraction`` is a share of every class instead of the table, for
-        imbalanced labels. For classifiers with one column of labels only.
+        Whether a number as ``drop_fraction`` is the share of every class instead of
+        the table. For classifiers with one column of labels only.
     cv : int, cross-validation splitter or iterable, default=5
-        Held-out folds for ``influence`` and ``drop_fraction="auto"``; a number means
-        shuffled folds, stratified for classifiers. The fixed scorer leaves out single
-        rows where it is a number, and the test parts of the folds of a splitter.
+        Held-out folds for ``influence``; a number means shuffled folds, stratified for
+        classifiers. The fixed scorer leaves out single rows where it is a number, and
+        the test parts of the folds of a splitter.
         Rows that no fold judges (the first ones of a ``TimeSeriesSplit``; the last
         for ``influence``) have the value NaN and are kept.
     memory : str, path or joblib.Memory, default=None
@@ -135,19 +143,19 @@ class InfluenceCleaner(EstimatorWrapper):
         what the fixed scorer's models without the row predict; ``value``;
         ``standard_error`` of the value: with another sample of rows, by the jackknife,
         or over the folds of ``influence`` (NaN where there are none);
-        ``probability_wrong``: estimated under mistakes at random; ``rank``: 1 is the
+        ``probability_wrong``: the smallest that the predictions without the row need,
+        and ``probability_ceiling``: the largest that they allow; ``rank``: 1 is the
         lowest value; ``hurts``: up to three rows whose held-out prediction in the
         fixed scorer's models is best improved by dropping the row, for the first 50
         suspects.
-    false_discovery_rate_ : float
-        Estimated share of suspects that are fine. NaN without suspects.
+    false_discovery_rate_ : tuple of two floats
+        The smallest possible and the estimated share of suspects that are fine, by
+        ``probability_ceiling`` and by ``probability_wrong``. NaN without suspects.
+    wrong_share_ : tuple of two floats
+        The smallest share of wrong rows that explains the predictions without the row,
+        and the largest that they allow.
     drop_fraction_ : float
-        The share in use.
-    drop_search_ : object or None
-        With ``drop_fraction="auto"`` what was tried: ``fractions``, ``loss_all`` (mean
-        loss on held-out rows without cleaning), ``gain`` and ``standard_error`` of
-        each fraction, ``gain_random`` of as many rows at random, and the ``verdict``
-        in words. The loss is the zero-one loss or the squared error.
+        Share of the rows that are suspects.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of str
@@ -174,24 +182,17 @@ class InfluenceCleaner(EstimatorWrapper):
     >>> X, y = load_wine(return_X_y=True)
     >>> y[::10] = (y[::10] + 1) % 3  # 18 of the 178 labels are wrong
     >>> tree = DecisionTreeClassifier(random_state=0)
-    >>> cleaner = InfluenceCleaner(tree, drop_fraction=18 / 178).fit(X, y)
+    >>> cleaner = InfluenceCleaner(tree).fit(X, y)
     >>> dropped = np.flatnonzero(~cleaner.sample_mask_)
-    >>> int((dropped % 10 == 0).sum())  # of 18
-    17
+    >>> len(dropped), int((dropped % 10 == 0).sum())
+    (15, 15)
     >>> suspects = cleaner.suspects_
     >>> suspects.row[:3], suspects.given[:3], suspects.suggested[:3]
     (array([ 80, 160,  90]), array([2, 0, 2]), array([1, 2, 1]))
-    >>> auto = InfluenceCleaner(tree, drop_fraction="auto", random_state=0).fit(X, y)
-    >>> 0.05 < auto.drop_fraction_ < 0.15
-    True
     """
 
     _parameter_constraints: dict = {
         **CLEANING_CONSTRAINTS,
-        "drop_fraction": [
-            *CLEANING_CONSTRAINTS["drop_fraction"],
-            StrOptions({"auto"}),
-        ],
         "action": [StrOptions(set(ACTIONS))],
     }
 
@@ -200,7 +201,7 @@ class InfluenceCleaner(EstimatorWrapper):
         estimator,
         *,
         influence=None,
-        drop_fraction=0.1,
+        drop_fraction="auto",
         action="drop",
         per_class=False,
         cv=5,
@@ -219,7 +220,7 @@ class InfluenceCleaner(EstimatorWrapper):
         self.random_state = random_state
 
     def fit(self, X, y, **fit_params):
-        """Value the rows, drop the lowest and train on the others.
+        """Value the rows, drop those that look wrong and train on the others.
 
         Parameters
         ----------
@@ -245,7 +246,13 @@ class InfluenceCleaner(EstimatorWrapper):
         check_folder(self.memory)
         check_targets(y)
         refuse_pairwise(self.estimator)
-        check_per_class(self.per_class, y, is_classifier(self.estimator))
+        check_flagging(
+            self.drop_fraction,
+            self.per_class,
+            self.influence,
+            y,
+            is_classifier(self.estimator),
+        )
         seed = fresh_seed(self.random_state)
         params, influence_params, groups = self._split(fit_params)
         weight_name = None
@@ -255,22 +262,17 @@ class InfluenceCleaner(EstimatorWrapper):
         self.estimator_ = self._fit_clone(X, y, params, seed)
         X, y = indexable(X, y)
         run = Cleaning(self, X, y, params, influence_params, groups, seed, weight_name)
-        rows, probability = run.value(np.arange(n_rows(X)))
-        self.drop_search_ = None
-        self.drop_fraction_ = self.drop_fraction
-        if self.drop_fraction == "auto":
-            self.drop_search_ = run.search(probability.mean())
-            self.drop_fraction_ = self.drop_search_.drop_fraction
+        rows, wrong = run.value(np.arange(n_rows(X)))
         self.sample_values_ = rows.values
-        self.sample_mask_ = run.keep(rows.values, y, self.drop_fraction_)
+        self.sample_mask_ = run.keep(rows, wrong, y)
         flagged = ~self.sample_mask_
-        self.suspects_ = suspects_table(y, rows, self.sample_mask_, probability)
-        self.false_discovery_rate_ = (
-            float(1 - probability[flagged].mean()) if flagged.any() else np.nan
-        )
+        self.drop_fraction_ = float(flagged.mean())
+        self.wrong_share_ = wrong.share, wrong.share_ceiling
+        self.suspects_ = suspects_table(y, rows, self.sample_mask_, wrong)
+        self.false_discovery_rate_ = wrong.fine_share(flagged)
         if flagged.any():
             self.estimator_ = run.train(
-                np.arange(n_rows(X)), self.sample_mask_, rows, probability
+                np.arange(n_rows(X)), self.sample_mask_, rows, wrong
             )
         return self
 

@@ -1,19 +1,15 @@
-"""What a cleaner does to its rows: value, keep, act, train, try on held-out folds."""
+"""What a cleaner does to its rows: value, keep, act, train."""
 
 import numpy as np
 from sklearn.base import is_classifier
 
 from skinfluence._row_params import clone_for_rows
 from skinfluence._sklearn import fit_seeded, n_rows, take_params, take_rows
-from skinfluence.cleaning._actions import TREATED, act
-from skinfluence.cleaning._drop_fraction import (
-    FRACTIONS,
-    row_losses,
-    search_drop_fraction,
-)
-from skinfluence.cleaning._false_discoveries import probability_wrong
-from skinfluence.cleaning._folds import fixed_splits, folds
-from skinfluence.cleaning._values import kept_rows, value_rows
+from skinfluence.cleaning._actions import act
+from skinfluence.cleaning._flagged import kept_rows
+from skinfluence.cleaning._folds import fixed_splits
+from skinfluence.cleaning._values import value_rows
+from skinfluence.cleaning._wrong_rows import wrong_rows
 from skinfluence.retraining._retraining import trainable
 
 
@@ -35,7 +31,7 @@ class Cleaning:
         self.estimator = trainable(cleaner.estimator, y)
 
     def value(self, part):
-        """Value some of the rows: `RowValues` and the probability to be wrong."""
+        """Value some of the rows: `RowValues` and `WrongRows`."""
         cleaner, n = self.cleaner, n_rows(self.X)
         whole = len(part) == n
         cv = cleaner.cv
@@ -53,11 +49,7 @@ class Cleaning:
             n_jobs=cleaner.n_jobs if whole else None,
             random_state=None if cleaner.random_state is None else self.seed,
         )
-        scores = rows.scores
-        probability = probability_wrong(
-            scores.values, scores.wrong_values, scores.n_classes
-        )
-        return rows, probability
+        return rows, wrong_rows(rows.scores)
 
     def _influence_of(self, part):
         """Return the cleaner's influence estimator, for some of the rows."""
@@ -66,13 +58,18 @@ class Cleaning:
             return influence
         return clone_for_rows(influence, part, n)
 
-    def keep(self, values, y, drop_fraction):
+    def keep(self, rows, wrong, y):
         """Return which rows are no suspects."""
         return kept_rows(
-            values, y, drop_fraction, self.classification, self.cleaner.per_class
+            rows,
+            wrong.probability,
+            y,
+            self.cleaner.drop_fraction,
+            self.classification,
+            self.cleaner.per_class,
         )
 
-    def train(self, part, kept, rows, probability):
+    def train(self, part, kept, rows, wrong):
         """Train on some of the rows, after what is to be done to the suspects."""
         X, y, params = act(
             self.cleaner.action,
@@ -81,61 +78,9 @@ class Cleaning:
             take_params(self.params, part, n_rows(self.X)),
             kept,
             rows.scores.expected,
-            1 - probability,
+            1 - wrong.probability,
             self.weight_name,
         )
         left = np.asarray(part)[kept] if n_rows(X) < len(part) else part
-        return self._fit_rows(left, X, y, params)
-
-    def search(self, share_wrong):
-        """Choose the share on held-out folds."""
-        cleaner = self.cleaner
-        pairs = folds(
-            self.y, cleaner.cv, self.classification, self.seed, self.X, self.groups
-        )
-        fractions = sorted({*FRACTIONS, round(float(share_wrong), 3)} - {0.0})
-        return search_drop_fraction(
-            self.fold_losses,
-            self.random_losses,
-            pairs,
-            [fraction for fraction in fractions if fraction <= 0.5],
-            self.groups,
-            cleaner.n_jobs,
-            "zero-one loss" if self.classification else "squared error",
-            TREATED[cleaner.action],
-        )
-
-    def fold_losses(self, train, test, fractions):
-        """Losses on held-out rows without cleaning and at each share."""
-        rows, probability = self.value(train)
-        y = np.asarray(take_rows(self.y, train))
-        losses = []
-        for fraction in (0.0, *fractions):
-            kept = self.keep(rows.values, y, fraction)
-            model = self.train(train, kept, rows, probability)
-            losses.append(self._losses(model, test))
-        return np.array(losses)
-
-    def random_losses(self, train, test, fraction, index):
-        """Losses on held-out rows where suspects are drawn at random and dropped."""
-        y = np.asarray(take_rows(self.y, train))
-        rng = np.random.default_rng((self.seed, index))
-        kept = np.flatnonzero(self.keep(rng.random(len(train)), y, fraction))
-        model = self._fit(np.asarray(train)[kept])
-        return self._losses(model, test)
-
-    def _fit(self, part):
-        return self._fit_rows(
-            part,
-            take_rows(self.X, part),
-            take_rows(self.y, part),
-            take_params(self.params, part, n_rows(self.X)),
-        )
-
-    def _fit_rows(self, part, X, y, params):
-        estimator = clone_for_rows(self.estimator, part, n_rows(self.X))
+        estimator = clone_for_rows(self.estimator, left, n_rows(self.X))
         return fit_seeded(estimator, X, y, params, self.seed)
-
-    def _losses(self, model, test):
-        predicted = model.predict(take_rows(self.X, test))
-        return row_losses(take_rows(self.y, test), predicted, self.classification)

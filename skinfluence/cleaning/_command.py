@@ -9,10 +9,10 @@ import numpy as np
 from skinfluence.cleaning._analysis import (
     METHODS,
     N_FOLDS,
-    UNCONFIRMED,
     Settings,
     analyse,
     default_model,
+    why_nothing_goes,
 )
 from skinfluence.cleaning._csv_rows import csv_bytes, rows_as_they_came
 from skinfluence.cleaning._read import (
@@ -30,6 +30,7 @@ from skinfluence.cleaning._shown import LIMIT, shown
 from skinfluence.cleaning._spreadsheet import without_formulas
 
 SHOWN = 5
+SHOWN_CLASSES = 10
 WEIGHT = "sample_weight"
 
 
@@ -42,7 +43,7 @@ def clean(
     report=None,
     task="auto",
     method="auto",
-    drop=0.1,
+    drop="auto",
     action="drop",
     per_class=False,
     groups=None,
@@ -52,7 +53,11 @@ def clean(
     jobs=None,
     seed=0,
 ):
-    """Rank the rows of a table and write it without the most suspect ones.
+    """Rank the rows of a table and write it without those that look wrong.
+
+    The cleaned table is written only where rows are flagged. Where ``drop="auto"``
+    flags them and the model is then clearly worse on held-out rows, it is not written
+    either.
 
     Parameters
     ----------
@@ -68,8 +73,9 @@ def clean(
         What the target is.
     method : {"auto", "loo", "influence-functions"}, default="auto"
         What values the rows.
-    drop : float or "auto", default=0.1
-        Share of suspects; "auto" chooses it on held-out folds.
+    drop : float or "auto", default="auto"
+        Which rows are suspects: "auto", those that are more likely wrong than right,
+        or with another ``method`` those that clearly hurt; or this share of the rows.
     action : {"drop", "relabel", "weight"}, default="drop"
         What is done to suspects.
     per_class : bool, default=False
@@ -88,6 +94,8 @@ def clean(
         Cuts the folds.
     """
     _check_options(method, drop, jobs, seed)
+    if per_class and drop == "auto":
+        raise BadInput("--per-class takes a share of every class: give it with --drop")
     if groups is not None and time_ordered:
         raise BadInput("--groups and --time-ordered exclude each other")
     table = Path(table)
@@ -100,14 +108,17 @@ def clean(
         raise BadInput(f"{table} has a column {WEIGHT!r}, which --action weight writes")
     settings = Settings(method, drop, action, per_class, time_ordered, seed, jobs)
     analysis, ranking, left_out = _run(problem, target, settings)
-    cleaned = _cleaned(problem, target, analysis, action)
-    contents = {suspects: ranking, output: cleaned}
-    if ".parquet" not in (file_format(table), file_format(output)):
-        contents[output] = (
-            rows_as_they_came(import_pandas(), table, separator, cleaned)
-            if action == "drop"
-            else csv_bytes(cleaned, separator)
-        )
+    contents = {suspects: ranking}
+    why_not = why_nothing_goes(analysis, settings)
+    if why_not is None:
+        cleaned = _cleaned(problem, target, analysis, action)
+        contents[output] = cleaned
+        if ".parquet" not in (file_format(table), file_format(output)):
+            contents[output] = (
+                rows_as_they_came(import_pandas(), table, separator, cleaned)
+                if action == "drop"
+                else csv_bytes(cleaned, separator)
+            )
     if file_format(suspects) != ".parquet":
         contents[suspects] = without_formulas(ranking)
     if page is not None:
@@ -116,7 +127,12 @@ def clean(
         )
     write_files(contents)
     print(f"\nwrote {shown(suspects)}: {len(ranking)} rows, most suspect first")
-    print(f"wrote {shown(output)}: {len(cleaned)} rows")
+    if why_not is None:
+        print(f"wrote {shown(output)}: {len(cleaned)} rows")
+    else:
+        print(f"Nothing should be removed: {why_not}. No cleaned table was written.")
+        if output.exists():
+            print(f"{shown(output)} is that of an earlier run")
     if page is not None:
         print(f"wrote {shown(page)}: what was found, to be read in a browser")
 
@@ -152,12 +168,13 @@ def demo(*, flip=0.1, seed=0, jobs=None):
         f"seed {seed}). Nothing below is told which.\n"
     )
     problem = make_task(table, table, "diagnosis")
-    settings = Settings(drop_fraction=n_flip / len(y), seed=seed, n_jobs=jobs)
+    settings = Settings(seed=seed, n_jobs=jobs)
     analysis, _, _ = _run(problem, "diagnosis", settings)
-    found = int(flipped[analysis.values.argsort(kind="stable")[:n_flip]].sum())
+    n_suspects = int((~analysis.kept).sum())
+    found = int(flipped[~analysis.kept].sum())
     print(
-        f"\n{found} of the {n_flip} flipped labels are among the {n_flip} most suspect "
-        f"rows;\n{n_flip**2 / len(y):.1f} would be by chance."
+        f"\n{found} of the {n_flip} flipped labels are among the {n_suspects} "
+        f"suspects;\n{n_suspects * n_flip / len(y):.1f} would be by chance."
     )
 
 
@@ -188,7 +205,7 @@ def _run(problem, target, settings):
         analysis = analyse(problem, model, settings, step)
     ranking = _ranking(problem, analysis)
     _tell_suspects(problem, analysis, ranking)
-    _tell_scores(problem, analysis, settings.action)
+    _tell_scores(analysis, settings.action)
     return analysis, ranking, left_out
 
 
@@ -208,7 +225,8 @@ def _ranking(problem, analysis):
         "suggested" if problem.classification else "predicted": analysis.expected,
         "value": _rounded(analysis.values),
         "standard_error": _rounded(error),
-        "probability_wrong": _rounded(analysis.probability_wrong),
+        "probability_wrong": _rounded(analysis.wrong.probability),
+        "probability_ceiling": _rounded(analysis.wrong.ceiling),
         "suspect": ~analysis.kept,
         "hurts": hurts,
         "reason": np.array(analysis.reasons, dtype=object),
@@ -231,7 +249,7 @@ def _cleaned(problem, target, analysis, action):
         return problem.table.iloc[analysis.kept]
     table = problem.table.copy()
     if action == "weight":
-        right = 1 - analysis.probability_wrong
+        right = 1 - analysis.wrong.probability
         table[WEIGHT] = np.where(analysis.kept, 1.0, _rounded(right))
         return table
     column = table[target].to_numpy(dtype=object, copy=True)
@@ -260,19 +278,24 @@ def _tell_table(problem, target, left_out):
 
 def _tell_suspects(problem, analysis, ranking):
     n_suspects, n = int((~analysis.kept).sum()), len(problem.y)
-    if analysis.search is not None:
-        print(f"share of suspects chosen: {analysis.drop_fraction:.1%}")
-        print(f"  {analysis.search.verdict}")
+    wrong = analysis.wrong
+    print(
+        f"between {_share(wrong.share)} and {_share(wrong.share_ceiling)} of the rows "
+        "are wrong, by what the columns say"
+    )
     print(f"suspects: {n_suspects} rows ({n_suspects / n:.1%})")
     if n_suspects:
+        smallest, estimate = analysis.false_discovery_rate
         print(
-            f"          of which {analysis.false_discovery_rate:.0%} are fine, by "
-            "estimate, if wrong rows are wrong at random"
+            f"          of which between {_share(1 - estimate)} and "
+            f"{_share(1 - smallest)} are wrong, by the same estimate"
         )
     if problem.classification:
         disagree = int((analysis.expected != problem.y).sum())
         print(f"          a model without the row expects another label in {disagree}")
-    for row, reason in zip(ranking["row"][:SHOWN], ranking["reason"], strict=False):
+    first = ranking[ranking["suspect"]] if n_suspects else ranking
+    print("most unlike what the columns suggest:")
+    for row, reason in zip(first["row"][:SHOWN], first["reason"], strict=False):
         print(f"  row {row}: {shown(reason, 3 * LIMIT)}")
     print(
         "a target taken from another row is more suspect than a given one in "
@@ -281,24 +304,57 @@ def _tell_suspects(problem, analysis, ranking):
     )
 
 
-def _tell_scores(problem, analysis, action):
-    name = "accuracy" if problem.classification else "R2"
-    gain, error = analysis.difference
-    after = {
-        "drop": "trained without suspect rows",
-        "relabel": "suspect rows relabelled     ",
-        "weight": "suspect rows weighed less   ",
+def _share(share):
+    return f"{share:.0%}"
+
+
+def _tell_scores(analysis, action):
+    held_out, cleaned = analysis.held_out, not analysis.kept.all()
+    treated = {
+        "drop": "without suspects",
+        "relabel": "suspects relabelled",
+        "weight": "suspects weighed less",
     }[action]
+    print(f"\nthe model on {held_out.fold.max() + 1} held-out folds")
+    header = f"  {'':<20} {'all rows':>10}"
+    print(header + (f"  {treated:>21}" if cleaned else ""))
+    for name, score in held_out.scores().items():
+        print(_score_line(name, score, cleaned))
+    if held_out.classification:
+        classes = held_out.classes()
+        rarest = sorted(classes, key=lambda label: classes[label][0])[:SHOWN_CLASSES]
+        print("share predicted right, by class" + _of(len(rarest), len(classes)))
+        for label in rarest:
+            count, _, right = classes[label]
+            print(_score_line(f"{_cut(label)} ({count})", right, cleaned))
+    if not cleaned:
+        return
     print(
-        f"\nmean {name} on {len(analysis.before)} held-out folds\n"
-        f"  trained on all rows          {analysis.before.mean():.4f}\n"
-        f"  {after} {analysis.after.mean():.4f}"
-        f"  ({gain:+.4f}, standard error {error:.4f})\n"
-        "Suspects were chosen and treated in the training folds only; the held-out "
-        "folds\nkeep all their rows, so their wrong labels, if any, count against both."
+        "Suspects were found and treated in the training folds only; the held-out "
+        "folds\nkeep all their rows."
     )
-    if analysis.unconfirmed:
-        print(UNCONFIRMED)
+    if held_out.classification:
+        print("The log loss after cleaning allows for the estimated mistakes in them.")
+    print(held_out.verdict())
+
+
+def _score_line(name, score, cleaned):
+    line = f"  {name:<20} {score.before:>10.4f}"
+    if cleaned:
+        line += (
+            f"  {score.after:>21.4f}  (gain {score.gain:+.4f}, standard error "
+            f"{score.error:.4f})"
+        )
+    return line
+
+
+def _of(n_shown, n):
+    return "" if n_shown == n else f", the {n_shown} smallest of {n}"
+
+
+def _cut(label):
+    text = shown(label)
+    return text if len(text) <= 12 else text[:11] + "…"
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Scores of a model before and after cleaning, on rows that no cleaning has touched."""
+"""A model before and after cleaning, on held-out rows that no cleaning has touched."""
 
 import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
@@ -11,9 +11,10 @@ from skinfluence.cleaning._baseline import (
     separation,
 )
 from skinfluence.cleaning._folds import folds
+from skinfluence.cleaning._held_out import HeldOut, remaining_mistakes
 
 
-def compare(run, drop_fraction, task, seed, step):
+def compare(run, kept, task, seed, step):
     """Score the model of a cleaner with and without cleaning on held-out folds.
 
     Parameters
@@ -21,8 +22,8 @@ def compare(run, drop_fraction, task, seed, step):
     run : Cleaning
         Of the whole table; the ``cv`` of its cleaner cuts the folds, as many are
         worked on at once as its ``n_jobs`` says.
-    drop_fraction : float
-        Share of suspects.
+    kept : ndarray of bool, shape (n_samples,)
+        False for suspects. Without suspects nothing is cleaned in the folds either.
     task : Task
         The same table.
     seed : int
@@ -32,31 +33,38 @@ def compare(run, drop_fraction, task, seed, step):
 
     Returns
     -------
-    before, after : ndarray of shape (n_folds,)
-        Scores.
-    losses : ndarray of shape (n_samples,)
-        Out-of-fold losses of the model; NaN where no fold holds the row out.
+    held_out : HeldOut
+        What both models say of the held-out rows.
     separation : float
-        Of these losses, see `separation`.
+        Of the losses before cleaning, see `separation`.
     """
-    y = task.y
+    y, cleaning = task.y, not kept.all()
     exchanged = exchanged_targets(y, task.classification, seed)
     pairs = folds(y, run.cleaner.cv, task.classification, seed, task.X, task.groups)
-    results = []
-    for result in Parallel(n_jobs=run.cleaner.n_jobs, return_as="generator")(
-        delayed(_compare_fold)(run, drop_fraction, task, exchanged, train, test)
-        for train, test in pairs
+    fold, losses = np.full(len(y), -1), np.full((3, len(y)), np.nan)
+    predicted = np.stack([y, y])
+    for index, ((_, test), result) in enumerate(
+        zip(
+            pairs,
+            Parallel(n_jobs=run.cleaner.n_jobs, return_as="generator")(
+                delayed(_compare_fold)(run, cleaning, task, exchanged, train, test)
+                for train, test in pairs
+            ),
+            strict=True,
+        )
     ):
-        results.append(result)
+        fold[test] = index
+        losses[:, test], predicted[:, test] = result
         step()
-    before, after, *losses = zip(*results, strict=True)
-    held_out = np.concatenate([test for _, test in pairs])
-    plain, wrong = np.full((2, len(y)), np.nan)
-    plain[held_out], wrong[held_out] = map(np.concatenate, losses)
-    return np.array(before), np.array(after), plain, separation(plain, wrong)
+    before, after, wrong = losses
+    held_out = HeldOut(
+        y, task.classification, task.groups, fold, np.stack([before, after]), predicted
+    )
+    return held_out, separation(before, wrong)
 
 
-def _compare_fold(run, drop_fraction, task, exchanged, train, test):
+def _compare_fold(run, cleaning, task, exchanged, train, test):
+    """Return losses before, after, and of exchanged targets; predictions of both."""
     y = task.y[train]
     X_test, y_test = take_rows(task.X, test), task.y[test]
     plain = clone_for_rows(run.cleaner.estimator, train, n_rows(task.X))
@@ -69,9 +77,13 @@ def _compare_fold(run, drop_fraction, task, exchanged, train, test):
     wrong[known] = out_of_fold_losses(
         plain, take_rows(task.X, test[known]), exchanged[test][known]
     )
-    before = after = plain.score(X_test, y_test)
-    if drop_fraction > 0:
-        rows, probability = run.value(train)
-        kept = run.keep(rows.values, y, drop_fraction)
-        after = run.train(train, kept, rows, probability).score(X_test, y_test)
-    return before, after, out_of_fold_losses(plain, X_test, y_test), wrong
+    before = after = out_of_fold_losses(plain, X_test, y_test)
+    predicted = cleaned = plain.predict(X_test)
+    if cleaning:
+        rows, rows_wrong = run.value(train)
+        kept = run.keep(rows, rows_wrong, y)
+        model = run.train(train, kept, rows, rows_wrong)
+        mistakes = remaining_mistakes(rows_wrong, kept)
+        after = out_of_fold_losses(model, X_test, y_test, mistakes)
+        cleaned = model.predict(X_test)
+    return (before, after, wrong), (predicted, cleaned)

@@ -1,4 +1,4 @@
-r"""How many rows are wrong, and which share of the flagged ones is fine.
+r"""The largest number of rows that may be wrong, if all surprising rows may be.
 
 The values are a mixture of those of right rows and of wrong ones,
 :math:`g = (1 - \pi) f_0 + \pi f_1`. The scorer also values every row as if its target
@@ -18,7 +18,8 @@ and their targets to be as those of other rows. Mistakes that crowd in one part 
 table, where the models are less sure for that reason, and mistakes that look plausible
 (a neighbouring class, a small error of measurement) are counted as right, at worst all
 of them. Rows that are hard and right are counted as wrong where the scorer is as
-surprised by them as by a wrong target.
+surprised by them as by a wrong target: of labels drawn at random nearly all. So this is
+the ceiling of `WrongRows`, not its estimate.
 """
 
 import numpy as np
@@ -26,7 +27,7 @@ from sklearn.isotonic import IsotonicRegression
 
 
 def wrong_share(values, wrong_values, n_classes):
-    """Estimate the share of wrong rows.
+    """Estimate the largest possible share of wrong rows.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def wrong_share(values, wrong_values, n_classes):
 
 
 def probability_wrong(values, wrong_values, n_classes):
-    """Estimate the probability of every row to be wrong.
+    """Estimate the probability of every row to be wrong at the largest share.
 
     Parameters
     ----------
@@ -73,10 +74,12 @@ def probability_wrong(values, wrong_values, n_classes):
     if len(values) == 0 or np.ptp(values) == 0:
         return probability
     share, c = wrong_share(values, wrong_values, n_classes), _chance(n_classes)
+    # Ranks: between values that are next to each other nothing can be interpolated.
     both = np.concatenate([values, wrong_values])
+    both = np.unique(both, return_inverse=True)[1]
     is_wrong = np.repeat([0.0, 1.0], len(values))
     model = IsotonicRegression(increasing=False, y_min=0.0, y_max=1 - 1e-9)
-    odds = model.fit(both, is_wrong).predict(values)
+    odds = model.fit(both, is_wrong).predict(both[: len(values)])
     odds = odds / (1 - odds)
     # Solve the two mixtures for the density of wrong rows.
     bottom = max((1 - share * c) * (1 - share) - share**2 * c, 1e-9)

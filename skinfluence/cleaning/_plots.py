@@ -42,46 +42,6 @@ def histogram(kept, suspects, label, n_bins=40):
     return _picture(shapes, [("kept", KEPT), ("suspects", SUSPECT)])
 
 
-def intervals(places, means, errors, label, place_label, chosen=None):
-    """Draw means with a standard error to both sides, one place after the other.
-
-    Parameters
-    ----------
-    places : sequence of str
-        Under the points.
-    means, errors : sequence of float
-        Heights and half lengths.
-    label, place_label : str
-        Of the two axes.
-    chosen : int, default=None
-        The point in another colour.
-
-    Returns
-    -------
-    svg : Element
-    """
-    means, errors = np.asarray(means, float), np.asarray(errors, float)
-    low = min(0.0, (means - errors).min())
-    high = max(0.0, (means + errors).max())
-    if high == low:
-        high = low + 1.0
-    x = _scale(-0.5, len(places) - 0.5, LEFT, WIDTH - RIGHT)
-    y = _scale(low, high, HEIGHT - BOTTOM, TOP)
-    shapes = [
-        *_y_axis(y, label, low, high),
-        _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, place_label),
-        _line(LEFT, y(0), WIDTH - RIGHT, y(0), NEUTRAL),
-    ]
-    for i, (place, mean, error) in enumerate(zip(places, means, errors, strict=True)):
-        colour = SUSPECT if i == chosen else KEPT
-        shapes += [
-            _line(x(i), y(mean - error), x(i), y(mean + error), colour, 2),
-            tag("circle", cx=_n(x(i)), cy=_n(y(mean)), r=4, fill=colour),
-            _text(x(i), HEIGHT - BOTTOM + 16, place),
-        ]
-    return _picture(shapes)
-
-
 def dots(rows, label):
     """Draw the numbers of each row on a line, and their mean as a stroke.
 
@@ -147,9 +107,8 @@ def _x_axis(x, low, high, label):
     return shapes
 
 
-def _y_axis(y, label, low=None, high=None):
-    if low is None:  # a count, from zero
-        low, high = 0.0, (y(0) - TOP) / (y(0) - y(1))
+def _y_axis(y, label):
+    low, high = 0.0, (y(0) - TOP) / (y(0) - y(1))  # a count, from zero
     shapes = [_line(LEFT, TOP, LEFT, HEIGHT - BOTTOM, NEUTRAL)]
     for t in ticks(low, high):
         shapes.append(_line(LEFT - 4, y(float(t)), LEFT, y(float(t)), NEUTRAL))

@@ -4,9 +4,10 @@ from importlib.metadata import version
 
 import numpy as np
 
-from skinfluence.cleaning._analysis import UNCONFIRMED
+from skinfluence.cleaning._analysis import why_nothing_goes
 from skinfluence.cleaning._markup import tag, to_text
-from skinfluence.cleaning._plots import dots, histogram, intervals
+from skinfluence.cleaning._plots import histogram
+from skinfluence.cleaning._report_scores import scores_part, table
 from skinfluence.cleaning._report_suspects import top_suspects
 from skinfluence.cleaning._shown import shown
 
@@ -37,12 +38,13 @@ ACTIONS = {
     "weight": "they are weighed by the estimated probability that they are right",
 }
 LIMITS = [
-    "A suspect is a row that surprises a model, not a proof of an error: rare rows "
-    "that are right are suspect too, most of all those of rare classes. Look at them "
-    "before you believe it.",
+    "A suspect is a row that is unlike what the columns suggest, not a proof of an "
+    "error. Where outcomes are a matter of chance, such rows are as right as any "
+    "others: look at them before you believe it.",
     "Rows with equal mistakes vouch for each other: systematic errors are not found.",
-    "The share of suspects that are fine and the probabilities of being wrong hold if "
-    "wrong rows are wrong at random, with targets as those of other rows.",
+    "Shares and probabilities of being wrong hold if each row of a class is as likely "
+    "to be wrong as another. Mistakes in a table whose columns say little about the "
+    "target cannot be told from chance.",
     "Held-out rows keep their targets, right or wrong, so the scores are lower than on "
     "clean rows, before and after alike.",
     "Never clean the rows that are to measure how good a model is.",
@@ -78,7 +80,7 @@ def report_page(name, target, problem, analysis, settings, left_out):
         "body",
         tag("h1", title),
         _summary(target, problem, analysis, settings, left_out),
-        _scores(problem, analysis, settings),
+        scores_part(analysis),
         _distribution(problem, analysis),
         suspects,
         _settings(problem, settings),
@@ -106,22 +108,20 @@ def _summary(target, problem, analysis, settings, left_out):
     kind = "a number"
     if problem.classification:
         kind = f"a label, {len(np.unique(problem.y))} classes"
+    why_not = why_nothing_goes(analysis, settings)
     found = [
         f"{n} rows, {problem.X.shape[1]} columns; the target is {target}, {kind}.",
-        f"{n_suspects} rows ({n_suspects / n:.1%}) are suspects; "
-        f"{ACTIONS[settings.action]}.",
-        f"By estimate {analysis.probability_wrong.mean():.1%} of all rows are wrong"
-        + (
-            f", and {analysis.false_discovery_rate:.0%} of the suspects are fine."
-            if n_suspects
-            else "."
-        ),
+        f"{n_suspects} rows ({n_suspects / n:.1%}) are suspects"
+        + (f"; {ACTIONS[settings.action]}." if why_not is None else "."),
+        *([] if why_not is None else [f"Nothing should be removed: {why_not}."]),
+        f"Between {analysis.wrong.share:.0%} and {analysis.wrong.share_ceiling:.0%} of "
+        "all rows are wrong" + _range_of_suspects(analysis) + ", by what the columns "
+        "say: the first share is the smallest that explains how rows are predicted "
+        "without themselves, the second the largest that is possible.",
     ]
     if problem.classification:
         disagree = int((analysis.expected != problem.y).sum())
         found.append(f"Models without the row expect another label in {disagree} rows.")
-    if analysis.search is not None:
-        found.append(f"The share was chosen: {analysis.search.verdict}.")
     missing = problem.n_rows - n
     if missing:
         found.append(f"{missing} rows without a value of {target} were left out.")
@@ -132,61 +132,11 @@ def _summary(target, problem, analysis, settings, left_out):
     ]
 
 
-def _scores(problem, analysis, settings):
-    score = "accuracy" if problem.classification else "R²"
-    before, after = analysis.before, analysis.after
-    difference = after - before
-    root = np.sqrt(len(difference))
-    rows = [
-        (label, values.mean(), values.std(ddof=1), values.std(ddof=1) / root)
-        for label, values in (
-            ("all rows", before),
-            ("after cleaning", after),
-            ("difference", difference),
-        )
-    ]
-    table = _table(
-        ["trained on", f"mean {score}", "standard deviation", "standard error"],
-        [[label, *(f"{v:.4f}" for v in numbers)] for label, *numbers in rows],
-    )
-    parts = [
-        tag("h2", "Score before and after"),
-        tag(
-            "p",
-            f"Of the model on {len(before)} held-out folds, whose rows no cleaning has "
-            "touched. The difference is paired by fold.",
-        ),
-        table,
-        dots({"all rows": before, "after cleaning": after}, f"{score} of a fold"),
-    ]
-    if analysis.unconfirmed:
-        parts.append(tag("p", UNCONFIRMED))
-    search = analysis.search
-    if search is None:
-        return parts
-    chosen = np.flatnonzero(search.fractions == analysis.drop_fraction)
-    return [
-        *parts,
-        tag(
-            "p",
-            "Gain in mean held-out loss by share of suspects, with standard errors. "
-            "The share was chosen on these folds, so the best gain is a little too "
-            "good; the scores above are of other folds"
-            + (
-                " (not so here: in order of time there is one set of folds)."
-                if settings.time_ordered
-                else "."
-            ),
-        ),
-        intervals(
-            [f"{fraction:.1%}" for fraction in search.fractions],
-            search.gain,
-            search.standard_error,
-            "gain",
-            "share of suspects",
-            chosen[0] if len(chosen) else None,
-        ),
-    ]
+def _range_of_suspects(analysis):
+    if analysis.kept.all():
+        return ""
+    smallest, estimate = analysis.false_discovery_rate
+    return f", and {1 - estimate:.0%} to {1 - smallest:.0%} of the suspects"
 
 
 def _distribution(problem, analysis):
@@ -206,7 +156,7 @@ def _distribution(problem, analysis):
     ]
     n_suspects = int((~kept).sum())
     if n_suspects:
-        worst = np.argsort(-np.nan_to_num(analysis.plain_losses), kind="stable")
+        worst = np.argsort(-np.nan_to_num(analysis.held_out.losses[0]), kind="stable")
         shared = int((~kept)[worst[:n_suspects]].sum())
         parts.append(
             tag(
@@ -228,7 +178,7 @@ def _changes(given, suggested):
     order = np.argsort(-counts, kind="stable")[:10]
     return [
         tag("p", "Suspects by label:"),
-        _table(
+        table(
             ["given", "suggested", "suspects"],
             [[*map(shown, pairs[:, i]), counts[i]] for i in order],
         ),
@@ -241,12 +191,10 @@ def _settings(problem, settings):
         folds = "rows of one group together"
     if settings.time_ordered:
         folds = "later rows after earlier ones"
-    share = settings.drop_fraction
     rows = [
         ["values", METHODS[settings.method]],
         ["model", "logistic regression or ridge regression on the same columns"],
-        ["share of suspects", share if share == "auto" else f"{share:.1%}"],
-        ["taken", "of every class" if settings.per_class else "of the table"],
+        ["suspects", _rule(settings)],
         ["folds", folds],
         ["seed", settings.seed],
         ["skinfluence", version("skinfluence")],
@@ -257,9 +205,10 @@ def _settings(problem, settings):
     ]
 
 
-def _table(header, rows):
-    return tag(
-        "table",
-        tag("thead", tag("tr", [tag("th", name) for name in header])),
-        tag("tbody", [tag("tr", [tag("td", cell) for cell in row]) for row in rows]),
-    )
+def _rule(settings):
+    if settings.drop_fraction != "auto":
+        where = "every class" if settings.per_class else "the table"
+        return f"the lowest {settings.drop_fraction:.1%} of {where}"
+    if settings.method == "auto":
+        return "rows that are more likely wrong than right"
+    return "rows whose influence is negative by three standard errors over folds"

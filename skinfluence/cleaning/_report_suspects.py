@@ -68,8 +68,9 @@ def _facts(problem, analysis, i):
         suggested = f"{suggested:.4g}"
     return (
         f"Given {shown(suspects.given[i])}, suggested {shown(suggested)}; value "
-        f"{suspects.value[i]:.3g}{spread}; wrong with probability "
-        f"{suspects.probability_wrong[i]:.2f}. {analysis.reasons[suspects.row[i]]}."
+        f"{suspects.value[i]:.3g}{spread}; wrong with a probability between "
+        f"{suspects.probability_wrong[i]:.2f} and "
+        f"{suspects.probability_ceiling[i]:.2f}. {analysis.reasons[suspects.row[i]]}."
         + (f" Hurts most the held-out rows {hurts}." if hurts else "")
     )
 

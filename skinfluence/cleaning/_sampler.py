@@ -8,12 +8,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skinfluence._sklearn import take_rows
 from skinfluence._targets import check_targets
 from skinfluence.cleaning._cleaner import CLEANING_CONSTRAINTS
+from skinfluence.cleaning._flagged import check_flagging, kept_rows
 from skinfluence.cleaning._labels_or_amounts import are_labels
-from skinfluence.cleaning._values import check_per_class, kept_rows, value_rows
+from skinfluence.cleaning._values import value_rows
+from skinfluence.cleaning._wrong_rows import wrong_rows
 
 
 class InfluenceSampler(BaseEstimator):
-    """Drop the most suspect rows, as a step that resamples.
+    """Drop the rows that look wrong, as a step that resamples.
 
     What `InfluenceCleaner` does before it trains, for the ``Pipeline`` of
     imbalanced-learn, whose steps may return fewer rows than they got: rows are
@@ -29,12 +31,15 @@ class InfluenceSampler(BaseEstimator):
         classifier or any regressor.
     influence : influence estimator, default=None
         What values the rows. None: the fixed scorer of `InfluenceCleaner`.
-    drop_fraction : float, default=0.1
-        Share of the rows to drop, in [0, 1), rounded down to whole rows. Every class
-        keeps at least one row, its best.
+    drop_fraction : float or "auto", default="auto"
+        Which rows to drop. "auto": those that are more likely wrong than right, be
+        they none, many or few; with ``influence``, those whose value is negative by
+        three standard errors. A number: this share of the rows, in [0, 1), lowest
+        values first, rounded down to whole rows, whether they look wrong or not.
+        Every class keeps at least one row, its best.
     per_class : bool, default=False
-        Whether the share is that of every class instead of the table. For classifiers
-        with one column of labels only.
+        Whether a number as ``drop_fraction`` is the share of every class instead of
+        the table. For classifiers with one column of labels only.
     cv : int, cross-validation splitter or iterable, default=5
         Held-out folds for ``influence``; a number means shuffled folds, stratified
         for classifiers.
@@ -68,10 +73,11 @@ class InfluenceSampler(BaseEstimator):
     >>> from sklearn.datasets import load_wine
     >>> from skinfluence import InfluenceSampler
     >>> X, y = load_wine(return_X_y=True)
-    >>> sampler = InfluenceSampler(drop_fraction=0.25)
+    >>> y[::10] = (y[::10] + 1) % 3  # 18 of the 178 labels are wrong
+    >>> sampler = InfluenceSampler()
     >>> X_kept, y_kept = sampler.fit_resample(X, y)
     >>> X_kept.shape
-    (134, 13)
+    (163, 13)
 
     In a Pipeline of imbalanced-learn it drops rows in training only:
 
@@ -80,7 +86,7 @@ class InfluenceSampler(BaseEstimator):
     >>> from sklearn.svm import SVC
     >>> model = make_pipeline(sampler, StandardScaler(), SVC()).fit(X, y)
     >>> model[-1].shape_fit_, model.predict(X).shape
-    ((134, 13), (178,))
+    ((163, 13), (178,))
     """
 
     _parameter_constraints: dict = {
@@ -93,7 +99,7 @@ class InfluenceSampler(BaseEstimator):
         estimator=None,
         *,
         influence=None,
-        drop_fraction=0.1,
+        drop_fraction="auto",
         per_class=False,
         cv=5,
         memory=None,
@@ -135,12 +141,14 @@ class InfluenceSampler(BaseEstimator):
             )
         check_targets(y)
         classification = self._is_classification(y)
-        check_per_class(self.per_class, y, classification)
+        check_flagging(
+            self.drop_fraction, self.per_class, self.influence, y, classification
+        )
         X, y = indexable(X, y)
         validate_data(self, X, skip_check_array=True)
         params = dict(fit_params)
         groups = params.pop("groups", None)
-        self.sample_values_ = value_rows(
+        rows = value_rows(
             X,
             y,
             classification=classification,
@@ -151,9 +159,15 @@ class InfluenceSampler(BaseEstimator):
             memory=self.memory,
             n_jobs=self.n_jobs,
             random_state=self.random_state,
-        ).values
+        )
+        self.sample_values_ = rows.values
         self.sample_mask_ = kept_rows(
-            self.sample_values_, y, self.drop_fraction, classification, self.per_class
+            rows,
+            wrong_rows(rows.scores).probability,
+            y,
+            self.drop_fraction,
+            classification,
+            self.per_class,
         )
         return self
 

@@ -13,7 +13,7 @@ N_HURT = 3
 N_EXPLAINED = 50
 
 
-def suspects_table(y, rows, kept, probability):
+def suspects_table(y, rows, kept, wrong):
     """Tabulate the suspects, worst first.
 
     Parameters
@@ -24,14 +24,15 @@ def suspects_table(y, rows, kept, probability):
         What is known of the rows.
     kept : ndarray of bool, shape (n_samples,)
         False for suspects.
-    probability : ndarray of shape (n_samples,)
-        Of being wrong.
+    wrong : WrongRows
+        How likely the rows are wrong.
 
     Returns
     -------
     suspects : Bunch
         Columns ``row``, ``given``, ``suggested``, ``value``, ``standard_error``,
-        ``probability_wrong``, ``rank`` and ``hurts``, all of shape (n_suspects,).
+        ``probability_wrong``, ``probability_ceiling``, ``rank`` and ``hurts``, all of
+        shape (n_suspects,).
     """
     order = np.argsort(rows.values, kind="stable")
     rank = np.empty(len(order), dtype=int)
@@ -47,7 +48,8 @@ def suspects_table(y, rows, kept, probability):
         suggested=rows.scores.expected[suspects],
         value=rows.values[suspects],
         standard_error=error,
-        probability_wrong=probability[suspects],
+        probability_wrong=wrong.probability[suspects],
+        probability_ceiling=wrong.ceiling[suspects],
         rank=rank[suspects],
         hurts=hurts,
     )
@@ -57,7 +59,7 @@ def standard_errors(rows, suspects):
     """Over the folds, or of the fixed scorer by the jackknife; else NaN."""
     if rows.standard_error is not None:
         return rows.standard_error[suspects]
-    if rows.values is rows.scores.values:
+    if not rows.of_influence:
         return fixed_scorer_error(rows.scores, suspects)
     return np.full(len(suspects), np.nan)
 

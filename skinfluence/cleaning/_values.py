@@ -1,4 +1,4 @@
-"""The value of every training row, and which rows are worth keeping."""
+"""The value of every training row."""
 
 from dataclasses import dataclass
 
@@ -40,6 +40,11 @@ class RowValues:
     values: np.ndarray
     standard_error: np.ndarray | None
     scores: RowScores
+
+    @property
+    def of_influence(self):
+        """Whether an influence estimator values the rows."""
+        return self.values is not self.scores.values
 
 
 def value_rows(
@@ -201,70 +206,3 @@ def _held_out_values(
 def _fold_values(influence, X, y, params, train, test):
     influence.fit(take_rows(X, train), take_rows(y, train), **params)
     return influence.sample_values(take_rows(X, test), take_rows(y, test))
-
-
-def check_per_class(per_class, y, classification):
-    """Raise where there are no classes to take the same share of."""
-    if not per_class:
-        return
-    n_columns = np.shape(y)[1] if np.ndim(y) > 1 else 1
-    if not classification or n_columns != 1:
-        what = f"{n_columns} columns of labels" if classification else "a regressor"
-        raise ValueError(
-            "The 'per_class' parameter must be False unless y is one column of labels. "
-            f"Got per_class=True for {what}: set it to False."
-        )
-
-
-def kept_rows(values, y, drop_fraction, classification, per_class=False):
-    """Keep all but the lowest values, and the best row of every class.
-
-    Parameters
-    ----------
-    values : array-like of shape (n_samples,)
-        Low = suspect; NaN = not judged, kept.
-    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        Targets.
-    drop_fraction : float
-        The share to drop, rounded down to whole rows.
-    classification : bool
-        Whether y holds labels.
-    per_class : bool, default=False
-        Whether the share is that of every class instead of the table; for one column
-        of labels.
-
-    Returns
-    -------
-    mask : ndarray of bool, shape (n_samples,)
-        True = kept.
-
-    Examples
-    --------
-    >>> from skinfluence.cleaning._values import kept_rows
-    >>> kept_rows([-3, -2, -1, 0], ["a", "b", "b", "b"], 0.5, True)
-    array([ True, False, False,  True])
-    >>> kept_rows([-3, -2, -1, 0], ["a", "a", "b", "b"], 0.5, True, per_class=True)
-    array([False,  True, False,  True])
-    """
-    values, y = np.asarray(values, dtype=np.float64), np.asarray(y)
-    mask = np.ones(len(values), dtype=bool)
-    order = np.argsort(values, kind="stable")
-    droppable = ~np.isnan(values)
-    if classification:
-        for labels in y.reshape(len(y), -1).T:
-            from_best = order[::-1]
-            _, first = np.unique(labels[from_best], return_index=True)
-            droppable[from_best[first]] = False
-    order = order[droppable[order]]
-    if classification and per_class:
-        labels = y.ravel()
-        for label in np.unique(labels):
-            of_label = order[labels[order] == label]
-            mask[of_label[: _count(drop_fraction, (labels == label).sum())]] = False
-    else:
-        mask[order[: _count(drop_fraction, len(values))]] = False
-    return mask
-
-
-def _count(share, n):
-    return int(share * n + 1e-9)  # 0.29 of 100 rows is 29

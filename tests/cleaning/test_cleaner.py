@@ -22,7 +22,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skinfluence import InfluenceCleaner, InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence.cleaning import _values
 from skinfluence.cleaning._scorer import score_rows
-from skinfluence.cleaning._values import kept_rows
 
 LOGISTIC = make_pipeline(StandardScaler(), LogisticRegression())
 
@@ -175,7 +174,8 @@ def test_missing_values_that_only_the_estimator_takes(noisy_wine):
     X, y = noisy_wine
     X[::7, 3] = np.nan
     model = HistGradientBoostingClassifier(max_iter=5)
-    assert InfluenceCleaner(model).fit(X, y).sample_mask_.sum() == 161
+    cleaner = InfluenceCleaner(model, drop_fraction=0.1).fit(X, y)
+    assert cleaner.sample_mask_.sum() == 161
 
 
 @pytest.mark.parametrize("drop_fraction", [0.5, 0.95])
@@ -189,23 +189,6 @@ def test_no_class_is_emptied(drop_fraction):
     assert cleaner.sample_mask_.sum() == 60 - int(drop_fraction * 60)
     best = cleaner.sample_values_[y == 2].max()  # of both rows, perhaps
     assert cleaner.sample_values_[cleaner.sample_mask_ & (y == 2)].max() == best
-
-
-def test_classes_keep_their_best_row_before_the_share_is_met():
-    mask = kept_rows([-5, -4, -3, -2], ["a", "a", "b", "b"], 0.99, True)
-    assert mask.tolist() == [False, True, False, True]
-    mask = kept_rows([-5, -4, -3, -2], [[1, 0], [0, 0], [0, 1], [0, 1]], 0.5, True)
-    assert mask.tolist() == [True, True, False, True]
-    assert kept_rows([3, 1, 2], [0.1, 0.2, 0.3], 0.4, False).tolist() == [
-        True,
-        False,
-        True,
-    ]
-
-
-def test_a_share_is_rounded_down_but_not_by_rounding_errors():
-    assert (~kept_rows(np.arange(100), np.zeros(100), 0.29, False)).sum() == 29
-    assert (~kept_rows(np.arange(10), np.zeros(10), 0.19, False)).sum() == 1
 
 
 @pytest.fixture
@@ -343,7 +326,8 @@ def test_several_outputs():
     Y = np.column_stack([y, X[:, 0]])
     assert InfluenceCleaner(Ridge()).fit(X, Y).predict(X).shape == (442, 2)
     labels = np.column_stack([y > 100, y > 200])
-    tree = InfluenceCleaner(DecisionTreeClassifier()).fit(X, labels)
+    tree = InfluenceCleaner(DecisionTreeClassifier(), drop_fraction=0.1)
+    tree.fit(X, labels)
     assert tree.sample_mask_.sum() == 442 - 44
 
 

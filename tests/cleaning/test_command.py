@@ -1,5 +1,6 @@
 """``python -m skinfluence``: what it writes, and what it refuses."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from people_table import UNLABELLED, WRONG, N, names, people
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 from sklearn.model_selection import StratifiedKFold
@@ -15,33 +17,8 @@ from skinfluence import InfluenceCleaner
 from skinfluence.__main__ import main
 from skinfluence.cleaning._analysis import Settings, analyse, default_model
 from skinfluence.cleaning._read import read_task
-
-N = 150
-WRONG = np.arange(3, N, 15)
-UNLABELLED = [20, 77]
-
-
-def people():
-    """Mixed columns with missing values, ten wrong labels and two missing ones."""
-    rng = np.random.default_rng(0)
-    size = rng.normal(size=N).round(2)
-    colour = np.array(["red", "green", "blue"], dtype=object)[np.arange(N) % 3]
-    # Not near the boundary, where a wrong label looks like a right one.
-    size += np.where(size + (colour == "red") > 0.3, 1, -1)
-    y = np.where(size + (colour == "red") > 0.3, "big", "small").astype(object)
-    y[WRONG] = np.where(y[WRONG] == "big", "small", "big")
-    y[UNLABELLED] = None
-    size[1::9] = np.nan
-    colour[2::11] = None
-    return pd.DataFrame(
-        {
-            "code": [f"{i:03d}" for i in range(100, 100 + N)],
-            "size": size,
-            "colour": colour,
-            "same": "x",
-            "label": y,
-        }
-    )
+from skinfluence.cleaning._scorer import score_rows
+from skinfluence.cleaning._wrong_rows import wrong_rows
 
 
 @pytest.fixture
@@ -49,10 +26,6 @@ def table(tmp_path):
     path = tmp_path / "people.csv"
     people().to_csv(path, index=False)
     return path
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_clean_writes_the_ranking_and_the_table_without_the_worst(table, capsys):
@@ -71,6 +44,7 @@ def test_clean_writes_the_ranking_and_the_table_without_the_worst(table, capsys)
         "value",
         "standard_error",
         "probability_wrong",
+        "probability_ceiling",
         "suspect",
         "hurts",
         "reason",
@@ -83,10 +57,15 @@ def test_clean_writes_the_ranking_and_the_table_without_the_worst(table, capsys)
     assert suspects["value"].is_monotonic_increasing
     frame = people()
     assert (frame["label"].iloc[suspects["row"]].to_numpy() == suspects["given"]).all()
-    assert suspects["suspect"].sum() == int(0.1 * len(labelled))
+    assert np.isin(suspects["row"][suspects["suspect"]], WRONG).mean() >= 0.8
+    assert np.isin(WRONG, suspects["row"][suspects["suspect"]]).mean() >= 0.7
+    assert (suspects["probability_wrong"] <= suspects["probability_ceiling"]).all()
+    np.testing.assert_array_equal(
+        suspects["suspect"], suspects["probability_wrong"] > 0.5
+    )
     assert np.isin(suspects["row"][:10], WRONG).sum() >= 9
     found = suspects.set_index("row").loc[WRONG]
-    assert (found["suggested"] != found["given"]).sum() >= 9
+    assert (found["suggested"] != found["given"]).mean() >= 0.8
     worst = suspects.iloc[0]
     assert f"expects {worst['suggested']}" in worst["reason"]
     assert f"gives {worst['given']} a probability" in worst["reason"]
@@ -100,12 +79,14 @@ def test_clean_writes_the_ranking_and_the_table_without_the_worst(table, capsys)
 
     out, err = capsys.readouterr()
     assert err == ""
-    assert "148 rows, 4 columns; label: classification, 2 classes" in out
+    assert "128 rows, 16 columns; label: classification, 2 classes" in out
     assert "left out: 2 rows without a value of label" in out
     assert "left out: column same (constant: always x)" in out
     assert "left out: column code (identifier" in out
-    assert "mean accuracy on 5 held-out folds" in out
-    assert "wrong labels, if any, count against both" in out
+    assert "the model on 5 held-out folds" in out
+    for name in ("log loss", "balanced accuracy", "accuracy", "big (", "small ("):
+        (line,) = [row for row in out.splitlines() if row.startswith(f"  {name}")]
+        assert re.search(r"0\.\d{4} +0\.\d{4}  \(gain [+-]0\.\d{4}, standard", line)
 
 
 def test_text_leaves_as_it_came(tmp_path):
@@ -115,8 +96,13 @@ def test_text_leaves_as_it_came(tmp_path):
         for i in range(30)
     ]
     path.write_text("\n".join(["zip,x,note,empty,y", *rows]) + "\n")
-    assert main(["clean", str(path), "--target", "y", "--drop", "0"]) == 0
-    assert (tmp_path / "codes.cleaned.csv").read_text() == path.read_text()
+    assert main(["clean", str(path), "--target", "y", "--drop", "0.1"]) == 0
+    suspects = pd.read_csv(tmp_path / "codes.suspects.csv")
+    lines = path.read_text().splitlines()
+    kept = [0, *np.sort(1 + suspects["row"][~suspects["suspect"]])]
+    cleaned = (tmp_path / "codes.cleaned.csv").read_text().splitlines()
+    assert cleaned == [lines[k] for k in kept]
+    assert len(cleaned) == 28
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv.gz"])
@@ -192,14 +178,30 @@ def test_the_task_is_told_from_the_target(tmp_path):
 def test_scores_are_those_of_untouched_held_out_folds(table):
     task = read_task(table, "label")
     model, _ = default_model(task.X, True)
-    analysis = analyse(task, model, Settings(drop_fraction=0.5, seed=3))
-    assert (analysis.before != analysis.after).any()
+    held_out = analyse(task, model, Settings(drop_fraction=0.5, seed=3)).held_out
+    assert (held_out.predicted[0] != held_out.predicted[1]).any()
     cleaner = InfluenceCleaner(model, drop_fraction=0.5)
     splitter = StratifiedKFold(5, shuffle=True, random_state=3)
     for i, (train, test) in enumerate(splitter.split(task.X, task.y)):
-        for estimator, scores in [(model, analysis.before), (cleaner, analysis.after)]:
+        X_test, y_test = task.X.iloc[test], task.y[test]
+        own = np.arange(len(test)), np.searchsorted(["big", "small"], y_test)
+        assert (held_out.fold[test] == i).all()
+        for k, estimator in enumerate([model, cleaner]):
             fitted = clone(estimator).fit(task.X.iloc[train], task.y[train])
-            assert scores[i] == fitted.score(task.X.iloc[test], task.y[test])
+            np.testing.assert_array_equal(
+                held_out.predicted[k, test], fitted.predict(X_test)
+            )
+            probability = fitted.predict_proba(X_test)
+            if k:
+                wrong = wrong_rows(score_rows(task.X.iloc[train], task.y[train], True))
+                if wrong.share:
+                    part = wrong.probability[~fitted.sample_mask_].sum()
+                    part /= wrong.probability.sum()
+                    mistakes = part * wrong.transition + (1 - part) * np.eye(2)
+                    probability = probability @ mistakes
+            np.testing.assert_allclose(
+                held_out.losses[k, test], -np.log(probability[own])
+            )
 
 
 def test_files_are_replaced_only_with_force(table):
@@ -215,7 +217,7 @@ def test_files_are_replaced_only_with_force(table):
 
 BAD_OPTIONS = {
     "no column, close name": (["--target", "Label"], "did you mean 'label'"),
-    "no column at all": (["--target", "income"], "its columns are code, size"),
+    "no column at all": (["--target", "income"], "its columns are a, b"),
     "share of one": (["--target", "label", "--drop", "1"], "in [0, 1), not 1"),
     "share below zero": (["--target", "label", "--drop", "-0.1"], "in [0, 1)"),
     "share no number": (["--target", "label", "--drop", "some"], "invalid share"),
@@ -352,7 +354,7 @@ def test_a_missing_library_is_named(table, module, name, capsys, monkeypatch):
 
 def test_nothing_is_left_of_a_failed_write(table, capsys, monkeypatch):
     before = names(table.parent)
-    write, calls = Path.write_bytes, []
+    write, calls = Path.write_bytes, []  # the ranking, then the table
 
     def full_disk(self, *args, **kwargs):
         calls.append(args)
@@ -378,9 +380,12 @@ def test_demo_finds_flipped_labels(capsys):
     assert main(["demo"]) == 0
     out = capsys.readouterr().out
     assert "56 of its\n569 labels flipped (10%, seed 0)" in out
-    found = int(out.split(" of the 56 flipped labels are among")[0].split()[-1])
-    assert found >= 44
-    assert "5.5 would be by chance" in out
+    found, suspects = re.search(
+        r"(\d+) of the 56 flipped labels are among the (\d+) suspects", out
+    ).groups()
+    assert int(found) >= 44
+    assert int(suspects) <= 62
+    assert f"{int(suspects) * 56 / 569:.1f} would be by chance" in out
 
 
 @pytest.mark.parametrize("share", ["0", "1", "0.001"])
@@ -442,9 +447,11 @@ def test_weights_are_written_beside_the_rows(table, capsys):
     assert "has a column 'sample_weight'" in capsys.readouterr().err
 
 
-def test_the_share_of_every_class(table):
+def test_the_share_of_every_class(table, capsys):
     arguments = ["clean", str(table), "--target", "label", "--per-class"]
-    assert main(arguments) == 0
+    assert main(arguments) == 2
+    assert "--per-class takes a share" in capsys.readouterr().err
+    assert main([*arguments, "--drop", "0.1"]) == 0
     suspects = pd.read_csv(table.with_name("people.suspects.csv"))
     for _, rows in suspects.groupby("given"):
         assert rows["suspect"].sum() == int(0.1 * len(rows))
@@ -487,7 +494,7 @@ def test_earlier_rows_are_not_judged_by_later_ones(tmp_path):
     assert main(arguments) == 0
     ranking = pd.read_csv(tmp_path / "log.suspects.csv").set_index("row").sort_index()
     unjudged = ranking["value"].isna()
-    n_first = 148 - 5 * (148 // 6)  # what TimeSeriesSplit never holds out
+    n_first = 128 - 5 * (128 // 6)  # what TimeSeriesSplit never holds out
     assert unjudged.to_numpy().nonzero()[0].tolist() == list(range(n_first))
     assert not ranking["suspect"][unjudged].any()
     assert ranking["reason"][unjudged].str.contains("no fold holds this row out").all()

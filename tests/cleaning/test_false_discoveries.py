@@ -73,3 +73,9 @@ def test_rows_without_a_value_or_a_difference_are_right():
     values = np.array([np.nan, -9.0, 0.0, 0.0, 0.0])
     wrong = np.array([np.nan, -9.0, -9.0, -9.0, -9.0])
     assert probability_wrong(values, wrong, None)[0] == 0
+
+
+def test_values_next_to_each_other_have_a_probability():
+    # With constant columns some values differ by rounding only.
+    X, y = np.ones((40, 2)), np.arange(40.0)
+    assert np.isfinite(estimate(score_rows(X, y, classification=False))).all()

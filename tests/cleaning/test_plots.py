@@ -13,7 +13,6 @@ from skinfluence.cleaning._plots import (
     WIDTH,
     dots,
     histogram,
-    intervals,
     ticks,
 )
 
@@ -83,21 +82,6 @@ def test_suspects_stand_on_the_rows_that_are_kept():
     assert number(below, "height") == pytest.approx(3 * number(above, "height"), 0.01)
 
 
-def test_intervals_are_where_their_numbers_are():
-    means, errors = np.array([-1.0, 0.0, 3.0]), np.array([0.5, 1.0, 0.25])
-    svg = intervals(["a", "b", HOSTILE], means, errors, "gain", "share", chosen=2)
-    circles = drawn(svg, "circle")
-    y = np.array([number(circle, "cy") for circle in circles])
-    scale = (y[0] - y[2]) / (means[2] - means[0])
-    np.testing.assert_allclose(y[0] - y, scale * (means - means[0]), atol=0.05)
-    bars = [line for line in drawn(svg, "line") if line.get("stroke-width") == "2"]
-    lengths = [number(bar, "y1") - number(bar, "y2") for bar in bars]
-    np.testing.assert_allclose(lengths, 2 * scale * errors, atol=0.05)
-    assert [circle.get("fill") for circle in circles] == [KEPT, KEPT, SUSPECT]
-    assert "<script" not in to_text(svg)
-    inside(svg)
-
-
 def test_dots_and_the_stroke_at_their_mean():
     svg = dots({"before": np.array([0.5, 0.7]), "after": np.array([0.9, 0.8])}, "score")
     x = np.array([number(circle, "cx") for circle in drawn(svg, "circle")])
@@ -116,7 +100,6 @@ def test_dots_and_the_stroke_at_their_mean():
     "picture",
     [
         lambda: histogram(np.zeros(5), np.empty(0), "value"),
-        lambda: intervals(["1%"], [0.0], [0.0], "gain", "share"),
         lambda: dots({"before": np.ones(3), "after": np.ones(3)}, "score"),
     ],
 )

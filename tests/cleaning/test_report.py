@@ -1,7 +1,6 @@
 """The report says what was found, in one file that is safe to open."""
 
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -10,10 +9,6 @@ import pytest
 from sklearn.datasets import load_diabetes
 
 from skinfluence.__main__ import main
-from skinfluence.cleaning._analysis import Settings, analyse, default_model
-from skinfluence.cleaning._command import _tell_scores
-from skinfluence.cleaning._read import read_task
-from skinfluence.cleaning._report import report_page
 
 VOID = {"meta"}
 HOSTILE = "<script>alert('x')</script>"
@@ -139,12 +134,15 @@ def test_suspects_stand_above_rows_that_agree(hostile):
 
 def test_scores_settings_and_limits(hostile):
     page = Page(hostile[2])
-    (before,) = [row for row in page.rows if row[0] == "all rows"]
-    (after,) = [row for row in page.rows if row[0] == "after cleaning"]
-    (difference,) = [row for row in page.rows if row[0] == "difference"]
-    assert float(after[1]) - float(before[1]) == pytest.approx(
-        float(difference[1]), abs=2e-4
-    )
+    for name in ("log loss", "balanced accuracy", "accuracy"):
+        (row,) = [row for row in page.rows if row[0] == name]
+        before, after, gain, error = map(float, row[1:5])
+        sign = -1 if name == "log loss" else 1
+        assert sign * (after - before) == pytest.approx(gain, abs=2e-4)
+        assert error >= 0
+    of_class = {row[0]: row for row in page.rows if len(row) == 8}
+    assert {HOSTILE, "small & 'quoted'"} < set(of_class)
+    assert sum(int(of_class[label][1]) for label in set(hostile[0]["tar&get"])) == 150
     assert page.tags.count("svg") == 2
     for heading in (
         "What was found",
@@ -157,6 +155,13 @@ def test_scores_settings_and_limits(hostile):
         assert heading in page.words
     assert "Suspects by label" in page.words
     assert "plain out-of-fold loss" in page.words
+    assert "the lowest 8.0% of the table" in page.words
+
+
+def test_shares_are_ranges(hostile):
+    words = Page(hostile[2]).words
+    assert re.search(r"Between \d+% and \d+% of all rows are wrong, and \d+% to", words)
+    assert re.search(r"wrong with a probability between \d\.\d\d and \d\.\d\d", words)
 
 
 def test_regression_and_wide_tables(tmp_path):
@@ -176,46 +181,19 @@ def test_regression_and_wide_tables(tmp_path):
     assert page.tags.count("svg") == 2
 
 
-def test_how_the_share_was_chosen(tmp_path, capsys):
-    frame, _ = hostile_table()
-    html = write_report(tmp_path, frame, "tar&get", "--drop", "auto")
-    page, told = Page(html), capsys.readouterr().out
-    (verdict,) = re.findall(r"  (cleaning .*)", told)
-    assert verdict in page.words
-    assert page.tags.count("svg") == 3
-    places = [text for text in page.text if re.fullmatch(r"\d+\.\d%", text)]
-    assert places[:3] == ["1.0%", "2.0%", "5.0%"]
-
-
-def test_a_gain_that_new_folds_do_not_show(tmp_path, capsys):
-    frame, _ = hostile_table()
-    path = tmp_path / "table.csv"
-    frame.to_csv(path, index=False)
-    task = read_task(path, "tar&get", "auto", ",", None)
-    model, _ = default_model(task.X, True)
-    settings = Settings(drop_fraction="auto")
-    analysis = replace(analyse(task, model, settings), drop_fraction=0.05)
-    better = replace(analysis, after=analysis.before + [0.1, 0.1, 0.2, 0.1, 0.1])
-    worse = replace(analysis, after=analysis.before + [0.1, -0.1, 0.0, 0.1, 0.0])
-    for found, expected in (better, False), (worse, True):
-        _tell_scores(task, found, "drop")
-        said = "do not confirm" in capsys.readouterr().out
-        page = report_page("table.csv", "tar&get", task, found, settings, {})
-        assert said == ("do not confirm" in page) == expected
-    assert not replace(worse, drop_fraction=0.0).unconfirmed
-    assert not replace(worse, search=None).unconfirmed
-
-
 def test_no_suspects(tmp_path):
     frame, _ = hostile_table()
     html = write_report(tmp_path, frame, "tar&get", "--drop", "0")
     assert "There are none." in Page(html).words
+    assert "Nothing should be removed: the share that was asked for" in Page(html).words
+    assert "Score before and after" not in Page(html).words
     assert not re.search(r"\bnan\b", Page(html).words)
 
 
 @pytest.mark.parametrize("action", ["relabel", "weight"])
 def test_actions_are_named(tmp_path, action):
     frame, _ = hostile_table()
-    html = write_report(tmp_path, frame, "tar&get", "--action", action)
+    options = ["--action", action, "--drop", "0.06"]
+    html = write_report(tmp_path, frame, "tar&get", *options)
     said = {"relabel": "they get the target", "weight": "they are weighed"}[action]
     assert said in Page(html).words

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+# Share of a variance below which it is not the difference of two sums.
+COLLAPSE = 1e-3
+
 
 class Penalty:
     """``theta' R theta / 2`` with R diagonal.

@@ -1,0 +1,229 @@
+r"""What two models say of held-out rows, and whether cleaning is seen to help or harm.
+
+The proper score decides: log loss of labels, squared error of numbers. Accuracy does
+not see a rare class, or probabilities that are too sure. Balanced accuracy, the mean
+over classes of the share that is predicted right, ranks models of two classes alike on
+right labels and on labels of which some are wrong, whatever the rate in each [1]_.
+
+**Wrong labels among the held-out rows.** A model trained on all rows predicts the
+labels as they are given, one trained on cleaned rows those that would be right, and log
+loss would punish it for each mistake that it does not repeat. Its probabilities q are
+turned into those of the labels as given,
+
+.. math:: q ((1 - \lambda) I + \lambda R)
+
+R being the mistakes as estimated in the training part of the fold, and :math:`\lambda`
+the part of them that cleaning took away. Without estimated mistakes this is q itself.
+
+Standard errors are those of the mean over held-out rows of paired differences, rows of
+a group counting as one.
+
+References
+----------
+.. [1] A. Menon, B. van Rooyen, C. S. Ong, R. Williamson, "Learning from Corrupted
+   Binary Labels via Class-Probability Estimation", ICML 2015.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# Standard errors of a clear difference.
+CLEAR = 2.0
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score before and after cleaning.
+
+    Attributes
+    ----------
+    before, after : float
+        Means over held-out rows.
+    gain, error : float
+        How much better it is after cleaning, whichever way the score is read, and the
+        standard error.
+    """
+
+    before: float
+    after: float
+    gain: float
+    error: float
+
+    @property
+    def clearly_better(self):
+        """Whether the gain is more than two standard errors."""
+        return self.gain > CLEAR * self.error
+
+    @property
+    def clearly_worse(self):
+        """Whether the loss is more than two standard errors."""
+        return self.gain < -CLEAR * self.error
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Predictions of held-out rows before and after cleaning.
+
+    Attributes
+    ----------
+    y : ndarray of shape (n_samples,)
+        Targets as given.
+    classification : bool
+        Whether y holds labels.
+    groups : ndarray of shape (n_samples,) or None
+        Rows that are not independent.
+    fold : ndarray of int, shape (n_samples,)
+        That holds the row out; -1 where none does.
+    losses : ndarray of shape (2, n_samples)
+        Log loss or squared error before and after; NaN where no fold holds the row out.
+    predicted : ndarray of shape (2, n_samples)
+        Before and after.
+    """
+
+    y: np.ndarray
+    classification: bool
+    groups: np.ndarray | None
+    fold: np.ndarray
+    losses: np.ndarray
+    predicted: np.ndarray
+
+    @property
+    def proper(self):
+        """Name of the score that decides."""
+        return "log loss" if self.classification else "mean squared error"
+
+    def scores(self):
+        """Return the scores of all held-out rows by name, the proper one first."""
+        rows = np.flatnonzero(self.fold >= 0)
+        scores = {self.proper: self._score(-self.losses, rows, sign=-1)}
+        if self.classification:
+            right = self._right()
+            _, index, count = np.unique(
+                self.y[rows], return_inverse=True, return_counts=True
+            )
+            weight = np.zeros(len(self.y))
+            weight[rows] = len(rows) / len(count) / count[index]
+            scores["balanced accuracy"] = self._score(right, rows, weight)
+            scores["accuracy"] = self._score(right, rows)
+        else:
+            loss = scores[self.proper]
+            spread = self.y[rows].var() or 1.0
+            scores["R2"] = Score(
+                1 - loss.before / spread,
+                1 - loss.after / spread,
+                loss.gain / spread,
+                loss.error / spread,
+            )
+        return scores
+
+    def classes(self):
+        """Return, by class, the number of held-out rows, log loss and share right."""
+        scores = {}
+        for label in np.unique(self.y):
+            rows = np.flatnonzero((self.y == label) & (self.fold >= 0))
+            if len(rows):
+                scores[label] = (
+                    len(rows),
+                    self._score(-self.losses, rows, sign=-1),
+                    self._score(self._right(), rows),
+                )
+        return scores
+
+    def by_fold(self):
+        """Return the mean proper loss of each fold, shape (2, n_folds)."""
+        return np.array(
+            [
+                self.losses[:, self.fold == k].mean(axis=1)
+                for k in range(self.fold.max() + 1)
+            ]
+        ).T
+
+    def harm(self):
+        """Say what is clearly worse after cleaning; None where nothing is.
+
+        A class of which the model knows less than before, while the proper score is not
+        clearly better, is a step towards the other classes. Accuracy takes such a step
+        for a gain, and has no say.
+        """
+        scores = self.scores()
+        names = [self.proper] + ["balanced accuracy"] * self.classification
+        worse = [name for name in names if scores[name].clearly_worse]
+        if worse:
+            return (
+                "after cleaning the model is clearly worse on held-out rows "
+                f"({' and '.join(worse)})"
+            )
+        if scores[self.proper].clearly_better or not self.classification:
+            return None
+        classes = self.classes()
+        worse = [name for name, (_, loss, _) in classes.items() if loss.clearly_worse]
+        if worse:
+            return (
+                "after cleaning the model knows other classes at the cost of "
+                f"{len(worse)} of {len(classes)}, whose log loss is clearly worse"
+            )
+        return None
+
+    def verdict(self):
+        """Say in one sentence what cleaning is seen to do."""
+        harm = self.harm()
+        if harm is not None:
+            return f"{harm[0].upper()}{harm[1:]}."
+        if self.scores()[self.proper].clearly_better:
+            return (
+                f"After cleaning the model is clearly better on held-out rows "
+                f"({self.proper})."
+            )
+        return (
+            "These held-out rows do not show whether cleaning helps: the difference in "
+            f"{self.proper} is below {CLEAR:g} standard errors."
+        )
+
+    def _right(self):
+        return (self.predicted == self.y).astype(np.float64)
+
+    def _score(self, good, rows, weight=None, sign=1):
+        """Mean over rows of what is the better the larger, shown times ``sign``."""
+        good = good[:, rows] if weight is None else (good * weight)[:, rows]
+        groups = None if self.groups is None else self.groups[rows]
+        gain, error = paired_mean(good[1] - good[0], groups)
+        before, after = sign * good.mean(axis=1)
+        return Score(float(before), float(after), float(gain), float(error))
+
+
+def paired_mean(differences, groups=None):
+    """Return a mean over rows and its standard error, rows of a group being as one.
+
+    Of a single row or group the error is not known: NaN.
+    """
+    n, mean = len(differences), differences.mean()
+    sums = differences - mean
+    if groups is not None:
+        sums = np.bincount(np.unique(groups, return_inverse=True)[1], sums)
+    few = len(sums) - 1
+    if not few:
+        return mean, np.nan
+    return mean, np.sqrt(len(sums) / few * (sums**2).sum()) / n
+
+
+def remaining_mistakes(wrong, kept):
+    """Return the probability of each given label by the label that a model predicts.
+
+    Parameters
+    ----------
+    wrong : WrongRows
+        Of the rows that were cleaned.
+    kept : ndarray of bool, shape (n_samples,)
+        False for suspects.
+
+    Returns
+    -------
+    mistakes : ndarray of shape (k, k) or None
+        None where nothing is known of mistakes.
+    """
+    total = wrong.probability.sum()
+    if wrong.transition is None or not total:
+        return None
+    part = wrong.probability[~kept].sum() / total
+    return (1 - part) * np.eye(len(wrong.transition)) + part * wrong.transition
