@@ -64,12 +64,8 @@ class Adjoint:
             Functional without the row minus functional with it.
         """
         trees = self.trees
-        n_columns = trees.leaves.shape[1]
-        seed = np.zeros((len(seeds), trees.n_leaves))
-        rows = np.arange(len(seeds))[:, None]
-        outputs = np.arange(n_columns) % trees.n_outputs
-        seed[rows, leaves] = seeds[:, outputs]
-        if len(seeds) * 5 < trees.n_trees * trees.n_outputs:
+        seed = self._spread(seeds, leaves)
+        if len(seeds) * 5 < trees.leaves.shape[1]:
             adjoint, base = self._through_rows(seed)
         else:
             adjoint, base = self._through_leaves(seed)
@@ -77,15 +73,41 @@ class Adjoint:
         out += (seeds + base) @ self.base.T
         return out
 
+    def own_influence(self, seeds, block):
+        """Effect of training row i on a functional of its own, shape (n,).
+
+        ``seeds`` as in `influence`, for the training rows; ``block`` of them at once.
+        """
+        leaves = self.trees.leaves
+        effects = self.effects.data.reshape(leaves.shape)
+        out = np.empty(len(leaves))
+        for start in range(0, len(leaves), block):
+            rows = slice(start, start + block)
+            seed = self._spread(seeds[rows], leaves[rows])
+            adjoint, base = self._through_leaves(seed)
+            own = np.take_along_axis(adjoint, leaves[rows], axis=1) * effects[rows]
+            out[rows] = own.sum(axis=1)
+            out[rows] += ((seeds[rows] + base) * self.base[rows]).sum(axis=1)
+        return out
+
     def mean_influence(self, seeds, leaves):
         """Sum of `influence` over the functionals, in one pass, shape (n,)."""
-        trees = self.trees
-        outputs = np.arange(trees.leaves.shape[1]) % trees.n_outputs
+        columns = seeds[:, self._outputs()]
         seed = np.bincount(
-            leaves.ravel(), seeds[:, outputs].ravel(), minlength=trees.n_leaves
+            leaves.ravel(), columns.ravel(), minlength=self.trees.n_leaves
         )
         adjoint, base = self._through_rows(seed[None])
         return self.effects @ adjoint[0] + self.base @ (seeds.sum(axis=0) + base[0])
+
+    def _outputs(self):
+        """Output of each column of leaves."""
+        return np.arange(self.trees.leaves.shape[1]) % self.trees.n_outputs
+
+    def _spread(self, seeds, leaves):
+        """Put each functional's derivative into the leaves of its row."""
+        seed = np.zeros((len(seeds), self.trees.n_leaves))
+        seed[np.arange(len(seeds))[:, None], leaves] = seeds[:, self._outputs()]
+        return seed
 
     def _effects(self, own):
         """Effect of each row on its own leaves, a sparse matrix (n, n_leaves)."""
