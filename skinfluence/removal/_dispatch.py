@@ -1,7 +1,6 @@
 """Which fitted estimators the exact algebra knows, by type."""
 
 from functools import singledispatch
-from importlib import import_module
 
 
 class UnsupportedEstimator(TypeError):
@@ -34,13 +33,13 @@ def removal_model(estimator, X, y, sample_weight=None):
     UnsupportedEstimator
         With the reason, and what to use instead.
     """
-    known = len(removal_model.registry)
-    # Tree ensembles register on first use: most of their libraries are optional.
-    import_module("skinfluence.trees._removal").register_boosters(estimator)
-    if len(removal_model.registry) > known:
-        return removal_model(estimator, X, y, sample_weight)
     supported = sorted(
-        {t.__name__ for t in removal_model.registry if t is not object} - {"Pipeline"}
+        {
+            kind.__name__
+            for kind in removal_model.registry
+            if kind is not object and not kind.__name__.startswith("_")
+        }
+        - {"Pipeline"}
     )
     raise UnsupportedEstimator(
         f"No exact removal of rows is known for {type(estimator).__name__}. "

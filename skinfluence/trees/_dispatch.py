@@ -1,18 +1,22 @@
 """Which fitted tree ensembles can be read, by type."""
 
+from abc import ABC
 from functools import singledispatch
 from importlib import import_module
 
-from skinfluence.removal._dispatch import UnsupportedEstimator
+from skinfluence.removal import UnsupportedEstimator
 
-# The first part of the module of a class, and the reader that registers it. A fitted
-# booster of such a library means that the library is installed.
-READERS = {
-    "sklearn": "_gradient_boosting _hist_gradient_boosting",
-    "lightgbm": "_lightgbm",
-    "xgboost": "_xgboost",
-    "catboost": "_catboost",
-}
+# First part of the module of a class: the reader that registers the library's classes.
+READERS = {"lightgbm": "_lightgbm", "xgboost": "_xgboost", "catboost": "_catboost"}
+
+
+def _unsupported(model):
+    return UnsupportedEstimator(
+        f"{type(model).__name__} is not a boosted ensemble whose leaves can be read. "
+        "Known are the GradientBoosting and HistGradientBoosting models of "
+        "scikit-learn, and classifiers and regressors of the scikit-learn interfaces "
+        "of LightGBM, XGBoost and CatBoost."
+    )
 
 
 @singledispatch
@@ -42,19 +46,26 @@ def tree_structure(model, X, y, sample_weight=None):
     UnsupportedEstimator
         With the parameter that prevents it.
     """
-    known = len(tree_structure.registry)
-    load_readers(model)
-    if len(tree_structure.registry) > known:
-        return tree_structure(model, X, y, sample_weight)
-    raise UnsupportedEstimator(
-        f"{type(model).__name__} is not a boosted ensemble that can be read. Known: "
-        "GradientBoosting and HistGradientBoosting models of scikit-learn, and the "
-        "scikit-learn classes of LightGBM, XGBoost and CatBoost."
-    )
+    raise _unsupported(model)
 
 
-def load_readers(model):
-    """Import the readers of the library that a model's class comes from."""
-    for cls in type(model).__mro__:
-        for reader in READERS.get(cls.__module__.partition(".")[0], "").split():
-            import_module(f"skinfluence.trees.readers.{reader}")
+class _OtherLibrary(ABC):
+    """Estimators of libraries that are imported once one of their models is read."""
+
+    @classmethod
+    def __subclasshook__(cls, kind):
+        return cls is _OtherLibrary and _root(kind) in READERS
+
+
+def _root(kind):
+    return kind.__module__.partition(".")[0]
+
+
+@tree_structure.register
+def _read_with_other_library(model: _OtherLibrary, X, y, sample_weight=None):
+    # The model exists, so its library is installed.
+    import_module(f"skinfluence.trees.readers.{READERS[_root(type(model))]}")
+    reader = tree_structure.dispatch(type(model))
+    if reader is _read_with_other_library:
+        raise _unsupported(model)
+    return reader(model, X, y, sample_weight)

@@ -14,16 +14,21 @@ row moves some split, which later trees amplify.
 import numpy as np
 
 from skinfluence._memory import check_memory
-from skinfluence.removal._dispatch import UnsupportedEstimator, removal_model
+from skinfluence.removal import UnsupportedEstimator, removal_model
 from skinfluence.removal._model import RemovalModel, Removals
 from skinfluence.removal._raw import RawRemovals
 from skinfluence.trees._adjoint import Adjoint
-from skinfluence.trees._dispatch import load_readers, tree_structure
+from skinfluence.trees._averaged_trees import KINDS, averaged_trees
+from skinfluence.trees._dispatch import tree_structure
 from skinfluence.trees._forward import (
     leaf_changes_without_groups,
     leaf_changes_without_rows,
 )
 from skinfluence.trees._replay import raw_prediction, replay
+from skinfluence.trees.readers import (  # noqa: F401  (they register themselves)
+    _gradient_boosting,
+    _hist_gradient_boosting,
+)
 
 BLOCK = 512  # functionals at once in `AdjointRemovals.own_influence`
 
@@ -121,11 +126,13 @@ class AdjointRemovals(Removals):
         The structure and the run with all rows.
     members : ndarray of shape (n, n_sets), default=None
         One for the rows of a set; None: every single row.
+    own : {"derivative", "removal"}, default="derivative"
+        Effect of a row on its own leaves, see `Adjoint`.
     """
 
-    def __init__(self, trees, run, members=None):
+    def __init__(self, trees, run, members=None, own="derivative"):
         self.trees, self.run, self.members = trees, run, members
-        self.adjoint = Adjoint(trees, run)
+        self.adjoint = Adjoint(trees, run, own)
         self.unresolved = np.empty(0, dtype=np.intp)
 
     def influence(self, X, y, loss):
@@ -154,9 +161,82 @@ def _boosted_trees(estimator, X, y, sample_weight=None):
     return BoostedTreesModel(tree_structure(estimator, X, y, sample_weight))
 
 
-def register_boosters(estimator):
-    """Make an estimator of a known booster library known to `removal_model`."""
-    load_readers(estimator)
-    for cls in tree_structure.registry:
-        if cls is not object and cls not in removal_model.registry:
-            removal_model.register(cls, _boosted_trees)
+for kind in tree_structure.registry:
+    if kind is not object:
+        removal_model.register(kind, _boosted_trees)
+
+
+class AveragedTreesModel(RemovalModel):
+    """A tree or a forest, its splits and the rows that each tree drew held fixed.
+
+    The means of the leaves are linear in the rows: sets of rows leave exactly as well.
+    """
+
+    def __init__(self, trees, bootstrap):
+        self.trees = trees
+        self.held_fixed = ("tree structure", *(("bootstrap samples",) * bootstrap))
+        self.optimum_distance = trees.reproduction_error
+
+    def without_rows(self, step="exact", tol=1e-8, damping=0.0):
+        """Implement `RemovalModel.without_rows`."""
+        self._refuse_steps(step)
+        return AveragedRemovals(self.trees, self.trees.changes_without_rows())
+
+    def without_groups(self, masks, step="exact", tol=1e-8, damping=0.0):
+        """Implement `RemovalModel.without_groups`."""
+        self._refuse_steps(step)
+        return AveragedRemovals(self.trees, self.trees.changes_without_groups(masks))
+
+    @staticmethod
+    def _refuse_steps(step):
+        if step != "exact":
+            raise UnsupportedEstimator(
+                "Trees and forests average their leaves: they have no gradient, and "
+                "their influence functions are not defined. Use "
+                "LeaveOneOutInfluence(..., solver='exact') or TreeInfluence."
+            )
+
+
+class AveragedRemovals(Removals):
+    """Removals as changes of leaf means, one sparse matrix per output.
+
+    Parameters
+    ----------
+    trees : AveragedTrees
+        The structure.
+    changes : list of sparse array of shape (n_leaves, n_removals)
+        Leaf means without the rows minus those with them, for each output.
+    """
+
+    def __init__(self, trees, changes):
+        self.trees, self.changes = trees, changes
+        self.unresolved = np.empty(0, dtype=np.intp)
+
+    def influence(self, X, y, loss):
+        """Implement `Removals.influence`."""
+        reached = self.trees.reached(X)
+        mean = reached @ self.trees.means
+        moves = [(reached @ change).toarray() for change in self.changes]
+        return self._losses(mean[:, None] + np.stack(moves, axis=-1), mean, y, loss)
+
+    def own_influence(self, y, loss):
+        """Implement `Removals.own_influence`."""
+        reached = self.trees.reached_by_training_rows()
+        mean = reached @ self.trees.means
+        moves = [reached.multiply(change.T).sum(axis=1) for change in self.changes]
+        moved = mean + np.stack(moves, axis=-1)
+        return self._losses(moved[:, None], mean, y, loss)[:, 0]
+
+    def _losses(self, moved, mean, y, loss):
+        response = self.trees.respond(loss)
+        return loss.value(y, response(moved)) - loss.value(y, response(mean))[:, None]
+
+
+for kind in KINDS:
+
+    @removal_model.register(kind)
+    def _(estimator, X, y, sample_weight=None):
+        bootstrap = getattr(estimator, "bootstrap", False)
+        return AveragedTreesModel(
+            averaged_trees(estimator, X, y, sample_weight), bootstrap
+        )

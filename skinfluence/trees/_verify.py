@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skinfluence.removal._dispatch import UnsupportedEstimator
+from skinfluence.removal import UnsupportedEstimator
 from skinfluence.trees._replay import raw_prediction, replay
 
 

@@ -1,1 +1,1 @@
-"""Readers of fitted boosters, one file per library: see `trees.tree_structure`."""
+"""Readers of fitted boosters, one file per family: see `trees.tree_structure`."""

@@ -12,7 +12,7 @@ from scipy.special import logit
 from sklearn.base import is_classifier
 from xgboost import XGBClassifier, XGBRegressor, XGBRFClassifier, XGBRFRegressor
 
-from skinfluence.removal._dispatch import UnsupportedEstimator
+from skinfluence.removal import UnsupportedEstimator
 from skinfluence.trees._base_values import ConstantBase, MeanBase
 from skinfluence.trees._boosted_trees import BoostedTrees
 from skinfluence.trees._dispatch import tree_structure
