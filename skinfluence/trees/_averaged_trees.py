@@ -203,6 +203,15 @@ class AveragedTrees:
                 change[:, k] = self._ancestors_means(sums, totals) - self.means[:, k]
         return [sparse.csc_array(changes[:, :, k].T) for k in range(changes.shape[2])]
 
+    def out_of_bag_losses(self, y, loss):
+        """Loss of each row under the trees that did not draw it, NaN where all did."""
+        unseen = self.weights == 0
+        count = unseen.sum(axis=1)
+        mean = np.einsum("nt,ntk->nk", 1.0 * unseen, self.means[self.leaves])
+        mean *= len(self.members) / np.maximum(count, 1)[:, None]
+        losses = loss.value(y, self.respond(loss)(mean))
+        return np.where(count > 0, losses, np.nan)
+
     def _means(self, sums, totals):
         means = np.zeros_like(sums)
         np.divide(sums, totals[:, None], where=totals[:, None] > 0, out=means)

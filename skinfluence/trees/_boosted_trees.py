@@ -89,28 +89,29 @@ class BoostedTrees:
         # Leaves are numbered through all trees: (tree, output) after (tree, output).
         self.leaves = np.stack(columns, axis=1).astype(np.int32)
         self.offsets = np.array(offsets)
-        self.regularization = np.broadcast_to(self.regularization, (start,))
+        self.regularization = np.broadcast_to(self.regularization, (self.n_leaves,))
 
     @property
     def n_leaves(self):
-        """Number of leaves of all trees."""
-        return int(self.offsets[-1])
+        """Number of leaves of all trees, and one more, see `leaves_of`."""
+        return int(self.offsets[-1]) + 1
 
     def leaves_of(self, X):
-        """Number through all trees of the leaf of any rows, shape (m, T * K)."""
+        """Number through all trees of the leaf of any rows, shape (m, T * K).
+
+        Leaves that hold no training row, which the symmetric trees of CatBoost can
+        have, share the last number. Their value is zero, whatever rows are removed.
+        """
         ids = np.asarray(self.apply(X))
         ids = ids.reshape(len(ids), -1)
         out = np.empty(ids.shape, dtype=np.int32)
         for column, known in enumerate(self._ids):
             place = np.searchsorted(known, ids[:, column])
             place = np.minimum(place, len(known) - 1)
-            if not np.array_equal(known[place], ids[:, column]):
-                raise ValueError(
-                    "X reaches leaves that hold no training row, whose values cannot "
-                    "be traced to the training set. Pass the rows that the ensemble "
-                    "was trained on to fit."
-                )
-            out[:, column] = place + self.offsets[column]
+            found = known[place] == ids[:, column]
+            out[:, column] = np.where(
+                found, place + self.offsets[column], self.n_leaves - 1
+            )
         return out
 
     def iteration(self, t):

@@ -47,8 +47,8 @@ def replay(trees, weight=None, single_precision=False):
     weight = trees.weight if weight is None else weight
     base = trees.base.value(trees.y, weight)
     raw = np.tile(base, (len(weight), 1))
-    values = np.empty(trees.n_leaves)
-    sums = np.empty((2, trees.n_leaves))
+    values = np.zeros(trees.n_leaves)
+    sums = np.zeros((2, trees.n_leaves))
     history = np.empty((trees.n_trees, *raw.shape))
     for t in range(trees.n_trees):
         history[t] = raw
