@@ -69,31 +69,48 @@ def averaged_trees(model, X, y, sample_weight=None):
             "model per output."
         )
     members = model.estimators_ if isinstance(model, FORESTS) else [model]
-    weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
-    counts = np.ones((len(y), len(members)))
-    if getattr(model, "bootstrap", False):
-        counts = np.stack(
-            [np.bincount(s, minlength=len(y)) for s in model.estimators_samples_],
-            axis=1,
-        )
-    weights = weight[:, None] * counts
     classes = getattr(model, "classes_", None)
     if classes is None:
         targets = y.reshape(len(y), -1).astype(np.float64)
     else:
-        labels = y.ravel()
-        targets = 1.0 * (labels[:, None] == classes)
-        kind = model.class_weight
+        targets = 1.0 * (y.reshape(-1, 1) == classes)
+    X_numbers, errors = _numbers(X), []
+    for weights in _row_weights(model, y.ravel(), sample_weight, len(members)):
+        trees = AveragedTrees(members, X_numbers, targets, weights, classes)
+        trees.reproduction_error = _reproduction_error(trees, model, X)
+        if trees.reproduction_error <= TOLERANCE:
+            return trees
+        errors.append(trees.reproduction_error)
+    raise UnsupportedEstimator(
+        f"The leaves of this {type(model).__name__} are not the means of its training "
+        f"rows: predictions differ by {min(errors):.1e} of their range, "
+        f"{TOLERANCE:.0e} is allowed. Either X, y and sample_weight are not those it "
+        "was trained on, or its criterion is not one of means ('absolute_error', "
+        "'poisson'), or 'monotonic_cst' clips its leaves."
+    )
+
+
+def _row_weights(model, labels, sample_weight, n_members):
+    """Yield what the weight of each row in each tree may be, shape (n, T)."""
+    weight = np.ones(len(labels))
+    if sample_weight is not None:
+        weight = weight * np.asarray(sample_weight)
+    kind = getattr(model, "class_weight", None)
+    if kind is not None and kind != "balanced_subsample":
+        weight = weight * compute_sample_weight(kind, labels)
+    if not getattr(model, "bootstrap", False):
+        yield np.repeat(weight[:, None], n_members, axis=1)
+        return
+    counts = np.empty((len(labels), n_members))
+    for t, sample in enumerate(model.estimators_samples_):
+        counts[:, t] = np.bincount(sample, minlength=len(labels))
         if kind == "balanced_subsample":
-            for t, sample in enumerate(model.estimators_samples_):
-                weights[:, t] *= compute_sample_weight(
-                    "balanced", labels, indices=sample
-                )
-        elif kind is not None:
-            weights *= compute_sample_weight(kind, labels)[:, None]
-    trees = AveragedTrees(members, _numbers(X), targets, weights, classes)
-    _verify(trees, model, X)
-    return trees
+            counts[:, t] *= compute_sample_weight("balanced", labels, indices=sample)
+    # From scikit-learn 1.9 on rows are drawn by their weights, which then have done
+    # their work; before, rows were drawn uniformly and weighed.
+    yield counts
+    if (weight != 1).any():
+        yield counts * weight[:, None]
 
 
 class AveragedTrees:
@@ -275,17 +292,10 @@ def _numbers(X):
     )
 
 
-def _verify(trees, model, X):
+def _reproduction_error(trees, model, X):
+    """Largest error of replayed predictions, as a share of their range."""
     replayed = trees.reached_by_training_rows() @ trees.means
     fitted = model.predict_proba(X) if is_classifier(model) else model.predict(X)
     fitted = fitted.reshape(replayed.shape)
     spread = max(np.ptp(fitted), np.finfo(np.float64).tiny)
-    trees.reproduction_error = float(np.abs(replayed - fitted).max() / spread)
-    if not trees.reproduction_error <= TOLERANCE:
-        raise UnsupportedEstimator(
-            f"The leaves of this {type(model).__name__} are not the means of its "
-            f"training rows: predictions differ by {trees.reproduction_error:.1e} of "
-            f"their range, {TOLERANCE:.0e} is allowed. Either X, y and sample_weight "
-            "are not those it was trained on, or its criterion is not one of means "
-            "('absolute_error', 'poisson'), or 'monotonic_cst' clips its leaves."
-        )
+    return float(np.abs(replayed - fitted).max() / spread)
