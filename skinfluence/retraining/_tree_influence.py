@@ -259,6 +259,11 @@ class TreeInfluence(BaseInfluence):
                 "known. Leave them out."
             )
         final = final_estimator(self.estimator_)
+        if is_classifier(final) and len(self.classes_) < 2:
+            raise ValueError(
+                "y must hold two classes or more: rows do not change the predictions "
+                f"of one class. Got one class, {self.classes_[0]!r}."
+            )
         if isinstance(final, KINDS):
             if self.loss == "auto" and is_classifier(final):
                 self._loss = Brier()

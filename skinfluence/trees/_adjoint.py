@@ -23,6 +23,9 @@ from scipy import sparse
 
 from skinfluence.trees._coupling import base_coupling, coupling
 
+# Functionals that are carried through the rows at once: their numbers stay in cache.
+ROWS_AT_ONCE = 64
+
 
 class Adjoint:
     """The derivatives of leaf values, ready for any number of functionals.
@@ -65,8 +68,12 @@ class Adjoint:
         """
         trees = self.trees
         seed = self._spread(seeds, leaves)
-        if len(seeds) * 5 < trees.leaves.shape[1]:
-            adjoint, base = self._through_rows(seed)
+        if 4 * len(seeds) < 3 * trees.leaves.shape[1]:  # measured: there it is faster
+            parts = [
+                self._through_rows(seed[start : start + ROWS_AT_ONCE])
+                for start in range(0, len(seed), ROWS_AT_ONCE)
+            ]
+            adjoint, base = map(np.concatenate, zip(*parts, strict=True))
         else:
             adjoint, base = self._through_leaves(seed)
         out = (self.effects @ adjoint.T).T

@@ -297,5 +297,5 @@ def _reproduction_error(trees, model, X):
     replayed = trees.reached_by_training_rows() @ trees.means
     fitted = model.predict_proba(X) if is_classifier(model) else model.predict(X)
     fitted = fitted.reshape(replayed.shape)
-    spread = max(np.ptp(fitted), np.finfo(np.float64).tiny)
+    spread = np.ptp(fitted) or max(np.abs(fitted).max(), 1.0)
     return float(np.abs(replayed - fitted).max() / spread)

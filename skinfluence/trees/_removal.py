@@ -20,10 +20,7 @@ from skinfluence.removal._raw import RawRemovals
 from skinfluence.trees._adjoint import Adjoint
 from skinfluence.trees._averaged_trees import KINDS, averaged_trees
 from skinfluence.trees._dispatch import tree_structure
-from skinfluence.trees._forward import (
-    leaf_changes_without_groups,
-    leaf_changes_without_rows,
-)
+from skinfluence.trees._forward import leaf_changes, replayed_leaf_changes
 from skinfluence.trees._replay import raw_prediction, replay
 from skinfluence.trees.readers import (  # noqa: F401  (they register themselves)
     _gradient_boosting,
@@ -50,11 +47,10 @@ class BoostedTreesModel(RemovalModel):
         n = len(self.trees.weight)
         self._check_memory(n)
         if step == "newton" or self.trees.objective.quadratic:
-            changes = leaf_changes_without_rows(self.trees, self.run)
+            changes = leaf_changes(self.trees, self.run)
         else:
-            changes = leaf_changes_without_groups(
-                self.trees, self.run, np.eye(n, dtype=bool), replay
-            )
+            masks = np.eye(n, dtype=bool)
+            changes = replayed_leaf_changes(self.trees, self.run, masks)
         return LeafRemovals(self.trees, self.run, *changes)
 
     def without_groups(self, masks, step="exact", tol=1e-8, damping=0.0):
@@ -63,7 +59,8 @@ class BoostedTreesModel(RemovalModel):
         if step == "infinitesimal":
             return AdjointRemovals(self.trees, self.run, masks.T.astype(np.float64))
         self._check_memory(len(masks))
-        changes = leaf_changes_without_groups(self.trees, self.run, masks, replay)
+        find = leaf_changes if step == "newton" else replayed_leaf_changes
+        changes = find(self.trees, self.run, masks)
         return LeafRemovals(self.trees, self.run, *changes)
 
     def _check_memory(self, n_removals):

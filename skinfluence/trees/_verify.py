@@ -35,7 +35,7 @@ def verified(trees, model, X, tol, suspects=()):
     run = replay(trees, single_precision=trees.single_precision)
     replayed = raw_prediction(trees, run, trees.leaves)
     fitted = np.asarray(trees.raw_prediction(X)).reshape(replayed.shape)
-    spread = max(np.ptp(fitted), np.finfo(np.float64).tiny)
+    spread = np.ptp(fitted) or max(np.abs(fitted).max(), 1.0)  # no split was worth it
     trees.reproduction_error = float(np.abs(replayed - fitted).max() / spread)
     if not trees.reproduction_error <= tol:
         name = type(model).__name__

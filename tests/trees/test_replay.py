@@ -12,10 +12,7 @@ from random_trees import OBJECTIVES, random_trees
 
 from skinfluence.trees._adjoint import Adjoint
 from skinfluence.trees._base_values import ConstantBase
-from skinfluence.trees._forward import (
-    leaf_changes_without_groups,
-    leaf_changes_without_rows,
-)
+from skinfluence.trees._forward import leaf_changes, replayed_leaf_changes
 from skinfluence.trees._replay import raw_prediction, replay
 
 SHAPES = {
@@ -50,7 +47,7 @@ def test_replay_is_boosting(loss, shape):
 def test_leaf_space_is_exact_for_squared_loss(shape):
     trees, settings_ = random_trees("squared", **shape)
     run = replay(trees)
-    changes, base = leaf_changes_without_rows(trees, run)
+    changes, base = leaf_changes(trees, run)
     before = naive("squared", trees, settings_, trees.weight)
     for i in range(0, len(trees.y), 3):
         weight = trees.weight.copy()
@@ -66,11 +63,15 @@ def test_groups_are_replays_with_zero_weights(loss):
     run = replay(trees)
     mask = np.zeros(len(trees.y), dtype=bool)
     mask[5:12] = True
-    changes, base = leaf_changes_without_groups(trees, run, [mask], replay)
+    changes, base = replayed_leaf_changes(trees, run, [mask])
     moved = naive(loss, trees, settings_, np.where(mask, 0.0, trees.weight))
     moved -= naive(loss, trees, settings_, trees.weight)
     columns = changes[trees.leaves, 0].reshape(len(mask), -1, trees.n_outputs)
     assert_allclose(base[0] + columns.sum(axis=1), moved, atol=1e-10)
+    near, near_base = leaf_changes(trees, run, mask[None])
+    assert_allclose(near_base, base, atol=1e-12)
+    tol = 1e-10 if loss == "squared" else 0.2 * np.abs(changes).max()
+    assert_allclose(near, changes, atol=tol)
 
 
 NOT_SQUARED = [loss for loss in LOSSES if loss != "squared"]
@@ -79,7 +80,7 @@ NOT_SQUARED = [loss for loss in LOSSES if loss != "squared"]
 def leaf_space_error(loss, **shape):
     """Largest error of the changes of ten removals, and the largest change."""
     trees, settings_ = random_trees(loss, 5, **shape)
-    changes, base = leaf_changes_without_rows(trees, replay(trees))
+    changes, base = leaf_changes(trees, replay(trees))
     before = naive(loss, trees, settings_, trees.weight)
     errors, sizes = [], []
     for i in range(10):
@@ -110,13 +111,13 @@ def test_leaf_space_removes_the_own_row_exactly(loss):
     same = {"leaf_ids": ids, "base": start, "regularization": 0.5}
     trees = replace(trees, **same)
     run = replay(trees)
-    changes, _ = leaf_changes_without_rows(trees, run)
+    changes, _ = leaf_changes(trees, run)
     alone = trees.leaves[4]
     assert_allclose(changes[alone, 4], -run.values[alone], atol=1e-14)
     ids[5] = ids[4]  # now two rows share all leaves
     trees = replace(trees, **same)
     run = replay(trees)
-    changes, _ = leaf_changes_without_rows(trees, run)
+    changes, _ = leaf_changes(trees, run)
     left = replay(trees, np.where(np.arange(12) == 4, 0.0, trees.weight))
     first = trees.leaves[4][: trees.n_outputs]  # later the other one has moved
     assert_allclose(changes[first, 4], (left.values - run.values)[first], atol=1e-12)

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
+from sklearn.utils import check_array
 
 from skinfluence.trees._base_values import ConstantBase, MeanBase
 from skinfluence.trees._boosted_trees import BoostedTrees
@@ -42,6 +43,8 @@ def _check(model):
 
 
 def _leaves(model, X):
+    # `apply` lets missing values through, which `fit` and `predict` refuse.
+    X = check_array(X, dtype=np.float32, accept_sparse="csr")
     leaves = np.asarray(model.apply(X), dtype=np.int64)
     return leaves.reshape(len(leaves), len(model.estimators_), -1)
 

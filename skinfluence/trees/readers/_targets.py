@@ -4,11 +4,17 @@ import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 
+from skinfluence.removal import UnsupportedEstimator
 from skinfluence.trees._objectives import LogisticLoss, MultinomialLoss
 
 
 def class_targets(classes, y):
     """Return the objective of a classifier and its targets, (n, 1) or (n, K)."""
+    if len(classes) < 2:
+        raise UnsupportedEstimator(
+            f"A booster of a single class, {classes[0]!r}, has no leaves that the rows "
+            "could move. Give rows of two classes or more."
+        )
     codes = np.searchsorted(classes, column_or_1d(y))
     if len(classes) == 2:
         return LogisticLoss(), codes[:, None].astype(np.float64)
