@@ -159,11 +159,11 @@ class AveragedTrees:
 
     def reached(self, X):
         """Indicators of the leaves that rows reach, a sparse array (m, n_leaves)."""
-        return self._indicators(self._leaves(_numbers(X)))
+        return self.indicators(self._leaves(_numbers(X)))
 
     def reached_by_training_rows(self):
         """The same for the training rows."""
-        return self._indicators(self.leaves)
+        return self.indicators(self.leaves)
 
     def respond(self, loss):
         """Return how mean targets become what a loss takes."""
@@ -200,7 +200,7 @@ class AveragedTrees:
             change -= self.means[leaves, k] * len(self.members)
             change[~seen] *= -1
             change[~seen & (signed == 0)] = 0.0
-            changes.append(self._indicators(leaves, change / len(self.members)).T)
+            changes.append(self.indicators(leaves, change / len(self.members)).T)
         return changes
 
     def changes_without_groups(self, masks):
@@ -277,7 +277,8 @@ class AveragedTrees:
         leaves = np.stack([tree.apply(X) for tree in self.members], axis=1)
         return leaves + self.offsets[:-1]
 
-    def _indicators(self, leaves, values=None):
+    def indicators(self, leaves, values=None):
+        """Numbers of rows, or ones, in the columns of their leaves: a sparse array."""
         m, n_trees = leaves.shape
         values = np.ones(leaves.shape) if values is None else values
         return sparse.csr_array(

@@ -49,6 +49,11 @@ def tree_structure(model, X, y, sample_weight=None):
     raise _unsupported(model)
 
 
+def has_reader(model):
+    """Tell whether `tree_structure` knows the type of a fitted model."""
+    return tree_structure.dispatch(type(model)) is not tree_structure.dispatch(object)
+
+
 class _OtherLibrary(ABC):
     """Estimators of libraries that are imported once one of their models is read."""
 
