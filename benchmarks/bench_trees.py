@@ -7,7 +7,8 @@ become numbers, 1,000 rows train. Without names all parts are run.
 
 - speed: seconds of CPU time on one thread at generated tables.
 - subsets: linear datamodeling score, the rank correlation of summed influences with the
-  losses of boosters trained on 100 random halves that no method has seen, 100 test rows.
+  losses of boosters trained on 100 random halves, which no method has seen, of 100 test
+  rows.
 - removal: log loss or squared error on held-out rows after the rows with the highest
   values are dropped, minus that of all rows: higher is a better order.
 - noise: average precision of flipped labels, means over five seeds.
@@ -75,7 +76,9 @@ def read_csv(path):
 
     frame = pd.read_csv(path)
     columns = [
-        column.astype("category").cat.codes if column.dtype.kind not in "iuf" else column
+        column.astype("category").cat.codes
+        if column.dtype.kind not in "iuf"
+        else column
         for _, column in frame.items()
     ]
     values = np.column_stack(columns).astype(np.float64)
@@ -86,7 +89,11 @@ def read_csv(path):
 def speed(csv):
     """Time the steps, 31 leaves a tree."""
     rows = []
-    for n, n_trees, n_test in [(10_000, 100, 500), (20_000, 500, 100), (100_000, 100, 500)]:
+    for n, n_trees, n_test in [
+        (10_000, 100, 500),
+        (20_000, 500, 100),
+        (100_000, 100, 500),
+    ]:
         X, y = generated(n)
         X_test, y_test = generated(n_test, seed=1)
         model = HistGradientBoostingClassifier(max_iter=n_trees, early_stopping=False)
@@ -142,7 +149,12 @@ def problems(csv):
     for name, load, n_train, model in [
         ("breast_cancer", load_breast_cancer, 300, LGBMClassifier),
         ("wine", load_wine, 100, LGBMClassifier),
-        ("friedman1", lambda **_: make_friedman1(3000, random_state=1), 1000, LGBMRegressor),
+        (
+            "friedman1",
+            lambda **_: make_friedman1(3000, random_state=1),
+            1000,
+            LGBMRegressor,
+        ),
         ("diabetes", load_diabetes, 300, GradientBoostingRegressor),
     ]:
         if model is None:
@@ -163,7 +175,7 @@ def problems(csv):
 
 
 def boostin(model, X, y, X_test, y_test):
-    """BoostIn (Brophy et al. 2023): no row moves another, gradients as training went."""
+    """BoostIn (Brophy et al. 2023): rows do not move each other."""
     trees = tree_structure(model, X, y)
     run = replay(trees)
     effects = Adjoint(trees, run).effects
@@ -198,7 +210,9 @@ def methods(model):
     many = TreeInfluence(model, random_state=1)
 
     def ask(influence):
-        return lambda X, y, X_test, y_test: influence.fit(X, y).influence(X_test, y_test)
+        return lambda X, y, X_test, y_test: influence.fit(X, y).influence(
+            X_test, y_test
+        )
 
     out = {
         "fitted structure": ask(fixed),
@@ -246,7 +260,9 @@ def subsets(csv):
             matrix = influence.fit(X, y).influence(X_test, y_test)
             seconds = process_time() - start
             score = linear_datamodeling_score(matrix, masks, np.stack(truth))
-            print(f"csv, forest of 500: {type(influence).__name__} {score:.3f} ({seconds:.1f} s)")
+            print(
+                f"csv, forest of 500: {type(influence).__name__} {score:.3f} ({seconds:.1f} s)"
+            )
 
 
 def removal(csv):
@@ -289,7 +305,8 @@ def noise(csv):
             for seed in range(5):
                 rng = np.random.default_rng(100 + seed)
                 flipped = np.zeros(len(y_clean), dtype=bool)
-                flipped[rng.choice(len(y_clean), int(share * len(y_clean)), False)] = True
+                n_flipped = int(share * len(y_clean))
+                flipped[rng.choice(len(y_clean), n_flipped, replace=False)] = True
                 k = y_clean.max() + 1
                 other = (y_clean + rng.integers(1, k, len(y_clean))) % k
                 y = np.where(flipped, other, y_clean)

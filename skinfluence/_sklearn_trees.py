@@ -1,8 +1,7 @@
 """Leaf numbers of HistGradientBoosting models, for which there is no public method.
 
-scikit-learn issue 21006 asks for ``apply``. Until there is one, a copy of the model gets
-the number of each leaf as its value, so that scikit-learn's own code (categories,
-missing values, data frames) routes the rows.
+A copy of the model gets the number of each leaf as its value, so that scikit-learn's
+own code (categories, missing values, data frames) routes the rows.
 """
 
 from copy import deepcopy

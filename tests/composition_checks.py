@@ -203,7 +203,8 @@ def check_influence_in_grid_search(name, influence_estimator):
     candidates = [
         key
         for key in names
-        if key.startswith("estimator__") and key.endswith(("__C", "__alpha"))
+        if key.startswith("estimator__")
+        and key.endswith(("__C", "__alpha"))
         # Of boosting `alpha` is a quantile.
         and "estimator__learning_rate" not in influence_estimator.get_params()
     ]

@@ -113,8 +113,8 @@ class TreeInfluence(BaseInfluence):
     ----------
     .. [1] B. Sharchilev et al., "Finding Influential Training Samples for Gradient
        Boosted Decision Trees", ICML 2018.
-    .. [2] J. Brophy, Z. Hammoudeh, D. Lowd, "Adapting and Evaluating Influence-Estimation
-       Methods for Gradient-Boosted Decision Trees", JMLR 24, 2023.
+    .. [2] J. Brophy, Z. Hammoudeh, D. Lowd, "Adapting and Evaluating
+       Influence-Estimation Methods for Gradient-Boosted Decision Trees", JMLR 24, 2023.
 
     Examples
     --------
@@ -277,7 +277,9 @@ class TreeInfluence(BaseInfluence):
             return
         self._loss.need_slope()
         # First of all, so that a booster that cannot be read costs one fit.
-        whole = self._read(self.estimator_, np.arange(self.n_samples_fit_), X, y, weight)
+        whole = self._read(
+            self.estimator_, np.arange(self.n_samples_fit_), X, y, weight
+        )
         if self.n_structures == 1:
             self._structures = [whole]
             self.oob_values_ = np.full(self.n_samples_fit_, np.nan)

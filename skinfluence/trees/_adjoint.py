@@ -10,8 +10,8 @@ of the value of leaf l in tree t is
 
 with :math:`c_t(j) = -w_j (\eta s\, g_j' + \kappa \theta h_j') / H` the derivative of
 the leaf's value with respect to the raw prediction of row j. The effect of a row is
-:math:`\sum_t a_t(l_t(i)) u_t(i)` and a term of the base, with u the effect of the row on
-its own leaf. Either the rows carry :math:`\Lambda`, or, for many functionals, the
+:math:`\sum_t a_t(l_t(i)) u_t(i)` and a term of the base, with u the effect of the row
+on its own leaf. Either the rows carry :math:`\Lambda`, or, for many functionals, the
 leaves carry a and one coupling of leaves serves all of them.
 
 **Cost.** Rows: O(n T K) per functional. Leaves: O(n T^2 K^2 / 2) once and

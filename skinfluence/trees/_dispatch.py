@@ -54,7 +54,7 @@ def has_reader(model):
     return tree_structure.dispatch(type(model)) is not tree_structure.dispatch(object)
 
 
-class _OtherLibrary(ABC):
+class _OtherLibrary(ABC):  # noqa: B024  what it is for is its __subclasshook__
     """Estimators of libraries that are imported once one of their models is read."""
 
     @classmethod

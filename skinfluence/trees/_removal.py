@@ -66,7 +66,7 @@ class BoostedTreesModel(RemovalModel):
     def _check_memory(self, n_removals):
         check_memory(
             8 * self.trees.n_leaves * n_removals,
-            f"The changes of {self.trees.n_leaves} leaf values by {n_removals} removals",
+            f"The changes of {self.trees.n_leaves} leaves by {n_removals} removals",
             "Use InfluenceFunctions(..., step='infinitesimal'), which keeps none.",
         )
 

@@ -100,9 +100,7 @@ def test_removals_equal_sums_over_the_nodes(table, model, grown):
     for i in [0, 7, 33]:
         for t in range(len(y_test)):
             with_all, without = (
-                forest_without(
-                    fitted, X, targets, weight, X_test[[t]], removed, *extra
-                )
+                forest_without(fitted, X, targets, weight, X_test[[t]], removed, *extra)
                 for removed, extra in (([], ()), ([i], (grown,)))
             )
             expected = squared_loss(fitted, without, y_test[t], classes)

@@ -104,7 +104,7 @@ def test_leaf_space_error_is_of_second_order(loss):
 
 @pytest.mark.parametrize("loss", NOT_SQUARED)
 def test_leaf_space_removes_the_own_row_exactly(loss):
-    # Two rows that share no leaf, and a first prediction that stays: no other row moves.
+    # No two rows share a leaf, and the first prediction stays: no other row moves.
     trees, settings_ = random_trees(loss, 5, n=12)
     ids = np.tile(np.arange(12)[:, None, None], (1, *trees.leaf_ids.shape[1:]))
     start = ConstantBase(trees.base.value(trees.y, trees.weight))

@@ -51,7 +51,9 @@ def test_weights_are_derivatives_with_the_splits_held():
         shifted = y.copy()
         shifted[i] += 1e-3
         moved = clone(model).fit(X, shifted)
-        trees = zip(moved.estimators_[:, 0], points.estimator_.estimators_[:, 0], strict=True)
+        trees = zip(
+            moved.estimators_[:, 0], points.estimator_.estimators_[:, 0], strict=True
+        )
         if all(np.array_equal(a.tree_.threshold, b.tree_.threshold) for a, b in trees):
             change = (moved.predict(X_test) - points.predict(X_test)) / 1e-3
             assert_allclose(weights[:, i], change, atol=1e-8)

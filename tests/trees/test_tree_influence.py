@@ -152,7 +152,9 @@ def test_pipeline_and_jobs_change_nothing():
 
 def test_errors_come_before_the_structures():
     with pytest.raises(UnsupportedEstimator, match="subsample=0.5"):
-        TreeInfluence(GradientBoostingRegressor(n_estimators=2, subsample=0.5)).fit(X, y)
+        TreeInfluence(GradientBoostingRegressor(n_estimators=2, subsample=0.5)).fit(
+            X, y
+        )
     with pytest.raises(ValueError, match="n_structures"):
         TreeInfluence(booster, n_structures=2, subset_fraction=0.9).fit(X, y)
     with pytest.raises(ValueError, match="return_std=True"):

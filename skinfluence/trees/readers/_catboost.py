@@ -1,8 +1,7 @@
 """CatBoostClassifier and CatBoostRegressor of CatBoost.
 
-The trees of one iteration share their splits over all classes. By default CatBoost takes
-ten Newton steps for the leaves of a tree of two classes; only one is supported, set by
-``leaf_estimation_iterations=1``. Which rows a tree saw ("bootstrap_type") shaped its
+By default CatBoost takes ten Newton steps for the leaves of a tree of two classes; only
+one is supported, set by ``leaf_estimation_iterations=1``. Which rows a tree saw ("bootstrap_type") shaped its
 splits only: leaf values are sums over all rows. Categories beyond ``one_hot_max_size``
 are refused: CatBoost replaces them by statistics of the targets that differ between
 training and prediction.
@@ -71,7 +70,10 @@ def _structure(model, X, y, sample_weight=None):
         # CatBoost scales the penalty by the mean weight of a row.
         regularization=params["l2_leaf_reg"] * weight.mean(),
     )
-    suspects = ["class_weights", "cat_features with one_hot_max_size too small for them"]
+    suspects = [
+        "class_weights",
+        "cat_features with one_hot_max_size too small for them",
+    ]
     return verified(trees, model, X, 1e-6, suspects)
 
 
