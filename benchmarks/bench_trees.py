@@ -260,9 +260,8 @@ def subsets(csv):
             matrix = influence.fit(X, y).influence(X_test, y_test)
             seconds = process_time() - start
             score = linear_datamodeling_score(matrix, masks, np.stack(truth))
-            print(
-                f"csv, forest of 500: {type(influence).__name__} {score:.3f} ({seconds:.1f} s)"
-            )
+            name = type(influence).__name__
+            print(f"csv, forest of 500: {name} {score:.3f} ({seconds:.1f} s)")
 
 
 def removal(csv):

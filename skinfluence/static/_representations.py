@@ -54,7 +54,8 @@ from skinfluence.trees._row_weights import booster_row_weights, forest_row_weigh
 SUPPORTED = (
     "LogisticRegression (L2), Ridge, RidgeClassifier and their CV versions, LinearSVC "
     "and LinearSVR with a squared loss, SVC (two classes), SVR, KernelRidge, forests "
-    "and boosters of regression with a squared loss, skorch nets, and Pipelines that end in one of these"
+    "and boosters of regression with a squared loss, skorch nets, and Pipelines that "
+    "end in one of these"
 )
 
 

@@ -204,7 +204,7 @@ class AveragedTrees:
         return changes
 
     def changes_without_groups(self, masks):
-        """Changes of leaf means when sets of rows go, lists as `changes_without_rows`."""
+        """Changes of leaf means when sets of rows go, as `changes_without_rows`."""
         changes = np.empty((len(masks), *self.means.shape))
         for change, mask in zip(changes, masks, strict=True):
             kept = np.where(mask[:, None], 0.0, self.weights)
