@@ -26,7 +26,7 @@ from sklearn.model_selection import train_test_split
 X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=100, random_state=0)
 X_train, X_test = X_train.reset_index(drop=True), X_test.reset_index(drop=True)
-booster = HistGradientBoostingRegressor(max_iter=60, learning_rate=0.08, random_state=0)
+booster = HistGradientBoostingRegressor(max_iter=60, random_state=0)
 booster.fit(X_train, y_train)
 said = booster.predict(X_test)
 gap = said - Ridge().fit(X_train, y_train).predict(X_test)
@@ -37,8 +37,8 @@ print(f"booster {said[unusual]:.0f}, linear {said[unusual] - gap[unusual]:.0f}")
 # The rows behind the prediction
 # ------------------------------
 #
-# Without a target, influence is the change of the prediction itself: positive rows raise
-# it. ``TreeInfluence`` averages over twenty boosters trained on parts of the rows, so
+# Without a target, influence is the change of the prediction itself: positive rows
+# raise it. ``TreeInfluence`` averages over twenty boosters trained on parts of the rows, so
 # that what is shown does not hang on splits that came about by chance.
 
 from skinfluence import LeaveOneOutInfluence, TreeInfluence
@@ -46,7 +46,7 @@ from skinfluence import LeaveOneOutInfluence, TreeInfluence
 trees = TreeInfluence(booster, random_state=0).fit(X_train, y_train)
 row = X_test.iloc[[unusual]]
 influence = trees.influence(row)[0]
-behind = influence.argsort()[:20]  # they pull the prediction down most
+behind = influence.argsort()[::-1][:20]  # they raise the prediction most
 table = X_train.iloc[behind].assign(
     progression=y_train.iloc[behind].to_numpy(), raises_by=influence[behind]
 )
@@ -73,7 +73,7 @@ figure.tight_layout()
 # What would it say without them?
 # -------------------------------
 #
-# ``LeaveOneOutInfluence`` with ``solver="exact"`` computes the leaf values of the fitted
+# ``LeaveOneOutInfluence`` with ``solver="exact"`` computes the leaf values of the
 # booster again without the twenty rows, its splits held.
 
 loo = LeaveOneOutInfluence(booster, solver="exact").fit(X_train, y_train)
@@ -89,7 +89,7 @@ print(f"without them the booster would say {said[unusual] - together:.0f}")
 
 kept = ~mask
 again = [
-    HistGradientBoostingRegressor(max_iter=60, learning_rate=0.08, random_state=0)
+    HistGradientBoostingRegressor(max_iter=60, random_state=0)
     .fit(X_train[part], y_train[part])
     .predict(row)[0]
     for part in (
