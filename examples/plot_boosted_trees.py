@@ -38,7 +38,7 @@ print(f"booster {said[unusual]:.0f}, linear {said[unusual] - gap[unusual]:.0f}")
 # ------------------------------
 #
 # Without a target, influence is the change of the prediction itself: positive rows
-# raise it. ``TreeInfluence`` averages over twenty boosters trained on parts of the rows, so
+# raise it. ``TreeInfluence`` averages over twenty boosters, each of a part of the rows, so
 # that what is shown does not hang on splits that came about by chance.
 
 from skinfluence import LeaveOneOutInfluence, TreeInfluence
