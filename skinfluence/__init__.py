@@ -19,6 +19,7 @@ from skinfluence.retraining import (
     LeaveOneOutInfluence,
     OutOfBagInfluence,
     ShapleyInfluence,
+    TreeInfluence,
     datamodels,
 )
 from skinfluence.static import InfluenceFunctions, RepresenterPoints
@@ -44,6 +45,7 @@ __all__ = [
     "ShapleyInfluence",
     "TargetDetector",
     "TracIn",
+    "TreeInfluence",
     "case_diagnostics",
     "datamodels",
     "high_influence_pairs",

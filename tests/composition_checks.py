@@ -203,7 +203,10 @@ def check_influence_in_grid_search(name, influence_estimator):
     candidates = [
         key
         for key in names
-        if key.startswith("estimator__") and key.endswith(("__C", "__alpha"))
+        if key.startswith("estimator__")
+        and key.endswith(("__C", "__alpha"))
+        # Of boosting `alpha` is a quantile.
+        and "estimator__learning_rate" not in influence_estimator.get_params()
     ]
     grid = {key: [0.01, 1.0] for key in candidates[:1]} or {
         name: [value] for name, value in influence_estimator.get_params(False).items()

@@ -9,6 +9,9 @@ from sklearn.discriminant_analysis import (
     QuadraticDiscriminantAnalysis,
 )
 from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
     RandomForestClassifier,
     RandomForestRegressor,
 )
@@ -54,6 +57,7 @@ from skinfluence import (
     OutOfBagInfluence,
     RepresenterPoints,
     ShapleyInfluence,
+    TreeInfluence,
 )
 
 
@@ -78,6 +82,8 @@ tight_poisson = PoissonRegressor(solver="newton-cholesky", tol=1e-9)
 gaussian_process = GaussianProcessRegressor(
     RBF(2.0) + WhiteKernel(0.1), optimizer=None, normalize_y=True
 )
+boosted_numbers = GradientBoostingRegressor(n_estimators=6, random_state=0)
+boosted_labels = GradientBoostingClassifier(n_estimators=4, random_state=0)
 
 # A new method adds its instances here.
 INFLUENCE_ESTIMATORS = [
@@ -141,6 +147,10 @@ INFLUENCE_ESTIMATORS = [
     RepresenterPoints(LogisticRegression()),
     RepresenterPoints(make_pipeline(StandardScaler(), Ridge())),
     RepresenterPoints(KernelRidge(kernel="rbf")),
+    LeaveOneOutInfluence(boosted_numbers, solver="exact"),
+    LeaveOneOutInfluence(boosted_labels, solver="exact", loss="brier"),
+    InfluenceFunctions(boosted_labels, step="newton"),
+    InfluenceFunctions(boosted_numbers),
 ]
 
 # Methods that sample: the order of the training rows decides what is drawn.
@@ -155,6 +165,9 @@ SAMPLING_ESTIMATORS = [
         loss="absolute_error",
         random_state=0,
     ),
+    TreeInfluence(boosted_labels, n_structures=1, random_state=0),
+    TreeInfluence(boosted_numbers, n_structures=6, random_state=0),
+    TreeInfluence(RandomForestClassifier(20, random_state=0)),
     DownsamplingInfluence(tight_logistic, n_retrainings=40, random_state=0),
     DownsamplingInfluence(Ridge(solver="svd"), n_retrainings=40, random_state=0),
     DownsamplingInfluence(
@@ -232,6 +245,9 @@ def test_slow_sampling_estimator(influence_estimator, check):
         OutOfBagInfluence(RandomForestRegressor(10, random_state=0)),
         ShapleyInfluence(GaussianNB()),
         ShapleyInfluence(Ridge()),
+        TreeInfluence(boosted_numbers, n_structures=4),
+        TreeInfluence(HistGradientBoostingClassifier(max_iter=3), n_structures=1),
+        TreeInfluence(RandomForestClassifier(5, random_state=0)),
     ]
 )
 def test_scikit_learn_contract(estimator, check):

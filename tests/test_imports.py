@@ -16,6 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # nowhere else in skinfluence: not from its neighbours in the same layer.
 LAYERS = [
     {"removal", "nets", "datasets"},
+    {"trees"},
     {"retraining", "static", "dynamic"},
     {"cleaning", "attacks", "groups", "metrics"},
     {"inspection"},
@@ -24,9 +25,11 @@ LAYERS = [
 ]
 
 OPTIONAL = {
+    "catboost",
     "dask",
     "distributed",
     "jinja2",
+    "lightgbm",
     "matplotlib",
     "pandas",
     "polars",
@@ -34,6 +37,7 @@ OPTIONAL = {
     "rich",
     "skorch",
     "torch",
+    "xgboost",
 }
 
 

@@ -40,7 +40,12 @@ def removal_model(estimator, X, y, sample_weight=None):
         With the reason, and what to use instead.
     """
     supported = sorted(
-        {t.__name__ for t in removal_model.registry if t is not object} - {"Pipeline"}
+        {
+            kind.__name__
+            for kind in removal_model.registry
+            if kind is not object and not kind.__name__.startswith("_")
+        }
+        - {"Pipeline"}
     )
     raise UnsupportedEstimator(
         f"No exact removal of rows is known for {type(estimator).__name__}. "

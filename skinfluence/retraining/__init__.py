@@ -6,6 +6,7 @@ from skinfluence.retraining._knn_shapley import KNNShapley
 from skinfluence.retraining._leave_one_out import LeaveOneOutInfluence
 from skinfluence.retraining._out_of_bag import OutOfBagInfluence
 from skinfluence.retraining._shapley import ShapleyInfluence
+from skinfluence.retraining._tree_influence import TreeInfluence
 
 __all__ = [
     "DownsamplingInfluence",
@@ -13,5 +14,6 @@ __all__ = [
     "LeaveOneOutInfluence",
     "OutOfBagInfluence",
     "ShapleyInfluence",
+    "TreeInfluence",
     "datamodels",
 ]

@@ -28,6 +28,7 @@ from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.base import is_classifier
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import (
     LogisticRegression,
@@ -45,11 +46,17 @@ from sklearn.utils.extmath import safe_sparse_dot
 from skinfluence._losses import MarginLoss, SquaredError, log_loss_slope
 from skinfluence.removal import UnsupportedEstimator, removal_model
 from skinfluence.removal.linear._class_weight import balanced_weights
+from skinfluence.trees import averaged_trees, tree_structure
+from skinfluence.trees._averaged_trees import KINDS
+from skinfluence.trees._base_values import MeanBase
+from skinfluence.trees._dispatch import has_reader
+from skinfluence.trees._row_weights import booster_row_weights, forest_row_weights
 
 SUPPORTED = (
     "LogisticRegression (L2), Ridge, RidgeClassifier and their CV versions, LinearSVC "
-    "and LinearSVR with a squared loss, SVC (two classes), SVR, KernelRidge, skorch "
-    "nets, and Pipelines that end in one of these"
+    "and LinearSVR with a squared loss, SVC (two classes), SVR, KernelRidge, forests "
+    "and boosters of regression with a squared loss, skorch nets, and Pipelines that "
+    "end in one of these"
 )
 
 
@@ -99,6 +106,8 @@ def represent(estimator, X, y, labels, sample_weight=None):
     """
     if isinstance(estimator, SVC | SVR | KernelRidge):
         return _kernel_machine(estimator, X)
+    if isinstance(estimator, KINDS) or has_reader(estimator):
+        return _trees(estimator, X, y, labels, sample_weight)
     penalty, loss, constant = _objective(estimator)
     if not np.all(np.isfinite(penalty) & (penalty > 0)):
         raise UnsupportedEstimator(
@@ -206,6 +215,32 @@ def _weights(estimator, y, labels, sample_weight, k):
         # liblinear gives the class weight to the one class, not to the rest
         return np.where(labels[:, None] == np.arange(k), full, weight[:, None])
     return full
+
+
+def _trees(estimator, X, y, labels, sample_weight):
+    """Return targets and weights of rows, `trees._row_weights`; there is no bias."""
+    if is_classifier(estimator):
+        raise UnsupportedEstimator(
+            f"{type(estimator).__name__} is no weighted sum of its training labels. Of "
+            "trees only regressors are represented: use TreeInfluence."
+        )
+    if isinstance(estimator, KINDS):
+        trees = averaged_trees(estimator, X, y, sample_weight)
+        kernel = forest_row_weights(trees)
+    else:
+        trees = tree_structure(estimator, X, y, sample_weight)
+        if not trees.objective.quadratic or not isinstance(trees.base, MeanBase):
+            raise UnsupportedEstimator(
+                f"{type(estimator).__name__} is a weighted sum of its training targets "
+                "only for the squared loss and a first prediction that is their mean."
+            )
+        kernel = booster_row_weights(trees)
+    fitted = np.reshape(estimator.predict(X), labels.shape).astype(np.float64)
+    raw = kernel(X) @ labels
+    distance = np.abs(fitted - raw).max()
+    return Representation(
+        labels, np.zeros(labels.shape[1]), kernel, "identity", raw, distance
+    )
 
 
 def _kernel_machine(estimator, X):

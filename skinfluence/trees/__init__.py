@@ -1,0 +1,15 @@
+"""Fitted tree ensembles as functions of the weights of their training rows."""
+
+from skinfluence.trees._averaged_trees import AveragedTrees, averaged_trees
+from skinfluence.trees._boosted_trees import BoostedTrees
+from skinfluence.trees._dispatch import tree_structure
+from skinfluence.trees._removal import AdjointRemovals, AveragedRemovals
+
+__all__ = [
+    "AdjointRemovals",
+    "AveragedRemovals",
+    "AveragedTrees",
+    "BoostedTrees",
+    "averaged_trees",
+    "tree_structure",
+]

@@ -1,0 +1,139 @@
+r"""A boosted ensemble of trees as a function of the weights of its training rows.
+
+With the splits held, an ensemble is its leaves: tree t of output k puts row i into leaf
+:math:`l_{tk}(i)`, and the value of a leaf is a Newton step on the rows in it,
+
+.. math::
+
+    G_l = s \sum_{i \in l} w_i g_i, \quad
+    H_l = \kappa \sum_{i \in l} w_i h_i + \lambda_l, \quad
+    \theta_l = -\eta\, G_l / H_l, \quad
+    F_t(x) = F_{t-1}(x) + \theta_{t, l_t(x)},
+
+where g and h are the gradient and the curvature of the loss at :math:`F_{t-1}`, and
+:math:`F_0` is a mean of the targets on the raw scale. The learning rate :math:`\eta`,
+the factors :math:`s` and :math:`\kappa`, and :math:`\lambda` are what the libraries
+differ in; their readers say which.
+
+References
+----------
+J. H. Friedman, "Greedy Function Approximation: A Gradient Boosting Machine", Annals of
+Statistics 29, 2001.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from skinfluence.trees._base_values import ConstantBase, MeanBase
+from skinfluence.trees._objectives import Objective
+
+
+@dataclass
+class BoostedTrees:
+    """Leaves, targets and the few numbers from which all leaf values follow.
+
+    Parameters
+    ----------
+    objective : Objective
+        The loss that the trees descend.
+    y : ndarray of shape (n, K)
+        Targets as the objective takes them.
+    weight : ndarray of shape (n,)
+        Weights of the rows.
+    leaf_ids : ndarray of shape (n, T, K)
+        The leaf of every training row in every tree, in any numbering.
+    apply : callable
+        ``X -> (m, T, K)``: the same numbering, of any rows.
+    raw_prediction : callable
+        ``X -> (m, K)``: raw predictions of the fitted ensemble.
+    base : ConstantBase or MeanBase
+        Raw prediction before the first tree.
+    learning_rate : float
+        The factor eta.
+    gradient_scale, curvature_scale : float, default=1
+        The factors s and kappa.
+    regularization : float or ndarray of shape (n_leaves,), default=0
+        The term lambda of each leaf.
+    single_precision : bool, default=False
+        Whether the library rounds gradients and curvatures to float32. Only the
+        comparison with the fitted ensemble follows it.
+    """
+
+    objective: Objective
+    y: np.ndarray
+    weight: np.ndarray
+    leaf_ids: np.ndarray
+    apply: Callable
+    raw_prediction: Callable
+    base: ConstantBase | MeanBase
+    learning_rate: float
+    gradient_scale: float = 1.0
+    curvature_scale: float = 1.0
+    regularization: float | np.ndarray = 0.0
+    single_precision: bool = False
+    leaves: np.ndarray = field(init=False, repr=False)
+    offsets: np.ndarray = field(init=False, repr=False)
+
+    def __post_init__(self):
+        n, self.n_trees, self.n_outputs = self.leaf_ids.shape
+        self._ids, columns, start = [], [], 0
+        offsets = [0]
+        for ids in self.leaf_ids.reshape(n, -1).T:
+            known, column = np.unique(ids, return_inverse=True)
+            self._ids.append(known)
+            columns.append(column + start)
+            start += len(known)
+            offsets.append(start)
+        # Leaves are numbered through all trees: (tree, output) after (tree, output).
+        self.leaves = np.stack(columns, axis=1).astype(np.int32)
+        self.offsets = np.array(offsets)
+        self.regularization = np.broadcast_to(self.regularization, (self.n_leaves,))
+
+    @property
+    def n_leaves(self):
+        """Number of leaves of all trees, and one more, see `leaves_of`."""
+        return int(self.offsets[-1]) + 1
+
+    def leaves_of(self, X):
+        """Number through all trees of the leaf of any rows, shape (m, T * K).
+
+        Leaves that hold no training row, which the symmetric trees of CatBoost can
+        have, share the last number. Their value is zero, whatever rows are removed.
+        """
+        ids = np.asarray(self.apply(X))
+        ids = ids.reshape(len(ids), -1)
+        out = np.empty(ids.shape, dtype=np.int32)
+        for column, known in enumerate(self._ids):
+            place = np.searchsorted(known, ids[:, column])
+            place = np.minimum(place, len(known) - 1)
+            found = known[place] == ids[:, column]
+            out[:, column] = np.where(
+                found, place + self.offsets[column], self.n_leaves - 1
+            )
+        return out
+
+    def iteration(self, t):
+        """Columns of `leaves` that hold the K trees of iteration t, as a slice."""
+        return slice(t * self.n_outputs, (t + 1) * self.n_outputs)
+
+    def span(self, t):
+        """First leaf of iteration t, and first leaf after it."""
+        return (
+            int(self.offsets[t * self.n_outputs]),
+            int(self.offsets[(t + 1) * self.n_outputs]),
+        )
+
+    def leaf_value(self, gradient_sum, curvature_sum, regularization, whole=None):
+        """Value of leaves from their sums; zero for a leaf that is left by its rows.
+
+        ``whole`` is the curvature with all rows, against which a rest is nothing.
+        """
+        bottom = self.curvature_scale * curvature_sum + regularization
+        least = 0.0
+        if whole is not None:
+            least = 1e-9 * np.abs(self.curvature_scale * whole + regularization)
+        alive = bottom > least
+        step = -self.learning_rate * self.gradient_scale * gradient_sum
+        return np.where(alive, step / np.where(alive, bottom, 1.0), 0.0)

@@ -1,0 +1,120 @@
+"""XGBClassifier and XGBRegressor of XGBoost.
+
+XGBoost computes in single precision throughout: raw predictions are reproduced to 1e-5
+of their range. The curvatures of K > 2 classes carry a factor 2.
+"""
+
+import json
+from functools import partial
+
+import numpy as np
+from scipy.special import logit
+from sklearn.base import is_classifier
+from xgboost import XGBClassifier, XGBRegressor, XGBRFClassifier, XGBRFRegressor
+
+from skinfluence.removal import UnsupportedEstimator
+from skinfluence.trees._base_values import ConstantBase, MeanBase
+from skinfluence.trees._boosted_trees import BoostedTrees
+from skinfluence.trees._dispatch import tree_structure
+from skinfluence.trees._objectives import SquaredLoss
+from skinfluence.trees._verify import require, verified
+from skinfluence.trees.readers._targets import (
+    class_targets,
+    number_targets,
+    row_weights,
+)
+
+CHANGES_LEAVES = {
+    "subsample": "each tree is then fitted to rows that the model does not remember",
+    "alpha": "an L1 penalty clips leaf values",
+    "max_delta_step": "it clips leaf values",
+}
+NEUTRAL = {"subsample": 1.0, "alpha": 0.0, "max_delta_step": 0.0}
+OBJECTIVES = ("reg:squarederror", "binary:logistic", "multi:softprob", "multi:softmax")
+
+
+def _leaves(model, X):
+    leaves = np.asarray(model.apply(X), dtype=np.int64)
+    n_outputs = model.n_classes_ if is_classifier(model) and model.n_classes_ > 2 else 1
+    return leaves.reshape(len(leaves), -1, n_outputs)
+
+
+def _raw(model, X):
+    raw = np.asarray(model.predict(X, output_margin=True), dtype=np.float64)
+    return raw.reshape(len(raw), -1)
+
+
+def _structure(model, X, y, sample_weight=None):
+    config = json.loads(model.get_booster().save_config())["learner"]
+    booster, settings = config["gradient_booster"], config["learner_model_param"]
+    require(model, booster["name"], ("gbtree",), "booster", "trees keep their size")
+    require(
+        model,
+        config["objective"]["name"],
+        OBJECTIVES,
+        "objective",
+        "leaf values must be Newton steps",
+    )
+    require(
+        model,
+        model.early_stopping_rounds,
+        (None,),
+        "early_stopping_rounds",
+        "predictions then use some of the trees only",
+    )
+    require(
+        model,
+        model.monotone_constraints or None,
+        (None,),
+        "monotone_constraints",
+        "constraints clip leaf values",
+    )
+    require(
+        model,
+        int(booster["gbtree_model_param"]["num_parallel_tree"]),
+        (1,),
+        "num_parallel_tree",
+        "trees must follow each other",
+    )
+    params = booster["tree_train_param"]
+    for name, reason in CHANGES_LEAVES.items():
+        require(model, float(params[name]), (NEUTRAL[name],), name, reason)
+    weight = row_weights(y, sample_weight)
+    if is_classifier(model):
+        objective, y = class_targets(model.classes_, y)
+        link = "logit" if y.shape[1] == 1 else "centred_log_prior"
+    else:
+        objective, y, link = SquaredLoss(), number_targets(y), "identity"
+    n_outputs = y.shape[1]
+    base = MeanBase(link)
+    if settings["boost_from_average"] == "0":  # a base_score was given
+        score = np.array(json.loads(settings["base_score"]), dtype=np.float64)
+        score = np.broadcast_to(score, (n_outputs,))
+        base = ConstantBase(logit(score) if link == "logit" else score)
+    trees = BoostedTrees(
+        objective=objective,
+        y=y,
+        weight=weight,
+        leaf_ids=_leaves(model, X),
+        apply=partial(_leaves, model),
+        raw_prediction=partial(_raw, model),
+        base=base,
+        learning_rate=float(params["eta"]),
+        curvature_scale=1.0 if n_outputs == 1 else 2.0,
+        regularization=float(params["lambda"]),
+        single_precision=True,
+    )
+    return verified(trees, model, X, 1e-5, ["scale_pos_weight", "base_score"])
+
+
+def _refuse(model, X, y, sample_weight=None):
+    raise UnsupportedEstimator(
+        f"{type(model).__name__} is a forest of trees that are fitted to random rows. "
+        "Use OutOfBagInfluence with a forest of scikit-learn."
+    )
+
+
+tree_structure.register(XGBClassifier, _structure)
+tree_structure.register(XGBRegressor, _structure)
+tree_structure.register(XGBRFClassifier, _refuse)
+tree_structure.register(XGBRFRegressor, _refuse)

@@ -1,0 +1,56 @@
+"""Boosting at fixed leaves, written as in the textbook: loops, one row at a time."""
+
+from math import exp, log
+
+import numpy as np
+
+
+def gradient_and_curvature(loss, y, raw):
+    """Return the derivatives of one row's loss, a pair of lists over outputs."""
+    if loss == "squared":
+        return [raw[0] - y[0]], [1.0]
+    if loss == "logistic":
+        p = 1 / (1 + exp(-raw[0]))
+        return [p - y[0]], [p * (1 - p)]
+    if loss == "poisson":
+        return [exp(raw[0]) - y[0]], [exp(raw[0])]
+    if loss == "gamma":
+        return [1 - y[0] * exp(-raw[0])], [y[0] * exp(-raw[0])]
+    total = sum(exp(r) for r in raw)
+    p = [exp(r) / total for r in raw]
+    return [a - b for a, b in zip(p, y, strict=True)], [a * (1 - a) for a in p]
+
+
+def first_raw(loss, y, weight):
+    """Return the raw prediction before the first tree, a list over outputs."""
+    mean = [np.average(column, weights=weight) for column in y.T]
+    if loss == "squared":
+        return mean
+    if loss == "logistic":
+        return [log(mean[0] / (1 - mean[0]))]
+    if loss in ("poisson", "gamma"):
+        return [log(mean[0])]
+    logs = [log(m) for m in mean]
+    return [value - sum(logs) / len(logs) for value in logs]
+
+
+def boost(loss, y, weight, leaf_ids, test_leaf_ids, rate, s=1.0, kappa=1.0, lam=0.0):
+    """Return raw predictions of test rows, (m, K), all leaf values computed anew."""
+    n, n_trees, n_outputs = leaf_ids.shape
+    base = first_raw(loss, y, weight)
+    raw = [list(base) for _ in range(n)]
+    test = [list(base) for _ in range(len(test_leaf_ids))]
+    for t in range(n_trees):
+        said = [gradient_and_curvature(loss, y[i], raw[i]) for i in range(n)]
+        for k in range(n_outputs):
+            top, bottom = {}, {}
+            for i in range(n):
+                leaf = leaf_ids[i, t, k]
+                top[leaf] = top.get(leaf, 0.0) + weight[i] * said[i][0][k]
+                bottom[leaf] = bottom.get(leaf, 0.0) + weight[i] * said[i][1][k]
+            for rows, ids in ((raw, leaf_ids), (test, test_leaf_ids)):
+                for i, row in enumerate(rows):
+                    leaf = ids[i, t, k]
+                    whole = kappa * bottom[leaf] + lam
+                    row[k] += -rate * s * top[leaf] / whole if whole > 0 else 0.0
+    return np.array(test)

@@ -1,0 +1,63 @@
+"""What the tests of the readers share: tables, raw predictions."""
+
+import numpy as np
+import pandas as pd
+from numpy.testing import assert_allclose
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+
+from skinfluence.trees import tree_structure
+from skinfluence.trees._replay import raw_prediction, replay
+
+TABLES = {
+    "numbers": load_diabetes(return_X_y=True),
+    "two": load_breast_cancer(return_X_y=True),
+    "three": load_wine(return_X_y=True),
+}
+
+
+def raw_of(model, X):
+    """Raw predictions by each library's public methods."""
+    module = type(model).__module__.partition(".")[0]
+    if module == "lightgbm":
+        return model.predict(X, raw_score=True)
+    if module == "xgboost":
+        return model.predict(X, output_margin=True)
+    if module == "catboost":
+        return model.predict(X, prediction_type="RawFormulaVal")
+    if hasattr(model, "decision_function"):
+        return model.decision_function(X)
+    predicted = model.predict(X)
+    return predicted if model.loss == "squared_error" else np.log(predicted)
+
+
+def mixed_table(n=300):
+    """A frame with categories, missing values and a target that needs both."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"kind": rng.integers(9, size=n), "size": rng.normal(size=n)})
+    y = (X["kind"] % 3 == 0) + X["size"] + 0.3 * rng.normal(size=n)
+    X.loc[::7, "size"] = np.nan
+    return X.assign(kind=pd.Categorical(X["kind"].astype(str))), y.to_numpy()
+
+
+def check_reproduces(table, model, weighted):
+    """Leaves, targets and settings give the raw predictions of rows not seen."""
+    X, y = TABLES[table]
+    train, other = np.arange(len(y)) % 3 > 0, np.arange(len(y)) % 3 == 0
+    weight = np.random.default_rng(0).uniform(0.5, 2, train.sum()) if weighted else None
+    model.fit(X[train], y[train], sample_weight=weight)
+    trees = tree_structure(model, X[train], y[train], weight)
+    said = raw_prediction(trees, replay(trees), trees.leaves_of(X[other]))
+    expected = np.reshape(raw_of(model, X[other]), said.shape)
+    tol = 1e-5 if "XGB" in type(model).__name__ else 1e-6
+    assert_allclose(said, expected, rtol=0, atol=tol * np.ptp(expected))
+
+
+def check_mixed(model):
+    """The same for a frame with categories and missing values."""
+    X, y = mixed_table()
+    if "CatBoost" in type(model).__name__:
+        X = X.assign(kind=X["kind"].astype(str))
+    model.fit(X, y)
+    trees = tree_structure(model, X, y)
+    said = raw_prediction(trees, replay(trees), trees.leaves_of(X[:50]))[:, 0]
+    assert_allclose(said, model.predict(X[:50]), atol=1e-5 * np.ptp(y))
