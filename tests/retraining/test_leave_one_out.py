@@ -8,7 +8,7 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.datasets import load_diabetes, load_iris, load_wine
 from sklearn.decomposition import PCA
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -200,3 +200,17 @@ def test_a_group_of_all_rows_leaves_nothing_to_train_on(iris):
     loo = LeaveOneOutInfluence(LogisticRegression()).fit(X, y)
     with pytest.raises(ValueError, match="must leave at least one"):
         loo.group_influence(X_test, y_test, groups=np.zeros(len(y)))
+
+
+def test_refits_of_boosters_are_announced_as_chance():
+    X, y = load_diabetes(return_X_y=True)
+    booster = GradientBoostingRegressor(n_estimators=2, max_depth=1, random_state=0)
+    with pytest.warns(UserWarning, match="mostly chance.*TreeInfluence") as caught:
+        loo = LeaveOneOutInfluence(booster).fit(X[:20], y[:20])
+    assert caught[0].filename == __file__
+    assert loo.solver_ == "refit"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        LeaveOneOutInfluence(booster, solver="refit").fit(X[:20], y[:20])
+        exact = LeaveOneOutInfluence(booster, solver="exact").fit(X[:20], y[:20])
+    assert exact.fixed_steps_ == ["tree structure"]
