@@ -75,10 +75,10 @@ class InfluenceCleaner(EstimatorWrapper):
     the predictions without the row; where labels are a matter of chance it is 0,
     however low the value. Influence has a rule of its own: a row is flagged where its
     value is negative by three standard errors over folds, none of them taken to be
-    smaller than that of the median row. ``OutOfBagInfluence`` and ``TreeInfluence`` have no
-    such error and need a number. A number flags by rank, so it drops right rows where fewer are
-    wrong, rare classes first; ``false_discovery_rate_`` says how many of the suspects
-    are fine, at least and by estimate.
+    smaller than that of the median row. ``OutOfBagInfluence`` and ``TreeInfluence``
+    have no such error and need a number. A number flags by rank, so it drops right
+    rows where fewer are wrong, rare classes first; ``false_discovery_rate_`` says how
+    many of the suspects are fine, at least and by estimate.
 
     **Cost.** Two fits of ``estimator`` and one valuing. The fixed scorer costs about
     as much as ten fits of a linear model.

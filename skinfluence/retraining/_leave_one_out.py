@@ -31,7 +31,7 @@ REFITS_ARE_CHANCE = (
     "Boosted trees are to be trained again without each row. Any row moves some split, "
     "and later trees amplify it: such differences are 8 to 62 times the effect of the "
     "row while the splits stay, and mostly chance. Use TreeInfluence for the effect of "
-    "rows on models of this kind, or solver='exact' for this model with its splits held; "
+    "rows on models of this kind, or solver='exact' for this model, its splits held; "
     "solver='refit' trains again without this warning."
 )
 
