@@ -1,9 +1,9 @@
 """CatBoostClassifier and CatBoostRegressor of CatBoost.
 
-By default CatBoost takes ten Newton steps for the leaves of a tree of two classes. Which
-rows a tree drew ("bootstrap_type") shaped its splits only: leaf values are sums over all
-rows. Categories beyond ``one_hot_max_size`` are refused: CatBoost replaces them by
-statistics of the targets that differ between training and prediction.
+By default CatBoost takes ten Newton steps for the leaves of a tree of two classes.
+Which rows a tree drew ("bootstrap_type") shaped its splits only: leaf values are sums
+over all rows. Categories beyond ``one_hot_max_size`` are refused: CatBoost replaces
+them by statistics of the targets that differ between training and prediction.
 """
 
 from functools import partial
