@@ -9,8 +9,8 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skinfluence._disk_entries import check_folder, open_entries, versions
 from skinfluence._memory import check_memory
-from skinfluence._row_params import clone_for_rows
 from skinfluence._sklearn import (
+    clone_for_rows,
     fresh_seed,
     n_rows,
     seed_estimator,

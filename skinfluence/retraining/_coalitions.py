@@ -21,8 +21,12 @@ from skinfluence._disk_entries import (
 )
 from skinfluence._memory import check_memory
 from skinfluence._progress import Progress
-from skinfluence._row_params import refuse_pairwise
-from skinfluence._sklearn import HasMethods, StrOptions, n_rows
+from skinfluence._sklearn import (
+    HasMethods,
+    StrOptions,
+    n_rows,
+    refuse_pairwise,
+)
 from skinfluence._threads import one_blas_thread
 from skinfluence.retraining._deadline import Deadline
 from skinfluence.retraining._evaluation import evaluate, failed_fit

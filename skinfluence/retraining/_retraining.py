@@ -4,9 +4,9 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
-from skinfluence._row_params import fit_rows
 from skinfluence._sklearn import (
     final_estimator,
+    fit_rows,
     n_rows,
     take_rows,
 )
