@@ -16,6 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # nowhere else in skinfluence: not from its neighbours in the same layer.
 LAYERS = [
     {"removal", "nets", "datasets"},
+    {"addition"},
     {"trees"},
     {"retraining", "static", "dynamic"},
     {"cleaning", "attacks", "groups", "metrics"},

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._sklearn import fit_rows, fresh_seed, n_rows, take_rows
 from skinfluence.attacks._heaviness import renormalised, robust_scores, upper_tail
-from skinfluence.retraining._retraining import trainable
+from skinfluence.retraining.engine import trainable
 
 
 class TargetDetector(MetaEstimatorMixin, BaseEstimator):

@@ -25,7 +25,7 @@ from skinfluence.cleaning._actions import ACTIONS, weight_parameter
 from skinfluence.cleaning._cleaning import Cleaning
 from skinfluence.cleaning._flagged import check_flagging
 from skinfluence.cleaning._suspects import suspects_table
-from skinfluence.retraining._retraining import trainable
+from skinfluence.retraining.engine import trainable
 
 CLEANING_CONSTRAINTS = {
     **EstimatorWrapper._parameter_constraints,

@@ -15,7 +15,7 @@ from skinfluence.cleaning._flagged import kept_rows
 from skinfluence.cleaning._folds import fixed_splits
 from skinfluence.cleaning._values import value_rows
 from skinfluence.cleaning._wrong_rows import wrong_rows
-from skinfluence.retraining._retraining import trainable
+from skinfluence.retraining.engine import trainable
 
 
 class Cleaning:

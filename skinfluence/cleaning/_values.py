@@ -20,7 +20,7 @@ from skinfluence._sklearn import (
 from skinfluence.cleaning._folds import folds
 from skinfluence.cleaning._scorer import RowScores, score_rows
 from skinfluence.retraining import OutOfBagInfluence
-from skinfluence.retraining._retraining import check_trainable
+from skinfluence.retraining.engine import check_trainable
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from skinfluence._sklearn import fit_rows, fresh_seed, n_rows
 from skinfluence._targets import check_targets
 from skinfluence.metrics._inputs import training_values
-from skinfluence.retraining._retraining import trainable
+from skinfluence.retraining.engine import trainable
 
 
 def removal_curve(

@@ -11,30 +11,32 @@ from sklearn.metrics import check_scoring, get_scorer_names
 
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
-from skinfluence.retraining._budget import Budget, spend
-from skinfluence.retraining._coalitions import check_models
-from skinfluence.retraining._enumeration import Enumeration
-from skinfluence.retraining._incremental import prefix_models
-from skinfluence.retraining._one_class import (
+from skinfluence.addition import prefix_models
+from skinfluence.retraining._retraining_influence import RetrainingInfluence
+from skinfluence.retraining.engine import check_models, prior_model, which
+from skinfluence.retraining.semivalues._budget import Budget, spend
+from skinfluence.retraining.semivalues._enumeration import Enumeration
+from skinfluence.retraining.semivalues._one_class import (
     OneClassGame,
     RestOfGame,
     kinds_of_players,
 )
-from skinfluence.retraining._plan import announce, enumerates, plan
-from skinfluence.retraining._players import Players
-from skinfluence.retraining._prefix_losses import PrefixLosses
-from skinfluence.retraining._retrained_losses import (
+from skinfluence.retraining.semivalues._players import Players
+from skinfluence.retraining.semivalues._prefix_losses import PrefixLosses
+from skinfluence.retraining.semivalues._retrained_losses import (
     KeptModels,
     RetrainedLosses,
     WeightedSum,
     subsets_of,
     train,
 )
-from skinfluence.retraining._retraining import prior_model, which
-from skinfluence.retraining._retraining_influence import RetrainingInfluence
-from skinfluence.retraining._scorer_evaluation import ScorerEvaluation
-from skinfluence.retraining._semivalues import SEMIVALUES, size_probabilities
-from skinfluence.retraining._time_limit import check_drawn
+from skinfluence.retraining.semivalues._sampling import announce, enumerates, plan
+from skinfluence.retraining.semivalues._scorer_evaluation import ScorerEvaluation
+from skinfluence.retraining.semivalues._size_probabilities import (
+    SEMIVALUES,
+    size_probabilities,
+)
+from skinfluence.retraining.semivalues._time_limit import check_drawn
 
 # Losses held at a time while models are evaluated at once.
 LOSSES = 2**23

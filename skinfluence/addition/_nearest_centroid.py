@@ -3,12 +3,12 @@
 import numpy as np
 from sklearn.neighbors import NearestCentroid
 
-from skinfluence.retraining._incremental._moments import (
+from skinfluence.addition._moments import (
     ClassMoments,
     blocks_of_ends,
     squared_distances,
 )
-from skinfluence.retraining._incremental._prefix_models import (
+from skinfluence.addition._prefix_models import (
     ClassifierPrefixes,
     dense_rows,
     only_seen,

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from skinfluence.retraining._incremental._prefix_models import (
+from skinfluence.addition._prefix_models import (
     PrefixModels,
     dense_rows,
     prefix_models,

@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.naive_bayes import BernoulliNB, ComplementNB, MultinomialNB
 
-from skinfluence.retraining._incremental._moments import blocks_of_ends
-from skinfluence.retraining._incremental._prefix_models import (
+from skinfluence.addition._moments import blocks_of_ends
+from skinfluence.addition._prefix_models import (
     ClassifierPrefixes,
     dense_rows,
     only_seen,

@@ -6,18 +6,16 @@ from time import monotonic
 from skinfluence._progress import duration
 from skinfluence._sklearn import n_rows
 from skinfluence._threads import one_blas_thread
-from skinfluence.retraining._announcement import announce_training
-from skinfluence.retraining._enumeration import (
+from skinfluence.retraining.engine import announce_training, evaluate, retrain, which
+from skinfluence.retraining.semivalues._enumeration import (
     MAX_PLAYERS,
     ChainEnumeration,
     Enumeration,
 )
-from skinfluence.retraining._evaluation import evaluate
-from skinfluence.retraining._permutations import PermutationSampling
-from skinfluence.retraining._retrained_losses import subsets_of
-from skinfluence.retraining._retraining import retrain, which
-from skinfluence.retraining._sample_reuse import CoalitionSampling
-from skinfluence.retraining._time_limit import refuse_limit, too_long
+from skinfluence.retraining.semivalues._permutations import PermutationSampling
+from skinfluence.retraining.semivalues._retrained_losses import subsets_of
+from skinfluence.retraining.semivalues._sample_reuse import CoalitionSampling
+from skinfluence.retraining.semivalues._time_limit import refuse_limit, too_long
 
 # Retrainings per player where no budget is given.
 PER_PLAYER = 100

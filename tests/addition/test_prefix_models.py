@@ -20,8 +20,8 @@ from sklearn.preprocessing import StandardScaler, scale
 
 from skinfluence._losses import LogLoss, resolve_loss
 from skinfluence._predictions import model_prediction
-from skinfluence.retraining._incremental import prefix_models
-from skinfluence.retraining._incremental._moments import squared_distances
+from skinfluence.addition import prefix_models
+from skinfluence.addition._moments import squared_distances
 
 TIGHT = {"solver": "newton-cholesky", "tol": 1e-12, "max_iter": 1000}
 
@@ -161,7 +161,7 @@ def test_batches_of_logistic_orders_do_not_interact(monkeypatch):
     ends = np.arange(1, 21)
     rows = models.prepare(X_test)
     together = [models.raw(p, rows, None) for p in models.paths(orders, ends)]
-    monkeypatch.setattr("skinfluence.retraining._incremental._logistic.BATCH", 1)
+    monkeypatch.setattr("skinfluence.addition._logistic.BATCH", 1)
     apart = [models.raw(p, rows, None) for p in models.paths(orders, ends)]
     assert_allclose(together, apart, rtol=1e-8, atol=1e-8)
 

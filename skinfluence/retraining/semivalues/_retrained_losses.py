@@ -5,8 +5,7 @@ from itertools import takewhile
 
 import numpy as np
 
-from skinfluence.retraining._deadline import Deadline
-from skinfluence.retraining._evaluation import evaluate
+from skinfluence.retraining.engine import Deadline, evaluate
 
 
 class RetrainedLosses:

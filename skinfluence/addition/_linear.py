@@ -4,7 +4,7 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 from sklearn.linear_model import LinearRegression, Ridge
 
-from skinfluence.retraining._incremental._prefix_models import (
+from skinfluence.addition._prefix_models import (
     SKLEARN,
     PrefixModels,
     dense_rows,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skinfluence.retraining._running_mean import RunningMean
+from skinfluence.retraining.semivalues._running_mean import RunningMean
 
 
 class PermutationSampling:

@@ -4,7 +4,7 @@ from itertools import islice
 
 import numpy as np
 
-from skinfluence.retraining._permutations import truncate
+from skinfluence.retraining.semivalues._permutations import truncate
 
 # Losses computed at a time: test rows times prefixes times classes.
 BLOCK = 2**21

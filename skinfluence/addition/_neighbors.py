@@ -7,12 +7,12 @@ from sklearn.base import is_classifier
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
 from skinfluence._sklearn import take_rows
-from skinfluence.removal.neighbors._ties import RefittedNeighbors, target_codes
-from skinfluence.retraining._incremental._neighbor_ties import RankedNeighbors
-from skinfluence.retraining._incremental._prefix_models import (
+from skinfluence.addition._neighbor_ties import RankedNeighbors
+from skinfluence.addition._prefix_models import (
     PrefixModels,
     prefix_models,
 )
+from skinfluence.removal.neighbors._ties import RefittedNeighbors, target_codes
 
 # Distances that other rows have a part in.
 RELATIVE = ("precomputed", "seuclidean", "mahalanobis")

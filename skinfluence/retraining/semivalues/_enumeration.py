@@ -7,7 +7,7 @@ from math import comb
 
 import numpy as np
 
-from skinfluence.retraining._semivalues import coalition_weights
+from skinfluence.retraining.semivalues._size_probabilities import coalition_weights
 
 # Games up to this size are enumerated unless a budget forbids it.
 MAX_PLAYERS = 16

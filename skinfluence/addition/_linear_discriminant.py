@@ -5,8 +5,8 @@ from scipy.linalg import cholesky, solve_triangular
 from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from skinfluence.retraining._incremental._moments import ClassMoments
-from skinfluence.retraining._incremental._prefix_models import (
+from skinfluence.addition._moments import ClassMoments
+from skinfluence.addition._prefix_models import (
     SKLEARN,
     ClassifierPrefixes,
     dense_rows,

@@ -3,13 +3,13 @@
 import numpy as np
 from sklearn.naive_bayes import GaussianNB
 
-from skinfluence.retraining._incremental._moments import (
+from skinfluence.addition._moments import (
     ClassMoments,
     blocks_of_ends,
     running_moments,
     squared_distances,
 )
-from skinfluence.retraining._incremental._prefix_models import (
+from skinfluence.addition._prefix_models import (
     ClassifierPrefixes,
     dense_rows,
     only_seen,

@@ -6,7 +6,7 @@ from time import monotonic
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skinfluence.retraining._deadline import Deadline
+from skinfluence.retraining.engine import Deadline
 
 # The standard error is looked at after every so many draws, whoever computed them,
 # so that results do not depend on the number of workers.

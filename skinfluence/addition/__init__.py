@@ -1,9 +1,11 @@
-"""Models that take one row more without being trained again.
+"""Addition: models that take one row more without being trained again.
+
+The twin of `skinfluence.removal`, whose models lose a row.
 
 One file per family; `prefix_models` finds the one that knows an estimator.
 """
 
-from skinfluence.retraining._incremental import (  # noqa: F401  (they register)
+from skinfluence.addition import (  # noqa: F401  (they register)
     _counts,
     _gaussian_nb,
     _linear,
@@ -12,7 +14,7 @@ from skinfluence.retraining._incremental import (  # noqa: F401  (they register)
     _nearest_centroid,
     _neighbors,
 )
-from skinfluence.retraining._incremental._prefix_models import (
+from skinfluence.addition._prefix_models import (
     PrefixModels,
     prefix_models,
 )

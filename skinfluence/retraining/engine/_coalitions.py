@@ -28,9 +28,9 @@ from skinfluence._sklearn import (
     refuse_pairwise,
 )
 from skinfluence._threads import one_blas_thread
-from skinfluence.retraining._deadline import Deadline
-from skinfluence.retraining._evaluation import evaluate, failed_fit
-from skinfluence.retraining._retraining import retrain, which
+from skinfluence.retraining.engine._deadline import Deadline
+from skinfluence.retraining.engine._evaluation import evaluate, failed_fit
+from skinfluence.retraining.engine._retrain import retrain, which
 
 # How often a round of retrainings is tried whose workers died.
 TRIES = 4

@@ -1,0 +1,1 @@
+"""Semivalues: games of training rows, schemes that sample them, estimates."""
