@@ -1,6 +1,7 @@
 """When to stop drawing: enough draws, enough time, or exact enough."""
 
 import warnings
+from dataclasses import dataclass
 from time import monotonic
 
 import numpy as np
@@ -14,6 +15,25 @@ EVERY = 10
 
 # A round of draws takes about this long where something may stop it.
 ROUND_SECONDS = 1.0
+
+
+@dataclass
+class Limits:
+    """What the user lets drawing take, and how exact it is to be.
+
+    Attributes
+    ----------
+    max_time : float or None
+        Seconds.
+    standard_error : float or None
+        Of every player's mean value.
+    truncation : float or None
+        Tolerance of `truncate`.
+    """
+
+    max_time: float | None = None
+    standard_error: float | None = None
+    truncation: float | None = None
 
 
 class Budget:
@@ -72,7 +92,7 @@ class Budget:
                 f"of {reached:.2g}, not standard_error={self.target:.2g}: raise "
                 "max_retrainings or max_time.",
                 ConvergenceWarning,
-                stacklevel=6,
+                stacklevel=8,  # who called fit
             )
 
 

@@ -17,7 +17,7 @@ CHUNK = 64
 
 
 def members(codes, n_players):
-    """Tell who is in each coalition, boolean (n_coalitions, n_players)."""
+    """Tell which players are in each coalition, boolean (n_coalitions, n_players)."""
     return (np.asarray(codes)[:, None] >> np.arange(n_players)) & 1 == 1
 
 
@@ -109,7 +109,7 @@ class Enumeration:
 
     @property
     def _n_proper(self):
-        return 2**self.n_players - 2  # neither nobody nor everybody
+        return 2**self.n_players - 2  # the models of no row and of all rows are known
 
     def _codes(self, draw):
         return np.arange(CHUNK * draw, min(CHUNK * (draw + 1), self._n_proper)) + 1
@@ -119,7 +119,7 @@ class Enumeration:
         return min(n_draws * CHUNK, self._n_proper)
 
     def coalitions(self, draw):
-        """Who is in, boolean (n_coalitions, n_players), and retrainings' numbers."""
+        """Members, boolean (n_coalitions, n_players), and retrainings' numbers."""
         codes = self._codes(draw)
         return members(codes, self.n_players), codes
 

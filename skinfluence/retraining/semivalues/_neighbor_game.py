@@ -107,7 +107,7 @@ class NeighborGame:
         a : ndarray of shape (n_test, n)
             What each player says, by distance.
         empty : ndarray of shape (n_test,)
-            Worth of nobody.
+            Worth of the empty coalition.
         """
         steps = (a[:, :-1] - a[:, 1:]) * (self.small + self.large / self.K)
         last, others = a[:, -1:], self._mean_of_others(a)
@@ -124,7 +124,7 @@ class NeighborGame:
         a : ndarray of shape (n_test, n)
             What each player says, by distance, minus the truth.
         empty : ndarray of shape (n_test,)
-            Worth of nobody.
+            Worth of the empty coalition.
         """
         n, K = self.n, self.K
         here, there = a[:, :-1], a[:, 1:]

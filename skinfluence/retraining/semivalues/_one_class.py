@@ -31,7 +31,7 @@ class OneClassGame:
     kind : ndarray of int, shape (n_players,)
         Class of each player's rows; -1 for a player with rows of several classes.
     empty : ndarray of shape (n_rows,)
-        Losses of nobody.
+        Losses of the prior model (no training rows).
     one_class : ndarray of shape (n_rows, n_classes)
         Losses of saying each class.
     """

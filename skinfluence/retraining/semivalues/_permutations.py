@@ -40,7 +40,7 @@ class PermutationSampling:
         self.orders_per_draw = 2 if antithetic else 1
 
     def n_retrainings(self, n_draws):
-        """Models to be trained for the first draws: not nobody's, not everybody's."""
+        """Models to be trained for the first draws: neither of no row nor of all."""
         return n_draws * self.orders_per_draw * (self.n_players - 1)
 
     def n_unseen(self, n_draws):

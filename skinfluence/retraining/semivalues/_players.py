@@ -1,4 +1,4 @@
-"""Who plays: single training rows, or groups of them that are in or out together."""
+"""The players: single training rows, or groups of them that are in or out together."""
 
 import numpy as np
 

@@ -1,11 +1,10 @@
-"""Losses of the coalitions of a draw: from models that are trained, or were."""
+"""Losses of the coalitions of a draw, from models that are trained and let go."""
 
-from functools import partial
 from itertools import takewhile
 
 import numpy as np
 
-from skinfluence.retraining.engine import Deadline, evaluate
+from skinfluence.retraining.engine import Deadline
 
 
 class RetrainedLosses:
@@ -22,7 +21,7 @@ class RetrainedLosses:
     evaluation : callable
         Returns the losses of a model.
     empty, full : ndarray of shape (n_rows,)
-        Losses of nobody and of everybody.
+        Losses of the prior model (no training rows) and of the full model.
     tolerance : float or None
         Of `truncation_length`.
     deadline : Deadline, default=None
@@ -112,69 +111,6 @@ def walk(retrain, order, number, player, empty, full, tolerance, deadline):
     return out, n - 1
 
 
-class WeightedSum:
-    """One number of a model: the weighted sum of its losses, shape (1,)."""
-
-    def __init__(self, evaluation, weight):
-        self.evaluation, self.weight = evaluation, weight
-
-    def __call__(self, model):
-        return np.array([self.weight @ self.evaluation(model)])
-
-
-class KeptModels:
-    """Evaluates models that were trained for draws and kept.
-
-    Parameters
-    ----------
-    models : list of list of list of fitted estimators
-        Of each draw, for each of its orders where it has any, one per coalition.
-    scheme : Enumeration, PermutationSampling or CoalitionSampling
-        What a draw is.
-    evaluation : callable
-        Returns the losses of a model.
-    empty, full : ndarray of shape (n_rows,)
-        Losses of nobody and of everybody.
-    describe : callable
-        ``describe(draw, sequence, k)`` says what a model was trained on.
-    error_score : "raise" or float
-        Of models that cannot predict.
-    """
-
-    def __init__(
-        self, models, scheme, evaluation, empty, full, describe, error_score="raise"
-    ):
-        self.models, self.scheme, self.evaluation = models, scheme, evaluation
-        self.empty, self.full = empty, full
-        self.describe, self.error_score = describe, error_score
-
-    def __call__(self, draws):
-        """Yield the losses of each draw, as ``scheme.add`` takes them."""
-        for draw in draws:
-            sequences = [
-                self._losses(draw, j, models)
-                for j, models in enumerate(self.models[draw])
-            ]
-            if not self.scheme.retrains_prefixes:
-                yield np.stack(sequences[0], axis=1)
-            else:
-                yield [
-                    np.stack([self.empty, *losses, self.full], axis=1)
-                    for losses in sequences
-                ]
-
-    def _losses(self, draw, sequence, models):
-        return [
-            evaluate(
-                model,
-                self.evaluation,
-                partial(self.describe, draw, sequence, k),
-                self.error_score,
-            )
-            for k, model in enumerate(models)
-        ]
-
-
 def subsets_of(scheme, draw, player):
     """What a draw trains: for each sequence of it, subsets of rows and numbers."""
     if not scheme.retrains_prefixes:
@@ -190,33 +126,3 @@ def subsets_of(scheme, draw, player):
         subsets = [np.flatnonzero(place[player] < length) for length in lengths]
         out.append((subsets, first + lengths - 1))
     return out
-
-
-def train(engine, scheme, player, budget):
-    """Train the models of draws until the budget is spent.
-
-    Returns
-    -------
-    models : list of list of list of fitted estimators
-        As `KeptModels` takes them.
-    n_trained : int
-        With those of a draw that time ended.
-    """
-    out, trained = [], 0
-    for draws in budget.rounds():
-        sequences = [subsets_of(scheme, draw, player) for draw in draws]
-        subsets, numbers = [], []
-        for draw in sequences:
-            for part in draw:
-                subsets.extend(part[0])
-                numbers.extend(part[1])
-        models = engine.models(subsets, numbers, budget.deadline)
-        trained += len(models)
-        for draw in sequences:
-            size = sum(len(part) for part, _ in draw)
-            if len(models) < size:  # time ended it
-                break
-            mine, models = iter(models[:size]), models[size:]
-            out.append([[next(mine) for _ in part] for part, _ in draw])
-            budget.n_done += 1
-    return out, trained

@@ -100,7 +100,7 @@ class CoalitionSampling:
         return int(((count == 0) | (count == n_draws)).sum())
 
     def coalitions(self, draw):
-        """Who is in, boolean (1, n_players), and the retraining's number."""
+        """Members, boolean (1, n_players), and the retraining's number."""
         rng = np.random.default_rng((self.seed, draw))
         return rng.random((1, self.n_players)) < 0.5, np.array([draw])
 

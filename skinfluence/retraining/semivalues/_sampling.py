@@ -1,21 +1,12 @@
-"""What is drawn to find semivalues, how often, and what that will cost."""
+"""Which coalitions are looked at: all of them, or those of so many random draws."""
 
-from functools import partial
-from time import monotonic
-
-from skinfluence._progress import duration
-from skinfluence._sklearn import n_rows
-from skinfluence._threads import one_blas_thread
-from skinfluence.retraining.engine import announce_training, evaluate, retrain, which
 from skinfluence.retraining.semivalues._enumeration import (
     MAX_PLAYERS,
     ChainEnumeration,
     Enumeration,
 )
 from skinfluence.retraining.semivalues._permutations import PermutationSampling
-from skinfluence.retraining.semivalues._retrained_losses import subsets_of
 from skinfluence.retraining.semivalues._sample_reuse import CoalitionSampling
-from skinfluence.retraining.semivalues._time_limit import refuse_limit, too_long
 
 # Retrainings per player where no budget is given.
 PER_PLAYER = 100
@@ -31,16 +22,8 @@ def enumerates(n_players, max_retrainings):
     )
 
 
-def plan(
-    probabilities,
-    sample_reuse,
-    incremental,
-    max_retrainings,
-    seed,
-    antithetic,
-    enumerated=True,
-):
-    """Choose between enumeration, random orders and random coalitions.
+class Sampling:
+    """A scheme of draws, and how many of them.
 
     Parameters
     ----------
@@ -49,114 +32,68 @@ def plan(
     sample_reuse : bool
         Whether the values are Banzhaf's.
     incremental : bool
-        Whether models of prefixes cost nothing.
+        Whether models of prefixes need no training.
     max_retrainings : int or None
         The budget.
     seed : int
+        Of all draws.
     antithetic : bool
-    enumerated : bool, default=True
-        Whether a game that is small enough may be enumerated.
+        Whether each order is followed by its reverse.
 
-    Returns
-    -------
+    Attributes
+    ----------
     scheme : Enumeration, PermutationSampling or CoalitionSampling
+        What a draw is.
     n_draws : int
+        At first those that the budget allows, then those that were made.
     """
-    n = len(probabilities)
-    if enumerated and enumerates(n, max_retrainings):
-        kind = ChainEnumeration if incremental else Enumeration
-        scheme = kind(probabilities)
-        return scheme, scheme.n_draws
-    budget = max_retrainings or PER_PLAYER * n
-    if sample_reuse:
-        scheme, per_draw, fewest = CoalitionSampling(n, seed), 1, FEWEST_COALITIONS
-    else:
-        scheme = PermutationSampling(probabilities, seed, antithetic)
-        per_draw = fewest = n * scheme.orders_per_draw
-    if budget < fewest:
-        raise ValueError(
-            f"The 'max_retrainings' parameter must be at least {fewest} for the values "
-            f"of {n} players. Got {max_retrainings}. Give it more, or make groups of "
-            "rows the players (groups in fit)."
-        )
-    return scheme, budget // per_draw
 
+    def __init__(
+        self,
+        probabilities,
+        *,
+        sample_reuse,
+        incremental,
+        max_retrainings,
+        seed,
+        antithetic,
+    ):
+        self.probabilities, self.sample_reuse = probabilities, sample_reuse
+        self.max_retrainings, self.seed = max_retrainings, seed
+        self.antithetic = antithetic
+        if enumerates(len(probabilities), max_retrainings):
+            kind = ChainEnumeration if incremental else Enumeration
+            self.scheme = kind(probabilities)
+            self.n_draws = self.scheme.n_draws
+        else:
+            self.draw_at_random()
 
-def announce(
-    planned,
-    engine,
-    player,
-    evaluation=None,
-    max_time=None,
-    verbose=0,
-    truncated=False,
-):
-    """Tell what training will cost before it starts, from one model of medium size.
+    @property
+    def enumerates(self):
+        """Whether all coalitions are looked at, so that nothing is random."""
+        return isinstance(self.scheme, Enumeration)
 
-    Returns
-    -------
-    model : fitted estimator or None
-        That one; None if there is nothing to train.
-    scheme, n_draws
-        Of `plan` with the arguments ``planned``: without enumeration where all
-        coalitions are too many for ``max_time``.
+    @property
+    def n_retrainings(self):
+        """Models that all draws train."""
+        return self.scheme.n_retrainings(self.n_draws)
 
-    Raises
-    ------
-    ValueError
-        Where even the first draw takes longer than ``max_time``.
-    """
-    scheme, n_draws = plan(*planned)
-    count = scheme.n_retrainings(n_draws)
-    if not count:
-        return None, scheme, n_draws
-    subsets, numbers = subsets_of(scheme, 0, player)[0]
-    middle = len(subsets) // 2
-    timed = partial(_timed, engine, subsets[middle], numbers[middle], evaluation)
-    try:
-        model, each = timed()
-    except Exception:
-        if engine.error_score == "raise":
-            raise
-        return None, scheme, n_draws
-    limits = engine, max_time, lambda: timed()[1]
-    if isinstance(scheme, Enumeration) and too_long(each, count, *limits):
-        scheme, n_draws = plan(*planned, enumerated=False)
-        count = scheme.n_retrainings(n_draws)
-    if not (isinstance(scheme, Enumeration) or truncated):
-        first = scheme.n_retrainings(1)
-        expected = too_long(each, first, *limits)
-        if expected is not None:
-            refuse_limit(max_time, expected, first)
-    seconds = each * count
-    message = (
-        f"{count} models are to be trained on up to {len(player)} rows: about "
-        f"{duration(seconds)} for one worker, as one of them took {each:.2g} s"
-    )
-    limit = f"; max_time ends it after {max_time:g} s" if max_time is not None else ""
-    if verbose > 0:
-        print(message + limit + ".", flush=True)
-    elif max_time is None:
-        announce_training(
-            count,
-            seconds / count,
-            f"They have up to {len(player)} rows each. max_retrainings and max_time "
-            "limit it, groups in fit value groups of rows.",
-            n_jobs=engine.n_jobs,
-            stacklevel=10,  # who called fit
-        )
-    return model, scheme, n_draws
-
-
-def _timed(engine, rows, number, evaluation):
-    """Train a model, and return it and the seconds that took.
-
-    In this process: starting workers is no part of a fit.
-    """
-    start = monotonic()
-    with one_blas_thread():
-        model = retrain(*engine.table, rows, engine.seed, number)
-        if evaluation is not None:
-            where = rows, n_rows(engine.table[1]), engine.seed, number
-            evaluate(model, evaluation, lambda: which(model, *where))
-    return model, monotonic() - start
+    def draw_at_random(self):
+        """Choose random orders or random coalitions, however small the game is."""
+        n = len(self.probabilities)
+        budget = self.max_retrainings or PER_PLAYER * n
+        if self.sample_reuse:
+            self.scheme = CoalitionSampling(n, self.seed)
+            per_draw, fewest = 1, FEWEST_COALITIONS
+        else:
+            self.scheme = PermutationSampling(
+                self.probabilities, self.seed, self.antithetic
+            )
+            per_draw = fewest = n * self.scheme.orders_per_draw
+        if budget < fewest:
+            raise ValueError(
+                f"The 'max_retrainings' parameter must be at least {fewest} for the "
+                f"values of {n} players. Got {self.max_retrainings}. Give it more, or "
+                "make groups of rows the players (groups in fit)."
+            )
+        self.n_draws = budget // per_draw

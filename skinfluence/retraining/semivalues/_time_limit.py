@@ -57,10 +57,11 @@ def refuse_limit(max_time, expected, n_models):
     )
 
 
-def check_drawn(scheme, n_draws, n_models, max_time, kept):
+def check_drawn(sampling, n_models, max_time, store):
     """Raise where time ended before the first draw did; warn of players unseen."""
-    if max_time is None or scheme.name == "enumeration":
+    if max_time is None or sampling.enumerates:
         return
+    scheme, n_draws = sampling.scheme, sampling.n_draws
     if n_draws == 0:
         raise ValueError(
             f"The 'max_time' parameter must leave time for one draw, which is "
@@ -68,7 +69,7 @@ def check_drawn(scheme, n_draws, n_models, max_time, kept):
             f"which {n_models} were trained"
             + (
                 "; they are kept in memory, and fitting again goes on from there."
-                if kept
+                if store is not None
                 else ": give it more, or make groups of rows the players."
             )
         )
@@ -78,5 +79,5 @@ def check_drawn(scheme, n_draws, n_models, max_time, kept):
             f"max_time={max_time:g} s ended after {n_draws} random subsets: "
             f"{unseen} players were in all of them or in none, and have the value NaN.",
             UserWarning,
-            stacklevel=6,
+            stacklevel=8,  # who called fit
         )
