@@ -10,7 +10,6 @@ from sklearn.utils.metadata_routing import MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._disk_entries import check_folder
-from skinfluence._row_params import refuse_pairwise
 from skinfluence._sklearn import (
     EstimatorWrapper,
     HasMethods,
@@ -19,13 +18,14 @@ from skinfluence._sklearn import (
     fit_seeded,
     fresh_seed,
     n_rows,
+    refuse_pairwise,
 )
 from skinfluence._targets import check_targets
 from skinfluence.cleaning._actions import ACTIONS, weight_parameter
 from skinfluence.cleaning._cleaning import Cleaning
 from skinfluence.cleaning._flagged import check_flagging
 from skinfluence.cleaning._suspects import suspects_table
-from skinfluence.retraining._retraining import trainable
+from skinfluence.retraining.engine import trainable
 
 CLEANING_CONSTRAINTS = {
     **EstimatorWrapper._parameter_constraints,

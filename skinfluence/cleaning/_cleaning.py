@@ -3,14 +3,19 @@
 import numpy as np
 from sklearn.base import is_classifier
 
-from skinfluence._row_params import clone_for_rows
-from skinfluence._sklearn import fit_seeded, n_rows, take_params, take_rows
+from skinfluence._sklearn import (
+    clone_for_rows,
+    fit_seeded,
+    n_rows,
+    take_params,
+    take_rows,
+)
 from skinfluence.cleaning._actions import act
 from skinfluence.cleaning._flagged import kept_rows
 from skinfluence.cleaning._folds import fixed_splits
 from skinfluence.cleaning._values import value_rows
 from skinfluence.cleaning._wrong_rows import wrong_rows
-from skinfluence.retraining._retraining import trainable
+from skinfluence.retraining.engine import trainable
 
 
 class Cleaning:

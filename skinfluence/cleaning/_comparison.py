@@ -3,8 +3,7 @@
 import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
-from skinfluence._row_params import clone_for_rows
-from skinfluence._sklearn import n_rows, take_rows
+from skinfluence._sklearn import clone_for_rows, n_rows, take_rows
 from skinfluence.cleaning._baseline import (
     exchanged_targets,
     out_of_fold_losses,

@@ -9,8 +9,8 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skinfluence._disk_entries import check_folder, open_entries, versions
 from skinfluence._memory import check_memory
-from skinfluence._row_params import clone_for_rows
 from skinfluence._sklearn import (
+    clone_for_rows,
     fresh_seed,
     n_rows,
     seed_estimator,
@@ -20,7 +20,7 @@ from skinfluence._sklearn import (
 from skinfluence.cleaning._flagged import OUT_OF_BAG
 from skinfluence.cleaning._folds import folds
 from skinfluence.cleaning._scorer import RowScores, score_rows
-from skinfluence.retraining._retraining import check_trainable
+from skinfluence.retraining.engine import check_trainable
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,16 @@ from skinfluence._sklearn import (
     take_rows,
 )
 from skinfluence.removal import NothingLeft, UnsupportedEstimator, removal_model
-from skinfluence.retraining._announcement import announce_training
-from skinfluence.retraining._coalitions import (
+from skinfluence.retraining.engine import (
     RETRAINING_CONSTRAINTS,
     Coalitions,
+    Evaluation,
+    announce_training,
     check_models,
+    losses_of,
+    trainable,
+    which,
 )
-from skinfluence.retraining._evaluation import Evaluation, losses_of
-from skinfluence.retraining._retraining import trainable, which
 from skinfluence.trees import is_booster
 
 REFITS_ARE_CHANCE = (

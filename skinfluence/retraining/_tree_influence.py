@@ -19,9 +19,13 @@ from skinfluence._sklearn import (
     take_rows,
 )
 from skinfluence.retraining._balanced_subsets import BalancedSubsets
-from skinfluence.retraining._coalitions import RETRAINING_CONSTRAINTS, Coalitions
-from skinfluence.retraining._evaluation import Evaluation, losses_of
-from skinfluence.retraining._retraining import which
+from skinfluence.retraining.engine import (
+    RETRAINING_CONSTRAINTS,
+    Coalitions,
+    Evaluation,
+    losses_of,
+    which,
+)
 from skinfluence.trees import (
     AdjointRemovals,
     AveragedRemovals,

@@ -168,7 +168,7 @@ def test_long_retraining_is_announced_with_its_reason(monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         few.fit(X, y)  # takes a moment
-    monkeypatch.setattr("skinfluence.retraining._announcement.LONG", 0.0)
+    monkeypatch.setattr("skinfluence.retraining.engine._announcement.LONG", 0.0)
     message = (
         "38 models.*: about .*, as one took .* s.*known for DummyClassifier.*n_jobs"
     )
@@ -193,7 +193,7 @@ def test_long_groups_of_retrainings_are_announced(monkeypatch):
     X, y = load_iris(return_X_y=True)
     loo = LeaveOneOutInfluence(LogisticRegression(max_iter=1000), solver="refit")
     loo.fit(X[::5], y[::5])
-    monkeypatch.setattr("skinfluence.retraining._announcement.LONG", 0.0)
+    monkeypatch.setattr("skinfluence.retraining.engine._announcement.LONG", 0.0)
     with pytest.warns(UserWarning, match="3 models are to be trained"):
         loo.group_influence(X[:2], y[:2], groups=np.arange(30) % 3)
 
