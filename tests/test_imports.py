@@ -21,6 +21,7 @@ LAYERS = [
     {"retraining", "static", "dynamic"},
     {"cleaning", "attacks", "groups", "metrics"},
     {"inspection"},
+    {"cli"},
     {"__init__"},  # re-exports everything; importing from it would be circular
     {"__main__"},
 ]

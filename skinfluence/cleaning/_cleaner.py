@@ -22,8 +22,8 @@ from skinfluence._sklearn import (
 )
 from skinfluence._targets import check_targets
 from skinfluence.cleaning._actions import ACTIONS, weight_parameter
-from skinfluence.cleaning._cleaning import Cleaning
 from skinfluence.cleaning._flagged import check_flagging
+from skinfluence.cleaning._run import Cleaning
 from skinfluence.cleaning._suspects import suspects_table
 from skinfluence.retraining.engine import trainable
 

@@ -18,8 +18,8 @@ from skinfluence import (
     TreeInfluence,
 )
 from skinfluence.cleaning._flagged import clearly_negative, kept_rows, without_lowest
-from skinfluence.cleaning._scorer import RowScores
-from skinfluence.cleaning._values import RowValues
+from skinfluence.cleaning._row_values import RowValues
+from skinfluence.cleaning.surprise._scorer import RowScores
 
 LOGISTIC = make_pipeline(StandardScaler(), LogisticRegression())
 
