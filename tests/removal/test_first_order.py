@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from ids import short_name
 from numpy.testing import assert_allclose
 from refits import (
     breast_cancer,
@@ -20,6 +19,7 @@ from sklearn.linear_model import LogisticRegression, PoissonRegressor
 from smooth_models import POWERS
 
 from skinfluence import InfluenceFunctions
+from skinfluence.testing._short_name import short_name
 
 # Solvers that stop early warn; influence is computed at the optimum all the same.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

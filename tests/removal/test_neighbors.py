@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from brute_force import brute_force
-from ids import short_name
 from neighbor_refits import canberra_like, check, decay, relative, shuffled, some_masks
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
@@ -18,6 +17,7 @@ from sklearn.neighbors import (
 
 from skinfluence import LeaveOneOutInfluence
 from skinfluence.removal import removal_model
+from skinfluence.testing._short_name import short_name
 
 
 @pytest.mark.parametrize("weights", ["uniform", "distance", decay, relative, None])

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from brute_force import brute_force, refit
-from ids import short_name
 from sklearn.datasets import load_diabetes, load_digits, load_iris, load_wine
 from sklearn.preprocessing import scale
 from sklearn.svm import SVC, SVR, NuSVC
@@ -14,6 +13,7 @@ from sklearn.svm import SVC, SVR, NuSVC
 from skinfluence import LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator, removal_model
 from skinfluence.removal.kernels._support_vectors import pairs_at_bounds
+from skinfluence.testing._short_name import short_name
 
 TIGHT = {"tol": 1e-10}
 
