@@ -20,6 +20,7 @@ LAYERS = [
     {"retraining", "static", "dynamic"},
     {"cleaning", "attacks", "groups", "metrics"},
     {"inspection"},
+    {"testing"},  # sees nothing but what users see
     {"__init__"},  # re-exports everything; importing from it would be circular
     {"__main__"},
 ]
@@ -34,6 +35,7 @@ OPTIONAL = {
     "pandas",
     "polars",
     "pyarrow",
+    "pytest",
     "rich",
     "skorch",
     "torch",
