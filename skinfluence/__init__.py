@@ -1,5 +1,6 @@
 """Training-set influence analysis: which training rows helped or hurt a model."""
 
+from skinfluence._base import BaseInfluence
 from skinfluence.attacks import TargetDetector
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
 from skinfluence.dynamic import TRAK, HyDRA, TracIn
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "TRAK",
+    "BaseInfluence",
     "DownsamplingInfluence",
     "HyDRA",
     "InfluenceCleaner",

@@ -36,6 +36,29 @@ class BaseInfluence(EstimatorWrapper):
     implements `_fit_influence` (its work upfront) and `_influence` (a block of the
     matrix), and overrides `_sample_values`, `_self_influence` or
     `_group_influence` where it knows something cheaper or more exact.
+
+    See Also
+    --------
+    skinfluence.testing.check_influence : Checks that a method keeps this contract.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from skinfluence import BaseInfluence
+    >>> class SameTarget(BaseInfluence):
+    ...     def __init__(self, estimator, *, loss="auto"):
+    ...         self.estimator = estimator
+    ...         self.loss = loss
+    ...
+    ...     def _fit_influence(self, X, y, fit_params):
+    ...         pass
+    ...
+    ...     def _influence(self, X, y, loss):
+    ...         return -np.abs(y - self._fit_y.T)
+    >>> method = SameTarget(LinearRegression()).fit([[1.0], [2.0], [4.0]], [0, 1, 3])
+    >>> method.influence([[2.0]], [1])
+    array([[-1., -0., -2.]])
     """
 
     _parameter_constraints: dict = {

@@ -12,4 +12,4 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # for processes that tests start
 threadpool_limits(1)
 
 sys.path.insert(0, str(Path(__file__).parent))
-pytest.register_assert_rewrite("influence_checks")
+pytest.register_assert_rewrite("skinfluence.testing")

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from influence_checks import parametrize_with_influence_checks
 from sklearn.discriminant_analysis import (
     LinearDiscriminantAnalysis,
     QuadraticDiscriminantAnalysis,
@@ -59,6 +58,7 @@ from skinfluence import (
     ShapleyInfluence,
     TreeInfluence,
 )
+from skinfluence.testing import parametrize_with_influence_checks
 
 
 def dense(X):

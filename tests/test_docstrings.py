@@ -6,6 +6,7 @@ import pytest
 from numpydoc.validate import validate
 
 import skinfluence
+from skinfluence import testing
 
 EXCLUDED = {
     "ES01",  # a summary line that says everything needs no second paragraph
@@ -18,6 +19,7 @@ EXCLUDED_IN_METHODS = EXCLUDED | {"EX01", "SA01"}
 
 def public_names():
     """Yield each exported name and, of a class, each public method of our own."""
+    yield from (f"testing.{name}" for name in testing.__all__)
     for name in skinfluence.__all__:
         obj = getattr(skinfluence, name)
         if not (inspect.isclass(obj) or inspect.isroutine(obj)):
@@ -38,7 +40,8 @@ def public_names():
 
 @pytest.mark.parametrize("name", list(public_names()))
 def test_docstring_is_valid(name):
-    excluded = EXCLUDED_IN_METHODS if "." in name else EXCLUDED
+    is_method = "." in name.removeprefix("testing.")
+    excluded = EXCLUDED_IN_METHODS if is_method else EXCLUDED
     errors = [
         f"{code}: {message}"
         for code, message in validate(f"skinfluence.{name}")["errors"]

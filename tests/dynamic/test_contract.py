@@ -6,7 +6,6 @@ A FunctionTransformer makes arrays of what nets refuse: lists, tables, other typ
 import numpy as np
 import pytest
 import torch
-from influence_checks import parametrize_with_influence_checks
 from sklearn.linear_model import SGDClassifier, SGDRegressor
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -16,6 +15,7 @@ from skorch import NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
 from skinfluence import HyDRA, TracIn
+from skinfluence.testing import parametrize_with_influence_checks
 
 
 class Zeros(nn.LazyLinear):

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from diagnosed_models import GLMS, assert_equals_ols, table, with_constant
+from checks.diagnosed_models import GLMS, assert_equals_ols, table, with_constant
 from numpy.testing import assert_allclose, assert_array_equal
-from refits import diabetes
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
+from tables import diabetes
 
 from skinfluence import case_diagnostics
 

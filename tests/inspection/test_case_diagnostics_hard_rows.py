@@ -5,9 +5,14 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from diagnosed_models import ARRAYS, assert_equals_ols, few, newton, with_constant
+from checks.diagnosed_models import (
+    ARRAYS,
+    assert_equals_ols,
+    few,
+    newton,
+    with_constant,
+)
 from numpy.testing import assert_allclose, assert_array_equal
-from refits import counts, diabetes, overlapping
 from sklearn.base import clone, is_classifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -21,6 +26,7 @@ from sklearn.linear_model import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from tables import counts, diabetes, overlapping
 
 from skinfluence import case_diagnostics
 

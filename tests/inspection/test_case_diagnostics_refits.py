@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from diagnosed_models import few, with_constant
+from checks.diagnosed_models import few, with_constant
 from numpy.testing import assert_allclose, assert_array_equal
-from refits import counts, diabetes, overlapping, refit, uneven_weights
 from sklearn.linear_model import (
     GammaRegressor,
     LinearRegression,
@@ -14,6 +13,8 @@ from sklearn.linear_model import (
     RidgeClassifier,
     TweedieRegressor,
 )
+from tables import counts, diabetes, overlapping, uneven_weights
+from truth.refits import refit
 
 from skinfluence import case_diagnostics
 

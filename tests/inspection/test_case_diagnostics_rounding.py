@@ -1,10 +1,10 @@
 """Diagnostics of a row that is nearly alone, against 50 digits."""
 
-import fifty_digits
 import numpy as np
 import pytest
 from mpmath import mp
 from sklearn.linear_model import Ridge
+from truth import fifty_digits
 
 from skinfluence import case_diagnostics
 

@@ -2,24 +2,14 @@
 
 import numpy as np
 import pytest
-from ids import short_name
+from checks.smooth_models import POWERS
 from numpy.testing import assert_allclose
-from refits import (
-    breast_cancer,
-    counts,
-    deviance,
-    glm,
-    log_loss,
-    minus_prediction,
-    overlapping,
-    refit,
-    some_rows,
-    uneven_weights,
-)
 from sklearn.linear_model import LogisticRegression, PoissonRegressor
-from smooth_models import POWERS
+from tables import breast_cancer, counts, overlapping, uneven_weights
+from truth.refits import deviance, glm, log_loss, minus_prediction, refit, some_rows
 
 from skinfluence import InfluenceFunctions
+from skinfluence.testing._short_name import short_name
 
 # Solvers that stop early warn; influence is computed at the optimum all the same.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -2,19 +2,11 @@
 
 import numpy as np
 import pytest
+from checks.smooth_models import POWERS, check, exact
 from numpy.testing import assert_allclose, assert_array_equal
-from refits import (
-    counts,
-    deviance,
-    glm,
-    influence_of,
-    minus_prediction,
-    refit,
-    some_rows,
-    uneven_weights,
-)
 from sklearn.linear_model import PoissonRegressor, TweedieRegressor
-from smooth_models import POWERS, check, exact
+from tables import counts, uneven_weights
+from truth.refits import deviance, glm, influence_of, minus_prediction, refit, some_rows
 
 from skinfluence import LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator

@@ -5,13 +5,13 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from brute_force import brute_force
 from sklearn.datasets import load_diabetes
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import scale
+from truth.brute_force import brute_force
 
 from skinfluence import LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator, removal_model

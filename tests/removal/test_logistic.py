@@ -4,22 +4,14 @@ import warnings
 
 import numpy as np
 import pytest
+from checks.smooth_models import CLASSIFICATIONS, LOGISTIC_ERROR, check, exact
 from numpy.testing import assert_allclose, assert_array_equal
-from refits import (
-    influence_of,
-    log_loss,
-    overlapping,
-    refit,
-    some_rows,
-    tight,
-    uneven_weights,
-    wine,
-)
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from smooth_models import CLASSIFICATIONS, LOGISTIC_ERROR, check, exact
+from tables import overlapping, uneven_weights, wine
+from truth.refits import influence_of, log_loss, refit, some_rows, tight
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from checks.shaped_rows import FAMILIES, wide
 from numpy.testing import assert_allclose
-from shaped_rows import FAMILIES, wide
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from score_refits import check_removals, log_probabilities, some_groups
+from checks.score_refits import check_removals, log_probabilities, some_groups
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.naive_bayes import (

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from brute_force import brute_force
-from neighbor_refits import check, some_masks
+from checks.neighbor_refits import check, some_masks
 from sklearn.neighbors import (
     KNeighborsClassifier,
     KNeighborsRegressor,
     RadiusNeighborsClassifier,
     RadiusNeighborsRegressor,
 )
+from truth.brute_force import brute_force
 
 from skinfluence import LeaveOneOutInfluence
 from skinfluence.removal.neighbors import _ties

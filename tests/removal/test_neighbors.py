@@ -3,11 +3,8 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from brute_force import brute_force
-from ids import short_name
-from neighbor_refits import canberra_like, check, decay, relative, shuffled, some_masks
+from checks.neighbor_refits import canberra_like, check, decay, relative, some_masks
 from sklearn.base import clone
-from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import LeaveOneOut, cross_val_score
 from sklearn.neighbors import (
@@ -15,9 +12,12 @@ from sklearn.neighbors import (
     KNeighborsRegressor,
     RadiusNeighborsClassifier,
 )
+from tables import shuffled
+from truth.brute_force import brute_force
 
 from skinfluence import LeaveOneOutInfluence
 from skinfluence.removal import removal_model
+from skinfluence.testing._short_name import short_name
 
 
 @pytest.mark.parametrize("weights", ["uniform", "distance", decay, relative, None])
@@ -96,7 +96,7 @@ def test_sparse_rows(wine):
 
 
 def test_digits_and_missing_values():
-    X, y = shuffled(load_digits, 260, transform=np.asarray)
+    X, y = shuffled("digits", 260, transform=np.asarray)
     X = X + 1e-3 * np.random.default_rng(0).random(X.shape)  # no ties
     check(KNeighborsClassifier(), X, y, n_train=200)
     X[::3, 5] = np.nan
@@ -182,7 +182,7 @@ def test_ties_of_votes_are_rounded_as_in_predict():
 
 
 def test_test_rows_without_ties_among_tied_ones():
-    X, y = shuffled(load_iris, 150, transform=np.asarray)
+    X, y = shuffled("iris", 150, transform=np.asarray)
     k, n = 5, 110
     estimator = KNeighborsClassifier(k).fit(X[:n], y[:n])
     distance, _ = estimator.kneighbors(X[n:], k + 2)

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from brute_force import encode
-from neighbor_refits import check
+from checks.neighbor_refits import check
 from sklearn.base import clone
 from sklearn.neighbors import (
     KNeighborsClassifier,
@@ -91,7 +90,7 @@ def test_mean_influence_without_the_matrix(wine):
     X, y = wine
     estimator = KNeighborsClassifier().fit(X[:80], y[:80])
     removals = removal_model(estimator, X[:80], y[:80]).without_rows()
-    weight, target = np.linspace(0, 1, 30), encode(estimator, y[80:])
+    weight, target = np.linspace(0, 1, 30), np.searchsorted(estimator.classes_, y[80:])
     matrix = removals.influence(X[80:], target, LogLoss())
     values = removals.mean_influence(X[80:], target, LogLoss(), weight)
     np.testing.assert_allclose(values, weight @ matrix, rtol=0, atol=1e-14)

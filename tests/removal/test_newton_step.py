@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from checks.smooth_models import exact
 from numpy.testing import assert_allclose
-from refits import counts, overlapping, refit, uneven_weights, wine
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression, PoissonRegressor
-from smooth_models import exact
+from tables import counts, overlapping, uneven_weights, wine
+from truth.refits import refit
 
 from skinfluence import InfluenceFunctions
 

@@ -3,20 +3,6 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from refits import (
-    TIGHT,
-    counts,
-    deviance,
-    diabetes,
-    influence_of,
-    log_loss,
-    overlapping,
-    some_rows,
-    squared_error,
-    squared_margin,
-    uneven_weights,
-    wine,
-)
 from sklearn.decomposition import PCA
 from sklearn.linear_model import (
     LinearRegression,
@@ -33,6 +19,16 @@ from sklearn.preprocessing import (
     Normalizer,
     RobustScaler,
     StandardScaler,
+)
+from tables import counts, diabetes, overlapping, uneven_weights, wine
+from truth.refits import (
+    TIGHT,
+    deviance,
+    influence_of,
+    log_loss,
+    some_rows,
+    squared_error,
+    squared_margin,
 )
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence

@@ -5,16 +5,6 @@ import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from packaging.version import Version
-from refits import (
-    diabetes,
-    influence_of,
-    minus_prediction,
-    some_rows,
-    squared_error,
-    squared_margin,
-    uneven_weights,
-    wine,
-)
 from sklearn.datasets import load_iris
 from sklearn.linear_model import (
     LinearRegression,
@@ -22,6 +12,14 @@ from sklearn.linear_model import (
     RidgeClassifier,
     RidgeClassifierCV,
     RidgeCV,
+)
+from tables import diabetes, uneven_weights, wine
+from truth.refits import (
+    influence_of,
+    minus_prediction,
+    some_rows,
+    squared_error,
+    squared_margin,
 )
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence

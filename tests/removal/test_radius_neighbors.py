@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from neighbor_refits import check, decay, some_masks
+from checks.neighbor_refits import check, decay, some_masks
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.neighbors import RadiusNeighborsClassifier, RadiusNeighborsRegressor

@@ -4,7 +4,6 @@ One row is alone in an indicator column beside an intercept: as the penalty goes
 zero, so does one minus its leverage.
 """
 
-import fifty_digits
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -15,6 +14,7 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import ElasticNet, LinearRegression, Ridge, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from truth import fifty_digits
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator, removal_model

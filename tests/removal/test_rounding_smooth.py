@@ -1,12 +1,12 @@
 """Smooth models against 50 digits, where one row is alone in an indicator column."""
 
-import fifty_digits
 import numpy as np
 import pytest
 from mpmath import lu_solve, mp
 from sklearn.linear_model import GammaRegressor, LogisticRegression, PoissonRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from truth import fifty_digits
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence.removal import removal_model

@@ -2,20 +2,12 @@
 
 import numpy as np
 import pytest
+from checks.smooth_models import exact
 from numpy.testing import assert_allclose
-from refits import (
-    counts,
-    deviance,
-    glm,
-    influence_of,
-    log_loss,
-    overlapping,
-    uneven_weights,
-    wine,
-)
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from smooth_models import exact
+from tables import counts, overlapping, uneven_weights, wine
+from truth.refits import deviance, glm, influence_of, log_loss
 
 from skinfluence import LeaveOneOutInfluence
 

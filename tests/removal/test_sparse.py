@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from checks.shaped_rows import SPARSE, design_of, text
 from numpy.testing import assert_allclose
-from refits import influence_of, log_loss, squared_error
-from shaped_rows import SPARSE, design_of, text
 from sklearn.linear_model import LogisticRegression, Ridge
+from truth.refits import influence_of, log_loss, squared_error
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator, removal_model

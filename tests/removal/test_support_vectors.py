@@ -5,15 +5,15 @@ from itertools import combinations
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from brute_force import brute_force, refit
-from ids import short_name
-from sklearn.datasets import load_diabetes, load_digits, load_iris, load_wine
+from sklearn.datasets import load_digits
 from sklearn.preprocessing import scale
 from sklearn.svm import SVC, SVR, NuSVC
+from truth.brute_force import brute_force, refit
 
 from skinfluence import LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator, removal_model
 from skinfluence.removal.kernels._support_vectors import pairs_at_bounds
+from skinfluence.testing._short_name import short_name
 
 TIGHT = {"tol": 1e-10}
 
@@ -26,17 +26,17 @@ def shuffled(load, n):
 
 @pytest.fixture(scope="module")
 def iris():
-    return shuffled(load_iris, 110)
+    return shuffled("iris", 110)
 
 
 @pytest.fixture(scope="module")
 def wine():
-    return shuffled(load_wine, 120)
+    return shuffled("wine", 120)
 
 
 @pytest.fixture(scope="module")
 def diabetes():
-    return shuffled(load_diabetes, 110)
+    return shuffled("diabetes", 110)
 
 
 def raw(model, X):

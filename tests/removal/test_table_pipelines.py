@@ -7,7 +7,6 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose
-from refits import TIGHT, log_loss, squared_error, squared_margin
 from scipy.special import logsumexp
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, make_column_selector
@@ -31,6 +30,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 from sklearn.svm import LinearSVC
+from truth.refits import TIGHT, log_loss, squared_error, squared_margin
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from checks.shaped_rows import FAMILIES, design_of, truth, wide
 from numpy.testing import assert_allclose
-from refits import influence_of, log_loss, squared_error
-from shaped_rows import FAMILIES, design_of, truth, wide
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from truth.refits import influence_of, log_loss, squared_error
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence._losses import SquaredError

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from games import table
 from numpy.testing import assert_array_equal
 from sklearn.linear_model import Ridge
+from truth.games import table
 
 from skinfluence import ShapleyInfluence
 from skinfluence.retraining import _deadline, _plan

@@ -4,13 +4,13 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-from games import BAYES, TIGHT, TREE, by_definition, coalition_losses, table
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone, is_classifier
 from sklearn.linear_model import Ridge, RidgeClassifier
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neighbors import NearestCentroid
 from sklearn.tree import DecisionTreeRegressor
+from truth.games import BAYES, TIGHT, TREE, by_definition, coalition_losses, table
 
 from skinfluence import ShapleyInfluence
 

@@ -4,11 +4,11 @@ import warnings
 
 import joblib
 import pytest
-from games import BAYES, TREE, table
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
+from truth.games import BAYES, TREE, table
 
 from skinfluence import ShapleyInfluence
 

@@ -4,13 +4,13 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from games import TREE, by_definition, fit_subset, table
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
+from truth.games import TREE, by_definition, fit_subset, table
 
 from skinfluence import ShapleyInfluence
 

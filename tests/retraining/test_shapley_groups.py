@@ -4,7 +4,6 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from games import TREE, by_definition, coalition_losses, fit_subset, table
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone, is_classifier
 from sklearn.linear_model import Ridge
@@ -12,6 +11,7 @@ from sklearn.metrics import get_scorer
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.svm import LinearSVC
+from truth.games import TREE, by_definition, coalition_losses, fit_subset, table
 
 from skinfluence import ShapleyInfluence
 

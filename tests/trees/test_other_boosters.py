@@ -1,7 +1,7 @@
 """LightGBM, XGBoost and CatBoost are reproduced, or a parameter is named."""
 
 import pytest
-from reader_checks import TABLES, check_mixed, check_reproduces, mixed_table
+from checks.reader_checks import TABLES, check_mixed, check_reproduces, mixed_table
 
 from skinfluence.removal import UnsupportedEstimator
 from skinfluence.trees import tree_structure

@@ -1,7 +1,7 @@
 """Every reader reproduces its booster, or says which parameter prevents it."""
 
 import pytest
-from reader_checks import TABLES, check_mixed, check_reproduces, mixed_table
+from checks.reader_checks import TABLES, check_mixed, check_reproduces, mixed_table
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import (
     GradientBoostingClassifier,

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from checks.random_trees import OBJECTIVES, random_trees
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_boosting import boost
 from numpy.testing import assert_allclose
-from random_trees import OBJECTIVES, random_trees
+from truth.naive_boosting import boost
 
 from skinfluence.trees._adjoint import Adjoint
 from skinfluence.trees._base_values import ConstantBase

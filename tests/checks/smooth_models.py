@@ -2,7 +2,8 @@
 
 import numpy as np
 from numpy.testing import assert_allclose
-from refits import breast_cancer, influence_of, some_rows, wine
+from tables import breast_cancer, wine
+from truth.refits import influence_of, some_rows
 
 from skinfluence import LeaveOneOutInfluence
 

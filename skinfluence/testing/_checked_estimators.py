@@ -1,5 +1,7 @@
 """Influence estimators that are checked: what they wrap, and data for them."""
 
+from importlib import import_module
+
 import numpy as np
 import sklearn
 from numpy.testing import assert_allclose
@@ -9,6 +11,14 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 RTOL, ATOL = 1e-5, 1e-7
+
+
+def installed(name):
+    """Return an optional module, or None: its containers are then not checked."""
+    try:
+        return import_module(name)
+    except ImportError:
+        return None
 
 
 def assert_same(actual, desired):

@@ -3,13 +3,13 @@
 import numpy as np
 import statsmodels.api as sm
 from numpy.testing import assert_allclose
-from refits import standardised
 from sklearn.linear_model import (
     GammaRegressor,
     LogisticRegression,
     PoissonRegressor,
     TweedieRegressor,
 )
+from tables import standardised
 
 ARRAYS = [
     "leverage",

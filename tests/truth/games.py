@@ -10,9 +10,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
-
-from skinfluence._losses import resolve_loss
-from skinfluence._predictions import model_prediction
+from truth.losses import row_losses
 
 TIGHT = LogisticRegression(solver="newton-cholesky", tol=1e-12, max_iter=1000)
 
@@ -44,11 +42,6 @@ def fit_subset(estimator, X, y, kept):
 def coalition_losses(estimator, X, y, X_test, y_test, loss="auto", players=None):
     """Losses of all subsets of players, as a dict from tuples."""
     full = clone(estimator).fit(X, y)
-    loss = resolve_loss(loss, full)
-    classes = full.classes_ if is_classifier(full) else None
-    target = (
-        np.searchsorted(classes, y_test) if classes is not None else y_test[:, None]
-    )
     players = np.arange(len(y)) if players is None else players
     n = players.max() + 1
     out = {}
@@ -56,13 +49,7 @@ def coalition_losses(estimator, X, y, X_test, y_test, loss="auto", players=None)
         for subset in combinations(range(n), size):
             kept = np.flatnonzero(np.isin(players, subset))
             model = fit_subset(estimator, X, y, kept)
-            if loss.response == "decision_function" and hasattr(model, "strategy"):
-                prior = np.zeros(2)
-                prior[np.searchsorted(classes, model.classes_)] = model.class_prior_
-                prediction = np.full((len(X_test), 1), 2 * prior[1] - 1)
-            else:
-                prediction = model_prediction(model, X_test, loss.response, classes)
-            out[subset] = loss.value(target, prediction)
+            out[subset] = row_losses(model, X_test, y_test, loss, full)
     return out
 
 

@@ -4,7 +4,15 @@ import pickle
 
 import numpy as np
 import sklearn
-from checked_estimators import (
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
+from sklearn.utils import get_tags
+from sklearn.utils.validation import has_fit_parameter
+
+from skinfluence.testing._checked_estimators import (
     ATOL,
     assert_same,
     every_fitted_step_takes_weights,
@@ -16,13 +24,6 @@ from checked_estimators import (
     make_data,
     weight_params,
 )
-from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import clone, is_classifier
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
-from sklearn.utils import get_tags
-from sklearn.utils.validation import has_fit_parameter
 
 
 def check_influence_keeps_global_random_state(name, influence_estimator):

@@ -2,10 +2,17 @@
 
 import numpy as np
 import scipy.sparse as sp
-from refits import deviance, glm, influence_of, log_loss, squared_error, squared_margin
 from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.svm import LinearSVC
+from truth.refits import (
+    deviance,
+    glm,
+    influence_of,
+    log_loss,
+    squared_error,
+    squared_margin,
+)
 
 
 def wide(kind, n=24, d=70, n_test=9, seed=0):

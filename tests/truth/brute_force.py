@@ -1,20 +1,14 @@
-"""Influence by its definition: one model trained anew for every removal."""
+"""Influence by its definition: one model trained anew for every removal.
+
+Neither a loss nor a prediction of the library occurs here.
+"""
 
 import warnings
 
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.dummy import DummyClassifier
-
-from skinfluence._losses import resolve_loss
-from skinfluence._predictions import model_prediction
-
-
-def encode(model, y):
-    """Class indices of a classifier's targets, floats with a column per output."""
-    if is_classifier(model):
-        return np.searchsorted(model.classes_, y)
-    return np.asarray(y, dtype=float).reshape(len(y), -1)
+from truth.losses import row_losses
 
 
 def refit(estimator, X, y, kept, weight=None):
@@ -30,19 +24,11 @@ def refit(estimator, X, y, kept, weight=None):
 
 def brute_force(estimator, X, y, X_test, y_test, masks=None, loss="auto", weight=None):
     """Return the matrix of influences of rows, or of the sets in ``masks``."""
-    everyone = np.arange(len(y))
-    full = refit(estimator, X, y, everyone, weight)
-    loss = resolve_loss(loss, full)
-    target = encode(full, y_test)
-    classes = full.classes_ if is_classifier(full) else None
-
-    def losses(model):
-        prediction = model_prediction(model, X_test, loss.response, classes)
-        return loss.value(target, prediction)
-
+    full = refit(estimator, X, y, np.arange(len(y)), weight)
     masks = np.eye(len(y), dtype=bool) if masks is None else masks
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        before = losses(full)
+        before = row_losses(full, X_test, y_test, loss)
         models = (refit(estimator, X, y, np.flatnonzero(~m), weight) for m in masks)
-        return np.stack([losses(model) - before for model in models], axis=1)
+        columns = [row_losses(m, X_test, y_test, loss, full) - before for m in models]
+        return np.stack(columns, axis=1)

@@ -1,8 +1,7 @@
 """Neighbours without rows, compared with refits."""
 
 import numpy as np
-from brute_force import brute_force
-from sklearn.preprocessing import scale
+from truth.brute_force import brute_force
 
 from skinfluence import LeaveOneOutInfluence
 
@@ -24,12 +23,6 @@ def relative(distance):
 def canberra_like(a, b):
     """Be a metric that no algorithm knows."""
     return np.abs(np.arctan(a) - np.arctan(b)).sum()
-
-
-def shuffled(load, n, transform=scale):
-    X, y = load(return_X_y=True)
-    rows = np.random.default_rng(0).permutation(len(y))[:n]
-    return transform(X)[rows], y[rows]
 
 
 def some_masks(n, seed=0):

@@ -1,0 +1,12 @@
+"""Checks that every influence estimator passes, for those who write their own.
+
+As scikit-learn's estimator checks, each is a function of ``(name,
+influence_estimator)`` that gets an unfitted estimator and raises AssertionError.
+"""
+
+from skinfluence.testing._influence_checks import (
+    check_influence,
+    parametrize_with_influence_checks,
+)
+
+__all__ = ["check_influence", "parametrize_with_influence_checks"]
