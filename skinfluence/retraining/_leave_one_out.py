@@ -205,9 +205,7 @@ class LeaveOneOutInfluence(BaseInfluence):
             if self._model.n_bases > max(MOST_BASES, n // 10):
                 self._model = None  # refits would take no longer
         if self._model is not None:
-            self._removals = self._supported(
-                lambda: self._model.without_rows("exact", self.tol)
-            )
+            self._removals = self._supported(lambda: self._model.exact(self.tol))
         if self._removals is None:
             self._model = None
             self.solver_, self.refitted_rows_ = "refit", np.arange(n)
@@ -343,7 +341,7 @@ class LeaveOneOutInfluence(BaseInfluence):
 
     def _group_influence(self, X, y, loss, masks):
         if self.solver_ == "exact":
-            removals = self._model.without_groups(masks, "exact", self.tol)
+            removals = self._model.exact(self.tol, masks)
             out = removals.influence(X, y, loss)
             missing = np.flatnonzero(np.isnan(out).any(axis=0))
             refits = np.union1d(removals.unresolved, missing)
