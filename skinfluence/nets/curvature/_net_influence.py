@@ -1,9 +1,9 @@
-"""Influence functions of a net that was trained by a `NetRun`."""
+"""Influence functions of a net that was trained by a `CheckpointRun`."""
 
 import numpy as np
 
 from skinfluence._sklearn import take_rows
-from skinfluence.nets._curvature import CURVATURES
+from skinfluence.nets.curvature import CURVATURES
 
 
 class NetInfluence:
@@ -11,7 +11,7 @@ class NetInfluence:
 
     Parameters
     ----------
-    run : NetRun
+    run : CheckpointRun
         Fitted.
     X, y : array-like
         Training rows, and encoded targets; rows that were held out of training have
@@ -39,6 +39,6 @@ class NetInfluence:
         self.curvature.gradients = gradients = self.run.gradients()
         out = np.zeros((len(y), self.n))
         out[:, self.kept] = self.curvature.influence(
-            self.run.rows(X, y), gradients.target.measure(loss.name)
+            self.run.rows(X, y), gradients.target.measure(loss)
         )
         return out
