@@ -142,7 +142,7 @@ INFLUENCE_ESTIMATORS = [
     InfluenceFunctions(make_pipeline(StandardScaler(), LogisticRegression())),
     KNNShapley(),
     KNNShapley(3, utility="hard", metric="manhattan"),
-    KNNShapley(4, value="banzhaf"),
+    KNNShapley(4, semivalue="banzhaf"),
     KNNShapley(3, utility="squared_error"),
     RepresenterPoints(LogisticRegression()),
     RepresenterPoints(make_pipeline(StandardScaler(), Ridge())),

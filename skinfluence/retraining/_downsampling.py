@@ -17,7 +17,7 @@ from skinfluence.retraining._mean_difference import (
     mean_difference,
     standard_error,
 )
-from skinfluence.retraining._retraining_influence import RetrainingInfluence
+from skinfluence.retraining._sampled_influence import SampledInfluence
 from skinfluence.retraining.engine import (
     Evaluations,
     announce_training,
@@ -27,7 +27,7 @@ from skinfluence.retraining.engine import (
 )
 
 
-class DownsamplingInfluence(RetrainingInfluence):
+class DownsamplingInfluence(SampledInfluence):
     r"""Mean loss of models trained without a row minus that of models with it.
 
     .. math:: I(i, t) = \mathrm{E}[\ell_t(\hat\theta_S) \mid i \notin S]
@@ -48,7 +48,8 @@ class DownsamplingInfluence(RetrainingInfluence):
     see ``benchmarks/bench_downsampling.py``).
 
     **Cost.** ``n_retrainings`` fits on part of the rows; O(n_retrainings) per entry.
-    All models are kept, or, with ``X_val`` in `fit`, their losses only.
+    All models are kept, or, with ``X_val`` and ``y_val`` in `fit`, their losses on
+    these rows only: then questions are about no others.
 
     **When it fails.** The plain estimate's error falls with the square root of
     ``n_retrainings`` and does not depend on how small the influence is: look at the
@@ -125,8 +126,9 @@ class DownsamplingInfluence(RetrainingInfluence):
     60
     """
 
+    _lets_models_go = True
     _parameter_constraints: dict = {
-        **RetrainingInfluence._parameter_constraints,
+        **SampledInfluence._parameter_constraints,
         "n_retrainings": [Interval(Integral, 2, None, closed="left")],
         "subset_fraction": [Interval(Real, 0, 1, closed="neither")],
         "stratify": ["boolean"],
@@ -159,60 +161,6 @@ class DownsamplingInfluence(RetrainingInfluence):
         self.error_score = error_score
         self.random_state = random_state
         self.verbose = verbose
-
-    def influence(self, X=None, y=None, return_std=False):
-        """Influence of every training row on every test row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), default=None
-            Test rows. None: those given to `fit` as ``X_val``.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Their true values; without them the model's own prediction is
-            explained.
-        return_std : bool, default=False
-            Whether to return standard errors as well.
-
-        Returns
-        -------
-        influence : ndarray of shape (n_samples, n_samples_fit_)
-            ``influence[t, i]`` > 0: training row ``i`` made the prediction of test
-            row ``t`` better. In units of the loss of one test row.
-        std : ndarray of shape (n_samples, n_samples_fit_)
-            Monte-Carlo standard error of each entry, only if ``return_std``.
-        """
-        if not return_std:
-            return super().influence(X, y)
-        self._check_matrix(n_rows(self._check_test(X, y)[0]), 2)
-        influence = super().influence(X, y)
-        X, y, loss = self._check_test(X, y)
-        std = np.empty_like(influence)
-        with self._threads():
-            for rows in self._blocks(n_rows(X)):
-                block = take_rows(X, rows), y[rows], loss
-                std[rows] = standard_error(self._pool(*block), self._guess(*block))
-        return influence, std
-
-    def self_influence(self, return_std=False):
-        """Influence of every training row on its own loss: memorization.
-
-        Parameters
-        ----------
-        return_std : bool, default=False
-            Whether to return standard errors as well.
-
-        Returns
-        -------
-        values : ndarray of shape (n_samples_fit_,)
-            Mean loss of the row in models trained without it, minus that in models
-            trained with it.
-        std : ndarray of shape (n_samples_fit_,)
-            Monte-Carlo standard errors, only if ``return_std``.
-        """
-        check_is_fitted(self)
-        with self._threads():
-            values = self._own(mean_difference)
-            return (values, self._own(standard_error)) if return_std else values
 
     def out_of_sample_loss(self):
         """Mean loss of every training row in models trained without it.
@@ -411,13 +359,30 @@ class DownsamplingInfluence(RetrainingInfluence):
     def _influence(self, X, y, loss):
         return mean_difference(self._pool(X, y, loss), self._guess(X, y, loss))
 
-    def _sample_values(self, X, y, loss, weight):
-        pool = self._pool(X, y, loss)
+    def _influence_and_error(self, X, y, loss):
+        pool, guess = self._pool(X, y, loss), self._guess(X, y, loss)
+        return mean_difference(pool, guess), standard_error(pool, guess)
+
+    def _of_mean(self, X, y, loss, weight):
+        """Return pool and control variate of the weighted mean of test rows."""
+        pool, guess = self._pool(X, y, loss), None
         pool.losses = (pool.losses @ weight)[:, None]
-        guess = None
         if self._partial_weight is not None:
             guess = self._partial_weight.mean(self._test_rows(X), y, loss, weight)[None]
-        return mean_difference(pool, guess)[0]
+        return pool, guess
+
+    def _sample_values(self, X, y, loss, weight):
+        return mean_difference(*self._of_mean(X, y, loss, weight))[0]
+
+    def _sample_values_and_error(self, X, y, loss, weight):
+        mean = self._of_mean(X, y, loss, weight)
+        return mean_difference(*mean)[0], standard_error(*mean)[0]
+
+    def _self_influence(self, X, y, loss):
+        return self._own(mean_difference)
+
+    def _self_influence_and_error(self, X, y, loss):
+        return self._own(mean_difference), self._own(standard_error)
 
     def _own(self, estimate):
         """Return the diagonal of an estimate for the training rows, shape (n,)."""

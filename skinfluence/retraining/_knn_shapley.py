@@ -8,16 +8,16 @@ from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.utils.validation import validate_data
 
-from skinfluence._base import BaseInfluence
 from skinfluence._losses import MinusPrediction
 from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
 from skinfluence.removal.neighbors._ties import Closeness
+from skinfluence.retraining._retraining_influence import RetrainingInfluence
 from skinfluence.retraining.semivalues._neighbor_game import NeighborGame
 
 LARGEST_BLOCK = 4_000_000  # entries; larger blocks are not faster
 
 
-class KNNShapley(BaseInfluence):
+class KNNShapley(RetrainingInfluence):
     r"""Shapley value of every training row for the predictions of its neighbours.
 
     .. math:: I(i, t) = \frac{1}{n} \sum_{S \not\ni i} \binom{n - 1}{|S|}^{-1}
@@ -34,9 +34,9 @@ class KNNShapley(BaseInfluence):
     ===================  ====================================================
 
     Positive: the row made the prediction better. Unit: the loss of one test row. The
-    values of a test row add up to the loss of nobody minus the loss of all. Nobody is
-    always wrong in classification, a loss of 1; in regression nobody predicts the mean
-    of all targets.
+    values of a test row add up to the loss without any training row minus the loss with
+    all of them. Without any row every classification is wrong, a loss of 1, and the
+    mean of all targets is predicted in regression.
 
     **Cost.** O(n log n) per test row, most of it for sorting, and its distances.
     Memory is bounded by scikit-learn's ``working_memory``, and 320 MB at most. No
@@ -60,7 +60,7 @@ class KNNShapley(BaseInfluence):
         More arguments of the metric.
     utility : {"soft", "hard", "squared_error"}, default="soft"
         The game; "squared_error" makes this a regressor.
-    value : {"shapley", "banzhaf"}, default="shapley"
+    semivalue : {"shapley", "banzhaf"}, default="shapley"
         "banzhaf": all subsets count the same, instead of all sizes.
 
     Attributes
@@ -99,7 +99,7 @@ class KNNShapley(BaseInfluence):
         "p": [Interval(Real, 0, None, closed="right")],
         "metric_params": [dict, None],
         "utility": [StrOptions({"soft", "hard", "squared_error"})],
-        "value": [StrOptions({"shapley", "banzhaf"})],
+        "semivalue": [StrOptions({"shapley", "banzhaf"})],
     }
 
     def __init__(
@@ -110,14 +110,14 @@ class KNNShapley(BaseInfluence):
         p=2,
         metric_params=None,
         utility="soft",
-        value="shapley",
+        semivalue="shapley",
     ):
         self.n_neighbors = n_neighbors
         self.metric = metric
         self.p = p
         self.metric_params = metric_params
         self.utility = utility
-        self.value = value
+        self.semivalue = semivalue
 
     @property
     def estimator(self):
@@ -147,7 +147,7 @@ class KNNShapley(BaseInfluence):
             )
         soft = self.utility != "hard"
         self._game = NeighborGame(
-            self.n_samples_fit_, self.n_neighbors, soft, self.value
+            self.n_samples_fit_, self.n_neighbors, soft, self.semivalue
         )
 
     def _checked(self, X):
@@ -198,11 +198,11 @@ class KNNShapley(BaseInfluence):
         total = 0.0
         for said, truth in zip(self._fit_y.T, y.T, strict=True):  # outputs
             if isinstance(loss, MinusPrediction):
-                nobody = np.full(len(truth), said.mean())
-                total = total + self._game.linear(said[order], nobody)
+                empty = np.full(len(truth), said.mean())
+                total = total + self._game.linear(said[order], empty)
             else:
-                nobody = -((said.mean() - truth) ** 2)
-                total = total + self._game.squared(said[order] - truth[:, None], nobody)
+                empty = -((said.mean() - truth) ** 2)
+                total = total + self._game.squared(said[order] - truth[:, None], empty)
         return total / self._fit_y.shape[1]
 
 

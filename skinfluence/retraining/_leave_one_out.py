@@ -4,27 +4,21 @@ import warnings
 from numbers import Real
 
 import numpy as np
-from sklearn.base import is_classifier
 
-from skinfluence._base import BaseInfluence
 from skinfluence._sklearn import (
     Interval,
     StrOptions,
     final_estimator,
     final_sample_weight,
-    fit_seeded,
     n_rows,
     take_rows,
 )
 from skinfluence.removal import NothingLeft, UnsupportedEstimator, removal_model
+from skinfluence.retraining._retraining_influence import RetrainingInfluence
 from skinfluence.retraining.engine import (
-    RETRAINING_CONSTRAINTS,
-    Coalitions,
-    Evaluation,
     announce_training,
     check_models,
     losses_of,
-    trainable,
     which,
 )
 from skinfluence.trees import is_booster
@@ -42,7 +36,7 @@ REFITS_ARE_CHANCE = (
 MOST_BASES = 100
 
 
-class LeaveOneOutInfluence(BaseInfluence):
+class LeaveOneOutInfluence(RetrainingInfluence):
     r"""Influence of a row = test loss without it minus test loss with it.
 
     .. math:: I(i, t) = \ell_t(\hat\theta_{-i}) - \ell_t(\hat\theta)
@@ -146,10 +140,9 @@ class LeaveOneOutInfluence(BaseInfluence):
     """
 
     _parameter_constraints: dict = {
-        **BaseInfluence._parameter_constraints,
+        **RetrainingInfluence._parameter_constraints,
         "solver": [StrOptions({"auto", "exact", "refit"})],
         "tol": [Interval(Real, 0, None, closed="neither")],
-        **RETRAINING_CONSTRAINTS,
     }
 
     def __init__(
@@ -174,10 +167,6 @@ class LeaveOneOutInfluence(BaseInfluence):
         self.error_score = error_score
         self.random_state = random_state
         self.verbose = verbose
-
-    def _fit_clone(self, X, y, fit_params, seed):
-        self._trained = trainable(self.estimator, y)
-        return fit_seeded(self._trained, X, y, fit_params, seed)
 
     def _fit_influence(self, X, y, fit_params):
         n = self.n_samples_fit_
@@ -250,16 +239,7 @@ class LeaveOneOutInfluence(BaseInfluence):
     def _refit(self, removals):
         if not removals:
             return []
-        coalitions = Coalitions(
-            self._trained,
-            *self._training,
-            seed=self._seed,
-            n_jobs=self.n_jobs,
-            memory=self.memory,
-            verbose=self.verbose,
-            error_score=self.error_score,
-            callbacks=self._callbacks,
-        )
+        coalitions = self._coalitions(*self._training)
         check_models(
             self.estimator_,
             len(removals),
@@ -272,7 +252,7 @@ class LeaveOneOutInfluence(BaseInfluence):
             self._why,
             n_jobs=self.n_jobs,
             again=lambda: self._time_fit(*self._training),
-            stacklevel=6,
+            stacklevel=7,  # who called fit
         )
         kept, numbers = zip(*map(self._subset, removals), strict=True)
         return coalitions.models(kept, numbers)
@@ -364,8 +344,7 @@ class LeaveOneOutInfluence(BaseInfluence):
 
     def _refit_influence(self, X, y, loss, models, removals):
         """Loss of each retrained model minus that of the full one."""
-        classes = self.classes_ if is_classifier(self.estimator_) else None
-        losses = Evaluation(X, y, loss, classes)
+        losses = self._evaluation(X, y, loss)
         whole = losses(self.estimator_)  # first: where it fails nothing else counts
 
         def describe(i):

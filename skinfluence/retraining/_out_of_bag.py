@@ -24,6 +24,7 @@ from skinfluence._sklearn import final_estimator, n_rows, take_rows
 from skinfluence._threads import one_blas_thread
 from skinfluence.removal import refuse_samplers
 from skinfluence.retraining._mean_difference import Pool, mean_difference
+from skinfluence.retraining._sampled_influence import SampledInfluence
 
 FORESTS = (
     RandomForestClassifier,
@@ -34,7 +35,7 @@ FORESTS = (
 BAGGING = (BaggingClassifier, BaggingRegressor)
 
 
-class OutOfBagInfluence(BaseInfluence):
+class OutOfBagInfluence(SampledInfluence):
     r"""Mean loss of an ensemble's members without a row minus that of those with it.
 
     .. math:: I(i, t) = \mathrm{mean}_{b: i \notin B_b} \ell_t(f_b)
@@ -116,7 +117,7 @@ class OutOfBagInfluence(BaseInfluence):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit(self, X, y, **fit_params):
+    def fit(self, X, y, X_val=None, y_val=None, **fit_params):
         """Train a clone of the ensemble on all rows, and see who has seen whom.
 
         Parameters
@@ -125,6 +126,8 @@ class OutOfBagInfluence(BaseInfluence):
             Training rows, whatever the ensemble takes.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their targets.
+        X_val, y_val : array-like, default=None
+            Test rows that questions without ``X`` and ``y`` are about.
         **fit_params : dict
             Passed to the ensemble's ``fit`` (``sample_weight``, say), and routed when
             metadata routing is enabled.
@@ -158,41 +161,7 @@ class OutOfBagInfluence(BaseInfluence):
                 f"{ensemble!r:.60} with bootstrap=False, all of whose members saw all "
                 "rows: set bootstrap=True."
             )
-        return super().fit(X, y, **fit_params)
-
-    def influence(self, X, y=None, return_std=False):
-        """Influence of every training row on every test row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Test rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Their true values; without them the ensemble's prediction is explained.
-        return_std : bool, default=False
-            Whether to return standard errors as well.
-
-        Returns
-        -------
-        influence : ndarray of shape (n_samples, n_samples_fit_)
-            ``influence[t, i]`` > 0: training row ``i`` made the prediction of test
-            row ``t`` better. In units of the loss of one test row.
-        std : ndarray of shape (n_samples, n_samples_fit_)
-            Standard error of each entry: what other members would change. Only if
-            ``return_std``.
-        """
-        X, y, loss = self._check_test(X, y)
-        self._check_matrix(n_rows(X), 2 if return_std else 1)
-        influence = np.empty((n_rows(X), self.n_samples_fit_))
-        std = np.full(influence.shape if return_std else 0, np.inf)
-        for rows in self._blocks(len(influence)):
-            losses = self._losses(take_rows(X, rows), y[rows], loss)
-            influence[rows] = self._differences(losses)
-            if return_std:
-                std[np.ix_(rows, self._judged)] = _standard_errors(
-                    losses, self._masks[:, self._judged]
-                )
-        return (influence, std) if return_std else influence
+        return super().fit(X, y, X_val, y_val, **fit_params)
 
     def _fit_influence(self, X, y, fit_params):
         if self.loss == "auto" and is_classifier(self.estimator_):
@@ -209,7 +178,7 @@ class OutOfBagInfluence(BaseInfluence):
                 f"{len(self._masks)} members of the ensemble, or by none: their "
                 "influence is set to 0. A larger n_estimators lets all be judged.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=6,  # who called fit
             )
         self.oob_values_ = self._out_of_bag(X)
 
@@ -285,12 +254,29 @@ class OutOfBagInfluence(BaseInfluence):
     def _influence(self, X, y, loss):
         return self._differences(self._losses(X, y, loss))
 
-    def _sample_values(self, X, y, loss, weight):
+    def _influence_and_error(self, X, y, loss):
+        return self._with_errors(self._losses(X, y, loss))
+
+    def _with_errors(self, losses):
+        values = self._differences(losses)
+        std = np.full(values.shape, np.inf)
+        std[:, self._judged] = _standard_errors(losses, self._masks[:, self._judged])
+        return values, std
+
+    def _mean_losses(self, X, y, loss, weight):
+        """Weighted mean loss of every member, (n_members, 1)."""
         total = 0.0
         for rows in self._blocks(n_rows(X)):
             losses = self._losses(take_rows(X, rows), y[rows], loss)
             total = total + losses @ weight[rows]
-        return self._differences(total[:, None])[0]
+        return total[:, None]
+
+    def _sample_values(self, X, y, loss, weight):
+        return self._differences(self._mean_losses(X, y, loss, weight))[0]
+
+    def _sample_values_and_error(self, X, y, loss, weight):
+        values, std = self._with_errors(self._mean_losses(X, y, loss, weight))
+        return values[0], std[0]
 
 
 def _standard_errors(losses, masks):

@@ -20,10 +20,12 @@ from skinfluence.retraining.engine import (
 class RetrainingInfluence(BaseInfluence):
     """Base class of methods that train on many subsets of the rows.
 
-    The models are kept, and any test rows can be asked about; or, with ``X_val`` and
-    ``y_val`` in `fit`, each is evaluated on these rows and let go, and the questions
-    are about these rows: then ``X`` and ``y`` are left out of them.
+    Questions without ``X`` and ``y`` are about ``X_val`` and ``y_val``, if `fit` was
+    given them. A method that trains many models (``_lets_models_go``) then evaluates
+    each on these rows at once, keeps none, and answers for no other rows.
     """
+
+    _lets_models_go = False
 
     _parameter_constraints: dict = {
         **BaseInfluence._parameter_constraints,
@@ -40,8 +42,7 @@ class RetrainingInfluence(BaseInfluence):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their targets.
         X_val : array-like of shape (n_val, n_features), default=None
-            Test rows. With them models are evaluated at once and not kept; the
-            influences of these rows, and of no others, can then be asked for.
+            Test rows that questions without ``X`` and ``y`` are about.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
             Their targets.
         **fit_params : dict
@@ -173,9 +174,11 @@ class RetrainingInfluence(BaseInfluence):
                     f"The 'X' parameter must hold test rows. Got None, and {name} was "
                     "not fitted with X_val and y_val, whose influences could be meant."
                 )
-            if y is not None:  # else the rows are predicted anyway
+            if y is not None and self._lets_models_go:  # else they are predicted anyway
                 self.estimator_.predict(X)  # bad rows are no failed fit of a subset
             return super()._check_test(X, y)
+        if not self._lets_models_go:
+            return super()._check_test(*(self._validation if X is None else (X, y)))
         if X is not None:
             raise ValueError(
                 f"{name} was fitted with X_val and y_val: its models were evaluated on "

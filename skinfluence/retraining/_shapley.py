@@ -10,7 +10,7 @@ from sklearn.metrics import check_scoring, get_scorer_names
 
 from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
 from skinfluence.addition import prefix_models
-from skinfluence.retraining._retraining_influence import RetrainingInfluence
+from skinfluence.retraining._sampled_influence import SampledInfluence
 from skinfluence.retraining.semivalues import (
     SEMIVALUES,
     FixedRows,
@@ -31,7 +31,7 @@ ARRAYS = 8
 DENSE = 2**24
 
 
-class ShapleyInfluence(RetrainingInfluence):
+class ShapleyInfluence(SampledInfluence):
     r"""Value of a row = its mean marginal contribution to models of other rows.
 
     .. math:: \phi(i, t) = \sum_{s=0}^{n-1} p(s) \; \mathrm{mean}_{|S| = s,\, i
@@ -165,8 +165,9 @@ class ShapleyInfluence(RetrainingInfluence):
     ((80,), (80,))
     """
 
+    _lets_models_go = True
     _parameter_constraints: dict = {
-        **RetrainingInfluence._parameter_constraints,
+        **SampledInfluence._parameter_constraints,
         "semivalue": [StrOptions(set(SEMIVALUES))],
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "beta": [Interval(Real, 0, None, closed="neither")],
@@ -270,7 +271,7 @@ class ShapleyInfluence(RetrainingInfluence):
         )
         limits = Limits(self.max_time, self.standard_error, self.truncation)
         engine = None if adding is not None else self._coalitions(X, y, fit_params)
-        self._kept = self._fixed = None
+        drawn = self._kept = self._fixed = None
         if self._validation is not None:
             X_val, y_val = self._validation
             self._val_y = self._encode(y_val)
@@ -280,8 +281,6 @@ class ShapleyInfluence(RetrainingInfluence):
             )
         elif engine is not None:
             drawn = self._kept = KeptDraws(self._sampling, engine, players, limits)
-        else:
-            drawn = None
         self.estimators_ = [] if self._kept is None else self._kept.models
         self.n_retrainings_ = 0 if drawn is None else drawn.n_retrainings
         self.n_draws_ = self._sampling.n_draws
@@ -314,115 +313,33 @@ class ShapleyInfluence(RetrainingInfluence):
             return None
         return prefix_models(self.estimator_, X, self._fit_y)
 
-    def influence(self, X=None, y=None, *, return_std=False):
-        """Value of every training row for every test row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), default=None
-            Test rows. None: those given to `fit` as ``X_val``.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Their true values; without them the model's own prediction is
-            explained.
-        return_std : bool, default=False
-            Whether to return standard errors.
-
-        Returns
-        -------
-        influence : ndarray of shape (n_samples, n_samples_fit_)
-            ``influence[t, i]`` > 0: training row ``i`` made the prediction of test
-            row ``t`` better. In units of the loss of one test row.
-        std : ndarray of shape (n_samples, n_samples_fit_)
-            Their Monte-Carlo standard errors, if ``return_std``: zero where all
-            subsets were looked at, infinite for a single draw.
-        """
-        if not return_std:
-            return super().influence(X, y)
-        X, y, loss = self._check_test(X, y)
-        self._check_matrix(n_rows(X), 2)
-        values = np.empty((n_rows(X), self.n_samples_fit_))
-        std = np.empty_like(values)
-        with self._threads():
-            for rows in self._blocks(n_rows(X)):
-                values[rows], std[rows] = self._rows(
-                    take_rows(X, rows), y[rows], loss, True
-                )
-        return values, std
-
-    def sample_values(self, X=None, y=None, sample_weight=None, *, return_std=False):
-        """Mean value of every training row over the test rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), default=None
-            Test rows. None: those given to `fit` as ``X_val``.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Their true values.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the test rows in the mean, or in the score.
-        return_std : bool, default=False
-            Whether to return standard errors.
-
-        Returns
-        -------
-        values : ndarray of shape (n_samples_fit_,)
-            Low = suspect: models predict better without the row. With ``scoring``, in
-            units of the score.
-        std : ndarray of shape (n_samples_fit_,)
-            Their Monte-Carlo standard errors, if ``return_std``.
-        """
-        X, y, loss = self._check_test(X, y)
-        weight = self._check_weight(sample_weight, n_rows(X))
-        with self._threads():
-            values, std = self._mean(X, y, loss, weight, return_std)
-        return (values, std) if return_std else values
-
     def _estimate(self, rows, weight=None, spread=False):
-        return estimate_rows(
-            self._game, self._sampling, self._kept, rows, weight, spread
-        )
+        how = self._game, self._sampling, self._kept
+        return estimate_rows(*how, rows, weight, spread)
 
-    def _rows(self, X, y, loss, spread=False):
-        """Values for test rows, and their standard errors where asked for."""
+    def _estimate_of_rows(self, X, y, loss, spread):
+        """Values of the players for test rows, and which of its rows these are."""
         if self.scoring is not None:
             raise ValueError(
                 f"scoring={self.scoring!r} is a utility of the whole test set, of "
                 "which single rows have no part: only sample_values has an answer. "
                 "Set scoring=None to value rows by their loss."
             )
-        if self._validation is None:
-            estimate, rows = self._estimate((X, y, loss), spread=spread), slice(None)
-        else:
-            estimate, rows = self._fixed.estimate, X
-        values = estimate.mean[rows][:, self._game.players.of_row]
-        if not spread:
-            return values, None
-        return values, estimate.standard_error()[rows][:, self._game.players.of_row]
+        if self._fixed is not None:
+            return self._fixed.estimate, X
+        return self._estimate((X, y, loss), spread=spread), slice(None)
 
-    def _mean(self, X, y, loss, weight, spread=False):
-        """Values for the weighted mean of test rows, and their standard errors."""
-        if self._validation is None and not spread and self.scoring is None:
-            values = np.zeros(self.n_players_)
-            for rows in self._blocks(n_rows(X)):
-                block = take_rows(X, rows), y[rows], loss
-                values += self._estimate(block, weight[rows]).mean[0]
-            return values[self._game.players.of_row], None
-        if self._validation is None:
-            estimate = self._estimate((X, y, loss), weight, spread)
-        elif np.ptp(weight) == 0:
-            estimate = self._fixed.mean_estimate
-        elif spread or self.scoring is not None:
-            raise ValueError(
-                "The 'sample_weight' parameter was not known when models were "
-                "evaluated on X_val: neither standard errors nor scores can be "
-                "weighted now. Fit without X_val, or leave sample_weight out."
-            )
-        else:
-            return (weight @ self._fixed.estimate.mean)[self._game.players.of_row], None
-        values = estimate.mean[0, self._game.players.of_row]
-        return values, estimate.standard_error()[
-            0, self._game.players.of_row
-        ] if spread else None
+    def _estimate_of_mean(self, X, y, loss, weight, spread):
+        """Values of the players for the weighted mean of test rows."""
+        if self._fixed is None:
+            return self._estimate((X, y, loss), weight, spread)
+        if np.ptp(weight) == 0:
+            return self._fixed.mean_estimate
+        raise ValueError(
+            "The 'sample_weight' parameter was not known when models were "
+            "evaluated on X_val: neither standard errors nor scores can be "
+            "weighted now. Fit without X_val, or leave sample_weight out."
+        )
 
     def _blocks(self, n):
         """Cut test rows into blocks: several arrays of a block's size are held."""
@@ -432,19 +349,46 @@ class ShapleyInfluence(RetrainingInfluence):
         yield from blocks
 
     def _influence(self, X, y, loss):
-        return self._rows(X, y, loss)[0]
+        estimate, rows = self._estimate_of_rows(X, y, loss, False)
+        return estimate.mean[rows][:, self._game.players.of_row]
+
+    def _influence_and_error(self, X, y, loss):
+        estimate, rows = self._estimate_of_rows(X, y, loss, True)
+        player = self._game.players.of_row
+        error = estimate.standard_error()[rows][:, player]
+        return estimate.mean[rows][:, player], error
 
     def _sample_values(self, X, y, loss, weight):
-        return self._mean(X, y, loss, weight)[0]
+        if self._fixed is not None and np.ptp(weight) and self.scoring is None:
+            values = weight @ self._fixed.estimate.mean
+        elif self._fixed is not None or self.scoring is not None:
+            values = self._estimate_of_mean(X, y, loss, weight, False).mean[0]
+        else:
+            values = np.zeros(self.n_players_)
+            for rows in self._blocks(n_rows(X)):
+                block = take_rows(X, rows), y[rows], loss
+                values += self._estimate(block, weight[rows]).mean[0]
+        return values[self._game.players.of_row]
+
+    def _sample_values_and_error(self, X, y, loss, weight):
+        estimate = self._estimate_of_mean(X, y, loss, weight, True)
+        player = self._game.players.of_row
+        return estimate.mean[0, player], estimate.standard_error()[0, player]
+
+    def _check_own(self):
+        if self._fixed is not None:
+            raise ValueError(
+                "Models were evaluated on X_val and let go: self_influence is not "
+                "known. Fit without X_val, or give the training rows as X_val."
+            )
 
     def _self_influence(self, X, y, loss):
-        if self._validation is not None:
-            raise ValueError(
-                "Models were evaluated on X_val and let go: the influence of training "
-                "rows on themselves is not known. Fit without X_val, or give the "
-                "training rows as X_val."
-            )
+        self._check_own()
         return super()._self_influence(X, y, loss)
+
+    def _self_influence_and_error(self, X, y, loss):
+        self._check_own()
+        return super()._self_influence_and_error(X, y, loss)
 
     def _group_influence(self, X, y, loss, masks):
         held = self._game.players.held_by(masks)

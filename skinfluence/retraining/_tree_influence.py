@@ -5,8 +5,6 @@ from numbers import Integral, Real
 import numpy as np
 import sklearn
 from sklearn.base import is_classifier
-from sklearn.utils import indexable
-from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._base import BaseInfluence
 from skinfluence._losses import Brier
@@ -19,6 +17,8 @@ from skinfluence._sklearn import (
     take_rows,
 )
 from skinfluence.retraining._balanced_subsets import BalancedSubsets
+from skinfluence.retraining._sampled_influence import SampledInfluence
+from skinfluence.retraining._structures import Structure, Structures
 from skinfluence.retraining.engine import (
     RETRAINING_CONSTRAINTS,
     Coalitions,
@@ -36,7 +36,7 @@ from skinfluence.trees._averaged_trees import KINDS
 from skinfluence.trees._replay import replay
 
 
-class TreeInfluence(BaseInfluence):
+class TreeInfluence(SampledInfluence):
     r"""Influence of rows on boosted trees and forests, with the splits held.
 
     .. math:: I(i, t) = \frac{1}{|R_i|} \sum_{r \in R_i}
@@ -165,97 +165,6 @@ class TreeInfluence(BaseInfluence):
         self.random_state = random_state
         self.verbose = verbose
 
-    def influence(self, X, y=None, *, return_std=False):
-        """Influence of every training row on every test row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Test rows.
-        y : array-like of shape (n_samples,), default=None
-            Their true values; without them the model's own prediction is explained.
-        return_std : bool, default=False
-            Whether to return standard errors as well.
-
-        Returns
-        -------
-        influence : ndarray of shape (n_samples, n_samples_fit_)
-            ``influence[t, i]`` > 0: training row ``i`` made the prediction of test
-            row ``t`` better. In units of the loss of one test row.
-        std : ndarray of shape (n_samples, n_samples_fit_)
-            Standard error of each entry: what other structures would change. Only if
-            ``return_std``; not for forests.
-        """
-        if not return_std:
-            return super().influence(X, y)
-        check_is_fitted(self)
-        self._need_structures()
-        X, y, loss = self._check_test(X, y)
-        influence = np.empty((n_rows(X), self.n_samples_fit_))
-        std = np.empty_like(influence)
-        for rows in self._blocks(n_rows(X)):
-            block = take_rows(X, rows), y[rows], loss
-            influence[rows], std[rows] = self._mean_and_error(
-                lambda s, block=block: s.influence(*block), len(rows)
-            )
-        return influence, std
-
-    def sample_values(self, X, y, sample_weight=None, *, return_std=False):
-        """Mean influence of every training row over the test rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Test rows.
-        y : array-like of shape (n_samples,)
-            Their true values; None as in `influence`.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the test rows in the mean.
-        return_std : bool, default=False
-            Whether to return standard errors as well.
-
-        Returns
-        -------
-        values : ndarray of shape (n_samples_fit_,)
-            Low = suspect: the model predicts better without the row.
-        std : ndarray of shape (n_samples_fit_,)
-            Standard error over structures, only if ``return_std``; not for forests.
-        """
-        if not return_std:
-            return super().sample_values(X, y, sample_weight)
-        check_is_fitted(self)
-        self._need_structures()
-        X, y, loss = self._check_test(X, y)
-        weight = self._check_weight(sample_weight, n_rows(X))
-        values, std = self._mean_and_error(
-            lambda s: s.mean_influence(X, y, loss, weight)
-        )
-        return values[0], std[0]
-
-    def self_influence(self, *, return_std=False):
-        """Influence of every training row on its own loss: memorization.
-
-        Parameters
-        ----------
-        return_std : bool, default=False
-            Whether to return standard errors as well.
-
-        Returns
-        -------
-        values : ndarray of shape (n_samples_fit_,)
-            High = the model predicts the row well only because it has seen it.
-        std : ndarray of shape (n_samples_fit_,)
-            Standard error over structures, only if ``return_std``; not for forests.
-        """
-        if not return_std:
-            return super().self_influence()
-        check_is_fitted(self)
-        self._need_structures()
-        values, std = self._mean_and_error(
-            lambda s: s.own_influence(self._fit_y, self._loss)
-        )
-        return values[0], std[0]
-
     def _fit_influence(self, X, y, fit_params):
         weight, others = final_sample_weight(self.estimator_, fit_params)
         if others:
@@ -275,7 +184,8 @@ class TreeInfluence(BaseInfluence):
             trees = averaged_trees(final, preprocess(self.estimator_, X), y, weight)
             removals = AveragedRemovals(trees, trees.changes_without_rows(True))
             everyone = np.arange(self.n_samples_fit_)
-            self._structures = [_Structure(self.estimator_, everyone, removals)]
+            whole = Structure(self.estimator_, everyone, removals)
+            self._structures = Structures([whole], self.n_samples_fit_)
             self.n_structures_ = len(trees.members)
             self.reproduction_error_ = trees.reproduction_error
             self.oob_values_ = -trees.out_of_bag_losses(self._fit_y, self._loss)
@@ -286,10 +196,12 @@ class TreeInfluence(BaseInfluence):
             self.estimator_, np.arange(self.n_samples_fit_), X, y, weight
         )
         if self.n_structures == 1:
-            self._structures = [whole]
+            self._structures = Structures([whole], self.n_samples_fit_)
             self.oob_values_ = np.full(self.n_samples_fit_, np.nan)
         else:
-            self._structures = self._retrained(X, y, fit_params, weight)
+            self._structures = Structures(
+                self._retrained(X, y, fit_params, weight), self.n_samples_fit_
+            )
         self.n_structures_ = len(self._structures)
         self.reproduction_error_ = max(
             s.removals.trees.reproduction_error for s in self._structures
@@ -344,46 +256,40 @@ class TreeInfluence(BaseInfluence):
             None if weight is None else take_rows(weight, rows),
         )
         removals = AdjointRemovals(trees, replay(trees), own="removal")
-        return _Structure(model, rows, removals)
+        return Structure(model, rows, removals)
 
-    def _need_structures(self):
+    def _check_has_errors(self):
         if len(self._structures) == 1:
             raise ValueError(
                 "return_std=True compares structures. Got one: set n_structures to 10 "
                 "or more (forests have no standard errors)."
             )
 
-    def _mean_and_error(self, ask, n_asked=1):
-        """Mean over the structures that hold a row, and its standard error."""
-        shape = n_asked, self.n_samples_fit_
-        total, squares = np.zeros(shape), np.zeros(shape)
-        count = np.zeros(shape[1])
-        for structure in self._structures:
-            said = np.atleast_2d(ask(structure))
-            count[structure.rows] += 1
-            # Updated as a running mean, lest squares cancel.
-            step = said - total[:, structure.rows]
-            total[:, structure.rows] += step / count[structure.rows]
-            squares[:, structure.rows] += step * (said - total[:, structure.rows])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            error = np.sqrt(squares / ((count - 1) * count))
-        return total, np.where(count > 1, error, np.inf)
-
     def _influence(self, X, y, loss):
-        return self._mean_and_error(lambda s: s.influence(X, y, loss), len(y))[0]
+        return self._influence_and_error(X, y, loss)[0]
+
+    def _influence_and_error(self, X, y, loss):
+        return self._structures.mean(lambda s: s.influence(X, y, loss), len(y))
 
     def _sample_values(self, X, y, loss, weight):
         values = np.zeros(self.n_samples_fit_)
         for rows in self._blocks(n_rows(X)):
             block = take_rows(X, rows), y[rows], loss, weight[rows]
-            mean, _ = self._mean_and_error(
-                lambda s, block=block: s.mean_influence(*block)
-            )
-            values += mean[0]
+            values += self._sample_values_and_error(*block)[0]
         return values
 
+    def _sample_values_and_error(self, X, y, loss, weight):
+        values, std = self._structures.mean(
+            lambda s: s.mean_influence(X, y, loss, weight)
+        )
+        return values[0], std[0]
+
     def _self_influence(self, X, y, loss):
-        return self._mean_and_error(lambda s: s.own_influence(y, loss))[0][0]
+        return self._self_influence_and_error(X, y, loss)[0]
+
+    def _self_influence_and_error(self, X, y, loss):
+        values, std = self._structures.mean(lambda s: s.own_influence(y, loss))
+        return values[0], std[0]
 
     def _blocks(self, n):
         # Adjoints have an entry per leaf, influences one per row.
@@ -392,22 +298,3 @@ class TreeInfluence(BaseInfluence):
         size = max(1, int(budget // (8 * (2 * self.n_samples_fit_ + 2 * widest))))
         for start in range(0, n, size):
             yield np.arange(start, min(start + size, n))
-
-
-class _Structure:
-    """The removals of one model, asked about rows as the estimator takes them."""
-
-    def __init__(self, model, rows, removals):
-        self.model, self.rows, self.removals = model, rows, removals
-        self.width = int(removals.trees.offsets[-1])
-
-    def influence(self, X, y, loss):
-        (X,) = indexable(preprocess(self.model, X))
-        return self.removals.influence(X, y, loss)
-
-    def mean_influence(self, X, y, loss, weight):
-        (X,) = indexable(preprocess(self.model, X))
-        return self.removals.mean_influence(X, y, loss, weight)
-
-    def own_influence(self, y, loss):
-        return self.removals.own_influence(y[self.rows], loss)

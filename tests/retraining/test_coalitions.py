@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 import skinfluence
 from skinfluence import LeaveOneOutInfluence
 from skinfluence._losses import LogLoss, MarginLoss, SquaredError
-from skinfluence.retraining import _coalitions
+from skinfluence.retraining.engine import _coalitions
 from skinfluence.retraining.engine._coalitions import Coalitions
 from skinfluence.retraining.engine._evaluation import Evaluation, Evaluations
 

@@ -66,7 +66,7 @@ def test_real_rows_against_all_subsets(K, utility, value):
         X, y = X[order], y[order]
         X = X + np.linspace(0, 1e-3, X.size).reshape(X.shape)  # no equal distances
     X, y, X_test, y_test = X[:n], y[:n], X[40:43], y[40:43]
-    knn = KNNShapley(K, utility=utility, value=value).fit(X, y)
+    knn = KNNShapley(K, utility=utility, semivalue=value).fit(X, y)
     worth = model_worth(X, y, X_test, y_test, K, utility)
     expected = by_enumeration(worth, n, value)
     assert_allclose(knn.influence(X_test, y_test), expected, atol=1e-13)

@@ -7,7 +7,8 @@ from sklearn.linear_model import Ridge
 from truth.games import table
 
 from skinfluence import ShapleyInfluence
-from skinfluence.retraining import _deadline, _plan
+from skinfluence.retraining.engine import _deadline
+from skinfluence.retraining.semivalues import _cost
 
 
 class Clock:
@@ -36,7 +37,7 @@ class SlowRidge(Ridge):
 def _clock(monkeypatch):
     clock.__init__()
     monkeypatch.setattr(_deadline, "time", clock)
-    monkeypatch.setattr(_plan, "monotonic", clock)
+    monkeypatch.setattr(_cost, "monotonic", clock)
 
 
 @pytest.fixture(params=[False, True], ids=["kept", "at once"])
@@ -103,7 +104,7 @@ def test_random_subsets_end_as_well(data):
     with pytest.warns(UserWarning, match=r"max_time=3 s ended after 3 random subsets"):
         shapley = fitted(data, 3.0, semivalue="banzhaf")
     result, std = values(shapley, data)
-    masks = np.stack([shapley._scheme.coalitions(k)[0][0] for k in range(3)])
+    masks = np.stack([shapley._sampling.scheme.coalitions(k)[0][0] for k in range(3)])
     unseen = masks.all(axis=0) | ~masks.any(axis=0)
     assert unseen.any()
     assert_array_equal(np.isnan(result), np.tile(unseen, (len(result), 1)))

@@ -24,9 +24,9 @@ def test_a_larger_budget_begins_with_the_smaller_one():
     assert more.n_draws_ == 50
     sums = more.influence() * 50
     for draw in range(2, 50):
-        orders = more._scheme.orders(draw)
+        orders = more._sampling.scheme.orders(draw)
         assert (orders[0] == orders[1][::-1]).all()
-    assert_array_equal(few._scheme.orders(1), more._scheme.orders(1))
+    assert_array_equal(few._sampling.scheme.orders(1), more._sampling.scheme.orders(1))
     assert sums.shape == (4, 18)
 
 

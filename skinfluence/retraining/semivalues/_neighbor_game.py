@@ -32,12 +32,12 @@ class CoalitionLaw:
 
     Parameters
     ----------
-    value : {"shapley", "banzhaf"}
+    semivalue : {"shapley", "banzhaf"}
         Which t.
     """
 
-    def __init__(self, value):
-        self.uniform = value == "shapley"
+    def __init__(self, semivalue):
+        self.uniform = semivalue == "shapley"
 
     def exactly(self, k, m):
         """Probability that k of m players are in."""
@@ -73,13 +73,13 @@ class NeighborGame:
     soft : bool
         A coalition's prediction is the mean of its min(K, size) nearest members; else
         their sum divided by K.
-    value : {"shapley", "banzhaf"}
+    semivalue : {"shapley", "banzhaf"}
         Which value.
     """
 
-    def __init__(self, n, n_neighbors, soft, value):
+    def __init__(self, n, n_neighbors, soft, semivalue):
         self.n, self.K = n, n_neighbors
-        law = CoalitionLaw(value)
+        law = CoalitionLaw(semivalue)
         K, i = n_neighbors, np.arange(1, n)  # i: the nearer of each pair
         # Sizes of coalitions without a pair, all of whose members are neighbours.
         k = np.arange(min(K, n - 1))

@@ -1,7 +1,8 @@
 r"""Coalitions of one class, which are counted and not sampled.
 
-A coalition whose rows have one class c says c, whatever the estimator, and nobody says
-the prior. With :math:`L_c` and :math:`L_\emptyset` the losses of saying so, the game
+A coalition whose rows have one class c predicts c, whatever the estimator, and the
+empty one the prior. With :math:`L_c` and
+:math:`L_\emptyset` the losses of these predictions, the game
 
 .. math:: g(\emptyset) = L_\emptyset, \quad g(S) = L_c \text{ if all of } S
     \text{ are of class } c, \quad g(S) = 0 \text{ else}
