@@ -4,6 +4,8 @@ import sys
 import unicodedata
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
+from joblib import parallel_config
+
 LIMIT = 200
 # Control characters move the cursor and more, format characters turn the direction of
 # what follows, surrogates cannot be encoded, separators break lines.
@@ -64,8 +66,19 @@ class _Escaped:
         return getattr(self.unescaped, name)
 
 
+def _escape_from_now_on():
+    sys.stdout, sys.stderr = _Escaped(sys.stdout), _Escaped(sys.stderr)
+
+
 @contextmanager
 def escaped_streams():
-    """Let everything that is printed, errors and warnings too, pass `escaped`."""
-    with redirect_stdout(_Escaped(sys.stdout)), redirect_stderr(_Escaped(sys.stderr)):
+    """Let everything that is printed, errors and warnings too, pass `escaped`.
+
+    That of worker processes as well, which write to the terminal on their own.
+    """
+    with (
+        redirect_stdout(_Escaped(sys.stdout)),
+        redirect_stderr(_Escaped(sys.stderr)),
+        parallel_config("loky", initializer=_escape_from_now_on),
+    ):
         yield

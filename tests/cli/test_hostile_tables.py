@@ -118,6 +118,42 @@ def test_faults_of_the_program_and_warnings(tmp_path, capsys, monkeypatch):
     assert not acting(capsys.readouterr().err)
 
 
+WORKERS = """
+import sys, warnings
+from sklearn.utils.parallel import Parallel, delayed
+from skinfluence import __main__ as command_line
+
+def tell(k):
+    warnings.warn(f"warned {k} " + CONTROLS)
+    print("printed", k, CONTROLS, file=[sys.stdout, sys.stderr][k], flush=True)
+
+def clean(**options):
+    Parallel(n_jobs=options["jobs"])(delayed(tell)(k) for k in range(2))
+
+command_line.clean = clean
+sys.exit(command_line.main(["clean", "t.csv", "--target", "y", "--jobs", "2"]))
+"""
+
+
+def test_what_worker_processes_write(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-c", f"CONTROLS = {CONTROLS!a}{WORKERS}"],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        env={
+            "PYTHONPATH": str(Path(skinfluence.__file__).parents[1]),
+            "PYTHONIOENCODING": "utf-8",
+            "OMP_NUM_THREADS": "1",
+        },
+    )
+    assert run.returncode == 0, run.stderr
+    for told in ("warned 0 \\x1b", "warned 1 \\x1b", "printed 1 \\x1b"):
+        assert told in run.stderr
+    assert "printed 0 \\x1b" in run.stdout
+    assert not acting(run.stdout + run.stderr)
+
+
 def test_what_a_terminal_cannot_write_is_no_crash(tmp_path):
     frame = hostile(good="größer \N{SNOWMAN}", bad="klein")
     frame.to_csv(tmp_path / "t.csv", index=False)

@@ -158,7 +158,10 @@ class Coalitions:
             key = self.key if evaluation is None else entry_key(self.key, evaluation)
         deadline = deadline or Deadline()
         shared = (cached, function, *self.table, self.seed, self.error_score, deadline)
-        calls = [delayed(_task)(*shared, evaluation, key, task) for task in tasks]
+        calls = [
+            delayed(_task)(*shared, evaluation, key, number, task)
+            for number, task in enumerate(tasks)
+        ]
         progress = Progress(what, len(tasks), self.verbose, self.callbacks)
         try:
             # Here as well as in each retraining: threads that set and restored the
@@ -169,28 +172,53 @@ class Coalitions:
             progress.close()
 
     def _in_rounds(self, calls, progress, deadline):
-        results, size = [], 1
+        results, size, failures = [], 1, 0
         while len(results) < len(calls) and not deadline.passed():
             # joblib decides once what to do with its workers: with a single one it
-            # does not use it at all. So it is asked anew where a cluster changes.
+            # does not use it at all. So it is asked anew where a cluster changes. It
+            # is where workers were lost as well: an object whose call failed hands out
+            # batches of that call again, and their results would come first.
             workers = effective_n_jobs(self.n_jobs)
             with Parallel(n_jobs=self.n_jobs) as parallel:
                 while len(results) < len(calls) and not deadline.passed():
                     alone = not results and getattr(self.store, "one_first", False)
                     start = monotonic()
                     todo = calls[len(results) :][: 1 if alone else size * workers]
-                    finished = _persevere(parallel, todo)
-                    if self.store is not None:
-                        self.store.tell(set().union(*(p for _, p in finished)))
-                    results += takewhile(
-                        lambda result: result is not None, (r for r, _ in finished)
-                    )
-                    progress.advance(len(todo))
+                    try:
+                        answers = parallel(todo)
+                    except _worker_failures() as error:
+                        failures += 1
+                        if failures == TRIES:
+                            raise
+                        _warn_of_lost_workers(error)
+                        break
+                    failures = 0
+                    finished = self._finished(answers, len(results), len(todo))
+                    results += finished
+                    progress.advance(len(finished))
                     if monotonic() - start < ROUND_SECONDS / 2:
                         size *= 2
                     if effective_n_jobs(self.n_jobs) != workers:
                         break
         return results
+
+    def _finished(self, answers, first, count):
+        """Results of the first tasks of a round: those before one that came too late.
+
+        Whoever asked knows results by their place, so what was finished behind a gap
+        is of no use but on disk.
+        """
+        numbers = [number for number, _, _, _ in answers]
+        if numbers != list(range(first, first + count)):
+            raise RuntimeError(
+                f"The joblib backend was given tasks {first} to {first + count - 1} "
+                f"and returned {len(numbers)} results, not one of each in their "
+                "order. Use another backend."
+            )
+        if self.store is not None:
+            self.store.tell(set().union(*(problems for *_, problems in answers)))
+        in_time = takewhile(lambda answer: answer[1], answers)
+        return [result for _, _, result, _ in in_time]
 
 
 def _model(retrain, subset, index):
@@ -209,30 +237,42 @@ def _task(
     deadline,
     evaluation,
     key,
+    number,
     task,
 ):
-    """Run one task on a worker; return its result and what went wrong on disk.
+    """Run one task on a worker, unless the deadline has passed.
 
-    The result is None where the deadline has passed.
+    Returns
+    -------
+    number : int
+        That of the task, as it was given.
+    in_time : bool
+        Whether the task was run.
+    result : object
+        Of the task; None where it was not run.
+    problems : set of str
+        What went wrong on disk.
 
     The table comes as arguments of their own: that is how joblib's backends recognise
     and send it once.
     """
     if deadline.passed():
-        return None, set()
+        return number, False, None, set()
 
     def retrain_or_score(subset, index):
         subset = np.asarray(subset, dtype=np.intp)
         table = estimator, X, y, fit_params
         try:
             return cached(*table, evaluation, key, seed, int(index), subset)
+        except _worker_failures():  # workers of the fit itself: no failed fit
+            raise
         except Exception as error:
             failed = failed_fit(error, error_score)
             return failed if evaluation is None else evaluation(failed)
 
     with one_blas_thread():  # once a task: a limit costs as much as a tiny fit
         result = function(retrain_or_score, *task)
-    return result, take_problems(cached)
+    return number, True, result, take_problems(cached)
 
 
 # Arguments of `_result` that its ``key`` stands for on disk.
@@ -249,20 +289,13 @@ def _result(estimator, X, y, fit_params, evaluation, key, seed, index, subset):
     )
 
 
-def _persevere(parallel, tasks):
-    """Run tasks; do them again where it is the workers that failed."""
-    for left in range(TRIES - 1, -1, -1):
-        try:
-            return parallel(tasks)
-        except _worker_failures() as error:
-            if not left:
-                raise
-            warnings.warn(
-                f"Workers were lost ({type(error).__name__}); what they were doing is "
-                "done again.",
-                RuntimeWarning,
-                stacklevel=4,
-            )
+def _warn_of_lost_workers(error):
+    warnings.warn(
+        f"Workers were lost ({type(error).__name__}); what they were doing is done "
+        "again.",
+        RuntimeWarning,
+        stacklevel=4,
+    )
 
 
 def _worker_failures():
