@@ -68,8 +68,6 @@ def read_task(path, target, task="auto", separator=",", groups=None):
     -------
     task : Task
     """
-    if len(separator) != 1 or not separator.isascii():
-        raise BadInput(f"--separator must be one character of ASCII, not {separator!r}")
     pandas = import_pandas()
     typed, table = _read(pandas, path, separator)
     return make_task(typed, table, target, task, path, separator, groups)

@@ -103,7 +103,7 @@ def test_options_and_file_names_are_shown_as_codes_too(tmp_path, capsys):
 
 
 def test_faults_of_the_program_and_warnings(tmp_path, capsys, monkeypatch):
-    def faulty(**options):
+    def faulty(settings):
         print(f"a library prints {CONTROLS}")
         raise RuntimeError(f"could not convert {CONTROLS}")
 

@@ -1,11 +1,12 @@
 """The report: one page of HTML that needs nothing besides itself."""
 
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
 from skinfluence._shown import shown
-from skinfluence.cli._analysis import why_nothing_goes
+from skinfluence.cli._settings import ACTIONS
 from skinfluence.cli.report._markup import tag, to_text
 from skinfluence.cli.report._plots import histogram
 from skinfluence.cli.report._scores import scores_part, table
@@ -25,18 +26,6 @@ svg { max-width: 100%; height: auto; display: block; }
 svg text { font: 12px system-ui, sans-serif; fill: #222; }
 .note { color: #555; }
 """
-METHODS = {
-    "auto": "the fixed scorer: minus the loss of the row under a stack of ridge "
-    "regressions, linear and with four Gaussian kernels, that have not seen it; "
-    "log loss of labels, squared error of numbers in units of their variance",
-    "loo": "exact leave-one-out influence of the model below on held-out folds",
-    "influence-functions": "first-order influence of the model below on held-out folds",
-}
-ACTIONS = {
-    "drop": "they are dropped",
-    "relabel": "they get the target that models without them predict",
-    "weight": "they are weighed by the estimated probability that they are right",
-}
 LIMITS = [
     "A suspect is a row that is unlike what the columns suggest, not a proof of an "
     "error. Where outcomes are a matter of chance, such rows are as right as any "
@@ -51,39 +40,32 @@ LIMITS = [
 ]
 
 
-def report_page(name, target, problem, analysis, settings, left_out):
+def report_page(problem, analysis, settings):
     """Write the report.
 
     Parameters
     ----------
-    name : str
-        Of the table.
-    target : str
-        Of the column to predict.
     problem : Task
         The table.
     analysis : Analysis
         What was found.
     settings : Settings
         How.
-    left_out : dict of str to str
-        Columns that were not used, and why.
 
     Returns
     -------
     html : str
     """
-    suspects = top_suspects(target, problem, analysis)
-    target = shown(target)
-    title = f"Suspect rows of {shown(name)}"
+    suspects = top_suspects(settings.target, problem, analysis)
+    title = f"Suspect rows of {shown(Path(settings.table).name)}"
     body = tag(
         "body",
         tag("h1", title),
-        _summary(target, problem, analysis, settings, left_out),
+        _summary(problem, analysis, settings),
         scores_part(analysis),
         _distribution(problem, analysis),
         suspects,
-        _settings(problem, settings),
+        _settings(settings),
         tag("h2", "Limits"),
         tag("ul", [tag("li", limit) for limit in LIMITS]),
     )
@@ -103,12 +85,13 @@ def report_page(name, target, problem, analysis, settings, left_out):
     return "<!DOCTYPE html>\n" + to_text(tag("html", head, body, lang="en")) + "\n"
 
 
-def _summary(target, problem, analysis, settings, left_out):
+def _summary(problem, analysis, settings):
+    target = shown(settings.target)
     n, n_suspects = len(problem.y), int((~analysis.kept).sum())
     kind = "a number"
     if problem.classification:
         kind = f"a label, {len(np.unique(problem.y))} classes"
-    why_not = why_nothing_goes(analysis, settings)
+    why_not = analysis.why_nothing_goes
     found = [
         f"{n} rows, {problem.X.shape[1]} columns; the target is {target}, {kind}.",
         f"{n_suspects} rows ({n_suspects / n:.1%}) are suspects"
@@ -125,7 +108,10 @@ def _summary(target, problem, analysis, settings, left_out):
     missing = problem.n_rows - n
     if missing:
         found.append(f"{missing} rows without a value of {target} were left out.")
-    found += [f"Column {shown(c)} was left out: {why}." for c, why in left_out.items()]
+    found += [
+        f"Column {shown(c)} was left out: {why}."
+        for c, why in analysis.left_out.items()
+    ]
     return [
         tag("h2", "What was found"),
         tag("ul", [tag("li", line) for line in found]),
@@ -135,7 +121,7 @@ def _summary(target, problem, analysis, settings, left_out):
 def _range_of_suspects(analysis):
     if analysis.kept.all():
         return ""
-    smallest, estimate = analysis.false_discovery_rate
+    smallest, estimate = analysis.judged.false_discovery_rate
     return f", and {1 - estimate:.0%} to {1 - smallest:.0%} of the suspects"
 
 
@@ -185,30 +171,9 @@ def _changes(given, suggested):
     ]
 
 
-def _settings(problem, settings):
-    folds = "shuffled"
-    if problem.groups is not None:
-        folds = "rows of one group together"
-    if settings.time_ordered:
-        folds = "later rows after earlier ones"
-    rows = [
-        ["values", METHODS[settings.method]],
-        ["model", "logistic regression or ridge regression on the same columns"],
-        ["suspects", _rule(settings)],
-        ["folds", folds],
-        ["seed", settings.seed],
-        ["skinfluence", version("skinfluence")],
-    ]
+def _settings(settings):
+    rows = [*settings.in_words(), ("skinfluence", version("skinfluence"))]
     return [
         tag("h2", "Method and settings"),
         tag("dl", [[tag("dt", name), tag("dd", text)] for name, text in rows]),
     ]
-
-
-def _rule(settings):
-    if settings.drop_fraction != "auto":
-        where = "every class" if settings.per_class else "the table"
-        return f"the lowest {settings.drop_fraction:.1%} of {where}"
-    if settings.method == "auto":
-        return "rows that are more likely wrong than right"
-    return "rows whose influence is negative by three standard errors over folds"
