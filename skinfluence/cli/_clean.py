@@ -7,7 +7,7 @@ from skinfluence.cli._analysis import N_PARTS, analyse, default_model
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._csv_rows import csv_bytes, rows_as_they_came
 from skinfluence.cli._files import beside, check_outputs, file_format, write_files
-from skinfluence.cli._pandas import import_pandas
+from skinfluence.cli._libraries import check_report_libraries, import_pandas
 from skinfluence.cli._spreadsheet import without_formulas
 from skinfluence.cli._tables import WEIGHT, cleaned_table, ranking_table
 from skinfluence.cli._task import read_task
@@ -17,7 +17,6 @@ from skinfluence.cli._terminal import (
     tell_suspects,
     tell_table,
 )
-from skinfluence.cli.report._page import report_page
 
 
 def clean(settings):
@@ -40,6 +39,8 @@ def clean(settings):
     output = beside(table, "cleaned") if output is None else output
     suspects = beside(table, "suspects") if suspects is None else suspects
     check_outputs(table, [output, suspects], settings.force, page)
+    if page is not None:
+        check_report_libraries()
     problem = read_task(
         table, settings.target, settings.task, settings.separator, settings.groups
     )
@@ -53,6 +54,8 @@ def clean(settings):
         cleaned = cleaned_table(problem, analysis, settings)
         contents[output] = _in_format(cleaned, table, output, settings)
     if page is not None:
+        from skinfluence.cli.report._page import report_page  # needs [report]
+
         contents[page] = report_page(problem, analysis, settings)
     write_files(contents)
     print(f"\nwrote {shown(suspects)}: {len(ranking)} rows, most suspect first")

@@ -5,7 +5,7 @@ from sklearn.datasets import load_breast_cancer
 
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._clean import run
-from skinfluence.cli._pandas import import_pandas
+from skinfluence.cli._libraries import import_pandas
 from skinfluence.cli._settings import Settings
 from skinfluence.cli._task import make_task
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skinfluence.cli._pandas import import_pandas
+from skinfluence.cli._libraries import import_pandas
 
 WEIGHT = "sample_weight"
 

@@ -11,7 +11,7 @@ from skinfluence._shown import LIMIT, shown
 from skinfluence.cleaning._labels_or_amounts import MAX_LABELS
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._files import file_format
-from skinfluence.cli._pandas import import_pandas
+from skinfluence.cli._libraries import import_pandas
 from skinfluence.cli._table_bytes import check_parquet, csv_source
 
 MIN_ROWS = 10
