@@ -62,7 +62,7 @@ def test_suspects_stand_on_the_rows_that_are_kept():
 
 
 def test_dots_and_the_stroke_at_their_mean():
-    rows = {"before": np.array([0.5, 0.7]), "after": np.array([0.9, 0.8])}
+    rows = {"before": np.array([0.5, 0.6, 0.9]), "after": np.array([0.9, 0.8, 0.1])}
     (ax,) = dots(rows, "score").axes
     for line, stroke, numbers in zip(
         ax.lines, ax.collections, rows.values(), strict=True
