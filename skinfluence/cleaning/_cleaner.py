@@ -17,14 +17,12 @@ from skinfluence._sklearn import (
     StrOptions,
     fit_seeded,
     fresh_seed,
-    n_rows,
     refuse_pairwise,
 )
 from skinfluence._targets import check_targets
 from skinfluence.cleaning._actions import ACTIONS, weight_parameter
 from skinfluence.cleaning._flagged import check_flagging
-from skinfluence.cleaning._run import Cleaning
-from skinfluence.cleaning._suspects import suspects_table
+from skinfluence.cleaning._run import Cleaning, CleaningSettings
 from skinfluence.retraining.engine import trainable
 
 CLEANING_CONSTRAINTS = {
@@ -256,25 +254,33 @@ class InfluenceCleaner(EstimatorWrapper):
         )
         seed = fresh_seed(self.random_state)
         params, influence_params, groups = self._split(fit_params)
-        weight_name = None
         if self.action == "weight":
-            weight_name = weight_parameter(self.estimator)
+            weight_parameter(self.estimator)  # refuses an estimator without weights
         # First of all, so that the wrapped estimator raises its own errors.
         self.estimator_ = self._fit_clone(X, y, params, seed)
         X, y = indexable(X, y)
-        run = Cleaning(self, X, y, params, influence_params, groups, seed, weight_name)
-        rows, wrong = run.value(np.arange(n_rows(X)))
-        self.sample_values_ = rows.values
-        self.sample_mask_ = run.keep(rows, wrong, y)
-        flagged = ~self.sample_mask_
+        settings = CleaningSettings(
+            influence=self.influence,
+            drop_fraction=self.drop_fraction,
+            action=self.action,
+            per_class=self.per_class,
+            cv=self.cv,
+            memory=self.memory,
+            n_jobs=self.n_jobs,
+            random_state=None if self.random_state is None else seed,
+        )
+        cleaning = Cleaning(
+            self.estimator, X, y, settings, seed, params, influence_params, groups
+        )
+        judged, self.suspects_ = cleaning.run()
+        self.sample_values_ = judged.rows.values
+        self.sample_mask_ = judged.kept
+        flagged = ~judged.kept
         self.drop_fraction_ = float(flagged.mean())
-        self.wrong_share_ = wrong.share, wrong.share_ceiling
-        self.suspects_ = suspects_table(y, rows, self.sample_mask_, wrong)
-        self.false_discovery_rate_ = wrong.fine_share(flagged)
+        self.wrong_share_ = judged.wrong.share, judged.wrong.share_ceiling
+        self.false_discovery_rate_ = judged.false_discovery_rate
         if flagged.any():
-            self.estimator_ = run.train(
-                np.arange(n_rows(X)), self.sample_mask_, rows, wrong
-            )
+            self.estimator_ = cleaning.train_all(judged)
         return self
 
     def _fit_clone(self, X, y, fit_params, seed):

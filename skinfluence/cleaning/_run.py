@@ -1,4 +1,6 @@
-"""What a cleaner does to its rows: value, keep, act, train."""
+"""One run of cleaning: value the rows, flag suspects, act on them, train."""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -10,80 +12,217 @@ from skinfluence._sklearn import (
     take_params,
     take_rows,
 )
-from skinfluence.cleaning._actions import act
+from skinfluence.cleaning._actions import act, weight_parameter
 from skinfluence.cleaning._flagged import kept_rows
 from skinfluence.cleaning._folds import fixed_splits
-from skinfluence.cleaning._row_values import value_rows
-from skinfluence.cleaning.surprise._wrong_rows import wrong_rows
+from skinfluence.cleaning._row_values import RowValues, value_rows
+from skinfluence.cleaning._suspects import suspects_table
+from skinfluence.cleaning.surprise._wrong_rows import WrongRows, wrong_rows
 from skinfluence.retraining.engine import trainable
 
 
+@dataclass(frozen=True)
+class CleaningSettings:
+    """How rows are valued and flagged, and what is done to suspects.
+
+    Attributes
+    ----------
+    influence, drop_fraction, action, per_class, cv, memory, n_jobs
+        The parameters of `InfluenceCleaner` of the same name.
+    random_state : int, RandomState or None
+        Shuffles the folds and seeds ``influence``, see `value_rows`.
+    """
+
+    influence: object = None
+    drop_fraction: float | str = "auto"
+    action: str = "drop"
+    per_class: bool = False
+    cv: object = 5
+    memory: object = None
+    n_jobs: int | None = None
+    random_state: object = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is known of rows, and which of them are suspects.
+
+    Attributes
+    ----------
+    rows : RowValues
+        Values (low = suspect) and what the fixed scorer says.
+    wrong : WrongRows
+        How likely each row is wrong.
+    kept : ndarray of bool, shape (n_samples,)
+        False for suspects.
+    """
+
+    rows: RowValues
+    wrong: WrongRows
+    kept: np.ndarray
+
+    @property
+    def false_discovery_rate(self):
+        """Smallest possible and estimated share of suspects that are fine, or NaN."""
+        return self.wrong.fine_share(~self.kept)
+
+
+def judge(X, y, settings, *, classification, influence_params, groups):
+    """Value rows and flag suspects.
+
+    Parameters
+    ----------
+    X, y : array-like
+        Training rows.
+    settings : CleaningSettings
+        How.
+    classification : bool
+        Whether y holds labels.
+    influence_params : dict
+        Passed to ``settings.influence.fit``.
+    groups : array-like of shape (n_samples,) or None
+        Rows of one group are held out together.
+
+    Returns
+    -------
+    judged : Judged
+    """
+    rows = value_rows(
+        X,
+        y,
+        classification=classification,
+        influence=settings.influence,
+        influence_params=influence_params,
+        cv=settings.cv,
+        groups=groups,
+        memory=settings.memory,
+        n_jobs=settings.n_jobs,
+        random_state=settings.random_state,
+    )
+    wrong = wrong_rows(rows.scores)
+    kept = kept_rows(
+        rows,
+        wrong.probability,
+        y,
+        settings.drop_fraction,
+        classification,
+        settings.per_class,
+    )
+    return Judged(rows, wrong, kept)
+
+
 class Cleaning:
-    """The rows of one fit of a cleaner, in parts, under its settings."""
+    """An estimator and the rows it is trained on, all of them or parts.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Is trained after cleaning.
+    X, y : array-like
+        All rows.
+    settings : CleaningSettings
+        How they are cleaned.
+    seed : int
+        Of the training.
+    params, influence_params : dict, default=None
+        Passed to the ``fit`` of the estimator and of ``settings.influence``.
+    groups : array-like of shape (n_samples,), default=None
+        Rows of one group are held out together.
+    """
 
     def __init__(
-        self, cleaner, X, y, params, influence_params, groups, seed, weight_name
+        self,
+        estimator,
+        X,
+        y,
+        settings,
+        seed,
+        params=None,
+        influence_params=None,
+        groups=None,
     ):
         if groups is not None and n_rows(groups) != n_rows(X):
             raise ValueError(
                 "The 'groups' parameter must hold one label per row, shape "
                 f"({n_rows(X)},). Got {n_rows(groups)} of them."
             )
-        self.cleaner, self.X, self.y = cleaner, X, y
-        self.params, self.influence_params = params, influence_params
-        self.groups, self.seed, self.weight_name = groups, seed, weight_name
-        self.classification = is_classifier(cleaner.estimator)
-        self.estimator = trainable(cleaner.estimator, y)
+        self.weight_name = None
+        if settings.action == "weight":
+            self.weight_name = weight_parameter(estimator)
+        self.classification = is_classifier(estimator)
+        self.estimator = trainable(estimator, y)
+        self.X, self.y, self.settings, self.seed = X, y, settings, seed
+        self.params, self.influence_params = params or {}, influence_params or {}
+        self.groups = groups
 
-    def value(self, part):
-        """Value some of the rows: `RowValues` and `WrongRows`."""
-        cleaner, n = self.cleaner, n_rows(self.X)
-        whole = len(part) == n
-        cv = cleaner.cv
-        if not whole and fixed_splits(cv):
-            cv = 5  # the splits are those of the whole table
-        rows = value_rows(
-            self.X if whole else take_rows(self.X, part),
-            self.y if whole else take_rows(self.y, part),
+    def run(self):
+        """Judge all rows and tabulate the suspects.
+
+        Returns
+        -------
+        judged : Judged
+        suspects : Bunch
+            See `suspects_table`.
+        """
+        judged = judge(
+            self.X,
+            self.y,
+            self.settings,
             classification=self.classification,
-            influence=self._influence_of(part),
-            influence_params=take_params(self.influence_params, part, n),
-            cv=cv,
+            influence_params=self.influence_params,
+            groups=self.groups,
+        )
+        return judged, suspects_table(self.y, judged.rows, judged.kept, judged.wrong)
+
+    def train_all(self, judged):
+        """Train on all rows, after what is to be done to the suspects."""
+        return self._train(np.arange(n_rows(self.X)), judged)
+
+    def train_part(self, part):
+        """Judge some of the rows by themselves and train on them.
+
+        Parameters
+        ----------
+        part : ndarray of int
+            The rows.
+
+        Returns
+        -------
+        estimator : estimator
+            Fitted.
+        judged : Judged
+            What is known of the rows of the part.
+        """
+        judged = judge(
+            take_rows(self.X, part),
+            take_rows(self.y, part),
+            self._settings_of(part),
+            classification=self.classification,
+            influence_params=take_params(self.influence_params, part, n_rows(self.X)),
             groups=None if self.groups is None else take_rows(self.groups, part),
-            memory=cleaner.memory,
-            n_jobs=cleaner.n_jobs if whole else None,
-            random_state=None if cleaner.random_state is None else self.seed,
         )
-        return rows, wrong_rows(rows.scores)
+        return self._train(part, judged), judged
 
-    def _influence_of(self, part):
-        """Return the cleaner's influence estimator, for some of the rows."""
-        influence, n = self.cleaner.influence, n_rows(self.X)
-        if influence is None or len(part) == n:
-            return influence
-        return clone_for_rows(influence, part, n)
+    def _settings_of(self, part):
+        settings, n = self.settings, n_rows(self.X)
+        influence, cv = settings.influence, settings.cv
+        if influence is not None:
+            influence = clone_for_rows(influence, part, n)
+        if fixed_splits(cv):
+            cv = 5  # the splits are those of the whole table
+        # One process: the parts are worked on at once.
+        return replace(settings, influence=influence, cv=cv, n_jobs=None)
 
-    def keep(self, rows, wrong, y):
-        """Return which rows are no suspects."""
-        return kept_rows(
-            rows,
-            wrong.probability,
-            y,
-            self.cleaner.drop_fraction,
-            self.classification,
-            self.cleaner.per_class,
-        )
-
-    def train(self, part, kept, rows, wrong):
-        """Train on some of the rows, after what is to be done to the suspects."""
+    def _train(self, part, judged):
+        kept = judged.kept
         X, y, params = act(
-            self.cleaner.action,
+            self.settings.action,
             take_rows(self.X, part),
             take_rows(self.y, part),
             take_params(self.params, part, n_rows(self.X)),
             kept,
-            rows.scores.expected,
-            1 - wrong.probability,
+            judged.rows.scores.expected,
+            1 - judged.wrong.probability,
             self.weight_name,
         )
         left = np.asarray(part)[kept] if n_rows(X) < len(part) else part

@@ -8,10 +8,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skinfluence._sklearn import take_rows
 from skinfluence._targets import check_targets
 from skinfluence.cleaning._cleaner import CLEANING_CONSTRAINTS
-from skinfluence.cleaning._flagged import check_flagging, kept_rows
+from skinfluence.cleaning._flagged import check_flagging
 from skinfluence.cleaning._labels_or_amounts import are_labels
-from skinfluence.cleaning._row_values import value_rows
-from skinfluence.cleaning.surprise._wrong_rows import wrong_rows
+from skinfluence.cleaning._run import CleaningSettings, judge
 
 
 class InfluenceSampler(BaseEstimator):
@@ -148,27 +147,25 @@ class InfluenceSampler(BaseEstimator):
         validate_data(self, X, skip_check_array=True)
         params = dict(fit_params)
         groups = params.pop("groups", None)
-        rows = value_rows(
-            X,
-            y,
-            classification=classification,
+        settings = CleaningSettings(
             influence=self.influence,
-            influence_params=params,
+            drop_fraction=self.drop_fraction,
+            per_class=self.per_class,
             cv=self.cv,
-            groups=groups,
             memory=self.memory,
             n_jobs=self.n_jobs,
             random_state=self.random_state,
         )
-        self.sample_values_ = rows.values
-        self.sample_mask_ = kept_rows(
-            rows,
-            wrong_rows(rows.scores).probability,
+        judged = judge(
+            X,
             y,
-            self.drop_fraction,
-            classification,
-            self.per_class,
+            settings,
+            classification=classification,
+            influence_params=params,
+            groups=groups,
         )
+        self.sample_values_ = judged.rows.values
+        self.sample_mask_ = judged.kept
         return self
 
     def fit_resample(self, X, y, **fit_params):

@@ -13,14 +13,14 @@ from skinfluence.cli._out_of_fold import (
 )
 
 
-def compare(run, kept, task, seed, step):
-    """Score the model of a cleaner with and without cleaning on held-out folds.
+def compare(cleaning, kept, task, seed, step):
+    """Score a model with and without cleaning on held-out folds.
 
     Parameters
     ----------
-    run : Cleaning
-        Of the whole table; the ``cv`` of its cleaner cuts the folds, as many are
-        worked on at once as its ``n_jobs`` says.
+    cleaning : Cleaning
+        Of the whole table; the ``cv`` of its settings cuts the folds, as many are
+        worked on at once as their ``n_jobs`` says.
     kept : ndarray of bool, shape (n_samples,)
         False for suspects. Without suspects nothing is cleaned in the folds either.
     task : Task
@@ -37,16 +37,20 @@ def compare(run, kept, task, seed, step):
     separation : float
         Of the losses before cleaning, see `separation`.
     """
-    y, cleaning = task.y, not kept.all()
+    y, any_suspect = task.y, not kept.all()
     exchanged = exchanged_targets(y, task.classification, seed)
-    pairs = folds(y, run.cleaner.cv, task.classification, seed, task.X, task.groups)
+    pairs = folds(
+        y, cleaning.settings.cv, task.classification, seed, task.X, task.groups
+    )
     fold, losses = np.full(len(y), -1), np.full((3, len(y)), np.nan)
     predicted = np.stack([y, y])
     for index, ((_, test), result) in enumerate(
         zip(
             pairs,
-            Parallel(n_jobs=run.cleaner.n_jobs, return_as="generator")(
-                delayed(_compare_fold)(run, cleaning, task, exchanged, train, test)
+            Parallel(n_jobs=cleaning.settings.n_jobs, return_as="generator")(
+                delayed(_compare_fold)(
+                    cleaning, any_suspect, task, exchanged, train, test
+                )
                 for train, test in pairs
             ),
             strict=True,
@@ -62,11 +66,11 @@ def compare(run, kept, task, seed, step):
     return held_out, separation(before, wrong)
 
 
-def _compare_fold(run, cleaning, task, exchanged, train, test):
+def _compare_fold(cleaning, any_suspect, task, exchanged, train, test):
     """Return losses before, after, and of exchanged targets; predictions of both."""
     y = task.y[train]
     X_test, y_test = take_rows(task.X, test), task.y[test]
-    plain = clone_for_rows(run.cleaner.estimator, train, n_rows(task.X))
+    plain = clone_for_rows(cleaning.estimator, train, n_rows(task.X))
     plain.fit(take_rows(task.X, train), y)
     # A label that the training part lacks has no probability.
     known = (
@@ -78,11 +82,9 @@ def _compare_fold(run, cleaning, task, exchanged, train, test):
     )
     before = after = out_of_fold_losses(plain, X_test, y_test)
     predicted = cleaned = plain.predict(X_test)
-    if cleaning:
-        rows, rows_wrong = run.value(train)
-        kept = run.keep(rows, rows_wrong, y)
-        model = run.train(train, kept, rows, rows_wrong)
-        mistakes = remaining_mistakes(rows_wrong, kept)
+    if any_suspect:
+        model, judged = cleaning.train_part(train)
+        mistakes = remaining_mistakes(judged.wrong, judged.kept)
         after = out_of_fold_losses(model, X_test, y_test, mistakes)
         cleaned = model.predict(X_test)
     return (before, after, wrong), (predicted, cleaned)

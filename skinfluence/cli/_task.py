@@ -11,7 +11,7 @@ from skinfluence._shown import LIMIT, shown
 from skinfluence.cleaning._labels_or_amounts import MAX_LABELS
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._files import file_format
-from skinfluence.cli._pandas import import_pandas
+from skinfluence.cli._libraries import import_pandas
 from skinfluence.cli._table_bytes import check_parquet, csv_source
 
 MIN_ROWS = 10
@@ -68,8 +68,6 @@ def read_task(path, target, task="auto", separator=",", groups=None):
     -------
     task : Task
     """
-    if len(separator) != 1 or not separator.isascii():
-        raise BadInput(f"--separator must be one character of ASCII, not {separator!r}")
     pandas = import_pandas()
     typed, table = _read(pandas, path, separator)
     return make_task(typed, table, target, task, path, separator, groups)

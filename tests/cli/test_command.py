@@ -17,7 +17,8 @@ from skinfluence import InfluenceCleaner
 from skinfluence.__main__ import main
 from skinfluence.cleaning.surprise._scorer import score_rows
 from skinfluence.cleaning.surprise._wrong_rows import wrong_rows
-from skinfluence.cli._analysis import Settings, analyse, default_model
+from skinfluence.cli._analysis import analyse, default_model
+from skinfluence.cli._settings import Settings
 from skinfluence.cli._task import read_task
 
 
@@ -178,7 +179,7 @@ def test_the_task_is_told_from_the_target(tmp_path):
 def test_scores_are_those_of_untouched_held_out_folds(table):
     task = read_task(table, "label")
     model, _ = default_model(task.X, True)
-    held_out = analyse(task, model, Settings(drop_fraction=0.5, seed=3)).held_out
+    held_out = analyse(task, model, Settings(drop=0.5, seed=3)).held_out
     assert (held_out.predicted[0] != held_out.predicted[1]).any()
     cleaner = InfluenceCleaner(model, drop_fraction=0.5)
     splitter = StratifiedKFold(5, shuffle=True, random_state=3)

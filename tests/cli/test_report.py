@@ -1,6 +1,8 @@
 """The report says what was found, in one file that is safe to open."""
 
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -92,11 +94,51 @@ def test_nothing_of_the_table_becomes_markup(hostile):
 
 def test_nothing_is_loaded(hostile):
     page = Page(hostile[2])
-    assert not {"src", "href", "xlink:href", "action"} & {n for n, _ in page.attributes}
-    assert "url(" not in hostile[2]
+    assert not {"src", "action"} & {name for name, _ in page.attributes}
+    # Shapes of a figure refer to others of the same page.
+    references = [v for n, v in page.attributes if n in ("href", "xlink:href")]
+    references += re.findall(r"url\(([^)]*)\)", hostile[2])
+    assert all(reference.startswith("#") for reference in references)
     assert "@import" not in hostile[2]
     policy = ("content", "default-src 'none'; style-src 'unsafe-inline'")
     assert policy in page.attributes
+
+
+def test_names_of_shapes_are_told_apart(hostile):
+    names = [value for name, value in Page(hostile[2]).attributes if name == "id"]
+    assert len(set(names)) == len(names)
+
+
+def test_the_page_is_the_same_again(tmp_path, hostile):
+    again = write_report(tmp_path, hostile[0], "tar&get", "--drop", "0.08")
+    assert again == hostile[2]
+
+
+@pytest.mark.parametrize("library", ["jinja2", "matplotlib"])
+def test_a_missing_library_is_named_before_long_work(
+    tmp_path, capsys, monkeypatch, library
+):
+    path, page = tmp_path / "t.csv", tmp_path / "report.html"
+    hostile_table()[0].to_csv(path, index=False)
+    monkeypatch.setitem(sys.modules, library, None)
+    arguments = ["clean", str(path), "--target", "tar&get"]
+    assert main([*arguments, "--report", str(page)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f'{library}: pip install "skinfluence[report]"' in err
+    assert err.count("\n") == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_no_report_needs_no_library_of_reports():
+    code = """
+import sys
+sys.modules["jinja2"] = sys.modules["matplotlib"] = None
+from skinfluence.__main__ import main
+sys.exit(main(["demo"]))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
 
 
 def test_it_tells_what_the_ranking_tells(hostile):

@@ -1,8 +1,6 @@
 """Held-out scores as the report shows them: before and after, by score and by class."""
 
-from skinfluence._shown import shown
-from skinfluence.cli.report._markup import tag
-from skinfluence.cli.report._plots import dots
+from skinfluence.cli.report._figures import dots, svg
 
 MAX_CLASSES = 30
 READ = {
@@ -15,8 +13,8 @@ READ = {
 }
 
 
-def scores_part(analysis):
-    """Make the part of the report that compares the model before and after cleaning.
+def score_tables(analysis):
+    """Tabulate how the model does before and after cleaning.
 
     Parameters
     ----------
@@ -25,53 +23,42 @@ def scores_part(analysis):
 
     Returns
     -------
-    elements : list of Element
+    scores : dict
+        What the template ``scores.html`` shows.
     """
     held_out, cleaned = analysis.held_out, not analysis.kept.all()
-    names = ["score", "trained on all rows"]
+    header = ["score", "trained on all rows"]
+    class_header = ["class", "rows", "log loss", "predicted right"]
+    scores = {"n_folds": held_out.fold.max() + 1}
     if cleaned:
-        names += ["after cleaning", "gain", "standard error"]
-    rows = [
-        [name, *_cells(score, cleaned), READ[name]]
-        for name, score in held_out.scores().items()
-    ]
-    parts = [
-        tag("h2", "Score before and after" if cleaned else "Score"),
-        tag(
-            "p",
-            f"Of the model on {held_out.fold.max() + 1} held-out folds, whose rows no "
-            "cleaning has touched."
-            + (" The gain is paired by row, positive is better." if cleaned else ""),
-        ),
-        _table([*names, ""], rows),
-    ]
-    if cleaned:
+        header += ["after cleaning", "gain", "standard error"]
+        class_header = ["class", "rows", "log loss", "after", "gain", "standard error"]
+        class_header += ["predicted right", "after"]
         before, after = held_out.by_fold()
-        parts += [
-            tag("p", held_out.verdict()),
-            dots(
-                {"all rows": before, "after cleaning": after},
-                f"{held_out.proper} of a fold",
-            ),
-        ]
-    if held_out.classification:
-        parts += _classes(held_out.classes(), cleaned)
-    return parts
+        figure = dots(
+            {"all rows": before, "after cleaning": after},
+            f"{held_out.proper} of a fold",
+        )
+        scores["figure"] = svg(figure, "scores")
+        scores["verdict"] = held_out.verdict()
+    return {
+        **scores,
+        "header": [*header, ""],
+        "rows": [
+            [name, *_cells(score, cleaned), READ[name]]
+            for name, score in held_out.scores().items()
+        ],
+        "class_header": class_header,
+        "classes": _classes(held_out, cleaned) if held_out.classification else [],
+    }
 
 
-def _classes(classes, cleaned):
-    header = ["class", "rows", "log loss", "predicted right"]
-    if cleaned:
-        header = ["class", "rows", "log loss", "after", "gain", "standard error"]
-        header += ["predicted right", "after"]
+def _classes(held_out, cleaned):
     rows = []
-    for label, (count, loss, right) in list(classes.items())[:MAX_CLASSES]:
-        cells = [shown(label), count, *_cells(loss, cleaned), f"{right.before:.1%}"]
+    for label, (count, loss, right) in list(held_out.classes().items())[:MAX_CLASSES]:
+        cells = [label, count, *_cells(loss, cleaned), f"{right.before:.1%}"]
         rows.append([*cells, f"{right.after:.1%}"] if cleaned else cells)
-    title = "By class of the held-out rows:"
-    if len(classes) > MAX_CLASSES:
-        title = f"By class, the first {MAX_CLASSES} of {len(classes)}:"
-    return [tag("p", title), _table(header, rows)]
+    return rows
 
 
 def _cells(score, cleaned):
@@ -79,28 +66,3 @@ def _cells(score, cleaned):
     if cleaned:
         cells += [f"{score.after:.4f}", f"{score.gain:+.4f}", f"{score.error:.4f}"]
     return cells
-
-
-def _table(header, rows):
-    return tag("div", table(header, rows), class_="scroll")
-
-
-def table(header, rows):
-    """Make a table of text.
-
-    Parameters
-    ----------
-    header : list of str
-        Names of the columns.
-    rows : list of list
-        Cells.
-
-    Returns
-    -------
-    table : Element
-    """
-    return tag(
-        "table",
-        tag("thead", tag("tr", [tag("th", name) for name in header])),
-        tag("tbody", [tag("tr", [tag("td", cell) for cell in row]) for row in rows]),
-    )

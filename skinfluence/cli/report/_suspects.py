@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from skinfluence._shown import shown
 from skinfluence.cli.report._agreeing_rows import nearest_agreeing_rows
-from skinfluence.cli.report._markup import tag
 
 N_SUSPECTS = 20
 N_NEIGHBORS = 3
@@ -12,92 +10,72 @@ N_NEIGHBORS = 3
 N_COLUMNS = 30
 
 
-def top_suspects(target, problem, analysis):
-    """Make the part of the report that shows suspects beside rows that agree.
+def suspect_columns(problem, target):
+    """Return the names of the columns that are shown beside the target."""
+    return [name for name in problem.table.columns if name != target][:N_COLUMNS]
+
+
+def top_suspects(problem, analysis, target):
+    """Tabulate the first suspects, each with rows that agree with what is suggested.
 
     Parameters
     ----------
-    target : str
-        Name of the column to predict.
     problem : Task
         The table.
     analysis : Analysis
         What was found.
+    target : str
+        Name of the column to predict.
 
     Returns
     -------
-    elements : list of Element
+    suspects : list of dict
+        What the template ``suspects.html`` shows.
     """
     suspects = analysis.suspects
-    shown = suspects.row[:N_SUSPECTS]
-    parts = [tag("h2", "Top suspects")]
-    if not len(shown):
-        return [*parts, tag("p", "There are none.")]
+    first = suspects.row[:N_SUSPECTS]
+    if not len(first):
+        return []
     neighbors = nearest_agreeing_rows(
         problem.X,
         problem.y,
         analysis.expected,
-        shown,
+        first,
         analysis.kept,
         N_NEIGHBORS,
         problem.classification,
     )
-    names = [name for name in problem.table.columns if name != target]
-    note = "Each above the nearest rows that "
-    note += "have the suggested label" if problem.classification else "are no suspects"
-    note += "; their values unlike the suspect's are coloured"
-    note += " (numbers: a standard deviation away)."
-    if len(names) > N_COLUMNS:
-        note += f" The first {N_COLUMNS} of {len(names)} columns."
-        names = names[:N_COLUMNS]
-    parts.append(tag("p", note, class_="note"))
-    for i, near in enumerate(neighbors):
-        parts.append(tag("h3", f"{i + 1}. row {problem.rows[shown[i]]}"))
-        parts.append(tag("p", _facts(problem, analysis, i)))
-        parts.append(_rows_table(target, names, problem, shown[i], near))
-    return parts
-
-
-def _facts(problem, analysis, i):
-    suspects = analysis.suspects
-    error = suspects.standard_error[i]
-    spread = "" if np.isnan(error) else f" (standard error {error:.2g})"
-    hurts = ", ".join(str(row) for row in problem.rows[suspects.hurts[i]])
-    suggested = suspects.suggested[i]
-    if not problem.classification:
-        suggested = f"{suggested:.4g}"
-    return (
-        f"Given {shown(suspects.given[i])}, suggested {shown(suggested)}; value "
-        f"{suspects.value[i]:.3g}{spread}; wrong with a probability between "
-        f"{suspects.probability_wrong[i]:.2f} and "
-        f"{suspects.probability_ceiling[i]:.2f}. {analysis.reasons[suspects.row[i]]}."
-        + (f" Hurts most the held-out rows {hurts}." if hurts else "")
-    )
-
-
-def _rows_table(target, names, problem, row, near):
-    columns = [Column(problem, name) for name in names]
+    columns = [Column(problem, name) for name in suspect_columns(problem, target)]
     role = "agrees" if problem.classification else "near"
-    lines = [_row_line("suspect", target, problem, row, columns, class_="suspect")]
-    lines += [_row_line(role, target, problem, j, columns, row) for j in near]
-    head = tag("tr", [tag("th", shown(name)) for name in ("", "row", target, *names)])
-    table = tag("table", tag("thead", head), tag("tbody", lines))
-    return tag("div", table, class_="scroll")
-
-
-def _row_line(role, target, problem, row, columns, suspect=None, **attributes):
-    cells = [
-        tag("td", shown(column.text[row]), **column.mark(row, suspect))
-        for column in columns
-    ]
-    return tag(
-        "tr",
-        tag("td", role),
-        tag("td", problem.rows[row]),
-        tag("td", shown(problem.table[target].iloc[row])),
-        cells,
-        **attributes,
-    )
+    out = []
+    for i, (row, near) in enumerate(zip(first, neighbors, strict=True)):
+        suggested, error = suspects.suggested[i], suspects.standard_error[i]
+        lines = [("suspect", row), *((role, j) for j in near)]
+        out.append(
+            {
+                "row": problem.rows[row],
+                "given": suspects.given[i],
+                "suggested": suggested
+                if problem.classification
+                else f"{suggested:.4g}",
+                "value": suspects.value[i],
+                "error": None if np.isnan(error) else error,
+                "probability": suspects.probability_wrong[i],
+                "ceiling": suspects.probability_ceiling[i],
+                "reason": analysis.reasons[row],
+                "hurts": problem.rows[suspects.hurts[i]].tolist(),
+                "lines": [
+                    {
+                        "role": name,
+                        "row": problem.rows[j],
+                        "target": problem.table[target].iloc[j],
+                        "cells": [(c.text[j], c.differs(j, row)) for c in columns],
+                    }
+                    for name, j in lines
+                ],
+            }
+        )
+    return out
 
 
 class Column:
@@ -110,12 +88,10 @@ class Column:
             self.numbers = problem.X[name].to_numpy(dtype=np.float64, na_value=np.nan)
             self.spread = np.nanstd(self.numbers)
 
-    def mark(self, row, suspect):
-        """Colour a cell that is unlike the suspect's: a standard deviation away."""
-        if suspect is None:
-            return {}
+    def differs(self, row, suspect):
+        """Whether a value is unlike the suspect's: of numbers, a standard deviation."""
         unlike = str(self.text[row]) != str(self.text[suspect])
         if self.numbers is not None and unlike:
             distance = abs(self.numbers[row] - self.numbers[suspect])
             unlike = not distance <= self.spread
-        return {"class_": "differs"} if unlike else {}
+        return unlike

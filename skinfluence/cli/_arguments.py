@@ -1,0 +1,96 @@
+"""From the arguments of the process to settings."""
+
+import argparse
+from dataclasses import fields
+
+from skinfluence.cli._bad_input import BadInput
+from skinfluence.cli._settings import DemoSettings, Settings
+
+CLEAN = """\
+Rank the rows of a table by how badly models trained without them predict their
+target. Write the ranking, and, if there are rows that are more likely wrong than
+right, the table without them, and say what that does to a model on held-out rows:
+where it is clearly worse, no such table is written. Columns may be numbers, text or
+dates, with missing values.
+"""
+EXAMPLE = """\
+example:
+  python -m skinfluence clean people.csv --target income
+
+  writes people.suspects.csv, all rows with the most suspect first and the reason
+  beside each, and people.cleaned.csv, the table without the rows that are more likely
+  wrong than right. Where there are none it says so and writes no cleaned table.
+
+  python -m skinfluence clean people.csv --target income --drop 0.05 \\
+      --report report.html
+
+  drops the first 5% of the ranking, be they wrong or not, and writes a page that
+  shows what was found.
+
+exit status: 0 done, 2 bad input (one line on standard error, nothing written).
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise BadInput(f"{message} (see {self.prog} --help)")
+
+
+def parse(argv):
+    """Return the settings that arguments ask for.
+
+    Parameters
+    ----------
+    argv : list of str or None
+        Arguments; None takes those of the process.
+
+    Returns
+    -------
+    settings : Settings or DemoSettings
+        The class says which subcommand was given.
+
+    Raises
+    ------
+    BadInput
+        For what is no option, or no value that an option takes.
+    SystemExit
+        After ``--help``.
+    """
+    options = vars(_parser().parse_args(argv))
+    return options.pop("settings")(**options)
+
+
+def _parser():
+    parser = _Parser(
+        prog="python -m skinfluence",
+        description="Find the training rows that hurt a model.",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    clean = commands.add_parser(
+        "clean",
+        help="rank the rows of a table and write it without those that look wrong",
+        description=CLEAN,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _fill(clean, Settings)
+    demo = commands.add_parser(
+        "demo",
+        help="flip labels of a table that scikit-learn ships and find them again",
+        description="Flip a share of the labels of scikit-learn's breast_cancer "
+        "table and tell how many are found.",
+    )
+    _fill(demo, DemoSettings)
+    return parser
+
+
+def _fill(parser, settings):
+    parser.set_defaults(settings=settings)
+    for entry in fields(settings):
+        argument = dict(entry.metadata["argument"])
+        if entry.metadata["positional"]:
+            parser.add_argument(entry.name, **argument)
+            continue
+        if not argument.get("required"):
+            argument["default"] = entry.default
+        parser.add_argument(f"--{entry.name.replace('_', '-')}", **argument)

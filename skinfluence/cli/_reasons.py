@@ -1,0 +1,70 @@
+"""Why each row has its value, in words."""
+
+import numpy as np
+
+from skinfluence._shown import shown
+
+
+def value_reasons(y, rows, classification):
+    """Say why each row has its value.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Targets as given.
+    rows : RowValues
+        What is known of the rows.
+    classification : bool
+        Whether y holds labels.
+
+    Returns
+    -------
+    reasons : list of str
+    """
+    reasons = _reasons(y, rows.scores, classification)
+    if not rows.of_influence:
+        return reasons
+    return [
+        f"{_effect(value)}; {reason}"
+        for value, reason in zip(rows.values, reasons, strict=True)
+    ]
+
+
+def _reasons(y, scores, classification):
+    if classification:
+        return [
+            _label_reason(*row)
+            for row in zip(y, scores.expected, scores.probability, strict=True)
+        ]
+    error = y - scores.expected  # zero where nothing judges the row
+    typical = np.sqrt(np.mean(error**2)) or 1.0
+    return [
+        f"a model without this row predicts {expected:.4g}: the value is "
+        f"{abs(e) / typical:.1f} typical errors {'above' if e > 0 else 'below'}"
+        for expected, e in zip(scores.expected, error, strict=True)
+    ]
+
+
+def _label_reason(label, expected, probability):
+    if np.isnan(probability):
+        return "no fold holds this row out: nothing is known"
+    if label == expected:
+        return (
+            f"a model without this row agrees with the label (probability "
+            f"{_percent(probability)})"
+        )
+    return (
+        f"a model without this row expects {shown(expected)} and gives {shown(label)} "
+        f"a probability of {_percent(probability)}"
+    )
+
+
+def _percent(probability):
+    if probability < 0.001:
+        return "below 0.1%"
+    return f"{probability:.1%}"
+
+
+def _effect(value):
+    change = "better" if value < 0 else "worse"
+    return f"without it held-out rows are predicted {change} ({-value:+.2g} mean loss)"

@@ -1,0 +1,129 @@
+"""What the command line says on the terminal."""
+
+import sys
+from contextlib import contextmanager
+
+import numpy as np
+
+from skinfluence._shown import LIMIT, shown
+
+SHOWN = 5
+SHOWN_CLASSES = 10
+
+
+def tell_table(problem, target, left_out):
+    """Say what was read."""
+    target, kind = shown(target), "regression"
+    if problem.classification:
+        kind = f"classification, {len(np.unique(problem.y))} classes"
+    print(f"{len(problem.y)} rows, {problem.X.shape[1]} columns; {target}: {kind}")
+    n_missing = problem.n_rows - len(problem.y)
+    if n_missing:
+        print(f"left out: {n_missing} rows without a value of {target}")
+    for name, reason in left_out.items():
+        print(f"left out: column {shown(name)} ({shown(reason)})")
+
+
+def tell_suspects(problem, analysis, ranking):
+    """Say how many rows are suspects, and which come first."""
+    n_suspects, n = int((~analysis.kept).sum()), len(problem.y)
+    wrong = analysis.wrong
+    print(
+        f"between {_share(wrong.share)} and {_share(wrong.share_ceiling)} of the rows "
+        "are wrong, by what the columns say"
+    )
+    print(f"suspects: {n_suspects} rows ({n_suspects / n:.1%})")
+    if n_suspects:
+        smallest, estimate = analysis.judged.false_discovery_rate
+        print(
+            f"          of which between {_share(1 - estimate)} and "
+            f"{_share(1 - smallest)} are wrong, by the same estimate"
+        )
+    if problem.classification:
+        disagree = int((analysis.expected != problem.y).sum())
+        print(f"          a model without the row expects another label in {disagree}")
+    first = ranking[ranking["suspect"]] if n_suspects else ranking
+    print("most unlike what the columns suggest:")
+    for row, reason in zip(first["row"][:SHOWN], first["reason"], strict=False):
+        print(f"  row {row}: {shown(reason, 3 * LIMIT)}")
+    print(
+        "a target taken from another row is more suspect than a given one in "
+        f"{analysis.separation:.1%}\nof the pairs; by the out-of-fold loss of the "
+        f"model in {analysis.plain_separation:.1%}"
+    )
+
+
+def _share(share):
+    return f"{share:.0%}"
+
+
+def tell_scores(analysis, action):
+    """Say what cleaning does to the model on held-out rows."""
+    held_out, cleaned = analysis.held_out, not analysis.kept.all()
+    treated = {
+        "drop": "without suspects",
+        "relabel": "suspects relabelled",
+        "weight": "suspects weighed less",
+    }[action]
+    print(f"\nthe model on {held_out.fold.max() + 1} held-out folds")
+    header = f"  {'':<20} {'all rows':>10}"
+    print(header + (f"  {treated:>21}" if cleaned else ""))
+    for name, score in held_out.scores().items():
+        print(_score_line(name, score, cleaned))
+    if held_out.classification:
+        classes = held_out.classes()
+        rarest = sorted(classes, key=lambda label: classes[label][0])[:SHOWN_CLASSES]
+        print("share predicted right, by class" + _of(len(rarest), len(classes)))
+        for label in rarest:
+            count, _, right = classes[label]
+            print(_score_line(f"{_cut(label)} ({count})", right, cleaned))
+    if not cleaned:
+        return
+    print(
+        "Suspects were found and treated in the training folds only; the held-out "
+        "folds\nkeep all their rows."
+    )
+    if held_out.classification:
+        print("The log loss after cleaning allows for the estimated mistakes in them.")
+    print(held_out.verdict())
+
+
+def _score_line(name, score, cleaned):
+    line = f"  {name:<20} {score.before:>10.4f}"
+    if cleaned:
+        line += (
+            f"  {score.after:>21.4f}  (gain {score.gain:+.4f}, standard error "
+            f"{score.error:.4f})"
+        )
+    return line
+
+
+def _of(n_shown, n):
+    return "" if n_shown == n else f", the {n_shown} smallest of {n}"
+
+
+def _cut(label):
+    text = shown(label)
+    return text if len(text) <= 12 else text[:11] + "…"
+
+
+@contextmanager
+def progress(total):
+    """Show a bar on a terminal; yield what advances it."""
+    bar = None
+    # It moves the cursor, and shows nothing of the table.
+    stream = getattr(sys.stderr, "unescaped", sys.stderr)
+    if stream.isatty():
+        try:
+            from rich.console import Console
+            from rich.progress import Progress
+        except ImportError:
+            pass
+        else:
+            bar = Progress(console=Console(file=stream), transient=True)
+    if bar is None:
+        yield lambda: None
+        return
+    with bar:
+        part = bar.add_task("valuing rows", total=total)
+        yield lambda: bar.advance(part)

@@ -1,0 +1,50 @@
+"""What is put into a template is shown and never interpreted."""
+
+from html.parser import HTMLParser
+
+import pytest
+from jinja2 import UndefinedError
+from markupsafe import Markup
+
+from skinfluence.cli.report._templates import environment
+
+HOSTILE = """</svg><script>alert("x")</script> & 'y' "z" <img src=x onerror=y>"""
+
+
+def rendered(template, **values):
+    return environment().from_string(template).render(**values)
+
+
+def test_text_and_attributes_are_escaped():
+    html = rendered('<p title="{{ x }}">{{ x }}<b>{{ x }}</b></p>', x=HOSTILE)
+    seen = []
+
+    class Parser(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            seen.append((tag, attrs))
+
+        def handle_data(self, data):
+            seen.append(data)
+
+    Parser().feed(html)
+    assert seen == [("p", [("title", HOSTILE)]), HOSTILE, ("b", []), HOSTILE]
+
+
+def test_what_no_page_can_hold_is_written_as_codes():
+    html = rendered('<p title="{{ t }}">{{ x }}</p>', t="\x07", x="a\x00b\x1bc\ud800d")
+    assert html == '<p title="\\x07">a\\x00b\\x1bc\\ud800d</p>'
+    assert html.encode("utf-8")
+
+
+def test_shown_makes_one_line_and_cuts_it():
+    html = rendered("{{ x | shown }}", x="a\n<" + 300 * "x")
+    assert html == "a\\n&lt;" + 197 * "x" + "... (303 characters)"
+
+
+def test_figures_are_not_escaped():
+    assert rendered("{{ x }}", x=Markup("<svg/>")) == "<svg/>"
+
+
+def test_a_name_that_nothing_has_is_an_error():
+    with pytest.raises(UndefinedError, match="nothing"):
+        rendered("{{ nothing }}")
