@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize
-from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import (
     LogisticRegression,
@@ -15,6 +14,7 @@ from sklearn.linear_model import (
     SGDRegressor,
 )
 from sklearn.preprocessing import scale
+from tables import scaled
 
 from skinfluence import LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator, removal_model
@@ -24,14 +24,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 @pytest.fixture(scope="module")
 def cancer():
-    X, y = load_breast_cancer(return_X_y=True)
-    return scale(X)[:120, :8], y[:120]
+    return scaled("breast_cancer", 120, 8)
 
 
 @pytest.fixture(scope="module")
 def diabetes():
-    X, y = load_diabetes(return_X_y=True)
-    return scale(X)[:100], scale(y)[:100]
+    X, y = scaled("diabetes")
+    return X[:100], scale(y)[:100]
 
 
 def mean_objective(theta, X, y, weight, alpha, classifier):
