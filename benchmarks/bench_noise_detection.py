@@ -40,7 +40,7 @@ from skinfluence import (  # noqa: E402
     LeaveOneOutInfluence,
     OutOfBagInfluence,
 )
-from skinfluence.cleaning._scorer import score_rows  # noqa: E402
+from skinfluence.cleaning.surprise._scorer import score_rows  # noqa: E402
 
 try:
     from cleanlab.classification import CleanLearning

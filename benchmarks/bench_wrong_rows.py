@@ -32,8 +32,8 @@ from sklearn.datasets import (  # noqa: E402
     load_wine,
 )
 
-from skinfluence.cleaning._scorer import score_rows  # noqa: E402
-from skinfluence.cleaning._wrong_rows import wrong_rows  # noqa: E402
+from skinfluence.cleaning.surprise._scorer import score_rows  # noqa: E402
+from skinfluence.cleaning.surprise._wrong_rows import wrong_rows  # noqa: E402
 
 FIRST_SEED = 200
 SHARES = {

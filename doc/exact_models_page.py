@@ -24,6 +24,9 @@ fixed. ``solver="exact"`` then holds it fixed. *Influence functions*: whether
 :class:`~skinfluence.InfluenceFunctions` takes the model. n rows, p columns,
 C classes.
 
+Of trees, forests and boosted trees ``solver="exact"`` holds the splits fixed, see
+:doc:`trees`; "auto" trains them again.
+
 A row that the algebra has no answer for is refitted all the same: the only row of
 its class, or a row that alone determines a coefficient without penalty. See
 ``refitted_rows_``.

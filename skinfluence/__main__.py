@@ -5,11 +5,11 @@ import os
 import sys
 import traceback
 
+from skinfluence._shown import LIMIT, escaped_streams, shown
 from skinfluence.cleaning._actions import ACTIONS
-from skinfluence.cleaning._analysis import METHODS
-from skinfluence.cleaning._command import clean, demo
-from skinfluence.cleaning._read import BadInput
-from skinfluence.cleaning._shown import LIMIT, escaped_streams, shown
+from skinfluence.cli._analysis import METHODS
+from skinfluence.cli._bad_input import BadInput
+from skinfluence.cli._command import clean, demo
 
 CLEAN = """\
 Rank the rows of a table by how badly models trained without them predict their

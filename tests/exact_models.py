@@ -284,11 +284,16 @@ STEPS = {
 
 
 def registered():
-    """Types of scikit-learn estimators that the library claims, but for Pipeline."""
+    """Types of scikit-learn estimators that the library claims.
+
+    Not Pipeline, and not trees, whose splits are always held fixed.
+    """
     return {
         kind
-        for kind in removal_model.registry
-        if kind.__module__.startswith("sklearn.") and kind.__name__ != "Pipeline"
+        for kind, model in removal_model.registry.items()
+        if kind.__module__.startswith("sklearn.")
+        and kind.__name__ != "Pipeline"
+        and not model.__module__.startswith("skinfluence.trees")
     }
 
 

@@ -38,7 +38,7 @@ from skinfluence import (
 )
 from skinfluence._losses import Deviance, LogLoss, log_loss_of_raw
 from skinfluence._predictions import link_prediction
-from skinfluence.cleaning._baseline import out_of_fold_losses
+from skinfluence.cli._out_of_fold import out_of_fold_losses
 from skinfluence.dynamic._perceptron import PerceptronRun
 
 CLIP = 52 * np.log(2)  # minus the logarithm of the eps of float64

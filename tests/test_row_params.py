@@ -19,7 +19,7 @@ from skinfluence import (
     LeaveOneOutInfluence,
     ShapleyInfluence,
 )
-from skinfluence._row_params import take_row_params
+from skinfluence._sklearn import take_row_params
 from skinfluence.metrics import removal_curve
 
 N = 24

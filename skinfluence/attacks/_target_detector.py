@@ -9,14 +9,9 @@ from sklearn.utils import gen_batches, get_tags, indexable
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from skinfluence._row_params import fit_rows
-from skinfluence._sklearn import (
-    fresh_seed,
-    n_rows,
-    take_rows,
-)
+from skinfluence._sklearn import fit_rows, fresh_seed, n_rows, take_rows
 from skinfluence.attacks._heaviness import renormalised, robust_scores, upper_tail
-from skinfluence.retraining._retraining import trainable
+from skinfluence.retraining.engine import trainable
 
 
 class TargetDetector(MetaEstimatorMixin, BaseEstimator):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from skinfluence.cleaning._read import MAX_LABELS
+# Whole numbers with more distinct values than this are amounts, not labels.
+MAX_LABELS = 20
 
 
 def are_labels(y):

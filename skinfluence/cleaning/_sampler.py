@@ -10,8 +10,8 @@ from skinfluence._targets import check_targets
 from skinfluence.cleaning._cleaner import CLEANING_CONSTRAINTS
 from skinfluence.cleaning._flagged import check_flagging, kept_rows
 from skinfluence.cleaning._labels_or_amounts import are_labels
-from skinfluence.cleaning._values import value_rows
-from skinfluence.cleaning._wrong_rows import wrong_rows
+from skinfluence.cleaning._row_values import value_rows
+from skinfluence.cleaning.surprise._wrong_rows import wrong_rows
 
 
 class InfluenceSampler(BaseEstimator):

@@ -5,8 +5,11 @@ from sklearn.utils import Bunch
 
 from skinfluence._sklearn import take_rows
 from skinfluence._threads import one_blas_thread
-from skinfluence.cleaning._harm import most_hurt
-from skinfluence.cleaning._jackknife import jackknife_error, replicated_predictions
+from skinfluence.cleaning.surprise._hurt_rows import most_hurt
+from skinfluence.cleaning.surprise._jackknife import (
+    jackknife_error,
+    replicated_predictions,
+)
 
 N_HURT = 3
 # Further down nobody reads, and every row costs a pass over the table.

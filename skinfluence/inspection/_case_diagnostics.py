@@ -189,7 +189,7 @@ def case_diagnostics(estimator, X, y, *, sample_weight=None, step="exact"):
     if step == "one_step" and not isinstance(model, Quadratic):
         moves = base.one_steps()
     else:
-        removals = model.without_rows("exact", TOLERANCE)
+        removals = model.exact(TOLERANCE)
         moves = removals.displacements(np.arange(len(base.w)))[:, 0]
         unresolved = removals.unresolved
     fitted = full.theta[0]

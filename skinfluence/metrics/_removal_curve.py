@@ -6,11 +6,10 @@ from sklearn.metrics import check_scoring
 from sklearn.utils import Bunch, check_array, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
-from skinfluence._row_params import fit_rows
-from skinfluence._sklearn import fresh_seed, n_rows
+from skinfluence._sklearn import fit_rows, fresh_seed, n_rows
 from skinfluence._targets import check_targets
 from skinfluence.metrics._inputs import training_values
-from skinfluence.retraining._retraining import trainable
+from skinfluence.retraining.engine import trainable
 
 
 def removal_curve(

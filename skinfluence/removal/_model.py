@@ -36,8 +36,11 @@ class Removals(ABC):
         """
 
 
-class RemovalModel(ABC):
+class RemovalModel:
     """A fitted model's training objective, and its minimisers without some rows.
+
+    A family implements those of `exact`, `newton` and `first_order` that it has; the
+    others raise `UnsupportedEstimator` with the reason `lacks`.
 
     Attributes
     ----------
@@ -45,7 +48,7 @@ class RemovalModel(ABC):
         What a refit would choose anew and exact removals keep: fitted preprocessing
         steps, a penalty chosen by cross-validation. Empty: removal equals refit.
     held_fixed_by_steps : tuple of str
-        The same for the steps "newton" and "infinitesimal".
+        The same for `newton` and `first_order`.
     n_bases : int
         How many models of all rows exact removals of single rows start from. One, but
         where every removal changes the weights of the rows that stay.
@@ -53,61 +56,79 @@ class RemovalModel(ABC):
         Largest distance, over training rows, between the raw prediction of the
         fitted estimator and that of the exact optimum. Influence is computed at
         the optimum.
+    lacks : str
+        Why a family has not all three kinds of removals, and what to use instead.
     """
 
     held_fixed: tuple = ()
     n_bases: int = 1
     optimum_distance: float = 0.0
+    lacks: str = "Use LeaveOneOutInfluence(..., solver='refit')."
 
     @property
     def held_fixed_by_steps(self):
         return self.held_fixed
 
-    @abstractmethod
-    def without_rows(self, step="exact", tol=1e-8, damping=0.0):
-        """Return the `Removals` of every single row.
+    def choose_damping(self, damping):
+        """Return the number that ``damping`` stands for; "auto" is none."""
+        return 0.0 if damping == "auto" else damping
+
+    def exact(self, tol=1e-8, masks=None):
+        """Return the `Removals` whose models are the minimisers without the rows.
 
         Parameters
         ----------
-        step : {"exact", "newton", "infinitesimal"}
-            The minimiser without the row, to ``tol``; one Newton step towards it;
-            or the first-order change of the loss (Koh & Liang).
-        tol : float
-            Largest error of the raw prediction, certified, for step="exact".
-        damping : float
-            Added to the diagonal of the Hessian, for the other two steps.
+        tol : float, default=1e-8
+            Largest error of the raw prediction, certified.
+        masks : ndarray of bool of shape (n_groups, n), default=None
+            Sets of rows that leave together; None: every single row.
         """
+        raise UnsupportedEstimator(self.lacks)
 
-    @abstractmethod
-    def without_groups(self, masks, step="exact", tol=1e-8, damping=0.0):
-        """Return the `Removals` of sets of rows, masks of shape (n_groups, n)."""
+    def newton(self, damping=0.0, masks=None):
+        """Return the `Removals` whose models are one Newton step away.
+
+        Parameters
+        ----------
+        damping : float, default=0.0
+            Added to the diagonal of the Hessian.
+        masks : ndarray of bool of shape (n_groups, n), default=None
+            As for `exact`.
+        """
+        raise UnsupportedEstimator(self.lacks)
+
+    def first_order(self, damping=0.0, masks=None):
+        """Return the `Removals` that change losses to first order (Koh & Liang).
+
+        Parameters
+        ----------
+        damping : float, default=0.0
+            Added to the diagonal of the Hessian.
+        masks : ndarray of bool of shape (n_groups, n), default=None
+            As for `exact`.
+        """
+        raise UnsupportedEstimator(self.lacks)
 
 
-class ClosedFormModel(RemovalModel):
+class ClosedFormModel(RemovalModel, ABC):
     """A model whose fit is sums or stored rows: removals subtract, nothing iterates.
 
     It has no gradient with respect to parameters, so that influence functions are
     not defined; a family implements `_without`.
     """
 
+    @property
+    def lacks(self):
+        return (
+            f"{type(self).__name__} models are not minimisers of a smooth "
+            "objective: their influence functions are not defined. Use "
+            "LeaveOneOutInfluence, which is exact for them."
+        )
+
     @abstractmethod
     def _without(self, masks):
         """Return the exact `Removals` of sets of rows; of each single row for None."""
 
-    def without_rows(self, step="exact", tol=1e-8, damping=0.0):
-        """Implement `RemovalModel.without_rows`."""
-        self._refuse_steps(step)
-        return self._without(None)
-
-    def without_groups(self, masks, step="exact", tol=1e-8, damping=0.0):
-        """Implement `RemovalModel.without_groups`."""
-        self._refuse_steps(step)
+    def exact(self, tol=1e-8, masks=None):
+        """Implement `RemovalModel.exact`; there is nothing to iterate to ``tol``."""
         return self._without(masks)
-
-    def _refuse_steps(self, step):
-        if step != "exact":
-            raise UnsupportedEstimator(
-                f"{type(self).__name__} models are not minimisers of a smooth "
-                "objective: their influence functions are not defined. Use "
-                "LeaveOneOutInfluence, which is exact for them."
-            )

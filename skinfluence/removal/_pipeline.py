@@ -42,17 +42,19 @@ class PipelineModel(RemovalModel):
         """Single steps hold all that is fitted fixed."""
         return (*self.steps.learning, *self.model.held_fixed_by_steps)
 
-    def without_rows(self, step="exact", tol=1e-8, damping=0.0):
-        """Implement `RemovalModel.without_rows`."""
-        removals = self.model.without_rows(step, tol, damping)
-        changes = self.steps.changes if step == "exact" else None
+    def exact(self, tol=1e-8, masks=None):
+        """Implement `RemovalModel.exact`."""
+        removals, steps = self.model.exact(tol, masks), self.steps
+        changes = steps.changes if masks is None else steps.without_groups(masks)
         return PipelineRemovals(self, removals, changes)
 
-    def without_groups(self, masks, step="exact", tol=1e-8, damping=0.0):
-        """Implement `RemovalModel.without_groups`."""
-        removals = self.model.without_groups(masks, step, tol, damping)
-        changes = self.steps.without_groups(masks) if step == "exact" else None
-        return PipelineRemovals(self, removals, changes)
+    def newton(self, damping=0.0, masks=None):
+        """Implement `RemovalModel.newton`."""
+        return PipelineRemovals(self, self.model.newton(damping, masks), None)
+
+    def first_order(self, damping=0.0, masks=None):
+        """Implement `RemovalModel.first_order`."""
+        return PipelineRemovals(self, self.model.first_order(damping, masks), None)
 
 
 class PipelineRemovals(Removals):

@@ -63,7 +63,7 @@ class PartialWeightInfluence:
         weight = fraction * weight
         params = {**fit_params, _weight_parameter(estimator): weight}
         model = seed_estimator(clone(estimator), seed).fit(X, y, **params)
-        self.removals = removal_model(model, X, y, weight).without_rows("infinitesimal")
+        self.removals = removal_model(model, X, y, weight).first_order()
 
     def __call__(self, X, y, loss):
         """Return the matrix of these influences, (n_rows, n_train)."""

@@ -10,18 +10,21 @@ from sklearn.utils.validation import check_is_fitted
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
 from skinfluence.removal import UnsupportedEstimator
-from skinfluence.retraining._announcement import announce_training
 from skinfluence.retraining._balanced_subsets import BalancedSubsets
-from skinfluence.retraining._coalitions import check_models
 from skinfluence.retraining._control_variate import PartialWeightInfluence
-from skinfluence.retraining._evaluation import Evaluations, losses_of
 from skinfluence.retraining._mean_difference import (
     Pool,
     mean_difference,
     standard_error,
 )
-from skinfluence.retraining._retraining import which
 from skinfluence.retraining._retraining_influence import RetrainingInfluence
+from skinfluence.retraining.engine import (
+    Evaluations,
+    announce_training,
+    check_models,
+    losses_of,
+    which,
+)
 
 
 class DownsamplingInfluence(RetrainingInfluence):

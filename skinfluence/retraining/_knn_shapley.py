@@ -12,7 +12,7 @@ from skinfluence._base import BaseInfluence
 from skinfluence._losses import MinusPrediction
 from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
 from skinfluence.removal.neighbors._ties import Closeness
-from skinfluence.retraining._neighbor_game import NeighborGame
+from skinfluence.retraining.semivalues._neighbor_game import NeighborGame
 
 LARGEST_BLOCK = 4_000_000  # entries; larger blocks are not faster
 

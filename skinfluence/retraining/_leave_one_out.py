@@ -1,5 +1,6 @@
 """Leave-one-out influence: the model trained again without each row."""
 
+import warnings
 from numbers import Real
 
 import numpy as np
@@ -9,20 +10,32 @@ from skinfluence._base import BaseInfluence
 from skinfluence._sklearn import (
     Interval,
     StrOptions,
+    final_estimator,
     final_sample_weight,
     fit_seeded,
     n_rows,
     take_rows,
 )
 from skinfluence.removal import NothingLeft, UnsupportedEstimator, removal_model
-from skinfluence.retraining._announcement import announce_training
-from skinfluence.retraining._coalitions import (
+from skinfluence.retraining.engine import (
     RETRAINING_CONSTRAINTS,
     Coalitions,
+    Evaluation,
+    announce_training,
     check_models,
+    losses_of,
+    trainable,
+    which,
 )
-from skinfluence.retraining._evaluation import Evaluation, losses_of
-from skinfluence.retraining._retraining import trainable, which
+from skinfluence.trees import is_booster
+
+REFITS_ARE_CHANCE = (
+    "Boosted trees are to be trained again without each row. Any row moves some split, "
+    "and later trees amplify it: such differences are 8 to 62 times the effect of the "
+    "row while the splits stay, and mostly chance. Use TreeInfluence for the effect of "
+    "rows on models of this kind, or solver='exact' for this model, its splits held; "
+    "solver='refit' trains again without this warning."
+)
 
 # Models of all rows that "auto" solves anew, where this is more than a tenth of the
 # rows: balanced class weights with sample weights, of which each makes its own.
@@ -178,6 +191,8 @@ class LeaveOneOutInfluence(BaseInfluence):
         if self.solver != "refit":
             self._model = self._supported(self._removal_model)
         self.fixed_steps_ = [] if self._model is None else list(self._model.held_fixed)
+        if self.solver == "auto" and is_booster(final_estimator(self.estimator_)):
+            warnings.warn(REFITS_ARE_CHANCE, UserWarning, stacklevel=4)
         if self.solver == "auto" and self.fixed_steps_:
             # Holding these fixed is another question than leaving the row out.
             self._why = (
@@ -190,9 +205,7 @@ class LeaveOneOutInfluence(BaseInfluence):
             if self._model.n_bases > max(MOST_BASES, n // 10):
                 self._model = None  # refits would take no longer
         if self._model is not None:
-            self._removals = self._supported(
-                lambda: self._model.without_rows("exact", self.tol)
-            )
+            self._removals = self._supported(lambda: self._model.exact(self.tol))
         if self._removals is None:
             self._model = None
             self.solver_, self.refitted_rows_ = "refit", np.arange(n)
@@ -328,7 +341,7 @@ class LeaveOneOutInfluence(BaseInfluence):
 
     def _group_influence(self, X, y, loss, masks):
         if self.solver_ == "exact":
-            removals = self._model.without_groups(masks, "exact", self.tol)
+            removals = self._model.exact(self.tol, masks)
             out = removals.influence(X, y, loss)
             missing = np.flatnonzero(np.isnan(out).any(axis=0))
             refits = np.union1d(removals.unresolved, missing)

@@ -9,9 +9,12 @@ from sklearn.utils.validation import check_is_fitted
 from skinfluence._base import BaseInfluence
 from skinfluence._sklearn import fit_seeded, n_rows
 from skinfluence._targets import check_targets
-from skinfluence.retraining._coalitions import RETRAINING_CONSTRAINTS, Coalitions
-from skinfluence.retraining._evaluation import Evaluation
-from skinfluence.retraining._retraining import trainable
+from skinfluence.retraining.engine import (
+    RETRAINING_CONSTRAINTS,
+    Coalitions,
+    Evaluation,
+    trainable,
+)
 
 
 class RetrainingInfluence(BaseInfluence):

@@ -4,40 +4,25 @@ from numbers import Integral, Real
 
 import numpy as np
 import sklearn
-from joblib import effective_n_jobs
 from scipy.sparse import issparse
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring, get_scorer_names
 
-from skinfluence._memory import check_memory
 from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
-from skinfluence.retraining._budget import Budget, spend
-from skinfluence.retraining._coalitions import check_models
-from skinfluence.retraining._enumeration import Enumeration
-from skinfluence.retraining._incremental import prefix_models
-from skinfluence.retraining._one_class import (
-    OneClassGame,
-    RestOfGame,
-    kinds_of_players,
-)
-from skinfluence.retraining._plan import announce, enumerates, plan
-from skinfluence.retraining._players import Players
-from skinfluence.retraining._prefix_losses import PrefixLosses
-from skinfluence.retraining._retrained_losses import (
-    KeptModels,
-    RetrainedLosses,
-    WeightedSum,
-    subsets_of,
-    train,
-)
-from skinfluence.retraining._retraining import prior_model, which
+from skinfluence.addition import prefix_models
 from skinfluence.retraining._retraining_influence import RetrainingInfluence
-from skinfluence.retraining._scorer_evaluation import ScorerEvaluation
-from skinfluence.retraining._semivalues import SEMIVALUES, size_probabilities
-from skinfluence.retraining._time_limit import check_drawn
-
-# Losses held at a time while models are evaluated at once.
-LOSSES = 2**23
+from skinfluence.retraining.semivalues import (
+    SEMIVALUES,
+    FixedRows,
+    Game,
+    KeptDraws,
+    Limits,
+    Players,
+    Sampling,
+    enumerates,
+    estimate_rows,
+    size_probabilities,
+)
 
 # As large as a block of the matrix: losses, values, squares and temporary ones.
 ARRAYS = 8
@@ -264,34 +249,46 @@ class ShapleyInfluence(RetrainingInfluence):
         return super().fit(X, y, X_val, y_val, **fit_params)
 
     def _fit_influence(self, X, y, fit_params):
-        self._training_y, self._fit_params = y, fit_params
-        self._players = Players(self.n_samples_fit_, self._groups)
-        self.n_players_ = len(self._players)
-        self._check_parameters()
-        self._probabilities = size_probabilities(
+        players = Players(self.n_samples_fit_, self._groups)
+        self.n_players_ = len(players)
+        scorer = self._check_parameters()
+        probabilities = size_probabilities(
             self.semivalue, self.n_players_, self.alpha, self.beta
         )
-        self._models = self._prefix_models(X, fit_params)
-        self.solver_ = "refit" if self._models is None else "incremental"
-        self._planned = (
-            self._probabilities,
-            self.semivalue == "banzhaf",
-            self._models is not None,
-            self.max_retrainings,
-            self._seed,
-            self.antithetic,
+        adding = None if scorer is not None else self._prefix_models(X, fit_params)
+        self.solver_ = "refit" if adding is None else "incremental"
+        self._game = Game(
+            self.estimator_, y, self._fit_y, players, scorer, prefix_models=adding
         )
-        self._scheme, self.n_draws_ = plan(*self._planned)
-        self.sampling_ = self._scheme.name
-        self.n_retrainings_, self.estimators_ = 0, []
+        self._sampling = Sampling(
+            probabilities,
+            sample_reuse=self.semivalue == "banzhaf",
+            incremental=adding is not None,
+            max_retrainings=self.max_retrainings,
+            seed=self._seed,
+            antithetic=self.antithetic,
+        )
+        limits = Limits(self.max_time, self.standard_error, self.truncation)
+        engine = None if adding is not None else self._coalitions(X, y, fit_params)
+        self._kept = self._fixed = None
         if self._validation is not None:
             X_val, y_val = self._validation
             self._val_y = self._encode(y_val)
-            self._value_at_once(X_val, self._val_y, self._loss)
-        elif self._models is None:
-            self._train()
+            rows = X_val, self._val_y, self._loss
+            drawn = self._fixed = FixedRows(
+                self._game, self._sampling, engine, rows, limits, self.n_jobs
+            )
+        elif engine is not None:
+            drawn = self._kept = KeptDraws(self._sampling, engine, players, limits)
+        else:
+            drawn = None
+        self.estimators_ = [] if self._kept is None else self._kept.models
+        self.n_retrainings_ = 0 if drawn is None else drawn.n_retrainings
+        self.n_draws_ = self._sampling.n_draws
+        self.sampling_ = self._sampling.scheme.name
 
     def _check_parameters(self):
+        """Check what depends on other parameters; return the scorer, if any."""
         for name in ("standard_error", "truncation"):
             if getattr(self, name) is not None and self._validation is None:
                 raise ValueError(
@@ -299,15 +296,15 @@ class ShapleyInfluence(RetrainingInfluence):
                     "must then be known when models are trained: give X_val and y_val "
                     f"to fit. Got {name}={getattr(self, name)!r} without them."
                 )
-        self._scorer = None
-        if self.scoring is not None:
-            self._scorer = check_scoring(self.estimator_, scoring=self.scoring)
+        if self.scoring is None:
+            return None
+        return check_scoring(self.estimator_, scoring=self.scoring)
 
     def _prefix_models(self, X, fit_params):
         """Models that take a row more without training, where they are the same."""
         orders = self.semivalue != "banzhaf"  # of which random subsets are no prefixes
         orders |= enumerates(self.n_players_, self.max_retrainings)
-        if self.solver == "refit" or self._scorer is not None or not orders:
+        if self.solver == "refit" or not orders:
             return None
         if any(value is not None for value in fit_params.values()):
             return None
@@ -316,177 +313,6 @@ class ShapleyInfluence(RetrainingInfluence):
         if is_classifier(self.estimator_) and len(self.classes_) < 2:
             return None
         return prefix_models(self.estimator_, X, self._fit_y)
-
-    # -------------------------------------------------------------------- training
-
-    def _announce(self, evaluation=None):
-        """Return the engine, and one model that it has trained, if it will any."""
-        engine = self._coalitions(self._fit_X, self._training_y, self._fit_params)
-        model, self._scheme, self.n_draws_ = announce(
-            self._planned,
-            engine,
-            self._players.of_row,
-            evaluation,
-            self.max_time,
-            self.verbose,
-            self.truncation is not None,
-        )
-        self.sampling_ = self._scheme.name
-        return engine, model
-
-    def _value_at_once(self, X, y, loss):
-        """Values for the rows of X_val; models are let go."""
-        evaluation = self._evaluation(X, y, loss)
-        empty, full = self._ends(evaluation)
-        check_memory(
-            24 * len(empty) * self.n_players_,
-            f"The values of {self.n_players_} players for {len(empty)} test rows",
-            "Give fewer rows of X_val.",
-        )
-        if self._models is None:
-            engine, _ = self._announce(evaluation)
-        sampled = not isinstance(self._scheme, Enumeration)
-        tolerance = self.truncation if sampled else None
-        per_draw = 2 * (self.n_players_ + 1) * len(empty)
-        budget = Budget(
-            self.n_draws_,
-            self.max_time if sampled else None,
-            self.standard_error if sampled else None,
-            effective_n_jobs(self.n_jobs) * max(1, LOSSES // per_draw),
-        )
-        if self._models is None:
-            source = RetrainedLosses(
-                engine,
-                self._scheme,
-                self._players.of_row,
-                evaluation,
-                empty,
-                full,
-                tolerance,
-                budget.deadline,
-            )
-        else:
-            source = PrefixLosses(
-                self._models,
-                self._scheme,
-                self._players.rows,
-                X,
-                y,
-                loss,
-                empty,
-                tolerance=tolerance,
-            )
-        mean = empty.mean(keepdims=True), full.mean(keepdims=True)
-        self._estimate = self._scheme.start(empty, full)
-        self._mean_estimate = self._scheme.start(*mean)
-        estimates = self._estimate, self._mean_estimate
-        rest, counted = self._count(source, evaluation, empty)
-        self.n_draws_ = spend(budget, self._scheme, rest, estimates)
-        self.n_retrainings_ = getattr(source, "n_retrainings", 0)
-        self._check_drawn()
-        if sampled:
-            budget.warn_if_short(self._mean_estimate)
-        if counted is not None:
-            self._estimate.mean += counted
-            self._mean_estimate.mean += counted.mean(axis=0)
-
-    def _train(self):
-        """Train the models of all draws and keep them."""
-        engine, model = self._announce()
-        if model is not None:
-            count = self._scheme.n_retrainings(self.n_draws_)
-            check_models(
-                model,
-                count,
-                "Give X_val and y_val to fit, for which models are evaluated at once "
-                "and let go, or a smaller max_retrainings.",
-            )
-        sampled = not isinstance(self._scheme, Enumeration)
-        budget = Budget(self.n_draws_, self.max_time if sampled else None)
-        self.estimators_, self.n_retrainings_ = train(
-            engine, self._scheme, self._players.of_row, budget
-        )
-        self.n_draws_ = budget.n_done
-        self._check_drawn()
-
-    def _check_drawn(self):
-        drawn = self._scheme, self.n_draws_, self.n_retrainings_
-        check_drawn(*drawn, self.max_time, self.memory is not None)
-
-    # --------------------------------------------------------------------- answers
-
-    def _evaluation(self, X, y, loss, weight=None):
-        if self._scorer is None:
-            evaluation = super()._evaluation(X, y, loss)
-            return evaluation if weight is None else WeightedSum(evaluation, weight)
-        if is_classifier(self.estimator_):
-            y = self.classes_[y]
-        elif y.shape[1] == 1:
-            y = y[:, 0]
-        if weight is not None and np.ptp(weight) == 0:
-            weight = None
-        return ScorerEvaluation(self._scorer, X, y, self.estimator_, weight)
-
-    def _describe(self, draw, sequence, k):
-        """Say what a model that was kept was trained on."""
-        drawn = subsets_of(self._scheme, draw, self._players.of_row)
-        subsets, numbers = drawn[sequence]
-        return which(
-            self.estimator_, subsets[k], self.n_samples_fit_, self._seed, numbers[k]
-        )
-
-    def _ends(self, evaluation):
-        """Losses of nobody and of everybody."""
-        empty = evaluation(prior_model(self.estimator, self._training_y))
-        return empty, evaluation(self.estimator_)
-
-    def _estimate_of(self, X, y, loss, weight=None, spread=False):
-        """Values of the players for test rows, or for their weighted sum."""
-        evaluation = self._evaluation(X, y, loss, weight)
-        empty, full = self._ends(evaluation)
-        if self._models is None:
-            source = KeptModels(
-                self.estimators_,
-                self._scheme,
-                evaluation,
-                empty,
-                full,
-                self._describe,
-                self.error_score,
-            )
-        else:
-            rows = self._evaluation(X, y, loss)
-            given = X, y, loss, self._ends(rows)[0], weight
-            source = PrefixLosses(
-                self._models, self._scheme, self._players.rows, *given
-            )
-        rest, counted = self._count(source, evaluation, empty)
-        estimate = self._scheme.start(empty, full, spread)
-        draws = range(self.n_draws_)
-        for draw, losses in zip(draws, rest(draws), strict=True):
-            self._scheme.add(estimate, draw, losses)
-        if counted is not None:
-            estimate.mean += counted
-        return estimate
-
-    def _count(self, source, evaluation, empty):
-        """Return what is left to be sampled, and values that are counted, if any."""
-        if self.sampling_ != "permutations" or not is_classifier(self.estimator_):
-            return source, None
-        first = [
-            np.flatnonzero(self._fit_y == c)[:1] for c in range(len(self.classes_))
-        ]
-        models = [
-            prior_model(self.estimator, take_rows(self._training_y, row))
-            for row in first
-        ]
-        game = OneClassGame(
-            kinds_of_players(self._players.rows, self._fit_y),
-            empty,
-            np.stack([evaluation(model) for model in models], axis=1),
-        )
-        rest = RestOfGame(source, self._scheme, game)
-        return rest, game.values(self._probabilities)
 
     def influence(self, X=None, y=None, *, return_std=False):
         """Value of every training row for every test row.
@@ -551,46 +377,51 @@ class ShapleyInfluence(RetrainingInfluence):
             values, std = self._mean(X, y, loss, weight, return_std)
         return (values, std) if return_std else values
 
+    def _estimate(self, rows, weight=None, spread=False):
+        return estimate_rows(
+            self._game, self._sampling, self._kept, rows, weight, spread
+        )
+
     def _rows(self, X, y, loss, spread=False):
         """Values for test rows, and their standard errors where asked for."""
-        if self._scorer is not None:
+        if self.scoring is not None:
             raise ValueError(
                 f"scoring={self.scoring!r} is a utility of the whole test set, of "
                 "which single rows have no part: only sample_values has an answer. "
                 "Set scoring=None to value rows by their loss."
             )
         if self._validation is None:
-            estimate, rows = self._estimate_of(X, y, loss, spread=spread), slice(None)
+            estimate, rows = self._estimate((X, y, loss), spread=spread), slice(None)
         else:
-            estimate, rows = self._estimate, X
-        values = estimate.mean[rows][:, self._players.of_row]
+            estimate, rows = self._fixed.estimate, X
+        values = estimate.mean[rows][:, self._game.players.of_row]
         if not spread:
             return values, None
-        return values, estimate.standard_error()[rows][:, self._players.of_row]
+        return values, estimate.standard_error()[rows][:, self._game.players.of_row]
 
     def _mean(self, X, y, loss, weight, spread=False):
         """Values for the weighted mean of test rows, and their standard errors."""
-        if self._validation is None and not spread and self._scorer is None:
+        if self._validation is None and not spread and self.scoring is None:
             values = np.zeros(self.n_players_)
             for rows in self._blocks(n_rows(X)):
-                block = take_rows(X, rows), y[rows], loss, weight[rows]
-                values += self._estimate_of(*block).mean[0]
-            return values[self._players.of_row], None
+                block = take_rows(X, rows), y[rows], loss
+                values += self._estimate(block, weight[rows]).mean[0]
+            return values[self._game.players.of_row], None
         if self._validation is None:
-            estimate = self._estimate_of(X, y, loss, weight, spread)
+            estimate = self._estimate((X, y, loss), weight, spread)
         elif np.ptp(weight) == 0:
-            estimate = self._mean_estimate
-        elif spread or self._scorer is not None:
+            estimate = self._fixed.mean_estimate
+        elif spread or self.scoring is not None:
             raise ValueError(
                 "The 'sample_weight' parameter was not known when models were "
                 "evaluated on X_val: neither standard errors nor scores can be "
                 "weighted now. Fit without X_val, or leave sample_weight out."
             )
         else:
-            return (weight @ self._estimate.mean)[self._players.of_row], None
-        values = estimate.mean[0, self._players.of_row]
+            return (weight @ self._fixed.estimate.mean)[self._game.players.of_row], None
+        values = estimate.mean[0, self._game.players.of_row]
         return values, estimate.standard_error()[
-            0, self._players.of_row
+            0, self._game.players.of_row
         ] if spread else None
 
     def _blocks(self, n):
@@ -616,9 +447,9 @@ class ShapleyInfluence(RetrainingInfluence):
         return super()._self_influence(X, y, loss)
 
     def _group_influence(self, X, y, loss, masks):
-        held = self._players.held_by(masks)
+        held = self._game.players.held_by(masks)
         out = np.empty((n_rows(X), len(masks)))
         for rows in self._blocks(n_rows(X)):
             block = self._influence(take_rows(X, rows), y[rows], loss)
-            out[rows] = block[:, self._players.first] @ held.T
+            out[rows] = block[:, self._game.players.first] @ held.T
         return out

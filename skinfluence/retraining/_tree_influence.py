@@ -19,9 +19,13 @@ from skinfluence._sklearn import (
     take_rows,
 )
 from skinfluence.retraining._balanced_subsets import BalancedSubsets
-from skinfluence.retraining._coalitions import RETRAINING_CONSTRAINTS, Coalitions
-from skinfluence.retraining._evaluation import Evaluation, losses_of
-from skinfluence.retraining._retraining import which
+from skinfluence.retraining.engine import (
+    RETRAINING_CONSTRAINTS,
+    Coalitions,
+    Evaluation,
+    losses_of,
+    which,
+)
 from skinfluence.trees import (
     AdjointRemovals,
     AveragedRemovals,
@@ -81,7 +85,8 @@ class TreeInfluence(BaseInfluence):
         Workers for retraining; None obeys ``joblib.parallel_config``.
     memory : str, path or joblib.Memory, default=None
         Keeps finished retrainings on disk, so that a killed run resumes; without
-        ``random_state`` seeds are then the same in every run.
+        ``random_state`` seeds are then the same in every run. The entries are
+        pickles: name no folder that others can write to.
     random_state : int, RandomState or None, default=None
         Draws the subsets and seeds estimators whose own ``random_state`` is None.
     verbose : int, default=0

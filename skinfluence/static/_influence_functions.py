@@ -176,40 +176,17 @@ class InfluenceFunctions(BaseInfluence):
         self._run = NetRun(self.estimator, 1, None, layers)
         return self._run.fit_seeded(X, y, fit_params, seed, self.random_state)
 
-    def _fit_net(self):
-        from skinfluence.nets._curvature._net_influence import NetInfluence
-
-        self._loss.need_slope()
-        self.fixed_steps_ = preprocessing_steps(self.estimator_)
-        hessian = "gauss_newton" if self.hessian == "auto" else self.hessian
-        self._removals = NetInfluence(
-            self._run, self._fit_X, self._fit_y, hessian, self.damping
-        )
-        self.damping_ = self._removals.damping
-
     def _fit_influence(self, X, y, fit_params):
-        self._on_net = is_net(final_estimator(self.estimator))
-        if self._on_net:
-            self._fit_net()
-            return
-        self.damping_ = 0.0 if self.damping == "auto" else self.damping
         if self.step == "newton" and self.n_samples_fit_ < 2:
             raise ValueError(
                 "Leaving a row out needs at least 2 rows to fit. Got n_samples = 1."
             )
         if self.step == "infinitesimal":
             self._loss.need_slope()
-        weight, others = final_sample_weight(self.estimator_, fit_params)
-        if others:
-            raise UnsupportedEstimator(
-                f"The fit parameters {others} are unknown to InfluenceFunctions: leave "
-                "them out, or use LeaveOneOutInfluence(..., solver='refit')."
-            )
-        model = removal_model(self.estimator_, X, y, weight)
-        self.fixed_steps_ = list(model.held_fixed_by_steps)
-        self.optimum_distance_ = model.optimum_distance
-        self._model = model
-        self._removals = model.without_rows(self.step, damping=self.damping_)
+        self._model = self._removal_model(X, y, fit_params)
+        self.fixed_steps_ = list(self._model.held_fixed_by_steps)
+        self.damping_ = self._model.choose_damping(self.damping)
+        self._removals = self._without()
         if self.step == "newton" and len(self._removals.unresolved):
             rows = self._removals.unresolved
             warnings.warn(
@@ -220,9 +197,30 @@ class InfluenceFunctions(BaseInfluence):
                 stacklevel=4,
             )
 
+    def _removal_model(self, X, y, fit_params):
+        """Return the fitted model as a function of its rows."""
+        if is_net(final_estimator(self.estimator)):
+            from skinfluence.static._net_model import NetModel
+
+            hessian = "gauss_newton" if self.hessian == "auto" else self.hessian
+            steps = preprocessing_steps(self.estimator_)
+            return NetModel(self._run, self._fit_X, self._fit_y, hessian, steps)
+        weight, others = final_sample_weight(self.estimator_, fit_params)
+        if others:
+            raise UnsupportedEstimator(
+                f"The fit parameters {others} are unknown to InfluenceFunctions: leave "
+                "them out, or use LeaveOneOutInfluence(..., solver='refit')."
+            )
+        model = removal_model(self.estimator_, X, y, weight)
+        self.optimum_distance_ = model.optimum_distance
+        return model
+
+    def _without(self, masks=None):
+        """Return the `Removals` that ``step`` names, of single rows or of sets."""
+        names = {"infinitesimal": "first_order", "newton": "newton"}
+        return getattr(self._model, names[self.step])(self.damping_, masks)
+
     def _sample_values(self, X, y, loss, weight):
-        if self._on_net:
-            return super()._sample_values(X, y, loss, weight)
         if self.step == "infinitesimal":  # linear in the gradients: no matrix needed
             return self._removals.mean_influence(X, y, loss, weight)
         values = np.zeros(self.n_samples_fit_)
@@ -236,12 +234,7 @@ class InfluenceFunctions(BaseInfluence):
         return self._removals.influence(X, y, loss)
 
     def _self_influence(self, X, y, loss):
-        if self._on_net:
-            return super()._self_influence(X, y, loss)
         return self._removals.own_influence(y, loss)
 
     def _group_influence(self, X, y, loss, masks):
-        if self._on_net:
-            return super()._group_influence(X, y, loss, masks)
-        removals = self._model.without_groups(masks, self.step, damping=self.damping_)
-        return removals.influence(X, y, loss)
+        return self._without(masks).influence(X, y, loss)

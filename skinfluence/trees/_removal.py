@@ -5,10 +5,10 @@ leaf values are computed again through all iterations and no split moves. Refitt
 splits as well is another question, whose answer for a single row is mostly chance: any
 row moves some split, which later trees amplify.
 
-- exact: the leaf values of a replay without the row. In leaf space for squared losses
+- `exact`: the leaf values of a replay without the row. In leaf space for squared losses
   (`_forward`), one replay per row for others.
-- newton: in leaf space for all losses, the other rows' moves to first order.
-- infinitesimal: the derivative with respect to the row's weight (`_adjoint`).
+- `newton`: in leaf space for all losses, the other rows' moves to first order.
+- `first_order`: the derivative with respect to the row's weight (`_adjoint`).
 """
 
 import numpy as np
@@ -39,29 +39,28 @@ class BoostedTreesModel(RemovalModel):
         self.trees, self.run = trees, replay(trees)
         self.optimum_distance = trees.reproduction_error
 
-    def without_rows(self, step="exact", tol=1e-8, damping=0.0):
-        """Implement `RemovalModel.without_rows`."""
-        self._refuse_damping(damping)
-        if step == "infinitesimal":
-            return AdjointRemovals(self.trees, self.run)
+    def exact(self, tol=1e-8, masks=None):
+        """Implement `RemovalModel.exact`."""
+        if masks is None and self.trees.objective.quadratic:
+            return self.newton()
         n = len(self.trees.weight)
-        self._check_memory(n)
-        if step == "newton" or self.trees.objective.quadratic:
-            changes = leaf_changes(self.trees, self.run)
-        else:
-            masks = np.eye(n, dtype=bool)
-            changes = replayed_leaf_changes(self.trees, self.run, masks)
+        self._check_memory(n if masks is None else len(masks))
+        masks = np.eye(n, dtype=bool) if masks is None else masks
+        changes = replayed_leaf_changes(self.trees, self.run, masks)
         return LeafRemovals(self.trees, self.run, *changes)
 
-    def without_groups(self, masks, step="exact", tol=1e-8, damping=0.0):
-        """Implement `RemovalModel.without_groups`."""
+    def newton(self, damping=0.0, masks=None):
+        """Implement `RemovalModel.newton`."""
         self._refuse_damping(damping)
-        if step == "infinitesimal":
-            return AdjointRemovals(self.trees, self.run, masks.T.astype(np.float64))
-        self._check_memory(len(masks))
-        find = leaf_changes if step == "newton" else replayed_leaf_changes
-        changes = find(self.trees, self.run, masks)
+        self._check_memory(len(self.trees.weight) if masks is None else len(masks))
+        changes = leaf_changes(self.trees, self.run, masks)
         return LeafRemovals(self.trees, self.run, *changes)
+
+    def first_order(self, damping=0.0, masks=None):
+        """Implement `RemovalModel.first_order`."""
+        self._refuse_damping(damping)
+        members = None if masks is None else masks.T.astype(np.float64)
+        return AdjointRemovals(self.trees, self.run, members)
 
     def _check_memory(self, n_removals):
         check_memory(
@@ -169,29 +168,24 @@ class AveragedTreesModel(RemovalModel):
     The means of the leaves are linear in the rows: sets of rows leave exactly as well.
     """
 
+    lacks = (
+        "Trees and forests average their leaves: they have no gradient, and their "
+        "influence functions are not defined. Use LeaveOneOutInfluence(..., "
+        "solver='exact') or TreeInfluence."
+    )
+
     def __init__(self, trees, bootstrap):
         self.trees = trees
         self.held_fixed = ("tree structure", *(("bootstrap samples",) * bootstrap))
         self.optimum_distance = trees.reproduction_error
 
-    def without_rows(self, step="exact", tol=1e-8, damping=0.0):
-        """Implement `RemovalModel.without_rows`."""
-        self._refuse_steps(step)
-        return AveragedRemovals(self.trees, self.trees.changes_without_rows())
-
-    def without_groups(self, masks, step="exact", tol=1e-8, damping=0.0):
-        """Implement `RemovalModel.without_groups`."""
-        self._refuse_steps(step)
-        return AveragedRemovals(self.trees, self.trees.changes_without_groups(masks))
-
-    @staticmethod
-    def _refuse_steps(step):
-        if step != "exact":
-            raise UnsupportedEstimator(
-                "Trees and forests average their leaves: they have no gradient, and "
-                "their influence functions are not defined. Use "
-                "LeaveOneOutInfluence(..., solver='exact') or TreeInfluence."
-            )
+    def exact(self, tol=1e-8, masks=None):
+        """Implement `RemovalModel.exact`."""
+        if masks is None:
+            changes = self.trees.changes_without_rows()
+        else:
+            changes = self.trees.changes_without_groups(masks)
+        return AveragedRemovals(self.trees, changes)
 
 
 class AveragedRemovals(Removals):

@@ -42,9 +42,9 @@ def check_removals(
     full = fit(np.arange(n))
     model = removal_model(full, X, y, weight)
     if masks is None:
-        removals, sets = model.without_rows(), np.eye(n, dtype=bool)
+        removals, sets = model.exact(), np.eye(n, dtype=bool)
     else:
-        removals, sets = model.without_groups(masks), masks
+        removals, sets = model.exact(masks=masks), masks
     code, code_test = (np.searchsorted(full.classes_, v) for v in (y, y_test))
     before, size = log_probabilities(full, X_test)
     # With every class as the truth, influence shows the moves of all scores
@@ -92,3 +92,10 @@ def some_groups(y, n_groups=6, seed=0):
     masks[2] = np.arange(len(y)) == 7
     masks[3] = False
     return masks
+
+
+def leave(model, step, damping=0.0, masks=None):
+    """Removals by the method named ``step``; only the approximate ones are damped."""
+    if step == "exact":
+        return model.exact(masks=masks)
+    return getattr(model, step)(damping, masks)

@@ -20,8 +20,8 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skinfluence import InfluenceCleaner, InfluenceFunctions, LeaveOneOutInfluence
-from skinfluence.cleaning import _values
-from skinfluence.cleaning._scorer import score_rows
+from skinfluence.cleaning import _row_values
+from skinfluence.cleaning.surprise._scorer import score_rows
 
 LOGISTIC = make_pipeline(StandardScaler(), LogisticRegression())
 
@@ -199,7 +199,7 @@ def count_scorings(monkeypatch):
         calls.append(args)
         return score_rows(*args)
 
-    monkeypatch.setattr(_values, "score_rows", counted)
+    monkeypatch.setattr(_row_values, "score_rows", counted)
     return calls
 
 

@@ -21,8 +21,8 @@ from skinfluence import (
     ShapleyInfluence,
     TracIn,
 )
-from skinfluence.retraining._coalitions import Coalitions
-from skinfluence.retraining._retraining import trainable
+from skinfluence.retraining.engine._coalitions import Coalitions
+from skinfluence.retraining.engine._retrain import trainable
 
 torch.set_num_threads(1)
 

@@ -93,7 +93,7 @@ def worst_errors(seed, poisson):
         estimator = LogisticRegression(C=1 / alpha, max_iter=1000)
     estimator.fit(X, y, sample_weight=weight)
     model = removal_model(estimator, X, y, weight)
-    removals = {tol: model.without_rows("exact", tol) for tol in TOLERANCES}
+    removals = {tol: model.exact(tol) for tol in TOLERANCES}
     moves = {tol: r.influence(X, y, Move()) for tol, r in removals.items()}
     for r in removals.values():
         assert len(r.unresolved) == 0

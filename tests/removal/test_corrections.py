@@ -41,7 +41,7 @@ def test_corrected_rows_are_minimisers(scaled, monkeypatch):
         return left, helped
 
     monkeypatch.setattr(_corrections.Corrections, "_steps", watched)
-    removals = removal_model(model.fit(X, y), X, y).without_rows()
+    removals = removal_model(model.fit(X, y), X, y).exact()
     assert [order for order, _ in orders] == [1, 2]
     assert orders[1][1] > 50  # certified by the cube
     inner, rows = removals, X

@@ -214,7 +214,7 @@ def test_sparse_centroids(digits):
     for shrink_threshold in (None, 0.5):
         estimator = NearestCentroid(shrink_threshold=shrink_threshold)
         dense, sparse = (
-            removal_model(clone(estimator).fit(kind(X), y), kind(X), y).without_rows()
+            removal_model(clone(estimator).fit(kind(X), y), kind(X), y).exact()
             for kind in (np.asarray, sp.csr_array)
         )
         np.testing.assert_allclose(
@@ -271,7 +271,7 @@ def test_quadratic_rows_that_scikit_learn_needs(iris):
     X[y == 2, 3] *= 0.02  # a variance below tol
     X[120, 3] = 1.0
     model = QuadraticDiscriminantAnalysis().fit(X, y)
-    removals = removal_model(model, X, y).without_rows()
+    removals = removal_model(model, X, y).exact()
     assert removals.unresolved.tolist() == [120]
     assert np.isfinite(removals.influence(X, y, LogLoss())).all()
     with pytest.raises(np.linalg.LinAlgError, match="not full rank"):

@@ -215,7 +215,7 @@ def test_infinitesimal_steps_are_refused(diabetes):
     X, y = diabetes
     model = removal_model(KernelRidge().fit(X, y), X, y)
     with pytest.raises(UnsupportedEstimator, match="kernel models.*LeaveOneOut"):
-        model.without_rows("infinitesimal")
+        model.first_order()
 
 
 def test_pickle(diabetes):

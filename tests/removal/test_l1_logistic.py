@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from checks.score_refits import leave
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize
 from scipy.special import expit
@@ -97,11 +98,11 @@ def check(estimator, X, y, weight=None, masks=None, n_rows=6):
     Z, l1, l2 = problem(estimator, X)
     rows = range(len(masks)) if masks is not None else None
     if masks is None:
-        removals, masks = model.without_rows(tol=1e-10), np.eye(len(y), dtype=bool)
+        removals, masks = model.exact(tol=1e-10), np.eye(len(y), dtype=bool)
         size = np.abs(removals.displacement).max(axis=(1, 2)).argsort()
         rows = set(size[-n_rows:]) | set(size[:: len(y) // n_rows])
     else:
-        removals = model.without_groups(masks)
+        removals = model.exact(masks=masks)
     assert len(removals.unresolved) == 0
     for i, (mask, move) in enumerate(zip(masks, removals.displacement, strict=True)):
         theta = model.theta[0] + move[0]
@@ -155,16 +156,16 @@ def test_rows_at_many_signs_take_every_path(cancer, monkeypatch):
     # the same answers whether rows share a base, are minimised in rounds, or alone
     X, y = cancer
     model = removal_model(liblinear(2.0).fit(X, y), X, y)
-    expected = model.without_rows().displacement
+    expected = model.exact().displacement
     for name, value in (("ROUNDS", 0), ("SHARED", 1), ("SHARED", 1000)):
         with monkeypatch.context() as patch:
             patch.setattr(f"skinfluence.removal.kinked._l1_smooth.{name}", value)
-            actual = model.without_rows().displacement
+            actual = model.exact().displacement
         assert_allclose(actual, expected, rtol=0, atol=1e-6)
     with monkeypatch.context() as patch:
         none = np.zeros(len(y), dtype=bool)
         patch.setattr(L1Smooth, "_certified", lambda *args: none)
-        assert_allclose(model.without_rows().displacement, expected, atol=1e-6)
+        assert_allclose(model.exact().displacement, expected, atol=1e-6)
 
 
 def test_certified_rows_keep_their_signs(wine, monkeypatch):
@@ -178,7 +179,7 @@ def test_certified_rows_keep_their_signs(wine, monkeypatch):
         return certified(self, moves, u, base, A)
 
     monkeypatch.setattr(L1Smooth, "_certified", record)
-    model.without_rows()
+    model.exact()
     ((moves, u, base, A),) = seen
     Z, l1, l2 = problem(LogisticRegression(C=0.1, l1_ratio=1, solver="liblinear"), X)
     hessian = Z[:, A].T @ (base.a[:, None] * Z[:, A]) + np.diag(l2[A])
@@ -202,7 +203,7 @@ def test_every_row_of_small_random_problems():
         y[:4] = 0, 1, 0, 1
         estimator = liblinear(10 ** rng.uniform(-1, 1.5), fit_intercept=False)
         model = removal_model(estimator.fit(X, y), X, y)
-        removals = model.without_rows(tol=1e-10)
+        removals = model.exact(tol=1e-10)
         Z, l1, l2 = problem(estimator, X)
         for i in np.setdiff1d(np.arange(n), removals.unresolved):
             s = np.ones(n)
@@ -218,12 +219,12 @@ def test_groups(cancer):
     assert np.all(removals.displacement[3] == 0)
 
 
-@pytest.mark.parametrize("step", ["exact", "newton", "infinitesimal"])
+@pytest.mark.parametrize("step", ["exact", "newton", "first_order"])
 def test_single_groups_are_rows(cancer, step):
     X, y = cancer
     model = removal_model(saga(0.3, 0.8).fit(X, y), X, y)
-    rows = model.without_rows(step, tol=1e-11, damping=0.3).displacement
-    groups = model.without_groups(np.eye(len(y)) > 0, step, damping=0.3)
+    rows = leave(model, step, 0.3).displacement
+    groups = leave(model, step, 0.3, np.eye(len(y)) > 0)
     assert_allclose(groups.displacement, rows, rtol=0, atol=1e-8)
 
 
@@ -231,7 +232,7 @@ def test_infinitesimal_is_minus_the_derivative_by_the_weight(cancer):
     X, y = cancer
     estimator = saga(0.3, 0.7).fit(X, y)
     model = removal_model(estimator, X, y)
-    moves = model.without_rows("infinitesimal").displacement[:, 0]
+    moves = model.first_order().displacement[:, 0]
     Z, l1, l2 = problem(estimator, X)
     for i in np.abs(moves).max(axis=1).argsort()[[-1, -2, 75]]:
         at = []
@@ -246,7 +247,7 @@ def test_infinitesimal_is_minus_the_derivative_by_the_weight(cancer):
 def test_balanced_classes(wine):
     X, y = wine
     estimator = liblinear(0.3, class_weight="balanced").fit(X, y)
-    removals = removal_model(estimator, X, y).without_rows()
+    removals = removal_model(estimator, X, y).exact()
     Z, l1, l2 = problem(estimator, X)
     base = removal_model(estimator, X, y)
     for i in (0, 70):
@@ -299,10 +300,10 @@ def test_more_classes_are_refused():
 def test_duplicated_column_is_one_of_two(wine):
     X, y = wine
     X = X[:, :4]
-    single = removal_model(saga(0.5).fit(X, y), X, y).without_rows()
+    single = removal_model(saga(0.5).fit(X, y), X, y).exact()
     twice = np.c_[X, X[:, :2]]
     both = removal_model(saga(0.5).fit(twice, y), twice, y)
-    removals = both.without_rows()
+    removals = both.exact()
     resolved = np.setdiff1d(np.arange(len(y)), removals.unresolved)
     assert len(resolved) > len(y) / 2
     alone = (

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from checks.score_refits import leave
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import (
@@ -79,11 +80,11 @@ def check(estimator, X, y, weight=None, rows=None, masks=None):
     model = removal_model(estimator.fit(X, y, sample_weight=weight), X, y, weight)
     everyone = np.ones(len(y)) if weight is None else weight
     if masks is None:
-        removals = model.without_rows()
+        removals = model.exact()
         rows = np.arange(len(y)) if rows is None else rows
         masks, moves = np.eye(len(y), dtype=bool)[rows], removals.displacement[rows]
     else:
-        removals = model.without_groups(masks)
+        removals = model.exact(masks=masks)
         moves = removals.displacement
     assert len(removals.unresolved) == 0
     for mask, move in zip(masks, moves, strict=True):
@@ -117,7 +118,7 @@ def test_rows_of_diabetes(diabetes, alpha, l1_ratio, weighted, fit_intercept):
     weight = rng.integers(0, 4, len(y)) / 1.5 if weighted else None
     estimator = ElasticNet(alpha=alpha, l1_ratio=l1_ratio, fit_intercept=fit_intercept)
     model = removal_model(estimator.fit(X, y, sample_weight=weight), X, y, weight)
-    rows = largest(model.without_rows().displacement)
+    rows = largest(model.exact().displacement)
     _, removals = check(estimator, X, y, weight, rows)
     if weighted:
         assert np.all(removals.displacement[weight == 0] == 0)
@@ -146,7 +147,7 @@ def test_optimality_of_every_row(diabetes, alpha, l1_ratio):
     weight = np.random.default_rng(2).uniform(0.2, 2, len(y))
     estimator = ElasticNet(alpha=alpha, l1_ratio=l1_ratio)
     model = removal_model(estimator.fit(X, y, sample_weight=weight), X, y, weight)
-    removals = model.without_rows()
+    removals = model.exact()
     assert len(removals.unresolved) == 0
     signs = set()
     for i, move in enumerate(removals.displacement[:, 0]):
@@ -171,7 +172,7 @@ def test_signs_are_followed_for_all_rows_at_once(
     estimator = ElasticNet(alpha=alpha, l1_ratio=l1_ratio, positive=positive)
     model = removal_model(estimator.fit(X, y, sample_weight=weight), X, y, weight)
     monkeypatch.setattr(Piece, "_alone", alone)
-    moves = model.without_rows().displacement
+    moves = model.exact().displacement
     assert len(np.unique(np.sign(model.theta + moves[:, 0]), axis=0)) > 1
 
 
@@ -195,7 +196,7 @@ def test_every_row_of_small_random_problems():
             alpha=10 ** rng.uniform(-4, 0), l1_ratio=rng.choice([1.0, 0.3])
         ).fit(X, y, sample_weight=weight)
         model = removal_model(estimator, X, y, weight)
-        removals = model.without_rows()
+        removals = model.exact()
         assert len(removals.unresolved) <= 1
         for i in np.setdiff1d(np.arange(n), removals.unresolved):
             theta = model.theta[0] + removals.displacement[i, 0]
@@ -214,10 +215,10 @@ def test_groups(diabetes):
 
 def test_single_groups_are_rows(diabetes):
     X, y = diabetes
-    for step in ("exact", "newton", "infinitesimal"):
+    for step in ("exact", "newton", "first_order"):
         model = removal_model(Lasso(alpha=2.0).fit(X, y), X, y)
-        rows = model.without_rows(step, damping=0.3).displacement
-        groups = model.without_groups(np.eye(len(y)) > 0, step, damping=0.3)
+        rows = leave(model, step, 0.3).displacement
+        groups = leave(model, step, 0.3, np.eye(len(y)) > 0)
         assert_allclose(groups.displacement, rows, rtol=0, atol=1e-9)
 
 
@@ -227,7 +228,7 @@ def test_positive_coefficients(diabetes):
         kind = ElasticNet if "l1_ratio" in params else Lasso
         estimator = kind(positive=True, **params)
         model = removal_model(estimator.fit(X, y), X, y)
-        moves = model.without_rows().displacement
+        moves = model.exact().displacement
         assert (model.theta[0] + moves[:, 0])[:, :-1].min() == 0
         check(estimator, X, y, rows=largest(moves, 10))
 
@@ -235,10 +236,10 @@ def test_positive_coefficients(diabetes):
 def test_outputs_are_problems_of_their_own(diabetes):
     X, y = diabetes
     both = np.c_[y, X[:, 0] * 30 + y[::-1]]
-    together = removal_model(Lasso().fit(X, both), X, both).without_rows().displacement
+    together = removal_model(Lasso().fit(X, both), X, both).exact().displacement
     for k in range(2):
         alone = removal_model(Lasso().fit(X, both[:, k]), X, both[:, k])
-        expected = alone.without_rows().displacement[:, 0]
+        expected = alone.exact().displacement[:, 0]
         assert_allclose(together[:, k], expected, rtol=0, atol=1e-10)
 
 
@@ -251,8 +252,8 @@ def test_duplicated_rows_and_columns(diabetes):
     assert_allclose(moves[:5], moves[60:], rtol=0, atol=1e-10)
     # The coefficients are not unique then, but predictions are.
     twice = np.c_[X, X[:, :4]]
-    removals = removal_model(Lasso(alpha=1.0).fit(twice, y), twice, y).without_rows()
-    single = removal_model(Lasso(alpha=1.0).fit(X, y), X, y).without_rows()
+    removals = removal_model(Lasso(alpha=1.0).fit(twice, y), twice, y).exact()
+    single = removal_model(Lasso(alpha=1.0).fit(X, y), X, y).exact()
     resolved = np.setdiff1d(np.arange(60), removals.unresolved)
     assert len(resolved) > 50
     loss, target = SquaredError(), y[:, None]
@@ -270,7 +271,7 @@ def test_infinitesimal_is_minus_the_derivative_by_the_weight(diabetes, l1_ratio)
     weight = np.random.default_rng(4).uniform(0.5, 2, len(y))
     estimator = ElasticNet(alpha=1.0, l1_ratio=l1_ratio)
     model = removal_model(estimator.fit(X, y, sample_weight=weight), X, y, weight)
-    moves = model.without_rows("infinitesimal").displacement[:, 0]
+    moves = model.first_order().displacement[:, 0]
     for i in largest(moves[:, None], 3):
         at = []
         for sign in (1, -1):
@@ -288,7 +289,7 @@ def test_newton_is_exact_while_signs_hold(diabetes):
         ElasticNet(alpha=0.5).fit(X, y, sample_weight=weight), X, y, weight
     )
     exact, newton = (
-        model.without_rows(step).displacement[:, 0] for step in ("exact", "newton")
+        leave(model, step).displacement[:, 0] for step in ("exact", "newton")
     )
     held = (np.sign(model.theta[0] + exact) == np.sign(model.theta[0])).all(axis=1)
     assert 50 < held.sum() < len(y)
@@ -308,13 +309,13 @@ def test_chosen_penalties_are_held_fixed(diabetes):
             fixed.set_params(l1_ratio=chosen.l1_ratio_)
         model = removal_model(chosen, X, y)
         assert any("alpha_" in name for name in model.held_fixed)
-        expected = removal_model(fixed.fit(X, y), X, y).without_rows()
-        actual = model.without_rows().displacement
+        expected = removal_model(fixed.fit(X, y), X, y).exact()
+        actual = model.exact().displacement
         assert_allclose(actual, expected.displacement, rtol=0, atol=1e-9)
     lars = removal_model(LassoLars(alpha=0.7).fit(X, y), X, y)
     assert lars.optimum_distance < 1e-8
-    expected = removal_model(Lasso(alpha=0.7).fit(X, y), X, y).without_rows()
-    actual = lars.without_rows().displacement
+    expected = removal_model(Lasso(alpha=0.7).fit(X, y), X, y).exact()
+    actual = lars.exact().displacement
     assert_allclose(actual, expected.displacement, rtol=0, atol=1e-9)
 
 
@@ -391,7 +392,7 @@ def test_rows_without_a_unique_model_are_unresolved():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         estimator = ElasticNet(alpha=0.0, fit_intercept=False).fit(X, y)
-    removals = removal_model(estimator, X, y).without_rows()
+    removals = removal_model(estimator, X, y).exact()
     assert_array_equal(removals.unresolved, [0])
     assert np.isfinite(removals.displacement).all()
 
@@ -400,8 +401,8 @@ def test_no_coefficient_and_no_intercept(diabetes):
     X, y = diabetes
     estimator = Lasso(alpha=1e4, fit_intercept=False)
     model = removal_model(estimator.fit(X, y), X, y)
-    for step in ("exact", "newton", "infinitesimal"):
-        assert not model.without_rows(step).displacement.any()
+    for step in ("exact", "newton", "first_order"):
+        assert not leave(model, step).displacement.any()
 
 
 def test_gram_too_large_for_memory_is_refitted(diabetes, monkeypatch):

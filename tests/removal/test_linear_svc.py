@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.linalg as sla
+from checks.score_refits import leave
 from scipy.optimize import nnls
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
@@ -64,9 +65,9 @@ def check(estimator, X, y, masks=None, weight=None, atol=1e-8):
     estimator = clone(estimator).fit(X, y, sample_weight=weight)
     model = removal_model(estimator, X, y, weight)
     if masks is None:
-        masks, removals = np.eye(len(X), dtype=bool), model.without_rows()
+        masks, removals = np.eye(len(X), dtype=bool), model.exact()
     else:
-        removals = model.without_groups(masks)
+        removals = model.exact(masks=masks)
     assert len(removals.unresolved) == 0
     class_weight = estimator.class_weight or {}
     everyone = np.ones(len(X)) if weight is None else weight
@@ -147,7 +148,7 @@ def test_liblinear_refits_agree(C):
     X = scale(X)
     estimator = LinearSVC(C=C, tol=1e-10, dual=False, max_iter=100_000).fit(X, y)
     model = removal_model(estimator, X, y)
-    moves = model.without_rows().displacement
+    moves = model.exact().displacement
     largest = np.argsort(-np.abs(moves).max(axis=(1, 2)))[:5]
     for i in [*largest, 3]:
         keep = np.arange(len(X)) != i
@@ -167,13 +168,13 @@ def test_groups(cancer, C):
     assert np.all(removals.displacement[4] == 0)
 
 
-@pytest.mark.parametrize("step", ["exact", "newton", "infinitesimal"])
+@pytest.mark.parametrize("step", ["exact", "newton", "first_order"])
 def test_groups_of_one_are_rows(iris, step):
     X, y = iris
     model = removal_model(LinearSVC(dual=False).fit(X, y), X, y)
     damping = 0.0 if step == "exact" else 0.3
-    rows = model.without_rows(step, damping=damping).displacement
-    groups = model.without_groups(np.eye(len(y), dtype=bool), step, damping=damping)
+    rows = leave(model, step, damping).displacement
+    groups = leave(model, step, damping, np.eye(len(y), dtype=bool))
     np.testing.assert_allclose(groups.displacement, rows, rtol=0, atol=1e-11)
 
 
@@ -181,7 +182,7 @@ def test_groups_of_one_are_rows(iris, step):
 def test_one_newton_step(cancer, damping):
     X, y = cancer
     model = removal_model(LinearSVC(dual=False).fit(X, y), X, y)
-    moves = model.without_rows("newton", damping=damping).displacement[:, 0]
+    moves = model.newton(damping).displacement[:, 0]
     Z, code, theta = model.design.rows, 2.0 * y - 1, model.theta[0]
     hinge = np.maximum(0, 1 - code * (Z @ theta))
     for i in np.flatnonzero(hinge)[:5]:
@@ -194,7 +195,7 @@ def test_one_newton_step(cancer, damping):
 def test_infinitesimal_is_minus_the_derivative_by_the_weight(cancer):
     X, y = cancer
     model = removal_model(LinearSVC(C=0.1, dual=False).fit(X, y), X, y)
-    moves = model.without_rows("infinitesimal").displacement[:, 0]
+    moves = model.first_order().displacement[:, 0]
     Z, code = model.design.rows, 2.0 * y - 1
     eps = 1e-4
     largest = np.argsort(-np.abs(moves).max(axis=1))[:3]
@@ -241,7 +242,7 @@ def test_last_row_of_a_class_is_unresolved(iris):
     X, y = iris
     keep = np.r_[np.flatnonzero(y != 2), np.flatnonzero(y == 2)[:1]]
     model = removal_model(LinearSVC(dual=False).fit(X[keep], y[keep]), X[keep], y[keep])
-    np.testing.assert_array_equal(model.without_rows().unresolved, [len(keep) - 1])
+    np.testing.assert_array_equal(model.exact().unresolved, [len(keep) - 1])
 
 
 @pytest.mark.parametrize(

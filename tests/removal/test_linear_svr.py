@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from checks.score_refits import leave
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import lsq_linear
 from sklearn.linear_model import Ridge
@@ -61,10 +62,10 @@ def check(estimator, X, y, weight=None, rows=None, masks=None):
     model = removal_model(estimator.fit(X, y, sample_weight=weight), X, y, weight)
     everyone = np.ones(len(y)) if weight is None else weight
     if masks is None:
-        removals = model.without_rows()
+        removals = model.exact()
         masks, moves = np.eye(len(y), dtype=bool), removals.displacement
     else:
-        removals = model.without_groups(masks)
+        removals = model.exact(masks=masks)
         moves, rows = removals.displacement, np.arange(len(masks))
     assert len(removals.unresolved) == 0
     Z, penalty = problem(estimator, X)
@@ -137,12 +138,12 @@ def test_groups(diabetes):
     assert np.all(removals.displacement[3] == 0)
 
 
-@pytest.mark.parametrize("step", ["exact", "newton", "infinitesimal"])
+@pytest.mark.parametrize("step", ["exact", "newton", "first_order"])
 def test_single_groups_are_rows(diabetes, step):
     X, y = diabetes
     model = removal_model(svr(epsilon=0.5).fit(X, y), X, y)
-    rows = model.without_rows(step, damping=0.3).displacement
-    groups = model.without_groups(np.eye(len(y)) > 0, step, damping=0.3)
+    rows = leave(model, step, 0.3).displacement
+    groups = leave(model, step, 0.3, np.eye(len(y)) > 0)
     assert_allclose(groups.displacement, rows, rtol=0, atol=1e-9)
 
 
@@ -150,7 +151,7 @@ def test_infinitesimal_is_minus_the_derivative_by_the_weight(diabetes):
     X, y = diabetes
     estimator = svr(C=0.1, epsilon=1.0).fit(X, y)
     model = removal_model(estimator, X, y)
-    moves = model.without_rows("infinitesimal").displacement[:, 0]
+    moves = model.first_order().displacement[:, 0]
     Z, penalty = problem(estimator, X)
     for i in np.abs(moves).max(axis=1).argsort()[[-1, -2, 0]]:
         at = []

@@ -199,7 +199,7 @@ def test_no_smoothing():
     for estimator in (MultinomialNB(alpha=0), ComplementNB(alpha=0)):
         check_removals(estimator, X, y, X, y)
     X[:3, 1] = [1, 0, 0]
-    removals = removal_model(MultinomialNB(alpha=0).fit(X, y), X, y).without_rows()
+    removals = removal_model(MultinomialNB(alpha=0).fit(X, y), X, y).exact()
     assert removals.unresolved.tolist() == [0]
     X[0, 1] = 0
     estimator = MultinomialNB(alpha=0)
@@ -243,7 +243,7 @@ def test_category_that_goes_with_its_only_row(categories, min_categories):
     X[20, 2], X[90, 7], X[20, 3] = 8, 9, 6
     estimator = CategoricalNB(min_categories=min_categories)
     full = clone(estimator).fit(X, y)
-    removals = removal_model(full, X, y).without_rows()
+    removals = removal_model(full, X, y).exact()
     assert len(removals.unresolved) == 0
     matrix = removals.influence(X, y, LogLoss())
     before, _ = log_probabilities(full, X)

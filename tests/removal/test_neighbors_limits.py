@@ -83,13 +83,13 @@ def test_infinitesimal_steps_are_refused(wine):
     X, y = wine
     model = removal_model(KNeighborsClassifier().fit(X, y), X, y)
     with pytest.raises(UnsupportedEstimator, match="LeaveOneOutInfluence"):
-        model.without_rows("infinitesimal")
+        model.first_order()
 
 
 def test_mean_influence_without_the_matrix(wine):
     X, y = wine
     estimator = KNeighborsClassifier().fit(X[:80], y[:80])
-    removals = removal_model(estimator, X[:80], y[:80]).without_rows()
+    removals = removal_model(estimator, X[:80], y[:80]).exact()
     weight, target = np.linspace(0, 1, 30), np.searchsorted(estimator.classes_, y[80:])
     matrix = removals.influence(X[80:], target, LogLoss())
     values = removals.mean_influence(X[80:], target, LogLoss(), weight)

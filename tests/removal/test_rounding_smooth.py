@@ -95,7 +95,7 @@ def test_predictors_without_rows_and_sets(kind, alpha):
     model = estimator(kind, alpha).fit(X, y)
     algebra = removal_model(model, X, y)
     masks = np.array([np.isin(np.arange(25), s) for s in SETS])
-    rows, groups = algebra.without_rows(), algebra.without_groups(masks)
+    rows, groups = algebra.exact(), algebra.exact(masks=masks)
     assert len(rows.unresolved) == len(groups.unresolved) == 0
     allowed = max(1e-8, min(10 * best, 1e-4))
     assert np.abs(moves_of(rows, X)[SINGLES] - truth[:4]).max() <= allowed
@@ -110,8 +110,8 @@ def test_scaler_that_is_fitted_again(alpha):
     algebra = removal_model(pipeline.fit(X, y), X, y)
     assert not algebra.held_fixed
     masks = np.array([np.isin(np.arange(25), s) for s in SETS])
-    rows = algebra.without_rows().removals
-    groups = algebra.without_groups(masks).removals
+    rows = algebra.exact().removals
+    groups = algebra.exact(masks=masks).removals
     assert len(rows.unresolved) == len(groups.unresolved) == 0
     allowed = max(1e-8, min(10 * best, 1e-5))
     scaled = pipeline[0].transform(X)
@@ -142,7 +142,7 @@ def test_one_newton_step(alpha):
     found = moves_of(model._removals, X)[SINGLES]
     assert np.abs(found - expected[:4]).max() <= 1e-8
     masks = np.array([np.isin(np.arange(25), s) for s in SETS])
-    groups = model._model.without_groups(masks, "newton")
+    groups = model._model.newton(masks=masks)
     assert np.abs(moves_of(groups, X) - expected).max() <= 1e-8
 
 

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from checks.score_refits import leave
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
@@ -80,7 +81,7 @@ def test_rows_and_groups(cancer, diabetes, classifier, alpha, weighted):
     masks = rng.random((3, len(y))) < [[0.05], [0.3], [0]]
     rows = np.r_[0:120:25] if classifier else np.r_[0:100:20]
     rows = np.r_[rows, np.flatnonzero(everyone == 0)[:1]]
-    removals, groups = model.without_rows(tol=1e-11), model.without_groups(masks)
+    removals, groups = model.exact(tol=1e-11), model.exact(masks=masks)
     assert len(removals.unresolved) == len(groups.unresolved) == 0
     masks = np.r_[np.eye(len(y), dtype=bool)[rows], masks]
     moves = np.r_[removals.displacement[rows], groups.displacement][:, 0]
@@ -100,7 +101,7 @@ def test_infinitesimal_is_minus_the_derivative_by_the_weight(
     kind.set_params(alpha=0.1, random_state=0)
     weight = np.random.default_rng(1).uniform(0.5, 2, len(y))
     model = removal_model(kind.fit(X, y, sample_weight=weight), X, y, weight)
-    removals = model.without_rows("infinitesimal")
+    removals = model.first_order()
     moves = removals.displacements(np.arange(len(y)))[:, 0]
     for i in (0, 31):
         at = []
@@ -120,14 +121,14 @@ def test_same_as_other_solvers_of_the_objective(cancer, diabetes, step):
     sgd = removal_model(SGDRegressor(alpha=0.1, random_state=0).fit(X, y), X, y)
     if step == "exact":
         ridge = Ridge(alpha=0.1 * (n - 1)).fit(X[1:], y[1:])
-        move = sgd.without_rows().displacement[0]
+        move = sgd.exact().displacement[0]
         raw = sgd.design.rows @ (sgd.theta + move)[0]
         assert_allclose(raw, ridge.predict(X), atol=1e-9)
     else:
-        rows = sgd.without_rows(step).displacement
-        groups = sgd.without_groups(np.eye(n) > 0, step).displacement
+        rows = leave(sgd, step).displacement
+        groups = leave(sgd, step, masks=np.eye(n) > 0).displacement
         assert_allclose(rows, groups, atol=1e-12)
-        exact = sgd.without_rows().displacement  # quadratic: one step is all
+        exact = sgd.exact().displacement  # quadratic: one step is all
         assert_allclose(rows, exact, atol=1e-10)
 
 
@@ -144,7 +145,7 @@ def test_no_penalty_and_balanced_classes(cancer):
         tol=1e-12,
     ).fit(X[keep], y[keep])
     model = removal_model(sgd, X, y)
-    move = model.without_rows().displacements(np.array([3]))[0]
+    move = model.exact().displacements(np.array([3]))[0]
     raw = model.design.rows @ (model.theta + move)[0]
     assert_allclose(raw, same.decision_function(X), atol=1e-8)
     free = SGDRegressor(penalty=None, random_state=0, tol=1e-9)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from checks.score_refits import leave
 from scipy.optimize import check_grad, linprog
 from scipy.special import log_softmax
 from sklearn.base import clone
@@ -36,7 +37,7 @@ def check_rows(estimator, X, y, X_test, y_test, weight=None, rows=None):
     estimator = clone(estimator).set_params(tol=1e-5, max_iter=10_000)
     estimator.fit(X, y, sample_weight=weight)
     model = removal_model(estimator, X, y, weight)
-    removals = model.without_rows("exact", tol=1e-9)
+    removals = model.exact(tol=1e-9)
     assert len(removals.unresolved) == 0
     influence = removals.influence(X_test, y_test, LogLoss())
     own = removals.own_influence(y, LogLoss())
@@ -93,7 +94,7 @@ def test_iris(iris, C, fit_intercept, weighted):
 
 def most_influential(estimator, X, y, n_rows):
     estimator = clone(estimator).set_params(tol=1e-5, max_iter=10_000).fit(X, y)
-    removals = removal_model(estimator, X, y).without_rows()
+    removals = removal_model(estimator, X, y).exact()
     own = np.abs(removals.own_influence(y, LogLoss()))
     return np.argsort(-own)[:n_rows]
 
@@ -131,7 +132,7 @@ def test_no_penalty(collinear):
         X = np.c_[X, X[:, 0] - 2 * X[:, 1] + 3]
     estimator = LogisticRegression(C=np.inf, tol=1e-8).fit(X, y)
     model = removal_model(estimator, X, y)
-    removals = model.without_rows()
+    removals = model.exact()
     assert len(removals.unresolved) == 0
     for i in range(0, len(X), 10):
         keep = np.arange(len(X)) != i
@@ -158,11 +159,11 @@ def test_row_that_leaves_separable_classes_is_unresolved():
     y = np.array([0, 0, 1, 1, 0, 2, 2, 2, 2])
     estimator = LogisticRegression(C=np.inf, max_iter=1000).fit(X, y)
     model = removal_model(estimator, X, y)
-    removals = model.without_rows()
+    removals = model.exact()
     assert 8 in removals.unresolved
     assert np.all(removals.displacement[8] == 0)
     assert np.isfinite(removals.displacement).all()
-    groups = model.without_groups(np.eye(9, dtype=bool))
+    groups = model.exact(masks=np.eye(9, dtype=bool))
     np.testing.assert_array_equal(groups.unresolved, removals.unresolved)
 
 
@@ -193,7 +194,7 @@ def test_unresolved_are_the_rows_that_keep_classes_from_being_separable(n, seed)
         with pytest.raises(UnsupportedEstimator):
             removal_model(estimator, X, y)
         return
-    removals = removal_model(estimator, X, y).without_rows()
+    removals = removal_model(estimator, X, y).exact()
     np.testing.assert_array_equal(removals.unresolved, np.flatnonzero(alone))
 
 
@@ -208,7 +209,7 @@ def test_set_that_alone_determines_a_direction_is_unresolved(step):
     masks = np.zeros((2, len(X)), dtype=bool)
     masks[0, triple], masks[1, 5:9] = True, True
     masks[1, triple] = False
-    removals = model.without_groups(masks, step)
+    removals = leave(model, step, masks=masks)
     np.testing.assert_array_equal(removals.unresolved, [0])
     assert np.isfinite(removals.displacement).all()
 
@@ -227,10 +228,10 @@ def test_last_row_of_a_class_is_unresolved(wine):
     keep = np.r_[np.flatnonzero(y != 2), np.flatnonzero(y == 2)[:1]]
     X, y = X[keep], y[keep]
     model = removal_model(LogisticRegression().fit(X, y), X, y)
-    np.testing.assert_array_equal(model.without_rows().unresolved, [len(X) - 1])
+    np.testing.assert_array_equal(model.exact().unresolved, [len(X) - 1])
     masks = np.zeros((2, len(X)), dtype=bool)
     masks[0, :3], masks[1, -2:] = True, True
-    np.testing.assert_array_equal(model.without_groups(masks).unresolved, [1])
+    np.testing.assert_array_equal(model.exact(masks=masks).unresolved, [1])
 
 
 @pytest.mark.parametrize("C", [0.01, 1, 100])
@@ -244,7 +245,7 @@ def test_groups(wine, C):
         [[0.02], [0.1], [0.3], [0.6], [0], [0]]
     )
     masks[5, 5] = True  # a row without weight
-    removals = model.without_groups(masks, "exact", tol=1e-9)
+    removals = model.exact(tol=1e-9, masks=masks)
     assert len(removals.unresolved) == 0
     for mask, move in zip(masks, removals.displacement, strict=True):
         truth = refit(estimator, X, y, weight, ~mask)
@@ -257,15 +258,13 @@ def test_groups(wine, C):
     assert np.all(removals.displacement[4:] == 0)
 
 
-@pytest.mark.parametrize("step", ["exact", "newton", "infinitesimal"])
+@pytest.mark.parametrize("step", ["exact", "newton", "first_order"])
 def test_groups_of_one_are_rows(wine, step):
     X, y = wine
     model = removal_model(LogisticRegression(C=10).fit(X, y), X, y)
     damping = 0.0 if step == "exact" else 0.3
-    rows = model.without_rows(step, damping=damping).displacement
-    groups = model.without_groups(
-        np.eye(len(y), dtype=bool)[:40], step, damping=damping
-    )
+    rows = leave(model, step, damping).displacement
+    groups = leave(model, step, damping, np.eye(len(y), dtype=bool)[:40])
     np.testing.assert_allclose(groups.displacement, rows[:40], rtol=0, atol=1e-8)
 
 
@@ -275,7 +274,7 @@ def test_one_newton_step(iris, damping):
     weight = np.random.default_rng(0).uniform(0.5, 2, len(y))
     estimator = LogisticRegression(C=0.5).fit(X, y, sample_weight=weight)
     model = removal_model(estimator, X, y, weight)
-    moves = model.without_rows("newton", damping=damping).displacement
+    moves = model.newton(damping).displacement
     Z, theta = model.design.rows, model.theta
     P = np.exp(log_softmax(Z @ theta.T, axis=1))
     penalty = np.full(Z.shape[1], 2.0)
@@ -298,7 +297,7 @@ def test_infinitesimal_is_minus_the_derivative_by_the_weight(wine):
     X, y = wine
     estimator = LogisticRegression(C=1).fit(X, y)
     model = removal_model(estimator, X, y)
-    removals = model.without_rows("infinitesimal")
+    removals = model.first_order()
     influence = removals.influence(X[::5], y[::5], LogLoss())
     eps = 1e-3
     everyone = np.ones(len(y), dtype=bool)
@@ -363,10 +362,10 @@ def test_certificate_holds_and_is_tight(wine, C):
     # loose tolerances stop early: the error must be below them, and not far
     X, y = wine
     model = removal_model(LogisticRegression(C=C, tol=1e-6).fit(X, y), X, y)
-    exact = model.without_rows("exact", tol=1e-11).displacement
+    exact = model.exact(tol=1e-11).displacement
     ratios = []
     for tol in np.logspace(-2, -6, 9):
-        loose = model.without_rows("exact", tol=tol).displacement
+        loose = model.exact(tol=tol).displacement
         error = np.einsum("icp,tp->itc", loose - exact, model.design.rows)
         ratios.append(np.ptp(error, axis=2).max() / tol)
     assert 0.2 < max(ratios) <= 1

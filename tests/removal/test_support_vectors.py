@@ -41,7 +41,7 @@ def raw(model, X):
 def idle_rows(estimator, X, y, weight=None, atol=1e-8):
     """Refit without each row whose influence is claimed to be zero."""
     model = refit(estimator, X, y, np.arange(len(y)), weight)
-    retrained = removal_model(model, X, y, weight).without_rows().unresolved
+    retrained = removal_model(model, X, y, weight).exact().unresolved
     idle = np.setdiff1d(np.arange(len(y)), retrained)
     for i in idle:
         without = refit(estimator, X, y, np.delete(np.arange(len(y)), i), weight)
@@ -89,11 +89,11 @@ def test_without_free_support_vectors_other_rows_bound_the_offset(diabetes):
     np.testing.assert_array_equal(model.support_, [2, 3])
     without = refit(estimator, X, y, np.delete(np.arange(6), 4))
     assert np.abs(raw(without, X) - raw(model, X)).max() > 0.05
-    removals = removal_model(model, X, y).without_rows()
+    removals = removal_model(model, X, y).exact()
     np.testing.assert_array_equal(removals.unresolved, np.arange(6))
     weight = np.array([1, 1, 1, 1, 1, 0])  # what has no weight has no influence
     model = estimator.fit(X, y, sample_weight=weight)
-    removals = removal_model(model, X, y, weight).without_rows()
+    removals = removal_model(model, X, y, weight).exact()
     np.testing.assert_array_equal(removals.unresolved, np.arange(5))
 
     X, y = np.zeros((3, 1)), np.array([5.0, -5.0, 0.5])
@@ -103,19 +103,19 @@ def test_without_free_support_vectors_other_rows_bound_the_offset(diabetes):
     assert (
         np.abs(refit(estimator, X, y, [0, 1]).predict(X) - model.predict(X)).min() > 0.1
     )
-    removals = removal_model(model, X, y).without_rows()
+    removals = removal_model(model, X, y).exact()
     np.testing.assert_array_equal(removals.unresolved, np.arange(3))
 
     X, y = diabetes  # all rows inside the tube
     model = SVR(epsilon=500, gamma=0.1).fit(X, y)
-    assert len(removal_model(model, X, y).without_rows().unresolved) == len(y)
+    assert len(removal_model(model, X, y).exact().unresolved) == len(y)
 
 
 def test_one_pair_of_classes_without_free_support_vectors():
     near = np.array([[-15.0], [-0.5], [0.5], [15.0], [500.0], [501.0]])
     y = np.array([0, 0, 1, 1, 2, 2])
     model = SVC(C=0.1, kernel="linear", **TIGHT).fit(near, y)
-    removals = removal_model(model, near, y).without_rows()
+    removals = removal_model(model, near, y).exact()
     np.testing.assert_array_equal(np.setdiff1d(np.arange(6), removals.unresolved), [5])
 
 

@@ -124,7 +124,7 @@ def test_least_squares_keeps_directions_that_copies_share(intercept):
     X, y = np.concatenate([X, X[:5]]), np.concatenate([y, -y[:5]])
     estimator = LinearRegression(fit_intercept=intercept)
     model = removal_model(estimator.fit(X, y), X, y)
-    removals = model.without_rows()
+    removals = model.exact()
     copies = np.r_[0:5, 12:17]
     assert np.array_equal(removals.unresolved, np.arange(5, 12))
     expected = influence_of(

@@ -24,8 +24,8 @@ import skinfluence
 from skinfluence import LeaveOneOutInfluence
 from skinfluence._losses import LogLoss, MarginLoss, SquaredError
 from skinfluence.retraining import _coalitions
-from skinfluence.retraining._coalitions import Coalitions
-from skinfluence.retraining._evaluation import Evaluation, Evaluations
+from skinfluence.retraining.engine._coalitions import Coalitions
+from skinfluence.retraining.engine._evaluation import Evaluation, Evaluations
 
 
 @pytest.fixture
@@ -338,12 +338,7 @@ np.save({losses!r}, losses)
 
 @pytest.mark.parametrize(
     ("how", "n_jobs"),
-    [
-        (signal.SIGKILL, 1),
-        (signal.SIGKILL, 2),
-        (signal.SIGINT, 1),
-        (signal.SIGINT, 2),
-    ],
+    [(signal.SIGKILL, 1), (signal.SIGKILL, 2), (signal.SIGINT, 1), (signal.SIGINT, 2)],
 )
 def test_a_killed_run_resumes(tmp_path, table, how, n_jobs):
     X, y = table
@@ -443,12 +438,7 @@ def test_callbacks_see_every_retraining(table):
     listener = Listener()
     loo = LeaveOneOutInfluence(DecisionTreeRegressor(max_depth=2, random_state=0))
     loo.set_callbacks(listener).fit(X, y)
-    assert listener.events == [
-        "setup",
-        ("retrainings", 40),
-        *["done"] * 40,
-        "teardown",
-    ]
+    assert listener.events == ["setup", ("retrainings", 40), *["done"] * 40, "teardown"]
     loo.group_influence(X, y, groups=np.arange(40) % 3)  # after fit: nobody listens
     assert len(listener.events) == 43
     assert clone(loo) is not loo

@@ -18,12 +18,12 @@ from sklearn.tree import DecisionTreeClassifier
 from skinfluence import DownsamplingInfluence, LeaveOneOutInfluence, datamodels
 from skinfluence.removal import UnsupportedEstimator
 from skinfluence.retraining._balanced_subsets import BalancedSubsets
-from skinfluence.retraining._evaluation import FailedFit
 from skinfluence.retraining._mean_difference import (
     Pool,
     mean_difference,
     standard_error,
 )
+from skinfluence.retraining.engine._evaluation import FailedFit
 
 
 @pytest.fixture(scope="module")
@@ -410,7 +410,7 @@ def test_datamodels_need_a_fitted_pool_of_retrainings(diabetes):
 
 def test_long_retraining_is_announced(monkeypatch):
     X, y = load_iris(return_X_y=True)
-    monkeypatch.setattr("skinfluence.retraining._announcement.LONG", 0.0)
+    monkeypatch.setattr("skinfluence.retraining.engine._announcement.LONG", 0.0)
     downsampling = DownsamplingInfluence(DecisionTreeClassifier(), n_retrainings=9)
     with pytest.warns(UserWarning, match="9 models.*smaller n_retrainings") as record:
         downsampling.fit(X[::9], y[::9])

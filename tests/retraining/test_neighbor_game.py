@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skinfluence.retraining._neighbor_game import NeighborGame
+from skinfluence.retraining.semivalues._neighbor_game import NeighborGame
 
 
 def enumerate_values(worth, n, value):
@@ -68,13 +68,7 @@ TABLES = [
         [0, 1, 1, 0, 1],
         [-13 / 60, 17 / 60, 17 / 60, -1 / 20, 1 / 5],
     ),
-    (
-        2,
-        False,
-        "banzhaf",
-        [0, 1, 1, 0, 1],
-        [-7 / 32, 9 / 32, 9 / 32, -3 / 32, 5 / 32],
-    ),
+    (2, False, "banzhaf", [0, 1, 1, 0, 1], [-7 / 32, 9 / 32, 9 / 32, -3 / 32, 5 / 32]),
     (
         3,
         False,

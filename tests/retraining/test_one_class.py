@@ -11,14 +11,14 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
 from skinfluence import ShapleyInfluence
-from skinfluence.retraining._one_class import (
+from skinfluence.retraining.semivalues._one_class import (
     OneClassGame,
     RestOfGame,
     chance_of_one_class,
     kinds_of_players,
 )
-from skinfluence.retraining._permutations import PermutationSampling
-from skinfluence.retraining._semivalues import size_probabilities
+from skinfluence.retraining.semivalues._permutations import PermutationSampling
+from skinfluence.retraining.semivalues._size_probabilities import size_probabilities
 
 EMPTY = np.array([0.7, 1.1])
 ONE_CLASS = np.array([[0.0, 36.0, 5.0], [36.0, 0.0, 4.0]])

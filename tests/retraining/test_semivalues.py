@@ -7,18 +7,18 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import comb, gammaln
 
-from skinfluence.retraining._enumeration import (
+from skinfluence.retraining.semivalues._enumeration import (
     EnumeratedValues,
     members,
     symmetric_chains,
 )
-from skinfluence.retraining._permutations import (
+from skinfluence.retraining.semivalues._permutations import (
     PermutationSampling,
     truncate,
 )
-from skinfluence.retraining._running_mean import RunningMean
-from skinfluence.retraining._sample_reuse import SampleReuse
-from skinfluence.retraining._semivalues import size_probabilities
+from skinfluence.retraining.semivalues._running_mean import RunningMean
+from skinfluence.retraining.semivalues._sample_reuse import SampleReuse
+from skinfluence.retraining.semivalues._size_probabilities import size_probabilities
 
 # Games are losses of coalitions: minus what the coalition is worth. Each takes a
 # boolean array (n_coalitions, n_players) and has one "test row" per game.

@@ -33,10 +33,7 @@ def test_a_larger_budget_begins_with_the_smaller_one():
 def test_stops_at_the_standard_error():
     X, y, train, test = table(17, False)
     shapley = ShapleyInfluence(
-        Ridge(),
-        standard_error=0.05,
-        max_retrainings=100_000,
-        random_state=0,
+        Ridge(), standard_error=0.05, max_retrainings=100_000, random_state=0
     )
     shapley.fit(X[train], y[train], X[test], y[test])
     _, std = shapley.sample_values(return_std=True)
@@ -118,7 +115,7 @@ def test_the_default_budget_and_its_cost_are_announced(monkeypatch, capsys):
     shapley = ShapleyInfluence(Ridge(), solver="refit", max_retrainings=68, verbose=1)
     shapley.fit(X[train], y[train])
     assert "64 models are to be trained on up to 17 rows" in capsys.readouterr().out
-    monkeypatch.setattr("skinfluence.retraining._announcement.LONG", 0.0)
+    monkeypatch.setattr("skinfluence.retraining.engine._announcement.LONG", 0.0)
     shapley.set_params(verbose=0)
     with pytest.warns(UserWarning, match="64 models.*as one took.*max_time"):
         shapley.fit(X[train], y[train], X[test], y[test])

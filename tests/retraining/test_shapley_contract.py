@@ -153,6 +153,8 @@ def test_models_that_do_not_fit_into_memory(monkeypatch):
         if "models" in what:
             raise MemoryError(f"{what}. {instead}")
 
-    monkeypatch.setattr("skinfluence.retraining._coalitions.check_memory", refuse)
+    monkeypatch.setattr(
+        "skinfluence.retraining.engine._coalitions.check_memory", refuse
+    )
     with pytest.raises(MemoryError, match="Keeping 62 models.*Give X_val"):
         ShapleyInfluence(TREE).fit(X[train], y[train])

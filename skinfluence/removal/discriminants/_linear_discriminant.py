@@ -136,7 +136,7 @@ class LinearDiscriminant(ClosedFormModel):
                     theta, resolved[g] = self._solution(~mask)
                     if resolved[g]:
                         moves[g] = theta - self.theta
-        return LinearRemovals(self, moves, np.flatnonzero(~resolved), "exact")
+        return LinearRemovals(self, moves, np.flatnonzero(~resolved), False)
 
     def _remove_rows(self, moves, resolved):
         """Fill in the moves of theta of single rows, and which of them are exact."""

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.linalg as sla
 
 from skinfluence._memory import check_memory
-from skinfluence.removal._dispatch import UnsupportedEstimator, refuse
+from skinfluence.removal._dispatch import refuse
 from skinfluence.removal._model import ClosedFormModel
 from skinfluence.removal._raw import RawRemovals
 
@@ -47,6 +47,11 @@ class KernelModel(ClosedFormModel):
     which : ndarray of shape (k,)
         The inverse of each column of ``dual``.
     """
+
+    lacks = (
+        "Influence functions are not offered for kernel models. Use "
+        "LeaveOneOutInfluence, which is exact for them at the same cost."
+    )
 
     @abstractmethod
     def cross(self, X):
@@ -114,13 +119,6 @@ class KernelModel(ClosedFormModel):
             if self.mean is None
             else (raw[:, :k] + self.mean, raw[:, k:])
         )
-
-    def _refuse_steps(self, step):
-        if step != "exact":
-            raise UnsupportedEstimator(
-                "Influence functions are not offered for kernel models. Use "
-                "LeaveOneOutInfluence, which is exact for them at the same cost."
-            )
 
     def _without(self, masks):
         return KernelRemovals(self, masks)

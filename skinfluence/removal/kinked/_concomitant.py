@@ -31,7 +31,7 @@ class Concomitant(LinearModel):
     tenth of the tolerance and by less than half of the step before (so that what
     remains is smaller still: an estimate, not a proof, as rows that cross their kinks
     change the contraction). Rows that do not contract are minimised by Newton's
-    method, in batches. "newton" is the first step, "infinitesimal" is
+    method, in batches. `newton` is the first step, `first_order` is
     ``H^{-1} g_i``. Groups are minimised from the optimum.
 
     Cost O(n p^2) once and O(n p) per row and chord step (three on average where many
@@ -79,46 +79,56 @@ class Concomitant(LinearModel):
         self.point = point[0]
         self._set_optimum(point[:, :-1] * self.unit, fitted)
 
-    def _displacements(self, step, tol, damping):
-        base = _Base(self, 0.0 if step == "exact" else damping)
-        if step == "infinitesimal":
-            moves = base.own
-        else:
-            moves = base.solve(slice(None), base.own)
-        unresolved = np.empty(0, dtype=np.intp)
-        if step == "exact":
-            rows = np.flatnonzero(self.weight > 0)
-            # Rows that move alike need as many passes.
-            rows = rows[np.argsort(np.linalg.norm(moves[rows], axis=1), kind="stable")]
-            moves, unresolved = base.refine(rows, moves, 0.1 * tol / self.unit)
-        return base.to_theta(moves)[:, None] * self.unit, unresolved
+    def _exact_rows(self, tol):
+        self._check_moves(len(self.weight))
+        base = WhitenedHuber(self, 0.0)
+        moves = base.solve(slice(None), base.own)
+        rows = np.flatnonzero(self.weight > 0)
+        # Rows that move alike need as many passes.
+        rows = rows[np.argsort(np.linalg.norm(moves[rows], axis=1), kind="stable")]
+        moves, unresolved = base.refine(rows, moves, 0.1 * tol / self.unit)
+        return self._moved(base.to_theta(moves)[:, None] * self.unit, unresolved)
 
-    def _group_displacements(self, masks, step, tol, damping):
-        unresolved = np.empty(0, dtype=np.intp)
-        if step == "infinitesimal":
-            moves, _ = self._displacements(step, tol, damping)
-            moves = np.tensordot(masks.astype(np.float64), moves, axes=1)
-            return moves, unresolved
+    def _newton_rows(self, damping):
+        self._check_moves(len(self.weight))
+        base = WhitenedHuber(self, damping)
+        moves = base.solve(slice(None), base.own)
+        return self._moved(base.to_theta(moves)[:, None] * self.unit)
+
+    def _first_order_rows(self, damping):
+        self._check_moves(len(self.weight))
+        base = WhitenedHuber(self, damping)
+        moves = base.to_theta(base.own)[:, None] * self.unit
+        return self._moved(moves, first_order=True)
+
+    def _exact_groups(self, masks, tol):
+        weights, start, changes = self._left(masks)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            end, converged = self.objective.minimise(weights, start)
+        moves = end - start
+        unresolved = np.flatnonzero(changes & ~converged)
+        moves[unresolved] = 0.0
+        moves[~changes] = 0.0
+        return self._moved(moves[:, None, :-1] * self.unit, unresolved)
+
+    def _newton_groups(self, masks, damping):
+        weights, start, changes = self._left(masks)
+        c, inlier = self.objective.clipped(start)
+        grad = self.objective.gradient(weights, c, start)
+        hessian = self.objective.hessian(weights, c, inlier, start)
+        hessian += damping * np.eye(len(self.point))
+        moves = -np.linalg.solve(hessian, grad[:, :, None])[:, :, 0]
+        moves[~changes] = 0.0
+        return self._moved(moves[:, None, :-1] * self.unit)
+
+    def _left(self, masks):
+        """Weights without sets of rows, starts, and the sets that have weight."""
         weights = np.where(masks, 0.0, self.weight)
         start = np.repeat(self.point[None], len(masks), axis=0)
-        changes = (masks & (self.weight > 0)).any(axis=1)
-        if step == "newton":
-            c, inlier = self.objective.clipped(start)
-            grad = self.objective.gradient(weights, c, start)
-            hessian = self.objective.hessian(weights, c, inlier, start)
-            hessian += damping * np.eye(len(self.point))
-            moves = -np.linalg.solve(hessian, grad[:, :, None])[:, :, 0]
-        else:
-            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                end, converged = self.objective.minimise(weights, start)
-            moves = end - start
-            unresolved = np.flatnonzero(changes & ~converged)
-            moves[unresolved] = 0.0
-        moves[~changes] = 0.0
-        return moves[:, None, :-1] * self.unit, unresolved
+        return weights, start, (masks & (self.weight > 0)).any(axis=1)
 
 
-class _Base:
+class WhitenedHuber:
     """Derivatives at the optimum, in coordinates where the Hessian is the identity."""
 
     def __init__(self, model, damping):

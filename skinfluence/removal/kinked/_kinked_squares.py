@@ -60,7 +60,7 @@ class KinkedSquares(LinearModel):
         U = X_{\{i\} \cup F}, \; \sigma = \pm 1, \; \Sigma = 2 a \sigma
 
     (rows that change parabolas add a constant to the gradient only). The first step
-    has F empty ("newton"; "infinitesimal" is ``H^{-1} x_i d_i``).
+    has F empty (`newton`; `first_order` is ``H^{-1} x_i d_i``).
     Then F is what has changed at the new point, until nothing changes: the exact
     minimiser, since its own piece has it (Mangasarian 2002, Optimization Methods
     and Software 17(5), 913-929). Rows outside A move nothing, exactly. The tolerance
@@ -98,39 +98,65 @@ class KinkedSquares(LinearModel):
         """Implement `LinearModel.penalises_columns`."""
         return True
 
-    def _displacements(self, step, tol, damping):
-        n, p = self.design.rows.shape
-        moves = np.zeros((n, len(self.theta), p))
-        for k in range(len(self.theta)):
-            piece = _Piece(self, k, 0.0 if step == "exact" else damping)
-            rows = piece.active
-            moves[rows, k] = piece.first_step(rows, step)
-            if step == "exact":
-                for start in range(0, len(rows), BATCH):
-                    batch = rows[start : start + BATCH]
-                    moves[batch, k] = piece.refine(batch, moves[batch, k])
-        return moves, np.empty(0, dtype=np.intp)
+    def _exact_rows(self, tol):
+        def follow(piece, rows):
+            moves = piece.newton_step(rows)
+            for start in range(0, len(rows), BATCH):
+                batch = slice(start, start + BATCH)
+                moves[batch] = piece.refine(rows[batch], moves[batch])
+            return moves
 
-    def _group_displacements(self, masks, step, tol, damping):
-        X = self.design.rows
+        return self._moved(self._each_row(0.0, follow))
+
+    def _newton_rows(self, damping):
+        return self._moved(self._each_row(damping, _Piece.newton_step))
+
+    def _first_order_rows(self, damping):
+        moves = self._each_row(damping, _Piece.first_order_step)
+        return self._moved(moves, first_order=True)
+
+    def _each_row(self, damping, move):
+        """Moves without single rows; those on no parabola move nothing."""
+        n = len(self.design.rows)
+        self._check_moves(n)
+        moves = np.zeros((n, *self.theta.shape))
+        for k in range(len(self.theta)):
+            piece = _Piece(self, k, damping)
+            moves[piece.active, k] = move(piece, piece.active)
+        return moves
+
+    def _exact_groups(self, masks, tol):
+        def move(piece, mask, rows):
+            cost = np.where(mask, 0.0, piece.cost)
+            end = minimise(piece.X, piece.loss, cost, piece.penalty, piece.theta)
+            return end - piece.theta
+
+        return self._moved(self._each_group(masks, 0.0, move))
+
+    def _newton_groups(self, masks, damping):
+        def move(piece, mask, rows):
+            gone = _gram(piece.X[rows], 2 * piece.cost[rows])
+            pull = piece.slope[rows] @ piece.X[rows]
+            return sla.solve(piece.hessian - gone, pull, assume_a="pos")
+
+        return self._moved(self._each_group(masks, damping, move))
+
+    def _first_order_groups(self, masks, damping):
+        def move(piece, mask, rows):
+            pull = piece.slope[rows] @ piece.X[rows]
+            return sla.solve(piece.hessian, pull, assume_a="pos")
+
+        return self._moved(self._each_group(masks, damping, move), first_order=True)
+
+    def _each_group(self, masks, damping, move):
         moves = np.zeros((len(masks), *self.theta.shape))
-        for k, theta in enumerate(self.theta):
-            piece = _Piece(self, k, 0.0 if step == "exact" else damping)
+        for k in range(len(self.theta)):
+            piece = _Piece(self, k, damping)
             for g, mask in enumerate(masks):
                 rows = piece.active[mask[piece.active]]
-                if not len(rows):
-                    continue
-                if step == "exact":
-                    cost = np.where(mask, 0.0, piece.cost)
-                    new = minimise(X, piece.loss, cost, self.penalty, theta)
-                    moves[g, k] = new - theta
-                    continue
-                pull = piece.slope[rows] @ X[rows]
-                hessian = piece.hessian
-                if step == "newton":
-                    hessian = hessian - _gram(X[rows], 2 * piece.cost[rows])
-                moves[g, k] = sla.solve(hessian, pull, assume_a="pos")
-        return moves, np.empty(0, dtype=np.intp)
+                if len(rows):
+                    moves[g, k] = move(piece, mask, rows)
+        return moves
 
 
 class _Piece:
@@ -160,12 +186,14 @@ class _Piece:
         gap = self.raw[rows] - self.loss.center(side, rows)
         return np.where(side != 0, 2 * self.cost[rows] * gap, 0.0)
 
-    def first_step(self, rows, step):
-        """Move to the minimiser on this piece, or to first order."""
-        scale = self.slope[rows]
-        if step != "infinitesimal":
-            scale = scale / self.left[rows]
+    def newton_step(self, rows):
+        """Moves to the minimisers on this piece without each row."""
+        scale = self.slope[rows] / self.left[rows]
         return scale[:, None] * self.lifted[rows]
+
+    def first_order_step(self, rows):
+        """Moves without each row to first order."""
+        return self.slope[rows][:, None] * self.lifted[rows]
 
     def refine(self, rows, moves):
         """Follow the active sets from ``moves``, each without one of ``rows``."""

@@ -61,20 +61,27 @@ class Piece:
         grad = (self.weight * self.residual)[rows, None] * self.rotated[rows]
         return grad + np.outer(self.left[rows] - self.share, self.pull @ self.vectors)
 
-    def first_step(self, rows, step):
-        """Minimise without each row while signs hold, or to first order."""
+    def newton_step(self, rows, refuse_dependent=False):
+        """Minimise without each row while signs hold.
+
+        ``refuse_dependent`` makes rows without a minimiser there NaN: `_alone`.
+        """
         inverse, z = self._inverse(rows), self.rotated[rows]
         u = inverse * self._gradient(rows)
-        if step == "infinitesimal":
-            u = self._gradient(rows)
-        else:
-            lifted = inverse * z
-            kept = 1 - self.weight[rows] * np.einsum("ij,ij->i", lifted, z)
-            factor = self.weight[rows] * np.einsum("ij,ij->i", z, u)
-            if step == "exact":  # what has no minimiser here is left to `_alone`
-                kept = np.where(kept > DEPENDENT, kept, np.nan)
-            u += (factor / np.maximum(kept, DEPENDENT))[:, None] * lifted
-        moves = np.zeros((len(rows), len(self.theta)))
+        lifted = inverse * z
+        kept = 1 - self.weight[rows] * np.einsum("ij,ij->i", lifted, z)
+        factor = self.weight[rows] * np.einsum("ij,ij->i", z, u)
+        if refuse_dependent:
+            kept = np.where(kept > DEPENDENT, kept, np.nan)
+        u += (factor / np.maximum(kept, DEPENDENT))[:, None] * lifted
+        return self._moves(u)
+
+    def first_order_step(self, rows):
+        """Move without each row to first order."""
+        return self._moves(self._gradient(rows))
+
+    def _moves(self, u):
+        moves = np.zeros((len(u), len(self.theta)))
         moves[:, self.A] = -u @ self.vectors.T
         return moves
 

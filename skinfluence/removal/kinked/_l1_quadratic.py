@@ -1,5 +1,7 @@
 """Squared loss with an L1 penalty: rows leave by steps between sets of signs."""
 
+from functools import partial
+
 import numpy as np
 import scipy.linalg as sla
 
@@ -33,8 +35,8 @@ class L1Quadratic(LinearModel):
     ``H_A``, whose eigenvectors serve every row. All rows of a batch share matrix
     products. A move is accepted when the optimality conditions hold, so it is exact;
     rows that still change after 30 steps are minimised one by one
-    (feature-sign search). "newton" is the first step, from the full optimum,
-    "infinitesimal" the same without the rank-one term. The tolerance is not used.
+    (feature-sign search). `newton` is the first step, from the full optimum,
+    `first_order` the same without the rank-one term. The tolerance is not used.
 
     Cost O(n p^2 + p^3) once and per row and step O(p^2 + q^2 a + q^3) with a
     coefficients in use and q changes. Memory O(n p + p^2). Unresolved are rows
@@ -127,48 +129,70 @@ class L1Quadratic(LinearModel):
             theta = np.zeros_like(start)
             theta[part] = new
 
-    def _displacements(self, step, tol, damping):
-        n, p = self.design.rows.shape
-        moves = np.zeros((n, len(self.theta), p))
+    def _exact_rows(self, tol):
+        moves = self._zeros(len(self.weight))
         rows = np.flatnonzero(self.weight > 0)
-        share = 1.0
-        if step == "exact" and len(rows) > 1:
+        share, lost = 1.0, []
+        if len(rows) > 1:
             share = 1 - self.weight[rows].mean() / self.weight.sum()
-        lost = []
         for k in range(len(self.theta)):
-            piece = Piece(self, k, share, 0.0 if step == "exact" else damping)
+            piece = Piece(self, k, share, 0.0)
             for start in range(0, len(rows), BATCH):
                 batch = rows[start : start + BATCH]
-                moves[batch, k] = piece.first_step(batch, step)
-                if step == "exact":
-                    new, failed = piece.refine(batch, moves[batch, k])
-                    moves[batch, k] = (piece.theta + new) - self.theta[k]
-                    moves[batch[failed], k] = 0.0
-                    lost.append(batch[failed])
-        return moves, np.unique(np.concatenate(lost)) if lost else rows[:0]
+                first = piece.newton_step(batch, refuse_dependent=True)
+                new, failed = piece.refine(batch, first)
+                moves[batch, k] = (piece.theta + new) - self.theta[k]
+                moves[batch[failed], k] = 0.0
+                lost.append(batch[failed])
+        lost = np.unique(np.concatenate(lost)) if lost else rows[:0]
+        return self._moved(moves, lost)
 
-    def _group_displacements(self, masks, step, tol, damping):
-        moves = np.zeros((len(masks), *self.theta.shape))
-        if step == "infinitesimal":
-            rows, unresolved = self._displacements(step, tol, damping)
-            return np.tensordot(masks.astype(np.float64), rows, axes=1), unresolved
-        lost = []
+    def _newton_rows(self, damping):
+        return self._moved(self._steps(damping, Piece.newton_step))
+
+    def _first_order_rows(self, damping):
+        return self._moved(
+            self._steps(damping, Piece.first_order_step), first_order=True
+        )
+
+    def _zeros(self, n_removals):
+        self._check_moves(n_removals)
+        return np.zeros((n_removals, *self.theta.shape))
+
+    def _steps(self, damping, step):
+        """Moves without single rows, signs held."""
+        moves, rows = self._zeros(len(self.weight)), np.flatnonzero(self.weight > 0)
+        for k in range(len(self.theta)):
+            piece = Piece(self, k, 1.0, damping)
+            for start in range(0, len(rows), BATCH):
+                batch = rows[start : start + BATCH]
+                moves[batch, k] = step(piece, batch)
+        return moves
+
+    def _exact_groups(self, masks, tol):
+        def move(k, rows, share, theta):
+            new = self.minimise(k, rows, share, theta)
+            return None if new is None else new - theta
+
+        return self._each_group(masks, move)
+
+    def _newton_groups(self, masks, damping):
+        return self._each_group(masks, partial(self._group_step, damping=damping))
+
+    def _each_group(self, masks, move):
+        moves, lost = self._zeros(len(masks)), []
         for g, mask in enumerate(masks):
             rows = np.flatnonzero(mask & (self.weight > 0))
             if not len(rows):
                 continue
             share = 1 - self.weight[rows].sum() / self.weight.sum()
             for k, theta in enumerate(self.theta):
-                if step == "newton":
-                    move = self._group_step(k, rows, share, theta, damping)
-                else:
-                    new = self.minimise(k, rows, share, theta)
-                    move = None if new is None else new - theta
-                if move is None:
+                found = move(k, rows, share, theta)
+                if found is None:
                     lost.append(g)
                 else:
-                    moves[g, k] = move
-        return moves, np.unique(np.asarray(lost, dtype=np.intp))
+                    moves[g, k] = found
+        return self._moved(moves, np.unique(np.asarray(lost, dtype=np.intp)))
 
     def _group_step(self, k, rows, share, theta, damping):
         """One Newton step, signs held."""

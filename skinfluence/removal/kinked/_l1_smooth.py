@@ -37,7 +37,7 @@ class L1Smooth(LinearModel):
     for moves t of the linear predictor and curvatures a, else computed. Rows for
     which the signs change are gathered by their new signs and minimised together,
     until the signs hold; what still changes after 10 rounds is minimised by itself
-    (proximal Newton steps). "newton" and "infinitesimal" are single steps on the signs
+    (proximal Newton steps). `newton` and `first_order` are single steps on the signs
     of the optimum.
 
     Cost as `Smooth` on the coefficients in use, plus O(n p) per row that needs its
@@ -150,23 +150,32 @@ class L1Smooth(LinearModel):
             pointwise=self.pointwise,
         )
 
-    def _displacements(self, step, tol, damping):
-        theta = self.theta[0]
-        moves = np.zeros((len(self.y), len(theta)))
-        base, A = self._base(theta, 0.0 if step == "exact" else damping)
-        lost = np.empty(0, dtype=np.intp)
-        if step == "infinitesimal":
-            u = base.d[:, None] * base.Z
-        elif step == "newton":
-            u = base.newton_steps(np.ones(len(self.y)))
-        elif len(A):
+    def _exact_rows(self, tol):
+        n, theta = len(self.y), self.theta[0]
+        base, A = self._base(theta)
+        u, lost = np.zeros((n, 0)), np.empty(0, dtype=np.intp)
+        if len(A):
             u, lost = Ladder(base, None).climb(tol)
-        else:
-            u = np.zeros((len(self.y), 0))
-        moves[:, A] = base.to_theta(u.copy())
-        if step == "exact":
-            moves, lost = self._follow_signs(moves, u, base, A, lost, tol)
-        return moves[:, None], lost
+        moves = self._spread(n, A, base.to_theta(u.copy()))
+        moves, lost = self._follow_signs(moves, u, base, A, lost, tol)
+        return self._moved(moves[:, None], lost)
+
+    def _newton_rows(self, damping):
+        base, A = self._base(self.theta[0], damping)
+        u = base.newton_steps(np.ones(len(self.y)))
+        return self._moved(self._spread(len(u), A, base.to_theta(u))[:, None])
+
+    def _first_order_rows(self, damping):
+        base, A = self._base(self.theta[0], damping)
+        moves = self._spread(len(self.y), A, base.to_theta(base.d[:, None] * base.Z))
+        return self._moved(moves[:, None], first_order=True)
+
+    def _spread(self, n_removals, A, moves):
+        """Moves of all coefficients from those of the ones in use."""
+        self._check_moves(n_removals)
+        out = np.zeros((n_removals, self.theta.shape[1]))
+        out[:, A] = moves
+        return out
 
     def _follow_signs(self, moves, u, base, A, lost, tol):
         """Minimise the rows whose signs change; return all moves, unresolved rows."""
@@ -273,24 +282,19 @@ class L1Smooth(LinearModel):
         new[:, A] = end + base.to_theta(u[rows])
         return new, ~np.isin(rows, lost)
 
-    def _group_displacements(self, masks, step, tol, damping):
-        theta, lost = self.theta[0], np.empty(0, dtype=np.intp)
+    def _exact_groups(self, masks, tol):
+        theta, failed = self.theta[0], []
         moves = np.zeros((len(masks), len(theta)))
-        if step == "exact":
-            failed = []
-            for g in np.flatnonzero((masks & (self.weight > 0)).any(axis=1)):
-                end = self.minimise(np.where(masks[g], 0.0, self.weight), theta)
-                if end is None:
-                    failed.append(g)
-                else:
-                    moves[g] = end - theta
-            return moves[:, None], np.asarray(failed, dtype=np.intp)
-        if step == "infinitesimal":
-            rows, _ = self._displacements(step, tol, damping)
-            return np.tensordot(masks.astype(np.float64), rows, axes=1), lost
-        base, A = self._base(theta, damping)
+        for g in np.flatnonzero((masks & (self.weight > 0)).any(axis=1)):
+            end = self.minimise(np.where(masks[g], 0.0, self.weight), theta)
+            if end is None:
+                failed.append(g)
+            else:
+                moves[g] = end - theta
+        return self._moved(moves[:, None], failed)
+
+    def _newton_groups(self, masks, damping):
+        base, A = self._base(self.theta[0], damping)
         weights = np.where(masks, 0.0, self.weight)
-        moves[:, A] = base.to_theta(
-            base.group_newton_step(weights, np.ones(len(masks)))
-        )
-        return moves[:, None], lost
+        moves = base.to_theta(base.group_newton_step(weights, np.ones(len(masks))))
+        return self._moved(self._spread(len(masks), A, moves)[:, None])

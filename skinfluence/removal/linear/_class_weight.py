@@ -99,31 +99,26 @@ class Balanced(LinearModel):
         self.scales = scales
         return True
 
-    def without_rows(self, step="exact", tol=1e-8, damping=0.0):
-        """Implement `RemovalModel.without_rows`."""
-        if step == "exact":
-            return super().without_rows(step, tol, damping)
-        removals = self.full.without_rows(step, tol, damping)
-        if step != "infinitesimal" or not self.weighed:
-            return removals
-        member = np.zeros((len(self.labels), len(self.sizes)))
-        member[np.arange(len(member)), self.labels] = self.row_sizes
-        return self._following(removals, member, damping)
+    def _newton_rows(self, damping):
+        return self.full.newton(damping)
 
-    def without_groups(self, masks, step="exact", tol=1e-8, damping=0.0):
-        """Implement `RemovalModel.without_groups`."""
-        if step == "exact":
-            return super().without_groups(masks, step, tol, damping)
-        removals = self.full.without_groups(masks, step, tol, damping)
-        if step != "infinitesimal" or not self.weighed:
-            return removals
+    def _newton_groups(self, masks, damping):
+        return self.full.newton(damping, masks)
+
+    def _first_order_rows(self, damping):
+        member = np.eye(len(self.sizes))[self.labels] * self.row_sizes[:, None]
+        return self._following(self.full.first_order(damping), member, damping)
+
+    def _first_order_groups(self, masks, damping):
+        removals = self.full.first_order(damping, masks)
         return self._following(removals, self._sizes_of(masks), damping)
 
     def _following(self, removals, member, damping):
-        """Let class weights follow first-order removals of sizes ``member``."""
+        """Let class weights follow removals of sizes ``member``, where weighed."""
+        if not self.weighed:
+            return removals
         classes = self.labels == np.arange(len(self.sizes))[:, None]
-        moves = self.full.without_groups(classes, "infinitesimal", damping=damping)
-        moves = moves.displacement
+        moves = self.full.first_order(damping, classes).displacement
         if self.own_output:
             moves = moves * np.eye(len(moves))[:, :, None]
         return BalancedSteps(removals, self.full, moves, member, self.sizes)
@@ -146,8 +141,9 @@ class Balanced(LinearModel):
             base.follow_scales(self.scales)
         return base
 
-    def _displacements(self, step, tol, damping):
+    def _exact_rows(self, tol):
         n = len(self.labels)
+        self._check_moves(n)
         check_memory(
             16 * n * self.theta.size,
             f"Balanced class weights without each of {n} rows",
@@ -165,16 +161,16 @@ class Balanced(LinearModel):
             base = self._base(sizes)
             if len(rows) == 1:
                 mask = np.arange(n)[None] == rows[0]
-                removals = base.without_groups(mask, "exact", tol)
+                removals = base.exact(tol, mask)
                 moves[rows] = removals.displacement + (base.theta - self.theta)
                 unresolved.append(rows[removals.unresolved])
                 continue
-            removals = base.without_rows("exact", tol)
+            removals = base.exact(tol)
             moves[rows] = removals.displacements(rows) + (base.theta - self.theta)
             unresolved.append(np.intersect1d(removals.unresolved, rows))
-        return moves, np.concatenate([*unresolved, np.empty(0, dtype=np.intp)])
+        return self._moved(moves, np.concatenate([*unresolved, []]))
 
-    def _group_displacements(self, masks, step, tol, damping):
+    def _exact_groups(self, masks, tol):
         moves = np.zeros((len(masks), *self.theta.shape))
         unresolved = []
         left = self._sizes_of(~masks)
@@ -183,7 +179,7 @@ class Balanced(LinearModel):
                 unresolved.append(g)
                 continue
             base = self._base(left[g])
-            removals = base.without_groups(mask[None], "exact", tol)
+            removals = base.exact(tol, mask[None])
             moves[g] = removals.displacement[0] + (base.theta - self.theta)
             unresolved += [g] * len(removals.unresolved)
-        return moves, np.asarray(unresolved, dtype=np.intp)
+        return self._moved(moves, unresolved)

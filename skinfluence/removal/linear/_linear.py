@@ -1,26 +1,34 @@
 """What all linear families share: displacements, and their influence.
 
 A linear model without a row is the full model with its coefficients moved. A
-family computes these moves (`LinearModel._displacements`); everything the methods
-ask for is read off them here.
+family computes these moves; everything the methods ask for is read off them here.
 """
 
 import warnings
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skinfluence._memory import check_memory
+from skinfluence.removal._classes import loses_class
 from skinfluence.removal._model import RemovalModel
 from skinfluence.removal._raw import RawRemovals
 from skinfluence.removal.linear._design import Design
 
 __all__ = ["Design", "LinearModel", "LinearRemovals", "RankOneRemovals"]
 
+# Largest rounding error of the raw prediction after one Newton step.
+STEP_TOLERANCE = 1e-8
 
-class LinearModel(RemovalModel):
+
+class LinearModel(RemovalModel, ABC):
     """A model whose raw prediction is ``design(X) @ theta.T``.
+
+    A family implements `_exact_rows(tol)`, `_exact_groups(masks, tol)`,
+    `_newton_rows(damping)`, `_newton_groups(masks, damping)` and
+    `_first_order_rows(damping)`, each of which returns `Removals`, and, where it has
+    a shorter way, `_first_order_groups(masks, damping)`.
 
     Attributes
     ----------
@@ -87,17 +95,32 @@ class LinearModel(RemovalModel):
         """
         return False
 
-    def _rank_one(self, step, tol, damping):
-        """Return `RankOneRemovals` where moves are multiples of H^{-1} x_i, or None."""
-        return None
+    @abstractmethod
+    def _exact_rows(self, tol):
+        """Return the exact removals of every single row."""
 
     @abstractmethod
-    def _displacements(self, step, tol, damping):
-        """Return moves of theta, shape (n, k, p), and the unresolved rows."""
+    def _exact_groups(self, masks, tol):
+        """Return the exact removals of sets of rows."""
 
     @abstractmethod
-    def _group_displacements(self, masks, step, tol, damping):
-        """Return moves of theta, shape (n_groups, k, p), and unresolved groups."""
+    def _newton_rows(self, damping):
+        """Return the Newton steps towards the minimisers without each row."""
+
+    @abstractmethod
+    def _newton_groups(self, masks, damping):
+        """Return the Newton steps towards the minimisers without sets of rows."""
+
+    @abstractmethod
+    def _first_order_rows(self, damping):
+        """Return the first-order removals of every single row."""
+
+    def _first_order_groups(self, masks, damping):
+        """Add up the first-order moves of each group's rows."""
+        rows = self._first_order_rows(damping)
+        moves = rows.displacements(np.arange(rows.n_removals))
+        moves = np.tensordot(masks.astype(np.float64), moves, axes=1)
+        return self._moved(moves, first_order=True)
 
     def _check_moves(self, n_removals):
         check_memory(
@@ -106,27 +129,35 @@ class LinearModel(RemovalModel):
             "Use fewer columns, or LeaveOneOutInfluence(..., solver='refit').",
         )
 
-    def without_rows(self, step="exact", tol=1e-8, damping=0.0):
-        """Implement `RemovalModel.without_rows`."""
-        removals = self._rank_one(step, tol, damping)
-        if removals is None:
-            self._check_moves(len(self.design.rows))
-            moves, unresolved = self._displacements(step, tol, damping)
-            removals = LinearRemovals(self, moves, unresolved, step)
-        if self.labels is not None and step == "exact":
-            alone = np.bincount(self.labels)[self.labels] == 1
-            removals.unresolved = np.union1d(removals.unresolved, np.flatnonzero(alone))
+    def _moved(self, moves, unresolved=(), first_order=False):
+        """Return the removals that move the coefficients, shape (n_removals, k, p)."""
+        return LinearRemovals(self, moves, unresolved, first_order)
+
+    def exact(self, tol=1e-8, masks=None):
+        """Implement `RemovalModel.exact`."""
+        if masks is None:
+            removals = self._exact_rows(tol)
+        else:
+            self._check_moves(len(masks))
+            removals = self._exact_groups(masks, tol)
+        if self.labels is not None:
+            lost = np.flatnonzero(loses_class(self.labels, masks))
+            removals.unresolved = np.union1d(removals.unresolved, lost).astype(np.intp)
         return removals
 
-    def without_groups(self, masks, step="exact", tol=1e-8, damping=0.0):
-        """Implement `RemovalModel.without_groups`."""
+    def newton(self, damping=0.0, masks=None):
+        """Implement `RemovalModel.newton`."""
+        if masks is None:
+            return self._newton_rows(damping)
         self._check_moves(len(masks))
-        moves, unresolved = self._group_displacements(masks, step, tol, damping)
-        if self.labels is not None and step == "exact":
-            classes = np.eye(self.labels.max() + 1)[self.labels]
-            emptied = (~masks @ classes == 0).any(axis=1)
-            unresolved = np.union1d(unresolved, np.flatnonzero(emptied))
-        return LinearRemovals(self, moves, unresolved, step)
+        return self._newton_groups(masks, damping)
+
+    def first_order(self, damping=0.0, masks=None):
+        """Implement `RemovalModel.first_order`."""
+        if masks is None:
+            return self._first_order_rows(damping)
+        self._check_moves(len(masks))
+        return self._first_order_groups(masks, damping)
 
 
 class RankOneRemovals(RawRemovals):
@@ -244,11 +275,11 @@ class LinearRemovals(RawRemovals):
     Memory: the moves, n_removals x p x k floats; a factor, not a model, per row.
     """
 
-    def __init__(self, model, displacement, unresolved, step):
+    def __init__(self, model, displacement, unresolved, first_order):
         self.model, self.displacement, self.link = model, displacement, model.link
         self.n_removals = len(displacement)
         self.unresolved = np.asarray(unresolved, dtype=np.intp)
-        self.first_order = step == "infinitesimal"
+        self.first_order = first_order
 
     def prepare(self, X):
         """Implement `RawRemovals.prepare`."""

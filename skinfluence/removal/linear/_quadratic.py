@@ -2,7 +2,11 @@
 
 import numpy as np
 
-from skinfluence.removal.linear._linear import LinearModel, RankOneRemovals
+from skinfluence.removal.linear._linear import (
+    STEP_TOLERANCE,
+    LinearModel,
+    RankOneRemovals,
+)
 from skinfluence.removal.linear._normal_equations import NormalFactor
 from skinfluence.removal.linear._orthogonal import OrthogonalFactor
 from skinfluence.removal.linear._penalty import COLLAPSE, Penalty
@@ -114,16 +118,13 @@ class Quadratic(LinearModel):
         null = null[:, (null**2)[scales.columns].sum(axis=0) > 1e-9]
         return not null.size
 
-    def _jumps(self, key, step, tol, damping):
+    def _jumps(self, key, tol, damping):
         """Return a factor, jumps c of shape (n, outputs), and rows that miss ``tol``.
 
         Row i moves coefficients by ``-factor.lift @ factor.rows[i] c_i``.
         """
-        damping = 0.0 if step == "exact" else damping
         factor = self._factor(key, damping)
         rough = np.zeros(len(self.weight), dtype=bool)
-        if step == "infinitesimal":
-            return factor, self._pull(key, factor), rough
         gaps = factor.gaps()
         if gaps is None:
             factor = self._orthogonal_factor(key, damping)
@@ -135,48 +136,76 @@ class Quadratic(LinearModel):
             gaps = np.where(rough, 1.0, gaps)
         return factor, pull / gaps[:, None], rough
 
-    def _rank_one(self, step, tol, damping):
-        if len(self.penalties) > 1:  # outputs with inverses of their own
-            return None
-        if step == "exact" and not self.variances.constant:
-            return None
-        factor, jumps, rough = self._jumps(0, step, tol, damping)
-        if rough.any():
-            return None
-        none, first_order = np.empty(0, dtype=np.intp), step == "infinitesimal"
-        return RankOneRemovals(
-            self, factor.lift, -jumps, none, first_order, rows=factor.rows
-        )
+    def _first_jumps(self, key, damping):
+        """The same to first order: the gradients, all of which are accurate."""
+        factor = self._factor(key, damping)
+        rough = np.zeros(len(self.weight), dtype=bool)
+        return factor, self._pull(key, factor), rough
 
-    def _displacements(self, step, tol, damping):
-        n, damping = len(self.weight), 0.0 if step == "exact" else damping
+    def _rows_by_jumps(self, jumps_of, tol, damping, first_order=False):
+        """Removals of single rows, from what ``jumps_of`` finds for each penalty."""
+        n = len(self.weight)
+        factor, jumps, rough = jumps_of(0)
+        if len(self.penalties) == 1 and not rough.any():
+            none = np.empty(0, dtype=np.intp)
+            return RankOneRemovals(
+                self, factor.lift, -jumps, none, first_order, rows=factor.rows
+            )
+        self._check_moves(n)
         moves = np.empty((n, *self.theta.shape))
-        rough = np.zeros(n, dtype=bool)
-        rescaled = step == "exact" and not self.variances.constant
-        scales = self.variances.without_rows() if rescaled else None
-        if rescaled:  # what is left of the penalty is no small change of it
-            rough |= (scales < COLLAPSE).any(axis=1)
-        for key, penalty in enumerate(self.penalties):
-            outputs = self._outputs(key)
-            factor, jumps, some = self._jumps(key, step, tol, damping)
-            rough |= some
-            if rescaled:
-                rest = self.theta[outputs], scales - 1, penalty, rough
-                found = moves_without_rows(factor, jumps, *rest)
-                if found is None:
-                    factor = self._orthogonal_factor(key)
-                    gaps = np.where(some, 1.0, factor.gaps())[:, None]
-                    jumps = self._pull(key, factor) / gaps
-                    found = moves_without_rows(factor, jumps, *rest)
-                moves[:, outputs] = found
-                continue
+        for key in range(len(self.penalties)):
+            if key > 0:
+                factor, jumps, some = jumps_of(key)
+                rough |= some
             lifted = factor.rows @ factor.lift.T
-            for place, output in enumerate(outputs):
+            for place, output in enumerate(self._outputs(key)):
                 np.multiply(lifted, -jumps[:, [place]], out=moves[:, output])
         rough = np.flatnonzero(rough)
         masks = rough[:, None] == np.arange(n)
-        scales = None if scales is None else scales[rough]
-        return self._resolved(moves, rough, masks, tol, damping, scales)
+        found = self._resolved(moves, rough, masks, tol, damping)
+        return self._moved(*found, first_order)
+
+    def _exact_rows(self, tol):
+        if not self.variances.constant:
+            return self._rescaled_rows(tol)
+        return self._rows_by_jumps(lambda key: self._jumps(key, tol, 0.0), tol, 0.0)
+
+    def _newton_rows(self, damping):
+        tol = STEP_TOLERANCE
+        return self._rows_by_jumps(
+            lambda key: self._jumps(key, tol, damping), tol, damping
+        )
+
+    def _first_order_rows(self, damping):
+        return self._rows_by_jumps(
+            lambda key: self._first_jumps(key, damping), STEP_TOLERANCE, damping, True
+        )
+
+    def _rescaled_rows(self, tol):
+        """Exact removals of single rows that change the penalty."""
+        n = len(self.weight)
+        self._check_moves(n)
+        moves = np.empty((n, *self.theta.shape))
+        scales = self.variances.without_rows()
+        # what is left of the penalty is no small change of it
+        rough = (scales < COLLAPSE).any(axis=1)
+        for key, penalty in enumerate(self.penalties):
+            outputs = self._outputs(key)
+            factor, jumps, some = self._jumps(key, tol, 0.0)
+            rough |= some
+            rest = self.theta[outputs], scales - 1, penalty, rough
+            found = moves_without_rows(factor, jumps, *rest)
+            if found is None:
+                factor = self._orthogonal_factor(key)
+                gaps = np.where(some, 1.0, factor.gaps())[:, None]
+                jumps = self._pull(key, factor) / gaps
+                found = moves_without_rows(factor, jumps, *rest)
+            moves[:, outputs] = found
+        rough = np.flatnonzero(rough)
+        masks = rough[:, None] == np.arange(n)
+        return self._moved(
+            *self._resolved(moves, rough, masks, tol, 0.0, scales[rough])
+        )
 
     def _resolved(self, moves, rough, masks, tol, damping, scales=None):
         """Solve again without the sets that missed ``tol``, in place."""
@@ -188,11 +217,17 @@ class Quadratic(LinearModel):
         moves[rough], unresolved = moves_without(self, masks, tol, scales)
         return moves, rough[unresolved]
 
-    def _group_displacements(self, masks, step, tol, damping):
-        if step == "exact" and not self.variances.constant:
-            scales = self.variances.without_groups(masks)
-            return moves_without(self, masks, tol, scales)
-        damping = 0.0 if step == "exact" else damping
+    def _exact_groups(self, masks, tol):
+        if self.variances.constant:
+            return self._groups(masks, tol, 0.0)
+        scales = self.variances.without_groups(masks)
+        return self._moved(*moves_without(self, masks, tol, scales))
+
+    def _newton_groups(self, masks, damping):
+        return self._groups(masks, STEP_TOLERANCE, damping)
+
+    def _groups(self, masks, tol, damping):
+        """Removals of sets of rows: of a quadratic, one step is the exact answer."""
         moves = np.empty((len(masks), *self.theta.shape))
         rough = np.zeros(len(masks), dtype=bool)
         for key in range(len(self.penalties)):
@@ -201,14 +236,24 @@ class Quadratic(LinearModel):
             for g, mask in enumerate(masks):
                 rows = np.flatnonzero(mask & (self.weight > 0))
                 used, jumps = factor, pull[rows]
-                if step != "infinitesimal" and len(rows):
+                if len(rows):
                     used, jumps, bound = self._group_jumps(
                         key, factor, rows, jumps, damping
                     )
                     rough[g] |= not bound <= tol
                 moves[g, outputs] = -(used.rows[rows].T @ jumps).T @ used.lift.T
         rough = np.flatnonzero(rough)
-        return self._resolved(moves, rough, masks[rough], tol, damping)
+        return self._moved(*self._resolved(moves, rough, masks[rough], tol, damping))
+
+    def _first_order_groups(self, masks, damping):
+        moves = np.empty((len(masks), *self.theta.shape))
+        for key in range(len(self.penalties)):
+            factor, pull, _ = self._first_jumps(key, damping)
+            for g, mask in enumerate(masks):
+                rows = np.flatnonzero(mask & (self.weight > 0))
+                jumps = factor.rows[rows].T @ pull[rows]
+                moves[g, self._outputs(key)] = -jumps.T @ factor.lift.T
+        return self._moved(moves, first_order=True)
 
     def _group_jumps(self, key, factor, rows, pull, damping):
         """Return the factor that was good enough, the jumps and their error bound."""

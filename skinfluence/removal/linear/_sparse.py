@@ -8,7 +8,7 @@ from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal._raw import RawRemovals
 from skinfluence.removal.linear._design import SparseDesign
 from skinfluence.removal.linear._dual import DualLadder
-from skinfluence.removal.linear._linear import LinearModel
+from skinfluence.removal.linear._linear import STEP_TOLERANCE, LinearModel
 from skinfluence.removal.linear._matrix_free import FLOP, InverseHessian
 from skinfluence.removal.linear._quadratic import Quadratic
 from skinfluence.removal.smooth._pointwise import Squared
@@ -38,9 +38,9 @@ class SparseModel(LinearModel):
 
     The optimum is polished by Newton steps that conjugate gradients solve. Single
     rows leave along ``H^{-1} x_i``: inner products with it, and leverages, come from
-    an `InverseHessian`, which solves for each test row ("infinitesimal" and few test
+    an `InverseHessian`, which solves for each test row (`first_order` and few test
     rows: about 25 sparse products each) or factorises an n x n matrix once (leverages
-    need it: "newton" and "exact", ``2/3 n^3`` flops and ``8 n^2`` bytes). "exact" is
+    need it: `newton` and `exact`, ``2/3 n^3`` flops and ``8 n^2`` bytes). `exact` is
     one step for squared losses; others go on by `DualLadder`, ``n^3 + 2 m n^3`` flops
     for m steps and ``16 n^2`` bytes: announced by a warning where it takes minutes.
     Rows whose steps do not contract, and sets of rows, get Newton steps of their own.
@@ -134,25 +134,28 @@ class SparseModel(LinearModel):
             design.center,
         )
 
-    def _rank_one(self, step, tol, damping):
-        exact = step == "exact" and self.pointwise.M > 0
-        inverse = self._inverse(0.0 if step == "exact" else damping)
-        unresolved = np.empty(0, dtype=np.intp)
-        if exact:
-            return self._exact(inverse, tol)
-        factor = self.slope
-        if step != "infinitesimal":
-            dual = inverse.factorise()
-            rough = ~(dual.gap_error <= tol * dual.gap)
-            unresolved = np.flatnonzero(rough)
-            factor = factor / np.where(rough, 1.0, dual.gap)[:, None]
-        first_order = step == "infinitesimal"
-        return SparseRemovals(self, inverse, factor, first_order, unresolved)
+    def _exact_rows(self, tol):
+        inverse = self._inverse(0.0)
+        if self.pointwise.M > 0:
+            return self._climb(inverse, tol)
+        return self._one_step(inverse, tol)
 
-    def _displacements(self, step, tol, damping):
-        raise NotImplementedError("All removals of single rows are `SparseRemovals`.")
+    def _newton_rows(self, damping):
+        return self._one_step(self._inverse(damping), STEP_TOLERANCE)
 
-    def _exact(self, inverse, tol):
+    def _first_order_rows(self, damping):
+        none = np.empty(0, dtype=np.intp)
+        return SparseRemovals(self, self._inverse(damping), self.slope, True, none)
+
+    def _one_step(self, inverse, tol):
+        """Newton steps, by leverages: of squared losses they are exact."""
+        dual = inverse.factorise()
+        rough = ~(dual.gap_error <= tol * dual.gap)
+        factor = self.slope / np.where(rough, 1.0, dual.gap)[:, None]
+        return SparseRemovals(self, inverse, factor, False, np.flatnonzero(rough))
+
+    def _climb(self, inverse, tol):
+        """Follow the minimisers of losses that are no squares, see `DualLadder`."""
         n = len(self.weight)
         seconds = 7 * n**3 * FLOP
         if seconds > LONG:
@@ -178,29 +181,40 @@ class SparseModel(LinearModel):
         unresolved = np.array(unresolved, dtype=np.intp)
         return SparseRemovals(self, inverse, None, False, unresolved, (beta, own))
 
-    def _group_displacements(self, masks, step, tol, damping):
-        moves = np.zeros((len(masks), *self.theta.shape))
-        unresolved = []
+    def _exact_groups(self, masks, tol):
+        if self.pointwise.M == 0:
+            return self._newton_groups(masks, 0.0)
+        moves, unresolved = np.zeros((len(masks), *self.theta.shape)), []
         for g, mask in enumerate(masks):
-            left = np.where(mask, 0.0, self.weight)
-            if not left.any():
+            left, slack = np.where(mask, 0.0, self.weight), None
+            if left.any():
+                theta, slack = self.minimise(0, left, self.theta[0])
+            if slack is None:
+                unresolved.append(g)
+            else:
+                moves[g, 0] = theta - self.theta[0]
+        return self._moved(moves, unresolved)
+
+    def _newton_groups(self, masks, damping):
+        moves, unresolved = np.zeros((len(masks), *self.theta.shape)), []
+        for g, mask in enumerate(masks):
+            if not np.any(~mask & (self.weight != 0)):
                 unresolved.append(g)
                 continue
-            if step == "exact" and self.pointwise.M > 0:
-                theta, slack = self.minimise(0, left, self.theta[0])
-                if slack is None:
-                    unresolved.append(g)
-                else:
-                    moves[g, 0] = theta - self.theta[0]
-                continue
-            curvature = self.curvature
-            if step != "infinitesimal":
-                curvature = np.where(mask, 0.0, curvature)
-            inverse = self._inverse(0.0 if step == "exact" else damping, curvature)
-            pull = self.design.rows.T @ (mask[:, None] * self.slope)
-            for k in range(pull.shape[1]):
-                moves[g, k] = inverse.solve(pull[:, k])
-        return moves, np.array(unresolved, dtype=np.intp)
+            curvature = np.where(mask, 0.0, self.curvature)
+            moves[g] = self._group_move(mask, self._inverse(damping, curvature))
+        return self._moved(moves, unresolved)
+
+    def _first_order_groups(self, masks, damping):
+        inverse = self._inverse(damping)
+        moves = [self._group_move(mask, inverse) for mask in masks]
+        moves = np.reshape(moves, (len(masks), *self.theta.shape))
+        return self._moved(moves, first_order=True)
+
+    def _group_move(self, mask, inverse):
+        """``inverse`` applied to the gradients of a set of rows, shape (k, p)."""
+        pull = self.design.rows.T @ (mask[:, None] * self.slope)
+        return np.stack([inverse.solve(column) for column in pull.T])
 
 
 class SparseRemovals(RawRemovals):

@@ -7,7 +7,7 @@ from skinfluence.removal.linear._recentred import recentred
 from skinfluence.removal.smooth._newton import minimise_each
 
 
-def move_without(model, gone, penalty, tol, step="exact"):
+def move_without(model, gone, penalty, tol, one_step=False):
     """Move of the coefficients of a `Smooth` without some rows, or None.
 
     In coordinates of what is left: orthogonal factors of the rows that stay, their
@@ -23,8 +23,8 @@ def move_without(model, gone, penalty, tol, step="exact"):
         Diagonal of R without them.
     tol : float
         Largest relative rounding error.
-    step : {"exact", "newton"}
-        To the minimiser, or one Newton step towards it.
+    one_step : bool, default=False
+        Whether to take one Newton step towards the minimiser, not all.
     """
     kept, theta = ~gone, model.theta[0]
     weight, y = model.weight[kept], model.y[kept]
@@ -39,7 +39,7 @@ def move_without(model, gone, penalty, tol, step="exact"):
         return None
     root = factor.root_inverse()
     Z, pull = factor.whitened(X), root.T @ (penalty * theta)
-    if step == "newton":
+    if one_step:
         move = -((weight * first) @ Z + pull)
     else:
         args = Z, eta, y, weight[None], model.pointwise

@@ -3,7 +3,11 @@
 import numpy as np
 
 from skinfluence.removal._dispatch import UnsupportedEstimator
-from skinfluence.removal.linear._linear import LinearModel, RankOneRemovals
+from skinfluence.removal.linear._linear import (
+    STEP_TOLERANCE,
+    LinearModel,
+    RankOneRemovals,
+)
 from skinfluence.removal.linear._normal_equations import NormalFactor, relative_rounding
 from skinfluence.removal.linear._orthogonal import OrthogonalFactor
 from skinfluence.removal.linear._penalty import Penalty
@@ -153,46 +157,51 @@ class Smooth(LinearModel):
             return np.ones(len(masks))
         return 1 - masks @ self.mass / self.mass.sum()
 
-    def _rank_one(self, step, tol, damping):
-        if step == "exact" or (step == "newton" and self.mass is not None):
-            return None
-        X, theta = self.design.rows, self.theta[0]
-        first, second, _ = self.pointwise.derivatives(X @ theta, self.y)
-        factor, curvature = self.weight * first, self.weight * second
-        penalty = self.penalty + damping
-        normal = NormalFactor(X, curvature, penalty, hessians(X, curvature[None])[0])
+    def _first_order_rows(self, damping):
+        factor, normal, curvature, penalty = self._derivatives(damping)
         lift, rows, drift = normal.lift, None, None
-        if step == "newton":
-            gap = normal.gaps() if normal.trusted else None
-            if gap is None:
-                return None
-            factor /= gap
-        elif not normal.trusted:
-            orthogonal = OrthogonalFactor(X, curvature, penalty)
-            lift, rows = orthogonal.root_inverse(), orthogonal.whitened(X)
-        if step == "infinitesimal" and self.mass is self.weight:
+        if not normal.trusted:
+            orthogonal = OrthogonalFactor(self.design.rows, curvature, penalty)
+            lift, rows = (
+                orthogonal.root_inverse(),
+                orthogonal.whitened(self.design.rows),
+            )
+        if self.mass is self.weight:
             # else the penalty does not depend on weights
-            share, pull = self.weight / self.weight.sum(), self.penalty * theta
+            share, pull = self.weight / self.weight.sum(), self.penalty * self.theta[0]
             solved = lift @ pull if rows is None else lift @ (lift.T @ pull)
             drift = share, solved[None]
         none = np.empty(0, dtype=np.intp)
-        first_order = step == "infinitesimal"
-        return RankOneRemovals(
-            self, lift, factor[:, None], none, first_order, drift, rows
-        )
+        return RankOneRemovals(self, lift, factor[:, None], none, True, drift, rows)
 
-    def _displacements(self, step, tol, damping):
-        if step == "newton":
-            base = Whitened(self, self.theta[0], self.penalty, damping)
-            share = np.ones(len(self.y))
-            if self.mass is not None:
-                share -= self.mass / self.mass.sum()
-            u = base.newton_steps(share)
-            moves = base.to_theta(u)
-            if damping:  # one step, an approximation of what it is
-                return moves[:, None], np.empty(0, dtype=np.intp)
-            unresolved = self._alone(moves, base.rough(ROUGH), tol, step)
-            return moves[:, None], unresolved
+    def _derivatives(self, damping):
+        """Weighted first and second derivatives at the optimum, and the Hessian."""
+        X = self.design.rows
+        first, second, _ = self.pointwise.derivatives(X @ self.theta[0], self.y)
+        factor, curvature = self.weight * first, self.weight * second
+        penalty, hessian = self.penalty + damping, hessians(X, curvature[None])[0]
+        return factor, NormalFactor(X, curvature, penalty, hessian), curvature, penalty
+
+    def _newton_rows(self, damping):
+        if self.mass is None:
+            factor, normal, _, _ = self._derivatives(damping)
+            gap = normal.gaps() if normal.trusted else None
+            if gap is not None:
+                factor, none = (factor / gap)[:, None], np.empty(0, dtype=np.intp)
+                return RankOneRemovals(self, normal.lift, factor, none, False)
+        self._check_moves(len(self.y))
+        base = Whitened(self, self.theta[0], self.penalty, damping)
+        share = np.ones(len(self.y))
+        if self.mass is not None:
+            share -= self.mass / self.mass.sum()
+        moves = base.to_theta(base.newton_steps(share))
+        if damping:  # one step, an approximation of what it is
+            return self._moved(moves[:, None])
+        unresolved = self._alone(moves, base.rough(ROUGH), STEP_TOLERANCE, True)
+        return self._moved(moves[:, None], unresolved)
+
+    def _exact_rows(self, tol):
+        self._check_moves(len(self.y))
         theta, penalty, excess = self._without_one()
         base = Whitened(self, theta, penalty)
         rough = base.rough(ROUGH)
@@ -203,10 +212,10 @@ class Smooth(LinearModel):
             moves += theta - self.theta[0]
         if self.penalties.scales is None:
             moves[(self.weight == 0) & (self.mass is None or self.mass == 0)] = 0.0
-        failed = self._alone(moves, rough, tol, step)
-        return moves[:, None], np.union1d(unresolved, failed)
+        failed = self._alone(moves, rough, tol)
+        return self._moved(moves[:, None], np.union1d(unresolved, failed))
 
-    def _alone(self, moves, rough, tol, step, masks=None):
+    def _alone(self, moves, rough, tol, one_step=False, masks=None):
         """Solve again without each row, or set of rows, of ``rough``, in place.
 
         Returns those that have no accurate solution either.
@@ -217,29 +226,22 @@ class Smooth(LinearModel):
         else:
             masks = masks[rough]
         penalties = self.penalties
-        if step == "newton":  # a step holds the scaler fixed
+        if one_step:  # which holds the scaler fixed
             penalties = Penalty(self.penalty, self.weight, self.mass)
         for g, mask in zip(rough, masks, strict=True):
             penalty = penalties.without_groups(mask[None])[0]
-            move = move_without(self, mask, penalty, tol, step)
+            move = move_without(self, mask, penalty, tol, one_step)
             if move is None:
                 unresolved.append(g)
             moves[g] = 0.0 if move is None else move
         return np.array(unresolved, dtype=np.intp)
 
-    def _group_displacements(self, masks, step, tol, damping):
-        if step == "infinitesimal":
-            return self._infinitesimal_groups(masks, damping)
-        base = Whitened(self, self.theta[0], self.penalty, damping)
-        removed = masks * self.weight
+    def _exact_groups(self, masks, tol):
+        base = Whitened(self, self.theta[0], self.penalty)
         u = np.zeros((len(masks), base.Z.shape[1]))
         converged = np.ones(len(masks), dtype=bool)
         for chunk in row_chunks(len(masks), 16 * len(self.y)):
-            weights = self.weight - removed[chunk]
-            if step == "newton":
-                share = self._share(masks[chunk])
-                u[chunk] = base.group_newton_step(weights, share)
-                continue
+            weights = self.weight - masks[chunk] * self.weight
             hessian, pull = base.P[None], base.pull[None]
             if not self.penalties.constant:
                 excess = self.penalties.without_groups(masks[chunk]) - self.penalty
@@ -255,19 +257,28 @@ class Smooth(LinearModel):
                 u[chunk],
             )
         u[~converged] = 0.0
+        moves, rough = base.to_theta(u), base.rough_groups(masks, ROUGH)
+        converged[rough] = True
+        converged[self._alone(moves, rough, tol, masks=masks)] = False
+        return self._moved(moves[:, None], np.flatnonzero(~converged))
+
+    def _newton_groups(self, masks, damping):
+        base = Whitened(self, self.theta[0], self.penalty, damping)
+        u = np.zeros((len(masks), base.Z.shape[1]))
+        for chunk in row_chunks(len(masks), 16 * len(self.y)):
+            weights = self.weight - masks[chunk] * self.weight
+            u[chunk] = base.group_newton_step(weights, self._share(masks[chunk]))
         moves = base.to_theta(u)
         if damping:  # one step, an approximation of what it is
-            return moves[:, None], np.flatnonzero(~converged)
+            return self._moved(moves[:, None])
         rough = base.rough_groups(masks, ROUGH)
-        converged[rough] = True
-        converged[self._alone(moves, rough, tol, step, masks)] = False
-        return moves[:, None], np.flatnonzero(~converged)
+        unresolved = self._alone(moves, rough, STEP_TOLERANCE, True, masks)
+        return self._moved(moves[:, None], unresolved)
 
-    def _infinitesimal_groups(self, masks, damping):
-        """Sum of the first-order moves of each group's rows."""
-        rows = self._rank_one("infinitesimal", 0.0, damping)
+    def _first_order_groups(self, masks, damping):
+        rows = self._first_order_rows(damping)
         member = masks.astype(np.float64)
         moves = (member * rows.factor.T) @ rows.rows @ rows.lift.T
         if rows.drift is not None:
             moves += np.outer(member @ rows.drift[0], rows.drift[1][0])
-        return moves[:, None], np.empty(0, dtype=np.intp)
+        return self._moved(moves[:, None], first_order=True)

@@ -4,6 +4,7 @@ import numpy as np
 import scipy.linalg as sla
 
 from skinfluence._memory import check_memory
+from skinfluence.removal._classes import loses_class
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal.linear._linear import LinearModel
 from skinfluence.removal.linear._normal_equations import relative_rounding
@@ -35,7 +36,7 @@ class Softmax(LinearModel):
     .. math::
         \Delta_i = H^{-1} (v_i \otimes x_i), \quad v_i = (I - S_i K_i)^{-1} g_i
 
-    ("newton"; ``v_i = g_i`` for "infinitesimal"). "exact" continues from there
+    (`newton`; ``v_i = g_i`` for `first_order`). `exact` continues from there
     with the same downdated inverse Hessian and secant pairs until the raw
     predictions of all training rows are certified to ``tol``; a row for which that
     does not happen gets full Newton steps, to rounding. Where no minimiser exists,
@@ -99,21 +100,31 @@ class Softmax(LinearModel):
         self.penalties.follow_scales(scales)
         return True
 
-    def _displacements(self, step, tol, damping):
-        base = _Base(self, 0.0 if step == "exact" else damping)
-        if step == "infinitesimal":
-            return base.lift(self.pull), np.empty(0, dtype=np.intp)
+    def _first_order_rows(self, damping):
+        self._check_moves(len(self.weight))
+        base = DowndatedRows(self, damping)
+        return self._moved(base.lift(self.pull), first_order=True)
+
+    def _newton_rows(self, damping):
+        self._check_moves(len(self.weight))
+        base, moves, full = self._steps(damping)
+        return self._moved(moves, np.flatnonzero(full))
+
+    def _steps(self, damping):
+        """Newton steps without single rows, and which mean nothing by rounding."""
+        base = DowndatedRows(self, damping)
         base.downdate()
-        used = self.weight > 0
+        full = ~(base.error <= ROUGH * (1 - base.leverage)) & (self.weight > 0)
+        return base, base.lift(base.v), full
+
+    def _exact_rows(self, tol):
+        self._check_moves(len(self.weight))
         # What the downdate of rounded numbers cannot tell is minimised by itself.
-        full = used & ~(base.error <= ROUGH * (1 - base.leverage))
-        moves = base.lift(base.v)
-        if step == "exact" and not self.penalties.constant:
+        base, moves, full = self._steps(0.0)
+        used = self.weight > 0
+        if not self.penalties.constant:
             base.excess = self.penalties.without_rows() - self.penalties.diagonal
-        if step == "newton":
-            return moves, np.flatnonzero(full)
-        counts = np.bincount(self.labels[used], minlength=len(self.theta))
-        last = used & (counts[self.labels] == 1)
+        last = loses_class(self.labels, used=used)
         uncertain = used & ~(base.newton_radius(moves) <= tol)
         if base.excess is not None:
             uncertain[:] = True
@@ -135,7 +146,7 @@ class Softmax(LinearModel):
             if not resolved:
                 unresolved.append(i)
         moves[unresolved] = 0.0
-        return moves, np.sort(np.asarray(unresolved, dtype=np.intp))
+        return self._moved(moves, np.sort(unresolved))
 
     def _newton(self, move, weight, excess=None):
         """Minimise with other weights; return the move and whether it exists."""
@@ -150,50 +161,65 @@ class Softmax(LinearModel):
             return np.zeros_like(move), False
         return optimum[0] - self.theta, True
 
-    def _group_displacements(self, masks, step, tol, damping):
-        base = _Base(self, 0.0 if step == "exact" else damping)
+    def _exact_groups(self, masks, tol):
+        base, unresolved = DowndatedRows(self, 0.0), []
         moves = np.zeros((len(masks), *self.theta.shape))
-        unresolved = []
-        refit = step == "exact" and not self.penalties.constant
         excess = self.penalties.without_groups(masks) - self.penalties.diagonal
         for k, mask in enumerate(masks):
             rows = np.flatnonzero(mask & (self.weight > 0))
-            if refit:
+            if not self.penalties.constant:
                 weight = np.where(mask, 0.0, self.weight)
                 moves[k], resolved = self._newton(moves[k], weight, excess[k])
             elif not len(rows):
                 continue
             else:
-                moves[k], resolved = self._without(rows, base, step, tol)
+                moves[k], resolved = self._minimise_without(rows, base, tol)
             if not resolved:
                 unresolved.append(k)
-        return moves, np.asarray(unresolved, dtype=np.intp)
+        return self._moved(moves, unresolved)
 
-    def _without(self, rows, base, step, tol):
+    def _newton_groups(self, masks, damping):
+        base, unresolved = DowndatedRows(self, damping), []
+        moves = np.zeros((len(masks), *self.theta.shape))
+        for k, mask in enumerate(masks):
+            rows = np.flatnonzero(mask & (self.weight > 0))
+            if not len(rows):
+                continue
+            factor = base.factor_without(rows)
+            if factor is None:
+                unresolved.append(k)
+            else:
+                step = -sla.cho_solve(factor, self._pull_without(rows).ravel())
+                moves[k] = step.reshape(self.theta.shape)
+        return self._moved(moves, unresolved)
+
+    def _first_order_groups(self, masks, damping):
+        base = DowndatedRows(self, damping)
+        moves = np.zeros((len(masks), *self.theta.shape))
+        for k, mask in enumerate(masks):
+            rows = np.flatnonzero(mask & (self.weight > 0))
+            if len(rows):
+                step = -(base.inverse @ self._pull_without(rows).ravel())
+                moves[k] = step.reshape(self.theta.shape)
+        return self._moved(moves, first_order=True)
+
+    def _pull_without(self, rows):
+        """Gradient without a set of rows at the optimum with all, shape (C, p)."""
+        return -(self.pull[rows].T @ self.design.rows[rows])
+
+    def _minimise_without(self, rows, base, tol):
         """Return the move of theta without a set of rows, and if it is certified."""
         objective, shape = self.objective, self.theta.shape
-        first = -(self.pull[rows].T @ self.design.rows[rows])
-        if step == "infinitesimal":
-            return -(base.inverse @ first.ravel()).reshape(shape), True
         weight = self.weight.copy()
         weight[rows] = 0.0
-        counts = np.bincount(self.labels[weight > 0], minlength=len(self.theta))
-        zero = np.zeros(shape)
-        if step == "exact" and not counts.all():
+        left, zero = np.isin(np.arange(len(weight)), rows)[None], np.zeros(shape)
+        if loses_class(self.labels, left, self.weight > 0)[0]:
             return zero, False
-        hessian = base.hessian - objective.hessian(self.P, self.weight, rows)
-        try:
-            factor = sla.cho_factor(hessian, lower=True)
-        except np.linalg.LinAlgError:
-            factor = None
-        # A pivot is what the others leave of a direction's curvature.
-        if factor is None or np.any(
-            np.diag(factor[0]) ** 2 < (1 - FULL_LEVERAGE) * base.pivots
-        ):
-            return (zero, False) if step == "newton" else self._newton(zero, weight)
+        factor = base.factor_without(rows)
+        if factor is None:
+            return self._newton(zero, weight)
+        first = self._pull_without(rows)
         start = -sla.cho_solve(factor, first.ravel())[None]
-        if step == "newton":
-            return start.reshape(shape), True
 
         def evaluate(x, which):
             gradient, value, zeta = objective.moved(
@@ -204,7 +230,7 @@ class Softmax(LinearModel):
         def solve(g, which):
             return sla.cho_solve(factor, g[0])[None]
 
-        rho = objective.reach(sla.cho_solve(factor, np.eye(len(hessian))))
+        rho = objective.reach(sla.cho_solve(factor, np.eye(len(base.hessian))))
         x, certified = minimise(
             evaluate, solve, first.reshape(1, -1), start, np.array([rho]), tol
         )
@@ -212,7 +238,7 @@ class Softmax(LinearModel):
         return (move, True) if certified[0] else self._newton(move, weight)
 
 
-class _Base:
+class DowndatedRows:
     """The optimum with all rows, and by what C x C matrices single rows change it."""
 
     def __init__(self, model, damping):
@@ -225,6 +251,18 @@ class _Base:
         self.inverse = sla.cho_solve(factor, np.eye(len(self.hessian)))
         self.state = self.objective.start_state(model.theta)
         self.excess = None
+
+    def factor_without(self, rows):
+        """Cholesky factor of the Hessian without a set of rows, None if singular."""
+        model = self.model
+        hessian = self.hessian - self.objective.hessian(model.P, model.weight, rows)
+        try:
+            factor = sla.cho_factor(hessian, lower=True)
+        except np.linalg.LinAlgError:
+            return None
+        # A pivot is what the others leave of a direction's curvature.
+        pivots = np.diag(factor[0]) ** 2
+        return None if np.any(pivots < (1 - FULL_LEVERAGE) * self.pivots) else factor
 
     def lift(self, v):
         """``H^{-1} (v_i (x) x_i)`` of every row, shape (n, C, p)."""

@@ -8,7 +8,7 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
 )
 
-from skinfluence._sklearn_trees import hist_leaf_ids, hist_leaf_model
+from skinfluence._sklearn import hist_leaf_ids, hist_leaf_model
 from skinfluence.trees._base_values import MeanBase
 from skinfluence.trees._boosted_trees import BoostedTrees
 from skinfluence.trees._dispatch import tree_structure
@@ -76,11 +76,7 @@ def _regressor_raw(model, X):
 def _(model: HistGradientBoostingRegressor, X, y, sample_weight=None):
     _check(model)
     require(
-        model,
-        model.loss,
-        tuple(REGRESSION),
-        "loss",
-        "leaf values must be Newton steps",
+        model, model.loss, tuple(REGRESSION), "loss", "leaf values must be Newton steps"
     )
     objective, link = REGRESSION[model.loss]
     y, weight = number_targets(y), row_weights(y, sample_weight)

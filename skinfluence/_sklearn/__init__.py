@@ -1,0 +1,50 @@
+"""scikit-learn's plumbing: everything that is about it and not about influence."""
+
+from skinfluence._sklearn._callbacks import fit_callbacks, with_callbacks
+from skinfluence._sklearn._hist_leaves import hist_leaf_ids, hist_leaf_model
+from skinfluence._sklearn._pipelines import (
+    final_estimator,
+    final_sample_weight,
+    is_sampler,
+    preprocess,
+    preprocessing_steps,
+    samplers,
+)
+from skinfluence._sklearn._private import HasMethods, Interval, StrOptions
+from skinfluence._sklearn._row_params import (
+    clone_for_rows,
+    fit_rows,
+    refuse_pairwise,
+    take_row_params,
+)
+from skinfluence._sklearn._rows import n_rows, take_columns, take_params, take_rows
+from skinfluence._sklearn._seeds import fit_seeded, fresh_seed, seed_estimator
+from skinfluence._sklearn._wrapper import EstimatorWrapper
+
+__all__ = [
+    "EstimatorWrapper",
+    "HasMethods",
+    "Interval",
+    "StrOptions",
+    "clone_for_rows",
+    "final_estimator",
+    "final_sample_weight",
+    "fit_callbacks",
+    "fit_rows",
+    "fit_seeded",
+    "fresh_seed",
+    "hist_leaf_ids",
+    "hist_leaf_model",
+    "is_sampler",
+    "n_rows",
+    "preprocess",
+    "preprocessing_steps",
+    "refuse_pairwise",
+    "samplers",
+    "seed_estimator",
+    "take_columns",
+    "take_params",
+    "take_row_params",
+    "take_rows",
+    "with_callbacks",
+]

@@ -1,0 +1,61 @@
+"""Progress of a long ``fit``, reported to scikit-learn's callbacks.
+
+Callbacks exist from scikit-learn 1.9 on; its user guide declares their underscored
+``_init_callback_context`` part of the contract with estimators.
+"""
+
+from contextlib import contextmanager
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+
+    class CallbackSupportMixin:
+        """Empty fallback: scikit-learn before 1.9 has no callbacks."""
+
+    def with_callbacks(method):
+        """Return the method as it is: scikit-learn before 1.9 has no callbacks."""
+        return method
+
+
+__all__ = ["CallbackSupportMixin", "FitCallbacks", "fit_callbacks", "with_callbacks"]
+
+
+class FitCallbacks:
+    """The callbacks of an estimator that is being fitted, told about many tasks."""
+
+    def __init__(self, estimator):
+        self.estimator = estimator
+        self._contexts = [estimator._init_callback_context(max_subtasks=None)]
+        self._contexts[0].call_on_fit_task_begin(estimator=estimator)
+
+    def begin(self, what, n_tasks):
+        """Announce tasks: a bar of their progress, say."""
+        context = self._contexts[-1].subcontext(what, max_subtasks=n_tasks)
+        self._contexts.append(context)
+        context.call_on_fit_task_begin(estimator=self.estimator)
+
+    def advance(self, n_tasks):
+        """Tell that tasks are finished."""
+        for _ in range(n_tasks):
+            context = self._contexts[-1].subcontext()
+            context.call_on_fit_task_begin(estimator=self.estimator)
+            context.call_on_fit_task_end(estimator=self.estimator)
+
+    def end(self):
+        """Tell that no more of the announced tasks follow."""
+        self._contexts.pop().call_on_fit_task_end(estimator=self.estimator)
+
+
+@contextmanager
+def fit_callbacks(estimator):
+    """Set ``estimator._callbacks`` while it is fitted, where it has any."""
+    if not hasattr(estimator, "_skl_callbacks"):
+        yield
+        return
+    estimator._callbacks = FitCallbacks(estimator)
+    try:
+        yield
+    finally:
+        estimator._callbacks.end()
+        del estimator._callbacks

@@ -1,0 +1,22 @@
+"""Addition: models that take one row more without being trained again.
+
+The twin of `skinfluence.removal`, whose models lose a row.
+
+One file per family; `prefix_models` finds the one that knows an estimator.
+"""
+
+from skinfluence.addition import (  # noqa: F401  (they register)
+    _counts,
+    _gaussian_nb,
+    _linear,
+    _linear_discriminant,
+    _logistic,
+    _nearest_centroid,
+    _neighbors,
+)
+from skinfluence.addition._prefix_models import (
+    PrefixModels,
+    prefix_models,
+)
+
+__all__ = ["PrefixModels", "prefix_models"]

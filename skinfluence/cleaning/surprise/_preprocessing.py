@@ -1,0 +1,195 @@
+"""From whatever holds the rows to numbers: the scorer's own preprocessing."""
+
+from numbers import Number
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MaxAbsScaler,
+    OneHotEncoder,
+    StandardScaler,
+)
+
+from skinfluence._shown import shown
+from skinfluence._sklearn import n_rows, take_columns
+
+# Fewer rows than this do not show that a column identifies them.
+MIN_ROWS = 20
+MAX_CATEGORIES = 50
+
+
+def default_preprocessor(X):
+    """Choose a transformer to numbers by looking at the columns of ``X``.
+
+    Numbers are imputed by their median, with an indicator of what was missing,
+    and standardised; dates are numbers too. Categories become indicators, a missing
+    value being a category of its own; rare ones share an indicator. Sparse matrices
+    are scaled without shifting. A list of texts becomes tf-idf weights, an array of
+    more than two dimensions is flattened.
+
+    Parameters
+    ----------
+    X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+        Rows. Frames of pandas and polars are recognised by their ``columns``.
+
+    Returns
+    -------
+    transformer : estimator
+        Not fitted.
+    left_out : dict of str to str
+        Columns that say nothing about a row, or only which row it is, and why.
+        Never all of them. Numbers without column names are features already and
+        are all kept.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skinfluence.cleaning.surprise._preprocessing import default_preprocessor
+    >>> table = pd.DataFrame({"id": range(100, 130), "size": [1.5, None, 3.0] * 10})
+    >>> transformer, left_out = default_preprocessor(table)
+    >>> left_out
+    {'id': 'identifier: every row has another number, in order'}
+    >>> transformer.fit_transform(table).shape  # and whether the size is missing
+    (30, 2)
+    """
+    if sp.issparse(X):
+        return MaxAbsScaler(), {}
+    if hasattr(X, "columns"):
+        names = [str(name) for name in X.columns]
+        return _by_column(X, names)
+    # A list of texts of different length would be padded by a unicode array.
+    X = X if hasattr(X, "dtype") else np.asarray(X)
+    if X.ndim == 1:
+        if not all(isinstance(text, str) for text in X):
+            raise ValueError(
+                "X must be a table, shape (n_samples, n_features), or a list of texts. "
+                f"Got 1-dimensional {X.dtype} values. Reshape your data: "
+                "X.reshape(-1, 1) for a single feature, X.reshape(1, -1) for a single "
+                "sample."
+            )
+        return TfidfVectorizer(sublinear_tf=True, min_df=2 if len(X) > 100 else 1), {}
+    if X.ndim > 2:
+        return make_pipeline(FunctionTransformer(_flatten), _numbers()), {}
+    if getattr(X.dtype, "kind", "f") in "OUS":
+        return _by_column(X, [str(j) for j in range(X.shape[1])])
+    return _numbers(), {}
+
+
+def _by_column(X, names):
+    values = [take_columns(X, j) for j in range(len(names))]
+    kinds = [_kind(column) for column in values]
+    reasons = [
+        _says_nothing(column, kind) for column, kind in zip(values, kinds, strict=True)
+    ]
+    if all(reasons):
+        reasons = [None] * len(names)
+    parts = []
+    for kind, transformer in (
+        ("number", _numbers()),
+        ("date", make_pipeline(FunctionTransformer(_seconds), _numbers())),
+        ("category", make_pipeline(FunctionTransformer(_text), _indicators())),
+    ):
+        chosen = [
+            j for j in range(len(names)) if kinds[j] == kind and reasons[j] is None
+        ]
+        if chosen:
+            parts.append((kind, transformer, chosen))
+    left_out = {
+        name: reason for name, reason in zip(names, reasons, strict=True) if reason
+    }
+    # A user's global set_output would ask these steps for a library they lack.
+    transformer = ColumnTransformer(parts).set_output(transform="default")
+    return transformer, left_out
+
+
+def _numbers():
+    # keep_empty_features: a column can be empty in one fold and not in another.
+    return make_pipeline(
+        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
+        StandardScaler(),
+    )
+
+
+def _indicators():
+    return OneHotEncoder(
+        handle_unknown="infrequent_if_exist",
+        min_frequency=2,
+        max_categories=MAX_CATEGORIES,
+        dtype=np.float64,
+    )
+
+
+def _kind(column):
+    """Return "number", "date" or "category"."""
+    dtype = column.dtype
+    if getattr(dtype, "name", "") == "category":
+        return "category"
+    kind = getattr(dtype, "kind", None)
+    if not isinstance(kind, str):  # polars
+        kind = np.asarray(column).dtype.kind
+    if kind in "biuf":
+        return "number"
+    if kind in "mM":
+        return "date"
+    numbers = all(v is None or isinstance(v, Number) for v in np.asarray(column))
+    return "number" if numbers else "category"
+
+
+def _says_nothing(column, kind):
+    """Return why a column is left out, or None."""
+    values = np.asarray(column)
+    missing = _missing(values)
+    present = values[~missing]
+    if kind != "date":
+        present = _text(present) if kind == "category" else present.astype(np.float64)
+    if not len(present):
+        return "empty: no row has a value"
+    distinct = len(set(present.tolist()))
+    if distinct == 1 and not missing.any():
+        return f"constant: always {shown(values[~missing][0])}"
+    if len(present) < MIN_ROWS:
+        return None
+    if kind == "category" and distinct > 0.9 * len(present):
+        return "identifier: almost every row has another value"
+    if kind == "number" and distinct == len(values):
+        whole = (present == np.floor(present)).all()
+        in_order = (np.diff(present) > 0).all() or np.ptp(present) == distinct - 1
+        if whole and in_order:
+            return "identifier: every row has another number, in order"
+    return None
+
+
+def _missing(values):
+    """Tell None, NaN, NaT and pandas.NA, without importing pandas."""
+    if values.dtype.kind == "O":
+        return np.array([v is None or str(v) in ("nan", "<NA>", "NaT") for v in values])
+    if values.dtype.kind in "fmM":
+        return np.isnan(values) if values.dtype.kind == "f" else np.isnat(values)
+    return np.zeros(len(values), dtype=bool)
+
+
+def _text(X):
+    # Encoders refuse columns of mixed types; None, nan and NA have a text as well.
+    return np.frompyfunc(str, 1, 1)(np.asarray(X, dtype=object))
+
+
+def _seconds(X):
+    out = np.empty((n_rows(X), X.shape[1]))
+    for j in range(X.shape[1]):
+        column = take_columns(X, j)
+        span = np.asarray(column).dtype.kind == "m"
+        # Converted by the column itself, which knows its time zone.
+        seconds = np.asarray(
+            column, dtype="timedelta64[s]" if span else "datetime64[s]"
+        )
+        out[:, j] = np.where(np.isnat(seconds), np.nan, seconds.astype(np.float64))
+    return out
+
+
+def _flatten(X):
+    return np.asarray(X).reshape(len(X), -1)

@@ -1,0 +1,215 @@
+"""The fixed scorer: how badly models without a row predict that row."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.special import log_softmax
+from sklearn.decomposition import TruncatedSVD
+from threadpoolctl import threadpool_limits
+
+from skinfluence.cleaning.surprise._preprocessing import default_preprocessor
+from skinfluence.cleaning.surprise._stacked_ridge import StackedRidge
+
+MAX_COLUMNS = 256
+TEMPERATURES = 2.0 ** np.arange(0, 5.5, 0.5)
+
+
+@dataclass(frozen=True)
+class RowScores:
+    """What models trained without a row say of it.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_samples,)
+        Minus the loss of the row under the models without it. Low = suspect. NaN
+        where no fold holds the row out.
+    expected : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        The label or number that these models predict; the row's own where it has no
+        value.
+    probability : ndarray of shape (n_samples,) or None
+        The probability they give to the row's own label; None for regression.
+    wrong_values : ndarray of shape (n_samples,)
+        The values if every row had a wrong target, drawn from the other rows.
+    n_classes : int or None
+        Of one column of labels.
+    columns : list of Scored
+        The regressions behind, one per column of labels or one for all numbers; empty
+        where there is nothing to compare.
+    """
+
+    values: np.ndarray
+    expected: np.ndarray
+    probability: np.ndarray | None
+    wrong_values: np.ndarray
+    n_classes: int | None
+    columns: list
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A fitted stack, and how its predictions become values.
+
+    Attributes
+    ----------
+    stack : StackedRidge
+        Of indicators of labels, or of numbers in units of their standard deviation.
+    temperature : float or None
+        Inverse temperature of the softmax; None for numbers.
+    """
+
+    stack: StackedRidge
+    temperature: float | None
+
+    def values(self, said, T):
+        """Minus the loss of predictions, the targets being ``T``.
+
+        Parameters
+        ----------
+        said, T : ndarray of shape (..., k)
+            Predictions and targets.
+
+        Returns
+        -------
+        values : ndarray of shape (...)
+        """
+        if self.temperature is None:
+            return -((T - said) ** 2).mean(axis=-1)
+        return (T * log_softmax(self.temperature * said, axis=-1)).sum(axis=-1)
+
+
+def score_rows(X, y, classification, folds=None):
+    r"""Score every row by the loss of models that have not seen it.
+
+    .. math:: v_i = -\ell(y_i, f_{-i}(x_i))
+
+    with :math:`f_{-i}` the stack of ridge regressions of `StackedRidge`. For
+    numbers the loss is the squared error in units of the variance of y (then -1 is as
+    bad as predicting the mean). For labels the regressions predict indicators of the
+    classes, which a softmax turns into probabilities, its temperature being the one
+    with the largest likelihood of rows left out; the loss is the log loss. Nothing in
+    it depends on the model that is to be trained, and nothing is random.
+
+    Columns are prepared by `default_preprocessor` on all rows, and projected on their
+    first 256 principal directions where there are more.
+
+    **Measured.** Average precision at finding flipped labels, mean over digits,
+    breast_cancer and wine with 10% and 20% of the labels flipped at random, five
+    seeds (``benchmarks/bench_noise_detection.py``): 0.985. For comparison: plain
+    out-of-fold loss of logistic regression 0.940, its exact leave-one-out loss 0.941;
+    out-of-bag loss of a random forest of 300 trees 0.971; cross-validated
+    probabilities of a random forest, ranked as cleanlab does, 0.966 at 18 times the
+    CPU time. The forests are ahead on wine with 10% flipped (0.992 against 0.987).
+
+    **When it fails.** A row is suspect when smooth models of the other rows are
+    surprised by it: rare but right rows are as well, most of all those of rare
+    classes. Rows with equal mistakes vouch for each other.
+
+    Parameters
+    ----------
+    X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+        Rows; also a list of texts, or arrays of more dimensions.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Labels or numbers. Several columns of labels are scored one by one and the
+        losses added.
+    classification : bool
+        Whether y holds labels.
+    folds : list of (ndarray, ndarray), default=None
+        Training and test rows: a row is judged by models that have seen no row of
+        its fold, for rows that vouch for each other, such as those of one patient.
+        None leaves out single rows.
+
+    Returns
+    -------
+    scores : RowScores
+        With ``values`` all zero where there is nothing to compare: a single class,
+        or a single row.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from skinfluence.cleaning.surprise._scorer import score_rows
+    >>> X, y = load_wine(return_X_y=True)
+    >>> y[60] = 0  # it was 1
+    >>> scores = score_rows(X, y, classification=True)
+    >>> int(scores.values.argmin()), int(scores.expected[60])
+    (60, 1)
+    """
+    # Small matrices one after the other: threads would only wait for each other.
+    with threadpool_limits(1, user_api="blas"):
+        return _score(scorer_matrix(X), np.asarray(y), classification, folds)
+
+
+def _score(Z, y, classification, folds):
+    if not classification:
+        return _score_numbers(Z, y.astype(np.float64), folds)
+    if y.ndim == 1 or y.shape[1] == 1:
+        return _score_labels(Z, y.ravel(), folds)
+    scores = [_score_labels(Z, column, folds) for column in y.T]
+    return RowScores(
+        np.sum([s.values for s in scores], axis=0),
+        np.column_stack([s.expected for s in scores]),
+        np.prod([s.probability for s in scores], axis=0),
+        np.sum([s.wrong_values for s in scores], axis=0),
+        None,
+        [column for s in scores for column in s.columns],
+    )
+
+
+def scorer_matrix(X):
+    """Return dense numbers of at most MAX_COLUMNS columns."""
+    Z = default_preprocessor(X)[0].fit_transform(X)
+    if Z.shape[1] > MAX_COLUMNS:
+        Z = TruncatedSVD(MAX_COLUMNS, random_state=0).fit_transform(Z)
+    return Z.toarray() if sp.issparse(Z) else np.asarray(Z)
+
+
+def _score_labels(Z, y, folds):
+    classes, index = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        zeros = np.zeros(len(y))
+        return RowScores(zeros, y, np.ones(len(y)), zeros, None, [])
+    T = np.eye(len(classes))[index]
+    stack = StackedRidge(Z, T, folds)
+    scored = max(
+        (Scored(stack, t) for t in TEMPERATURES),
+        key=lambda scored: np.nansum(scored.values(stack.predictions, T)),
+    )
+    said = stack.predictions
+    values = scored.values(said, T)
+    expected = np.where(np.isnan(values), index, said.argmax(axis=1))
+    wrong = np.eye(len(classes))[_wrong_labels(index, len(classes))]
+    return RowScores(
+        values,
+        classes[expected],
+        np.exp(values),
+        scored.values(said, wrong),
+        len(classes),
+        [scored],
+    )
+
+
+def _wrong_labels(index, n_classes):
+    """Draw another label for every row, as frequent as in the table."""
+    share = np.bincount(index, minlength=n_classes) / len(index)
+    weight = np.where(np.arange(n_classes) == index[:, None], 0.0, share)
+    upper = weight.cumsum(axis=1)
+    drawn = np.random.default_rng(0).random(len(index)) * upper[:, -1]
+    return (upper <= drawn[:, None]).sum(axis=1)
+
+
+def _score_numbers(Z, y, folds):
+    if len(y) < 2:
+        zeros = np.zeros(len(y))
+        return RowScores(zeros, y, None, zeros, None, [])
+    columns = y.reshape(len(y), -1)
+    spread = columns.std(axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    T = (columns - columns.mean(axis=0)) / spread
+    stack = StackedRidge(Z, T, folds)
+    scored, said = Scored(stack, None), stack.predictions
+    values = scored.values(said, T)
+    wrong = T[np.random.default_rng(0).permutation(len(T))]
+    expected = columns.mean(axis=0) + spread * said
+    expected = np.where(np.isnan(said), columns, expected).reshape(y.shape)
+    return RowScores(values, expected, None, scored.values(said, wrong), None, [scored])

@@ -1,0 +1,135 @@
+"""How likely each row's target is wrong: the least that is needed, and the most."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skinfluence.cleaning.surprise._false_discoveries import probability_wrong
+from skinfluence.cleaning.surprise._label_noise import fit_label_noise
+from skinfluence.cleaning.surprise._target_noise import targets_look_exchanged
+
+
+@dataclass(frozen=True)
+class WrongRows:
+    """The probability of every row to have a wrong target, as a range.
+
+    Attributes
+    ----------
+    probability : ndarray of shape (n,)
+        The estimate: the smallest that the shape of the predictions needs. Zero where
+        no fold judges the row.
+    ceiling : ndarray of shape (n,)
+        The largest of all estimates that the table does not rule out, never below
+        ``probability``.
+    share : float
+        Mean of ``probability``.
+    share_ceiling : float
+        Mean of ``ceiling``.
+    transition : ndarray of shape (k, k) or None
+        ``transition[j, c]`` is the probability of the label c where j is true; None
+        for numbers, for several columns of labels, and where there is nothing to
+        compare.
+    """
+
+    probability: np.ndarray
+    ceiling: np.ndarray
+    share: float
+    share_ceiling: float
+    transition: np.ndarray | None
+
+    def fine_share(self, rows):
+        """Return the smallest possible and the estimated share of rows that are right.
+
+        Parameters
+        ----------
+        rows : ndarray of bool or int
+            Which rows are asked about.
+
+        Returns
+        -------
+        smallest, estimate : float
+            NaN without rows.
+        """
+        if not len(self.probability[rows]):
+            return np.nan, np.nan
+        return (
+            float(1 - self.ceiling[rows].mean()),
+            float(1 - self.probability[rows].mean()),
+        )
+
+
+def wrong_rows(scores):
+    """Estimate which rows are wrong from what models without them predict.
+
+    Labels: see `_label_noise`. Numbers: either none is shown to be wrong, or the
+    estimate of `_false_discoveries` holds; see `_target_noise`. Nothing is trained
+    again; the cost is about that of the scorer.
+
+    Parameters
+    ----------
+    scores : RowScores
+        Of all rows.
+
+    Returns
+    -------
+    wrong : WrongRows
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_wine
+    >>> from skinfluence.cleaning.surprise._scorer import score_rows
+    >>> from skinfluence.cleaning.surprise._wrong_rows import wrong_rows
+    >>> X, y = load_wine(return_X_y=True)
+    >>> y[:178:10] = (y[:178:10] + 1) % 3  # a tenth of the labels is wrong
+    >>> print(f"{wrong_rows(score_rows(X, y, True)).share:.2f}")
+    0.09
+    >>> coins = np.random.default_rng(0).integers(0, 2, 178)
+    >>> wrong = wrong_rows(score_rows(X, coins, True))
+    >>> print(f"{wrong.share:.2f}, but up to {wrong.share_ceiling:.2f} are possible")
+    0.00, but up to 0.46 are possible
+    """
+    ceiling = probability_wrong(scores.values, scores.wrong_values, scores.n_classes)
+    probability, transition = np.zeros(len(ceiling)), None
+    columns = scores.columns
+    if columns and columns[0].temperature is None:
+        if _numbers_look_wrong(columns[0].stack):
+            probability = ceiling
+    elif columns:
+        # A row is right where all its labels are.
+        share = ceiling.mean()
+        results = [_wrong_labels(column.stack, share) for column in columns]
+        probability = 1 - np.prod([1 - floor for floor, _, _ in results], axis=0)
+        most = 1 - np.prod([1 - most for _, most, _ in results], axis=0)
+        ceiling = np.maximum(ceiling, np.maximum(most, probability))
+        if len(results) == 1:
+            transition = results[0][2]
+    return WrongRows(
+        probability,
+        ceiling,
+        float(probability.mean()),
+        float(ceiling.mean()),
+        transition,
+    )
+
+
+def _judged(stack):
+    return np.flatnonzero(~np.isnan(stack.predictions).any(axis=1))
+
+
+def _numbers_look_wrong(stack):
+    rows = _judged(stack)
+    return targets_look_exchanged(stack.predictions[rows], stack.T[rows])
+
+
+def _wrong_labels(stack, share):
+    """Return the estimate, the largest possible and the matrix of one column."""
+    rows = _judged(stack)
+    labels = stack.T[rows].argmax(axis=1)
+    best, possible = fit_label_noise(stack.predictions[rows], labels, share)
+    floor, most = np.zeros((2, len(stack.T)))
+    floor[rows] = best.probability_wrong(labels)
+    most[rows] = np.max(
+        [noise.probability_wrong(labels) for noise in (best, *possible)], axis=0
+    )
+    return floor, most, best.transition

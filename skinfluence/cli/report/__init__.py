@@ -1,0 +1,1 @@
+"""The report of the command line: one page of HTML."""

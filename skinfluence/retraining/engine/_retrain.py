@@ -1,0 +1,99 @@
+"""One retraining: a subset of the rows in, a fitted model out."""
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.dummy import DummyClassifier, DummyRegressor
+
+from skinfluence._sklearn import (
+    final_estimator,
+    fit_rows,
+    n_rows,
+    take_rows,
+)
+from skinfluence._skorch import is_net, seeded_training
+
+
+def prior_model(estimator, y):
+    """Predict what is known before any row is seen: class shares, or the mean.
+
+    Weights of the rows are not looked at.
+    """
+    dummy = DummyClassifier() if is_classifier(estimator) else DummyRegressor()
+    return dummy.fit(np.zeros((n_rows(y), 1)), y)
+
+
+def retrain(estimator, X, y, fit_params, subset, seed, index):
+    """Fit a clone of ``estimator`` to some of the rows.
+
+    The caller limits the threads of BLAS: tiny fits under many are 40x slower.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Unfitted.
+    X, y : array-like
+        All training rows.
+    fit_params : dict
+        Passed to ``fit``; entries with one element per row are indexed, as are the
+        estimator's own parameters of that kind.
+    subset : ndarray of int
+        The rows to train on, ascending. None of them: the prior prediction, of all
+        rows. Rows of one class: that class is predicted, whatever the estimator.
+    seed, index : int
+        Unset random states are seeded from ``(seed, index)`` alone.
+
+    Returns
+    -------
+    model : fitted estimator
+    """
+    n = n_rows(X)
+    if len(subset) == 0:
+        return prior_model(estimator, y)
+    y_kept = take_rows(y, subset)
+    if is_classifier(estimator) and len(np.unique(np.asarray(y_kept))) == 1:
+        return prior_model(estimator, y_kept)
+    try:
+        return fit_rows(estimator, X, y, fit_params, subset, seed, index)
+    except Exception as error:
+        error.add_note(which(estimator, subset, n, seed, index))
+        raise
+
+
+def trainable(estimator, y):
+    """Return what is to be trained in the place of ``estimator``: nets know all labels.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Unfitted. A skorch net, alone or at the end of a Pipeline, is wrapped by
+        `skinfluence.nets._model.net_model`, which encodes labels and checks rows.
+        Others are returned as they are.
+    y : array-like
+        Targets of all training rows: subsets may lack a class.
+    """
+    if not is_net(final_estimator(estimator)):
+        return estimator
+    from skinfluence.nets._model import net_model
+
+    return net_model(estimator, y=y)
+
+
+def check_trainable(estimator, X, y):
+    """Raise for rows and targets that a net refuses, before any part is trained on.
+
+    Others say so themselves when they are fitted, nets behind other steps as well.
+    """
+    if is_net(estimator):
+        net = trainable(estimator, y)
+        with seeded_training(net, 0, 0):
+            net.check(X, y)
+
+
+def which(model, subset, n, seed, index):
+    """Describe a retraining of ``n`` rows, so that it can be done again by hand."""
+    removed = np.setdiff1d(np.arange(n), subset, assume_unique=True)
+    if len(removed) <= 10:
+        rows = f"without rows {removed.tolist()} ({len(subset)} rows left"
+    else:
+        rows = f"on {len(subset)} of {n} rows (the first are {subset[:10].tolist()}"
+    return f"while fitting {type(model).__name__} {rows}, seed {seed}, number {index})"

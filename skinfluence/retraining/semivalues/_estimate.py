@@ -1,0 +1,134 @@
+"""Estimates of semivalues: a game, draws of its coalitions, means over the draws."""
+
+from joblib import effective_n_jobs
+
+from skinfluence._memory import check_memory
+from skinfluence.retraining.semivalues._budget import Budget, Limits, spend
+from skinfluence.retraining.semivalues._cost import announce
+from skinfluence.retraining.semivalues._one_class import RestOfGame
+from skinfluence.retraining.semivalues._retrained_losses import RetrainedLosses
+from skinfluence.retraining.semivalues._time_limit import check_drawn
+
+# Losses held at a time while models are evaluated at once.
+LOSSES = 2**23
+
+
+def estimate_rows(game, sampling, kept, rows, weight=None, spread=False):
+    """Values of the players for test rows, or for their weighted sum.
+
+    Parameters
+    ----------
+    game : Game
+    sampling : Sampling
+    kept : KeptDraws or None
+        None where nothing is trained.
+    rows : tuple
+        Test rows, encoded targets, loss.
+    weight : ndarray of shape (n_rows,), default=None
+        Of the test rows, where only the weighted sum is wanted.
+    spread : bool, default=False
+        Whether standard errors will be asked for.
+
+    Returns
+    -------
+    estimate : RunningMean, EnumeratedValues or SampleReuse
+        With ``mean``, shape (n_rows, n_players), and ``standard_error()``.
+    """
+    evaluation = game.evaluation(*rows, weight)
+    empty, full = game.ends(evaluation)
+    if kept is None:
+        source = game.prefix_losses(sampling.scheme, *rows, weight)
+    else:
+        source = kept.losses(evaluation, empty, full)
+    rest, counted = _count(game, sampling, source, evaluation, empty)
+    estimate = sampling.scheme.start(empty, full, spread)
+    draws = range(sampling.n_draws)
+    for draw, losses in zip(draws, rest(draws), strict=True):
+        sampling.scheme.add(estimate, draw, losses)
+    if counted is not None:
+        estimate.mean += counted
+    return estimate
+
+
+class FixedRows:
+    """Values for test rows that are known in `fit`: models are evaluated and let go.
+
+    Parameters
+    ----------
+    game : Game
+    sampling : Sampling
+        Its ``n_draws`` becomes the number of those that were made.
+    engine : Coalitions or None
+        None where nothing is trained.
+    rows : tuple
+        Test rows, encoded targets, loss.
+    limits : Limits
+    n_jobs : int or None
+        Draws are handed out in rounds for so many workers.
+
+    Attributes
+    ----------
+    estimate, mean_estimate : RunningMean, EnumeratedValues or SampleReuse
+        Of single rows, and of their mean.
+    n_retrainings : int
+        Models that were trained.
+    """
+
+    def __init__(self, game, sampling, engine, rows, limits, n_jobs):
+        evaluation, players = game.evaluation(*rows), game.players
+        empty, full = game.ends(evaluation)
+        check_memory(
+            24 * len(empty) * len(players),
+            f"The values of {len(players)} players for {len(empty)} test rows",
+            "Give fewer rows of X_val.",
+        )
+        if engine is not None:
+            announce(sampling, engine, players, limits, evaluation)
+        given, scheme = limits, sampling.scheme
+        if sampling.enumerates:
+            limits = Limits()
+        per_draw = 2 * (len(players) + 1) * len(empty)
+        budget = Budget(
+            sampling.n_draws,
+            limits.max_time,
+            limits.standard_error,
+            effective_n_jobs(n_jobs) * max(1, LOSSES // per_draw),
+        )
+        if engine is None:
+            source = game.prefix_losses(scheme, *rows, tolerance=limits.truncation)
+        else:
+            source = RetrainedLosses(
+                engine,
+                scheme,
+                players.of_row,
+                evaluation,
+                empty,
+                full,
+                limits.truncation,
+                budget.deadline,
+            )
+        self.estimate = scheme.start(empty, full)
+        self.mean_estimate = scheme.start(
+            empty.mean(keepdims=True), full.mean(keepdims=True)
+        )
+        rest, counted = _count(game, sampling, source, evaluation, empty)
+        estimates = self.estimate, self.mean_estimate
+        sampling.n_draws = spend(budget, scheme, rest, estimates)
+        self.n_retrainings = getattr(source, "n_retrainings", 0)
+        store = getattr(engine, "store", None)
+        check_drawn(sampling, self.n_retrainings, given.max_time, store)
+        budget.warn_if_short(self.mean_estimate)
+        if counted is not None:
+            self.estimate.mean += counted
+            self.mean_estimate.mean += counted.mean(axis=0)
+
+
+def _count(game, sampling, source, evaluation, empty):
+    """Return what is left to be sampled, and values that are counted, or None."""
+    if sampling.scheme.name != "permutations":
+        return source, None
+    one_class = game.one_class(evaluation, empty)
+    if one_class is None:
+        return source, None
+    rest = RestOfGame(source, sampling.scheme, one_class)
+    return rest, one_class.values(sampling.probabilities)

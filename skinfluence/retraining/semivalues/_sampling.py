@@ -1,0 +1,99 @@
+"""Which coalitions are looked at: all of them, or those of so many random draws."""
+
+from skinfluence.retraining.semivalues._enumeration import (
+    MAX_PLAYERS,
+    ChainEnumeration,
+    Enumeration,
+)
+from skinfluence.retraining.semivalues._permutations import PermutationSampling
+from skinfluence.retraining.semivalues._sample_reuse import CoalitionSampling
+
+# Retrainings per player where no budget is given.
+PER_PLAYER = 100
+
+# Random coalitions below which a player may well be in all of them.
+FEWEST_COALITIONS = 64
+
+
+def enumerates(n_players, max_retrainings):
+    """Tell whether every coalition is looked at."""
+    return n_players <= MAX_PLAYERS and (
+        max_retrainings is None or max_retrainings >= 2**n_players - 2
+    )
+
+
+class Sampling:
+    """A scheme of draws, and how many of them.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n_players,)
+        Of `size_probabilities`.
+    sample_reuse : bool
+        Whether the values are Banzhaf's.
+    incremental : bool
+        Whether models of prefixes need no training.
+    max_retrainings : int or None
+        The budget.
+    seed : int
+        Of all draws.
+    antithetic : bool
+        Whether each order is followed by its reverse.
+
+    Attributes
+    ----------
+    scheme : Enumeration, PermutationSampling or CoalitionSampling
+        What a draw is.
+    n_draws : int
+        At first those that the budget allows, then those that were made.
+    """
+
+    def __init__(
+        self,
+        probabilities,
+        *,
+        sample_reuse,
+        incremental,
+        max_retrainings,
+        seed,
+        antithetic,
+    ):
+        self.probabilities, self.sample_reuse = probabilities, sample_reuse
+        self.max_retrainings, self.seed = max_retrainings, seed
+        self.antithetic = antithetic
+        if enumerates(len(probabilities), max_retrainings):
+            kind = ChainEnumeration if incremental else Enumeration
+            self.scheme = kind(probabilities)
+            self.n_draws = self.scheme.n_draws
+        else:
+            self.draw_at_random()
+
+    @property
+    def enumerates(self):
+        """Whether all coalitions are looked at, so that nothing is random."""
+        return isinstance(self.scheme, Enumeration)
+
+    @property
+    def n_retrainings(self):
+        """Models that all draws train."""
+        return self.scheme.n_retrainings(self.n_draws)
+
+    def draw_at_random(self):
+        """Choose random orders or random coalitions, however small the game is."""
+        n = len(self.probabilities)
+        budget = self.max_retrainings or PER_PLAYER * n
+        if self.sample_reuse:
+            self.scheme = CoalitionSampling(n, self.seed)
+            per_draw, fewest = 1, FEWEST_COALITIONS
+        else:
+            self.scheme = PermutationSampling(
+                self.probabilities, self.seed, self.antithetic
+            )
+            per_draw = fewest = n * self.scheme.orders_per_draw
+        if budget < fewest:
+            raise ValueError(
+                f"The 'max_retrainings' parameter must be at least {fewest} for the "
+                f"values of {n} players. Got {self.max_retrainings}. Give it more, or "
+                "make groups of rows the players (groups in fit)."
+            )
+        self.n_draws = budget // per_draw

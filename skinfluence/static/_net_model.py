@@ -1,0 +1,87 @@
+"""A skorch net that was trained by a `NetRun`, under the contract of removals."""
+
+import numpy as np
+import sklearn
+from sklearn.utils import gen_batches
+
+from skinfluence._sklearn import take_rows
+from skinfluence.nets._curvature import CURVATURES
+from skinfluence.removal import RemovalModel, Removals
+
+
+class NetModel(RemovalModel):
+    """A net at the end of its training, whose rows can leave to first order.
+
+    Parameters
+    ----------
+    run : NetRun
+        Fitted.
+    X, y : array-like
+        Training rows, and encoded targets; rows that were held out of training have
+        influence zero.
+    hessian : str
+        A key of `CURVATURES`.
+    held_fixed : iterable of str, default=()
+        Names of the fitted steps before the net.
+    """
+
+    lacks = (
+        "A skorch net is at no minimum of its objective, and its rows have no "
+        "leverage: they leave to first order only. Use "
+        "InfluenceFunctions(step='infinitesimal')."
+    )
+
+    def __init__(self, run, X, y, hessian, held_fixed=()):
+        self.run, self.X, self.y, self.hessian = run, X, y, hessian
+        self.kept, self.curvature = run.checkpoints[-1].rows, None
+        self.held_fixed = tuple(held_fixed)
+
+    def choose_damping(self, damping):
+        """Implement `RemovalModel.choose_damping`: "auto" depends on the curvature."""
+        X, y = self.run.rows(self.X, self.y)
+        train = take_rows(X, self.kept), y[self.kept]
+        gradients = self.run.gradients()
+        self.curvature = CURVATURES[self.hessian](gradients, train, damping)
+        return self.curvature.damping
+
+    def first_order(self, damping=0.0, masks=None):
+        """Implement `RemovalModel.first_order`; sets of rows add up."""
+        if self.curvature is None or damping != self.curvature.damping:
+            self.choose_damping(damping)
+        return NetRemovals(self, masks)
+
+
+class NetRemovals(Removals):
+    """Removals from a net to first order, through its damped curvature."""
+
+    def __init__(self, model, masks):
+        self.model, self.curvature = model, model.curvature
+        self.members = None if masks is None else masks.T.astype(np.float64)
+        self.unresolved = np.empty(0, dtype=np.intp)
+
+    def _blocks(self, X, y, loss):
+        """Yield test rows and their influences, as many as fit working_memory."""
+        model, n = self.model, len(self.model.y)
+        self.curvature.gradients = gradients = model.run.gradients()
+        measure = gradients.target.measure(loss.name)
+        size = sklearn.get_config()["working_memory"] * 2**20 // (8 * n)
+        for rows in gen_batches(len(y), max(1, int(size))):
+            block = np.zeros((rows.stop - rows.start, n))
+            some = take_rows(X, np.arange(rows.start, rows.stop))
+            block[:, model.kept] = self.curvature.influence(
+                model.run.rows(some, y[rows]), measure
+            )
+            yield rows, block if self.members is None else block @ self.members
+
+    def influence(self, X, y, loss):
+        """Implement `Removals.influence`."""
+        return np.concatenate([block for _, block in self._blocks(X, y, loss)])
+
+    def mean_influence(self, X, y, loss, weight):
+        """Implement `Removals.mean_influence`; the matrix is never held."""
+        return sum(weight[rows] @ block for rows, block in self._blocks(X, y, loss))
+
+    def own_influence(self, y, loss):
+        """Implement `Removals.own_influence`."""
+        blocks = self._blocks(self.model.X, y, loss)
+        return np.concatenate([block.diagonal(rows.start) for rows, block in blocks])
