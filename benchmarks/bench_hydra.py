@@ -109,7 +109,8 @@ def main(n_left_out=150, n_test=200):
         )
         fit, exact = cpu(HyDRA(net, random_state=0).fit, X_train, y_train)
         fast = HyDRA(net, approximation="fast", random_state=0).fit(X_train, y_train)
-        leave_out = partial(exact.replayed_influence, groups=rows)
+        masks = np.eye(len(X_train), dtype=bool)[rows]
+        leave_out = partial(exact.replayed_influence, groups=masks)
         truth_time, truth = cpu(leave_out, X_test, y_test)
         exact.sample_values(X_test, y_test)  # loads what torch loads on first use
         pairs = [

@@ -24,7 +24,8 @@ from timing import cpu, restart_single_threaded
 from torch import nn
 
 from skinfluence import TRAK, InfluenceFunctions, RepresenterPoints, TracIn
-from skinfluence.nets._curvature._gauss_newton import (
+from skinfluence._losses import LogLoss
+from skinfluence.nets.curvature._gauss_newton import (
     ExplicitGaussNewton,
     KernelGaussNewton,
 )
@@ -127,7 +128,7 @@ def against_explicit(net, X, y, X_test, y_test):
     method = InfluenceFunctions(net, hessian="fisher", random_state=0).fit(X, y)
     run = method._run
     gradients, train = run.gradients(), run.rows(X, y)
-    measure = gradients.target.measure("log_loss")
+    measure = gradients.target.measure(LogLoss())
     results = []
     for form in (KernelGaussNewton, ExplicitGaussNewton):
         fitting, curvature = cpu(form, gradients, train, "auto")

@@ -73,3 +73,11 @@ def optimised_net(name, **params):
     optimizer, settings = OPTIMISERS[name]
     settings = {f"optimizer__{key}": value for key, value in settings.items()}
     return make_net(optimizer, **settings, **params)
+
+
+def masks_of(groups, n=21):
+    """Return boolean masks of rows, or of groups of rows, among n."""
+    masks = np.zeros((len(groups), n), dtype=bool)
+    for mask, rows in zip(masks, groups, strict=True):
+        mask[rows] = True
+    return masks

@@ -269,8 +269,8 @@ def test_one_vs_rest_slopes_of_an_impossible_class_are_zero():
     rng = np.random.default_rng(0)
     y = np.arange(30) % 3
     X = rng.normal(size=(30, 3)) + 3 * np.eye(3)[y]
-    run = PerceptronRun(SGDClassifier(loss="log_loss", random_state=0), 1, 0)
-    run.fit(X, y)
+    run = PerceptronRun(SGDClassifier(loss="log_loss", random_state=0), 1)
+    run.fit(X, y, {}, seed=0, random_state=0)
     raw = np.array([[2.0, -1.0, 0.3], [30.0, -40.0, -1.0], [-800.0, -900.0, -850.0]])
     slope = run._test_slope(np.array([0, 1, 2]), raw, LogLoss())
     p = 1 / (1 + np.exp(-raw[0]))

@@ -12,6 +12,8 @@ Every influence is a difference of losses, so each loss answers three questions.
 ``slope(y, raw, link)``
     the derivative of the loss with respect to the raw prediction.
 
+Nets take `value`, or `of_log_probabilities`, of tensors, which torch differentiates.
+
 Targets are encoded once by `BaseInfluence`: class indices for classifiers,
 floats of shape (n_samples, n_outputs) for regressors. Predictions always have a
 last axis of length n_classes or n_outputs; axes between the first and the last
@@ -24,9 +26,11 @@ from skinfluence._losses._log_loss import (
     LARGEST_LOG_LOSS,
     SMALLEST_PROBABILITY,
     LogLoss,
+    clip_log_loss,
     log_loss_of_probability,
     log_loss_of_raw,
     log_loss_slope,
+    unclipped_log_loss_of_raw,
 )
 from skinfluence._losses._loss import Loss
 from skinfluence._losses._regression import (
@@ -51,8 +55,10 @@ __all__ = [
     "SquaredError",
     "UserLoss",
     "ZeroOne",
+    "clip_log_loss",
     "log_loss_of_probability",
     "log_loss_of_raw",
     "log_loss_slope",
     "resolve_loss",
+    "unclipped_log_loss_of_raw",
 ]

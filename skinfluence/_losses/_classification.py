@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import expit, softmax
 
-from skinfluence._losses._loss import Loss, spread
+from skinfluence._losses._loss import Loss, indicator, spread
 
 
 class Brier(Loss):
@@ -16,10 +16,9 @@ class Brier(Loss):
     response = "predict_proba"
 
     def value(self, y, prediction):
-        n_classes = prediction.shape[-1]
-        truth = spread((y[:, None] == np.arange(n_classes)) * 1.0, prediction.ndim)
+        truth = spread(indicator(y, prediction), prediction.ndim)
         total = ((prediction - truth) ** 2).sum(axis=-1)
-        return total / 2 if n_classes == 2 else total
+        return total / 2 if prediction.shape[-1] == 2 else total
 
     def slope(self, y, raw, link):
         if link == "logit":
@@ -27,7 +26,7 @@ class Brier(Loss):
             return 2 * (p - y[:, None]) * p * expit(-raw)
         p = softmax(raw, axis=-1)
         factor = 1 if raw.shape[-1] == 2 else 2
-        residual = factor * (p - (y[:, None] == np.arange(raw.shape[-1])))
+        residual = factor * (p - indicator(y, raw))
         return p * (residual - (p * residual).sum(axis=-1, keepdims=True))
 
 

@@ -17,6 +17,11 @@ SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 LARGEST_LOG_LOSS = float(-np.log(SMALLEST_PROBABILITY))  # 36.04
 
 
+def clip_log_loss(loss):
+    """Clip log losses, an array or a tensor."""
+    return loss.clip(max=LARGEST_LOG_LOSS)
+
+
 def log_loss_of_probability(probability):
     """Log loss for a given probability of the true class."""
     return -np.log(np.maximum(probability, SMALLEST_PROBABILITY))
@@ -32,7 +37,7 @@ def log_loss_of_raw(y, raw):
     raw : ndarray of shape (n, ..., k)
         One logit for two classes, or a score for every class.
     """
-    loss = _without_clip(y, raw)
+    loss = unclipped_log_loss_of_raw(y, raw)
     return np.minimum(loss, LARGEST_LOG_LOSS, out=loss)
 
 
@@ -43,8 +48,8 @@ def log_loss_slope(y, raw):
     return softmax(raw, axis=-1) - (y[:, None] == np.arange(raw.shape[-1]))
 
 
-def _without_clip(y, raw):
-    """Log loss of logits, as large as it gets."""
+def unclipped_log_loss_of_raw(y, raw):
+    """Log loss of logits without its clip: what models are trained on."""
     if raw.shape[-1] <= 2:
         against = raw[..., 0] if raw.shape[-1] == 1 else raw[..., 1] - raw[..., 0]
         against = against * spread(np.where(y == 1, -1.0, 1.0), against.ndim)
@@ -68,8 +73,13 @@ class LogLoss(Loss):
     def value(self, y, prediction):
         return log_loss_of_probability(pick(prediction, y))
 
+    def of_log_probabilities(self, y, log_probabilities):
+        return clip_log_loss(-pick(log_probabilities, y))
+
     def change(self, y, raw, delta, link):
-        return self.clip_growth(self.growth(y, raw, delta, link), _without_clip(y, raw))
+        return self.clip_growth(
+            self.growth(y, raw, delta, link), unclipped_log_loss_of_raw(y, raw)
+        )
 
     def clip_growth(self, growth, before):
         """Clip the loss at both ends of moves.
@@ -138,7 +148,7 @@ class LogLoss(Loss):
 
     def slope(self, y, raw, link):
         slope = log_loss_slope(y, raw)
-        slope[_without_clip(y, raw) > LARGEST_LOG_LOSS] = 0.0
+        slope[unclipped_log_loss_of_raw(y, raw) > LARGEST_LOG_LOSS] = 0.0
         return slope
 
 

@@ -8,6 +8,10 @@ from skinfluence._predictions import link_prediction
 class Loss:
     """A loss of single rows.
 
+    Losses that have a slope are also taken of tensors of torch, which differentiates
+    them: `value` where the loss is one of predictions of numbers, and
+    `of_log_probabilities` where it is one of probabilities.
+
     Attributes
     ----------
     response : {"predict_proba", "decision_function", "predict"}
@@ -19,6 +23,10 @@ class Loss:
     def value(self, y, prediction):
         """Loss of each row, shape ``prediction.shape[:-1]``."""
         raise NotImplementedError
+
+    def of_log_probabilities(self, y, log_probabilities):
+        """Return `value` for tensors with logarithms of probabilities, (n, k)."""
+        return self.value(y, log_probabilities.exp())
 
     def change(self, y, raw, delta, link):
         """Growth of the loss when ``raw`` (n, k) moves by ``delta`` (n, m, k)."""
@@ -48,10 +56,21 @@ class Loss:
 
 
 def pick(prediction, y):
-    """Select ``prediction[t, ..., y[t]]``."""
+    """Select ``prediction[t, ..., y[t]]``; of a tensor ``prediction[t, y[t]]``."""
+    if not isinstance(prediction, np.ndarray):
+        return prediction.gather(1, y.reshape(-1, 1).long())[:, 0]
     return np.take_along_axis(
         prediction, y.reshape((-1,) + (1,) * (prediction.ndim - 1)), axis=-1
     )[..., 0]
+
+
+def indicator(y, prediction):
+    """Return 1.0 in the column of each row's class, else 0.0, in the last axis."""
+    n_classes = prediction.shape[-1]
+    if isinstance(prediction, np.ndarray):
+        return (y[:, None] == np.arange(n_classes)) * 1.0
+    zeros = prediction.new_zeros((len(y), n_classes))
+    return zeros.scatter(1, y.reshape(-1, 1).long(), 1.0)
 
 
 def spread(y, ndim):

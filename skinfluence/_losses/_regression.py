@@ -36,7 +36,7 @@ class AbsoluteError(Loss):
     name = "absolute_error"
 
     def value(self, y, prediction):
-        return np.abs(prediction - spread(y, prediction.ndim)).mean(axis=-1)
+        return abs(prediction - spread(y, prediction.ndim)).mean(axis=-1)
 
     def slope(self, y, raw, link):
         prediction = link_prediction(raw, link, self.response)

@@ -1,31 +1,23 @@
 """HyDRA: what the net would be, had a row counted a little less all along the run."""
 
 import os
-from contextlib import nullcontext
 from numbers import Integral, Real
 
 import numpy as np
-import sklearn
 from scipy.stats import spearmanr
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._base import BaseInfluence
-from skinfluence._losses import MinusPrediction
-from skinfluence._memory import check_memory
 from skinfluence._sklearn import (
     Interval,
     StrOptions,
     final_estimator,
-    n_rows,
     preprocessing_steps,
     take_rows,
 )
-from skinfluence._skorch import is_net, seeded_training
+from skinfluence._skorch import is_net
 from skinfluence.removal import refuse_samplers
-
-# More rows at once do not make the matrix products faster, and take memory.
-BLOCK = 500
 
 
 class HyDRA(BaseInfluence):
@@ -162,81 +154,31 @@ class HyDRA(BaseInfluence):
                 f"that ends in one. Got {type(net).__name__}: use InfluenceFunctions, "
                 "the limit of a long run."
             )
-        from skinfluence.nets._recorded_net import fit_recorded_net
+        from skinfluence.nets.run._step_run import StepRun
 
-        seeded = nullcontext()
-        if self.random_state is not None:
-            seeded = seeded_training(net, seed, 0)
-        with seeded:
-            model, self._trajectory = fit_recorded_net(
-                self.estimator,
-                X,
-                y,
-                fit_params,
-                max_bytes=self.trajectory_memory * 2**20,
-                folder=self.memory,
-            )
-        return model
+        max_bytes = self.trajectory_memory * 2**20
+        self._run = StepRun(self.estimator, self.memory, max_bytes)
+        return self._run.fit(
+            X, y, fit_params, seed=seed, random_state=self.random_state
+        )
 
     def _fit_influence(self, X, y, fit_params):
-        from skinfluence.nets._recorded_net import replay_of
+        from skinfluence.nets.run._derivative import RunDerivative
 
-        self._replay, self.replay_drift_ = replay_of(
-            self.estimator_, self._trajectory, X, y
-        )
-        self.n_steps_ = self._replay.n_steps
+        self._loss.need_slope()
+        self.replay_drift_ = self._run.drift
+        self.n_steps_ = self._run.replay.n_steps
         self.fixed_steps_ = preprocessing_steps(self.estimator_)
-        self._sensitivity = None
-        self._replay.functions.measure(self._loss.name)  # raises without gradient
-
-    # ------------------------------------------------------------------ readings
+        self._derivative = RunDerivative(self._run, self.approximation == "exact")
 
     def _influence(self, X, y, loss):
-        if self._forward_is_shorter(n_rows(X)):
-            derivative = self._derivative()
-            gradients = self._gradients(X, y, loss)
-            return _array(-gradients @ derivative.T)
-        read = self._read_factored if self._takes_factors() else self._read
-        return np.concatenate(
-            [
-                read(take_rows(X, rows), y[rows], loss)
-                for rows in self._gradient_blocks(n_rows(X))
-            ]
-        )
-
-    def _read(self, X, y, loss):
-        return _array(self._pull(self._gradients(X, y, loss)))
-
-    def _read_factored(self, X, y, loss):
-        from skinfluence.nets._adjoint import fast_factored
-
-        functions = self._replay.functions
-        X, y, measure = self._tensors(X, y, loss)
-        factors = functions.factors(functions.parameters, X, y, measure)
-        return _array(fast_factored(self._replay, factors))
+        return self._derivative.influence((X, y), loss)
 
     def _sample_values(self, X, y, loss, weight):
-        functions, mean = self._replay.functions, 0.0
-        for start in range(0, len(y), BLOCK):
-            rows = np.arange(start, min(start + BLOCK, len(y)))
-            X_block, y_block, measure = self._tensors(take_rows(X, rows), y[rows], loss)
-            mean = mean + functions.weighted_gradient(
-                functions.parameters, X_block, y_block, weight[rows], measure
-            )
-        return _array(self._pull(mean[None]))[0]
+        return self._derivative.values((X, y), loss, weight)
 
     def _self_influence(self, X, y, loss):
-        from skinfluence.nets._adjoint import sensitivity
-
-        values = np.empty(self.n_samples_fit_)
-        for rows in self._gradient_blocks(self.n_samples_fit_):
-            gradients = self._gradients(take_rows(X, rows), y[rows], loss)
-            if self.approximation == "fast":
-                values[rows] = _array(self._pull(gradients))[np.arange(len(rows)), rows]
-            else:
-                derivative = sensitivity(self._replay, rows)
-                values[rows] = _array(-(gradients * derivative).sum(dim=1))
-        return values
+        return self._derivative.self_influence((X, y), loss)
 
     def replayed_influence(self, X, y=None, *, groups):
         """Influence of rows that are actually left out, by replaying the run.
@@ -247,9 +189,10 @@ class HyDRA(BaseInfluence):
             Test rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Their true values; None as in `influence`.
-        groups : sequence of int or of sequences of int, or ndarray of bool
-            Training rows to leave out: one at a time, or together in a sequence; or
-            masks of shape (n_groups, n_samples_fit_), as for `group_influence`.
+        groups : array-like of shape (n_samples_fit_,) or (n_groups, n_samples_fit_)
+            Rows to leave out together, as for `group_influence`: one label per
+            training row, or boolean masks. ``np.eye(n_samples_fit_, dtype=bool)[rows]``
+            leaves rows out one at a time.
 
         Returns
         -------
@@ -258,37 +201,11 @@ class HyDRA(BaseInfluence):
             the run held: about a fifth of a training per group.
         """
         X, y, loss = self._check_test(X, y)
-        n = self.n_samples_fit_
-        if isinstance(groups, np.ndarray) and groups.dtype == bool:
-            groups = [np.flatnonzero(mask) for mask in self._group_masks(groups)]
-        groups = list(groups)
-        rows = np.concatenate([np.atleast_1d(group) for group in groups])
-        if rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= n:
-            raise ValueError(
-                "The 'groups' parameter must hold positions of training rows, from 0 "
-                f"to {n - 1}. Got {rows[:10].tolist()}."
-            )
+        masks = self._group_masks(groups)
         with self._threads():
-            return self._left_out(X, y, loss, groups)
-
-    def _left_out(self, X, y, loss, groups):
-        import torch
-
-        replay = self._replay
-        functions = replay.functions
-        X, y, measure = self._tensors(X, y, loss)
-
-        def losses(theta):
-            return functions.losses(theta, X, y, measure)
-
-        with torch.no_grad():
-            before = losses(replay.run())
-            ends = replay.leave_out(groups)
-            if replay.batches:
-                after = torch.func.vmap(losses)(ends)
-            else:
-                after = torch.stack([losses(end) for end in ends])
-        return _array(after - before).T
+            return self._derivative.left_out(
+                (X, y), loss, [np.flatnonzero(mask) for mask in masks]
+            )
 
     def spot_check(self, n_rows=10, X=None, y=None):
         """Leave a few rows out by replay, and compare with the influences.
@@ -324,7 +241,7 @@ class HyDRA(BaseInfluence):
         else:
             X, y, loss = self._check_test(X, y)
         with self._threads():
-            actual = self._left_out(X, y, loss, list(rows))
+            actual = self._derivative.left_out((X, y), loss, list(rows))
             predicted = self._influence(X, y, loss)[:, rows]
         ranks = [
             spearmanr(p, a).statistic
@@ -338,70 +255,3 @@ class HyDRA(BaseInfluence):
             predicted=predicted,
             actual=actual,
         )
-
-    # ------------------------------------------------------------------- helpers
-
-    def _pull(self, gradients):
-        from skinfluence.nets._adjoint import fast, reverse
-
-        engine = reverse if self.approximation == "exact" else fast
-        return engine(self._replay, gradients)
-
-    def _takes_factors(self):
-        from skinfluence.nets._adjoint import takes_factors
-
-        return self.approximation == "fast" and takes_factors(self._replay)
-
-    def _forward_is_shorter(self, n_test):
-        if self.approximation == "fast":
-            return False
-        return self._sensitivity is not None or n_test > self.n_samples_fit_
-
-    def _derivative(self):
-        """Derivatives of the final parameters by all rows, kept once computed."""
-        import torch
-
-        from skinfluence.nets._adjoint import sensitivity
-
-        if self._sensitivity is None:
-            n = self.n_samples_fit_
-            theta = self._replay.functions.parameters
-            check_memory(
-                n * theta.nbytes,
-                f"The derivative of {len(theta)} parameters by {n} rows",
-                "Ask for fewer test rows than training rows at a time.",
-            )
-            self._sensitivity = torch.cat(
-                [sensitivity(self._replay, rows) for rows in self._gradient_blocks(n)]
-            )
-        return self._sensitivity
-
-    def _gradient_blocks(self, n):
-        """Cut rows so that their cotangents fit working_memory."""
-        theta = self._replay.functions.parameters
-        copies = 4 + len(self._trajectory.rule.slots)
-        budget = sklearn.get_config()["working_memory"] * 2**20
-        size = int(budget // (copies * theta.nbytes))
-        size = max(1, min(BLOCK, size))
-        for start in range(0, n, size):
-            yield np.arange(start, min(start + size, n))
-
-    def _tensors(self, X, y, loss):
-        from skinfluence.nets._recorded_net import test_tensors
-        from skinfluence.nets._row_losses import take
-
-        if isinstance(loss, MinusPrediction):
-            y = None
-        X, y = test_tensors(self.estimator_, self._replay, X, y)
-        device = self._replay.functions.device
-        measure = self._replay.functions.measure(loss.name)
-        return take(X, slice(None), device), take(y, slice(None), device), measure
-
-    def _gradients(self, X, y, loss):
-        functions = self._replay.functions
-        X, y, measure = self._tensors(X, y, loss)
-        return functions.row_gradients(functions.parameters, X, y, measure)
-
-
-def _array(tensor):
-    return tensor.detach().cpu().numpy().astype(np.float64)

@@ -21,10 +21,14 @@ from sklearn.utils.validation import validate_data
 
 from skinfluence._losses import (
     LARGEST_LOG_LOSS,
+    MarginLoss,
+    SquaredError,
     log_loss_of_probability,
     log_loss_slope,
+    unclipped_log_loss_of_raw,
 )
-from skinfluence._sklearn import final_estimator, seed_estimator
+from skinfluence._sklearn import final_estimator
+from skinfluence.nets.run._training_run import TrainingRun, checkpoint_epochs
 
 _SLOPES = {  # of MLP activations, from the activated values
     "identity": lambda h: np.ones_like(h),
@@ -51,15 +55,27 @@ class PerceptronCheckpoint:
     biases: list
 
 
-class PerceptronRun:
-    """A model trained through ``partial_fit``, one epoch at a time, and recorded."""
+class PerceptronRun(TrainingRun):
+    """A model trained through ``partial_fit``, one epoch at a time, and recorded.
 
-    def __init__(self, estimator, checkpoints, seed):
-        self.checkpoint_epochs = checkpoints
-        self.model = seed_estimator(clone(estimator), seed)
+    Parameters
+    ----------
+    estimator : estimator
+        The user's, not fitted; alone or at the end of a Pipeline.
+    checkpoints : int or list of int
+        As for `checkpoint_epochs`.
+    """
+
+    def __init__(self, estimator, checkpoints):
+        super().__init__(clone(estimator))
         self.last = final_estimator(self.model)
-        self.checkpoints = []
         self._refuse()
+        self._wanted, self._kept = checkpoints, []
+
+    @property
+    def checkpoints(self):
+        """`PerceptronCheckpoint` of some epochs."""
+        return self._kept
 
     def _refuse(self):
         model = self.last
@@ -91,8 +107,7 @@ class PerceptronRun:
                 f"'invscaling' or 'optimal'. Got {model.learning_rate!r}."
             )
 
-    def fit(self, X, y, **fit_params):
-        """Train for ``max_iter`` epochs."""
+    def _train(self, X, y, fit_params):
         if fit_params:
             raise TypeError(
                 f"TracIn trains {type(self.last).__name__} through partial_fit and "
@@ -104,22 +119,13 @@ class PerceptronRun:
                 if step not in (None, "passthrough"):
                     X = step.fit_transform(X, y)
         self._sparse = issparse(X)
-        self._train(X, y)
-        return self.model
+        self.partial_fit(X, y)
 
     def partial_fit(self, X, y):
-        """Train for as many epochs more."""
-        self._train(X, y)
-
-    def _train(self, X, y):
-        model, start = self.last, self.checkpoints[-1].epoch if self.checkpoints else 0
+        """Train for ``max_iter`` epochs, the first of all or more of them."""
+        model, start = self.last, self._kept[-1].epoch if self._kept else 0
         n_epochs = model.max_iter
-        if isinstance(self.checkpoint_epochs, int):
-            count = min(self.checkpoint_epochs, n_epochs)
-            steps = np.arange(1, count + 1) * n_epochs / count
-            chosen = set((start + np.ceil(steps - 1e-9)).astype(int).tolist())
-        else:
-            chosen = set(self.checkpoint_epochs) | {start + n_epochs}
+        chosen = checkpoint_epochs(self._wanted, start, n_epochs) | {start + n_epochs}
         arguments = {}
         if is_classifier(model) and start == 0:
             arguments["classes"] = np.unique(column_or_1d(y, warn=True))
@@ -131,7 +137,7 @@ class PerceptronRun:
             spent += self._rate(epoch, n)
             if epoch in chosen:
                 weights, biases = self._parameters()
-                self.checkpoints.append(
+                self._kept.append(
                     PerceptronCheckpoint(epoch, spent, np.arange(n), weights, biases)
                 )
                 spent = 0.0
@@ -196,16 +202,7 @@ class PerceptronRun:
             return log_loss_slope(y, raw)
         if link == "ovr":
             return expit(raw) - (y[:, None] == np.arange(raw.shape[1]))
-        n_columns = raw.shape[1]
-        code = (
-            (2.0 * y - 1)[:, None]
-            if n_columns == 1
-            else 2.0 * (y[:, None] == np.arange(n_columns)) - 1
-        )
-        violated = np.maximum(1 - code * raw, 0)
-        if model.loss == "hinge":
-            return -code * (violated > 0)
-        return -2 * code * violated
+        return MarginLoss(model.loss).slope(y, raw, link)
 
     def _test_slope(self, y, raw, loss):
         link = self._link()
@@ -310,7 +307,7 @@ class PerceptronRun:
         return out
 
     def mean_loss(self, train):
-        """Mean log loss or squared error of each row over the checkpoints."""
+        """Mean log loss, hinge or squared error of each row over the checkpoints."""
         X, y = self.rows(*train)
         out = np.zeros(X.shape[0])
         for checkpoint in self.checkpoints:
@@ -327,22 +324,13 @@ class PerceptronRun:
     def _losses(self, y, raw):
         link = self._link()
         if link == "identity":
-            return ((raw - y) ** 2).mean(axis=1)
-        if link == "softmax":
-            top = raw.max(axis=1)
-            total = np.log(np.exp(raw - top[:, None]).sum(axis=1)) + top
-            return total - raw[np.arange(len(y)), y]
-        n_columns = raw.shape[1]
-        code = (
-            (2.0 * y - 1)[:, None]
-            if n_columns == 1
-            else 2.0 * (y[:, None] == np.arange(n_columns)) - 1
-        )
+            return SquaredError().value(y, raw)
         if link == "margin":
-            violated = np.maximum(1 - code * raw, 0)
-            power = 1 if self.last.loss == "hinge" else 2
-            return (violated**power).sum(axis=1)
-        return np.logaddexp(0, -code * raw).sum(axis=1)
+            return MarginLoss(self.last.loss).value(y, raw)
+        if link == "ovr":  # a problem of its own for each class
+            own = y[:, None] == np.arange(raw.shape[1])
+            return np.logaddexp(0, np.where(own, -raw, raw)).sum(axis=1)
+        return unclipped_log_loss_of_raw(y, raw)
 
 
 def _row_squares(a):

@@ -17,7 +17,7 @@ from skinfluence._sklearn import (
     preprocessing_steps,
     take_rows,
 )
-from skinfluence._skorch import is_net, seeded_training
+from skinfluence._skorch import is_net
 from skinfluence._targets import check_targets
 from skinfluence.dynamic._perceptron import PerceptronRun
 from skinfluence.removal import refuse_samplers
@@ -155,28 +155,28 @@ class TracIn(BaseInfluence):
             UserLoss(self.loss, "predict", None).need_slope()
         if self.loss == "zero_one":
             ZeroOne().need_slope()
-        checkpoints = self._checked_checkpoints()
-        net = final_estimator(self.estimator)
-        if is_net(net):
+        self._run = self._training_run(self._checked_checkpoints())
+        return self._run.fit(
+            X, y, fit_params, seed=seed, random_state=self.random_state
+        )
+
+    def _training_run(self, checkpoints):
+        """Return what trains the estimator and records it: by steps or by epochs."""
+        last = final_estimator(self.estimator)
+        if is_net(last):
             if checkpoints == "all":
-                from skinfluence.nets._step_run import StepRun
+                from skinfluence.nets.run._step_run import StepRun
 
-                self._run = StepRun(self.estimator, self.memory)
-                if self.random_state is None:
-                    return self._run.fit(X, y, **fit_params)
-                with seeded_training(net, seed, 0):
-                    return self._run.fit(X, y, **fit_params)
-            from skinfluence.nets._run import NetRun
+                return StepRun(self.estimator, self.memory)
+            from skinfluence.nets.run._checkpoint_run import CheckpointRun
 
-            self._run = NetRun(self.estimator, checkpoints, self.memory, self.layers)
-            return self._run.fit_seeded(X, y, fit_params, seed, self.random_state)
+            return CheckpointRun(self.estimator, checkpoints, self.memory, self.layers)
         if self.layers is not None:
             raise ValueError(
                 "The 'layers' parameter is for skorch nets. Got "
-                f"layers={self.layers!r} with {type(net).__name__}."
+                f"layers={self.layers!r} with {type(last).__name__}."
             )
-        self._run = PerceptronRun(self.estimator, checkpoints, seed)
-        return self._run.fit(X, y, **fit_params)
+        return PerceptronRun(self.estimator, checkpoints)
 
     def _checked_checkpoints(self):
         if isinstance(self.checkpoints, str):
@@ -254,7 +254,7 @@ class TracIn(BaseInfluence):
                 f"{self.checkpoints!r}."
             )
         with self._threads():
-            drop = self._run.loss_drop((X, y), loss.name)
+            drop = self._run.loss_drop((X, y), loss)
             total = np.concatenate(
                 [
                     self._influence(take_rows(X, rows), y[rows], loss).sum(axis=1)
@@ -265,21 +265,16 @@ class TracIn(BaseInfluence):
 
     def _influence(self, X, y, loss):
         return self._run.influence(
-            (self._fit_X, self._fit_y), (X, y), self._measure(loss), self.normalize
+            (self._fit_X, self._fit_y), (X, y), loss, self.normalize
         )
 
     def _self_influence(self, X, y, loss):
-        return self._run.self_influence((X, y), self._measure(loss), self.normalize)
+        return self._run.self_influence((X, y), loss, self.normalize)
 
     def _sample_values(self, X, y, loss, weight):
         if self.normalize:  # not linear in the test rows' gradients
             return super()._sample_values(X, y, loss, weight)
-        return self._run.values(
-            (self._fit_X, self._fit_y), (X, y), self._measure(loss), weight
-        )
-
-    def _measure(self, loss):
-        return loss if isinstance(self._run, PerceptronRun) else loss.name
+        return self._run.values((self._fit_X, self._fit_y), (X, y), loss, weight)
 
     def partial_fit(self, X, y, classes=None):
         """Train on the same rows for another ``max_epochs`` (``max_iter``) epochs.

@@ -7,7 +7,12 @@ from sklearn.base import is_classifier
 
 from skinfluence._base import BaseInfluence
 from skinfluence._memory import check_memory
-from skinfluence._sklearn import Interval, final_estimator, n_rows
+from skinfluence._sklearn import (
+    Interval,
+    final_estimator,
+    n_rows,
+    preprocessing_steps,
+)
 from skinfluence._skorch import is_net
 from skinfluence.removal import refuse_samplers
 
@@ -69,6 +74,8 @@ class TRAK(BaseInfluence):
         Trained on all rows. The net itself is its ``net_``.
     n_samples_fit_ : int
         Number of training rows.
+    fixed_steps_ : list of str
+        Names of the Pipeline's fitted steps, which are held fixed.
 
     See Also
     --------
@@ -139,13 +146,18 @@ class TRAK(BaseInfluence):
                 f"be 'auto' or 'log_loss'. Got {self.loss!r}."
             )
         self._check_kernel(n_rows(X))
-        from skinfluence.nets._run import NetRun
+        from skinfluence.nets.run._checkpoint_run import CheckpointRun
 
-        self._run = NetRun(self.estimator, self.checkpoints, self.memory, self.layers)
-        return self._run.fit_seeded(X, y, fit_params, seed, self.random_state)
+        self._run = CheckpointRun(
+            self.estimator, self.checkpoints, self.memory, self.layers
+        )
+        return self._run.fit(
+            X, y, fit_params, seed=seed, random_state=self.random_state
+        )
 
     def _fit_influence(self, X, y, fit_params):
         self._loss.need_slope()
+        self.fixed_steps_ = preprocessing_steps(self.estimator_)
 
     @staticmethod
     def _check_kernel(n, n_test=0):
@@ -156,14 +168,14 @@ class TRAK(BaseInfluence):
         )
 
     def _influence(self, X, y, loss):
-        from skinfluence.nets._trak import trak
+        from skinfluence.nets.run._margin_kernel import kernel_influence
 
         self._check_kernel(self.n_samples_fit_, n_rows(X))
-        return trak(
+        return kernel_influence(
             self._run,
             (self._fit_X, self._fit_y),
             (X, y),
-            loss.name,
+            loss,
             self.damping,
             is_classifier(self.estimator_),
         )

@@ -170,11 +170,13 @@ class InfluenceFunctions(BaseInfluence):
                 "The 'step' parameter must be 'infinitesimal' for a skorch net, whose "
                 f"rows have no leverage. Got {self.step!r}."
             )
-        from skinfluence.nets._run import NetRun
+        from skinfluence.nets.run._checkpoint_run import CheckpointRun
 
         layers = "last" if self.hessian == "last_layer" else None
-        self._run = NetRun(self.estimator, 1, None, layers)
-        return self._run.fit_seeded(X, y, fit_params, seed, self.random_state)
+        self._run = CheckpointRun(self.estimator, 1, None, layers)
+        return self._run.fit(
+            X, y, fit_params, seed=seed, random_state=self.random_state
+        )
 
     def _fit_influence(self, X, y, fit_params):
         if self.step == "newton" and self.n_samples_fit_ < 2:

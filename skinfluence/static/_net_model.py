@@ -1,11 +1,11 @@
-"""A skorch net that was trained by a `NetRun`, under the contract of removals."""
+"""A skorch net that was trained by a `CheckpointRun`, under the contract of removals."""
 
 import numpy as np
 import sklearn
 from sklearn.utils import gen_batches
 
 from skinfluence._sklearn import take_rows
-from skinfluence.nets._curvature import CURVATURES
+from skinfluence.nets.curvature import CURVATURES
 from skinfluence.removal import RemovalModel, Removals
 
 
@@ -14,7 +14,7 @@ class NetModel(RemovalModel):
 
     Parameters
     ----------
-    run : NetRun
+    run : CheckpointRun
         Fitted.
     X, y : array-like
         Training rows, and encoded targets; rows that were held out of training have
@@ -63,7 +63,7 @@ class NetRemovals(Removals):
         """Yield test rows and their influences, as many as fit working_memory."""
         model, n = self.model, len(self.model.y)
         self.curvature.gradients = gradients = model.run.gradients()
-        measure = gradients.target.measure(loss.name)
+        measure = gradients.target.measure(loss)
         size = sklearn.get_config()["working_memory"] * 2**20 // (8 * n)
         for rows in gen_batches(len(y), max(1, int(size))):
             block = np.zeros((rows.stop - rows.start, n))

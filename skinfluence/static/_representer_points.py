@@ -1,6 +1,5 @@
 """Representer points: a prediction as a sum over training rows."""
 
-from contextlib import nullcontext
 from numbers import Real
 
 import numpy as np
@@ -17,9 +16,9 @@ from skinfluence._sklearn import (
     final_sample_weight,
     n_rows,
     preprocess,
-    seed_estimator,
 )
-from skinfluence._skorch import is_net, seeded_training
+from skinfluence._skorch import is_net
+from skinfluence.nets.run._training_run import seeded
 from skinfluence.removal import UnsupportedEstimator, refuse_samplers
 from skinfluence.static._representations import represent
 
@@ -130,13 +129,10 @@ class RepresenterPoints(BaseInfluence):
         refuse_samplers(self.estimator)
         if not is_net(final_estimator(self.estimator)):
             return super()._fit_clone(X, y, fit_params, seed)
-        from skinfluence.nets._model import net_model
+        from skinfluence.nets.net._model import net_model
 
-        model = seed_estimator(net_model(self.estimator), seed)
-        seeded = nullcontext()
-        if self.random_state is not None:
-            seeded = seeded_training(final_estimator(model).net, seed, 0)
-        with seeded:
+        model = net_model(self.estimator)
+        with seeded(model, seed, self.random_state):
             return model.fit(X, y, **fit_params)
 
     def _fit_influence(self, X, y, fit_params):
@@ -173,7 +169,7 @@ class RepresenterPoints(BaseInfluence):
             )
 
     def _represent_net(self, features):
-        from skinfluence.nets._last_layer import has_bias, last_layer_features
+        from skinfluence.nets.net._last_layer import has_bias, last_layer_features
 
         target = self._target()
         outputs = last_layer_features(target, preprocess(self.estimator_, self._fit_X))
@@ -203,7 +199,7 @@ class RepresenterPoints(BaseInfluence):
         return self._fit_y
 
     def _target(self):
-        from skinfluence.nets._net import NetTarget
+        from skinfluence.nets.net._target import NetTarget
 
         return NetTarget(final_estimator(self.estimator_).net_)
 
@@ -214,8 +210,8 @@ class RepresenterPoints(BaseInfluence):
             model = final_estimator(self.estimator_)
             validate_data(model, X, reset=False, skip_check_array=True)
             return X
-        from skinfluence.nets._last_layer import last_layer_features
-        from skinfluence.nets._model import net_rows
+        from skinfluence.nets.net._last_layer import last_layer_features
+        from skinfluence.nets.net._model import net_rows
 
         return last_layer_features(self._target(), net_rows(self.estimator_, X))[0]
 

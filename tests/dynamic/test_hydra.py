@@ -5,7 +5,14 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from nets_for_replay import OPTIMISERS, Perceptron, make_net, make_rows, optimised_net
+from nets_for_replay import (
+    OPTIMISERS,
+    Perceptron,
+    make_net,
+    make_rows,
+    masks_of,
+    optimised_net,
+)
 from numpy.testing import assert_allclose
 from scipy.stats import spearmanr
 from sklearn.base import clone
@@ -20,8 +27,8 @@ from torch import nn
 from torch.optim.lr_scheduler import StepLR
 
 from skinfluence import HyDRA
-from skinfluence.nets._adjoint import fast, sensitivity
-from skinfluence.nets._row_losses import random_state
+from skinfluence.nets.net._functions import random_state
+from skinfluence.nets.run._adjoint import fast, sensitivity, takes_factors
 
 
 def fitted(net, **params):
@@ -29,9 +36,16 @@ def fitted(net, **params):
     return HyDRA(net, random_state=0, **params).fit(X, y), X_test, y_test
 
 
+def forwards_influence(hydra, X, y):
+    """Go through the run forwards, which fewer test rows would not choose."""
+    derivative = hydra._derivative
+    by_rows = derivative.parameters_by_rows()
+    return -derivative.gradients((X, y), hydra._loss) @ by_rows.T
+
+
 def finite_differences(hydra, X, y, eps=1e-5):
     """Replay with every weight at 1 + eps and 1 - eps, and measure log loss."""
-    replay, n = hydra._replay, hydra.n_samples_fit_
+    replay, n = hydra._run.replay, hydra.n_samples_fit_
     weights = torch.ones(2 * n, n, dtype=torch.float64)
     weights[:n] += eps * torch.eye(n)
     weights[n:] -= eps * torch.eye(n)
@@ -69,7 +83,7 @@ def test_exact_is_the_derivative_of_the_run(name, clip):
     expected = finite_differences(hydra, X, y)
     assert np.abs(expected).max() > 1e-3
     assert_allclose(actual, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
-    forwards = -hydra._gradients(X, y, hydra._loss) @ hydra._derivative().T
+    forwards = forwards_influence(hydra, X, y)
     assert_allclose(actual, forwards, rtol=1e-10, atol=1e-13)
     one_pass = hydra.sample_values(X, y, sample_weight=[1, 2, 3, 4])
     assert_allclose(one_pass, np.average(actual, axis=0, weights=[1, 2, 3, 4]))
@@ -100,7 +114,7 @@ def test_exact_is_the_derivative_of_other_runs(params):
     atol = 1e-6 * np.abs(expected).max()
     assert_allclose(hydra.influence(X, y), expected, atol=atol)
     assert_allclose(hydra.sample_values(X, y), expected.mean(axis=0), atol=atol)
-    forwards = -hydra._gradients(X, y, hydra._loss) @ hydra._derivative().T
+    forwards = forwards_influence(hydra, X, y)
     assert_allclose(hydra.influence(X, y), forwards, rtol=1e-10, atol=1e-13)
 
 
@@ -110,7 +124,7 @@ def hessian_free(hydra, X, y, dropout):
     Forward mode of torch through the optimiser's step, whose gradient's dependence on
     the parameters is left out.
     """
-    replay = hydra._replay
+    replay = hydra._run.replay
     module = Perceptron(dropout)
     sizes, rule = replay.functions.sizes, replay.trajectory.rule
 
@@ -160,8 +174,8 @@ def test_fast_is_the_recursion_without_the_hessian(name, dropout):
     expected = hessian_free(hydra, X, y, dropout)
     close = {"rtol": 1e-10, "atol": 1e-12 * np.abs(expected).max()}
     assert_allclose(hydra.influence(X, y), expected, **close)
-    gradients = hydra._gradients(X, y, hydra._loss)
-    assert_allclose(fast(hydra._replay, gradients), expected, **close)
+    gradients = hydra._derivative.gradients((X, y), hydra._loss)
+    assert_allclose(fast(hydra._run.replay, gradients), expected, **close)
     assert_allclose(hydra.sample_values(X, y), expected.mean(axis=0), **close)
 
 
@@ -175,9 +189,9 @@ def test_fast_on_factors_is_fast_on_gradients(params):
         **params,
     )
     hydra, X, y = fitted(net, approximation="fast")
-    assert hydra._takes_factors()
-    gradients = hydra._gradients(X, y, hydra._loss)
-    expected = fast(hydra._replay, gradients)
+    assert takes_factors(hydra._run.replay)
+    gradients = hydra._derivative.gradients((X, y), hydra._loss)
+    expected = fast(hydra._run.replay, gradients)
     assert_allclose(hydra.influence(X, y), expected, rtol=1e-10, atol=1e-15)
 
 
@@ -198,8 +212,10 @@ def test_readings_agree(approximation):
 
 def test_forward_mode_of_some_rows():
     hydra, _, _ = fitted(make_net(module__dropout=0.3))
-    some = sensitivity(hydra._replay, np.array([5, 2]))
-    assert_allclose(some, hydra._derivative()[[5, 2]], rtol=1e-10, atol=1e-15)
+    some = sensitivity(hydra._run.replay, np.array([5, 2]))
+    assert_allclose(
+        some, hydra._derivative.parameters_by_rows()[[5, 2]], rtol=1e-10, atol=1e-15
+    )
 
 
 def test_spot_check_agrees_on_a_smooth_run():
@@ -209,7 +225,7 @@ def test_spot_check_agrees_on_a_smooth_run():
     assert check.predicted.shape == check.actual.shape == (10, 12)
     assert check.spearman > 0.97
     assert check.pearson > 0.99
-    actual = hydra.replayed_influence(X_test, y_test, groups=check.rows)
+    actual = hydra.replayed_influence(X_test, y_test, groups=masks_of(check.rows, 60))
     assert_allclose(check.actual, actual)
     ranks = [
         spearmanr(*pair).statistic
@@ -255,9 +271,9 @@ def line_net(kind, **params):
 
 def replayed_derivative(hydra, X, y, eps=1e-4):
     """Central differences of the losses by weights, through the net's predictions."""
-    replay, n = hydra._replay, hydra.n_samples_fit_
+    replay, n = hydra._run.replay, hydra.n_samples_fit_
     X, y, loss = hydra._check_test(X, y)
-    X, y, measure = hydra._tensors(X, y, loss)
+    X, y, measure = hydra._run.tensors((X, y), loss)
     weights = torch.eye(n, dtype=torch.float64)
     ends = [replay.run_many(1 + sign * eps * weights) for sign in (1, -1)]
     up, down = (
@@ -290,11 +306,11 @@ def test_module_that_cannot_be_batched(name):
     expected = replayed_derivative(hydra, X, y)
     assert_allclose(actual, expected, atol=1e-6 * np.abs(expected).max())
     assert_allclose(hydra.sample_values(X, y), expected.mean(axis=0), atol=1e-8)
-    forwards = -hydra._gradients(X, y, hydra._loss) @ hydra._derivative().T
+    forwards = forwards_influence(hydra, X, y)
     assert_allclose(actual, forwards, rtol=1e-9, atol=1e-13)
-    left_out = hydra.replayed_influence(X, y, groups=[2, [0, 5]])
-    replay, (X, y, loss) = hydra._replay, hydra._check_test(X, y)
-    X, y, measure = hydra._tensors(X, y, loss)
+    left_out = hydra.replayed_influence(X, y, groups=masks_of([2, [0, 5]]))
+    replay, (X, y, loss) = hydra._run.replay, hydra._check_test(X, y)
+    X, y, measure = hydra._run.tensors((X, y), loss)
     for column, rows in enumerate([[2], [0, 5]]):
         weights = torch.ones(21, dtype=torch.float64)
         weights[rows] = 0
@@ -309,15 +325,16 @@ def test_random_numbers_of_a_batched_kernel_are_checked(monkeypatch):
     """As of dropout on CUDA, whose kernel draws others than its batched form."""
     hydra, X, y = fitted(make_net(module__dropout=0.3))
     expected = hydra.influence(X, y)
-    left_out = hydra.replayed_influence(X, y, groups=[4])
+    four = masks_of([4])
+    left_out = hydra.replayed_influence(X, y, groups=four)
     other, _, _ = fitted(make_net(module__dropout=0.3))
-    own = type(other._replay)._gradients
+    own = type(other._run.replay)._gradients
     monkeypatch.setattr(
-        type(other._replay), "_gradients", lambda *args: 1.5 * own(*args)
+        type(other._run.replay), "_gradients", lambda *args: 1.5 * own(*args)
     )
     with pytest.warns(UserWarning, match="draws other random numbers when batched"):
         assert_allclose(other.influence(X, y), expected, rtol=1e-9, atol=1e-14)
-    assert_allclose(other.replayed_influence(X, y, groups=[4]), left_out, rtol=1e-9)
+    assert_allclose(other.replayed_influence(X, y, groups=four), left_out, rtol=1e-9)
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2])
@@ -331,7 +348,7 @@ def test_regressor(n_outputs):
         expected = replayed_derivative(hydra, X_test, target)
         assert_allclose(actual, expected, atol=1e-6 * np.abs(expected).max())
     raised = hydra.influence(X_test)  # no loss without a target: the prediction
-    without = hydra.replayed_influence(X_test, groups=range(21))
+    without = hydra.replayed_influence(X_test, groups=np.arange(21))
     assert np.corrcoef(raised.ravel(), without.ravel())[0, 1] > 0.9
 
 
@@ -341,7 +358,7 @@ def test_squared_error_by_hand():
     y, y_test = X[:, :1] ** 2, X_test[:, :1]
     net = line_net(NeuralNetRegressor, batch_size=-1).set_params(max_epochs=1)
     hydra = HyDRA(net, random_state=0).fit(X, y)
-    start = hydra._replay.start()[0].numpy()
+    start = hydra._run.replay.start()[0].numpy()
     design, test = (np.column_stack([x, np.ones(len(x))]) for x in (X, X_test))
     residual = design @ start - y[:, 0]
     end = start - 0.05 * 2 * design.T @ residual / 21
@@ -446,12 +463,15 @@ def test_refused(make, error, match):
         make().fit(X, y)
 
 
-def test_groups_left_out_by_masks():
+def test_groups_left_out_by_masks_or_labels():
     hydra, X, y = fitted(make_net())
-    masks = np.zeros((2, 21), dtype=bool)
-    masks[0, [2, 9]] = masks[1, 4] = True
-    expected = hydra.replayed_influence(X, y, groups=[[2, 9], 4])
-    assert_allclose(hydra.replayed_influence(X, y, groups=masks), expected)
+    masks = masks_of([[2, 9], 4])
+    expected = hydra.replayed_influence(X, y, groups=masks)
+    labels = np.full(21, "kept")
+    labels[[2, 9]], labels[4] = "a", "b"
+    by_label = hydra.replayed_influence(X, y, groups=labels)
+    assert_allclose(by_label[:, :2], expected)
+    assert by_label.shape == (len(X), 3)
     assert np.abs(expected).min() > 0
     # To first order the sum over the rows.
     first = hydra.group_influence(X, y, groups=masks)
@@ -460,7 +480,7 @@ def test_groups_left_out_by_masks():
 
 def test_wrong_groups_and_counts_are_refused():
     hydra, X, y = fitted(make_net())
-    with pytest.raises(ValueError, match="from 0 to 20"):
-        hydra.replayed_influence(X, y, groups=[3, 21])
+    with pytest.raises(ValueError, match="'groups' .* one label per training row"):
+        hydra.replayed_influence(X, y, groups=[3, 20])  # positions
     with pytest.raises(ValueError, match="'n_rows' .* between 3 and"):
         hydra.spot_check(2)

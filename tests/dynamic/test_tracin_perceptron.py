@@ -151,7 +151,7 @@ def test_rates_spent():
 
 def test_optimal_rate_is_the_one_of_the_first_step():
     model = SGDClassifier("log_loss", alpha=1e-2, penalty=None)
-    first = PerceptronRun(model, 1, 0)._rate(1, 1)
+    first = PerceptronRun(model, 1)._rate(1, 1)
     model.partial_fit(X[:1], [1], classes=[0, 1])
     np.testing.assert_allclose(model.coef_[0], first * 0.5 * X[0])
 

@@ -10,7 +10,8 @@ from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from torch import nn
 
 from skinfluence import HyDRA, InfluenceFunctions, LeaveOneOutInfluence, TracIn
-from skinfluence.nets._net import NetTarget
+from skinfluence._losses import LogLoss
+from skinfluence.nets.net._target import NetTarget
 
 torch.set_num_threads(1)
 
@@ -65,7 +66,7 @@ def test_log_loss_of_a_net_is_that_of_its_probabilities(name, dtype):
         inputs, targets = target.batch(rows, y)
         with target.at():
             output = target.output(inputs).detach().requires_grad_()
-            loss = target.measure("log_loss")(output, targets, inputs)
+            loss = target.measure(LogLoss())(output, targets, inputs)
             (gradient,) = torch.autograd.grad(loss.sum(), output)
         logits = (
             rows.astype(float) @ net.module_[0].weight.detach().double().numpy().T

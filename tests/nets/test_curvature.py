@@ -16,13 +16,13 @@ from torch import nn
 from torch.func import functional_call, jacrev
 
 from skinfluence import InfluenceFunctions
-from skinfluence.nets import _gram
-from skinfluence.nets._curvature import (
+from skinfluence.nets.curvature import (
     _conjugate_gradient,
     _exact,
     _gauss_newton,
     _preconditioned,
 )
+from skinfluence.nets.gradients import _gram
 
 torch.set_num_threads(1)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from nets_for_replay import Perceptron, make_net, make_rows
+from nets_for_replay import Perceptron, make_net, make_rows, masks_of
 from numpy.testing import assert_allclose
 from torch import nn
 
@@ -97,5 +97,6 @@ def test_rows_left_out():
     for device in ("cpu", DEVICE):
         hydra = HyDRA(make_net(module=Started, device=device), random_state=0)
         hydra.fit(X, y)
-        left_out.append(hydra.replayed_influence(X_test, y_test, groups=[3, [1, 7]]))
+        groups = masks_of([3, [1, 7]], len(X))
+        left_out.append(hydra.replayed_influence(X_test, y_test, groups=groups))
     assert_allclose(*left_out, rtol=1e-3, atol=1e-5)

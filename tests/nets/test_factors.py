@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from skorch import NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
-from skinfluence.nets._factors import RowGradients
-from skinfluence.nets._gram import gram, matvec, self_dot, weighted_gradient
-from skinfluence.nets._net import NetTarget
+from skinfluence._losses import LogLoss
+from skinfluence.nets.gradients._factors import RowGradients
+from skinfluence.nets.gradients._gram import gram, matvec, self_dot, weighted_gradient
+from skinfluence.nets.net._target import NetTarget
 
 torch.set_num_threads(1)
 N, M = 11, 5
@@ -384,7 +385,9 @@ def test_small_batches_give_the_same(monkeypatch):
     target = NetTarget(net_of(lambda: nn.Conv2d(2, 4, 3), X))
     gradients = RowGradients(target)
     whole = gram(gradients, (X, y), (X, y))
-    monkeypatch.setattr("skinfluence.nets._gram._batch_size", lambda factors: 3)
+    monkeypatch.setattr(
+        "skinfluence.nets.gradients._gram._batch_size", lambda factors: 3
+    )
     np.testing.assert_allclose(gram(gradients, (X, y), (X, y)), whole, rtol=1e-12)
 
 
@@ -414,7 +417,7 @@ def test_losses_are_per_row_whatever_the_reduction(module, criterion, reduction)
     target = NetTarget(net)
     inputs, targets = target.batch(X, y)
     p = net.predict_proba(X)[np.arange(N), y]
-    for measure in (target.training_loss, target.measure("log_loss")):
+    for measure in (target.training_loss, target.measure(LogLoss())):
         with target.at(), torch.no_grad():
             losses = measure(target.output(inputs), targets, inputs)
         np.testing.assert_allclose(losses, -np.log(p), rtol=1e-12)

@@ -6,14 +6,21 @@ import os
 import numpy as np
 import pytest
 import torch
-from nets_for_replay import OPTIMISERS, Perceptron, make_net, make_rows, optimised_net
+from nets_for_replay import (
+    OPTIMISERS,
+    Perceptron,
+    make_net,
+    make_rows,
+    masks_of,
+    optimised_net,
+)
 from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping, LRScheduler
 from skorch.dataset import ValidSplit
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR, StepLR
 
 from skinfluence import HyDRA
-from skinfluence.nets._trajectory import segment_length
+from skinfluence.nets.run._trajectory import segment_length
 
 
 def fitted(net, n=21, **params):
@@ -26,7 +33,7 @@ def end_of(hydra):
 
 
 def assert_replayed(hydra, exactly=True):
-    replay = hydra._replay
+    replay = hydra._run.replay
     end, recorded = replay.run(), replay.functions.parameters
     if exactly:
         assert torch.equal(end, recorded)
@@ -115,7 +122,7 @@ def test_float32_to_rounding(name):
     net = optimised_net(name, module__dtype=torch.float32, module__dropout=0.2)
     hydra = HyDRA(net, random_state=0).fit(X.astype(np.float32), y)
     assert hydra.replay_drift_ < 1e-5
-    replay = hydra._replay
+    replay = hydra._run.replay
     end, start = replay.run(), replay.start()[0]
     distance = torch.linalg.vector_norm(end - replay.functions.parameters)
     assert distance < 1e-5 * torch.linalg.vector_norm(end - start)
@@ -124,7 +131,7 @@ def test_float32_to_rounding(name):
 
 def left_out_by_hand(hydra, X, y, rows):
     """Train by a plain loop on the recorded batches, without some of their rows."""
-    replay = hydra._replay
+    replay = hydra._run.replay
     module = Perceptron()
     start = replay.start()[0].split(replay.functions.sizes)
     for parameter, value in zip(module.parameters(), start, strict=True):
@@ -146,7 +153,7 @@ def test_left_out_rows_leave_their_batches():
     X, y, X_test, y_test = make_rows()
     hydra = HyDRA(make_net(optimizer__momentum=0.9), random_state=0).fit(X, y)
     groups = [3, [0, 7, 11], 20]
-    actual = hydra.replayed_influence(X_test, y_test, groups=groups)
+    actual = hydra.replayed_influence(X_test, y_test, groups=masks_of(groups))
 
     def losses(module):
         logits = module(torch.as_tensor(X_test))
@@ -163,7 +170,7 @@ def test_left_out_rows_leave_their_batches():
 
 def test_replays_with_dropout_draw_the_masks_of_the_run():
     hydra = fitted(make_net(module__dropout=0.4))
-    replay = hydra._replay
+    replay = hydra._run.replay
     ones = torch.ones(2, 21, dtype=torch.float64)
     for end in replay.run_many(ones):
         torch.testing.assert_close(end, replay.functions.parameters)
@@ -298,12 +305,12 @@ def test_recomputed_segments_give_the_same_influence(name, tmp_path):
     net = optimised_net(name, module__dropout=0.2, max_epochs=5)
     _, _, X_test, y_test = make_rows()
     full = fitted(net)
-    state_bytes = full._trajectory.kept[0].nbytes
+    state_bytes = full._run.replay.trajectory.kept[0].nbytes
     bound = fitted(net, trajectory_memory=10 * state_bytes / 2**20)
-    assert bound._trajectory.segment > 1
-    assert len(bound._trajectory.kept) < 15
+    assert bound._run.replay.trajectory.segment > 1
+    assert len(bound._run.replay.trajectory.kept) < 15
     on_disk = fitted(net, memory=str(tmp_path), trajectory_memory=1e-9)
-    assert isinstance(on_disk._trajectory.kept, np.memmap)
+    assert isinstance(on_disk._run.replay.trajectory.kept, np.memmap)
     assert list(tmp_path.iterdir())
     expected = full.influence(X_test, y_test)
     for other in (bound, on_disk):

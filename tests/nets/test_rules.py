@@ -4,7 +4,13 @@ import pytest
 import torch
 from nets_for_replay import OPTIMISERS
 
-from skinfluence.nets._rules import clip, clip_product, optimiser_rule, pull, push
+from skinfluence.nets.run._optimisers import (
+    clip,
+    clip_product,
+    optimiser_rule,
+    pull,
+    push,
+)
 
 P = 7
 

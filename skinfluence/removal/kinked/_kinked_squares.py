@@ -117,7 +117,7 @@ class KinkedSquares(LinearModel):
 
     def _each_row(self, damping, move):
         """Moves without single rows; those on no parabola move nothing."""
-        n = len(self.design.rows)
+        n = self.design.rows.shape[0]
         self._check_moves(n)
         moves = np.zeros((n, *self.theta.shape))
         for k in range(len(self.theta)):

@@ -66,14 +66,14 @@ def trainable(estimator, y):
     ----------
     estimator : estimator
         Unfitted. A skorch net, alone or at the end of a Pipeline, is wrapped by
-        `skinfluence.nets._model.net_model`, which encodes labels and checks rows.
+        `skinfluence.nets.net._model.net_model`, which encodes labels and checks rows.
         Others are returned as they are.
     y : array-like
         Targets of all training rows: subsets may lack a class.
     """
     if not is_net(final_estimator(estimator)):
         return estimator
-    from skinfluence.nets._model import net_model
+    from skinfluence.nets.net._model import net_model
 
     return net_model(estimator, y=y)
 

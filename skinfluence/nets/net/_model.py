@@ -19,8 +19,7 @@ from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegr
 from skinfluence._predictions import check_probabilities
 from skinfluence._sklearn import final_estimator, n_rows, preprocess, take_rows
 from skinfluence._skorch import refuse_diverged, refuse_trained_module
-from skinfluence.nets._net import NetTarget
-from skinfluence.nets._rows import (
+from skinfluence.nets.net._rows import (
     check_finite,
     check_rows,
     check_width,
@@ -28,17 +27,16 @@ from skinfluence.nets._rows import (
     refuse_rows,
     row_shapes,
 )
+from skinfluence.nets.net._target import NetTarget
 
 
-def net_model(estimator, callbacks=(), y=None):
+def net_model(estimator, y=None):
     """Return an unfitted copy of ``estimator`` whose net encodes and checks.
 
     Parameters
     ----------
     estimator : skorch.NeuralNet or Pipeline
         A net, or a Pipeline that ends in one.
-    callbacks : sequence of (str, skorch.callbacks.Callback)
-        Added to the copy of the net, after its own.
     y : array-like, default=None
         All targets, where subsets of them are to be trained on: these may lack a
         class, for which the net has an output all the same.
@@ -46,7 +44,7 @@ def net_model(estimator, callbacks=(), y=None):
     estimator = clone(estimator)
     if isinstance(estimator, Pipeline):
         name, last = estimator.steps[-1]
-        estimator.steps[-1] = (name, net_model(last, callbacks, y))
+        estimator.steps[-1] = (name, net_model(last, y))
         return estimator
     refuse_trained_module(estimator)
     if isinstance(estimator, NeuralNetClassifier | NeuralNetBinaryClassifier):
@@ -60,10 +58,6 @@ def net_model(estimator, callbacks=(), y=None):
             f"subclass. Got {type(estimator).__name__}, of which it is not known what "
             "its targets are."
         )
-    if callbacks:
-        own = estimator.callbacks
-        own = [] if own is None or own == "disable" else list(own)
-        estimator.callbacks = [*own, *callbacks]
     if estimator.train_split is not None:
         warnings.warn(
             "The net trains with train_split on (the default of skorch): the rows it "

@@ -9,8 +9,8 @@ import torch
 from skorch.dataset import unpack_data
 from torch.utils._pytree import tree_map
 
-from skinfluence.nets._factors import RowGradients
-from skinfluence.nets._net import NetTarget
+from skinfluence.nets.gradients._factors import RowGradients
+from skinfluence.nets.net._target import NetTarget
 
 
 class _RowLosses(torch.nn.Module):
@@ -96,9 +96,14 @@ class NetFunctions:
     def __setstate__(self, state):
         self.__init__(**state)
 
-    def measure(self, name):
+    def measure(self, loss):
         """Per-row test loss, as `NetTarget.measure`."""
-        return self._target.measure(name)
+        return self._target.measure(loss)
+
+    @property
+    def training_loss(self):
+        """Per-row training loss in evaluation mode, as `NetTarget.training_loss`."""
+        return self._target.training_loss
 
     @staticmethod
     def flat(tensors):

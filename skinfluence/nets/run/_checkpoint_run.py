@@ -1,20 +1,18 @@
 """Gradient products over the checkpoints of a recorded run of a net."""
 
-from contextlib import nullcontext
-
 import numpy as np
 
-from skinfluence._sklearn import final_estimator, seed_estimator
-from skinfluence._skorch import seeded_training
-from skinfluence.nets._factors import RowGradients
-from skinfluence.nets._gram import gram, matvec, self_dot, weighted_gradient
-from skinfluence.nets._model import fitted_net, net_model, net_rows
-from skinfluence.nets._net import NetTarget
-from skinfluence.nets._recorder import CheckpointRecorder
+from skinfluence._sklearn import final_estimator
+from skinfluence.nets.gradients._factors import RowGradients
+from skinfluence.nets.gradients._gram import gram, matvec, self_dot, weighted_gradient
+from skinfluence.nets.net._model import fitted_net, net_model, net_rows
+from skinfluence.nets.net._target import NetTarget
+from skinfluence.nets.run._checkpoint_recorder import CheckpointRecorder
+from skinfluence.nets.run._training_run import TrainingRun
 
 
-class NetRun:
-    """A net, alone or at the end of a Pipeline, and what was recorded of its training.
+class CheckpointRun(TrainingRun):
+    """A net, alone or at the end of a Pipeline, and checkpoints of its training.
 
     Parameters
     ----------
@@ -26,42 +24,27 @@ class NetRun:
         Where checkpoints are kept.
     layers : list of str or "last" or None
         Variables, as for `NetTarget`.
-
-    Attributes
-    ----------
-    model : estimator
-        What is trained: labels are encoded, rows checked.
     """
 
     def __init__(self, estimator, checkpoints, directory, layers):
+        super().__init__(net_model(estimator))
         self.layers = layers
         self.recorder = CheckpointRecorder(checkpoints, directory)
-        self.model = net_model(estimator, [("skinfluence_recorder", self.recorder)])
         self._gradients = None
 
     def __getstate__(self):
         return {**vars(self), "_gradients": None}  # hold references to live tensors
 
-    def fit(self, X, y, **fit_params):
-        """Train, recording."""
-        self.model.fit(X, y, **fit_params)
+    def _train(self, X, y, fit_params):
         self._gradients = None
-        net = fitted_net(self.model)
-        # skorch hands its callbacks over as they are: this is the one that has run.
-        self.recorder = dict(net.callbacks_)["skinfluence_recorder"]
+        with self.recorder.attached(final_estimator(self.model).net):
+            self.model.fit(X, y, **fit_params)
         self._target()  # raises for unknown layers
-        return self.model
-
-    def fit_seeded(self, X, y, fit_params, seed, random_state):
-        """Train from ``seed``; without a random_state, from torch's own generator."""
-        seed_estimator(self.model, seed)
-        net = final_estimator(self.model).net
-        with nullcontext() if random_state is None else seeded_training(net, seed, 0):
-            return self.fit(X, y, **fit_params)
 
     def partial_fit(self, X, y):
-        """Train on, recording."""
-        self.model.partial_fit(X, y)
+        """Train for ``max_epochs`` more, and record them too."""
+        with self.recorder.attached(fitted_net(self.model)):
+            self.model.partial_fit(X, y)
 
     @property
     def checkpoints(self):
@@ -103,10 +86,8 @@ class NetRun:
                 yield checkpoint, gradients
 
     def _measures(self, loss):
-        gradients = self.gradients()
-        test = gradients.target.measure(loss)
-        training = gradients.target.training_loss
-        return training, training if test == training else test
+        target = self.gradients().target
+        return target.training_loss, target.measure(loss)
 
     def influence(self, train, test, loss, cosine):
         """Sum over checkpoints of weighted products, shape (n_test, n_train)."""

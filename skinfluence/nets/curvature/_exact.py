@@ -5,7 +5,7 @@ import torch
 
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import n_rows, take_rows
-from skinfluence.nets._curvature._preconditioned import Preconditioned, factorise
+from skinfluence.nets.curvature._preconditioned import Preconditioned, factorise
 
 _MOST_PARAMETERS = 5_000
 _ROWS = 2048

@@ -10,8 +10,8 @@ import warnings
 import numpy as np
 import torch
 
-from skinfluence.nets._row_losses import random_state
-from skinfluence.nets._rules import clip, clip_product, pull, push
+from skinfluence.nets.net._functions import random_state
+from skinfluence.nets.run._optimisers import clip, clip_product, pull, push
 
 with warnings.catch_warnings():
     # Forward mode, when first used, compiles with what torch itself deprecates.

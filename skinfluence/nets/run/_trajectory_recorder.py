@@ -1,4 +1,4 @@
-"""Record a skorch net's training run: what a replay needs, and no more.
+"""Record every optimiser step of a skorch net's training run.
 
 Of every step: the rows of its batch, the optimiser's settings and, where the forward
 pass draws random numbers, the generator's state before it. Of every segment of
@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import warnings
 from collections import deque
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -22,80 +22,12 @@ import torch
 from skorch.callbacks import Callback, GradientNormClipping
 
 from skinfluence._memory import check_memory
-from skinfluence.nets._rules import optimiser_rule
+from skinfluence.nets.run._optimisers import optimiser_rule
+from skinfluence.nets.run._recorder import Recorder
+from skinfluence.nets.run._trajectory import Step, Trajectory, segment_length
 
 
-@dataclass
-class Step:
-    """One optimiser step: its rows, settings and random state."""
-
-    rows: torch.Tensor
-    settings: dict
-    random_state: tuple | None = None
-
-
-@dataclass
-class Trajectory:
-    """A recorded run: states at the start of segments, and all steps.
-
-    ``kept`` has shape (n_segments, n_slots + 1, n_parameters), an array in memory or
-    mapped from a file; ``end`` is the state after the last step; ``groups`` holds the
-    optimiser's group of every number in the flat parameters.
-    """
-
-    rule: object
-    segment: int
-    max_norm: float | None
-    names: list
-    groups: torch.Tensor
-    dtype: torch.dtype
-    device: torch.device
-    steps: list = field(default_factory=list)
-    kept: np.ndarray | None = None
-    end: np.ndarray | None = None
-    causes: list = field(default_factory=list)
-
-    def settings(self, k):
-        """Optimiser settings of step ``k``: numbers, vectors where groups differ."""
-        return {
-            name: values[0]
-            if len(set(values)) == 1
-            else torch.tensor(values, dtype=self.dtype)[self.groups].to(self.device)
-            for name, values in self.steps[k].settings.items()
-        }
-
-    def state(self, index):
-        """Recorded state at the start of segment ``index``, or the end of the run."""
-        if index * self.segment >= len(self.steps):
-            return self.end
-        return self.kept[index]
-
-    @property
-    def n_segments(self):
-        """Number of segments, the last of which may be shorter."""
-        return math.ceil(len(self.steps) / self.segment)
-
-
-def segment_length(n_steps, state_bytes, max_bytes):
-    """Shortest segment whose states fit: kept ones and those of one segment.
-
-    The fewest recomputed steps that the bound allows; 1 recomputes nothing.
-    """
-    if (n_steps + 1) * state_bytes <= max_bytes:
-        return 1
-    for segment in range(2, math.isqrt(n_steps) + 2):
-        if (math.ceil(n_steps / segment) + segment + 1) * state_bytes <= max_bytes:
-            return segment
-    segment = math.isqrt(n_steps) + 1
-    needed = (math.ceil(n_steps / segment) + segment + 1) * state_bytes
-    raise MemoryError(
-        f"The run of {n_steps} steps needs {needed / 2**20:.3g} MiB at least to be "
-        f"replayed, 'trajectory_memory' allows {max_bytes / 2**20:.3g}. Raise it, or "
-        "pass memory= to keep the run on disk."
-    )
-
-
-class _Recorded:
+class _NotingSampler:
     """A batch sampler that notes the rows of every batch it hands out."""
 
     def __init__(self, sampler, queue):
@@ -127,7 +59,7 @@ def _recorded_iterator(dataset, *, base, recorder, **params):
         )
     # In the workers' order too: the sampler runs in this process. DataLoader forbids
     # setting the attribute, to protect settings derived from it; none of them change.
-    vars(loader)["batch_sampler"] = _Recorded(sampler, recorder.queue)
+    vars(loader)["batch_sampler"] = _NotingSampler(sampler, recorder.queue)
     recorder.steps_per_epoch = len(loader)
     return loader
 
@@ -137,12 +69,26 @@ def _random_state():
     return torch.get_rng_state(), cuda
 
 
-class Recorder(Callback):
-    """skorch callback that fills a `Trajectory`; append it after all others."""
+class TrajectoryRecorder(Recorder):
+    """Fills a `Trajectory`.
+
+    The run is the one that the net makes without the recorder, bit by bit.
+    """
 
     def __init__(self, max_bytes, folder=None):
         self.max_bytes, self.folder = max_bytes, folder
         self.queue = deque()
+
+    @contextmanager
+    def attached(self, net):
+        """Also note which rows the net's loader hands out."""
+        iterator = net.iterator_train
+        net.iterator_train = partial(_recorded_iterator, base=iterator, recorder=self)
+        try:
+            with super().attached(net):
+                yield self
+        finally:
+            net.iterator_train = iterator
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Refuse what cannot be replayed before the first step."""
@@ -184,14 +130,9 @@ class Recorder(Callback):
                 )
 
     def on_epoch_begin(self, net, dataset_train=None, **kwargs):
-        """Map rows of subsets to rows of the training set."""
+        """Note which rows are trained on, and make room before the first step."""
+        super().on_epoch_begin(net, dataset_train, **kwargs)
         self.queue.clear()
-        rows = None
-        while isinstance(dataset_train, torch.utils.data.Subset):
-            indices = np.asarray(dataset_train.indices)
-            rows = indices if rows is None else indices[rows]
-            dataset_train = dataset_train.dataset
-        self.to_fitted = rows
         if self.trajectory.kept is None:
             self._allocate(self.steps_per_epoch * self.epochs)
 
@@ -276,9 +217,7 @@ class Recorder(Callback):
 
     def on_grad_computed(self, net, named_parameters=None, **kwargs):
         """Note the step's rows and settings, after the forward pass, before it."""
-        rows = self.queue.popleft()
-        if self.to_fitted is not None:
-            rows = self.to_fitted[rows]
+        rows = self.rows[self.queue.popleft()]
         after = _random_state()
         drawn = not torch.equal(self.before[0], after[0]) or any(
             not torch.equal(a, b)
@@ -286,7 +225,7 @@ class Recorder(Callback):
         )
         self.trajectory.steps.append(
             Step(
-                torch.as_tensor(np.asarray(rows)),
+                torch.as_tensor(rows),
                 self._settings(),
                 self.before if drawn else None,
             )
@@ -301,6 +240,22 @@ class Recorder(Callback):
             for a, b in zip(self.buffers, net.module_.buffers(), strict=True)
         ):
             self.trajectory.causes.append("the module changes its own buffers")
+
+    def recorded(self, net):
+        """Return the `Trajectory` of the trained net, or refuse what is none."""
+        trajectory = self.trajectory
+        if trajectory.end is None:
+            raise ValueError(
+                "The net's training ended before its first epoch did: no run to "
+                f"replay. Got max_epochs={net.max_epochs}."
+            )
+        trajectory.kept = trajectory.kept[: trajectory.n_segments]
+        if not np.array_equal(self._state()[0], trajectory.end[0]):
+            raise ValueError(
+                "The net's parameters after fit are not those at the end of its last "
+                "epoch: a callback has replaced them. Remove it."
+            )
+        return trajectory
 
 
 def _reserve(path):
@@ -346,43 +301,3 @@ def refuse_unrecordable(net):
                 f"Got {callback.gradient_clip_norm_type!r}."
             )
     optimiser_rule(net.optimizer_)
-
-
-def fit_recorded(net, fit, max_bytes, folder=None):
-    """Call ``fit`` with ``net`` (unfitted, inside it) recording; return the run.
-
-    The run is the one that the net makes without the recorder, bit by bit; it is
-    left as if there had been none.
-    """
-    recorder = Recorder(max_bytes, folder)
-    callbacks, iterator = net.callbacks, net.iterator_train
-    given = [] if callbacks in (None, "disable") else list(callbacks)
-    try:
-        if callbacks == "disable":
-            net.callbacks__print_log = None
-        net.callbacks = [*given, ("skinfluence_recorder", recorder)]
-        net.iterator_train = partial(
-            _recorded_iterator, base=iterator, recorder=recorder
-        )
-        fit()
-    finally:
-        net.callbacks, net.iterator_train = callbacks, iterator
-        if hasattr(net, "callbacks_"):
-            net.callbacks_ = [
-                (name, c) for name, c in net.callbacks_ if c is not recorder
-            ]
-    trajectory = recorder.trajectory
-    if trajectory.end is None:
-        raise ValueError(
-            "The net's training ended before its first epoch did: no run to replay. "
-            f"Got max_epochs={net.max_epochs}."
-        )
-    n_kept = trajectory.n_segments
-    trajectory.kept = trajectory.kept[:n_kept]
-    now = recorder._state()[0]
-    if not np.array_equal(now, trajectory.end[0]):
-        raise ValueError(
-            "The net's parameters after fit are not those at the end of its last "
-            "epoch: a callback has replaced them. Remove it."
-        )
-    return trajectory

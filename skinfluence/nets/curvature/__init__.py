@@ -15,11 +15,11 @@ The default damping is the trace of H over n: in the dual form every row's own
 curvature, on average, counts twice. No truth is needed for it.
 """
 
-from skinfluence.nets._curvature._conjugate_gradient import ConjugateGradient
-from skinfluence.nets._curvature._ekfac import EKFAC
-from skinfluence.nets._curvature._exact import ExactHessian
-from skinfluence.nets._curvature._fisher import Fisher
-from skinfluence.nets._curvature._gauss_newton import gauss_newton
+from skinfluence.nets.curvature._conjugate_gradient import ConjugateGradient
+from skinfluence.nets.curvature._ekfac import EKFAC
+from skinfluence.nets.curvature._exact import ExactHessian
+from skinfluence.nets.curvature._fisher import Fisher
+from skinfluence.nets.curvature._gauss_newton import gauss_newton
 
 CURVATURES = {
     "exact": ExactHessian,

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from skinfluence._memory import check_memory
-from skinfluence.nets._curvature._preconditioned import Curvature, factorise
-from skinfluence.nets._gram import gram
+from skinfluence.nets.curvature._preconditioned import Curvature, factorise
+from skinfluence.nets.gradients._gram import gram
 
 
 class Fisher(Curvature):

@@ -7,9 +7,9 @@ import torch
 from scipy.sparse.linalg import LinearOperator, cg
 
 from skinfluence._sklearn import take_rows
-from skinfluence.nets._curvature._output_hessian import output_columns
-from skinfluence.nets._curvature._preconditioned import Preconditioned
-from skinfluence.nets._gram import self_dot
+from skinfluence.nets.curvature._output_hessian import output_columns
+from skinfluence.nets.curvature._preconditioned import Preconditioned
+from skinfluence.nets.gradients._gram import self_dot
 
 _ROWS = 2048
 

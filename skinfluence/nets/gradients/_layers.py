@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from skinfluence.nets._blocks import Dense, Lookup, Outer
+from skinfluence.nets.gradients._blocks import Dense, Lookup, Outer
 
 
 def _joined(parts, dim):

@@ -6,10 +6,10 @@
     inputs, targets = target.batch(X, y)       # tensors on the net's device
     output = target.output(inputs)             # evaluation mode
     losses = target.training_loss(output, targets, inputs)      # (n,), one per row
-    measure = target.measure("log_loss")       # the same signature, another loss
+    measure = target.measure(LogLoss())        # the same signature, another loss
     with target.at(state): ...                 # other parameters and buffers
 
-Rows are encoded by `skinfluence.nets.NetModel`: class indices for classifiers,
+Rows are encoded by `net_model`: class indices for classifiers,
 floats in the shape the net was trained on for regressors.
 """
 
@@ -21,7 +21,7 @@ from skorch.utils import to_tensor
 from torch import nn
 from torch.nn import functional as F
 
-from skinfluence._losses import LARGEST_LOG_LOSS, SMALLEST_PROBABILITY
+from skinfluence._losses import SMALLEST_PROBABILITY, LogLoss, clip_log_loss
 
 
 class NetTarget:
@@ -151,37 +151,27 @@ class NetTarget:
             losses.append(loss.mean())
         return torch.stack(losses)
 
-    def measure(self, name):
-        """Return a function ``(output, targets, inputs) -> (n,)``.
+    def measure(self, loss):
+        """Return a test loss as a function ``(output, targets, inputs) -> (n,)``.
 
         Parameters
         ----------
-        name : str
-            "training", or the name of an evaluation loss that has a gradient:
-            "log_loss", "brier", "squared_error", "absolute_error", "prediction"
-            (minus the prediction, for regressors without targets).
+        loss : Loss
+            One that has a slope.
         """
-        if name == "training":
-            return self.training_loss
-        if name == "log_loss":
-            return self._log_loss
-        single = {
-            "squared_error": lambda r: r**2,
-            "absolute_error": torch.abs,
-        }
-        if name in single:
-            return lambda output, targets, inputs=None: (
-                single[name](output - targets.reshape(output.shape))
-                .reshape(len(output), -1)
-                .mean(dim=1)
+        loss.need_slope()
+        if isinstance(loss, LogLoss) and self.trains_on_log_loss:
+            return self._clipped_training_loss
+        if loss.response == "predict_proba":
+            return lambda output, targets, inputs=None: loss.of_log_probabilities(
+                targets, self.log_proba(output)
             )
-        if name == "prediction":
-            return lambda output, targets, inputs=None: (
-                -output.reshape(len(output), -1).mean(dim=1)
-            )
-        if name == "brier":
-            return self._brier
-        raise TypeError(f"loss={name!r} has no gradient, which this method needs.")
+        return lambda output, targets, inputs=None: loss.value(
+            targets.reshape(len(output), -1), output.reshape(len(output), -1)
+        )
+
+    def _clipped_training_loss(self, output, targets, inputs=None):
+        return clip_log_loss(self.training_loss(output, targets, inputs))
 
     @property
     def trains_on_log_loss(self):
@@ -198,19 +188,6 @@ class NetTarget:
         smoothed = getattr(criterion, "label_smoothing", 0) > 0
         known = (nn.CrossEntropyLoss, nn.BCEWithLogitsLoss)
         return plain and not smoothed and type(criterion) in known
-
-    def _log_loss(self, output, targets, inputs=None):
-        if self.trains_on_log_loss:
-            loss = self.training_loss(output, targets, inputs)
-        else:
-            loss = -_pick(self.log_proba(output), targets)
-        return loss.clamp(max=LARGEST_LOG_LOSS)
-
-    def _brier(self, output, targets, inputs=None):
-        p = self.log_proba(output).exp()
-        classes = torch.arange(p.shape[1], device=p.device)
-        total = ((p - (targets[:, None] == classes).to(p.dtype)) ** 2).sum(dim=1)
-        return total / 2 if p.shape[1] == 2 else total
 
     def log_proba(self, output):
         """Logarithm of what ``predict_proba`` returns, with a gradient, shape (n, k).
@@ -257,10 +234,6 @@ class NetTarget:
                 module.training = flag
             if before is not None:
                 self.module.load_state_dict(before)
-
-
-def _pick(columns, targets):
-    return columns.gather(1, targets.reshape(-1, 1).long())[:, 0]
 
 
 def rows_of(inputs, rows):

@@ -14,8 +14,8 @@ import torch
 from scipy.special import expit
 
 from skinfluence._sklearn import n_rows, take_rows
-from skinfluence.nets._gram import gram
-from skinfluence.nets._solve import ridge_solve
+from skinfluence.nets.gradients._gram import gram
+from skinfluence.nets.gradients._ridge_solve import ridge_solve
 
 _BATCH = 1024
 
@@ -66,17 +66,17 @@ def contribution(gradients, train, test, function, q, damping):
     return (q[:, None] * ridge_solve(K, mixed, damping * size)).T
 
 
-def trak(run, train, test, loss, damping, classifier):
-    """Mean over the checkpoints of a `NetRun`, in units of the test loss.
+def kernel_influence(run, train, test, loss, damping, classifier):
+    """Mean over the checkpoints of a `CheckpointRun`, in units of the test loss.
 
     Parameters
     ----------
-    run : NetRun
+    run : CheckpointRun
         Fitted.
     train, test : tuple of (X, y)
         Rows and encoded targets, as given to ``fit``.
-    loss : str
-        "log_loss" of classifiers; of regressors any with a gradient.
+    loss : Loss
+        The log loss of classifiers; of regressors any with a slope.
     damping : float
         lam.
     classifier : bool

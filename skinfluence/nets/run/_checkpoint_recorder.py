@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from skorch.callbacks import Callback
 
-from skinfluence.nets._net import NetTarget
+from skinfluence.nets.net._target import NetTarget
+from skinfluence.nets.run._recorder import Recorder
+from skinfluence.nets.run._training_run import checkpoint_epochs
 
 
 @dataclass
@@ -44,8 +45,8 @@ class Checkpoint:
         return torch.load(self._path, map_location="cpu", weights_only=True)
 
 
-class CheckpointRecorder(Callback):
-    """A skorch callback that keeps checkpoints of the net it belongs to.
+class CheckpointRecorder(Recorder):
+    """Keeps parameters after some epochs, and the learning rate spent before.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ class CheckpointRecorder(Callback):
 
     def initialize(self):
         """Forget the run before."""
-        self.checkpoints_, self._spent, self._rows = [], {}, None
+        self.checkpoints_, self._spent = [], {}
         self._full = False
         if self.directory is not None:
             Path(self.directory).mkdir(parents=True, exist_ok=True)
@@ -77,17 +78,9 @@ class CheckpointRecorder(Callback):
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Choose the epochs."""
-        start = len(net.history)
-        if isinstance(self.checkpoints, int):
-            count = min(self.checkpoints, net.max_epochs)
-            steps = np.arange(1, count + 1) * net.max_epochs / count
-            self._epochs = set((start + np.ceil(steps - 1e-9)).astype(int).tolist())
-        else:
-            self._epochs = set(self.checkpoints)
-
-    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
-        """Note which rows are trained on."""
-        self._rows = original_rows(dataset_train)
+        self._epochs = checkpoint_epochs(
+            self.checkpoints, len(net.history), net.max_epochs
+        )
 
     def on_grad_computed(self, net, named_parameters, training=True, **kwargs):
         """Note the learning rate just before the step."""
@@ -129,10 +122,10 @@ class CheckpointRecorder(Callback):
                 path = None
             else:
                 state = None
-        n = max(1, len(self._rows))
+        n = max(1, len(self.rows))
         spent = {name: total / n for name, total in self._spent.items()}
         self.checkpoints_.append(
-            Checkpoint(len(net.history), spent, self._rows, state, path)
+            Checkpoint(len(net.history), spent, self.rows, state, path)
         )
         self._spent = {}
 
@@ -145,12 +138,3 @@ class CheckpointRecorder(Callback):
                 stacklevel=2,
             )
         self._full = True
-
-
-def original_rows(dataset):
-    """Return the rows of the data passed to ``fit`` that a (nested) Subset holds."""
-    rows = np.arange(len(dataset))
-    while hasattr(dataset, "indices") and hasattr(dataset, "dataset"):
-        rows = np.asarray(dataset.indices)[rows]
-        dataset = dataset.dataset
-    return rows

@@ -13,14 +13,14 @@ import torch
 
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import n_rows, take_rows
-from skinfluence.nets._curvature._output_hessian import output_columns
-from skinfluence.nets._curvature._preconditioned import (
+from skinfluence.nets.curvature._output_hessian import output_columns
+from skinfluence.nets.curvature._preconditioned import (
     Curvature,
     Preconditioned,
     dense_batches,
     factorise,
 )
-from skinfluence.nets._gram import gram, row_batches, self_dot
+from skinfluence.nets.gradients._gram import gram, row_batches, self_dot
 
 # Up to so many rows of R all are kept; of more the largest, up to a share of the trace.
 _ALL = 2_000

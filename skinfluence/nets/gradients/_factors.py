@@ -4,7 +4,7 @@
 
     gradients = RowGradients(target)               # checks the rules on a few rows
     factors = gradients(X, y)                      # of the training loss
-    factors = gradients(X, y, target.measure("log_loss"))
+    factors = gradients(X, y, target.measure(LogLoss()))
     factors.gram(other)      # (n, m) inner products, on the net's device
     factors.self_dot()       # (n,)
     factors.matvec(vector)   # (n,), vector a dict of tensors by parameter
@@ -25,9 +25,9 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
-from skinfluence.nets._blocks import Dense
-from skinfluence.nets._layers import has_rule, layer_block
-from skinfluence.nets._net import count_rows, rows_of
+from skinfluence.nets.gradients._blocks import Dense
+from skinfluence.nets.gradients._layers import has_rule, layer_block
+from skinfluence.nets.net._target import count_rows, rows_of
 
 
 @dataclass

@@ -12,10 +12,10 @@ without such factors (embeddings, norms, modules without a rule) have a diagonal
 
 import torch
 
-from skinfluence.nets._blocks import Outer
-from skinfluence.nets._curvature._output_hessian import output_columns
-from skinfluence.nets._curvature._preconditioned import Preconditioned
-from skinfluence.nets._gram import row_batches
+from skinfluence.nets.curvature._output_hessian import output_columns
+from skinfluence.nets.curvature._preconditioned import Preconditioned
+from skinfluence.nets.gradients._blocks import Outer
+from skinfluence.nets.gradients._gram import row_batches
 
 
 class EKFAC(Preconditioned):

@@ -2,8 +2,8 @@
 
 import torch
 
-from skinfluence.nets._row_losses import random_state, take
-from skinfluence.nets._rules import clip
+from skinfluence.nets.net._functions import random_state, take
+from skinfluence.nets.run._optimisers import clip
 
 
 class Replay:

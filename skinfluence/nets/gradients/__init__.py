@@ -1,0 +1,1 @@
+"""Gradients of rows, kept as factors per layer, and their inner products."""

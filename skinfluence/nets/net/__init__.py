@@ -1,0 +1,1 @@
+"""A fitted skorch net as functions of its parameters; labels encoded, rows checked."""

@@ -1,0 +1,1 @@
+"""A recorded training run: checkpoints of it, or every step, replayed."""
