@@ -1,4 +1,4 @@
-"""A skorch net that was trained by a `CheckpointRun`, under the contract of removals."""
+"""A skorch net trained by a `CheckpointRun`, under the contract of removals."""
 
 import numpy as np
 import sklearn
