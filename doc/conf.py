@@ -6,7 +6,7 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-import exact_models
+import exact_models_page
 
 project = "skinfluence"
 author = "The skinfluence developers"
@@ -45,4 +45,4 @@ def escape_fitted_name(app, what, name, obj, options, lines):
 def setup(app):
     """Register the hooks."""
     app.connect("autodoc-process-docstring", escape_fitted_name)
-    app.connect("builder-inited", lambda app: exact_models.write())
+    app.connect("builder-inited", lambda app: exact_models_page.write())

@@ -5,6 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from exact_models import (
+    PIPELINES,
+    STEPS,
+    TWO_CLASSES,
+    claims,
+    described,
+    registered,
+    sample,
+)
 from numpy.testing import assert_allclose
 from sklearn.base import clone, is_classifier
 from sklearn.linear_model import RidgeCV
@@ -14,10 +23,10 @@ from skinfluence import LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator
 from skinfluence.removal.steps import step_changes
 
-SCRIPT = Path(__file__).parents[1] / "doc" / "exact_models.py"
-spec = importlib.util.spec_from_file_location("exact_models", SCRIPT)
-table = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(table)
+SCRIPT = Path(__file__).parents[1] / "doc" / "exact_models_page.py"
+spec = importlib.util.spec_from_file_location("exact_models_page", SCRIPT)
+page = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(page)
 
 
 def tight(estimator):
@@ -33,22 +42,22 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def test_every_registered_model_is_described():
-    missing = table.registered() - table.described()
-    assert not missing, f"describe {missing} in FAMILIES of doc/exact_models.py"
+    missing = registered() - described()
+    assert not missing, f"describe {missing} in FAMILIES of tests/exact_models.py"
 
 
 def test_every_registered_step_is_described():
-    assert set(table.STEPS) == set(step_changes.registry) - {object}
+    assert set(STEPS) == set(step_changes.registry) - {object}
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize("estimator", table.claims("exact"), ids=str)
+@pytest.mark.parametrize("estimator", claims("exact"), ids=str)
 def test_claimed_models_lose_rows_as_refits_do(estimator, n_classes):
     if n_classes > 2 and not is_classifier(estimator):
         return
-    X, y = table.sample(estimator, n_classes)
+    X, y = sample(estimator, n_classes)
     exact = LeaveOneOutInfluence(tight(estimator), solver="exact")
-    if n_classes > 2 and estimator in table.TWO_CLASSES:
+    if n_classes > 2 and estimator in TWO_CLASSES:
         with pytest.raises(UnsupportedEstimator, match="two classes|one-vs-rest"):
             exact.fit(X, y)
         return
@@ -66,28 +75,27 @@ def test_claimed_models_lose_rows_as_refits_do(estimator, n_classes):
 @pytest.mark.parametrize(
     "estimator",
     # others that choose a penalty take long to refit
-    [*(e for e in table.claims("exact") if "CV(" not in str(e)), *table.PIPELINES]
-    + [RidgeCV()],
+    [*(e for e in claims("exact") if "CV(" not in str(e)), *PIPELINES] + [RidgeCV()],
     ids=str,
 )
 def test_page_says_what_auto_does(estimator):
-    auto = table.ask(LeaveOneOutInfluence, estimator)
-    assert table.cells(estimator)[1].startswith(auto.solver_)
+    auto = page.ask(LeaveOneOutInfluence, estimator)
+    assert page.cells(estimator)[1].startswith(auto.solver_)
 
 
-@pytest.mark.parametrize("estimator", table.claims("refused"), ids=str)
+@pytest.mark.parametrize("estimator", claims("refused"), ids=str)
 def test_refused_settings_are_refitted(estimator):
-    X, y = table.sample(estimator)
+    X, y = sample(estimator)
     with pytest.raises(UnsupportedEstimator):
         LeaveOneOutInfluence(estimator, solver="exact").fit(X, y)
     assert LeaveOneOutInfluence(estimator).fit(X, y).solver_ == "refit"
-    assert table.why_refused(estimator)
+    assert page.why_refused(estimator)
 
 
 def test_page_has_a_row_for_every_claim(monkeypatch):
     # the answers are tested above
-    monkeypatch.setattr(table, "cells", lambda one: [table.code(one), "", ""])
-    monkeypatch.setattr(table, "why_refused", lambda one: "")
-    page = table.page()
-    for estimator in [*table.claims("exact"), *table.claims("refused")]:
-        assert f"- {table.code(estimator)}\n" in page
+    monkeypatch.setattr(page, "cells", lambda one: [page.code(one), "", ""])
+    monkeypatch.setattr(page, "why_refused", lambda one: "")
+    text = page.page()
+    for estimator in [*claims("exact"), *claims("refused")]:
+        assert f"- {page.code(estimator)}\n" in text

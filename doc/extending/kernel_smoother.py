@@ -5,12 +5,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils.validation import validate_data
 
-from skinfluence.removal import (
-    RemovalModel,
-    Removals,
-    UnsupportedEstimator,
-    removal_model,
-)
+from skinfluence.removal import RemovalModel, Removals, removal_model
 
 
 class KernelSmoother(RegressorMixin, BaseEstimator):
@@ -34,19 +29,15 @@ class KernelSmoother(RegressorMixin, BaseEstimator):
 class SmootherModel(RemovalModel):
     """Says which rows, or which sets of rows, are removed."""
 
+    lacks = "KernelSmoother minimises no objective: it has no influence functions."
+
     def __init__(self, estimator):
         self.estimator = estimator
 
-    def without_rows(self, step="exact", tol=1e-8, damping=0.0):
-        """Remove every single row."""
-        return self.without_groups(np.eye(len(self.estimator.y_), dtype=bool), step)
-
-    def without_groups(self, masks, step="exact", tol=1e-8, damping=0.0):
-        """Remove sets of rows."""
-        if step != "exact":
-            raise UnsupportedEstimator(
-                "KernelSmoother minimises no objective: it has no influence functions."
-            )
+    def exact(self, tol=1e-8, masks=None):
+        """Remove sets of rows, or every single row."""
+        if masks is None:
+            masks = np.eye(len(self.estimator.y_), dtype=bool)
         return SmootherRemovals(self.estimator, masks)
 
 

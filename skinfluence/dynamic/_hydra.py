@@ -63,18 +63,17 @@ class HyDRA(BaseInfluence):
         or a Pipeline that ends in one, whose fitted steps are held fixed.
     approximation : {"exact", "fast"}, default="exact"
         Whether to keep the Hessian terms.
-    loss : str or callable, default="auto"
+    loss : str, default="auto"
         Evaluation loss, one that has a gradient: "log_loss" or "brier" for
         classifiers, "squared_error" or "absolute_error" for regressors.
     trajectory_memory : float, default=1024
         MiB that the recorded run may take, in memory, with what is recomputed of it
         at a time. Checked before the first step.
     memory : str or path-like, default=None
-        Folder to keep the recorded run in, all of it, instead of memory; numbers are
-        read from it and no pickled code.
+        Folder that keeps the recorded run, all of it, from which numbers are read
+        and no pickled code. None: in memory.
     random_state : int, RandomState or None, default=None
-        Seed of the run. None draws from torch's global generator, as the net alone
-        does.
+        Seed of the training. None: a net draws from torch's global generator.
 
     Attributes
     ----------

@@ -74,10 +74,10 @@ class TracIn(BaseInfluence):
         Sum cosines instead of inner products (GAS, "renormalised influence"): rows of
         large loss no longer dominate. Not in units of the loss.
     memory : str or path-like, default=None
-        Folder in which the checkpoints of a net are kept, from which numbers are read
-        and no pickled code. None: in memory.
-    random_state : int, RandomState instance or None, default=None
-        Seed of the training. None: a net uses torch's global generator.
+        Folder that keeps the checkpoints of a net, from which numbers are read and
+        no pickled code. None: in memory.
+    random_state : int, RandomState or None, default=None
+        Seed of the training. None: a net draws from torch's global generator.
 
     Attributes
     ----------

@@ -63,10 +63,10 @@ class TRAK(BaseInfluence):
         Evaluation loss: the log loss for classifiers; for regressors any with a
         gradient.
     memory : str or path-like, default=None
-        Folder in which checkpoints are kept, from which numbers are read and no
+        Folder that keeps the checkpoints, from which numbers are read and no
         pickled code. None: in memory.
-    random_state : int, RandomState instance or None, default=None
-        Seed of the training. None: torch's global generator.
+    random_state : int, RandomState or None, default=None
+        Seed of the training. None: a net draws from torch's global generator.
 
     Attributes
     ----------

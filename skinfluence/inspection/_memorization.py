@@ -53,7 +53,8 @@ def memorization_curve(
     n_jobs : int, default=None
         Fits at once; None obeys ``joblib.parallel_config``.
     random_state : int, RandomState or None, default=None
-        Chooses the random rows, and seeds estimators without a seed.
+        Chooses the random rows and seeds estimators whose own ``random_state`` is
+        None.
 
     Returns
     -------

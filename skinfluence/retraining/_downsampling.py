@@ -85,7 +85,7 @@ class DownsamplingInfluence(SampledInfluence):
     random_state : int, RandomState or None, default=None
         Draws the subsets and seeds estimators whose own ``random_state`` is None.
     verbose : int, default=0
-        Above 0, progress is printed, with the time left.
+        Above 0, the progress of retraining is printed, with the time left.
 
     Attributes
     ----------

@@ -90,8 +90,8 @@ class InfluenceFunctions(BaseInfluence):
         linear models; for nets the trace of the curvature over n, so that each row's
         own curvature counts twice (and, of "exact", what makes it positive). For
         linear models it is added to the Hessian of scikit-learn's objective.
-    random_state : int, RandomState instance or None, default=None
-        Seed of the training of a net. None: torch's global generator.
+    random_state : int, RandomState or None, default=None
+        Seed of the training. None: a net draws from torch's global generator.
 
     Attributes
     ----------

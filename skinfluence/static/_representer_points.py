@@ -63,8 +63,8 @@ class RepresenterPoints(BaseInfluence):
     loss : str, default="auto"
         Evaluation loss: one with a gradient. On a net it sees the last layer as raw
         predictions: logits, or a regressor's output.
-    random_state : int, RandomState instance or None, default=None
-        Seed of the training. None: a net uses torch's global generator.
+    random_state : int, RandomState or None, default=None
+        Seed of the training. None: a net draws from torch's global generator.
 
     Attributes
     ----------

@@ -3,15 +3,15 @@
 import numpy as np
 import pandas as pd
 from numpy.testing import assert_allclose
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from tables import load
 
 from skinfluence.trees import tree_structure
 from skinfluence.trees._replay import raw_prediction, replay
 
 TABLES = {
-    "numbers": load_diabetes(return_X_y=True),
-    "two": load_breast_cancer(return_X_y=True),
-    "three": load_wine(return_X_y=True),
+    "numbers": load("diabetes"),
+    "two": load("breast_cancer"),
+    "three": load("wine"),
 }
 
 

@@ -3,16 +3,15 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
+from tables import first
 
 from skinfluence import LeaveOneOutInfluence, high_influence_pairs, memorization_curve
 
 
 @pytest.fixture(scope="module")
 def digits():
-    X, y = load_digits(return_X_y=True)
-    return X[:100], y[:100], X[100:160], y[100:160]
+    return first("digits", 100, slice(100, 160))
 
 
 def brier(model, x, label):

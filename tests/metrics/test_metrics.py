@@ -5,11 +5,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import pearsonr, spearmanr
 from sklearn.base import clone
-from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.datasets import load_breast_cancer
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
 from sklearn.tree import DecisionTreeRegressor
+from tables import first
 
 from skinfluence import LeaveOneOutInfluence
 from skinfluence.metrics import (
@@ -28,8 +29,7 @@ def rng():
 
 @pytest.fixture(scope="module")
 def diabetes():
-    X, y = load_diabetes(return_X_y=True)
-    return X[:60], y[:60], X[400:], y[400:]
+    return first("diabetes", 60, slice(400, None))
 
 
 # ----------------------------------------------------------------- datamodeling

@@ -8,13 +8,14 @@ import scipy.sparse as sp
 from checks.score_refits import check_removals, some_groups
 from sklearn.base import clone
 from sklearn.covariance import OAS
-from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.discriminant_analysis import (
     LinearDiscriminantAnalysis,
     QuadraticDiscriminantAnalysis,
 )
 from sklearn.neighbors import NearestCentroid
 from sklearn.preprocessing import scale
+from tables import first
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence._losses import LogLoss
@@ -63,14 +64,13 @@ def iris():
 
 @pytest.fixture(scope="module")
 def wine():
-    return load_wine(return_X_y=True)
+    return first("wine")
 
 
 @pytest.fixture(scope="module")
 def digits():
     """Pixels that are always zero, and some that are not in one row only."""
-    X, y = load_digits(return_X_y=True)
-    return X[:400], y[:400], X[400:460], y[400:460]
+    return first("digits", 400, slice(400, 460))
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=name)

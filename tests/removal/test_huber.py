@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
+from checks.score_refits import leave
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import brentq, root
-from score_refits import leave
-from sklearn.datasets import load_diabetes
 from sklearn.linear_model import HuberRegressor
-from sklearn.preprocessing import scale
+from tables import scaled
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator, removal_model
@@ -15,8 +14,8 @@ from skinfluence.removal import UnsupportedEstimator, removal_model
 
 @pytest.fixture(scope="module")
 def diabetes():
-    X, y = load_diabetes(return_X_y=True)
-    return scale(X)[:150] + 1, y[:150]
+    X, y = scaled("diabetes", 150)
+    return X + 1, y
 
 
 SETTINGS = [

@@ -5,12 +5,11 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from sklearn.datasets import load_diabetes
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
-from sklearn.preprocessing import scale
+from tables import shuffled
 from truth.brute_force import brute_force
 
 from skinfluence import LeaveOneOutInfluence
@@ -21,9 +20,7 @@ N = 80
 
 @pytest.fixture(scope="module")
 def diabetes():
-    X, y = load_diabetes(return_X_y=True)
-    rows = np.random.default_rng(0).permutation(len(y))[: N + 25]
-    return scale(X)[rows], y[rows]
+    return shuffled("diabetes", N + 25)
 
 
 def some_masks(n):

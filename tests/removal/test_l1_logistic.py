@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from checks.score_refits import leave
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize
 from scipy.special import expit
-from score_refits import leave
-from sklearn.datasets import load_breast_cancer, load_wine
+from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.preprocessing import scale
+from tables import scaled
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator, removal_model
@@ -22,8 +23,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def cancer():
-    X, y = load_breast_cancer(return_X_y=True)
-    return scale(X)[:150, :14], y[:150]
+    return scaled("breast_cancer", 150, 14)
 
 
 @pytest.fixture(scope="module")

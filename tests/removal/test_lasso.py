@@ -4,8 +4,8 @@ import warnings
 
 import numpy as np
 import pytest
+from checks.score_refits import leave
 from numpy.testing import assert_allclose, assert_array_equal
-from score_refits import leave
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import (
     ElasticNet,

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import scipy.linalg as sla
+from checks.score_refits import leave
 from scipy.optimize import nnls
-from score_refits import leave
 from sklearn.base import clone
-from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.datasets import load_breast_cancer
 from sklearn.preprocessing import scale
 from sklearn.svm import LinearSVC
+from tables import scaled
 
 from skinfluence._losses import MarginLoss
 from skinfluence.removal import UnsupportedEstimator, removal_model
@@ -34,14 +35,13 @@ def solve_dual(X, code, cost, penalty):
 
 @pytest.fixture(scope="module")
 def cancer():
-    X, y = load_breast_cancer(return_X_y=True)
-    return scale(X)[:250], y[:250]
+    return scaled("breast_cancer", 250)
 
 
 @pytest.fixture(scope="module")
 def iris():
-    X, y = load_iris(return_X_y=True)
-    return scale(X)[::2], y[::2]
+    X, y = scaled("iris")
+    return X[::2], y[::2]
 
 
 def problem(estimator, X, y, weight, class_weight):

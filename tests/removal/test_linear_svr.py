@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from checks.score_refits import leave
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import lsq_linear
-from score_refits import leave
-from sklearn.datasets import load_diabetes
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import scale
 from sklearn.svm import LinearSVR
+from tables import scaled
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator, removal_model
@@ -16,8 +16,8 @@ from skinfluence.removal import UnsupportedEstimator, removal_model
 
 @pytest.fixture(scope="module")
 def diabetes():
-    X, y = load_diabetes(return_X_y=True)
-    return scale(X)[:120], scale(y)[:120] * 3
+    X, y = scaled("diabetes")
+    return X[:120], scale(y)[:120] * 3
 
 
 def svr(**params):

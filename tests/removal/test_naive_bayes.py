@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 from checks.score_refits import check_removals, log_probabilities, some_groups
 from sklearn.base import clone
-from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.naive_bayes import (
     BernoulliNB,
     CategoricalNB,
@@ -16,6 +16,7 @@ from sklearn.naive_bayes import (
     MultinomialNB,
 )
 from sklearn.preprocessing import KBinsDiscretizer
+from tables import first
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence._losses import LogLoss
@@ -31,14 +32,13 @@ def halves(n, seed=0):
 
 @pytest.fixture(scope="module")
 def iris():
-    return load_iris(return_X_y=True)
+    return first("iris")
 
 
 @pytest.fixture(scope="module")
 def digits():
     """Few rows, so that many pixels are constant, or not zero in one row only."""
-    X, y = load_digits(return_X_y=True)
-    return X[:160], y[:160], X[160:220], y[160:220]
+    return first("digits", 160, slice(160, 220))
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,9 @@ import warnings
 
 import numpy as np
 import pytest
+from checks.score_refits import leave
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize
-from score_refits import leave
-from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import (
     LogisticRegression,
@@ -16,6 +15,7 @@ from sklearn.linear_model import (
     SGDRegressor,
 )
 from sklearn.preprocessing import scale
+from tables import scaled
 
 from skinfluence import LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator, removal_model
@@ -25,14 +25,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 @pytest.fixture(scope="module")
 def cancer():
-    X, y = load_breast_cancer(return_X_y=True)
-    return scale(X)[:120, :8], y[:120]
+    return scaled("breast_cancer", 120, 8)
 
 
 @pytest.fixture(scope="module")
 def diabetes():
-    X, y = load_diabetes(return_X_y=True)
-    return scale(X)[:100], scale(y)[:100]
+    X, y = scaled("diabetes")
+    return X[:100], scale(y)[:100]
 
 
 def mean_objective(theta, X, y, weight, alpha, classifier):

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from checks.score_refits import leave
 from scipy.optimize import check_grad, linprog
 from scipy.special import log_softmax
-from score_refits import leave
 from sklearn.base import clone
-from sklearn.datasets import load_digits, load_iris, load_wine
+from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import scale
+from tables import first, scaled
 
 from skinfluence._losses import LogLoss
 from skinfluence.removal import UnsupportedEstimator, removal_model
@@ -65,14 +65,12 @@ def check_rows(estimator, X, y, X_test, y_test, weight=None, rows=None):
 
 @pytest.fixture(scope="module")
 def wine():
-    X, y = load_wine(return_X_y=True)
-    return scale(X), y
+    return scaled("wine")
 
 
 @pytest.fixture(scope="module")
 def iris():
-    X, y = load_iris(return_X_y=True)
-    return X, y
+    return first("iris")
 
 
 @pytest.mark.parametrize("C", [0.01, 1, 100])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.datasets import load_digits
-from sklearn.preprocessing import scale
 from sklearn.svm import SVC, SVR, NuSVC
+from tables import shuffled
 from truth.brute_force import brute_force, refit
 
 from skinfluence import LeaveOneOutInfluence
@@ -16,12 +16,6 @@ from skinfluence.removal.kernels._support_vectors import pairs_at_bounds
 from skinfluence.testing._short_name import short_name
 
 TIGHT = {"tol": 1e-10}
-
-
-def shuffled(load, n):
-    X, y = load(return_X_y=True)
-    rows = np.random.default_rng(0).permutation(len(y))[:n]
-    return scale(X)[rows], y[rows]
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,11 @@ import pytest
 import sklearn
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from tables import first
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import skinfluence
@@ -29,8 +30,7 @@ from skinfluence.retraining.engine._evaluation import Evaluation, Evaluations
 
 @pytest.fixture
 def table():
-    X, y = load_diabetes(return_X_y=True)
-    return X[:40], y[:40]
+    return first("diabetes", 40)
 
 
 def subsets_of(n, count=12, seed=0):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.datasets import load_diabetes, load_iris, load_wine
+from sklearn.datasets import load_iris, load_wine
 from sklearn.ensemble import (
     BaggingClassifier,
     BaggingRegressor,
@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from tables import first
 
 from skinfluence import InfluenceCleaner, OutOfBagInfluence
 
@@ -32,8 +33,7 @@ def iris():
 
 @pytest.fixture(scope="module")
 def diabetes():
-    X, y = load_diabetes(return_X_y=True)
-    return X[:80], y[:80], X[400:410], y[400:410]
+    return first("diabetes", 80, slice(400, 410))
 
 
 def by_hand(ensemble, member_loss, X_test, y_test, n):

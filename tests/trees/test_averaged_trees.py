@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from checks.reader_checks import TABLES
 from numpy.testing import assert_allclose
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     RandomForestClassifier,
@@ -14,12 +14,6 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from skinfluence import LeaveOneOutInfluence, TreeInfluence
 from skinfluence.removal import UnsupportedEstimator
 from skinfluence.trees import averaged_trees
-
-TABLES = {
-    "numbers": load_diabetes(return_X_y=True),
-    "two": load_breast_cancer(return_X_y=True),
-    "three": load_wine(return_X_y=True),
-}
 
 
 def part(table):

@@ -1,13 +1,11 @@
-"""Write exact_models.rst: which models lose rows exactly, and what that costs.
+"""The registry of models that lose rows exactly: of the tests, the guide, benchmarks.
 
 Only what no program can find out is written down here. Whether ``solver="auto"`` is
 exact, what is held fixed, what is refused and why, and whether there are influence
-functions is asked of the library whenever the page is built.
+functions is asked of the library.
 """
 
-import warnings
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -69,8 +67,7 @@ from sklearn.preprocessing import (
 from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
 from sklearn.utils import get_tags
 
-from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
-from skinfluence.removal import UnsupportedEstimator, removal_model
+from skinfluence.removal import removal_model
 
 
 @dataclass(frozen=True)
@@ -79,6 +76,8 @@ class Family:
 
     Attributes
     ----------
+    name : str
+        What the family is called.
     without : str
         What the model without a row is.
     cost : str
@@ -89,6 +88,7 @@ class Family:
         Settings that have to be refitted.
     """
 
+    name: str
     without: str
     cost: str
     exact: tuple
@@ -103,6 +103,7 @@ TWO_CLASSES = (
 
 FAMILIES = [
     Family(
+        "least squares",
         "closed form",
         "n p² once",
         (
@@ -116,6 +117,7 @@ FAMILIES = [
         (LinearRegression(positive=True), Ridge(positive=True)),
     ),
     Family(
+        "smooth",
         "Newton and chord steps until a proven bound on the linear predictor's error "
         "is below ``tol``",
         "n p² + n p³ at most; times C³ for more than two classes",
@@ -137,11 +139,13 @@ FAMILIES = [
         ),
     ),
     Family(
+        "Huber",
         "chord and Newton steps of coefficients and scale together",
         "n p² once, n p per row and step",
         (HuberRegressor(),),
     ),
     Family(
+        "squared hinge",
         "steps between active sets, finitely many",
         "n p² once, n p per row and step",
         (
@@ -152,17 +156,20 @@ FAMILIES = [
         (LinearSVC(loss="hinge"), LinearSVC(penalty="l1", dual=False), LinearSVR()),
     ),
     Family(
+        "L1 squares",
         "steps between sets of signs, finitely many",
         "n p² + p³ once, n p per row and step",
         (Lasso(), LassoCV(), LassoLars(), ElasticNet(), ElasticNetCV()),
     ),
     Family(
+        "L1 logistic",
         "certified steps while signs hold, else on the signs that hold without it "
         "(two classes)",
         "n p² + n p³ at most, n p² per row whose signs change",
         (TWO_CLASSES[0],),
     ),
     Family(
+        "kernels",
         "closed form",
         "n³ once, n² per test row",
         (
@@ -172,23 +179,27 @@ FAMILIES = [
         ),
     ),
     Family(
+        "support vectors",
         "rows that are no support vectors change nothing; support vectors are refitted",
         "one fit per support vector",
         (SVC(kernel="linear"), SVC(gamma=0.1), SVR(kernel="linear"), SVR(gamma=0.1)),
         (SVC(), SVR(), SVC(kernel="sigmoid")),
     ),
     Family(
+        "neighbours",
         "the next neighbour takes its place",
         "one search and K² per test row",
         (KNeighborsClassifier(), KNeighborsRegressor()),
         (KNeighborsRegressor(metric="seuclidean", algorithm="brute"),),
     ),
     Family(
+        "radius neighbours",
         "nothing takes its place",
         "one search and r² per test row, r rows within the radius",
         (RadiusNeighborsClassifier(radius=9.0), RadiusNeighborsRegressor(radius=9.0)),
     ),
     Family(
+        "counts",
         "counts, means and variances of its class lose the row",
         "n p once, C p per test row and removed row",
         (
@@ -200,6 +211,7 @@ FAMILIES = [
         ),
     ),
     Family(
+        "covariances",
         "means and covariances lose the row, by a rank-one update",
         "n p² once, C p per test row and removed row",
         (
@@ -270,28 +282,6 @@ STEPS = {
     FunctionTransformer: ("always", "all behind a scaler"),
 }
 
-HEADER = """\
-Models that lose rows exactly
-=============================
-
-For these models :class:`~skinfluence.LeaveOneOutInfluence` finds the model without
-a row by algebra instead of training it again. Everything else is refitted, once per
-row. This page is written by asking the library whenever the documentation is built.
-
-*solver="auto"*: "exact" where the answer equals retraining, preprocessing included;
-"refit" where something is chosen anew by every training that the algebra holds
-fixed. ``solver="exact"`` then holds it fixed. *Influence functions*: whether
-:class:`~skinfluence.InfluenceFunctions` takes the model. n rows, p columns,
-C classes.
-
-Of trees, forests and boosted trees ``solver="exact"`` holds the splits fixed, see
-:doc:`trees`; "auto" trains them again.
-
-A row that the algebra has no answer for is refitted all the same: the only row of
-its class, or a row that alone determines a coefficient without penalty. See
-``refitted_rows_``.
-"""
-
 
 def registered():
     """Types of scikit-learn estimators that the library claims.
@@ -336,105 +326,7 @@ def sample(estimator, n_classes=2):
     return X, np.exp(0.2 * signal)
 
 
-def ask(method, estimator, **params):
-    """Fit an influence method, silently."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return method(estimator, **params).fit(*sample(estimator))
-
-
-def why_refused(estimator):
-    """Reason that ``solver="exact"`` gives, or None where it accepts."""
-    try:
-        ask(LeaveOneOutInfluence, estimator, solver="exact")
-    except UnsupportedEstimator as error:
-        text = str(error).partition(" Use LeaveOneOut")[0].rstrip(".")
-        return text.rpartition(" has no exact removal of rows: ")[2]
-    return None
-
-
-def has_influence_functions(estimator):
-    """Tell whether `InfluenceFunctions` takes a model."""
-    try:
-        ask(InfluenceFunctions, estimator)
-    except UnsupportedEstimator:
-        return False
-    return True
-
-
-def cells(estimator):
-    """Answers of the library about one estimator."""
-    exact = ask(LeaveOneOutInfluence, estimator, solver="exact")
-    fixed = ", ".join(f"``{name}``" for name in exact.fixed_steps_)
-    return [
-        code(estimator),
-        f"refit; exact holds {fixed} fixed" if fixed else "exact",
-        "yes" if has_influence_functions(estimator) else "no",
-    ]
-
-
-def code(estimator):
-    """Write an estimator as it is written in Python, Pipelines as their steps."""
-    steps = [estimator]
-    if hasattr(estimator, "steps"):
-        steps = [step for _, step in estimator.steps]
-    return ", ".join(f"``{' '.join(repr(step).split())}``" for step in steps)
-
-
-def list_table(header, rows, widths):
-    """Return the lines of a table."""
-    lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
-    for row in [header, *rows]:
-        for k, cell in enumerate(row):
-            lines.append(f"   {'-' if k else '* -'} {cell}".replace("   - ", "     - "))
-    return [*lines, ""]
-
-
-def page():
-    """Return the text of the page."""
-    rows = []
-    for family in FAMILIES:
-        for model in claims("exact"):
-            if any(model is one for one in family.exact):
-                answers = cells(model)
-                rows.append([answers[0], family.without, family.cost, *answers[1:]])
-    header = [
-        "estimator",
-        "without a row",
-        "cost, order of",
-        'solver="auto"',
-        "influence functions",
-    ]
-    lines = [HEADER, *list_table(header, rows, "30 30 20 20 10")]
-    lines += ["Pipelines", "---------", ""]
-    header = ["steps", 'solver="auto"', "influence functions"]
-    lines += list_table(header, [cells(one) for one in PIPELINES], "50 35 15")
-    lines += [
-        "Steps before the model",
-        "----------------------",
-        "",
-        "A Pipeline is exact where these are its steps. Without a row they are what a "
-        "refit would make them; the few rows after whose removal they transform the "
-        "others otherwise are refitted. A step that is not here, or that most rows "
-        'change otherwise, has the Pipeline refitted; ``solver="exact"`` holds it '
-        "fixed.",
-        "",
-    ]
-    rows = [[f"``{step.__name__}``", *words] for step, words in STEPS.items()]
-    header = ["step", "followed exactly", "rows that are refitted"]
-    lines += list_table(header, rows, "20 45 35")
-    lines += ["Settings that are refitted", "--------------------------", ""]
-    reasons = [[code(one), why_refused(one)] for one in claims("refused")]
-    lines += list_table(["estimator", "why"], reasons, "50 50")
-    return "\n".join(lines)
-
-
-def write(path=Path(__file__).parent / "user_guide" / "exact_models.rst"):
-    """Write the page, unless it is there with the same words already."""
-    text = page()
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    write()
+def of_family(name):
+    """Estimators of a family that lose rows exactly."""
+    (family,) = (family for family in FAMILIES if family.name == name)
+    return family.exact

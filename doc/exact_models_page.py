@@ -1,0 +1,137 @@
+"""Write exact_models.rst, the page about the models of `tests/exact_models.py`."""
+
+import sys
+import warnings
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from exact_models import FAMILIES, PIPELINES, STEPS, claims, sample
+
+from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
+from skinfluence.removal import UnsupportedEstimator
+
+HEADER = """\
+Models that lose rows exactly
+=============================
+
+For these models :class:`~skinfluence.LeaveOneOutInfluence` finds the model without
+a row by algebra instead of training it again. Everything else is refitted, once per
+row. This page is written by asking the library whenever the documentation is built.
+
+*solver="auto"*: "exact" where the answer equals retraining, preprocessing included;
+"refit" where something is chosen anew by every training that the algebra holds
+fixed. ``solver="exact"`` then holds it fixed. *Influence functions*: whether
+:class:`~skinfluence.InfluenceFunctions` takes the model. n rows, p columns,
+C classes.
+
+Of trees, forests and boosted trees ``solver="exact"`` holds the splits fixed, see
+:doc:`trees`; "auto" trains them again.
+
+A row that the algebra has no answer for is refitted all the same: the only row of
+its class, or a row that alone determines a coefficient without penalty. See
+``refitted_rows_``.
+"""
+
+
+def ask(method, estimator, **params):
+    """Fit an influence method, silently."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return method(estimator, **params).fit(*sample(estimator))
+
+
+def why_refused(estimator):
+    """Reason that ``solver="exact"`` gives, or None where it accepts."""
+    try:
+        ask(LeaveOneOutInfluence, estimator, solver="exact")
+    except UnsupportedEstimator as error:
+        text = str(error).partition(" Use LeaveOneOut")[0].rstrip(".")
+        return text.rpartition(" has no exact removal of rows: ")[2]
+    return None
+
+
+def has_influence_functions(estimator):
+    """Tell whether `InfluenceFunctions` takes a model."""
+    try:
+        ask(InfluenceFunctions, estimator)
+    except UnsupportedEstimator:
+        return False
+    return True
+
+
+def cells(estimator):
+    """Answers of the library about one estimator."""
+    exact = ask(LeaveOneOutInfluence, estimator, solver="exact")
+    fixed = ", ".join(f"``{name}``" for name in exact.fixed_steps_)
+    return [
+        code(estimator),
+        f"refit; exact holds {fixed} fixed" if fixed else "exact",
+        "yes" if has_influence_functions(estimator) else "no",
+    ]
+
+
+def code(estimator):
+    """Write an estimator as it is written in Python, Pipelines as their steps."""
+    steps = [estimator]
+    if hasattr(estimator, "steps"):
+        steps = [step for _, step in estimator.steps]
+    return ", ".join(f"``{' '.join(repr(step).split())}``" for step in steps)
+
+
+def list_table(header, rows, widths):
+    """Return the lines of a table."""
+    lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
+    for row in [header, *rows]:
+        for k, cell in enumerate(row):
+            lines.append(f"   {'-' if k else '* -'} {cell}".replace("   - ", "     - "))
+    return [*lines, ""]
+
+
+def page():
+    """Return the text of the page."""
+    rows = []
+    for family in FAMILIES:
+        for model in claims("exact"):
+            if any(model is one for one in family.exact):
+                answers = cells(model)
+                rows.append([answers[0], family.without, family.cost, *answers[1:]])
+    header = [
+        "estimator",
+        "without a row",
+        "cost, order of",
+        'solver="auto"',
+        "influence functions",
+    ]
+    lines = [HEADER, *list_table(header, rows, "30 30 20 20 10")]
+    lines += ["Pipelines", "---------", ""]
+    header = ["steps", 'solver="auto"', "influence functions"]
+    lines += list_table(header, [cells(one) for one in PIPELINES], "50 35 15")
+    lines += [
+        "Steps before the model",
+        "----------------------",
+        "",
+        "A Pipeline is exact where these are its steps. Without a row they are what a "
+        "refit would make them; the few rows after whose removal they transform the "
+        "others otherwise are refitted. A step that is not here, or that most rows "
+        'change otherwise, has the Pipeline refitted; ``solver="exact"`` holds it '
+        "fixed.",
+        "",
+    ]
+    rows = [[f"``{step.__name__}``", *words] for step, words in STEPS.items()]
+    header = ["step", "followed exactly", "rows that are refitted"]
+    lines += list_table(header, rows, "20 45 35")
+    lines += ["Settings that are refitted", "--------------------------", ""]
+    reasons = [[code(one), why_refused(one)] for one in claims("refused")]
+    lines += list_table(["estimator", "why"], reasons, "50 50")
+    return "\n".join(lines)
+
+
+def write(path=Path(__file__).parent / "user_guide" / "exact_models.rst"):
+    """Write the page, unless it is there with the same words already."""
+    text = page()
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
