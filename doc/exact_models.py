@@ -22,6 +22,7 @@ from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.impute import SimpleImputer
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import (
+    BayesianRidge,
     ElasticNet,
     ElasticNetCV,
     GammaRegressor,
@@ -109,6 +110,7 @@ FAMILIES = [
             LinearRegression(),
             Ridge(),
             RidgeCV(),
+            BayesianRidge(),
             RidgeClassifier(),
             RidgeClassifier(class_weight="balanced"),
             RidgeClassifierCV(),
