@@ -20,6 +20,7 @@ from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.impute import SimpleImputer
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import (
+    BayesianRidge,
     ElasticNet,
     ElasticNetCV,
     GammaRegressor,
@@ -110,6 +111,7 @@ FAMILIES = [
             LinearRegression(),
             Ridge(),
             RidgeCV(),
+            BayesianRidge(),
             RidgeClassifier(),
             RidgeClassifier(class_weight="balanced"),
             RidgeClassifierCV(),

@@ -93,6 +93,21 @@ def test_dependencies_point_one_way(path):
     assert not upward, f"{own} must not import from {sorted(upward)}"
 
 
+def test_folders_of_removal_do_not_import_each_other_in_circles():
+    home = PACKAGE / "removal"
+    edges = {
+        (path.parent.name, name.split(".")[2])
+        for path in home.rglob("*.py")
+        if path.parent != home
+        for name in imported_names(path)
+        if name.startswith("skinfluence.removal.")
+        and (home / name.split(".")[2]).is_dir()
+    }
+    mutual = {(a, b) for a, b in edges if a < b and (b, a) in edges}
+    assert edges
+    assert not mutual
+
+
 @pytest.mark.parametrize("path", MODULES, ids=relative)
 def test_private_scikit_learn_names_stay_in_one_file(path):
     if relative(path) == "_sklearn/_private.py":

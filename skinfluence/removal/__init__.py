@@ -19,20 +19,23 @@ from skinfluence.removal.discriminants import (  # noqa: F401
     _linear_discriminant,
     _quadratic_discriminant,
 )
+from skinfluence.removal.families import (  # noqa: F401
+    _bayesian_ridge,
+    _glm,
+    _huber,
+    _lasso,
+    _linear_svc,
+    _linear_svr,
+    _logistic,
+    _ridge,
+    _sgd,
+)
 from skinfluence.removal.kernels import (  # noqa: F401
     _gaussian_process,
     _kernel_ridge,
     _support_vectors,
 )
-from skinfluence.removal.kinked import (  # noqa: F401
-    _huber,
-    _lasso,
-    _linear_svc,
-    _linear_svr,
-)
-from skinfluence.removal.linear import _ridge  # noqa: F401
 from skinfluence.removal.neighbors import _k_neighbors, _radius_neighbors  # noqa: F401
-from skinfluence.removal.smooth import _glm, _logistic, _sgd  # noqa: F401
 
 __all__ = [
     "NothingLeft",

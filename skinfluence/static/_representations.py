@@ -30,32 +30,24 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.base import is_classifier
 from sklearn.kernel_ridge import KernelRidge
-from sklearn.linear_model import (
-    LogisticRegression,
-    LogisticRegressionCV,
-    Ridge,
-    RidgeClassifier,
-    RidgeClassifierCV,
-    RidgeCV,
-)
 from sklearn.metrics.pairwise import pairwise_kernels
-from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
-from sklearn.utils import check_array, compute_sample_weight
+from sklearn.svm import SVC, SVR
+from sklearn.utils import check_array
 from sklearn.utils.extmath import safe_sparse_dot
 
-from skinfluence._losses import MarginLoss, SquaredError, log_loss_slope
 from skinfluence.removal import UnsupportedEstimator, removal_model
-from skinfluence.removal.linear._class_weight import balanced_weights
+from skinfluence.removal._objective import has_objective, objective
+from skinfluence.removal.linear._class_weight import class_weighted
 from skinfluence.trees import averaged_trees, is_booster, tree_structure
 from skinfluence.trees._averaged_trees import KINDS
 from skinfluence.trees._base_values import MeanBase
 from skinfluence.trees._row_weights import booster_row_weights, forest_row_weights
 
 SUPPORTED = (
-    "LogisticRegression (L2), Ridge, RidgeClassifier and their CV versions, LinearSVC "
-    "and LinearSVR with a squared loss, SVC (two classes), SVR, KernelRidge, forests "
-    "and boosters of regression with a squared loss, skorch nets, and Pipelines that "
-    "end in one of these"
+    "LogisticRegression (L2), Ridge, RidgeClassifier and their CV versions, "
+    "BayesianRidge, LinearSVC and LinearSVR with a squared loss, SVC (two classes), "
+    "SVR, KernelRidge, forests and boosters of regression with a squared loss, skorch "
+    "nets, and Pipelines that end in one of these"
 )
 
 
@@ -107,7 +99,8 @@ def represent(estimator, X, y, labels, sample_weight=None):
         return _kernel_machine(estimator, X)
     if isinstance(estimator, KINDS) or is_booster(estimator):
         return _trees(estimator, X, y, labels, sample_weight)
-    penalty, loss, constant = _objective(estimator)
+    goal = _objective(estimator)
+    penalty, constant = goal.l2, goal.constant
     if not np.all(np.isfinite(penalty) & (penalty > 0)):
         raise UnsupportedEstimator(
             f"Representer points need an L2 penalty above zero. {estimator!r} has "
@@ -121,10 +114,8 @@ def represent(estimator, X, y, labels, sample_weight=None):
     raw = safe_sparse_dot(X, coef[:, :n_features].T)
     if estimator.fit_intercept:
         raw = raw + coef[:, -1]
-    slope = loss.slope(labels, raw, model.link)
-    if isinstance(loss, SquaredError):
-        slope = slope * raw.shape[1]  # scikit-learn sums over outputs
-    weight = _weights(estimator, y, labels, sample_weight, raw.shape[1])
+    slope = goal.slope(labels, raw)
+    weight = class_weighted(estimator, y, labels, sample_weight, raw.shape[1])
     return Representation(
         alpha=-weight * slope / penalty,
         bias=coef[:, -1] if free else np.zeros(len(coef)),
@@ -135,85 +126,25 @@ def represent(estimator, X, y, labels, sample_weight=None):
     )
 
 
+def _objective(estimator):
+    """Return the objective, if training rows represent its minimiser."""
+    goal = objective(estimator) if has_objective(estimator) else None
+    if goal is None or goal.slope is None:
+        raise UnsupportedEstimator(
+            f"RepresenterPoints does not know {type(estimator).__name__}. It supports "
+            f"{SUPPORTED}. InfluenceFunctions and DownsamplingInfluence take more."
+        )
+    if goal.l1:
+        raise UnsupportedEstimator(
+            "Representer points need an L2 penalty. Got an L1 penalty: use "
+            "InfluenceFunctions or LeaveOneOutInfluence."
+        )
+    return goal
+
+
 def _linear_kernel(rows, constant, X):
     X = check_array(X, accept_sparse="csr", dtype=np.float64)
     return safe_sparse_dot(X, rows.T, dense_output=True) + constant
-
-
-class _Logistic:
-    """Slope of the log loss as it is trained on, where nothing is clipped."""
-
-    def slope(self, y, raw, link):
-        return log_loss_slope(y, raw)
-
-
-class _Tube:
-    """Slope of ``max(0, |y - z| - epsilon)^2``."""
-
-    def __init__(self, epsilon):
-        self.epsilon = epsilon
-
-    def slope(self, y, raw, link):
-        residual = raw - y
-        excess = np.maximum(np.abs(residual) - self.epsilon, 0.0)
-        return 2.0 * np.sign(residual) * excess
-
-
-def _objective(estimator):
-    """Return rho, the training loss and liblinear's constant feature (or 0)."""
-    constant = 0.0
-    if isinstance(estimator, LogisticRegression):
-        cv = isinstance(estimator, LogisticRegressionCV)
-        C = np.ravel(estimator.C_)[0] if cv else estimator.C
-        ratio = np.ravel(estimator.l1_ratio_)[0] if cv else estimator.l1_ratio
-        named = getattr(estimator, "penalty", "deprecated")
-        if named is None:
-            C = np.inf
-        if named in ("l1", "elasticnet") or (named != "l2" and ratio):
-            raise UnsupportedEstimator(
-                "Representer points need an L2 penalty. Got an L1 penalty: use "
-                "InfluenceFunctions or LeaveOneOutInfluence."
-            )
-        if estimator.solver == "liblinear" and estimator.fit_intercept:
-            constant = estimator.intercept_scaling
-        return 1.0 / C, _Logistic(), constant
-    if isinstance(estimator, Ridge | RidgeCV):
-        cv = isinstance(estimator, RidgeCV)
-        alpha = estimator.alpha_ if cv else estimator.alpha
-        return 2.0 * np.asarray(alpha), SquaredError(), constant
-    if isinstance(estimator, RidgeClassifier | RidgeClassifierCV):
-        cv = isinstance(estimator, RidgeClassifierCV)
-        alpha = estimator.alpha_ if cv else estimator.alpha
-        return 2.0 * np.asarray(alpha), MarginLoss("squared_margin"), constant
-    if isinstance(estimator, LinearSVC | LinearSVR):
-        constant = estimator.intercept_scaling if estimator.fit_intercept else 0.0
-        loss = MarginLoss("squared_hinge")
-        if isinstance(estimator, LinearSVR):
-            loss = _Tube(estimator.epsilon)
-        return 1.0 / estimator.C, loss, constant
-    raise UnsupportedEstimator(
-        f"RepresenterPoints does not know {type(estimator).__name__}. It supports "
-        f"{SUPPORTED}. InfluenceFunctions and DownsamplingInfluence take more."
-    )
-
-
-def _weights(estimator, y, labels, sample_weight, k):
-    """Sample times class weights, shape (n, 1) or (n, k)."""
-    weight = np.ones(len(labels))
-    if sample_weight is not None:
-        weight = weight * np.asarray(sample_weight, dtype=np.float64)
-    class_weight = getattr(estimator, "class_weight", None)
-    if class_weight is None:
-        return weight[:, None]
-    if isinstance(class_weight, str):
-        by_class = balanced_weights(estimator, labels, weight)
-    else:
-        by_class = compute_sample_weight(class_weight, y)
-    full = (weight * by_class)[:, None]
-    if isinstance(estimator, LinearSVC) and k > 1:
-        # liblinear gives the class weight to the one class, not to the rest
-        return np.where(labels[:, None] == np.arange(k), full, weight[:, None])
-    return full
 
 
 def _trees(estimator, X, y, labels, sample_weight):

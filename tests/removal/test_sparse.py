@@ -11,7 +11,7 @@ from truth.refits import influence_of, log_loss, squared_error
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator, removal_model
 from skinfluence.removal.linear import _design
-from skinfluence.removal.linear._matrix_free import InverseHessian
+from skinfluence.removal.sparse._matrix_free import InverseHessian
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -213,18 +213,18 @@ def test_few_test_rows_are_solved_for_many_are_factorised(monkeypatch):
     X, y, X_test, y_test = text("binary")
     model = InfluenceFunctions(LogisticRegression()).fit(X, y)
     inverse = model._removals.inverse
-    monkeypatch.setattr("skinfluence.removal.linear._matrix_free.FLOP", 1.0)
+    monkeypatch.setattr("skinfluence.removal.sparse._matrix_free.FLOP", 1.0)
     model.influence(X_test, y_test)
     assert inverse.dual is None
     assert inverse.solves == len(y_test)
-    monkeypatch.setattr("skinfluence.removal.linear._matrix_free.FLOP", 1e-12)
+    monkeypatch.setattr("skinfluence.removal.sparse._matrix_free.FLOP", 1e-12)
     model.influence(X_test, y_test)
     assert inverse.dual is not None
     assert inverse.solves == len(y_test)
 
 
 def test_cost_of_exact_removal_is_announced(sparse, monkeypatch):
-    monkeypatch.setattr("skinfluence.removal.linear._sparse.LONG", 0)
+    monkeypatch.setattr("skinfluence.removal.sparse._sparse.LONG", 0)
     X, y, *_ = text("binary")
     with pytest.warns(UserWarning, match="minutes of computing"):
         LeaveOneOutInfluence(LogisticRegression()).fit(X, y)

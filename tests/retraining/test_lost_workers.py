@@ -8,13 +8,13 @@ import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from skinfluence.retraining._coalitions import TRIES, Coalitions
-from skinfluence.retraining._evaluation import Evaluation
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
 
 from skinfluence._losses import SquaredError
-from skinfluence.retraining import _coalitions
+from skinfluence.retraining.engine import _coalitions
+from skinfluence.retraining.engine._coalitions import TRIES, Coalitions
+from skinfluence.retraining.engine._evaluation import Evaluation
 
 N_TASKS = 30
 rng = np.random.default_rng(0)

@@ -48,10 +48,32 @@ def weighs_rows(estimator):
     return isinstance(estimator, LogisticRegression | LinearSVC)
 
 
-def balanced_weights(estimator, labels, sample_weight):
-    """Class weight of each row under ``class_weight="balanced"``, shape (n,)."""
-    sizes = np.bincount(labels, sample_weight if weighs_rows(estimator) else None)
-    return _balanced(sizes)[labels]
+def class_weighted(estimator, y, y_index, sample_weight, n_outputs):
+    """Sample times class weights of the objective, shape (n, 1) or (n, n_outputs).
+
+    Parameters as those of `with_class_weight`.
+    """
+    weight = row_weights(sample_weight, len(y_index))
+    class_weight = getattr(estimator, "class_weight", None)
+    if class_weight is None:
+        return weight[:, None]
+    if isinstance(class_weight, str):
+        sizes = np.bincount(y_index, weight if weighs_rows(estimator) else None)
+        full = weight * _balanced(sizes)[y_index]
+    else:
+        full = classifier_weights(estimator, y, sample_weight)
+    return each_output(estimator, full, weight, y_index, n_outputs)
+
+
+def each_output(estimator, full, weight, y_index, n_outputs):
+    """Spread class weighted weights over one-vs-rest problems.
+
+    liblinear gives the class weight to the one class, not to the rest.
+    """
+    if isinstance(estimator, LinearSVC) and n_outputs > 1:
+        own = y_index[:, None] == np.arange(n_outputs)
+        return np.where(own, full[:, None], weight[:, None])
+    return full[:, None]
 
 
 def _balanced(sizes):

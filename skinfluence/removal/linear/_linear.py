@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skinfluence._memory import check_memory
 from skinfluence.removal._classes import loses_class
 from skinfluence.removal._model import RemovalModel
+from skinfluence.removal._objective import objective
 from skinfluence.removal._raw import RawRemovals
 from skinfluence.removal.linear._design import Design
 
@@ -45,6 +46,10 @@ class LinearModel(RemovalModel, ABC):
 
     link = "identity"
     labels = None
+
+    @property
+    def held_fixed(self):
+        return objective(self.design.estimator).held_fixed
 
     def _set_optimum(self, theta, fitted):
         """Store the optimum and how far the fitted coefficients are from it."""

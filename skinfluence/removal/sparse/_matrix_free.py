@@ -26,7 +26,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skinfluence._memory import check_memory
 from skinfluence.removal._dispatch import UnsupportedEstimator
-from skinfluence.removal.linear._dual import DualFactor
+from skinfluence.removal.sparse._dual import DualFactor
 
 # Residual of a solve over its right-hand side, in the norm of the preconditioner.
 TOLERANCE = 1e-12

@@ -7,12 +7,12 @@ import numpy as np
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal._raw import RawRemovals
 from skinfluence.removal.linear._design import SparseDesign
-from skinfluence.removal.linear._dual import DualLadder
 from skinfluence.removal.linear._linear import STEP_TOLERANCE, LinearModel
-from skinfluence.removal.linear._matrix_free import FLOP, InverseHessian
 from skinfluence.removal.linear._quadratic import Quadratic
 from skinfluence.removal.smooth._pointwise import Squared
 from skinfluence.removal.smooth._smooth import Smooth
+from skinfluence.removal.sparse._dual import DualLadder
+from skinfluence.removal.sparse._matrix_free import FLOP, InverseHessian
 
 # Seconds from which on the cost of exact leave-one-out is announced.
 LONG = 300

@@ -17,32 +17,56 @@ from sklearn.linear_model import (
 )
 
 from skinfluence.removal._dispatch import UnsupportedEstimator, refuse, removal_model
+from skinfluence.removal._objective import Objective, chosen, objective
 from skinfluence.removal._weights import row_weights
 from skinfluence.removal.kinked._l1_quadratic import L1Quadratic
 from skinfluence.removal.linear._design import Design
 
 
-def _lasso(estimator, X, y, sample_weight, alpha, l1_ratio):
-    y = np.asarray(y, dtype=np.float64)
+def _objective(estimator, alpha, l1_ratio, *names):
+    held = chosen(estimator, *names)
+    l1, l2 = alpha * l1_ratio, alpha * (1 - l1_ratio)
+    return Objective(l2, l1, per="weight", held_fixed=held)
+
+
+@objective.register
+def _(estimator: ElasticNet):
+    return _objective(estimator, estimator.alpha, estimator.l1_ratio)
+
+
+@objective.register
+def _(estimator: ElasticNetCV):
+    chosen_by_cv = "alpha_", "l1_ratio_"
+    return _objective(estimator, estimator.alpha_, estimator.l1_ratio_, *chosen_by_cv)
+
+
+@objective.register
+def _(estimator: LassoLars):
+    return _objective(estimator, estimator.alpha, 1.0)
+
+
+@objective.register(LassoCV)
+@objective.register(LassoLarsIC)
+def _(estimator):
+    return _objective(estimator, estimator.alpha_, 1.0, "alpha_")
+
+
+@removal_model.register(ElasticNetCV)
+@removal_model.register(LassoCV)
+def _lasso(estimator, X, y, sample_weight=None):
+    y, goal = np.asarray(y, dtype=np.float64), objective(estimator)
     targets = y.reshape(len(y), -1)
     weight = row_weights(sample_weight, len(targets))
     try:
         design = Design(estimator, X, estimator.fit_intercept, True, weight)
     except MemoryError as error:  # refits need less
         raise UnsupportedEstimator(str(error)) from error
-    penalty = np.full(design.rows.shape[1], alpha * weight.sum())
+    l1 = np.full(design.rows.shape[1], goal.l1 * goal.size(weight))
     if estimator.fit_intercept:
-        penalty[-1] = 0.0
+        l1[-1] = 0.0
     fitted = design.coefficients(estimator.coef_, estimator.intercept_)
-    return L1Quadratic(
-        design,
-        targets,
-        weight,
-        l1_ratio * penalty,
-        (1 - l1_ratio) * penalty,
-        fitted,
-        estimator.positive,
-    )
+    l2, positive = goal.penalty(design, weight), estimator.positive
+    return L1Quadratic(design, targets, weight, l1, l2, fitted, positive)
 
 
 @removal_model.register
@@ -53,30 +77,11 @@ def _(estimator: ElasticNet, X, y, sample_weight=None):
             "ties outputs together by a norm that is not piecewise linear. Use "
             "LeaveOneOutInfluence(..., solver='refit') instead."
         )
-    return _lasso(estimator, X, y, sample_weight, estimator.alpha, estimator.l1_ratio)
-
-
-def _chosen(estimator, X, y, sample_weight, l1_ratio, names):
-    model = _lasso(estimator, X, y, sample_weight, estimator.alpha_, l1_ratio)
-    model.held_fixed = tuple(f"{name} of {type(estimator).__name__}" for name in names)
-    return model
-
-
-@removal_model.register
-def _(estimator: LassoCV, X, y, sample_weight=None):
-    return _chosen(estimator, X, y, sample_weight, 1.0, ("alpha_",))
-
-
-@removal_model.register
-def _(estimator: ElasticNetCV, X, y, sample_weight=None):
-    names = ("alpha_", "l1_ratio_")
-    return _chosen(estimator, X, y, sample_weight, estimator.l1_ratio_, names)
+    return _lasso(estimator, X, y, sample_weight)
 
 
 @removal_model.register
 def _(estimator: LassoLars, X, y, sample_weight=None):
-    if isinstance(estimator, LassoLarsIC):
-        return _chosen(estimator, X, y, sample_weight, 1.0, ("alpha_",))
-    if estimator.jitter is not None:
+    if not isinstance(estimator, LassoLarsIC) and estimator.jitter is not None:
         refuse(estimator, "jitter", "its targets are random")
-    return _lasso(estimator, X, y, sample_weight, estimator.alpha, 1.0)
+    return _lasso(estimator, X, y, sample_weight)

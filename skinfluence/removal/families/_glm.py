@@ -9,24 +9,29 @@ import numpy as np
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegressor
 
 from skinfluence.removal._dispatch import refuse, removal_model
+from skinfluence.removal._objective import Objective, objective
 from skinfluence.removal._weights import row_weights
 from skinfluence.removal.linear._design import make_design
 from skinfluence.removal.smooth._pointwise import Tweedie
 from skinfluence.removal.smooth._smooth import Smooth
 
 
+@objective.register(PoissonRegressor)
+@objective.register(GammaRegressor)
+@objective.register(TweedieRegressor)
+def _(estimator):
+    return Objective(estimator.alpha, per="weight")
+
+
 def _glm(estimator, X, y, sample_weight, power):
     y = np.asarray(y, dtype=np.float64).ravel()
     weight = row_weights(sample_weight, len(y))
-    ridge = estimator.alpha * weight.sum()
+    goal = objective(estimator)
+    ridge = goal.l2 * goal.size(weight)
     design = make_design(estimator, X, estimator.fit_intercept, True, weight, ridge)
-    penalty = np.full(design.rows.shape[1], ridge)
-    if estimator.fit_intercept:
-        penalty[-1] = 0.0
+    penalty, mass = goal.penalty(design, weight), goal.mass(weight)
     fitted = design.coefficients(estimator.coef_, estimator.intercept_)
-    return Smooth(
-        design, y, weight, Tweedie(power), penalty, fitted, "log", mass=weight
-    )
+    return Smooth(design, y, weight, Tweedie(power), penalty, fitted, "log", mass)
 
 
 @removal_model.register

@@ -8,11 +8,23 @@ coefficient of a constant feature and has a penalty. Removing a row removes its 
 import numpy as np
 from sklearn.svm import LinearSVC
 
+from skinfluence._losses import MarginLoss
 from skinfluence.removal._dispatch import refuse, removal_model
+from skinfluence.removal._objective import Objective, objective
 from skinfluence.removal._weights import row_weights
 from skinfluence.removal.kinked._kinked_squares import Hinge, KinkedSquares
-from skinfluence.removal.linear._class_weight import with_class_weight
+from skinfluence.removal.linear._class_weight import each_output, with_class_weight
 from skinfluence.removal.linear._design import make_design
+
+
+def _squared_hinge(y, raw):
+    return MarginLoss("squared_hinge").slope(y, raw, "margin")
+
+
+@objective.register
+def _(estimator: LinearSVC):
+    constant = estimator.intercept_scaling if estimator.fit_intercept else 0.0
+    return Objective(1.0 / estimator.C, constant=constant, slope=_squared_hinge)
 
 
 @removal_model.register
@@ -31,16 +43,11 @@ def _(estimator: LinearSVC, X, y, sample_weight=None):
         codes = 2.0 * (y_idx[:, None] == np.arange(n_classes)) - 1.0
     weight = row_weights(sample_weight, len(y_idx))
     design = make_design(estimator, X, estimator.fit_intercept, False, weight, 1.0)
-    penalty = np.ones(design.rows.shape[1])
-    if estimator.fit_intercept:
-        penalty[-1] = estimator.intercept_scaling**-2.0
+    penalty = estimator.C * objective(estimator).penalty(design, weight)
     fitted = design.coefficients(estimator.coef_, estimator.intercept_)
 
     def build(by_class):
-        # liblinear gives the class weight to the one class, not to the rest
-        cost = by_class[:, None]
-        if n_classes > 2:
-            cost = np.where(codes > 0, cost, weight[:, None])
+        cost = each_output(estimator, by_class, weight, y_idx, codes.shape[1])
         losses = [Hinge(code) for code in codes.T]
         model = KinkedSquares(design, losses, estimator.C * cost, penalty, fitted)
         model.link = "margin"

@@ -6,14 +6,33 @@ coefficient of a constant feature and has a penalty. Removing a row removes its 
 Without a tube this is a ridge regression.
 """
 
+from functools import partial
+
 import numpy as np
 from sklearn.svm import LinearSVR
 
 from skinfluence.removal._dispatch import refuse, removal_model
+from skinfluence.removal._objective import Objective, objective
 from skinfluence.removal._weights import row_weights
 from skinfluence.removal.kinked._kinked_squares import KinkedSquares, Tube
 from skinfluence.removal.linear._design import make_design
 from skinfluence.removal.linear._quadratic import Quadratic
+
+
+def _squared_tube(epsilon, y, raw):
+    residual = raw - y
+    excess = np.maximum(np.abs(residual) - epsilon, 0.0)
+    return 2.0 * np.sign(residual) * excess
+
+
+@objective.register
+def _(estimator: LinearSVR):
+    constant = estimator.intercept_scaling if estimator.fit_intercept else 0.0
+    return Objective(
+        1.0 / estimator.C,
+        constant=constant,
+        slope=partial(_squared_tube, estimator.epsilon),
+    )
 
 
 @removal_model.register
@@ -23,9 +42,7 @@ def _(estimator: LinearSVR, X, y, sample_weight=None):
     y = np.asarray(y, dtype=np.float64).ravel()
     weight = row_weights(sample_weight, len(y))
     design = make_design(estimator, X, estimator.fit_intercept, False, weight, 1.0)
-    penalty = np.ones(design.rows.shape[1])
-    if estimator.fit_intercept:
-        penalty[-1] = estimator.intercept_scaling**-2.0
+    penalty = estimator.C * objective(estimator).penalty(design, weight)
     fitted = design.coefficients(estimator.coef_, estimator.intercept_)
     if estimator.epsilon == 0:
         ridge = penalty[None] / (2 * estimator.C)

@@ -11,20 +11,24 @@ import numpy as np
 from sklearn.linear_model import HuberRegressor
 
 from skinfluence.removal._dispatch import removal_model
+from skinfluence.removal._objective import Objective, objective
 from skinfluence.removal._weights import row_weights
 from skinfluence.removal.kinked._concomitant import Concomitant
 from skinfluence.removal.linear._design import make_design
+
+
+@objective.register
+def _(estimator: HuberRegressor):
+    return Objective(2.0 * estimator.alpha)
 
 
 @removal_model.register
 def _(estimator: HuberRegressor, X, y, sample_weight=None):
     y = np.asarray(y, dtype=np.float64).ravel()
     weight = row_weights(sample_weight, len(y))
-    ridge = 2.0 * estimator.alpha
-    design = make_design(estimator, X, estimator.fit_intercept, True, weight, ridge)
-    penalty = np.full(design.rows.shape[1], ridge)
-    if estimator.fit_intercept:
-        penalty[-1] = 0.0
+    goal = objective(estimator)
+    design = make_design(estimator, X, estimator.fit_intercept, True, weight, goal.l2)
+    penalty = goal.penalty(design, weight)
     fitted = design.coefficients(estimator.coef_, estimator.intercept_)
     return Concomitant(
         design, y, weight, estimator.epsilon, penalty, fitted, estimator.scale_

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.linear_model import SGDClassifier, SGDRegressor
 
 from skinfluence.removal._dispatch import refuse, removal_model
+from skinfluence.removal._objective import Objective, objective
 from skinfluence.removal._weights import row_weights
 from skinfluence.removal.linear._class_weight import with_class_weight
 from skinfluence.removal.linear._design import make_design
@@ -21,20 +22,25 @@ from skinfluence.removal.smooth._smooth import Smooth
 _HELD_FIXED = ("the optimum of the objective (SGD stops near it)",)
 
 
+@objective.register(SGDRegressor)
+@objective.register(SGDClassifier)
+def _(estimator):
+    l2 = estimator.alpha if estimator.penalty == "l2" else 0.0
+    return Objective(l2, per="row", held_fixed=_HELD_FIXED)
+
+
 def _sgd(estimator, X, y, weight, pointwise, link):
     if estimator.penalty not in ("l2", None):
         refuse(estimator, "penalty", "its minimiser has kinks")
     if estimator.early_stopping:
         refuse(estimator, "early_stopping", "a part of the rows is not trained on")
-    ridge = estimator.alpha * len(y) if estimator.penalty == "l2" else 0.0
+    goal = objective(estimator)
+    ridge = goal.l2 * goal.size(weight)
     design = make_design(estimator, X, estimator.fit_intercept, True, weight, ridge)
-    penalty = np.full(design.rows.shape[1], ridge)
-    if estimator.fit_intercept:
-        penalty[-1] = 0.0
+    penalty, mass = goal.penalty(design, weight), goal.mass(weight)
     fitted = design.coefficients(estimator.coef_, estimator.intercept_)
 
     def build(weight):
-        mass = np.ones(len(y))
         return Smooth(design, y, weight, pointwise, penalty, fitted, link, mass)
 
     return build
@@ -46,9 +52,7 @@ def _(estimator: SGDRegressor, X, y, sample_weight=None):
         refuse(estimator, "loss", "its minimiser has kinks")
     y = np.asarray(y, dtype=np.float64).ravel()
     weight = row_weights(sample_weight, len(y))
-    model = _sgd(estimator, X, y, weight, Squared(), "identity")(weight)
-    model.held_fixed = _HELD_FIXED
-    return model
+    return _sgd(estimator, X, y, weight, Squared(), "identity")(weight)
 
 
 @removal_model.register
@@ -60,6 +64,4 @@ def _(estimator: SGDClassifier, X, y, sample_weight=None):
     y_index = np.searchsorted(estimator.classes_, np.asarray(y).ravel())
     weight = row_weights(sample_weight, len(y_index))
     build = _sgd(estimator, X, y_index * 1.0, weight, Logistic(), "logit")
-    model = with_class_weight(estimator, y, y_index, sample_weight, build)
-    model.held_fixed = _HELD_FIXED
-    return model
+    return with_class_weight(estimator, y, y_index, sample_weight, build)

@@ -1,0 +1,1 @@
+"""What scikit-learn estimators minimise, and the models that lose rows of it."""
