@@ -79,3 +79,19 @@ def test_a_continued_run_is_recorded_and_left_alone_too():
     end = tracin.checkpoints_[-1].state
     for name, value in net.module_.state_dict().items():
         assert torch.equal(value, end[name])
+
+
+class NeverTrained(Callback):
+    """Fails as soon as training starts."""
+
+    def on_train_begin(self, net, **kwargs):
+        """Fail."""
+        raise AssertionError("training has begun")
+
+
+@pytest.mark.parametrize("loss", ["zero_one", lambda y, p: (y - p) ** 2])
+@pytest.mark.parametrize("method", [TracIn, HyDRA])
+def test_losses_without_a_gradient_are_refused_before_training(method, loss):
+    X, y, _, _ = make_rows()
+    with pytest.raises(TypeError, match="has no gradient"):
+        method(make_net(callbacks=[NeverTrained()]), loss=loss).fit(X, y)
