@@ -38,7 +38,7 @@ from skinfluence._losses._regression import (
     MinusPrediction,
     SquaredError,
 )
-from skinfluence._losses._resolve import LOSS_NAMES, resolve_loss
+from skinfluence._losses._resolve import LOSS_NAMES, refuse_without_slope, resolve_loss
 from skinfluence._losses._user_loss import UserLoss
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "log_loss_of_probability",
     "log_loss_of_raw",
     "log_loss_slope",
+    "refuse_without_slope",
     "resolve_loss",
     "unclipped_log_loss_of_raw",
 ]

@@ -53,6 +53,14 @@ def resolve_loss(loss, estimator):
     return accepted[loss]()
 
 
+def refuse_without_slope(loss):
+    """Raise for a ``loss`` parameter that has no gradient, before any training."""
+    if callable(loss):
+        UserLoss(loss, "predict", None).need_slope()
+    if loss == "zero_one":
+        ZeroOne().need_slope()
+
+
 def _auto_loss(model, classifier, has_proba, estimator):
     if not classifier:
         if isinstance(model, PoissonRegressor):

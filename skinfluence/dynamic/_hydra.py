@@ -1,4 +1,4 @@
-"""HyDRA: what the net would be, had a row counted a little less all along the run."""
+"""HyDRA: the derivative of a net's whole training run by the weights of its rows."""
 
 import os
 from numbers import Integral, Real
@@ -9,6 +9,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._base import BaseInfluence
+from skinfluence._losses import refuse_without_slope
 from skinfluence._sklearn import (
     Interval,
     StrOptions,
@@ -50,8 +51,8 @@ class HyDRA(BaseInfluence):
     **When it fails.** A derivative says what a row's removal does only where the run
     depends smoothly on the row: tanh and GELU at moderate learning rates. ReLU with
     a high rate does not; `spot_check` tells by leaving some rows out. "fast" is
-    closer to `TracIn` than to the truth. A run with another seed differs by more
-    than a row does.
+    closer to `TracIn` than to the truth. Runs with other seeds differ by more than
+    the removal of a row changes.
 
     Refused, with the reason: batch normalisation, optimisers other than SGD, Adam,
     AdamW and RMSprop, a callback that puts an earlier state back.
@@ -146,6 +147,7 @@ class HyDRA(BaseInfluence):
 
     def _fit_clone(self, X, y, fit_params, seed):
         refuse_samplers(self.estimator)
+        refuse_without_slope(self.loss)
         net = final_estimator(self.estimator)
         if not is_net(net):
             raise TypeError(

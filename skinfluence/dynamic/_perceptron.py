@@ -3,7 +3,8 @@
 SGDClassifier and SGDRegressor are one linear layer, MLPClassifier and MLPRegressor
 several. The gradient of a row with respect to a layer is the outer product of the
 layer's input (a, 1) and its error d, so that inner products of rows are
-:math:`(a^\\top a' + 1) \\, d^\\top d'`, summed over layers. Penalties are no row's.
+:math:`(a^\\top a' + 1) \\, d^\\top d'`, summed over layers. The
+penalty belongs to no row and has no part in it.
 """
 
 from dataclasses import dataclass

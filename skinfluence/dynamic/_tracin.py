@@ -8,7 +8,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import UNUSED
 
 from skinfluence._base import BaseInfluence
-from skinfluence._losses import UserLoss, ZeroOne
+from skinfluence._losses import refuse_without_slope
 from skinfluence._sklearn import (
     Interval,
     StrOptions,
@@ -151,10 +151,7 @@ class TracIn(BaseInfluence):
 
     def _fit_clone(self, X, y, fit_params, seed):
         refuse_samplers(self.estimator)
-        if callable(self.loss):
-            UserLoss(self.loss, "predict", None).need_slope()
-        if self.loss == "zero_one":
-            ZeroOne().need_slope()
+        refuse_without_slope(self.loss)
         self._run = self._training_run(self._checked_checkpoints())
         return self._run.fit(
             X, y, fit_params, seed=seed, random_state=self.random_state
@@ -215,8 +212,8 @@ class TracIn(BaseInfluence):
     def mean_losses(self):
         """Mean training loss of every training row over the checkpoints.
 
-        The baseline for finding mislabelled rows: high = suspect. It is rarely beaten
-        by any influence.
+        The baseline for finding mislabelled rows, where a high loss is suspect.
+        Influence estimates rarely rank them better.
 
         Returns
         -------
@@ -230,8 +227,9 @@ class TracIn(BaseInfluence):
     def completeness(self, X, y):
         """Return what the influences of all rows leave of the fall of the test loss.
 
-        With ``checkpoints="all"``. Weight decay, which is no row's, and the third
-        order of the steps; where it is not small, TracIn explains little.
+        With ``checkpoints="all"``. What is left is weight decay, which belongs
+        to no row, and the third order of the steps; where it is not small, TracIn
+        explains little.
 
         Parameters
         ----------

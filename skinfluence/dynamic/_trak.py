@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from sklearn.base import is_classifier
 
 from skinfluence._base import BaseInfluence
+from skinfluence._losses import refuse_without_slope
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import (
     Interval,
@@ -145,6 +146,7 @@ class TRAK(BaseInfluence):
                 "TRAK explains the margin of classifiers: the 'loss' parameter must "
                 f"be 'auto' or 'log_loss'. Got {self.loss!r}."
             )
+        refuse_without_slope(self.loss)
         self._check_kernel(n_rows(X))
         from skinfluence.nets.run._checkpoint_run import CheckpointRun
 

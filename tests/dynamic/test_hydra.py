@@ -126,7 +126,7 @@ def hessian_free(hydra, X, y, dropout):
     """
     replay = hydra._run.replay
     module = Perceptron(dropout)
-    sizes, rule = replay.functions.sizes, replay.trajectory.rule
+    sizes, rule = replay.functions.sizes, replay.trajectory.optimiser
 
     def gradients(theta, X, y, random=None):
         for parameter, part in zip(

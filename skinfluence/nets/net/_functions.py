@@ -232,7 +232,7 @@ def take(X, rows, device):
 
 @contextmanager
 def random_state(state):
-    """Draw random numbers from a recorded state on, and leave the generators be."""
+    """Draw random numbers from a recorded state; restore the generators afterwards."""
     if state is None:
         yield
         return

@@ -64,13 +64,13 @@ def _jacobian(replay, state, k, batch, frozen=False):
     """Return the step's Jacobian and its unclipped gradient, where either needs it."""
     trajectory = replay.trajectory
     gradient = None
-    if trajectory.max_norm is not None or not trajectory.rule.linear:
+    if trajectory.max_norm is not None or not trajectory.optimiser.linear:
         gradient = replay.gradient(state[0], k, batch)
     used = gradient
     if trajectory.max_norm is not None:
         used, _ = clip(gradient, trajectory.max_norm)
     settings = trajectory.settings(k)
-    return trajectory.rule.jacobian(state, used, settings, k, frozen), gradient
+    return trajectory.optimiser.jacobian(state, used, settings, k, frozen), gradient
 
 
 def _zero(value, like):
@@ -93,7 +93,7 @@ def reverse(replay, cotangents):
     """
     trajectory = replay.trajectory
     out = cotangents.new_zeros((len(cotangents), replay.n_rows))
-    cotangent = (cotangents,) + (None,) * len(trajectory.rule.slots)
+    cotangent = (cotangents,) + (None,) * len(trajectory.optimiser.slots)
     for k, state in replay.backward():
         batch = replay.batch(k)
         jacobian, gradient = _jacobian(replay, state, k, batch)
@@ -118,7 +118,7 @@ def sensitivity(replay, rows):
     rows = torch.as_tensor(rows, device=device)
     theta = replay.functions.parameters
     tangent = (theta.new_zeros((len(rows), len(theta))),)
-    tangent += (None,) * len(trajectory.rule.slots)
+    tangent += (None,) * len(trajectory.optimiser.slots)
     for k, state in replay.forward():
         batch = replay.batch(k)
         jacobian, gradient = _jacobian(replay, state, k, batch)
@@ -165,7 +165,7 @@ def fast(replay, cotangents):
     trajectory = replay.trajectory
     out = cotangents.new_zeros((len(cotangents), replay.n_rows))
     ones = torch.ones_like(cotangents[0])
-    scale = (ones,) + (None,) * len(trajectory.rule.slots)
+    scale = (ones,) + (None,) * len(trajectory.optimiser.slots)
     for k, state in replay.backward():
         batch = replay.batch(k)
         jacobian, gradient = _jacobian(replay, state, k, batch)
@@ -181,7 +181,7 @@ def fast(replay, cotangents):
 def takes_factors(replay):
     """Tell whether `fast_factored` knows the run: one coefficient per parameter."""
     steps = replay.trajectory.steps
-    return replay.trajectory.rule.linear and all(
+    return replay.trajectory.optimiser.linear and all(
         step.random_state is None for step in steps
     )
 
@@ -195,7 +195,7 @@ def fast_factored(replay, factors):
     trajectory, functions = replay.trajectory, replay.functions
     out = functions.parameters.new_zeros((len(factors), replay.n_rows))
     starts = np.cumsum([0, *functions.sizes[:-1]])
-    scale = (1.0,) + (None,) * len(trajectory.rule.slots)
+    scale = (1.0,) + (None,) * len(trajectory.optimiser.slots)
     for k, state in replay.backward():
         batch = replay.batch(k)
         jacobian, gradient = _jacobian(replay, state, k, batch)
@@ -234,7 +234,7 @@ def every_step(replay, test_gradients):
     trajectory = replay.trajectory
     after = test_gradients(replay.tensors(trajectory.end[:1])[0])
     out = after.new_zeros((len(after), replay.n_rows))
-    slots = (None,) * len(trajectory.rule.slots)
+    slots = (None,) * len(trajectory.optimiser.slots)
     for k, state in replay.backward():
         batch = replay.batch(k)
         before = test_gradients(state[0])

@@ -1,11 +1,12 @@
 """Steps of torch's optimisers as pure functions, and their elementwise Jacobians.
 
-A rule maps ``(state, gradient) -> state`` where ``state = (parameters, *slots)`` and
-all are flat vectors, or stacks of them. Every rule here works element by element, so
+A step maps ``(state, gradient) -> state`` where ``state = (parameters, *slots)`` and
+all are flat vectors, or stacks of them. Every step here works element by element, so
 that its Jacobian is one coefficient (a number or a vector) per pair of output and
 input, and serves forwards (`push`) and backwards (`pull`) alike.
 
-The operations are those of ``torch.optim``, in their order: the same bits come out.
+The operations are those of ``torch.optim``, in their order, so that
+results are bitwise the same.
 """
 
 import torch
@@ -186,7 +187,7 @@ class RMSprop:
         return out
 
 
-RULES = {
+REPLAYABLE = {
     torch.optim.SGD: SGD,
     torch.optim.Adam: Adam,
     torch.optim.AdamW: AdamW,
@@ -194,17 +195,17 @@ RULES = {
 }
 
 
-def optimiser_rule(optimiser):
-    """Return the rule of a torch optimiser, or refuse it by name."""
+def replayable(optimiser):
+    """Return a torch optimiser as pure functions, or refuse it by name."""
     name = type(optimiser).__name__
-    if type(optimiser) not in RULES:
-        known = ", ".join(sorted(cls.__name__ for cls in RULES))
+    if type(optimiser) not in REPLAYABLE:
+        known = ", ".join(sorted(cls.__name__ for cls in REPLAYABLE))
         raise TypeError(
             f"The net's 'optimizer' must be one whose steps can be replayed: {known}. "
             f"Got {name}."
         )
-    rule = RULES[type(optimiser)]
-    for flag in rule.fixed:
+    kind = REPLAYABLE[type(optimiser)]
+    for flag in kind.fixed:
         values = {group[flag] for group in optimiser.param_groups}
         if len(values) > 1 or (flag != "nesterov" and values != {False}):
             raise TypeError(
@@ -212,7 +213,7 @@ def optimiser_rule(optimiser):
                 f"optimizer__{flag}=False for all groups of parameters."
             )
     groups = optimiser.param_groups
-    for setting in rule.numbers:
+    for setting in kind.numbers:
         values = [group[setting] for group in groups]
         if setting not in ("lr", "weight_decay", "momentum") and len(set(values)) > 1:
             raise TypeError(
@@ -222,7 +223,7 @@ def optimiser_rule(optimiser):
     settings = dict(groups[0])
     if any(group.get("momentum", 0) for group in groups):
         settings["momentum"] = max(group["momentum"] for group in groups)
-    return rule(settings)
+    return kind(settings)
 
 
 def _scaled(total, coefficient, term):

@@ -81,7 +81,7 @@ class Replay:
         trajectory = self.trajectory
         if trajectory.max_norm is not None:
             gradient, _ = clip(gradient, trajectory.max_norm)
-        return trajectory.rule.step(state, gradient, trajectory.settings(k), k)
+        return trajectory.optimiser.step(state, gradient, trajectory.settings(k), k)
 
     def start(self):
         """State before the first step."""

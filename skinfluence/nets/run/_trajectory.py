@@ -25,7 +25,7 @@ class Trajectory:
     optimiser's group of every number in the flat parameters.
     """
 
-    rule: object
+    optimiser: object
     segment: int
     max_norm: float | None
     names: list

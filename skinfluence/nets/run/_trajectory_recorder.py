@@ -22,7 +22,7 @@ import torch
 from skorch.callbacks import Callback, GradientNormClipping
 
 from skinfluence._memory import check_memory
-from skinfluence.nets.run._optimisers import optimiser_rule
+from skinfluence.nets.run._optimisers import replayable
 from skinfluence.nets.run._recorder import Recorder
 from skinfluence.nets.run._trajectory import Step, Trajectory, segment_length
 
@@ -109,7 +109,7 @@ class TrajectoryRecorder(Recorder):
             for p in group["params"]
         }
         self.trajectory = Trajectory(
-            rule=optimiser_rule(self.optimiser),
+            optimiser=replayable(self.optimiser),
             segment=0,
             max_norm=norms[0] if norms else None,
             names=[name for name, _ in self.parameters],
@@ -182,7 +182,7 @@ class TrajectoryRecorder(Recorder):
     def _state(self):
         """Flat parameters and optimiser slots, shape (n_slots + 1, n_parameters)."""
         rows = [[p.detach() for _, p in self.parameters]]
-        for slot in self.trajectory.rule.slots:
+        for slot in self.trajectory.optimiser.slots:
             states = [self.optimiser.state.get(p, {}) for _, p in self.parameters]
             rows.append(
                 [
@@ -203,7 +203,7 @@ class TrajectoryRecorder(Recorder):
                 tuple(map(float, g[name])) if name == "betas" else float(g[name])
                 for g in groups
             )
-            for name in self.trajectory.rule.numbers
+            for name in self.trajectory.optimiser.numbers
         }
 
     def on_batch_begin(self, net, batch=None, training=False, **kwargs):
@@ -300,4 +300,4 @@ def refuse_unrecordable(net):
                 "GradientNormClipping can be replayed with gradient_clip_norm_type=2. "
                 f"Got {callback.gradient_clip_norm_type!r}."
             )
-    optimiser_rule(net.optimizer_)
+    replayable(net.optimizer_)

@@ -7,9 +7,9 @@ from nets_for_replay import OPTIMISERS
 from skinfluence.nets.run._optimisers import (
     clip,
     clip_product,
-    optimiser_rule,
     pull,
     push,
+    replayable,
 )
 
 P = 7
@@ -19,7 +19,7 @@ def rule_and_settings(name):
     optimizer, settings = OPTIMISERS[name]
     parameter = torch.nn.Parameter(torch.zeros(P, dtype=torch.float64))
     optimiser = optimizer([parameter], lr=0.05, **settings)
-    rule = optimiser_rule(optimiser)
+    rule = replayable(optimiser)
     (group,) = optimiser.param_groups
     return rule, {key: group[key] for key in rule.numbers}
 
@@ -43,7 +43,7 @@ def test_step_is_bitwise_that_of_torch(name):
     start = torch.randn(P, generator=torch.Generator().manual_seed(1)).double()
     parameter = torch.nn.Parameter(start.clone())
     optimiser = optimizer([parameter], lr=0.05, **settings)
-    rule = optimiser_rule(optimiser)
+    rule = replayable(optimiser)
     numbers = {key: optimiser.param_groups[0][key] for key in rule.numbers}
     state = (start, *(torch.zeros_like(start) for _ in rule.slots))
     for k in range(4):
@@ -126,11 +126,11 @@ def test_clipping_and_its_derivative(max_norm):
 def test_other_optimisers_are_refused_by_name(optimizer, settings, match):
     parameter = torch.nn.Parameter(torch.zeros(P))
     with pytest.raises(TypeError, match=match):
-        optimiser_rule(optimizer([parameter], lr=0.1, **settings))
+        replayable(optimizer([parameter], lr=0.1, **settings))
 
 
 def test_groups_that_differ_in_more_than_rates_are_refused():
     groups = [{"params": [torch.nn.Parameter(torch.zeros(2))]} for _ in range(2)]
     groups[0]["betas"] = (0.5, 0.9)
     with pytest.raises(TypeError, match="'betas'"):
-        optimiser_rule(torch.optim.Adam(groups))
+        replayable(torch.optim.Adam(groups))
