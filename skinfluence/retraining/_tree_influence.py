@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 import sklearn
 from sklearn.base import is_classifier
-from sklearn.utils import indexable
+from sklearn.utils import check_consistent_length, indexable
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._base import BaseInfluence
@@ -18,6 +18,7 @@ from skinfluence._sklearn import (
     preprocess,
     take_rows,
 )
+from skinfluence.removal import refuse_samplers
 from skinfluence.retraining._balanced_subsets import BalancedSubsets
 from skinfluence.retraining._coalitions import RETRAINING_CONSTRAINTS, Coalitions
 from skinfluence.retraining._evaluation import Evaluation, losses_of
@@ -250,6 +251,11 @@ class TreeInfluence(BaseInfluence):
             lambda s: s.own_influence(self._fit_y, self._loss)
         )
         return values[0], std[0]
+
+    def _fit_clone(self, X, y, fit_params, seed):
+        refuse_samplers(self.estimator)
+        check_consistent_length(X, y)  # XGBoost's own error is not a ValueError
+        return super()._fit_clone(X, y, fit_params, seed)
 
     def _fit_influence(self, X, y, fit_params):
         weight, others = final_sample_weight(self.estimator_, fit_params)
