@@ -294,3 +294,12 @@ def test_labels_of_any_kind_give_the_same_numbers(answer):
     expected = answer(Y)
     for kind, y in COMPLETE.items():
         assert_allclose(answer(y), expected, rtol=1e-9, atol=1e-12, err_msg=kind)
+
+
+@pytest.mark.parametrize("infinite", [np.inf, -np.inf])
+def test_infinite_targets_are_refused_where_nothing_else_checks_them(infinite):
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    for y in (X[:, 0].copy(), np.arange(30.0) % 2):
+        y[3] = infinite
+        with pytest.raises(ValueError, match="Input y contains infinity"):
+            InfluenceSampler().fit_resample(X, y)

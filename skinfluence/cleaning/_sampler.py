@@ -2,7 +2,7 @@
 
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
-from sklearn.utils import indexable
+from sklearn.utils import assert_all_finite, indexable
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skinfluence._sklearn import take_rows
@@ -139,6 +139,9 @@ class InfluenceSampler(BaseEstimator):
                 "None."
             )
         check_targets(y)
+        targets = np.asarray(y)
+        if targets.dtype.kind == "f":  # no estimator is there to refuse infinity
+            assert_all_finite(targets, input_name="y")
         classification = self._is_classification(y)
         check_flagging(
             self.drop_fraction, self.per_class, self.influence, y, classification

@@ -11,6 +11,8 @@ Without a row its leaves have the mean of the rows that are left, and where none
 the mean of the parent.
 """
 
+from copy import copy
+
 import numpy as np
 from scipy import sparse
 from sklearn.base import is_classifier
@@ -68,14 +70,15 @@ def averaged_trees(model, X, y, sample_weight=None):
             f"{type(model).__name__} with several outputs cannot be read. Fit one "
             "model per output."
         )
-    members = model.estimators_ if isinstance(model, FORESTS) else [model]
+    members = model.estimators_ if isinstance(model, FORESTS) else [_nameless(model)]
     classes = getattr(model, "classes_", None)
     if classes is None:
         targets = y.reshape(len(y), -1).astype(np.float64)
     else:
         targets = 1.0 * (y.reshape(-1, 1) == classes)
     X_numbers, errors = _numbers(X), []
-    for weights in _row_weights(model, y.ravel(), sample_weight, len(members)):
+    labels = y.ravel() if classes is not None else y
+    for weights in _row_weights(model, labels, sample_weight, len(members)):
         trees = AveragedTrees(members, X_numbers, targets, weights, classes)
         trees.reproduction_error = _reproduction_error(trees, model, X)
         if trees.reproduction_error <= TOLERANCE:
@@ -88,6 +91,14 @@ def averaged_trees(model, X, y, sample_weight=None):
         "was trained on, or its criterion is not one of means ('absolute_error', "
         "'poisson'), or 'monotonic_cst' clips its leaves."
     )
+
+
+def _nameless(tree):
+    """Copy of a tree that, like those of forests, is asked without column names."""
+    tree = copy(tree)
+    if hasattr(tree, "feature_names_in_"):
+        del tree.feature_names_in_
+    return tree
 
 
 def _row_weights(model, labels, sample_weight, n_members):

@@ -135,6 +135,35 @@ def test_class_weights_are_followed(class_weight):
         assert not set(trees.weights.ravel()) <= set(range(9))
 
 
+@pytest.mark.parametrize("model", [DecisionTreeRegressor, RandomForestRegressor])
+def test_several_outputs_have_the_mean_of_their_influences(model):
+    X, y, X_test, y_test = part("numbers")
+    Y, Y_test = np.column_stack([y, y[::-1]]), np.column_stack([y_test, -y_test])
+    model = model(max_depth=3, random_state=0)
+    influence = TreeInfluence(model).fit(X, Y)
+    matrix = influence.influence(X_test, Y_test)
+    fitted, ones = influence.estimator_, np.ones(len(y))
+    for i in [0, 7, 33]:
+        for t in range(len(Y_test)):
+            with_all, without = (
+                forest_without(fitted, X, Y, ones, X_test[[t]], removed, *extra)
+                for removed, extra in (([], ()), ([i], (True,)))
+            )
+            expected = ((without - Y_test[t]) ** 2 - (with_all - Y_test[t]) ** 2).mean()
+            assert_allclose(matrix[t, i], expected, rtol=1e-9, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_tree_of_a_table_with_names_does_not_warn():
+    X, y = load_wine(return_X_y=True, as_frame=True)
+    named = TreeInfluence(DecisionTreeClassifier(max_depth=3, random_state=0))
+    plain = TreeInfluence(DecisionTreeClassifier(max_depth=3, random_state=0))
+    named.fit(X, y)
+    plain.fit(X.to_numpy(), y)
+    assert_allclose(named.influence(X[:9], y[:9]), plain.influence(X[:9].values, y[:9]))
+    assert list(named.estimator_.feature_names_in_) == list(X.columns)
+
+
 @pytest.mark.parametrize("criterion", ["absolute_error"])
 def test_other_criteria_are_refused(criterion):
     X, y, *_ = part("numbers")

@@ -164,3 +164,20 @@ def test_errors_come_before_the_structures():
     labels = y > y.mean()
     with pytest.raises(TypeError, match="zero_one"):
         TreeInfluence(HistGradientBoostingClassifier(), loss="zero_one").fit(X, labels)
+
+
+def test_rows_and_targets_of_different_length_are_a_value_error():
+    xgboost = pytest.importorskip("xgboost")  # its own error is not a ValueError
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        TreeInfluence(xgboost.XGBRegressor(n_estimators=2)).fit(X, y[:-1])
+
+
+@pytest.mark.parametrize("final", [GradientBoostingClassifier, RandomForestClassifier])
+def test_samplers_are_refused_by_name_before_training(final):
+    pipeline = pytest.importorskip("imblearn.pipeline")
+    over_sampling = pytest.importorskip("imblearn.over_sampling")
+    model = pipeline.make_pipeline(over_sampling.RandomOverSampler(), final())
+    influence = TreeInfluence(model)
+    with pytest.raises(UnsupportedEstimator, match="randomoversampler"):
+        influence.fit(X, y > 200)
+    assert not hasattr(influence, "estimator_")
