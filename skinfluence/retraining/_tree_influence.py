@@ -5,11 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 import sklearn
 from sklearn.base import is_classifier
-<<<<<<< HEAD
-=======
-from sklearn.utils import check_consistent_length, indexable
-from sklearn.utils.validation import check_is_fitted
->>>>>>> p2-review
+from sklearn.utils import check_consistent_length
 
 from skinfluence._base import BaseInfluence
 from skinfluence._losses import Brier
@@ -171,105 +167,11 @@ class TreeInfluence(SampledInfluence):
         self.random_state = random_state
         self.verbose = verbose
 
-<<<<<<< HEAD
-=======
-    def influence(self, X, y=None, *, return_std=False):
-        """Influence of every training row on every test row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Test rows.
-        y : array-like of shape (n_samples,), default=None
-            Their true values; without them the model's own prediction is explained.
-        return_std : bool, default=False
-            Whether to return standard errors as well.
-
-        Returns
-        -------
-        influence : ndarray of shape (n_samples, n_samples_fit_)
-            ``influence[t, i]`` > 0: training row ``i`` made the prediction of test
-            row ``t`` better. In units of the loss of one test row.
-        std : ndarray of shape (n_samples, n_samples_fit_)
-            Standard error of each entry: what other structures would change. Only if
-            ``return_std``; not for forests.
-        """
-        if not return_std:
-            return super().influence(X, y)
-        check_is_fitted(self)
-        self._need_structures()
-        X, y, loss = self._check_test(X, y)
-        influence = np.empty((n_rows(X), self.n_samples_fit_))
-        std = np.empty_like(influence)
-        for rows in self._blocks(n_rows(X)):
-            block = take_rows(X, rows), y[rows], loss
-            influence[rows], std[rows] = self._mean_and_error(
-                lambda s, block=block: s.influence(*block), len(rows)
-            )
-        return influence, std
-
-    def sample_values(self, X, y, sample_weight=None, *, return_std=False):
-        """Mean influence of every training row over the test rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Test rows.
-        y : array-like of shape (n_samples,)
-            Their true values; None as in `influence`.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the test rows in the mean.
-        return_std : bool, default=False
-            Whether to return standard errors as well.
-
-        Returns
-        -------
-        values : ndarray of shape (n_samples_fit_,)
-            Low = suspect: the model predicts better without the row.
-        std : ndarray of shape (n_samples_fit_,)
-            Standard error over structures, only if ``return_std``; not for forests.
-        """
-        if not return_std:
-            return super().sample_values(X, y, sample_weight)
-        check_is_fitted(self)
-        self._need_structures()
-        X, y, loss = self._check_test(X, y)
-        weight = self._check_weight(sample_weight, n_rows(X))
-        values, std = self._mean_and_error(
-            lambda s: s.mean_influence(X, y, loss, weight)
-        )
-        return values[0], std[0]
-
-    def self_influence(self, *, return_std=False):
-        """Influence of every training row on its own loss: memorization.
-
-        Parameters
-        ----------
-        return_std : bool, default=False
-            Whether to return standard errors as well.
-
-        Returns
-        -------
-        values : ndarray of shape (n_samples_fit_,)
-            High = the model predicts the row well only because it has seen it.
-        std : ndarray of shape (n_samples_fit_,)
-            Standard error over structures, only if ``return_std``; not for forests.
-        """
-        if not return_std:
-            return super().self_influence()
-        check_is_fitted(self)
-        self._need_structures()
-        values, std = self._mean_and_error(
-            lambda s: s.own_influence(self._fit_y, self._loss)
-        )
-        return values[0], std[0]
-
     def _fit_clone(self, X, y, fit_params, seed):
         refuse_samplers(self.estimator)
         check_consistent_length(X, y)  # XGBoost's own error is not a ValueError
         return super()._fit_clone(X, y, fit_params, seed)
 
->>>>>>> p2-review
     def _fit_influence(self, X, y, fit_params):
         weight, others = final_sample_weight(self.estimator_, fit_params)
         if others:

@@ -15,7 +15,8 @@ def _unsupported(model):
         f"{type(model).__name__} is not a boosted ensemble whose leaves can be read. "
         "Known are the GradientBoosting and HistGradientBoosting models of "
         "scikit-learn, and classifiers and regressors of the scikit-learn interfaces "
-        "of LightGBM, XGBoost and CatBoost."
+        "of LightGBM, XGBoost and CatBoost. TreeInfluence takes forests and decision "
+        "trees of scikit-learn as well."
     )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from checks.reader_checks import TABLES
 from numpy.testing import assert_allclose
+from sklearn.datasets import load_wine
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     RandomForestClassifier,
