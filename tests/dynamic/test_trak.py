@@ -206,6 +206,7 @@ def test_pipelines_pickles_seeds_and_the_disk(tmp_path):
     net, y = CASES["softmax"]
     pipeline = make_pipeline(StandardScaler(), net)
     trak = TRAK(pipeline, checkpoints=3, random_state=0).fit(X[TRAIN], y[TRAIN])
+    assert trak.fixed_steps_ == ["standardscaler"]
     matrix = trak.influence(X[TEST], y[TEST])
     again = pickle.loads(pickle.dumps(trak)).influence(X[TEST], y[TEST])
     assert_allclose(again, matrix, rtol=1e-12)
