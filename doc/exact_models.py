@@ -284,6 +284,9 @@ fixed. ``solver="exact"`` then holds it fixed. *Influence functions*: whether
 :class:`~skinfluence.InfluenceFunctions` takes the model. n rows, p columns,
 C classes.
 
+Of trees, forests and boosted trees ``solver="exact"`` holds the splits fixed, see
+:doc:`trees`; "auto" trains them again.
+
 A row that the algebra has no answer for is refitted all the same: the only row of
 its class, or a row that alone determines a coefficient without penalty. See
 ``refitted_rows_``.
@@ -291,11 +294,16 @@ its class, or a row that alone determines a coefficient without penalty. See
 
 
 def registered():
-    """Types of scikit-learn estimators that the library claims, but for Pipeline."""
+    """Types of scikit-learn estimators that the library claims.
+
+    Not Pipeline, and not trees, whose splits are always held fixed.
+    """
     return {
         kind
-        for kind in removal_model.registry
-        if kind.__module__.startswith("sklearn.") and kind.__name__ != "Pipeline"
+        for kind, model in removal_model.registry.items()
+        if kind.__module__.startswith("sklearn.")
+        and kind.__name__ != "Pipeline"
+        and not model.__module__.startswith("skinfluence.trees")
     }
 
 

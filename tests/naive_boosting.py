@@ -34,23 +34,36 @@ def first_raw(loss, y, weight):
     return [value - sum(logs) / len(logs) for value in logs]
 
 
-def boost(loss, y, weight, leaf_ids, test_leaf_ids, rate, s=1.0, kappa=1.0, lam=0.0):
-    """Return raw predictions of test rows, (m, K), all leaf values computed anew."""
+def boost(
+    loss, y, weight, leaf_ids, test_leaf_ids, rate, s=1.0, kappa=1.0, lam=0.0, steps=1
+):
+    """Return raw predictions of test rows, (m, K), all leaf values computed anew.
+
+    Each tree takes ``steps`` Newton steps at full length, and is shrunk at the end.
+    """
     n, n_trees, n_outputs = leaf_ids.shape
     base = first_raw(loss, y, weight)
     raw = [list(base) for _ in range(n)]
     test = [list(base) for _ in range(len(test_leaf_ids))]
     for t in range(n_trees):
-        said = [gradient_and_curvature(loss, y[i], raw[i]) for i in range(n)]
-        for k in range(n_outputs):
-            top, bottom = {}, {}
-            for i in range(n):
-                leaf = leaf_ids[i, t, k]
-                top[leaf] = top.get(leaf, 0.0) + weight[i] * said[i][0][k]
-                bottom[leaf] = bottom.get(leaf, 0.0) + weight[i] * said[i][1][k]
-            for rows, ids in ((raw, leaf_ids), (test, test_leaf_ids)):
-                for i, row in enumerate(rows):
-                    leaf = ids[i, t, k]
+        value = [dict.fromkeys(set(leaf_ids[:, t, k]), 0.0) for k in range(n_outputs)]
+        for _ in range(steps):
+            at = [
+                [raw[i][k] + value[k][leaf_ids[i, t, k]] for k in range(n_outputs)]
+                for i in range(n)
+            ]
+            said = [gradient_and_curvature(loss, y[i], at[i]) for i in range(n)]
+            for k in range(n_outputs):
+                top, bottom = {}, {}
+                for i in range(n):
+                    leaf = leaf_ids[i, t, k]
+                    top[leaf] = top.get(leaf, 0.0) + weight[i] * said[i][0][k]
+                    bottom[leaf] = bottom.get(leaf, 0.0) + weight[i] * said[i][1][k]
+                for leaf in top:
                     whole = kappa * bottom[leaf] + lam
-                    row[k] += -rate * s * top[leaf] / whole if whole > 0 else 0.0
+                    value[k][leaf] -= s * top[leaf] / whole if whole > 0 else 0.0
+        for rows, ids in ((raw, leaf_ids), (test, test_leaf_ids)):
+            for i, row in enumerate(rows):
+                for k in range(n_outputs):
+                    row[k] += rate * value[k][ids[i, t, k]]
     return np.array(test)

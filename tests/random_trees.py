@@ -21,7 +21,7 @@ OBJECTIVES = {
 }
 
 
-def random_trees(loss, seed, n=30, n_trees=5, n_leaves=4, rate=0.3, lam=0.5):
+def random_trees(loss, seed, n=30, n_trees=5, n_leaves=4, rate=0.3, lam=0.5, steps=1):
     """Return an ensemble and what `naive_boosting.boost` takes for it."""
     rng = np.random.default_rng(seed)
     n_outputs = 3 if loss == "multinomial" else 1
@@ -47,5 +47,6 @@ def random_trees(loss, seed, n=30, n_trees=5, n_leaves=4, rate=0.3, lam=0.5):
         gradient_scale=scales["s"],
         curvature_scale=scales["kappa"],
         regularization=lam,
+        newton_steps=steps,
     )
-    return trees, {"rate": rate, "lam": lam, **scales}
+    return trees, {"rate": rate, "lam": lam, "steps": steps, **scales}

@@ -261,7 +261,7 @@ def test_scikit_learn_contract(estimator, check):
         LeaveOneOutInfluence(Ridge(), solver="refit"),
         LeaveOneOutInfluence(make_pipeline(StandardScaler(), LogisticRegression())),
         ShapleyInfluence(
-            Ridge(), solver="refit", max_retrainings=300, max_time=0.0, antithetic=False
+            Ridge(), solver="refit", max_retrainings=300, antithetic=False
         ),
     ]
 )

@@ -262,7 +262,9 @@ ANSWERS = {
     "downsampling": lambda y: evaluated_at_once(DOWNSAMPLING, y),
     "shapley": lambda y: evaluated_at_once(SHAPLEY, y),
     "cleaner": lambda y: (
-        InfluenceCleaner(GaussianNB(), per_class=True, random_state=0)
+        InfluenceCleaner(
+            GaussianNB(), drop_fraction=0.1, per_class=True, random_state=0
+        )
         .fit(X, y)
         .sample_values_
     ),

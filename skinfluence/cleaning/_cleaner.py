@@ -66,7 +66,8 @@ class InfluenceCleaner(EstimatorWrapper):
     question, which rows hurt this model's predictions, and is weaker at finding wrong
     labels, some of which are among the held-out rows as well: exact leave-one-out
     influence of logistic regression has 0.87 with C = 0.01 and 0.28 with C = 1.
-    `OutOfBagInfluence` needs no folds: a row's value is its ``oob_values_``.
+    `OutOfBagInfluence` and `TreeInfluence` need no folds: a row's value is its
+    ``oob_values_``.
 
     **Which rows.** By default a row is flagged because it is more likely wrong than
     right, never because of its rank: where the fixed scorer values the rows, its
@@ -74,10 +75,10 @@ class InfluenceCleaner(EstimatorWrapper):
     the predictions without the row; where labels are a matter of chance it is 0,
     however low the value. Influence has a rule of its own: a row is flagged where its
     value is negative by three standard errors over folds, none of them taken to be
-    smaller than that of the median row. ``OutOfBagInfluence`` has no such error and
-    needs a number. A number flags by rank, so it drops right rows where fewer are
-    wrong, rare classes first; ``false_discovery_rate_`` says how many of the suspects
-    are fine, at least and by estimate.
+    smaller than that of the median row. ``OutOfBagInfluence`` and ``TreeInfluence``
+    have no such error and need a number. A number flags by rank, so it drops right
+    rows where fewer are wrong, rare classes first; ``false_discovery_rate_`` says how
+    many of the suspects are fine, at least and by estimate.
 
     **Cost.** Two fits of ``estimator`` and one valuing. The fixed scorer costs about
     as much as ten fits of a linear model.

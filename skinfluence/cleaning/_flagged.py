@@ -2,7 +2,10 @@
 
 import numpy as np
 
-from skinfluence.retraining import OutOfBagInfluence
+from skinfluence.retraining import OutOfBagInfluence, TreeInfluence
+
+# Their models hold rows out by themselves: rows are valued by ``oob_values_``.
+OUT_OF_BAG = OutOfBagInfluence, TreeInfluence
 
 # Standard errors below zero of an influence that is clearly negative.
 SURE = 3.0
@@ -24,11 +27,11 @@ def check_flagging(drop_fraction, per_class, influence, y, classification):
     classification : bool
         Whether y holds labels.
     """
-    if drop_fraction == "auto" and isinstance(influence, OutOfBagInfluence):
+    if drop_fraction == "auto" and isinstance(influence, OUT_OF_BAG):
         raise ValueError(
-            "The 'drop_fraction' parameter must be a number where influence is an "
-            "OutOfBagInfluence: its oob_values_ are shares of members that are right, "
-            "of which none is too low by itself. Got 'auto'. Set "
+            "The 'drop_fraction' parameter must be a number where influence is "
+            f"{type(influence).__name__}: its oob_values_ say how well models without "
+            "the row predict it, of which none is too low by itself. Got 'auto'. Set "
             "drop_fraction=0.05, say."
         )
     if not per_class:

@@ -17,9 +17,9 @@ from skinfluence._sklearn import (
     take_params,
     take_rows,
 )
+from skinfluence.cleaning._flagged import OUT_OF_BAG
 from skinfluence.cleaning._folds import folds
 from skinfluence.cleaning._scorer import RowScores, score_rows
-from skinfluence.retraining import OutOfBagInfluence
 from skinfluence.retraining.engine import check_trainable
 
 
@@ -62,7 +62,8 @@ def value_rows(
 ):
     """Value every row, by the fixed scorer or by influence on held-out folds.
 
-    `OutOfBagInfluence` needs no folds: its ensemble holds rows out by itself.
+    `OutOfBagInfluence` and `TreeInfluence` need no folds: their models hold rows out
+    by themselves.
 
     Parameters
     ----------
@@ -101,7 +102,7 @@ def value_rows(
     scores = kept(_fixed_scores, X, y, classification, pairs, versions())
     if influence is None:
         return RowValues(scores.values, None, scores)
-    if isinstance(influence, OutOfBagInfluence):
+    if isinstance(influence, OUT_OF_BAG):
         values = kept(
             _out_of_bag_values,
             X,

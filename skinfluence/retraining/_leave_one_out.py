@@ -1,5 +1,6 @@
 """Leave-one-out influence: the model trained again without each row."""
 
+import warnings
 from numbers import Real
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from skinfluence._sklearn import (
     Interval,
     StrOptions,
+    final_estimator,
     final_sample_weight,
     n_rows,
     take_rows,
@@ -18,6 +20,15 @@ from skinfluence.retraining.engine import (
     check_models,
     losses_of,
     which,
+)
+from skinfluence.trees import is_booster
+
+REFITS_ARE_CHANCE = (
+    "Boosted trees are to be trained again without each row. Any row moves some split, "
+    "and later trees amplify it: such differences are 8 to 62 times the effect of the "
+    "row while the splits stay, and mostly chance. Use TreeInfluence for the effect of "
+    "rows on models of this kind, or solver='exact' for this model, its splits held; "
+    "solver='refit' trains again without this warning."
 )
 
 # Models of all rows that "auto" solves anew, where this is more than a tenth of the
@@ -169,6 +180,8 @@ class LeaveOneOutInfluence(RetrainingInfluence):
         if self.solver != "refit":
             self._model = self._supported(self._removal_model)
         self.fixed_steps_ = [] if self._model is None else list(self._model.held_fixed)
+        if self.solver == "auto" and is_booster(final_estimator(self.estimator_)):
+            warnings.warn(REFITS_ARE_CHANCE, UserWarning, stacklevel=5)
         if self.solver == "auto" and self.fixed_steps_:
             # Holding these fixed is another question than leaving the row out.
             self._why = (

@@ -85,7 +85,8 @@ class TreeInfluence(SampledInfluence):
         Workers for retraining; None obeys ``joblib.parallel_config``.
     memory : str, path or joblib.Memory, default=None
         Keeps finished retrainings on disk, so that a killed run resumes; without
-        ``random_state`` seeds are then the same in every run.
+        ``random_state`` seeds are then the same in every run. The entries are
+        pickles: name no folder that others can write to.
     random_state : int, RandomState or None, default=None
         Draws the subsets and seeds estimators whose own ``random_state`` is None.
     verbose : int, default=0

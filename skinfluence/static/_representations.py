@@ -46,10 +46,9 @@ from sklearn.utils.extmath import safe_sparse_dot
 from skinfluence._losses import MarginLoss, SquaredError, log_loss_slope
 from skinfluence.removal import UnsupportedEstimator, removal_model
 from skinfluence.removal.linear._class_weight import balanced_weights
-from skinfluence.trees import averaged_trees, tree_structure
+from skinfluence.trees import averaged_trees, is_booster, tree_structure
 from skinfluence.trees._averaged_trees import KINDS
 from skinfluence.trees._base_values import MeanBase
-from skinfluence.trees._dispatch import has_reader
 from skinfluence.trees._row_weights import booster_row_weights, forest_row_weights
 
 SUPPORTED = (
@@ -106,7 +105,7 @@ def represent(estimator, X, y, labels, sample_weight=None):
     """
     if isinstance(estimator, SVC | SVR | KernelRidge):
         return _kernel_machine(estimator, X)
-    if isinstance(estimator, KINDS) or has_reader(estimator):
+    if isinstance(estimator, KINDS) or is_booster(estimator):
         return _trees(estimator, X, y, labels, sample_weight)
     penalty, loss, constant = _objective(estimator)
     if not np.all(np.isfinite(penalty) & (penalty > 0)):

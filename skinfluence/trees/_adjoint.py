@@ -172,6 +172,7 @@ class Adjoint:
         n = len(trees.leaves)
         adjoint = seed
         carried = np.zeros((n, trees.n_outputs, len(seed)))
+        within = np.zeros_like(carried)  # by later Newton steps of the same tree
         for t in range(trees.n_trees - 1, -1, -1):
             derivative = self._derivatives(t)
             leaves = trees.leaves[:, trees.iteration(t)]
@@ -181,7 +182,11 @@ class Adjoint:
                     (np.ones(n), leaves[:, k] - first, np.arange(n + 1)),
                     shape=(n, after - first),
                 )
-                adjoint[:, first:after] += (members.T @ carried[:, k]).T
+                total = carried[:, k] + within[:, k] / trees.learning_rate
+                adjoint[:, first:after] += (members.T @ total).T
             for_rows = adjoint[:, leaves].transpose(1, 2, 0)
-            carried += np.einsum("jkm,jkf->jmf", derivative, for_rows)
+            within += np.einsum("jkm,jkf->jmf", derivative, for_rows)
+            if trees.block(t) == t:
+                carried += within
+                within[:] = 0.0
         return adjoint, carried.sum(axis=0).T

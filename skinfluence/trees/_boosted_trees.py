@@ -56,6 +56,10 @@ class BoostedTrees:
         The factors s and kappa.
     regularization : float or ndarray of shape (n_leaves,), default=0
         The term lambda of each leaf.
+    newton_steps : int, default=1
+        Steps that the leaves of a tree take one after the other, the first ones at full
+        length for the next ones to start from; the tree is then shrunk by the learning
+        rate. Each step counts as a tree with the same leaves.
     single_precision : bool, default=False
         Whether the library rounds gradients and curvatures to float32. Only the
         comparison with the fitted ensemble follows it.
@@ -72,15 +76,17 @@ class BoostedTrees:
     gradient_scale: float = 1.0
     curvature_scale: float = 1.0
     regularization: float | np.ndarray = 0.0
+    newton_steps: int = 1
     single_precision: bool = False
     leaves: np.ndarray = field(init=False, repr=False)
     offsets: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self):
-        n, self.n_trees, self.n_outputs = self.leaf_ids.shape
+        n, n_trees, self.n_outputs = self.leaf_ids.shape
+        self.n_trees = n_trees * self.newton_steps
         self._ids, columns, start = [], [], 0
         offsets = [0]
-        for ids in self.leaf_ids.reshape(n, -1).T:
+        for ids in self._repeated(self.leaf_ids).T:
             known, column = np.unique(ids, return_inverse=True)
             self._ids.append(known)
             columns.append(column + start)
@@ -102,8 +108,7 @@ class BoostedTrees:
         Leaves that hold no training row, which the symmetric trees of CatBoost can
         have, share the last number. Their value is zero, whatever rows are removed.
         """
-        ids = np.asarray(self.apply(X))
-        ids = ids.reshape(len(ids), -1)
+        ids = self._repeated(np.asarray(self.apply(X)))
         out = np.empty(ids.shape, dtype=np.int32)
         for column, known in enumerate(self._ids):
             place = np.searchsorted(known, ids[:, column])
@@ -113,6 +118,14 @@ class BoostedTrees:
                 found, place + self.offsets[column], self.n_leaves - 1
             )
         return out
+
+    def _repeated(self, ids):
+        """Leaves of shape (m, T, K), once for each Newton step, as (m, n_columns)."""
+        return np.repeat(ids, self.newton_steps, axis=1).reshape(len(ids), -1)
+
+    def block(self, t):
+        """First of the Newton steps of the tree that step t belongs to."""
+        return t - t % self.newton_steps
 
     def iteration(self, t):
         """Columns of `leaves` that hold the K trees of iteration t, as a slice."""

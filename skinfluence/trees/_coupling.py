@@ -37,6 +37,8 @@ def coupling(trees, t, row_weight):
         sums[start - first : stop - first] = np.bincount(
             index.ravel(), part.reshape(-1), minlength=(stop - start) * first
         ).reshape(stop - start, first)
+    # Within a tree Newton steps are taken at full length.
+    sums[:, trees.span(trees.block(t))[0] :] /= trees.learning_rate
     return sums
 
 

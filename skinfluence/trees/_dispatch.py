@@ -49,8 +49,8 @@ def tree_structure(model, X, y, sample_weight=None):
     raise _unsupported(model)
 
 
-def has_reader(model):
-    """Tell whether `tree_structure` knows the type of a fitted model."""
+def is_booster(model):
+    """Tell whether `tree_structure` knows the type of a model."""
     return tree_structure.dispatch(type(model)) is not tree_structure.dispatch(object)
 
 

@@ -51,10 +51,15 @@ def leaf_changes(trees, run, masks=None):
         base = np.stack([trees.base.value(y, weight * ~mask) for mask in masks])
         base -= run.base
     changes = np.zeros((trees.n_leaves, len(base)))
-    own = base[sets]  # of each row that leaves, in the set that it leaves with
+    # Of each row that leaves, in the set that it leaves with: by earlier trees, and by
+    # earlier Newton steps of the same tree.
+    before, within = base[sets], np.zeros((len(sets), trees.n_outputs))
     for t in range(trees.n_trees):
         first, after = trees.span(t)
         raw = run.raw[t]
+        if trees.block(t) == t:
+            before, within = before + within, np.zeros_like(within)
+        own = before + within / trees.learning_rate
         slopes = trees.objective.slopes(y, raw)
         leaves = trees.leaves[rows, trees.iteration(t)] - first
         moved = []
@@ -82,7 +87,7 @@ def leaf_changes(trees, run, masks=None):
         )
         changes[first:after] = values - run.values[first:after, None]
         for k in range(trees.n_outputs):
-            own[:, k] += changes[leaves[:, k] + first, sets]
+            within[:, k] += changes[leaves[:, k] + first, sets]
     return changes, base
 
 

@@ -50,9 +50,12 @@ def replay(trees, weight=None, single_precision=False):
     values = np.zeros(trees.n_leaves)
     sums = np.zeros((2, trees.n_leaves))
     history = np.empty((trees.n_trees, *raw.shape))
+    moved = np.zeros_like(raw)  # by earlier Newton steps of the same tree
     for t in range(trees.n_trees):
-        history[t] = raw
-        gradient, curvature = trees.objective.derivatives(trees.y, raw)
+        if trees.block(t) == t:
+            raw, moved = raw + moved, np.zeros_like(raw)
+        history[t] = raw + moved / trees.learning_rate
+        gradient, curvature = trees.objective.derivatives(trees.y, history[t])
         gradient, curvature = weight[:, None] * gradient, weight[:, None] * curvature
         if single_precision:
             gradient = gradient.astype(np.float32).astype(np.float64)
@@ -66,7 +69,7 @@ def replay(trees, weight=None, single_precision=False):
         values[first:after] = trees.leaf_value(
             *sums[:, first:after], trees.regularization[first:after]
         )
-        raw = raw + values[leaves]
+        moved = moved + values[leaves]
     return Replay(base, values, history, *sums)
 
 

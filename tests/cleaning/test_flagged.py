@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_wine
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_wine
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -14,6 +15,7 @@ from skinfluence import (
     InfluenceFunctions,
     InfluenceSampler,
     OutOfBagInfluence,
+    TreeInfluence,
 )
 from skinfluence.cleaning._flagged import clearly_negative, kept_rows, without_lowest
 from skinfluence.cleaning._scorer import RowScores
@@ -114,6 +116,23 @@ def test_what_has_no_error_needs_a_share(kind):
     with pytest.raises(ValueError, match="'drop_fraction'.*number.*drop_fraction=0.05"):
         kind(LOGISTIC, influence=forest).fit(X, y)
     kind(LOGISTIC, influence=forest, drop_fraction=0.05).fit(X, y)
+
+
+def test_tree_influence_values_rows_by_models_without_them():
+    X, y = load_breast_cancer(return_X_y=True)
+    wrong = np.random.default_rng(0).choice(len(y), 57, replace=False)
+    y[wrong] = 1 - y[wrong]
+    booster = HistGradientBoostingClassifier(max_iter=20, random_state=0)
+    trees = TreeInfluence(booster, n_structures=8, random_state=0)
+    cleaner = InfluenceCleaner(
+        booster, influence=trees, drop_fraction=0.1, random_state=0
+    ).fit(X, y)
+    alone = clone(trees).fit(X, y)
+    assert np.corrcoef(cleaner.sample_values_, alone.oob_values_)[0, 1] > 0.9
+    dropped = np.flatnonzero(~cleaner.sample_mask_)
+    assert np.isin(dropped, wrong).mean() > 0.75
+    with pytest.raises(ValueError, match="influence is TreeInfluence"):
+        InfluenceCleaner(booster, influence=trees).fit(X, y)
 
 
 @pytest.mark.parametrize("kind", [InfluenceCleaner, InfluenceSampler])

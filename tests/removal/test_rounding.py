@@ -140,7 +140,8 @@ def test_scaler_that_is_fitted_again(alpha, outlier):
     refitted = np.flatnonzero(np.isin(columns, loo.refitted_rows_))
     matrix = loo.influence(X, Y[:, 0])[:, columns]
     compare(matrix, truth[:, [0, 1, 2, 4]], best, refitted)
-    assert len(refitted) == 0
+    # Only the row that has nearly all of the variance of a column may be refitted.
+    assert set(loo.refitted_rows_) <= {4}
     masks = np.array([np.isin(np.arange(25), s) for s in sets])
     compare(loo.group_influence(X, Y[:, 0], groups=masks), truth, best)
 

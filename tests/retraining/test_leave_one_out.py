@@ -8,12 +8,13 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.datasets import load_diabetes, load_iris, load_wine
 from sklearn.decomposition import PCA
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from sklearn.tree import DecisionTreeClassifier
 
 from skinfluence import LeaveOneOutInfluence
 
@@ -154,21 +155,23 @@ def test_a_class_that_disappears_of_three_costs_a_probability_of_zero():
 
 def test_exact_refuses_by_name_what_auto_refits():
     X, y = load_diabetes(return_X_y=True)
-    tree = DecisionTreeRegressor(max_depth=2, random_state=0)
-    with pytest.raises(TypeError, match="known for DecisionTreeRegressor.*Supported"):
-        LeaveOneOutInfluence(tree, solver="exact").fit(X[:20], y[:20])
-    assert LeaveOneOutInfluence(tree).fit(X[:20], y[:20]).solver_ == "refit"
+    median = DummyRegressor(strategy="median")
+    with pytest.raises(TypeError, match="known for DummyRegressor.*Supported"):
+        LeaveOneOutInfluence(median, solver="exact").fit(X[:20], y[:20])
+    assert LeaveOneOutInfluence(median).fit(X[:20], y[:20]).solver_ == "refit"
 
 
 def test_long_retraining_is_announced_with_its_reason(monkeypatch):
     X, y = load_iris(return_X_y=True)
     X, y = X[::4], y[::4]
-    few = LeaveOneOutInfluence(DecisionTreeClassifier(max_depth=2))
+    few = LeaveOneOutInfluence(DummyClassifier())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         few.fit(X, y)  # takes a moment
     monkeypatch.setattr("skinfluence.retraining.engine._announcement.LONG", 0.0)
-    message = "38 models.*: about .*, as one took .* s.*known for DecisionTree.*n_jobs"
+    message = (
+        "38 models.*: about .*, as one took .* s.*known for DummyClassifier.*n_jobs"
+    )
     with pytest.warns(UserWarning, match=message) as record:
         few.fit(X, y)
     assert record[0].filename == __file__
@@ -200,3 +203,17 @@ def test_a_group_of_all_rows_leaves_nothing_to_train_on(iris):
     loo = LeaveOneOutInfluence(LogisticRegression()).fit(X, y)
     with pytest.raises(ValueError, match="must leave at least one"):
         loo.group_influence(X_test, y_test, groups=np.zeros(len(y)))
+
+
+def test_refits_of_boosters_are_announced_as_chance():
+    X, y = load_diabetes(return_X_y=True)
+    booster = GradientBoostingRegressor(n_estimators=2, max_depth=1, random_state=0)
+    with pytest.warns(UserWarning, match="mostly chance.*TreeInfluence") as caught:
+        loo = LeaveOneOutInfluence(booster).fit(X[:20], y[:20])
+    assert caught[0].filename == __file__
+    assert loo.solver_ == "refit"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        LeaveOneOutInfluence(booster, solver="refit").fit(X[:20], y[:20])
+        exact = LeaveOneOutInfluence(booster, solver="exact").fit(X[:20], y[:20])
+    assert exact.fixed_steps_ == ["tree structure"]

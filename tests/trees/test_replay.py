@@ -22,6 +22,7 @@ SHAPES = {
     "n_leaves": st.integers(1, 6),
     "rate": st.floats(0.05, 1.0),
     "lam": st.sampled_from([0.0, 0.3, 5.0]),
+    "steps": st.sampled_from([1, 1, 3]),
 }
 LOSSES = sorted(OBJECTIVES)
 
@@ -59,7 +60,7 @@ def test_leaf_space_is_exact_for_squared_loss(shape):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_groups_are_replays_with_zero_weights(loss):
-    trees, settings_ = random_trees(loss, 3)
+    trees, settings_ = random_trees(loss, 3, steps=2)
     run = replay(trees)
     mask = np.zeros(len(trees.y), dtype=bool)
     mask[5:12] = True
@@ -145,7 +146,7 @@ def test_adjoint_is_the_derivative_of_boosting(loss, shape):
 @pytest.mark.parametrize("loss", ["squared", "multinomial"])
 @pytest.mark.parametrize("own", ["derivative", "removal"])
 def test_leaf_space_and_row_sums_agree(loss, own):
-    trees, _ = random_trees(loss, 1, n=60, n_trees=12)
+    trees, _ = random_trees(loss, 1, n=60, n_trees=6, steps=2)
     adjoint = Adjoint(trees, replay(trees), own)
     seeds = np.random.default_rng(0).normal(size=(60, trees.n_outputs))
     many = adjoint.influence(seeds, trees.leaves)  # through leaves

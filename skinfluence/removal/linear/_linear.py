@@ -110,7 +110,7 @@ class LinearModel(RemovalModel):
         """Implement `RemovalModel.without_rows`."""
         removals = self._rank_one(step, tol, damping)
         if removals is None:
-            self._check_moves(len(self.design.rows))
+            self._check_moves(self.design.rows.shape[0])
             moves, unresolved = self._displacements(step, tol, damping)
             removals = LinearRemovals(self, moves, unresolved, step)
         if self.labels is not None and step == "exact":

@@ -1,10 +1,9 @@
 """CatBoostClassifier and CatBoostRegressor of CatBoost.
 
-By default CatBoost takes ten Newton steps for the leaves of a tree of two classes; only
-one is supported, set by ``leaf_estimation_iterations=1``. Which rows a tree drew
-("bootstrap_type") shaped its splits only: leaf values are sums over all rows.
-Categories beyond ``one_hot_max_size`` are refused: CatBoost replaces them by statistics
-of the targets that differ between training and prediction.
+By default CatBoost takes ten Newton steps for the leaves of a tree of two classes.
+Which rows a tree drew ("bootstrap_type") shaped its splits only: leaf values are sums
+over all rows. Categories beyond ``one_hot_max_size`` are refused: CatBoost replaces
+them by statistics of the targets that differ between training and prediction.
 """
 
 from functools import partial
@@ -27,7 +26,6 @@ from skinfluence.trees.readers._targets import (
 REQUIRED = {
     "boosting_type": (("Plain",), "ordered boosting has values of its own per row"),
     "leaf_estimation_method": (("Newton",), "leaf values must be Newton steps"),
-    "leaf_estimation_iterations": ((1,), "leaf values must be one Newton step"),
     "loss_function": (("RMSE", "Logloss"), "leaf values must be Newton steps"),
     "model_shrink_rate": ((0,), "earlier trees then shrink"),
     "auto_class_weights": (("None", None), "weights must be known"),
@@ -67,6 +65,7 @@ def _structure(model, X, y, sample_weight=None):
         raw_prediction=partial(_raw, model),
         base=base,
         learning_rate=params["learning_rate"],
+        newton_steps=params["leaf_estimation_iterations"],
         # CatBoost scales the penalty by the mean weight of a row.
         regularization=params["l2_leaf_reg"] * weight.mean(),
     )
