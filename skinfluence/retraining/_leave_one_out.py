@@ -181,7 +181,7 @@ class LeaveOneOutInfluence(RetrainingInfluence):
             self._model = self._supported(self._removal_model)
         self.fixed_steps_ = [] if self._model is None else list(self._model.held_fixed)
         if self.solver == "auto" and is_booster(final_estimator(self.estimator_)):
-            warnings.warn(REFITS_ARE_CHANCE, UserWarning, stacklevel=4)
+            warnings.warn(REFITS_ARE_CHANCE, UserWarning, stacklevel=5)
         if self.solver == "auto" and self.fixed_steps_:
             # Holding these fixed is another question than leaving the row out.
             self._why = (
