@@ -127,8 +127,8 @@ def tell(k):
     warnings.warn(f"warned {k} " + CONTROLS)
     print("printed", k, CONTROLS, file=[sys.stdout, sys.stderr][k], flush=True)
 
-def clean(**options):
-    Parallel(n_jobs=options["jobs"])(delayed(tell)(k) for k in range(2))
+def clean(settings):
+    Parallel(n_jobs=settings.jobs)(delayed(tell)(k) for k in range(2))
 
 command_line.clean = clean
 sys.exit(command_line.main(["clean", "t.csv", "--target", "y", "--jobs", "2"]))

@@ -115,7 +115,8 @@ def test_workers_may_be_lost_in_every_round(task, monkeypatch, backend):
     with pytest.warns(RuntimeWarning, match="Workers were lost") as record:
         # A worker that is lost is not a fit that failed.
         out = losses(error_score=np.nan, callbacks=done)
-    assert len(record) == TRIES - 1
+    # A thread of an earlier try may fail after its round was given up, unheard.
+    assert 0 < len(record) < TRIES
     assert_allclose(out, EXPECTED, rtol=1e-12)
     assert done.count == N_TASKS
 
