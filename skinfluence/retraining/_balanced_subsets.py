@@ -28,7 +28,7 @@ class BalancedSubsets:
 
     def __init__(self, strata, fraction, seed):
         self.strata, self.seed = strata, seed
-        # By their first rows: what strata are called must not matter.
+        # Sorted by their first rows, so that the names of the strata do not matter.
         firsts = np.sort(np.unique(strata, return_index=True)[1])
         self.members = [np.flatnonzero(strata == strata[i]) for i in firsts]
         self.sizes = [round(fraction * len(rows)) for rows in self.members]

@@ -1,4 +1,4 @@
-r"""First-order influence where every row counts in part: a guess of what is sampled.
+r"""The control variate of downsampling: first-order influence at partial row weights.
 
 Models trained on a random share q of the rows scatter about the one whose objective
 has every row at weight q,
@@ -6,8 +6,8 @@ has every row at weight q,
 .. math:: \theta_q = \arg\min_\theta\; q \sum_i s_i \ell_i(\theta) + R(\theta), \qquad
     \beta_{ti} = \nabla \ell_t(\theta_q)^\top H_q^{-1} s_i \nabla \ell_i(\theta_q),
 
-and :math:`\beta_{ti}` is about what row i adds to a subset. Any numbers would do
-without bias; these leave little of the variance.
+and :math:`\beta_{ti}` approximates the contribution of row i to a subset. The estimate
+is unbiased whatever the control variate; this one removes most of its variance.
 """
 
 import numpy as np
@@ -52,11 +52,14 @@ class PartialWeightInfluence:
         routed = sklearn.get_config()["enable_metadata_routing"]
         if others or not has_fit_parameter(last, "sample_weight"):
             raise UnsupportedEstimator(
-                f"Rows cannot be given a part of their weight in {last!r:.60}."
+                f"The control variate gives rows a part of their weight, which "
+                f"{last!r:.60} does not support: set control_variate=False."
             )
         if routed and estimator is not last:
             raise UnsupportedEstimator(
-                "Weights for the last step of a Pipeline are the user's to route."
+                "The control variate passes sample weights to the last step of the "
+                "Pipeline, which metadata routing leaves to the user: set "
+                "control_variate=False."
             )
         self.fraction = fraction
         weight = np.ones(n_rows(X)) if weight is None else np.asarray(weight)
@@ -66,11 +69,11 @@ class PartialWeightInfluence:
         self.removals = removal_model(model, X, y, weight).first_order()
 
     def __call__(self, X, y, loss):
-        """Return the matrix of these influences, (n_rows, n_train)."""
+        """Return the influences on the rows of X, shape (n_rows, n_train)."""
         return self.removals.influence(X, y, loss) / self.fraction
 
     def mean(self, X, y, loss, weight):
-        """Return their weighted sum over the rows of X, (n_train,)."""
+        """Return their weighted sum over the rows of X, shape (n_train,)."""
         return self.removals.mean_influence(X, y, loss, weight) / self.fraction
 
 

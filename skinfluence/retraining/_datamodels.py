@@ -1,4 +1,4 @@
-"""Datamodels: linear models of a test row's loss on which rows are trained on."""
+"""Datamodels: linear models of a test row's loss in the rows of the training subset."""
 
 import numpy as np
 from sklearn.linear_model import Lasso, LassoCV
@@ -15,8 +15,9 @@ def datamodels(influence, X=None, y=None, *, alpha=None, cv=5, n_jobs=None):
 
     over the K subsets of a fitted `DownsamplingInfluence`, without retraining anything.
     Positive: the row made the prediction better. Unit: the loss of one test row.
-    Where the mean difference of downsampling estimates each row by itself, this looks
-    at all of them at once and sets to zero what it cannot tell from noise.
+    The mean difference of `DownsamplingInfluence` estimates each row separately; a
+    datamodel fits all rows jointly and sets to zero those that it cannot distinguish
+    from noise.
 
     **Cost.** One lasso of K x n per test row, times 5 folds and a path of penalties
     where ``alpha`` is chosen.
@@ -37,7 +38,7 @@ def datamodels(influence, X=None, y=None, *, alpha=None, cv=5, n_jobs=None):
     cv : int, default=5
         Folds of subsets for that.
     n_jobs : int, default=None
-        Test rows at once; None obeys ``joblib.parallel_config``.
+        Number of test rows fitted in parallel; None obeys ``joblib.parallel_config``.
 
     Returns
     -------
@@ -88,14 +89,14 @@ def datamodels(influence, X=None, y=None, *, alpha=None, cv=5, n_jobs=None):
     )
 
 
-# All subsets have the same size, so that weights are fixed up to a constant by the
-# penalty alone: coordinate descent is slow to see that.
+# All subsets have the same size, so that only the penalty determines the common
+# constant of the weights, a direction in which coordinate descent converges slowly.
 _SOLVER = {"tol": 1e-7, "max_iter": 100_000}
 
 
 def _fit(design, losses, alpha, cv):
     scale = losses.std()
-    if scale == 0:  # nothing to explain
+    if scale == 0:  # the losses are constant
         return np.zeros(design.shape[1]), losses[0], 0.0
     if alpha is None:
         model = LassoCV(cv=cv, **_SOLVER).fit(design, losses / scale)

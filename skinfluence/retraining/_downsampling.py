@@ -1,4 +1,4 @@
-"""Influence by downsampling: random subsets with the row against those without."""
+"""Influence by downsampling: models of random subsets with and without each row."""
 
 from numbers import Integral, Real
 
@@ -22,8 +22,8 @@ from skinfluence.retraining.engine import (
     Evaluations,
     announce_training,
     check_models,
+    describe_retraining,
     losses_of,
-    which,
 )
 
 
@@ -36,25 +36,25 @@ class DownsamplingInfluence(SampledInfluence):
     over random subsets S of ``subset_fraction`` of the training rows. Positive: the
     row made the prediction better. Unit: the loss of one test row. This is the
     expected effect of the row on models of that size, over the other rows and over
-    the randomness of training, where leave-one-out is its effect on one model of
-    all rows. `self_influence` is the memorization score of Feldman & Zhang.
+    the randomness of training; leave-one-out is its effect on one model of all rows.
+    `self_influence` is the memorization score of Feldman & Zhang.
 
     The expectation is estimated from ``n_retrainings`` models; one set of them answers
     for all rows. ``return_std=True`` gives the Monte-Carlo standard error of every
     entry. For models whose objective is known (linear, generalised linear; behind
     preprocessing as well) the first-order influence at the model with every row at
     weight ``subset_fraction`` serves as control variate: the estimate stays unbiased
-    and needs a small part of the retrainings (logistic regression on breast_cancer:
-    see ``benchmarks/bench_downsampling.py``).
+    and needs a small part of the retrainings.
 
     **Cost.** ``n_retrainings`` fits on part of the rows; O(n_retrainings) per entry.
-    All models are kept, or, with ``X_val`` and ``y_val`` in `fit`, their losses on
-    these rows only: then questions are about no others.
+    All models are kept; with ``X_val`` and ``y_val`` in `fit` only their losses on
+    these rows are kept, and no other test rows can be queried.
 
     **When it fails.** The plain estimate's error falls with the square root of
-    ``n_retrainings`` and does not depend on how small the influence is: look at the
-    standard error before reading a rank. Influence at half of the rows is larger than
-    at all of them, since each row matters more. Duplicates share what they do.
+    ``n_retrainings`` and does not depend on how small the influence is: compare
+    values with their standard errors before reading a ranking. Influence in models
+    of half of the rows is larger than in models of all rows, since each row matters
+    more. Duplicates of a row share its effect.
 
     Parameters
     ----------
@@ -70,8 +70,8 @@ class DownsamplingInfluence(SampledInfluence):
     stratify : bool, default=False
         Whether each subset holds that share of every class.
     control_variate : {"auto"} or bool, default="auto"
-        Whether to use it; "auto": where the model's objective is known. False is the
-        estimate that assumes nothing.
+        Whether to use the control variate; "auto" uses it where the model's objective
+        is known. False is the plain difference of means.
     n_jobs : int, default=None
         Workers for retraining; None obeys ``joblib.parallel_config``.
     memory : str, path or joblib.Memory, default=None
@@ -96,7 +96,7 @@ class DownsamplingInfluence(SampledInfluence):
     masks_ : ndarray of bool, shape (n_retrainings, n_samples_fit_)
         Which rows each model was trained on.
     estimators_ : list of estimators
-        The models; not there with ``X_val``.
+        The models; absent if ``X_val`` was passed.
     control_variate_ : bool
         Whether a control variate is used.
 
@@ -122,11 +122,11 @@ class DownsamplingInfluence(SampledInfluence):
     >>> downsampling = DownsamplingInfluence(
     ...     DecisionTreeClassifier(), loss="zero_one", random_state=0
     ... ).fit(X, y)
-    >>> int(downsampling.self_influence().argmax())  # only memory knows its label
+    >>> int(downsampling.self_influence().argmax())  # its label can only be memorized
     60
     """
 
-    _lets_models_go = True
+    _discards_models = True
     _parameter_constraints: dict = {
         **SampledInfluence._parameter_constraints,
         "n_retrainings": [Interval(Integral, 2, None, closed="left")],
@@ -168,9 +168,9 @@ class DownsamplingInfluence(SampledInfluence):
         Returns
         -------
         losses : ndarray of shape (n_samples_fit_,)
-            High = the other rows speak against this one: a wrong label, or a rare
-            row. Unlike `self_influence` it does not ask whether a model that has
-            seen the row could learn it.
+            High = models of the other rows predict this row badly: its label is
+            wrong, or the row is rare. Unlike `self_influence` this does not compare
+            with models that were trained on the row.
         """
         check_is_fitted(self)
         pool = self._own_pool()
@@ -181,8 +181,8 @@ class DownsamplingInfluence(SampledInfluence):
     def subset_losses(self, X=None, y=None):
         """Evaluate test rows under the models trained on subsets.
 
-        The truth that a linear datamodeling score compares with, and what
-        `datamodels` are fitted to.
+        These losses are the ground truth of the linear datamodeling score, and the
+        data that `datamodels` are fitted to.
 
         Parameters
         ----------
@@ -229,8 +229,8 @@ class DownsamplingInfluence(SampledInfluence):
             check_models(
                 self.estimator_,
                 len(rows),
-                "Give X_val and y_val to fit, for which models are evaluated at once "
-                "and let go, or a smaller n_retrainings.",
+                "Pass X_val and y_val to fit, so that models are evaluated at once and "
+                "discarded, or use a smaller n_retrainings.",
             )
             self.estimators_ = coalitions.models(rows, numbers)
             return
@@ -249,14 +249,15 @@ class DownsamplingInfluence(SampledInfluence):
         self._val_losses, self._own_losses = losses[:, :n_val], losses[:, n_val:]
 
     def _subsets(self):
-        """Return the sampler of subsets, after checking that it can do its work."""
+        """Return the sampler of subsets, after checks of its parameters."""
         n = self.n_samples_fit_
         strata = np.zeros(n, dtype=int)
         if self.stratify:
             if not is_classifier(self.estimator_):
                 raise ValueError(
-                    "The 'stratify' parameter is about classes. Got stratify=True for "
-                    f"the regressor {self.estimator!r:.60}: set it to False."
+                    "The 'stratify' parameter applies to classifiers only. Got "
+                    f"stratify=True for the regressor {self.estimator!r:.60}: set it "
+                    "to False."
                 )
             strata = self._fit_y
         subsets = BalancedSubsets(strata, self.subset_fraction, self._seed)
@@ -316,9 +317,11 @@ class DownsamplingInfluence(SampledInfluence):
         )
 
     def _describe(self, i):
-        """Say what a model was trained on; number 0 is the model of all rows."""
+        """Describe the rows that model i was trained on."""
         rows = np.flatnonzero(self.masks_[i])
-        return which(self.estimators_[i], rows, self.n_samples_fit_, self._seed, i + 1)
+        return describe_retraining(
+            self.estimators_[i], rows, self.n_samples_fit_, self._seed, i + 1
+        )
 
     def _pool(self, X, y, loss):
         """Return the losses of test rows; X holds positions where X_val was given."""
@@ -340,10 +343,11 @@ class DownsamplingInfluence(SampledInfluence):
         stuck = np.flatnonzero((n_in == 0) | (n_in == n_left))
         if len(stuck):
             raise ValueError(
-                f"Of {self.n_retrainings} retrainings {n_left} have losses that are "
-                f"numbers: too few to have {len(stuck)} training row(s), row "
-                f"{stuck[0]} among them, both in some of the subsets and out of some. "
-                "Set error_score='raise' to see why fits fail, or raise n_retrainings."
+                f"Only {n_left} of {self.n_retrainings} retrainings succeeded. "
+                f"{len(stuck)} training row(s), for instance row {stuck[0]}, are in "
+                "all of their subsets or in none, so that their influence cannot be "
+                "estimated. Set error_score='raise' to see why fits fail, or raise "
+                "n_retrainings."
             )
         return pool
 

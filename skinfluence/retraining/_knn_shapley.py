@@ -28,25 +28,25 @@ class KNNShapley(RetrainingInfluence):
 
     ===================  ====================================================
     "soft"               one minus the share of neighbours of the true class
-    "hard"               one minus the number of those divided by K: the game
-                         of Jia et al. 2019, same unless S has less than K rows
+    "hard"               one minus their number divided by K (Jia et al. 2019);
+                         differs from "soft" if S has fewer than K rows
     "squared_error"      squared error of the neighbours' mean: regression
     ===================  ====================================================
 
     Positive: the row made the prediction better. Unit: the loss of one test row. The
     values of a test row add up to the loss without any training row minus the loss with
-    all of them. Without any row every classification is wrong, a loss of 1, and the
-    mean of all targets is predicted in regression.
+    all of them. Without any training row a classification counts as wrong, with a loss
+    of 1, and regression predicts the mean of all targets.
 
     **Cost.** O(n log n) per test row, most of it for sorting, and its distances.
     Memory is bounded by scikit-learn's ``working_memory``, and 320 MB at most. No
     retraining: the exact sum over all subsets has a closed form.
 
-    **When it fails.** Values speak of distances: scale the columns, put a
-    `~sklearn.preprocessing.StandardScaler` or an embedding before it in a Pipeline.
-    Of rows at equal distance those come first that ``estimator_`` takes as neighbours,
-    then the others in the order of the training set. Columns that do not matter for
-    the target hide the neighbours that do.
+    **When it fails.** Values depend on the distances: scale the columns, for instance
+    by a `~sklearn.preprocessing.StandardScaler` or an embedding before it in a
+    Pipeline. Among rows at equal distance, the neighbours that ``estimator_`` chooses
+    come first, then the others in the order of the training set. Columns that are
+    irrelevant for the target dominate the distances as much as relevant ones do.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ class KNNShapley(RetrainingInfluence):
 
     @property
     def estimator(self):
-        """The matching model, not fitted: not a parameter."""
+        """The matching unfitted neighbours model; a property, not a parameter."""
         regression = self.utility == "squared_error"
         model = KNeighborsRegressor if regression else KNeighborsClassifier
         return model(
@@ -133,7 +133,7 @@ class KNNShapley(RetrainingInfluence):
 
     @property
     def loss(self):
-        """What is lost, in the words of the other estimators: not a parameter."""
+        """The loss by its name in other estimators; a property, not a parameter."""
         return "squared_error" if self.utility == "squared_error" else "zero_one"
 
     def _fit_influence(self, X, y, fit_params):
@@ -154,7 +154,7 @@ class KNNShapley(RetrainingInfluence):
         return validate_data(self.estimator_, X, reset=False, accept_sparse="csr")
 
     def _blocks(self, n):
-        # Distances, their order, labels, values and what is between: ten arrays.
+        # About ten arrays of a block: distances, order, labels, values, temporaries.
         budget = sklearn.get_config()["working_memory"] * 2**20 // 80
         size = max(1, int(min(budget, LARGEST_BLOCK) // self.n_samples_fit_))
         for start in range(0, n, size):
@@ -171,13 +171,13 @@ class KNNShapley(RetrainingInfluence):
         distances = pairwise_distances(X, self._rows, **self._distances)
         order = _order(distances)
         if self.n_neighbors < self.n_samples_fit_:
-            self._own_first(order, X, distances)
+            self._chosen_first(order, X, distances)
         out = np.empty(order.shape)
         np.put_along_axis(out, order, self._values(order, y, loss), axis=1)
         return out
 
-    def _own_first(self, order, X, distances):
-        """Rank the neighbours that the model of all rows takes before their equals."""
+    def _chosen_first(self, order, X, distances):
+        """Among rows at equal distance, put those first that ``estimator_`` chooses."""
         K = self.n_neighbors
         near, far = np.take_along_axis(distances, order[:, K - 1 : K + 1], axis=1).T
         close = Closeness(self.estimator_, X, self._rows)
@@ -191,18 +191,19 @@ class KNNShapley(RetrainingInfluence):
             order[tied] = np.take_along_axis(order[tied], ranked, axis=1)
 
     def _values(self, order, y, loss):
-        """Values of the players by distance."""
+        """Return the values of the players, in order of distance."""
         if self.utility != "squared_error":
             agrees = (self._fit_y[order] == y[:, None]).astype(np.float64)
             return self._game.linear(agrees, np.zeros(len(y)))
         total = 0.0
-        for said, truth in zip(self._fit_y.T, y.T, strict=True):  # outputs
+        for targets, truth in zip(self._fit_y.T, y.T, strict=True):  # outputs
+            predicted = targets[order]
             if isinstance(loss, MinusPrediction):
-                empty = np.full(len(truth), said.mean())
-                total = total + self._game.linear(said[order], empty)
+                empty = np.full(len(truth), targets.mean())
+                total = total + self._game.linear(predicted, empty)
             else:
-                empty = -((said.mean() - truth) ** 2)
-                total = total + self._game.squared(said[order] - truth[:, None], empty)
+                empty = -((targets.mean() - truth) ** 2)
+                total = total + self._game.squared(predicted - truth[:, None], empty)
         return total / self._fit_y.shape[1]
 
 
@@ -210,10 +211,11 @@ def _order(distances):
     """Sort each row; equal distances stay in the order of the columns."""
     order = np.argsort(distances, axis=1)  # several times faster than a stable sort
     ranked = np.take_along_axis(distances, order, axis=1)
-    same = np.zeros((len(order), order.shape[1] + 1), dtype=bool)  # as the one before
+    # Whether a distance equals the one before it.
+    same = np.zeros((len(order), order.shape[1] + 1), dtype=bool)
     np.equal(ranked[:, 1:], ranked[:, :-1], out=same[:, 1:-1])
     tied = np.flatnonzero(same[:, 1:] | same[:, :-1])
-    # One number says the run of equal distances and the column.
+    # One integer encodes the run of equal distances and the column.
     run = np.cumsum(~same[:, :-1].ravel()[tied]) * order.shape[1]
     columns = order.ravel()[tied] + run
     order.ravel()[tied] = np.sort(columns) - run

@@ -18,21 +18,23 @@ from skinfluence.retraining._retraining_influence import RetrainingInfluence
 from skinfluence.retraining.engine import (
     announce_training,
     check_models,
+    describe_retraining,
     losses_of,
-    which,
 )
 from skinfluence.trees import is_booster
 
-REFITS_ARE_CHANCE = (
-    "Boosted trees are to be trained again without each row. Any row moves some split, "
-    "and later trees amplify it: such differences are 8 to 62 times the effect of the "
-    "row while the splits stay, and mostly chance. Use TreeInfluence for the effect of "
-    "rows on models of this kind, or solver='exact' for this model, its splits held; "
-    "solver='refit' trains again without this warning."
+BOOSTER_WARNING = (
+    "A boosted ensemble will be retrained without each row. Removing any row moves "
+    "some split, and later trees amplify the change: the resulting differences are 8 "
+    "to 62 times as large as the effect of the row at fixed splits, and mostly noise. "
+    "Use TreeInfluence for the effect of rows on models of this kind, or "
+    "solver='exact' for this model with its splits held fixed; solver='refit' "
+    "retrains without this warning."
 )
 
-# Models of all rows that "auto" solves anew, where this is more than a tenth of the
-# rows: balanced class weights with sample weights, of which each makes its own.
+# Balanced class weights together with sample weights need one model of all rows per
+# distinct set of class weights. With solver="auto" rows are retrained instead if these
+# models are more than this number and more than a tenth of the rows.
 MOST_BASES = 100
 
 
@@ -48,11 +50,11 @@ class LeaveOneOutInfluence(RetrainingInfluence):
     without a row is found exactly, without retraining: by a closed form for
     squared losses, else by Newton steps that share one factorisation, continued
     until a proven bound on the error of the linear predictor is below ``tol``.
-    In a Pipeline that holds for what scalers, encoders and imputers (in a
-    ColumnTransformer, too) learn anew without the row; the rows without which they
-    learn something that the algebra does not follow are retrained, the others are not.
-    Every other estimator is retrained n times, which a warning announces where it
-    takes more than some seconds.
+    In a Pipeline the same holds for scalers, encoders and imputers, inside a
+    ColumnTransformer as well: their statistics without the row are computed by algebra
+    too. Only rows whose removal changes these steps in another way are left out by
+    retraining. Every other estimator is retrained n times; a warning announces this
+    if it will take more than about ten seconds.
 
     **Cost.** Exact: about one fit, O(n p^2) + O(n p^3) at most, memory O(n p).
     With more columns than rows min(n, p) takes the place of p; sparse rows that are
@@ -61,9 +63,10 @@ class LeaveOneOutInfluence(RetrainingInfluence):
 
     **When it fails.** A row with a duplicate has almost no influence, however
     important the pair is: see `group_influence`. For estimators whose training is
-    random (forests, nets) one retraining differs from the next by more than most
-    rows matter. Default solver tolerances of scikit-learn are larger than most
-    influences: the exact path starts from the exact optimum, ``refit`` does not.
+    random (forests, nets) two retrainings differ by more than the influence of most
+    rows. The default solver tolerances of scikit-learn are larger than most
+    influences: the exact solver first moves to the exact optimum, whereas "refit"
+    uses the coefficients that scikit-learn's solver returns.
 
     Parameters
     ----------
@@ -76,9 +79,9 @@ class LeaveOneOutInfluence(RetrainingInfluence):
         full deviance for Poisson, Gamma and Tweedie. A callable
         ``(y_true, y_pred) -> (n_samples,)``.
     solver : {"auto", "exact", "refit"}, default="auto"
-        "exact" removes rows by algebra and holds the preprocessing fixed that it
-        cannot follow (see ``fixed_steps_``); "refit" retrains; "auto" is exact where
-        that equals retraining the whole pipeline.
+        "exact" removes rows by algebra and holds fixed those preprocessing steps
+        whose change it cannot compute (see ``fixed_steps_``); "refit" retrains;
+        "auto" is exact where that equals retraining the whole pipeline.
     tol : float, default=1e-8
         Largest error of the linear predictor without a row (exact solver), for
         test rows whose leverage does not exceed that of the training rows. For
@@ -104,13 +107,13 @@ class LeaveOneOutInfluence(RetrainingInfluence):
     n_samples_fit_ : int
         Number of training rows.
     solver_ : {"exact", "refit"}
-        What was used.
+        The solver that was used.
     fixed_steps_ : list of str
         Fitted preprocessing and chosen penalties that the exact solver held fixed.
     refitted_rows_ : ndarray of int
-        Rows that were left out by retraining, in ``fit``. Removals that leave some
-        test row alone without an exact answer (neighbours that are tied, or none)
-        are refitted when that row is asked about.
+        Rows that were left out by retraining in ``fit``. A removal that has no exact
+        answer for some test rows only (because neighbours are tied, or there are
+        none) is retrained when these test rows are passed, and is not listed here.
     optimum_distance_ : float
         Largest distance between the linear predictor that scikit-learn's solver
         returned and the one at the exact optimum, where influence is computed;
@@ -176,18 +179,18 @@ class LeaveOneOutInfluence(RetrainingInfluence):
             )
         self._training = X, y, fit_params
         self._model = self._removals = None
-        self._why = "solver='refit' was asked for; 'auto' retrains where it has to."
+        self._why = "solver='refit' was set; 'auto' retrains only where it has to."
         if self.solver != "refit":
             self._model = self._supported(self._removal_model)
         self.fixed_steps_ = [] if self._model is None else list(self._model.held_fixed)
         if self.solver == "auto" and is_booster(final_estimator(self.estimator_)):
-            warnings.warn(REFITS_ARE_CHANCE, UserWarning, stacklevel=5)
+            warnings.warn(BOOSTER_WARNING, UserWarning, stacklevel=5)
         if self.solver == "auto" and self.fixed_steps_:
-            # Holding these fixed is another question than leaving the row out.
+            # Influence with these held fixed is not that of leaving the row out.
             self._why = (
-                "No exact removal of rows follows what these learn: "
-                f"{', '.join(self.fixed_steps_)}. solver='exact' holds them fixed and "
-                "takes about as long as one fit."
+                "The exact solver cannot compute how the following change without a "
+                f"row: {', '.join(self.fixed_steps_)}. solver='exact' holds them fixed "
+                "and takes about as long as one fit."
             )
             self._model, self.fixed_steps_ = None, []
         if self.solver == "auto" and self._model is not None:
@@ -204,8 +207,9 @@ class LeaveOneOutInfluence(RetrainingInfluence):
             self.optimum_distance_ = self._model.optimum_distance
             self.refitted_rows_ = self._removals.unresolved
             self._why = (
-                "Without these rows encoders or imputers learn something else, or the "
-                "algebra has no answer; the others need no training."
+                "Removing one of these rows changes a fitted encoder or imputer, or "
+                "the exact solver has no answer for it; the other rows need no "
+                "retraining."
             )
         self._refits = self._refit(self._refitted())
 
@@ -223,7 +227,7 @@ class LeaveOneOutInfluence(RetrainingInfluence):
         return removal_model(self.estimator_, X, y, weight)
 
     def _supported(self, build):
-        """Return what ``build`` does; None where rows are to be refitted instead."""
+        """Return ``build()``, or None if the rows have to be left out by retraining."""
         try:
             return build()
         except UnsupportedEstimator as error:
@@ -231,7 +235,7 @@ class LeaveOneOutInfluence(RetrainingInfluence):
                 raise
             self._why = str(error).partition(" Use ")[0]
         except NothingLeft as error:
-            if self.error_score == "raise":  # now, and not when it is asked
+            if self.error_score == "raise":  # in fit, not in the first query
                 raise
             self._why = str(error)
         return None
@@ -243,8 +247,8 @@ class LeaveOneOutInfluence(RetrainingInfluence):
         check_models(
             self.estimator_,
             len(removals),
-            "Use DownsamplingInfluence with X_val and y_val in fit, whose models are "
-            "evaluated at once and let go.",
+            "Use DownsamplingInfluence and pass X_val and y_val to fit: its models are "
+            "then evaluated at once and discarded.",
         )
         announce_training(
             len(removals),
@@ -252,13 +256,13 @@ class LeaveOneOutInfluence(RetrainingInfluence):
             self._why,
             n_jobs=self.n_jobs,
             again=lambda: self._time_fit(*self._training),
-            stacklevel=7,  # who called fit
+            stacklevel=7,  # the caller of fit
         )
         kept, numbers = zip(*map(self._subset, removals), strict=True)
         return coalitions.models(kept, numbers)
 
     def _subset(self, removed):
-        """Rows that are left, and the number of the retraining."""
+        """Return the remaining rows and the number of the retraining."""
         rows = np.arange(self.n_samples_fit_)
         return np.setdiff1d(rows, removed, assume_unique=True), int(removed[0]) + 1
 
@@ -277,12 +281,12 @@ class LeaveOneOutInfluence(RetrainingInfluence):
         return out
 
     def _unanswered(self, values):
-        """Rows without which the exact model has no answer to a test row."""
+        """Return the rows whose removal has no exact answer for some test row."""
         missing = np.isnan(values).reshape(-1, values.shape[-1]).any(axis=0)
         return np.setdiff1d(np.flatnonzero(missing), self.refitted_rows_)
 
     def _refit_rows(self, rows, X, y, loss):
-        """Influence of some rows, from retrainings that are not kept."""
+        """Return the influence of some rows from retrainings that are not kept."""
         removals = [np.array([i]) for i in rows]
         return self._refit_influence(X, y, loss, self._refit(removals), removals)
 
@@ -343,13 +347,13 @@ class LeaveOneOutInfluence(RetrainingInfluence):
         return out
 
     def _refit_influence(self, X, y, loss, models, removals):
-        """Loss of each retrained model minus that of the full one."""
+        """Return the loss of each retrained model minus that of the full model."""
         losses = self._evaluation(X, y, loss)
-        whole = losses(self.estimator_)  # first: where it fails nothing else counts
+        whole = losses(self.estimator_)  # first: its errors must not be a failed fit
 
         def describe(i):
             subset, number = self._subset(removals[i])
-            return which(
+            return describe_retraining(
                 self.estimator_, subset, self.n_samples_fit_, self._seed, number
             )
 

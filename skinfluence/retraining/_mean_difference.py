@@ -8,10 +8,11 @@ fixed numbers :math:`\beta_{ti}`, the control variate,
     \mathrm{mean}_{j \ne i} \beta_{tj}, \qquad
     R_{kt} = L_{kt} + \sum_j M_{kj} \beta_{tj}.
 
-The sum over the subset predicts how much lower than that of the empty one its loss
-is; what it predicts leaves the noise, and its exact expectation comes back: for
-subsets of fixed size, those without row i hold each other row j of its stratum more
-often than those with it, by one over the number of those rows.
+The sum of :math:`\beta` over a subset predicts how much lower its loss is than the loss
+of the empty subset, so that R varies less between subsets than L does. The last two
+terms restore the expectation: at a fixed subset size, the subsets without row i hold
+every other row j of its stratum more often than the subsets with it, and the
+difference of the two frequencies is one over the number of these other rows.
 """
 
 from dataclasses import dataclass
@@ -21,16 +22,16 @@ import numpy as np
 
 @dataclass
 class Pool:
-    """Models trained on subsets of the rows, and what they lose.
+    """Subsets of the training rows, and the losses of the models trained on them.
 
     Attributes
     ----------
     masks : ndarray of bool, shape (n_subsets, n_train)
         Every row is in some subset and out of some.
     losses : ndarray of shape (n_subsets, n_rows)
-        Of test rows, or of anything else.
+        Losses of each model on test rows, or weighted means of these.
     blocks : ndarray of int, shape (n_subsets,)
-        Subsets of the same block depend on each other, others do not.
+        The block of each subset; subsets of different blocks are independent.
     strata : ndarray of int, shape (n_train,)
         Each subset holds a fixed number of rows of every stratum.
     """
@@ -45,7 +46,7 @@ class Pool:
         return Pool(self.masks, self.losses[:, rows], self.blocks, self.strata)
 
     def finite(self):
-        """Return the pool of the models that have losses."""
+        """Return the pool without the models whose losses are NaN."""
         kept = ~np.isnan(self.losses).any(axis=1)
         if kept.all():
             return self
@@ -70,9 +71,9 @@ def mean_difference(pool, beta=None):
 
 
 def standard_error(pool, beta=None):
-    """Monte-Carlo standard error of `mean_difference`, of the same shape.
+    """Return the Monte-Carlo standard error of `mean_difference`, of the same shape.
 
-    That of a difference of two ratios, linearised.
+    The two means are ratios of random sums; their difference is linearised.
     """
     masks, residuals = pool.masks, _residuals(pool, beta)
     without, with_it = _means(masks, residuals)
@@ -101,7 +102,7 @@ def _residuals(pool, beta):
 
 
 def _means(masks, residuals):
-    """Mean without each row and mean with it, both (n_rows, n_train)."""
+    """Return the mean without each row and with it, both of shape (n_rows, n_train)."""
     inside = masks.astype(np.float64)
     n_in = inside.sum(axis=0)
     summed = residuals.T @ inside
@@ -110,7 +111,7 @@ def _means(masks, residuals):
 
 
 def _mean_of_others(beta, strata):
-    """Mean over the other rows of the stratum; 0 where there are none."""
+    """Return the mean over the other rows of the stratum; 0 if there are none."""
     out = np.zeros_like(beta)
     for stratum in np.unique(strata):
         rows = np.flatnonzero(strata == stratum)

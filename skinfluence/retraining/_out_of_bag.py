@@ -44,20 +44,22 @@ class OutOfBagInfluence(SampledInfluence):
     for the members :math:`f_b` of a random forest or of bagging, each trained on a
     bootstrap sample :math:`B_b` of the rows. Positive: the row made the prediction
     better. Unit: the loss of one test row, of a single member. This is the influence of
-    `DownsamplingInfluence` on one tree, read off a fitted ensemble: nothing is trained
-    again. ``oob_values_`` is Data-OOB: how often the members that have not seen a row
-    are right about it; a strong detector of wrong labels.
+    `DownsamplingInfluence` on one tree, computed from a fitted ensemble without
+    retraining. ``oob_values_`` are the Data-OOB values: the share of the members not
+    trained on a row that predict it correctly, a strong detector of wrong labels.
 
     With ``loss="auto"`` a classifier's loss is the Brier score, not the log loss: pure
-    leaves are sure of themselves, and a single one that errs would decide the mean.
+    leaves predict probabilities of zero and one, so that a single wrong leaf would
+    dominate the mean log loss.
 
     **Cost.** One fit of the ensemble, and each member's predictions; O(n_estimators)
     per entry of the matrix.
 
-    **When it fails.** It speaks of a single member's loss, which is larger than the
+    **When it fails.** The loss is that of a single member, which is larger than the
     ensemble's. The error of an entry falls with the square root of the number of
-    members: ``return_std=True`` tells it, and 10 or 100 members are few. A row that all
-    members have seen (or none) cannot be judged and has influence 0.
+    members: ``return_std=True`` returns it, and 10 or 100 members are few. The
+    influence of a row that all members (or none) were trained on cannot be estimated
+    and is set to 0.
 
     Parameters
     ----------
@@ -78,9 +80,9 @@ class OutOfBagInfluence(SampledInfluence):
     n_samples_fit_ : int
         Number of training rows.
     oob_values_ : ndarray of shape (n_samples_fit_,)
-        Share of the members without the row that predict it right (classifiers), or
-        minus their mean squared error (regressors). Low = suspect. Rows that every
-        member has seen get the mean of the others.
+        Share of the members not trained on the row that predict it correctly
+        (classifiers), or minus their mean squared error (regressors). Low = suspect.
+        Rows that every member was trained on get the mean of the others.
 
     See Also
     --------
@@ -118,7 +120,7 @@ class OutOfBagInfluence(SampledInfluence):
         self.random_state = random_state
 
     def fit(self, X, y, X_val=None, y_val=None, **fit_params):
-        """Train a clone of the ensemble on all rows, and see who has seen whom.
+        """Train a clone of the ensemble, and record which rows each member drew.
 
         Parameters
         ----------
@@ -127,7 +129,7 @@ class OutOfBagInfluence(SampledInfluence):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their targets.
         X_val, y_val : array-like, default=None
-            Test rows that questions without ``X`` and ``y`` are about.
+            Test rows of queries without ``X`` and ``y``.
         **fit_params : dict
             Passed to the ensemble's ``fit`` (``sample_weight``, say), and routed when
             metadata routing is enabled.
@@ -143,8 +145,8 @@ class OutOfBagInfluence(SampledInfluence):
         if not isinstance(ensemble, FORESTS + BAGGING):
             names = ", ".join(kind.__name__ for kind in FORESTS + BAGGING)
             raise TypeError(
-                "The 'estimator' parameter must be a bagged ensemble whose members "
-                f"saw parts of the rows: one of {names}, or a Pipeline ending in one. "
+                "The 'estimator' parameter must be a bagged ensemble, whose members "
+                f"draw their rows: one of {names}, or a Pipeline ending in one. "
                 f"Got {ensemble!r:.60}: use DownsamplingInfluence, which retrains."
             )
         refuse_samplers(self.estimator)
@@ -158,8 +160,8 @@ class OutOfBagInfluence(SampledInfluence):
         if not ensemble.bootstrap and (whole or isinstance(ensemble, FORESTS)):
             raise ValueError(
                 "The 'estimator' parameter must draw the rows of each member. Got "
-                f"{ensemble!r:.60} with bootstrap=False, all of whose members saw all "
-                "rows: set bootstrap=True."
+                f"{ensemble!r:.60} with bootstrap=False, which trains every member on "
+                "all rows: set bootstrap=True."
             )
         return super().fit(X, y, X_val, y_val, **fit_params)
 
@@ -174,11 +176,11 @@ class OutOfBagInfluence(SampledInfluence):
         self._judged = self._masks.any(axis=0) & ~self._masks.all(axis=0)
         if not self._judged.all():
             warnings.warn(
-                f"{n - self._judged.sum()} of the {n} rows were seen by all "
+                f"{n - self._judged.sum()} of the {n} rows were drawn by all "
                 f"{len(self._masks)} members of the ensemble, or by none: their "
-                "influence is set to 0. A larger n_estimators lets all be judged.",
+                "influence is set to 0. Use a larger n_estimators to estimate it.",
                 UserWarning,
-                stacklevel=6,  # who called fit
+                stacklevel=6,  # the caller of fit
             )
         self.oob_values_ = self._out_of_bag(X)
 
@@ -216,7 +218,7 @@ class OutOfBagInfluence(SampledInfluence):
         )
         classes = None
         if is_classifier(model):
-            classes = np.arange(len(model.classes_))  # members know numbers only
+            classes = np.arange(len(model.classes_))  # members predict class indices
         features = getattr(model, "estimators_features_", None)
         if features is None:
             features = [slice(None)] * len(model.estimators_)
@@ -229,7 +231,7 @@ class OutOfBagInfluence(SampledInfluence):
         return np.stack(predictions)
 
     def _blocks(self, n):
-        # Rows of the matrix and what it is made from; predictions and their losses.
+        # Arrays of a block: predictions, their losses, and rows of the matrix.
         classes = len(getattr(self.estimator_, "classes_", [0]))
         entries = 3 * self.n_samples_fit_ + 4 * len(self._masks) * classes
         budget = sklearn.get_config()["working_memory"] * 2**20 // 8
@@ -280,12 +282,13 @@ class OutOfBagInfluence(SampledInfluence):
 
 
 def _standard_errors(losses, masks):
-    """Monte-Carlo errors of the difference of two means over members.
+    """Return Monte-Carlo errors of the difference of two means over members.
 
-    Which members have a row is random too; to first order that changes nothing.
+    The number of members that hold a row is random as well, which adds nothing to
+    first order.
     """
     inside = masks.astype(np.float64)
-    centred = losses - losses.mean(axis=0)  # lest squares cancel
+    centred = losses - losses.mean(axis=0)  # avoids cancellation of squares
     total = 0.0
     for member in (inside, 1.0 - inside):
         count = member.sum(axis=0)

@@ -1,4 +1,4 @@
-"""Influence by retraining: models that are kept, or let go once evaluated."""
+"""Influence by retraining: models are kept, or discarded after their evaluation."""
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -20,12 +20,13 @@ from skinfluence.retraining.engine import (
 class RetrainingInfluence(BaseInfluence):
     """Base class of methods that train on many subsets of the rows.
 
-    Questions without ``X`` and ``y`` are about ``X_val`` and ``y_val``, if `fit` was
-    given them. A method that trains many models (``_lets_models_go``) then evaluates
-    each on these rows at once, keeps none, and answers for no other rows.
+    If ``X_val`` and ``y_val`` were passed to `fit`, they are the test rows of queries
+    without ``X`` and ``y``. A method that trains many models and sets
+    ``_discards_models`` then evaluates each model on these rows at once, keeps none
+    of them, and raises for other test rows.
     """
 
-    _lets_models_go = False
+    _discards_models = False
 
     _parameter_constraints: dict = {
         **BaseInfluence._parameter_constraints,
@@ -42,7 +43,7 @@ class RetrainingInfluence(BaseInfluence):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their targets.
         X_val : array-like of shape (n_val, n_features), default=None
-            Test rows that questions without ``X`` and ``y`` are about.
+            Test rows of queries without ``X`` and ``y``.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
             Their targets.
         **fit_params : dict
@@ -161,7 +162,7 @@ class RetrainingInfluence(BaseInfluence):
     def _fit_clone(self, X, y, fit_params, seed):
         self._trained = trainable(self.estimator, y)
         model = fit_seeded(self._trained, X, y, fit_params, seed)
-        if self._validation is not None:  # refused now, not after all retrainings
+        if self._validation is not None:  # raise here, not after all retrainings
             model.predict(self._validation[0])
         return model
 
@@ -171,19 +172,21 @@ class RetrainingInfluence(BaseInfluence):
         if self._validation is None:
             if X is None:
                 raise ValueError(
-                    f"The 'X' parameter must hold test rows. Got None, and {name} was "
-                    "not fitted with X_val and y_val, whose influences could be meant."
+                    f"The 'X' parameter must hold test rows. Got None, which {name} "
+                    "takes only if X_val and y_val were passed to fit."
                 )
-            if y is not None and self._lets_models_go:  # else they are predicted anyway
+            if (
+                y is not None and self._discards_models
+            ):  # else they are predicted anyway
                 self.estimator_.predict(X)  # bad rows are no failed fit of a subset
             return super()._check_test(X, y)
-        if not self._lets_models_go:
+        if not self._discards_models:
             return super()._check_test(*(self._validation if X is None else (X, y)))
         if X is not None:
             raise ValueError(
                 f"{name} was fitted with X_val and y_val: its models were evaluated on "
                 "these rows and not kept. Got other test rows: leave X and y out to "
-                "ask about X_val, or fit without X_val."
+                "query X_val, or fit without X_val."
             )
         return np.arange(n_rows(self._validation[0])), self._val_y, self._loss
 

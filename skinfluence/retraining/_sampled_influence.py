@@ -46,9 +46,9 @@ class SampledInfluence(RetrainingInfluence):
             ``influence[t, i]`` > 0: training row ``i`` made the prediction of test
             row ``t`` better. In units of the loss of one test row.
         std : ndarray of shape (n_samples, n_samples_fit_)
-            Monte-Carlo standard error of each entry, only if ``return_std``: what
-            other random draws would change. Zero where nothing was random, infinite
-            where a single draw says nothing about it.
+            Monte-Carlo standard error of each entry, only if ``return_std``: the
+            spread over other random draws. Zero where nothing was sampled, infinite
+            for a single draw, which has no spread.
         """
         if not return_std:
             return super().influence(X, y)
@@ -81,8 +81,9 @@ class SampledInfluence(RetrainingInfluence):
         values : ndarray of shape (n_samples_fit_,)
             Low = suspect: the model predicts better without the row.
         std : ndarray of shape (n_samples_fit_,)
-            Their Monte-Carlo standard errors, only if ``return_std``. Test rows share
-            the draws, so that these are not those of a mean of independent entries.
+            Their Monte-Carlo standard errors, only if ``return_std``. All test rows
+            share the draws, so that the errors of single entries cannot be combined
+            into these as if they were independent.
         """
         if not return_std:
             return super().sample_values(X, y, sample_weight)

@@ -24,10 +24,10 @@ from skinfluence.retraining.semivalues import (
     size_probabilities,
 )
 
-# As large as a block of the matrix: losses, values, squares and temporary ones.
+# Number of arrays of the size of a block: losses, values, squares and temporaries.
 ARRAYS = 8
 
-# Numbers up to which sparse training rows are made dense, to add them one by one.
+# Sparse training rows of up to this many entries are made dense to add them in turn.
 DENSE = 2**24
 
 
@@ -37,9 +37,9 @@ class ShapleyInfluence(SampledInfluence):
     .. math:: \phi(i, t) = \sum_{s=0}^{n-1} p(s) \; \mathrm{mean}_{|S| = s,\, i
         \notin S} \; [\ell_t(\hat\theta_S) - \ell_t(\hat\theta_{S + i})]
 
-    The Shapley value weights all sizes alike, p(s) = 1 / n: what leave-one-out asks of
-    the full training set only, it asks of every subset, so that a row with a duplicate
-    still has a value. Beta Shapley takes p beta-binomial (small subsets count more for
+    The Shapley value weights all sizes alike, p(s) = 1 / n. Leave-one-out is the
+    contribution to the full training set only, which is near zero for a row with a
+    duplicate. Beta Shapley takes p beta-binomial (small subsets count more for
     ``alpha > beta``), the Banzhaf value binomial (all subsets count the same).
 
     **Sign.** Positive: the row made the prediction better. **Unit.** The loss of one
@@ -62,46 +62,46 @@ class ShapleyInfluence(SampledInfluence):
     sampled. Memory O(n_test n) with `X_val`, else the models, or none where none are
     needed.
 
-    **When it fails.** Values depend on the loss and on the semivalue, and are not
-    prices. Under log loss a subset of one class loses 36 nats on every test row of
-    another, which drowns what rows do to later models: for classifiers
-    ``loss="brier"`` or "zero_one" tells more, or "banzhaf". A model that cannot be
-    fitted to small subsets needs ``error_score``. A model that trains at random adds
-    its noise to every marginal contribution: look at the standard errors.
+    **When it fails.** Values depend on the loss and on the semivalue. Under log loss a
+    subset of one class loses 36 nats on every test row of another, which outweighs all
+    later contributions: for classifiers ``loss="brier"`` or "zero_one" is more
+    informative, or "banzhaf". A model that cannot be fitted to small subsets needs
+    ``error_score``. Random training adds noise to every contribution: compare with the
+    standard errors.
 
     Parameters
     ----------
     estimator : estimator
         Classifier or regressor, or a Pipeline ending in one.
     semivalue : {"shapley", "beta", "banzhaf"}, default="shapley"
-        How much subsets of each size count.
+        Weights of the subset sizes.
     alpha, beta : float, default=16 and 1
-        Of Beta Shapley; Beta(1, 1) is Shapley.
+        Parameters of Beta Shapley; Beta(1, 1) is Shapley.
     loss : str or callable, default="auto"
         Evaluation loss, see the user guide. A callable
         ``(y_true, y_pred) -> (n_samples,)``.
     scoring : str or callable, default=None
-        A scikit-learn scorer as utility of the whole test set, "roc_auc" say, in the
-        place of the loss. Only `sample_values` then has an answer: what a row adds to
-        the score.
+        A scikit-learn scorer, for instance "roc_auc", as utility of the whole test set
+        instead of the loss. Only `sample_values` is then defined: the contribution of a
+        row to the score.
     max_retrainings : int, default=None
         Budget: models trained, an order of n players counted as n. None: 100 per
         player, and no limit for up to 16 players. Orders that need no retraining
         count the same.
     max_time : float, default=None
         Seconds of training, or of evaluation on `X_val`, after which no model is
-        trained. A draw that time ends is left out: part of an order speaks of small
-        subsets only. Less time than one draw takes is refused.
+        trained. An unfinished draw is discarded, since the first part of an order holds
+        small subsets only. A limit shorter than one draw is an error.
     standard_error : float, default=None
         Stop once the standard error of every row's mean value over `X_val` is at most
-        this, in units of the loss (or score). Looked at every 10 draws.
+        this, in units of the loss (or score). Checked every 10 draws.
     antithetic : bool, default=True
         Whether every sampled order is followed by its reverse.
     truncation : float, default=None
         Tolerance of Ghorbani & Zou's rule: once the mean loss over `X_val` is this
-        near to that of the full model, later rows of the order count for nothing.
-        Saves training, but biases values of single test rows, whose own loss may
-        still be far from there, and values sum to the total only up to the tolerance.
+        near to that of the full model, later rows of the order contribute zero. This
+        saves training, but biases the values for single test rows, whose own loss may
+        still change, and values sum to the total only up to the tolerance.
     solver : {"auto", "refit"}, default="auto"
         "auto" adds rows without retraining where that is the same estimand.
     n_jobs : int, default=None
@@ -129,11 +129,11 @@ class ShapleyInfluence(SampledInfluence):
     n_players_ : int
         Number of rows, or of groups of rows, that are valued.
     solver_ : {"incremental", "refit"}
-        What was used.
+        The solver that was used.
     sampling_ : {"enumeration", "permutations", "coalitions"}
-        Whether all subsets were looked at, or random orders, or random subsets.
+        Whether all subsets were enumerated, or random orders or subsets were drawn.
     n_draws_ : int
-        Independent draws: of orders (pairs of them if ``antithetic``), or subsets.
+        Number of independent draws: of orders (pairs if ``antithetic``) or subsets.
     n_retrainings_ : int
         Models that were trained.
     estimators_ : list of list of list of estimators
@@ -167,7 +167,7 @@ class ShapleyInfluence(SampledInfluence):
     ((80,), (80,))
     """
 
-    _lets_models_go = True
+    _discards_models = True
     _parameter_constraints: dict = {
         **SampledInfluence._parameter_constraints,
         "semivalue": [StrOptions(set(SEMIVALUES))],
@@ -222,7 +222,7 @@ class ShapleyInfluence(SampledInfluence):
         self.verbose = verbose
 
     def fit(self, X, y, X_val=None, y_val=None, *, groups=None, **fit_params):
-        """Train the models that values are made of, or prepare to do without.
+        """Train the models of the sampled subsets, or prepare to add rows without them.
 
         Parameters
         ----------
@@ -232,9 +232,9 @@ class ShapleyInfluence(SampledInfluence):
             Their targets.
         X_val, y_val : array-like, default=None
             Test rows that are fixed beforehand: models are evaluated on them at once
-            and let go, and `influence` and `sample_values` without arguments answer
-            for them, and for no others. ``max_time`` then also limits evaluation,
-            ``standard_error`` and ``truncation`` need it.
+            and discarded. `influence` and `sample_values` without arguments refer to
+            them, and no other test rows can be queried. ``max_time`` then also limits
+            evaluation; ``standard_error`` and ``truncation`` need these rows.
         groups : array-like of shape (n_samples,), default=None
             Labels: whole groups of rows are the players, in or out together. Every
             row then has the value of its group; `group_influence` with the same
@@ -293,17 +293,17 @@ class ShapleyInfluence(SampledInfluence):
         for name in ("standard_error", "truncation"):
             if getattr(self, name) is not None and self._validation is None:
                 raise ValueError(
-                    f"The {name!r} parameter is about the mean over test rows, which "
-                    "must then be known when models are trained: give X_val and y_val "
-                    f"to fit. Got {name}={getattr(self, name)!r} without them."
+                    f"The {name!r} parameter refers to the mean over test rows, which "
+                    "must be known when models are trained: pass X_val and y_val to "
+                    f"fit. Got {name}={getattr(self, name)!r} without them."
                 )
         if self.scoring is None:
             return None
         return check_scoring(self.estimator_, scoring=self.scoring)
 
     def _prefix_models(self, X, fit_params):
-        """Models that take a row more without training, where they are the same."""
-        orders = self.semivalue != "banzhaf"  # of which random subsets are no prefixes
+        """Return models that add rows without retraining, or None."""
+        orders = self.semivalue != "banzhaf"  # whose subsets are not prefixes of orders
         orders |= enumerates(self.n_players_, self.max_retrainings)
         if self.solver == "refit" or not orders:
             return None
@@ -320,19 +320,19 @@ class ShapleyInfluence(SampledInfluence):
         return estimate_rows(*how, rows, weight, spread)
 
     def _estimate_of_rows(self, X, y, loss, spread):
-        """Values of the players for test rows, and which of its rows these are."""
+        """Return an estimate, and its rows that belong to the given test rows."""
         if self.scoring is not None:
             raise ValueError(
-                f"scoring={self.scoring!r} is a utility of the whole test set, of "
-                "which single rows have no part: only sample_values has an answer. "
-                "Set scoring=None to value rows by their loss."
+                f"scoring={self.scoring!r} is a utility of the whole test set and not "
+                "a sum over test rows: only sample_values is defined. Set scoring=None "
+                "for the influence on single test rows."
             )
         if self._fixed is not None:
             return self._fixed.estimate, X
         return self._estimate((X, y, loss), spread=spread), slice(None)
 
     def _estimate_of_mean(self, X, y, loss, weight, spread):
-        """Values of the players for the weighted mean of test rows."""
+        """Return the estimate for the weighted mean of test rows."""
         if self._fixed is None:
             return self._estimate((X, y, loss), weight, spread)
         if np.ptp(weight) == 0:
@@ -380,8 +380,8 @@ class ShapleyInfluence(SampledInfluence):
     def _check_own(self):
         if self._fixed is not None:
             raise ValueError(
-                "Models were evaluated on X_val and let go: self_influence is not "
-                "known. Fit without X_val, or give the training rows as X_val."
+                "Models were evaluated on X_val and discarded: self_influence is not "
+                "available. Fit without X_val, or pass the training rows as X_val."
             )
 
     def _self_influence(self, X, y, loss):

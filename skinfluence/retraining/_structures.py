@@ -1,4 +1,4 @@
-"""Tree structures that influence is averaged over: each one model and its removals."""
+"""Tree structures over which influence is averaged: models and their removals."""
 
 import numpy as np
 from sklearn.utils import indexable
@@ -7,7 +7,7 @@ from skinfluence._sklearn import preprocess
 
 
 class Structure:
-    """The removals of one model, asked about rows as the estimator takes them."""
+    """The removals of one fitted model, for test rows as the estimator takes them."""
 
     def __init__(self, model, rows, removals):
         self.model, self.rows, self.removals = model, rows, removals
@@ -51,7 +51,7 @@ class Structures(list):
         for structure in self:
             said = np.atleast_2d(ask(structure))
             count[structure.rows] += 1
-            # Updated as a running mean, lest squares cancel.
+            # Updated as a running mean, which avoids cancellation of squares.
             step = said - total[:, structure.rows]
             total[:, structure.rows] += step / count[structure.rows]
             squares[:, structure.rows] += step * (said - total[:, structure.rows])

@@ -25,8 +25,8 @@ from skinfluence.retraining.engine import (
     RETRAINING_CONSTRAINTS,
     Coalitions,
     Evaluation,
+    describe_retraining,
     losses_of,
-    which,
 )
 from skinfluence.trees import (
     AdjointRemovals,
@@ -50,21 +50,23 @@ class TreeInfluence(SampledInfluence):
     splits held. Positive: the row made the prediction better. Unit: the loss of one
     test row.
 
-    Training a booster again without one row moves some split, which later trees
-    amplify: the difference of the two models is 8 to 62 times as large as the effect of
-    the row in either of them, and mostly chance. The mean over structures estimates
-    what is left of the row's effect when chance is averaged out.
+    Retraining a booster without one row moves some split, and later trees amplify the
+    change: the difference of the two models is 8 to 62 times as large as the effect of
+    the row at the splits of either model, and mostly noise. The mean over structures
+    averages this noise out and estimates the expected effect of the row.
 
     Forests need no retraining: each of their trees is a structure of its own. The
-    change of a prediction is exact for the drawn rows (leaf means without the row); a
-    row that a tree did not draw counts by the change of its leaf when it is added.
+    change of a prediction is exact for the rows that a tree drew (leaf means without
+    the row); for a row that it did not draw, the change of the leaf when the row is
+    added is used.
 
     **Cost.** ``n_structures`` fits, then O(n T) per test row and structure, T trees;
     ``sample_values`` one pass of O(n T) per structure. Memory O(n T) per structure.
 
-    **When it fails.** The order of rows is what is estimated best. The size is that of
-    fixed structures: the effect on retrained models is 1 to 3 times as large. With some
-    hundred rows retraining (`DownsamplingInfluence`) predicts as well or better.
+    **When it fails.** The ranking of rows is estimated better than their magnitudes,
+    which are those at fixed structures: the effect on retrained models is 1 to 3 times
+    as large. For a few hundred rows `DownsamplingInfluence` predicts retraining as well
+    or better.
     Boosters that draw rows for each tree (``subsample``), stop early on rows held out
     or penalise leaves by their absolute value cannot be read and are refused.
 
@@ -79,8 +81,8 @@ class TreeInfluence(SampledInfluence):
         "brier", "squared_error" or "absolute_error". "auto" of a forest that
         classifies is "brier", for its shares of zero have an infinite log loss.
     n_structures : int, default=20
-        Number of models that are trained on shares of the rows. 1: the model of all
-        rows alone. Of no meaning for forests.
+        Number of models that are trained on random shares of the rows. 1 uses only the
+        model of all rows. Ignored for forests.
     subset_fraction : float, default=0.7
         The share of the rows, of each class for classifiers.
     n_jobs : int, default=None
@@ -106,9 +108,9 @@ class TreeInfluence(SampledInfluence):
         Largest difference, over the structures, between raw predictions replayed from
         leaves and targets and those of the fitted model, as a share of their range.
     oob_values_ : ndarray of shape (n_samples_fit_,)
-        Minus the loss of each row under the models that did not see it. Low = the other
-        rows speak against this one: a wrong target, or a rare row. NaN where all
-        models saw the row.
+        Minus the loss of each row under the models not trained on it. Low = models of
+        the other rows predict this row badly: its target is wrong, or the row is rare.
+        NaN where all models were trained on the row.
 
     See Also
     --------
@@ -176,8 +178,8 @@ class TreeInfluence(SampledInfluence):
         weight, others = final_sample_weight(self.estimator_, fit_params)
         if others:
             raise ValueError(
-                f"The fit parameters {others} change leaf values in a way that is not "
-                "known. Leave them out."
+                f"TreeInfluence does not know how the fit parameters {others} change "
+                "leaf values. Leave them out."
             )
         final = final_estimator(self.estimator_)
         if is_classifier(final) and len(self.classes_) < 2:
@@ -198,7 +200,7 @@ class TreeInfluence(SampledInfluence):
             self.oob_values_ = -trees.out_of_bag_losses(self._fit_y, self._loss)
             return
         self._loss.need_slope()
-        # First of all, so that a booster that cannot be read costs one fit.
+        # Read first: a booster that cannot be read must not cost further fits.
         whole = self._read(
             self.estimator_, np.arange(self.n_samples_fit_), X, y, weight
         )
@@ -244,7 +246,9 @@ class TreeInfluence(SampledInfluence):
         losses = losses_of(
             models,
             Evaluation(X, self._fit_y, self._loss, classes),
-            lambda r: which(self.estimator_, rows[r], n, self._seed, r + 1),
+            lambda r: describe_retraining(
+                self.estimator_, rows[r], n, self._seed, r + 1
+            ),
             n_jobs=self.n_jobs,
         )
         unseen = (~masks).sum(axis=0)
@@ -268,8 +272,8 @@ class TreeInfluence(SampledInfluence):
     def _check_has_errors(self):
         if len(self._structures) == 1:
             raise ValueError(
-                "return_std=True compares structures. Got one: set n_structures to 10 "
-                "or more (forests have no standard errors)."
+                "return_std=True needs several structures to compare. Got one: set "
+                "n_structures to 10 or more (forests have no standard errors)."
             )
 
     def _influence(self, X, y, loss):
@@ -299,7 +303,7 @@ class TreeInfluence(SampledInfluence):
         return values[0], std[0]
 
     def _blocks(self, n):
-        # Adjoints have an entry per leaf, influences one per row.
+        # Arrays of a block: adjoints (one entry per leaf), influences (one per row).
         widest = max(s.width for s in self._structures)
         budget = sklearn.get_config()["working_memory"] * 2**20
         size = max(1, int(budget // (8 * (2 * self.n_samples_fit_ + 2 * widest))))

@@ -176,13 +176,15 @@ def test_long_retraining_is_announced_with_its_reason(monkeypatch):
         few.fit(X, y)
     assert record[0].filename == __file__
     reduced = make_pipeline(StandardScaler(), PCA(2), LogisticRegression())
-    message = "38 models.*learn: standardscaler, pca. solver='exact' holds them fixed"
+    message = (
+        "38 models.*without a row: standardscaler, pca. solver='exact' holds them fixed"
+    )
     with pytest.warns(UserWarning, match=message):
         LeaveOneOutInfluence(reduced).fit(X, y)
-    with pytest.warns(UserWarning, match="38 models.*solver='refit' was asked for"):
+    with pytest.warns(UserWarning, match="38 models.*solver='refit' was set"):
         LeaveOneOutInfluence(LogisticRegression(), solver="refit").fit(X, y)
     alone = np.append(X, [[9.0] * 4], axis=0), np.append(y, 7)
-    with pytest.warns(UserWarning, match="1 model .*the others need no training"):
+    with pytest.warns(UserWarning, match="1 model .*the other rows need no retraining"):
         LeaveOneOutInfluence(LogisticRegression()).fit(*alone)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -205,10 +207,10 @@ def test_a_group_of_all_rows_leaves_nothing_to_train_on(iris):
         loo.group_influence(X_test, y_test, groups=np.zeros(len(y)))
 
 
-def test_refits_of_boosters_are_announced_as_chance():
+def test_refits_of_boosters_are_announced_as_noise():
     X, y = load_diabetes(return_X_y=True)
     booster = GradientBoostingRegressor(n_estimators=2, max_depth=1, random_state=0)
-    with pytest.warns(UserWarning, match="mostly chance.*TreeInfluence") as caught:
+    with pytest.warns(UserWarning, match="mostly noise.*TreeInfluence") as caught:
         loo = LeaveOneOutInfluence(booster).fit(X[:20], y[:20])
     assert caught[0].filename == __file__
     assert loo.solver_ == "refit"

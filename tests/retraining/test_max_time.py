@@ -95,7 +95,7 @@ def test_a_first_draw_that_turns_out_slow(data, monkeypatch, tmp_path):
     assert clock.n_fits < 20
     # what is finished is kept, and used at last
     for _ in range(2):
-        with pytest.raises(ValueError, match="they are kept in memory"):
+        with pytest.raises(ValueError, match="they are kept on disk"):
             fitted(data, 45.0, memory=tmp_path)
     assert fitted(data, 45.0, memory=tmp_path).n_draws_ == 1
 

@@ -92,7 +92,7 @@ def test_what_needs_the_test_rows_beforehand_says_so():
     X, y, train, _ = table(20, False)
     for parameter in ("standard_error", "truncation"):
         shapley = ShapleyInfluence(Ridge()).set_params(**{parameter: 0.1})
-        with pytest.raises(ValueError, match=f"'{parameter}'.*give X_val and y_val"):
+        with pytest.raises(ValueError, match=f"'{parameter}'.*pass X_val and y_val"):
             shapley.fit(X[train], y[train])
 
 

@@ -21,7 +21,7 @@ def test_models_that_were_let_go_cannot_be_asked():
     assert shapley.estimators_ == []
     with pytest.raises(ValueError, match="leave X and y out"):
         shapley.influence(X[test], y[test])
-    with pytest.raises(ValueError, match="X_val.*let go"):
+    with pytest.raises(ValueError, match="X_val.*discarded"):
         shapley.self_influence()
     with pytest.raises(ValueError, match="'sample_weight'.*X_val"):
         shapley.sample_values(sample_weight=[1, 2, 3, 4], return_std=True)
@@ -156,5 +156,5 @@ def test_models_that_do_not_fit_into_memory(monkeypatch):
     monkeypatch.setattr(
         "skinfluence.retraining.engine._coalitions.check_memory", refuse
     )
-    with pytest.raises(MemoryError, match="Keeping 62 models.*Give X_val"):
+    with pytest.raises(MemoryError, match="Keeping 62 models.*Pass X_val"):
         ShapleyInfluence(TREE).fit(X[train], y[train])

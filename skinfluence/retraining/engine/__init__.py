@@ -15,10 +15,10 @@ from skinfluence.retraining.engine._evaluation import (
 )
 from skinfluence.retraining.engine._retrain import (
     check_trainable,
+    describe_retraining,
     prior_model,
     retrain,
     trainable,
-    which,
 )
 
 __all__ = [
@@ -35,5 +35,5 @@ __all__ = [
     "prior_model",
     "retrain",
     "trainable",
-    "which",
+    "describe_retraining",
 ]

@@ -1,4 +1,4 @@
-"""Say before a long run of retrainings what it will cost, and what avoids it."""
+"""A warning before a long run of retrainings: its duration, and how to avoid it."""
 
 import warnings
 
@@ -6,28 +6,28 @@ from joblib import effective_n_jobs
 
 from skinfluence._progress import duration
 
-# Seconds of training that are announced by a warning.
+# Training that takes longer than this, in seconds, is announced by a warning.
 LONG = 10.0
 
 
 def announce_training(n_fits, seconds, why, *, n_jobs=None, again=None, stacklevel=5):
-    """Warn where retraining will take long.
+    """Warn if retraining will take long.
 
     Parameters
     ----------
     n_fits : int
-        Models to be trained.
+        Number of models to be trained.
     seconds : float
-        What one of them takes.
+        Training time of one model.
     why : str
-        Why they are trained and what would avoid it, in sentences.
+        Full sentences: why the models are trained, and how to avoid it.
     n_jobs : int, default=None
         As joblib takes it.
     again : callable, default=None
-        Trains one model more; called where the run seems long, as a first fit may be
-        slow for reasons of its own. Returns its seconds.
+        Trains one more model and returns the seconds it took. Called if the run seems
+        long, since the first fit of a process may be slow for other reasons.
     stacklevel : int, default=5
-        From here to who called ``fit``.
+        Number of frames from here to the caller of ``fit``.
     """
     workers = min(effective_n_jobs(n_jobs), max(n_fits, 1))
     if n_fits * seconds / workers <= LONG:
@@ -40,8 +40,8 @@ def announce_training(n_fits, seconds, why, *, n_jobs=None, again=None, stacklev
     at_once = f", {workers} at a time" if workers > 1 else ""
     warnings.warn(
         f"{models} to be trained: about {duration(n_fits * seconds / workers)}, as one "
-        f"took {seconds:.2g} s{at_once}. {why} n_jobs shares the work among processes, "
-        "memory keeps what is finished.",
+        f"took {seconds:.2g} s{at_once}. {why} n_jobs distributes the work over "
+        "processes; memory keeps finished models on disk.",
         UserWarning,
         stacklevel=stacklevel,
     )

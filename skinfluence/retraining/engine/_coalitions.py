@@ -30,14 +30,14 @@ from skinfluence._sklearn import (
 from skinfluence._threads import one_blas_thread
 from skinfluence.retraining.engine._deadline import Deadline
 from skinfluence.retraining.engine._evaluation import evaluate, failed_fit
-from skinfluence.retraining.engine._retrain import retrain, which
+from skinfluence.retraining.engine._retrain import describe_retraining, retrain
 
-# How often a round of retrainings is tried whose workers died.
+# Number of attempts at a round of retrainings whose workers die.
 TRIES = 4
-# A round takes about this long: then stopping rules, progress and Ctrl-C act.
+# Target duration of a round. Stopping rules, progress and Ctrl-C act between rounds.
 ROUND_SECONDS = 1.0
 
-# Of the parameters that every estimator on this engine has.
+# Constraints of the parameters that all estimators on this engine share.
 RETRAINING_CONSTRAINTS = {
     "n_jobs": [Integral, None],
     "memory": [str, HasMethods(["__fspath__"]), HasMethods(["cache"]), None],
@@ -48,14 +48,14 @@ RETRAINING_CONSTRAINTS = {
 
 
 class Coalitions:
-    """One table, one estimator, many subsets of the rows: each is trained on once.
+    """Trains clones of one estimator on many subsets of the rows of one table.
 
     A retraining depends on its subset and its index alone, never on the number of
-    workers, the backend or the order. Rows travel to the workers once, tasks carry
-    indices. Where workers die, what they had not finished is done again.
+    workers, the backend or the order. The table is sent to the workers once; tasks
+    carry indices. If workers die, their unfinished tasks are run again.
 
-    Work is handed out in rounds of lists, since not every joblib backend has
-    generators, and since what joblib fetches ahead could not be stopped.
+    Tasks are submitted in rounds, as lists: not every joblib backend supports
+    generators, and tasks that joblib fetches ahead of time could not be stopped.
 
     Parameters
     ----------
@@ -72,14 +72,14 @@ class Coalitions:
     memory : str, path or joblib.Memory, default=None
         Keeps every retraining on disk as soon as it is finished, see `Entries`; what
         is damaged is trained again. The entries are pickles: name no folder that
-        others can write to. Code is known by its name: an estimator or loss that is
-        edited keeps its entries.
+        others can write to. Code is identified by its qualified name: editing the
+        source of an estimator or a loss does not invalidate its entries.
     verbose : int, default=0
         Above 0, progress is printed.
     error_score : "raise" or float, default="raise"
         What a failed fit does: its own error, or this loss for every row.
     callbacks : FitCallbacks or None, default=None
-        Who is told about progress.
+        Told about progress.
     """
 
     def __init__(
@@ -107,12 +107,13 @@ class Coalitions:
             self.key = entry_key(estimator, X, y, params, versions(estimator))
 
     def models(self, subsets, indices, deadline=None):
-        """Return a fitted model per subset, a list; of the first until the deadline.
+        """Return a list of fitted models, one per subset that was started in time.
 
         Parameters
         ----------
         subsets : sequence of ndarray of int
-            Rows to train on, ascending. See `retrain` for none, or one class.
+            Rows to train on, ascending. Empty subsets and subsets of one class are
+            treated as in `retrain`.
         indices : sequence of int
             The number of each retraining, which seeds it.
         """
@@ -120,7 +121,7 @@ class Coalitions:
         return self.map(_model, tasks, deadline=deadline)
 
     def losses(self, subsets, indices, evaluation, deadline=None):
-        """Return the losses of a model per subset, and keep none of the models.
+        """Return the losses of a model per subset, without keeping the models.
 
         Returns
         -------
@@ -136,25 +137,25 @@ class Coalitions:
         Parameters
         ----------
         function : callable
-            Of a module, so that it can travel. ``retrain(subset, index)`` returns a
-            fitted model, or, with an evaluation, its losses.
+            A module-level function, so that it can be pickled. ``retrain(subset,
+            index)`` returns a fitted model, or, with an evaluation, its losses.
         tasks : list of tuple
             Arguments.
         evaluation : callable, default=None
             Takes a fitted model, returns an array.
         what : str, default="retrainings"
-            What is counted, for progress.
+            Noun for the progress message.
         deadline : Deadline, default=None
             No task is started after it.
 
         Returns
         -------
         results : list
-            In the order of the tasks, of the first ones where time ended.
+            In the order of the tasks; of the first ones only, if the deadline passed.
         """
         cached, key = _result, None
         if self.store is not None:
-            cached = self.store.cache(_result, ignore=_SENT)
+            cached = self.store.cache(_result, ignore=_REPRESENTED_BY_KEY)
             key = self.key if evaluation is None else entry_key(self.key, evaluation)
         deadline = deadline or Deadline()
         shared = (cached, function, *self.table, self.seed, self.error_score, deadline)
@@ -164,8 +165,9 @@ class Coalitions:
         ]
         progress = Progress(what, len(tasks), self.verbose, self.callbacks)
         try:
-            # Here as well as in each retraining: threads that set and restored the
-            # limit of their process in turn would leave it set.
+            # Set here as well as in each retraining: on joblib's threading backend,
+            # threads that set and restore the limit of the process in turn could
+            # leave it set.
             with one_blas_thread():
                 return self._in_rounds(calls, progress, deadline)
         finally:
@@ -174,10 +176,11 @@ class Coalitions:
     def _in_rounds(self, calls, progress, deadline):
         results, size, failures = [], 1, 0
         while len(results) < len(calls) and not deadline.passed():
-            # joblib decides once what to do with its workers: with a single one it
-            # does not use it at all. So it is asked anew where a cluster changes. It
-            # is where workers were lost as well: an object whose call failed hands out
-            # batches of that call again, and their results would come first.
+            # A Parallel object chooses its workers once; with a single one it runs
+            # tasks in this process. A new object is made when the number of workers
+            # of a cluster changes. The same holds after workers were lost: an object
+            # whose call failed dispatches leftover batches of that call again, and
+            # their results would come first.
             workers = effective_n_jobs(self.n_jobs)
             with Parallel(n_jobs=self.n_jobs) as parallel:
                 while len(results) < len(calls) and not deadline.passed():
@@ -203,17 +206,17 @@ class Coalitions:
         return results
 
     def _finished(self, answers, first, count):
-        """Results of the first tasks of a round: those before one that came too late.
+        """Return the results of a round up to the first task that was not run in time.
 
-        Whoever asked knows results by their place, so what was finished behind a gap
-        is of no use but on disk.
+        Results are identified by their position, so that those after a gap are
+        dropped; with ``memory`` they remain on disk.
         """
         numbers = [number for number, _, _, _ in answers]
         if numbers != list(range(first, first + count)):
             raise RuntimeError(
                 f"The joblib backend was given tasks {first} to {first + count - 1} "
-                f"and returned {len(numbers)} results, not one of each in their "
-                "order. Use another backend."
+                f"and returned {len(numbers)} results, which are not one result per "
+                "task in the order of the tasks. Use another backend."
             )
         if self.store is not None:
             self.store.tell(set().union(*(problems for *_, problems in answers)))
@@ -245,16 +248,18 @@ def _task(
     Returns
     -------
     number : int
-        That of the task, as it was given.
+        Number of the task, as it was given.
     in_time : bool
         Whether the task was run.
     result : object
-        Of the task; None where it was not run.
+        Result of the task; None if it was not run.
     problems : set of str
-        What went wrong on disk.
+        Problems with the entries on disk.
 
-    The table comes as arguments of their own: that is how joblib's backends recognise
-    and send it once.
+    Notes
+    -----
+    The parts of the table are separate arguments, so that joblib's backends recognise
+    them and send each only once.
     """
     if deadline.passed():
         return number, False, None, set()
@@ -264,34 +269,36 @@ def _task(
         table = estimator, X, y, fit_params
         try:
             return cached(*table, evaluation, key, seed, int(index), subset)
-        except _worker_failures():  # workers of the fit itself: no failed fit
+        except _worker_failures():  # lost workers of the fit itself: not a failed fit
             raise
         except Exception as error:
             failed = failed_fit(error, error_score)
             return failed if evaluation is None else evaluation(failed)
 
-    with one_blas_thread():  # once a task: a limit costs as much as a tiny fit
+    with one_blas_thread():  # once per task: setting it costs as much as a small fit
         result = function(retrain_or_score, *task)
     return number, True, result, take_problems(cached)
 
 
-# Arguments of `_result` that its ``key`` stands for on disk.
-_SENT = ["estimator", "X", "y", "fit_params", "evaluation"]
+# Arguments of `_result` that are represented by ``key`` in the name of an entry.
+_REPRESENTED_BY_KEY = ["estimator", "X", "y", "fit_params", "evaluation"]
 
 
 def _result(estimator, X, y, fit_params, evaluation, key, seed, index, subset):
-    """Retrain and evaluate, or find both on disk. Failures are not kept there."""
+    """Retrain and evaluate. Results are cached on disk, exceptions are not."""
     model = retrain(estimator, X, y, fit_params, subset, seed, index)
     if evaluation is None:
         return model
     return evaluate(
-        model, evaluation, lambda: which(model, subset, n_rows(X), seed, index)
+        model,
+        evaluation,
+        lambda: describe_retraining(model, subset, n_rows(X), seed, index),
     )
 
 
 def _warn_of_lost_workers(error):
     warnings.warn(
-        f"Workers were lost ({type(error).__name__}); what they were doing is done "
+        f"Workers were lost ({type(error).__name__}); their unfinished tasks are run "
         "again.",
         RuntimeWarning,
         stacklevel=4,
@@ -299,7 +306,7 @@ def _warn_of_lost_workers(error):
 
 
 def _worker_failures():
-    """Return the exceptions that speak of workers, not of what they computed."""
+    """Return the exceptions that mean lost workers rather than failed computations."""
     failures = [BrokenExecutor, CancelledError]
     distributed = sys.modules.get("distributed")
     if distributed is not None:
@@ -311,7 +318,7 @@ def _worker_failures():
 
 
 def check_models(model, count, instead):
-    """Refuse to keep more models than fit into memory, by the size of one of them."""
+    """Raise if so many models, of the pickled size of this one, exceed the memory."""
     try:
         size = len(pickle.dumps(model))
     except UNPICKLABLE:  # local classes, say

@@ -1,15 +1,15 @@
-"""A moment after which no model is started."""
+"""The point in time after which no model is started."""
 
 from time import time
 
 
 class Deadline:
-    """Wall-clock time, which workers on other machines know as well.
+    """A point in wall-clock time, which workers on other machines can compare with.
 
     Parameters
     ----------
     seconds : float or None
-        From now on; None never passes.
+        Time from now; with None the deadline never passes.
     """
 
     def __init__(self, seconds=None):

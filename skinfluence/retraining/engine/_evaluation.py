@@ -1,4 +1,4 @@
-"""The losses of a retrained model on rows that are fixed beforehand."""
+"""The losses of retrained models on a fixed set of rows."""
 
 import warnings
 from functools import partial
@@ -16,7 +16,7 @@ from skinfluence._threads import one_blas_thread
 
 
 class FailedFit:
-    """Stands for a model that could not be fitted: its losses are ``error_score``."""
+    """Placeholder for a model that could not be fitted; its losses are a constant."""
 
     def __init__(self, error_score):
         self.error_score = error_score
@@ -44,7 +44,7 @@ class Evaluation:
         return n_rows(self.X)
 
     def __sizeof__(self):
-        # joblib's dask backend asks, and sends what is large to a worker only once.
+        # joblib's dask backend sends objects that are large by this size only once.
         return 8 * self.y.size
 
     def __call__(self, model):
@@ -62,7 +62,7 @@ class Evaluation:
 
 
 class Evaluations:
-    """Several evaluations, one after the other in one array."""
+    """Several evaluations, concatenated into one array."""
 
     def __init__(self, *parts):
         self.parts = parts
@@ -78,9 +78,9 @@ class Evaluations:
 
 
 def failed_fit(error, error_score):
-    """Return what stands for a model that could not be fitted; raise, or warn."""
+    """Raise the error of a fit, or warn of it and return a placeholder."""
     if error_score == "raise":
-        error.add_note("error_score=a number, or np.nan, goes on without this one.")
+        error.add_note("Set error_score to a number or np.nan to go on without it.")
         raise error
     notes = " ".join(getattr(error, "__notes__", []))
     warnings.warn(
@@ -93,9 +93,9 @@ def failed_fit(error, error_score):
 
 
 def evaluate(model, evaluation, describe, error_score="raise"):
-    """Return the losses of a model; one that cannot predict is a failed fit.
+    """Return the losses of a model. A model that cannot predict is a failed fit.
 
-    ``describe()`` says what the model was trained on.
+    ``describe()`` returns a text that says which rows it was trained on.
     """
     try:
         return evaluation(model)
@@ -105,9 +105,9 @@ def evaluate(model, evaluation, describe, error_score="raise"):
 
 
 def losses_of(models, evaluation, describe, error_score="raise", n_jobs=None):
-    """Evaluate models that are at hand, in threads; (n_models, len(evaluation)).
+    """Evaluate fitted models in threads, shape (n_models, len(evaluation)).
 
-    ``describe(i)`` says what the model of that position was trained on.
+    ``describe(i)`` returns a text that says which rows model i was trained on.
     """
     slices = gen_even_slices(len(models), min(effective_n_jobs(n_jobs), len(models)))
     with one_blas_thread():

@@ -14,9 +14,9 @@ from skinfluence._skorch import is_net, seeded_training
 
 
 def prior_model(estimator, y):
-    """Predict what is known before any row is seen: class shares, or the mean.
+    """Return a dummy model that predicts the class shares, or the mean, of ``y``.
 
-    Weights of the rows are not looked at.
+    Row weights are ignored.
     """
     dummy = DummyClassifier() if is_classifier(estimator) else DummyRegressor()
     return dummy.fit(np.zeros((n_rows(y), 1)), y)
@@ -25,7 +25,8 @@ def prior_model(estimator, y):
 def retrain(estimator, X, y, fit_params, subset, seed, index):
     """Fit a clone of ``estimator`` to some of the rows.
 
-    The caller limits the threads of BLAS: tiny fits under many are 40x slower.
+    The caller limits the number of BLAS threads: small fits with many threads can be
+    40 times slower.
 
     Parameters
     ----------
@@ -37,8 +38,9 @@ def retrain(estimator, X, y, fit_params, subset, seed, index):
         Passed to ``fit``; entries with one element per row are indexed, as are the
         estimator's own parameters of that kind.
     subset : ndarray of int
-        The rows to train on, ascending. None of them: the prior prediction, of all
-        rows. Rows of one class: that class is predicted, whatever the estimator.
+        The rows to train on, ascending. An empty subset gives the prior model of all
+        rows. A subset of one class gives a model that predicts this class, whatever
+        the estimator.
     seed, index : int
         Unset random states are seeded from ``(seed, index)`` alone.
 
@@ -55,12 +57,12 @@ def retrain(estimator, X, y, fit_params, subset, seed, index):
     try:
         return fit_rows(estimator, X, y, fit_params, subset, seed, index)
     except Exception as error:
-        error.add_note(which(estimator, subset, n, seed, index))
+        error.add_note(describe_retraining(estimator, subset, n, seed, index))
         raise
 
 
 def trainable(estimator, y):
-    """Return what is to be trained in the place of ``estimator``: nets know all labels.
+    """Return the estimator to retrain; nets are wrapped so that they know all labels.
 
     Parameters
     ----------
@@ -79,9 +81,9 @@ def trainable(estimator, y):
 
 
 def check_trainable(estimator, X, y):
-    """Raise for rows and targets that a net refuses, before any part is trained on.
+    """Raise for rows and targets that a net refuses, before training on any subset.
 
-    Others say so themselves when they are fitted, nets behind other steps as well.
+    Other estimators, and nets behind other steps of a Pipeline, raise when fitted.
     """
     if is_net(estimator):
         net = trainable(estimator, y)
@@ -89,8 +91,8 @@ def check_trainable(estimator, X, y):
             net.check(X, y)
 
 
-def which(model, subset, n, seed, index):
-    """Describe a retraining of ``n`` rows, so that it can be done again by hand."""
+def describe_retraining(model, subset, n, seed, index):
+    """Describe a retraining by its rows and seed, so that it can be reproduced."""
     removed = np.setdiff1d(np.arange(n), subset, assume_unique=True)
     if len(removed) <= 10:
         rows = f"without rows {removed.tolist()} ({len(subset)} rows left"

@@ -1,16 +1,17 @@
 """Semivalues: a game of training rows, a sampling of its coalitions, an estimate.
 
 - **Game** (`_game`): `Players` are training rows or groups of them; an evaluation
-  gives the losses of the model of a coalition. `_one_class` counts what coalitions of
-  one class do, `_neighbor_game` has the closed form of nearest neighbours.
+  gives the losses of the model of a coalition. `_one_class` has the closed form of the
+  part of the game that coalitions of one class play, `_neighbor_game` that of the game
+  of nearest neighbours.
 - **Sampling** (`_sampling`): `Sampling` chooses a scheme and the number of draws. A
-  scheme (`_enumeration`, `_permutations`, where antithetic orders are, and
-  `_sample_reuse`) says what draw k consists of, ``start``s an estimate and ``add``s
-  the losses of a draw to it. `_budget`, `_cost` and `_time_limit` say when to stop.
-- **Losses of draws**: a source takes a range of draws and gives the losses of each:
-  `RetrainedLosses` trains, `KeptModels` has trained, `PrefixLosses` adds rows without
-  training (`skinfluence.addition`).
-- **Estimate** (`_estimate`): plays the draws of a source; the result has ``mean`` and
+  scheme (`_enumeration`; `_permutations`, with antithetic orders; `_sample_reuse`)
+  defines the coalitions of draw k, ``start``s an estimate and ``add``s the losses of a
+  draw to it. `_budget`, `_cost` and `_time_limit` are the stopping rules.
+- **Losses of draws**: a source takes a range of draws and returns the losses of each.
+  `RetrainedLosses` trains models, `KeptModels` uses models trained in ``fit``,
+  `PrefixLosses` adds rows without training (`skinfluence.addition`).
+- **Estimate** (`_estimate`): adds up the draws of a source; the result has ``mean`` and
   ``standard_error()``, shape (n_rows, n_players).
 """
 

@@ -1,4 +1,4 @@
-"""When to stop drawing: enough draws, enough time, or exact enough."""
+"""Stopping rules of sampling: number of draws, time, standard error."""
 
 import warnings
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skinfluence.retraining.engine import Deadline
 
-# The standard error is looked at after every so many draws, whoever computed them,
-# so that results do not depend on the number of workers.
+# The standard error is checked after every so many draws, counted over all workers, so
+# that results do not depend on the number of workers.
 EVERY = 10
 
-# A round of draws takes about this long where something may stop it.
+# Target duration of a round of draws if a limit may end the sampling.
 ROUND_SECONDS = 1.0
 
 
 @dataclass
 class Limits:
-    """What the user lets drawing take, and how exact it is to be.
+    """The limits that the user sets to sampling.
 
     Attributes
     ----------
     max_time : float or None
         Seconds.
     standard_error : float or None
-        Of every player's mean value.
+        Target for every player's mean value.
     truncation : float or None
         Tolerance of `truncate`.
     """
@@ -42,13 +42,13 @@ class Budget:
     Parameters
     ----------
     n_draws : int
-        At most so many.
+        Largest number of draws.
     max_time : float or None
         Seconds.
     standard_error : float or None
-        Of every player's value.
+        Target for every player's value.
     per_round : int
-        Draws whose losses fit into memory.
+        Number of draws whose losses fit into memory.
     """
 
     def __init__(self, n_draws, max_time=None, standard_error=None, per_round=None):
@@ -57,7 +57,7 @@ class Budget:
         self.deadline, self.n_done = Deadline(max_time), 0
 
     def rounds(self):
-        """Yield ranges of draws, until it is time to stop between them."""
+        """Yield ranges of draws until a limit is met."""
         size = 1
         while self.n_done < self.n_draws:
             begin, before = monotonic(), self.n_done
@@ -69,30 +69,30 @@ class Budget:
             size = min(size, self.per_round)
             draws = range(before, min(before + size, self.n_draws))
             yield draws
-            if self.n_done < draws.stop:  # time ended a draw
+            if self.n_done < draws.stop:  # the deadline passed during a draw
                 return
             if monotonic() - begin < ROUND_SECONDS / 2:
                 size *= 2
 
     def advance(self, estimate):
-        """Count a draw; return whether the values are exact enough."""
+        """Count a draw; return whether the target standard error is reached."""
         self.n_done += 1
         if self.target is None or self.n_done % EVERY or self.n_done < 2 * EVERY:
             return False
         return bool(np.all(estimate.standard_error() <= self.target))
 
-    def warn_if_short(self, estimate):
-        """Warn where the values are not as exact as they were to be."""
+    def warn_if_missed(self, estimate):
+        """Warn if the target standard error was not reached."""
         if self.target is None:
             return
         reached = estimate.standard_error().max()
         if reached > self.target:
             warnings.warn(
-                f"The budget was spent after {self.n_done} draws at a standard error "
-                f"of {reached:.2g}, not standard_error={self.target:.2g}: raise "
-                "max_retrainings or max_time.",
+                f"The budget was spent after {self.n_done} draws, with a standard "
+                f"error of {reached:.2g} instead of standard_error={self.target:.2g}: "
+                "raise max_retrainings or max_time.",
                 ConvergenceWarning,
-                stacklevel=8,  # who called fit
+                stacklevel=8,  # the caller of fit
             )
 
 
@@ -103,13 +103,13 @@ def spend(budget, scheme, source, estimates):
     ----------
     budget : Budget
     scheme : Enumeration, PermutationSampling or CoalitionSampling
-        What a draw is.
+        Defines the coalitions of a draw.
     source : callable
-        Takes a range of draws, returns or yields the losses of each, or of the first
-        ones where time ended the others.
+        Takes a range of draws, returns or yields the losses of each; of the first
+        ones only, if the deadline passed.
     estimates : list
-        Of ``scheme.start``: for single rows, and for their mean, by which the
-        budget is judged.
+        Two results of ``scheme.start``: for single test rows, and for their mean,
+        whose standard error is compared with the target.
 
     Returns
     -------

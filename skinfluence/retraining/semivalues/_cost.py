@@ -1,4 +1,4 @@
-"""What the draws of a sampling will cost, said before they are trained."""
+"""The expected cost of a sampling, announced before its models are trained."""
 
 from functools import partial
 from time import monotonic
@@ -6,16 +6,21 @@ from time import monotonic
 from skinfluence._progress import duration
 from skinfluence._sklearn import n_rows
 from skinfluence._threads import one_blas_thread
-from skinfluence.retraining.engine import announce_training, evaluate, retrain, which
+from skinfluence.retraining.engine import (
+    announce_training,
+    describe_retraining,
+    evaluate,
+    retrain,
+)
 from skinfluence.retraining.semivalues._retrained_losses import subsets_of
 from skinfluence.retraining.semivalues._time_limit import refuse_limit, too_long
 
 
 def announce(sampling, engine, players, limits, evaluation=None):
-    """Say what training will cost before it starts, from one model of medium size.
+    """Announce the cost of training, extrapolated from one model of medium size.
 
-    Where all coalitions are too many for ``limits.max_time``, ``sampling`` is changed
-    to random draws.
+    If enumerating all coalitions would exceed ``limits.max_time``, ``sampling`` is
+    changed to random draws.
 
     Parameters
     ----------
@@ -29,7 +34,7 @@ def announce(sampling, engine, players, limits, evaluation=None):
     Returns
     -------
     model : fitted estimator or None
-        That one; None if there is nothing to train.
+        The model that was timed; None if there is nothing to train.
 
     Raises
     ------
@@ -62,7 +67,7 @@ def announce(sampling, engine, players, limits, evaluation=None):
 
 
 def _say(each, count, n, engine, max_time):
-    """Print the cost, or warn of one that is large."""
+    """Print the cost, or warn if it is large."""
     seconds = each * count
     if engine.verbose > 0:
         limit = (
@@ -78,22 +83,22 @@ def _say(each, count, n, engine, max_time):
         announce_training(
             count,
             seconds / count,
-            f"They have up to {n} rows each. max_retrainings and max_time "
-            "limit it, groups in fit value groups of rows.",
+            f"Each is trained on up to {n} rows. max_retrainings and max_time "
+            "limit the work; groups in fit values groups of rows instead of rows.",
             n_jobs=engine.n_jobs,
-            stacklevel=10,  # who called fit
+            stacklevel=10,  # the caller of fit
         )
 
 
 def _timed(engine, rows, number, evaluation):
-    """Train a model, and return it and the seconds that took.
+    """Train a model in this process; return it and the seconds that took.
 
-    In this process: starting workers is no part of a fit.
+    The time to start workers must not be counted as part of a fit.
     """
     start = monotonic()
     with one_blas_thread():
         model = retrain(*engine.table, rows, engine.seed, number)
         if evaluation is not None:
             where = rows, n_rows(engine.table[1]), engine.seed, number
-            evaluate(model, evaluation, lambda: which(model, *where))
+            evaluate(model, evaluation, lambda: describe_retraining(model, *where))
     return model, monotonic() - start

@@ -1,6 +1,6 @@
 """Exact semivalues of small games: every coalition once.
 
-Coalitions are numbers: bit i says whether player i is in.
+A coalition is encoded as an integer, whose bit i is set if player i is in.
 """
 
 from math import comb
@@ -12,7 +12,7 @@ from skinfluence.retraining.semivalues._size_probabilities import coalition_weig
 # Games up to this size are enumerated unless a budget forbids it.
 MAX_PLAYERS = 16
 
-# Coalitions, or chains of them, of one draw.
+# Number of coalitions, or of chains of coalitions, in one draw.
 CHUNK = 64
 
 
@@ -22,7 +22,7 @@ def members(codes, n_players):
 
 
 class EnumeratedValues:
-    """Semivalues of losses that come in any order, coalition by coalition.
+    """Exact semivalues from the losses of all coalitions, added in any order.
 
     The value of a player is the weighted sum of loss(S) - loss(S + i) over all S
     without it: a coalition T has weight -w(|T| - 1) for its members and w(|T|) for
@@ -53,7 +53,7 @@ class EnumeratedValues:
         return np.zeros(self.values.shape)
 
     def add(self, codes, losses):
-        """Take the losses (n_coalitions, n_rows) of some coalitions."""
+        """Add the losses (n_coalitions, n_rows) of some coalitions."""
         inside = members(codes, self.n_players)
         size = inside.sum(axis=1)
         weight = np.where(inside, -self.inside[size, None], self.outside[size, None])
@@ -64,7 +64,7 @@ def symmetric_chains(n_players):
     """Orders whose prefixes are all coalitions, each in exactly one of them.
 
     The symmetric chain decomposition of de Bruijn, Tengbergen and Kruyswijk (1951):
-    C(n, n / 2) chains, the fewest that can be.
+    It has C(n, n / 2) chains, the smallest possible number.
 
     Yields
     ------
@@ -73,7 +73,7 @@ def symmetric_chains(n_players):
     start, stop : int
         The prefixes of the lengths start, ..., stop - 1 belong to this chain.
     """
-    chains = [((), ())]  # the smallest coalition, and who joins it one by one
+    chains = [((), ())]  # the smallest coalition, and the players that join it in turn
     for player in range(n_players):
         chains = [
             chain
@@ -135,7 +135,7 @@ class Enumeration:
 
 
 class ChainEnumeration(Enumeration):
-    """All coalitions as prefixes of the fewest orders: a draw is a chunk of these."""
+    """All coalitions as prefixes of as few orders as possible, in chunks of orders."""
 
     retrains_prefixes = True
 

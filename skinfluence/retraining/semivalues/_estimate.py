@@ -25,9 +25,9 @@ def estimate_rows(game, sampling, kept, rows, weight=None, spread=False):
     rows : tuple
         Test rows, encoded targets, loss.
     weight : ndarray of shape (n_rows,), default=None
-        Of the test rows, where only the weighted sum is wanted.
+        Weights of the test rows, if only their weighted sum is needed.
     spread : bool, default=False
-        Whether standard errors will be asked for.
+        Whether standard errors are needed.
 
     Returns
     -------
@@ -51,13 +51,13 @@ def estimate_rows(game, sampling, kept, rows, weight=None, spread=False):
 
 
 class FixedRows:
-    """Values for test rows that are known in `fit`: models are evaluated and let go.
+    """Values for test rows known in `fit`: models are evaluated and discarded.
 
     Parameters
     ----------
     game : Game
     sampling : Sampling
-        Its ``n_draws`` becomes the number of those that were made.
+        Its ``n_draws`` is set to the number of draws that were made.
     engine : Coalitions or None
         None where nothing is trained.
     rows : tuple
@@ -80,7 +80,7 @@ class FixedRows:
         check_memory(
             24 * len(empty) * len(players),
             f"The values of {len(players)} players for {len(empty)} test rows",
-            "Give fewer rows of X_val.",
+            "Pass fewer rows as X_val.",
         )
         if engine is not None:
             announce(sampling, engine, players, limits, evaluation)
@@ -117,14 +117,14 @@ class FixedRows:
         self.n_retrainings = getattr(source, "n_retrainings", 0)
         store = getattr(engine, "store", None)
         check_drawn(sampling, self.n_retrainings, given.max_time, store)
-        budget.warn_if_short(self.mean_estimate)
+        budget.warn_if_missed(self.mean_estimate)
         if counted is not None:
             self.estimate.mean += counted
             self.mean_estimate.mean += counted.mean(axis=0)
 
 
 def _count(game, sampling, source, evaluation, empty):
-    """Return what is left to be sampled, and values that are counted, or None."""
+    """Return the source that remains to be sampled, and closed-form values or None."""
     if sampling.scheme.name != "permutations":
         return source, None
     one_class = game.one_class(evaluation, empty)

@@ -14,7 +14,7 @@ from skinfluence.retraining.semivalues._scorer_evaluation import ScorerEvaluatio
 
 
 class Game:
-    """What a coalition is worth: the losses of the model that is trained on it.
+    """The game in which a coalition's worth is the losses of the model trained on it.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Game:
     scorer : callable or None
         A scikit-learn scorer in the place of the loss.
     prefix_models : PrefixModels or None
-        Models that take a row more without training, where the estimator has any.
+        Models that add rows without retraining, if the estimator has them.
     """
 
     def __init__(self, model, y, encoded_y, players, scorer=None, prefix_models=None):
@@ -38,7 +38,7 @@ class Game:
         self.prefix_models = prefix_models
 
     def evaluation(self, X, y, loss, weight=None):
-        """Return what takes a model and gives its losses, or their weighted sum."""
+        """Return a function from a model to its losses, or to their weighted sum."""
         classes = self.model.classes_ if is_classifier(self.model) else None
         if self.scorer is None:
             evaluation = Evaluation(X, y, loss, classes)
@@ -52,11 +52,11 @@ class Game:
         return ScorerEvaluation(self.scorer, X, y, self.model, weight)
 
     def ends(self, evaluation):
-        """Losses of the prior model (no training rows) and of the full model."""
+        """Return the losses of the prior model (no training rows) and of the full."""
         return evaluation(prior_model(self.model, self.y)), evaluation(self.model)
 
     def prefix_losses(self, scheme, X, y, loss, weight=None, tolerance=None):
-        """Return the source of the losses of draws that needs no training."""
+        """Return the source of the losses of draws that adds rows without training."""
         return PrefixLosses(
             self.prefix_models,
             scheme,

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from skinfluence.retraining.engine import check_models, evaluate, which
+from skinfluence.retraining.engine import check_models, describe_retraining, evaluate
 from skinfluence.retraining.semivalues._budget import Budget
 from skinfluence.retraining.semivalues._cost import announce
 from skinfluence.retraining.semivalues._retrained_losses import subsets_of
@@ -17,7 +17,7 @@ class KeptDraws:
     Parameters
     ----------
     sampling : Sampling
-        Its ``n_draws`` becomes the number of those that were finished in time.
+        Its ``n_draws`` is set to the number of draws that were finished in time.
     engine : Coalitions
     players : Players
     limits : Limits
@@ -27,7 +27,7 @@ class KeptDraws:
     models : list of list of list of fitted estimators
         Of each draw, for each of its orders where it has any, one per coalition.
     n_retrainings : int
-        Models that were trained, with those of a draw that time ended.
+        Models that were trained, including those of an unfinished draw.
     """
 
     def __init__(self, sampling, engine, players, limits):
@@ -36,8 +36,8 @@ class KeptDraws:
             check_models(
                 model,
                 sampling.n_retrainings,
-                "Give X_val and y_val to fit, for which models are evaluated at once "
-                "and let go, or a smaller max_retrainings.",
+                "Pass X_val and y_val to fit, so that models are evaluated at once and "
+                "discarded, or use a smaller max_retrainings.",
             )
         self.scheme, self.players = sampling.scheme, players
         self.seed, self.error_score = engine.seed, engine.error_score
@@ -62,10 +62,10 @@ class KeptDraws:
         )
 
     def _describe(self, model, draw, sequence, k):
-        """Say what a model was trained on."""
+        """Describe the rows that a model was trained on."""
         subsets, numbers = subsets_of(self.scheme, draw, self.players.of_row)[sequence]
         n = len(self.players.of_row)
-        return which(model, subsets[k], n, self.seed, numbers[k])
+        return describe_retraining(model, subsets[k], n, self.seed, numbers[k])
 
 
 class KeptModels:
@@ -76,15 +76,16 @@ class KeptModels:
     models : list of list of list of fitted estimators
         Of each draw, for each of its orders where it has any, one per coalition.
     scheme : Enumeration, PermutationSampling or CoalitionSampling
-        What a draw is.
+        Defines the coalitions of a draw.
     evaluation : callable
         Returns the losses of a model.
     empty, full : ndarray of shape (n_rows,)
         Losses of the prior model (no training rows) and of the full model.
     describe : callable
-        ``describe(model, draw, sequence, k)`` says what a model was trained on.
+        ``describe(model, draw, sequence, k)`` returns a text that says which rows a
+        model was trained on.
     error_score : "raise" or float
-        Of models that cannot predict.
+        Loss of models that cannot predict.
     """
 
     def __init__(
@@ -129,7 +130,7 @@ def train(engine, scheme, player, budget):
     models : list of list of list of fitted estimators
         As `KeptModels` takes them.
     n_trained : int
-        With those of a draw that time ended.
+        Including the models of an unfinished draw.
     """
     out, trained = [], 0
     for draws in budget.rounds():
@@ -143,7 +144,7 @@ def train(engine, scheme, player, budget):
         trained += len(models)
         for draw in sequences:
             size = sum(len(part) for part, _ in draw)
-            if len(models) < size:  # time ended it
+            if len(models) < size:  # the deadline passed
                 break
             mine, models = iter(models[:size]), models[size:]
             out.append([[next(mine) for _ in part] for part, _ in draw])

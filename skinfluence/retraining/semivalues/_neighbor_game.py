@@ -9,8 +9,8 @@ players i and i + 1, next to each other in distance,
 
 S holding each other player with probability t, independently: t = 1/2 for Banzhaf's
 value, t uniform on [0, 1] for Shapley's. With c players of S nearer than i, the
-difference is zero unless c < K, and then only counts of players are random, whose
-probabilities `CoalitionLaw` knows. All n values of a test row are one reversed
+difference is zero unless c < K, and then only numbers of players are random, whose
+probabilities `CoalitionLaw` computes. All n values of a test row are one reversed
 cumulative sum: O(n) after sorting. Valid for every K, also K > n.
 
 Verified by enumeration of all coalitions up to n = 10.
@@ -28,12 +28,12 @@ from scipy.stats import binom
 
 
 class CoalitionLaw:
-    """How many of some players are in a random coalition.
+    """The distribution of the number of players in a random coalition.
 
     Parameters
     ----------
     semivalue : {"shapley", "banzhaf"}
-        Which t.
+        Determines the distribution of t.
     """
 
     def __init__(self, semivalue):
@@ -62,7 +62,7 @@ class CoalitionLaw:
 
 
 class NeighborGame:
-    """Values of n players, by distance, for blocks of test rows.
+    """Values of n players, in order of distance, for blocks of test rows.
 
     Parameters
     ----------
@@ -100,12 +100,12 @@ class NeighborGame:
         self.share_without = np.maximum(self.k, 1.0) if soft else self.share_with
 
     def linear(self, a, empty):
-        """Values of the game that is worth the prediction itself.
+        """Return the values of the game whose worth is the prediction itself.
 
         Parameters
         ----------
         a : ndarray of shape (n_test, n)
-            What each player says, by distance.
+            Target of each player, in order of distance.
         empty : ndarray of shape (n_test,)
             Worth of the empty coalition.
         """
@@ -117,12 +117,12 @@ class NeighborGame:
         return _accumulate(steps, gain @ self.join)
 
     def squared(self, a, empty):
-        """Values of the game that is worth minus the square of the prediction.
+        """Return the values of the game whose worth is minus the squared error.
 
         Parameters
         ----------
         a : ndarray of shape (n_test, n)
-            What each player says, by distance, minus the truth.
+            Target of each player minus the true value, in order of distance.
         empty : ndarray of shape (n_test,)
             Worth of the empty coalition.
         """
@@ -146,7 +146,7 @@ class NeighborGame:
         return a[:, :-1].sum(axis=1, keepdims=True) / max(self.n - 1, 1)
 
     def _last_squared(self, a, empty):
-        """Value of the farthest player, whom k others precede in the sum."""
+        """Return the value of the farthest player, from its k nearer neighbours."""
         last, m = a[:, -1:], self.n - 1
         first = self._mean_of_others(a)
         squares = (a[:, :-1] ** 2).sum(axis=1, keepdims=True) / max(m, 1)

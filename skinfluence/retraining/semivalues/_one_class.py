@@ -1,8 +1,8 @@
-r"""Coalitions of one class, which are counted and not sampled.
+r"""The closed form of what coalitions of one class contribute to semivalues.
 
-A coalition whose rows have one class c predicts c, whatever the estimator, and the
-empty one the prior. With :math:`L_c` and
-:math:`L_\emptyset` the losses of these predictions, the game
+The model of a coalition whose rows have one class c predicts c, whatever the estimator,
+and that of the empty coalition the prior. With :math:`L_c` and :math:`L_\emptyset` the
+losses of these predictions, the game
 
 .. math:: g(\emptyset) = L_\emptyset, \quad g(S) = L_c \text{ if all of } S
     \text{ are of class } c, \quad g(S) = 0 \text{ else}
@@ -13,10 +13,10 @@ the probabilities of sizes,
 .. math:: \phi_i = p(0) \, [L_\emptyset - L_{c(i)}] + \sum_{c \ne c(i)} L_c
     \sum_{s \ge 1} p(s) \binom{n_c}{s} \Big/ \binom{n - 1}{s}
 
-Only the rest of the game, :math:`\ell - g`, is sampled: as unbiased, and without the
-question who is the first of another class. That is a rare event of 36 nats of log loss
-for each player, and nearly all of the variance: for logistic regression on 60 rows of
-breast_cancer the error of a value is 32 times smaller for as many orders.
+Only the rest of the game, :math:`\ell - g`, is sampled. The estimate stays unbiased,
+and no longer depends on which player of an order is the first of a second class. For
+each player that is a rare event which changes the log loss by up to 36 nats, so that
+it makes up nearly all of the variance.
 
 **Cost.** One evaluation per class.
 """
@@ -25,7 +25,7 @@ import numpy as np
 
 
 class OneClassGame:
-    """The game g.
+    """The game g, in which only coalitions of one class have a worth.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class OneClassGame:
     empty : ndarray of shape (n_rows,)
         Losses of the prior model (no training rows).
     one_class : ndarray of shape (n_rows, n_classes)
-        Losses of saying each class.
+        Losses of the constant prediction of each class.
     """
 
     def __init__(self, kind, empty, one_class):
@@ -83,7 +83,7 @@ class RestOfGame:
     source : callable
         Takes a range of draws, returns or yields the losses of each.
     scheme : PermutationSampling
-        What a draw is.
+        Defines the orders of a draw.
     game : OneClassGame
     """
 

@@ -1,4 +1,4 @@
-"""Semivalues from random orders: what each player adds to those before it."""
+"""Semivalues from random orders: the contribution of each player to those before it."""
 
 import numpy as np
 
@@ -12,13 +12,15 @@ class PermutationSampling:
 
     .. math:: n \, p(j) \, [\ell(o_0 \dots o_{j-1}) - \ell(o_0 \dots o_j)]
 
-    in it, p the probabilities of `size_probabilities`; 1 / n for Shapley, whose values
-    in every single order then sum to loss(none) - loss(all). Unbiased. A draw is one
-    order, or one order and its reverse, averaged: an early place in one is a late
-    place in the other. Draws are independent, the two orders of a pair are not, so
-    that standard errors are those of draws.
+    in it, with p the probabilities of `size_probabilities`. For Shapley values p is
+    1 / n, and the values of every single order sum to loss(none) - loss(all). The
+    estimate is unbiased. A draw is one order or, with antithetic sampling, the mean of
+    an order and its reverse: a player that is early in one is late in the other.
+    Standard errors are computed from draws, since draws are independent and the two
+    orders of a pair are not.
 
-    Draw k depends on (seed, k) only: a larger budget repeats the smaller one.
+    Draw k depends on (seed, k) only: a larger budget begins with the draws of a
+    smaller one.
 
     Parameters
     ----------
@@ -27,7 +29,7 @@ class PermutationSampling:
     seed : int
         Of all draws.
     antithetic : bool
-        Whether a draw is a pair.
+        Whether a draw is a pair of an order and its reverse.
     """
 
     name = "permutations"
@@ -40,11 +42,11 @@ class PermutationSampling:
         self.orders_per_draw = 2 if antithetic else 1
 
     def n_retrainings(self, n_draws):
-        """Models to be trained for the first draws: neither of no row nor of all."""
+        """Models to be trained for the first draws; the two ends are known."""
         return n_draws * self.orders_per_draw * (self.n_players - 1)
 
     def n_unseen(self, n_draws):
-        """Players that the first draws say nothing about: none, each is in an order."""
+        """Players without any value after the first draws: zero, orders hold all."""
         return 0
 
     def orders(self, draw):
@@ -87,11 +89,11 @@ class PermutationSampling:
 
 
 def truncate(losses, tolerance):
-    """Let players count for nothing once the mean loss is near that of all players.
+    """Set contributions to zero once the mean loss is near that of all players.
 
-    Ghorbani & Zou's rule. It looks at the mean over test rows, so the value of a
-    player for a single test row is biased by whatever that row's own loss still has
-    to go, and values sum to loss(none) - loss(all) up to the tolerance only.
+    Ghorbani & Zou's rule. It uses the mean over test rows, so that the value of a
+    player for a single test row is biased by the remaining change of that row's own
+    loss, and values sum to loss(none) - loss(all) up to the tolerance only.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Losses along orders of players, from models that take a row more without a fit."""
+"""Losses along orders of players, from models that add rows without retraining."""
 
 from itertools import islice
 
@@ -9,7 +9,7 @@ from skinfluence.retraining.semivalues._permutations import truncate
 # Losses computed at a time: test rows times prefixes times classes.
 BLOCK = 2**21
 
-# Orders that are handed to the models together, at least.
+# Smallest number of orders that are passed to the models together.
 ORDERS = 128
 
 
@@ -21,7 +21,7 @@ class PrefixLosses:
     models : PrefixModels
         Of the estimator.
     scheme : ChainEnumeration or PermutationSampling
-        What a draw is.
+        Defines the orders of a draw.
     players : list of ndarray of int
         Training rows of each player.
     X, y : array-like, ndarray
@@ -31,7 +31,7 @@ class PrefixLosses:
     empty : ndarray of shape (n_rows,)
         Losses of the empty coalition.
     weight : ndarray of shape (n_rows,), default=None
-        Of the test rows: only the weighted sum of their losses is wanted.
+        Weights of the test rows, if only the weighted sum of their losses is needed.
     tolerance : float, default=None
         Of `truncate`.
     """

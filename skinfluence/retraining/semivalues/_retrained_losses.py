@@ -1,4 +1,4 @@
-"""Losses of the coalitions of a draw, from models that are trained and let go."""
+"""Losses of the coalitions of a draw, from models that are trained and discarded."""
 
 from itertools import takewhile
 
@@ -8,14 +8,14 @@ from skinfluence.retraining.engine import Deadline
 
 
 class RetrainedLosses:
-    """Trains the models of draws, evaluates them at once and lets them go.
+    """Trains the models of draws, evaluates them at once and discards them.
 
     Parameters
     ----------
     coalitions : Coalitions
         The engine.
     scheme : Enumeration, PermutationSampling or CoalitionSampling
-        What a draw is.
+        Defines the coalitions of a draw.
     player : ndarray of shape (n,)
         The player that each training row belongs to.
     evaluation : callable
@@ -25,7 +25,7 @@ class RetrainedLosses:
     tolerance : float or None
         Of `truncation_length`.
     deadline : Deadline, default=None
-        No model is trained after it: the draws that it ends have no losses.
+        No model is trained after it; unfinished draws have no losses.
     """
 
     def __init__(
@@ -83,13 +83,13 @@ def rows_of(mask, player):
 
 
 def walk(retrain, order, number, player, empty, full, tolerance, deadline):
-    """Losses of the prefixes of an order, and how many models were trained.
+    """Return the losses of the prefixes of an order and the number of trained models.
 
     Returns
     -------
     losses : ndarray of shape (n_rows, n_players + 1) or None
-        After truncation, those of the last model that was trained. None where the
-        deadline passed on the way.
+        After truncation, those of the last model that was trained. None if the
+        deadline passed before the end of the order.
     n_retrainings : int
     """
     n = len(order)
@@ -112,7 +112,7 @@ def walk(retrain, order, number, player, empty, full, tolerance, deadline):
 
 
 def subsets_of(scheme, draw, player):
-    """What a draw trains: for each sequence of it, subsets of rows and numbers."""
+    """Return the subsets to train on and their numbers, for each sequence of a draw."""
     if not scheme.retrains_prefixes:
         masks, numbers = scheme.coalitions(draw)
         return [([rows_of(mask, player) for mask in masks], numbers)]

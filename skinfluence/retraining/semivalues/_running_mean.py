@@ -1,13 +1,13 @@
 r"""Mean and standard error of independent draws, without keeping them.
 
-What a player does is often a rare event, and a player that has not done it yet looks as
-if it never did. Its variance is therefore pooled with the mean over all players, which
-counts as so many draws more (Smyth 2004): with d draws more than one and k = 10
+A player often has a large contribution in a few draws only. Before the first of them
+has occurred, the sample variance of the player is far too small. The variance is
+therefore shrunk towards its mean over all players, which counts as k additional draws
+(Smyth 2004): with d = (number of draws - 1) and k = 10
 
 .. math:: \tilde s_i^2 = \frac{d s_i^2 + k \bar s^2}{d + k}
 
-With 15 to 50 draws, 60 rows, log, Brier, zero-one and squared loss, intervals of 1.96
-standard errors cover 91 to 98% of values, and 50 to 89% without the pooling.
+Without it intervals of 1.96 standard errors cover far less than 95% of the values.
 
 References
 ----------
@@ -22,14 +22,14 @@ POOLED = 10
 
 
 class RunningMean:
-    """Mean of arrays that come one by one, and its standard error (Welford).
+    """Mean of arrays that are added one by one, and its standard error (Welford).
 
     Parameters
     ----------
     shape : tuple of int
-        Of one draw; players are on the last axis.
+        Shape of one draw; players are on the last axis.
     spread : bool, default=True
-        Whether the standard error will be asked for; costs a second array.
+        Whether the standard error is needed, which costs a second array.
     """
 
     def __init__(self, shape, spread=True):
@@ -38,7 +38,7 @@ class RunningMean:
         self.squares = np.zeros(shape) if spread else None
 
     def add(self, draw):
-        """Take one draw."""
+        """Add one draw."""
         self.n_draws += 1
         change = draw - self.mean
         self.mean += change / self.n_draws

@@ -1,4 +1,4 @@
-"""Maximum sample reuse: every random coalition speaks of every player."""
+"""Maximum sample reuse: every random coalition is used for every player."""
 
 import numpy as np
 
@@ -12,7 +12,8 @@ class SampleReuse:
     For coalitions that hold each player with probability 1/2 independently this is
     unbiased for the Banzhaf value (Wang & Jia 2023); for random subsets of another
     size it is the influence by downsampling (Feldman & Zhang 2020). The standard
-    error is that of two independent means, which it is given who is in how often.
+    error is that of the difference of two means, which are independent given the
+    number of coalitions that hold each player.
 
     Memory: two arrays of (n_players, n_rows), whatever the number of coalitions.
 
@@ -21,8 +22,8 @@ class SampleReuse:
     n_players, n_rows : int
         Players, test rows.
     reference : ndarray of shape (n_rows,)
-        Losses near those to come, the full model's: sums of squares of differences
-        from them keep their digits.
+        Losses of the full model. Differences from them are accumulated, which avoids
+        cancellation in the sums of squares.
     """
 
     def __init__(self, n_players, n_rows, reference):
@@ -33,7 +34,7 @@ class SampleReuse:
         self.squares_with = np.zeros((n_rows, n_players))
 
     def add(self, inside, losses):
-        """Take coalitions, boolean (m, n_players), and their losses (m, n_rows)."""
+        """Add coalitions, boolean (m, n_players), and their losses (m, n_rows)."""
         inside = np.asarray(inside, dtype=np.float64)
         losses = losses - self.reference
         self.n_coalitions += len(inside)
@@ -58,7 +59,10 @@ class SampleReuse:
         return without - with_it
 
     def standard_error(self):
-        """Standard errors, shape (n_rows, n_players); infinite below two of a kind."""
+        """Return standard errors, shape (n_rows, n_players).
+
+        Infinite where a player is in, or out of, fewer than two coalitions.
+        """
         with_it, without, n_without = self._means()
         total = 0.0
         squares_without = self.squares[:, None] - self.squares_with

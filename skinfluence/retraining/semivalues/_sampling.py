@@ -1,4 +1,4 @@
-"""Which coalitions are looked at: all of them, or those of so many random draws."""
+"""The choice of coalitions: all of them, or those of a number of random draws."""
 
 from skinfluence.retraining.semivalues._enumeration import (
     MAX_PLAYERS,
@@ -8,22 +8,22 @@ from skinfluence.retraining.semivalues._enumeration import (
 from skinfluence.retraining.semivalues._permutations import PermutationSampling
 from skinfluence.retraining.semivalues._sample_reuse import CoalitionSampling
 
-# Retrainings per player where no budget is given.
+# Default budget of retrainings per player.
 PER_PLAYER = 100
 
-# Random coalitions below which a player may well be in all of them.
+# Smallest number of random coalitions; with fewer, a player may be in all of them.
 FEWEST_COALITIONS = 64
 
 
 def enumerates(n_players, max_retrainings):
-    """Tell whether every coalition is looked at."""
+    """Tell whether all coalitions are enumerated."""
     return n_players <= MAX_PLAYERS and (
         max_retrainings is None or max_retrainings >= 2**n_players - 2
     )
 
 
 class Sampling:
-    """A scheme of draws, and how many of them.
+    """A sampling scheme and its number of draws.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ class Sampling:
     Attributes
     ----------
     scheme : Enumeration, PermutationSampling or CoalitionSampling
-        What a draw is.
+        Defines the coalitions of a draw.
     n_draws : int
-        At first those that the budget allows, then those that were made.
+        First the number of draws that the budget allows, then the number made.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Sampling:
 
     @property
     def enumerates(self):
-        """Whether all coalitions are looked at, so that nothing is random."""
+        """Whether all coalitions are enumerated, so that nothing is random."""
         return isinstance(self.scheme, Enumeration)
 
     @property
@@ -93,7 +93,7 @@ class Sampling:
         if budget < fewest:
             raise ValueError(
                 f"The 'max_retrainings' parameter must be at least {fewest} for the "
-                f"values of {n} players. Got {self.max_retrainings}. Give it more, or "
-                "make groups of rows the players (groups in fit)."
+                f"values of {n} players. Got {self.max_retrainings}: raise it, or make "
+                "groups of rows the players (groups in fit)."
             )
         self.n_draws = budget // per_draw

@@ -18,7 +18,7 @@ class ScorerEvaluation:
     X, y : array-like
         Rows and their targets, not encoded.
     estimator : estimator
-        Fitted to all rows: it knows all classes, and what models can answer.
+        Fitted to all rows: it has all classes and the prediction methods of models.
     sample_weight : ndarray or None
         Given to the scorer.
     """
@@ -75,7 +75,7 @@ class AllClasses(ClassifierMixin, BaseEstimator):
         return margin[:, 0] if margin.shape[1] == 1 else margin
 
     def _prior(self):
-        """Share of each class in what a constant model was fitted to."""
+        """Return the share of each class in the rows of a constant model."""
         share = np.zeros(len(self.classes_))
         share[np.searchsorted(self.classes_, self.model.classes_)] = (
             self.model.class_prior_

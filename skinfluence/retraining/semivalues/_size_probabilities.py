@@ -1,4 +1,4 @@
-"""Semivalues: how much a coalition of each size counts in a player's value.
+"""Semivalues: the weights of coalition sizes in a player's value.
 
 A semivalue of a player is its mean marginal contribution, over the sizes s = 0, ...,
 n - 1 of the coalition it joins, and over all coalitions of that size:

@@ -1,9 +1,10 @@
-"""What ``max_time`` allows: nothing that is drawn is cut, since that would be biased.
+"""The checks of ``max_time``.
 
-A player's value in an order is what it adds to those before it. Of an order that is
-walked only in part, early places are known and late ones are not, so that values from
-it would be those of small coalitions. A draw that time ends is therefore left out, and
-a limit below that of a single draw is refused, before it starts where that is known.
+A player's value in an order is its contribution to the players before it. In an order
+that is evaluated only in part, the contributions at early places are known and those at
+late places are not, so that using it would bias values towards small coalitions. An
+unfinished draw is therefore discarded. A limit shorter than a single draw is an error,
+raised before training starts if the time of a draw can be estimated.
 """
 
 import warnings
@@ -12,7 +13,7 @@ from joblib import effective_n_jobs
 
 from skinfluence._progress import duration
 
-# How often a model is timed: the first one may pay for imports and caches.
+# Number of times a model is timed, since the first fit may pay for imports and caches.
 TRIES = 3
 
 
@@ -22,10 +23,10 @@ def too_long(seconds, n_models, engine, max_time, again):
     Parameters
     ----------
     seconds : float
-        That one model took.
+        Training time of one model.
     n_models : int
     engine : Coalitions
-        Which trains them on its workers.
+        Its number of workers divides the time.
     max_time : float or None
         In seconds.
     again : callable
@@ -34,9 +35,9 @@ def too_long(seconds, n_models, engine, max_time, again):
     Returns
     -------
     expected : float or None
-        Seconds, where these are too many.
+        Seconds, if they exceed the limit.
     """
-    if max_time is None or engine.store is not None:  # which may have them all
+    if max_time is None or engine.store is not None:  # which may hold all the models
         return None
     workers = effective_n_jobs(engine.n_jobs)
     for _ in range(TRIES):
@@ -48,17 +49,16 @@ def too_long(seconds, n_models, engine, max_time, again):
 
 
 def refuse_limit(max_time, expected, n_models):
-    """Raise, before it starts, for a first draw that takes too long."""
+    """Raise for a first draw that will exceed the limit, before it starts."""
     raise ValueError(
         f"The 'max_time' parameter must leave time for one draw, which is {n_models} "
-        f"models: about {duration(expected)}. Got max_time={max_time:g} s. Give it "
-        "more, more workers (n_jobs), or make groups of rows the players (groups in "
-        "fit)."
+        f"models: about {duration(expected)}. Got max_time={max_time:g} s: raise it, "
+        "use more workers (n_jobs), or make groups of rows the players (groups in fit)."
     )
 
 
 def check_drawn(sampling, n_models, max_time, store):
-    """Raise where time ended before the first draw did; warn of players unseen."""
+    """Raise if no draw was finished in time; warn of players without a value."""
     if max_time is None or sampling.enumerates:
         return
     scheme, n_draws = sampling.scheme, sampling.n_draws
@@ -68,16 +68,16 @@ def check_drawn(sampling, n_models, max_time, store):
             f"{scheme.n_retrainings(1)} models. Got max_time={max_time:g} s, after "
             f"which {n_models} were trained"
             + (
-                "; they are kept in memory, and fitting again goes on from there."
+                "; they are kept on disk (memory), and fitting again continues there."
                 if store is not None
-                else ": give it more, or make groups of rows the players."
+                else ": raise it, or make groups of rows the players."
             )
         )
     unseen = scheme.n_unseen(n_draws)
     if unseen:
         warnings.warn(
             f"max_time={max_time:g} s ended after {n_draws} random subsets: "
-            f"{unseen} players were in all of them or in none, and have the value NaN.",
+            f"{unseen} players are in all of them or in none, and have the value NaN.",
             UserWarning,
-            stacklevel=8,  # who called fit
+            stacklevel=8,  # the caller of fit
         )
