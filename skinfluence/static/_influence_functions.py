@@ -34,11 +34,11 @@ class InfluenceFunctions(BaseInfluence):
     sum of the training losses of its rows, and H, which may be singular or indefinite,
     one of several curvatures, damped.
 
-    ``step="infinitesimal"`` is this first-order estimate, minus :math:`s_i` times
-    the derivative of the test loss with respect to the weight. ``step="newton"``
-    moves the coefficients by one Newton step of the objective without the row
-    (one division by one minus leverage more) and evaluates the test loss at the
-    moved model: for squared losses that is the exact answer.
+    ``step="infinitesimal"`` is this first-order estimate: minus :math:`s_i` times
+    the derivative of the test loss with respect to the row's weight.
+    ``step="newton"`` moves the coefficients by one Newton step of the objective
+    without the row, which divides by one minus the leverage, and evaluates the test
+    loss at the moved coefficients: for squared losses that is the exact answer.
 
     **Cost.** O(n p^2 + p^3) at fit; per test row O(n p). Memory O(n p). With more
     columns than rows min(n, p) takes the place of p. Sparse rows that are too many
@@ -48,16 +48,15 @@ class InfluenceFunctions(BaseInfluence):
     "newton" factorises, ``2/3 n^3`` operations and ``8 n^2`` bytes. On nets see
     ``hessian``.
 
-    **When it fails.** "infinitesimal" underestimates, by one minus leverage and by
-    the curvature of the test loss: ranks are good, sizes of the largest influences
-    are not (breast_cancer, logistic regression with C=1: 15% median error of the
-    top 1%, Newton 1.6%; with C=100 42% and 8%). "newton" overshoots for rows of
-    leverage near one and weak penalties. `LeaveOneOutInfluence` is exact at a
-    small multiple of the cost. On nets the derivative is that of an optimum which
-    training has not reached, and of one of many: it predicts training on other subsets
-    in part, and what a single row does hardly at all. There take `TRAK` to ask which
-    rows made a prediction, `HyDRA` for a row's effect on this very run, and
-    self-influence of this or `TracIn` for mislabelled rows.
+    **When it fails.** "infinitesimal" underestimates, by the factor one minus leverage
+    and by the curvature of the test loss: the ranking of the rows is good, the
+    magnitudes of the largest influences are not. "newton" overshoots for rows of
+    leverage near one and weak penalties. `LeaveOneOutInfluence` is exact at a small
+    multiple of the cost. For nets the derivative assumes an optimum, which training
+    has not reached and which is one of many: it predicts retraining on other subsets
+    in part, and the effect of a single row hardly at all. For nets use `TRAK` for the
+    rows that a prediction depends on, `HyDRA` for the effect of a row on this training
+    run, and self-influence (here or of `TracIn`) for mislabelled rows.
 
     Parameters
     ----------
@@ -68,28 +67,32 @@ class InfluenceFunctions(BaseInfluence):
         Evaluation loss, as for `LeaveOneOutInfluence`: "infinitesimal" needs one
         with a gradient, "newton" takes any.
     step : {"infinitesimal", "newton"}, default="infinitesimal"
-        Which estimate; on nets the first.
+        The estimate; nets support "infinitesimal" only.
     hessian : str, default="auto"
-        Which curvature. For linear models "exact", always. For nets of p parameters:
+        The curvature. For linear models it is always "exact". For nets of p
+        parameters:
 
-        - "gauss_newton" ("auto"): ignores the curvature of the net itself, and is
-          never indefinite. Through the kernel of its rows (n times the number of
-          outputs, of many those with 99.9% of the trace), or p x p where p is small.
+        - "gauss_newton" ("auto"): ignores the second derivatives of the net itself,
+          and is positive semidefinite. Computed from the kernel of the training rows,
+          of size n times the number of outputs (if there are many outputs, those with
+          99.9% of the trace), or as a p x p matrix if p is small.
         - "exact": the Hessian, for up to 5,000 parameters.
-        - "last_layer": of the last Linear layer alone, where the two are the same.
-          Ignores that other layers learn. The cheapest with many parameters.
-        - "fisher": second moments of the gradients, an n x n matrix. Ignores the
-          sizes of the residuals: rows that are fitted perfectly weigh nothing, so
-          that influences are several times too large. Read their order only.
-        - "ekfac": layer by layer in Kronecker eigenbases. Ignores what layers share.
-          Memory O(p).
+        - "last_layer": the Hessian of the last Linear layer alone, which equals its
+          Gauss-Newton matrix. Ignores the training of the other layers. The cheapest
+          choice for many parameters.
+        - "fisher": second moments of the gradients, an n x n matrix. Rows that are
+          fitted perfectly contribute nothing, so that influences are several times
+          too large; use their ranking only.
+        - "ekfac": one block per layer in Kronecker-factored eigenbases. Ignores the
+          interaction of layers. Memory O(p).
         - "cg": "gauss_newton" by conjugate gradients for each test row, memory O(p).
     damping : float or "auto", default="auto"
-        Added to the diagonal of the Hessian of the mean loss: another ridge penalty,
-        and a bias. A weight decay of the optimiser belongs here. "auto": nothing for
-        linear models; for nets the trace of the curvature over n, so that each row's
-        own curvature counts twice (and, of "exact", what makes it positive). For
-        linear models it is added to the Hessian of scikit-learn's objective.
+        Added to the diagonal of the Hessian of the mean loss. It acts like a ridge
+        penalty and biases the estimate; include the weight decay of the optimiser.
+        "auto" is 0 for linear models; for nets it is the trace of the curvature
+        divided by n, which doubles the mean diagonal of the kernel of the rows (for
+        "exact" at least as much as makes the Hessian positive definite). For linear
+        models it is added to the Hessian of scikit-learn's objective.
     random_state : int, RandomState or None, default=None
         Seed of the training. None: a net draws from torch's global generator.
 
@@ -106,7 +109,7 @@ class InfluenceFunctions(BaseInfluence):
         returned and the one at the exact optimum, where influence is computed. Not
         on nets.
     damping_ : float
-        What was added to the diagonal.
+        The value that was added to the diagonal.
 
     See Also
     --------
@@ -167,8 +170,8 @@ class InfluenceFunctions(BaseInfluence):
             return super()._fit_clone(X, y, fit_params, seed)
         if self.step != "infinitesimal":
             raise ValueError(
-                "The 'step' parameter must be 'infinitesimal' for a skorch net, whose "
-                f"rows have no leverage. Got {self.step!r}."
+                "The 'step' parameter must be 'infinitesimal' for a skorch net: no "
+                f"Newton step is defined for it. Got {self.step!r}."
             )
         from skinfluence.nets.run._checkpoint_run import CheckpointRun
 
@@ -192,9 +195,9 @@ class InfluenceFunctions(BaseInfluence):
         if self.step == "newton" and len(self._removals.unresolved):
             rows = self._removals.unresolved
             warnings.warn(
-                f"{len(rows)} row(s) determine a coefficient alone, so that there is "
-                f"no Newton step without them (rows {rows[:10].tolist()}): their "
-                "influence means nothing. LeaveOneOutInfluence retrains without them.",
+                f"{len(rows)} row(s) determine a coefficient alone, so that the Newton "
+                f"step without them is not defined (rows {rows[:10].tolist()}): ignore "
+                "their influence. LeaveOneOutInfluence retrains without them.",
                 UserWarning,
                 stacklevel=4,
             )
@@ -210,15 +213,16 @@ class InfluenceFunctions(BaseInfluence):
         weight, others = final_sample_weight(self.estimator_, fit_params)
         if others:
             raise UnsupportedEstimator(
-                f"The fit parameters {others} are unknown to InfluenceFunctions: leave "
-                "them out, or use LeaveOneOutInfluence(..., solver='refit')."
+                "InfluenceFunctions does not support the fit parameters "
+                f"{others}: leave them out, or use "
+                "LeaveOneOutInfluence(..., solver='refit')."
             )
         model = removal_model(self.estimator_, X, y, weight)
         self.optimum_distance_ = model.optimum_distance
         return model
 
     def _without(self, masks=None):
-        """Return the `Removals` that ``step`` names, of single rows or of sets."""
+        """Return the `Removals` of single rows or of sets, by the method ``step``."""
         names = {"infinitesimal": "first_order", "newton": "newton"}
         return getattr(self._model, names[self.step])(self.damping_, masks)
 

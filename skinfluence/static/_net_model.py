@@ -10,7 +10,7 @@ from skinfluence.removal import RemovalModel, Removals
 
 
 class NetModel(RemovalModel):
-    """A net at the end of its training, whose rows can leave to first order.
+    """A net at the end of its training, whose rows can be removed to first order.
 
     Parameters
     ----------
@@ -26,8 +26,8 @@ class NetModel(RemovalModel):
     """
 
     lacks = (
-        "A skorch net is at no minimum of its objective, and its rows have no "
-        "leverage: they leave to first order only. Use "
+        "Training does not bring a skorch net to a minimum of its objective, so that "
+        "its rows can be removed to first order only. Use "
         "InfluenceFunctions(step='infinitesimal')."
     )
 
@@ -37,7 +37,7 @@ class NetModel(RemovalModel):
         self.held_fixed = tuple(held_fixed)
 
     def choose_damping(self, damping):
-        """Implement `RemovalModel.choose_damping`: "auto" depends on the curvature."""
+        """Prepare the curvature, on which the value of "auto" depends."""
         X, y = self.run.rows(self.X, self.y)
         train = take_rows(X, self.kept), y[self.kept]
         gradients = self.run.gradients()
@@ -45,7 +45,7 @@ class NetModel(RemovalModel):
         return self.curvature.damping
 
     def first_order(self, damping=0.0, masks=None):
-        """Implement `RemovalModel.first_order`; sets of rows add up."""
+        """Return the removals to first order; sets of rows add up."""
         if self.curvature is None or damping != self.curvature.damping:
             self.choose_damping(damping)
         return NetRemovals(self, masks)
@@ -60,7 +60,7 @@ class NetRemovals(Removals):
         self.unresolved = np.empty(0, dtype=np.intp)
 
     def _blocks(self, X, y, loss):
-        """Yield test rows and their influences, as many as fit working_memory."""
+        """Yield slices of test rows and their influences, bounded by working_memory."""
         model, n = self.model, len(self.model.y)
         self.curvature.gradients = gradients = model.run.gradients()
         measure = gradients.target.measure(loss)
@@ -74,14 +74,13 @@ class NetRemovals(Removals):
             yield rows, block if self.members is None else block @ self.members
 
     def influence(self, X, y, loss):
-        """Implement `Removals.influence`."""
         return np.concatenate([block for _, block in self._blocks(X, y, loss)])
 
     def mean_influence(self, X, y, loss, weight):
-        """Implement `Removals.mean_influence`; the matrix is never held."""
+        """Add up blocks of the matrix, which is never held as a whole."""
         return sum(weight[rows] @ block for rows, block in self._blocks(X, y, loss))
 
     def own_influence(self, y, loss):
-        """Implement `Removals.own_influence`."""
+        """Take the diagonal of each block of the training rows."""
         blocks = self._blocks(self.model.X, y, loss)
         return np.concatenate([block.diagonal(rows.start) for rows, block in blocks])

@@ -5,8 +5,8 @@ r"""Models whose raw predictions are sums over training rows.
 For a linear model with penalty :math:`\rho |w|^2 / 2` beside
 :math:`\sum_i s_i \ell(z_i, y_i)`, stationarity says
 :math:`w = \sum_i \alpha_i x_i^\top` with
-:math:`\alpha_i = -s_i \ell'(z_i) / \rho`. What rho and the loss are is
-scikit-learn's own convention:
+:math:`\alpha_i = -s_i \ell'(z_i) / \rho`. Penalty and loss follow scikit-learn's
+conventions:
 
 ==================  =========================================  ================
 estimator           objective                                  alpha_i
@@ -19,8 +19,8 @@ LinearSVR           C sum s max(0, |y - z| - eps)^2 + |w|^2/2  2 C s (...)
 SVC, SVR, ...       dual coefficients as fitted                dual_coef_
 ==================  =========================================  ================
 
-A free intercept is kept apart as b. liblinear's is the coefficient of a constant
-feature, ``intercept_scaling``: it belongs to the kernel, and b is zero.
+An unpenalised intercept is kept apart as b. liblinear's intercept is the coefficient of
+a constant feature, ``intercept_scaling``: it is a part of the kernel, and b is zero.
 """
 
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ class Representation:
 
 
 def represent(estimator, X, y, labels, sample_weight=None):
-    """Return the `Representation` of a fitted model that is no Pipeline.
+    """Return the `Representation` of a fitted model (not of a Pipeline).
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def represent(estimator, X, y, labels, sample_weight=None):
     if not np.all(np.isfinite(penalty) & (penalty > 0)):
         raise UnsupportedEstimator(
             f"Representer points need an L2 penalty above zero. {estimator!r} has "
-            "none: its coefficients are no sum over training rows."
+            "none, so that its coefficients are not a sum over training rows."
         )
     model = removal_model(estimator, X, y, sample_weight)
     coef = model.design.to_coef(model.theta)
@@ -131,8 +131,9 @@ def _objective(estimator):
     goal = objective(estimator) if has_objective(estimator) else None
     if goal is None or goal.slope is None:
         raise UnsupportedEstimator(
-            f"RepresenterPoints does not know {type(estimator).__name__}. It supports "
-            f"{SUPPORTED}. InfluenceFunctions and DownsamplingInfluence take more."
+            f"RepresenterPoints does not support {type(estimator).__name__}. It takes "
+            f"{SUPPORTED}. InfluenceFunctions supports more models, "
+            "DownsamplingInfluence all of them."
         )
     if goal.l1:
         raise UnsupportedEstimator(
@@ -151,8 +152,9 @@ def _trees(estimator, X, y, labels, sample_weight):
     """Return targets and weights of rows, `trees._row_weights`; there is no bias."""
     if is_classifier(estimator):
         raise UnsupportedEstimator(
-            f"{type(estimator).__name__} is no weighted sum of its training labels. Of "
-            "trees only regressors are represented: use TreeInfluence."
+            f"Predictions of {type(estimator).__name__} are not weighted sums of "
+            "training targets. Among tree models only regressors are supported: use "
+            "TreeInfluence."
         )
     if isinstance(estimator, KINDS):
         trees = averaged_trees(estimator, X, y, sample_weight)
@@ -161,8 +163,9 @@ def _trees(estimator, X, y, labels, sample_weight):
         trees = tree_structure(estimator, X, y, sample_weight)
         if not trees.objective.quadratic or not isinstance(trees.base, MeanBase):
             raise UnsupportedEstimator(
-                f"{type(estimator).__name__} is a weighted sum of its training targets "
-                "only for the squared loss and a first prediction that is their mean."
+                f"Predictions of {type(estimator).__name__} are weighted sums of the "
+                "training targets only for the squared loss and an initial prediction "
+                "that is their mean: use TreeInfluence."
             )
         kernel = booster_row_weights(trees)
     fitted = np.reshape(estimator.predict(X), labels.shape).astype(np.float64)
@@ -174,9 +177,9 @@ def _trees(estimator, X, y, labels, sample_weight):
 
 
 def _kernel_machine(estimator, X):
-    """Return dual coefficients as they were fitted, whatever the solver's tolerance."""
+    """Return the dual coefficients as fitted, with the error of the solver in them."""
     if isinstance(estimator, KernelRidge):
-        # float32 rows are fitted in float32: what they predict is known no better
+        # Rows of float32 are fitted in float32, which limits the precision.
         alpha = estimator.dual_coef_.reshape(len(estimator.dual_coef_), -1)
         alpha, bias = alpha.astype(np.float64), np.zeros(alpha.shape[1])
         raw = estimator.predict(check_array(X, accept_sparse="csr", dtype=np.float64))
@@ -184,9 +187,9 @@ def _kernel_machine(estimator, X):
         classifier = isinstance(estimator, SVC)
         if classifier and len(estimator.classes_) > 2:
             raise UnsupportedEstimator(
-                "An SVC of more than two classes votes among models of pairs, which "
-                "have no common representer. Use OneVsRestClassifier's members one by "
-                "one, or LinearSVC or LogisticRegression."
+                "An SVC of more than two classes votes among one model per pair of "
+                "classes, which have no common representation. Use the members of a "
+                "OneVsRestClassifier one by one, or LinearSVC or LogisticRegression."
             )
         alpha = np.zeros((_length(X), 1))
         dual = estimator.dual_coef_

@@ -27,7 +27,7 @@ TOLERANCE = 1e-8
 
 
 class RepresenterPoints(BaseInfluence):
-    r"""Terms of the sum over training rows that a raw prediction is.
+    r"""Raw predictions written as sums over training rows.
 
     .. math:: z_t = b + \sum_i \alpha_i \, k(x_i, x_t), \qquad
         I(i, t) = -\Big\langle \frac{\partial \ell_t}{\partial z_t},
@@ -46,10 +46,10 @@ class RepresenterPoints(BaseInfluence):
 
     **Cost.** One exact fit of the (last) layer; per test row O(n p).
 
-    **When it fails.** It ignores that other rows make up for a removed one (what
-    `InfluenceFunctions` adds) and, on nets, all layers but the last; there it
-    explains the layer as fitted again, see ``refit_correlation_``. Take it to show
-    which rows a prediction is made of, and its alpha for mislabelled rows.
+    **When it fails.** It ignores that the other rows partly compensate for a removed
+    one (as `InfluenceFunctions` does not) and, on nets, all layers but the last, where
+    it explains the refitted layer (see ``refit_correlation_``). Use it to show which
+    rows a prediction is composed of, and ``alpha_`` to find mislabelled rows.
 
     Parameters
     ----------
@@ -59,10 +59,10 @@ class RepresenterPoints(BaseInfluence):
         KernelRidge; a skorch net; or a Pipeline that ends in one, whose fitted steps
         are held fixed.
     l2 : float, default=1e-2
-        For nets: the penalty of the layer that is fitted again. Others have their own.
+        For nets: the penalty of the refitted layer. Other models have their own.
     loss : str, default="auto"
-        Evaluation loss: one with a gradient. On a net it sees the last layer as raw
-        predictions: logits, or a regressor's output.
+        Evaluation loss, which needs a gradient. On a net it takes the outputs of the
+        last layer as raw predictions: logits, or a regressor's output.
     random_state : int, RandomState or None, default=None
         Seed of the training. None: a net draws from torch's global generator.
 
@@ -75,7 +75,7 @@ class RepresenterPoints(BaseInfluence):
     alpha_ : ndarray of shape (n_samples_fit_, n_raw)
         One column for a binary model, else one per class or output.
     bias_ : ndarray of shape (n_raw,)
-        The intercept where it is free of penalty, else zero.
+        The intercept if it is not penalised, else zero.
     reconstruction_error_ : float
         Largest difference between the raw predictions of training rows and their
         sums; above 1e-8 of the largest raw prediction, `fit` raises.
@@ -83,10 +83,10 @@ class RepresenterPoints(BaseInfluence):
         Largest distance between the raw predictions that scikit-learn's solver
         returned and those at the exact optimum, which are the ones represented.
     refit_score_, net_score_ : float
-        On nets: accuracy (R^2) on the training rows of the layer fitted again, and
-        of the net.
+        On nets: accuracy (R^2 for regressors) on the training rows of the refitted
+        layer, and of the net.
     refit_correlation_ : float
-        On nets: correlation of the layer's outputs before and after.
+        On nets: correlation of the layer's outputs before and after refitting.
 
     See Also
     --------
@@ -145,15 +145,15 @@ class RepresenterPoints(BaseInfluence):
             weight, others = final_sample_weight(self.estimator_, fit_params)
             if others:
                 raise UnsupportedEstimator(
-                    f"The fit parameters {others} are unknown to RepresenterPoints: "
-                    "leave them out."
+                    "RepresenterPoints does not support the fit parameters "
+                    f"{others}: leave them out."
                 )
             model = final_estimator(self.estimator_)
             self._points = represent(model, rows, y, self._fit_y, weight)
         points = self._points
         if points.link == "margin" and not isinstance(self._loss, MarginLoss):
             raise UnsupportedEstimator(
-                f"loss={self._loss.name!r} is no function of the decision function "
+                f"loss={self._loss.name!r} is not a function of the decision function "
                 f"of {type(final_estimator(self.estimator_)).__name__}: use "
                 "loss='auto' and probability=False."
             )
@@ -163,9 +163,9 @@ class RepresenterPoints(BaseInfluence):
         self.reconstruction_error_ = float(error)
         if not error <= TOLERANCE * max(1.0, np.abs(points.raw).max(initial=0.0)):
             raise RuntimeError(
-                "The sum over training rows misses the raw predictions by "
-                f"{error:.1e}: the optimum was not reached to rounding. Raise the "
-                "penalty ('l2' for nets), or scale the features."
+                "The sums over training rows differ from the raw predictions by "
+                f"{error:.1e}: the optimum was not reached to rounding precision. "
+                "Raise the penalty ('l2' for nets), or scale the features."
             )
 
     def _represent_net(self, features):
@@ -216,7 +216,7 @@ class RepresenterPoints(BaseInfluence):
         return last_layer_features(self._target(), net_rows(self.estimator_, X))[0]
 
     def representer_values(self, X):
-        """Write each raw prediction as a sum over training rows, and return the terms.
+        """Return the terms of each raw prediction as a sum over training rows.
 
         Parameters
         ----------
@@ -248,7 +248,7 @@ class RepresenterPoints(BaseInfluence):
 
 
 def _correlation(refit, outputs):
-    """Correlation over rows and outputs; what is common to all classes is left out."""
+    """Return the correlation over rows and outputs, centred over classes."""
     if outputs.shape[1] == 2 and refit.shape[1] == 1:
         outputs = outputs[:, 1:] - outputs[:, :1]
     if outputs.shape[1] > 1 and outputs.shape == refit.shape:
