@@ -1,4 +1,4 @@
-r"""Derivatives of predictions with respect to row weights, splits held.
+r"""Derivatives of predictions with respect to row weights, with fixed splits.
 
 For a functional of the raw predictions of one test row, with derivative e, the adjoint
 of the value of leaf l in tree t is
@@ -11,8 +11,9 @@ of the value of leaf l in tree t is
 with :math:`c_t(j) = -w_j (\eta s\, g_j' + \kappa \theta h_j') / H` the derivative of
 the leaf's value with respect to the raw prediction of row j. The effect of a row is
 :math:`\sum_t a_t(l_t(i)) u_t(i)` and a term of the base, with u the effect of the row
-on its own leaf. Either the rows carry :math:`\Lambda`, or, for many functionals, the
-leaves carry a and one coupling of leaves serves all of them.
+on its own leaf. The recursion is carried out either in the space of rows, with
+:math:`\Lambda`, or, for many functionals, in the space of leaves, with a and one
+coupling matrix of leaves for all functionals.
 
 **Cost.** Rows: O(n T K) per functional. Leaves: O(n T^2 K^2 / 2) once and
 O(n_leaves^2 / 2) per functional. Then O(n T K) per functional for the effects.
@@ -23,7 +24,7 @@ from scipy import sparse
 
 from skinfluence.trees._coupling import base_coupling, coupling
 
-# Functionals that are carried through the rows at once: their numbers stay in cache.
+# Number of functionals that are carried through the rows at once, to stay in cache.
 ROWS_AT_ONCE = 64
 
 
@@ -39,7 +40,7 @@ class Adjoint:
     own : {"derivative", "removal"}, default="derivative"
         Effect u of a row on its own leaves: minus the derivative with respect to its
         weight, times its weight, or the change when it is removed from the leaf. The
-        first adds up to the derivative of the whole run, the second is nearer to a
+        first gives the derivative of the whole run, the second is closer to a
         removal.
     """
 
@@ -52,7 +53,7 @@ class Adjoint:
         self.effects = self._effects(own)
 
     def influence(self, seeds, leaves):
-        """Change of functionals of the raw prediction when each row goes.
+        """Change of functionals of the raw prediction when each row is removed.
 
         Parameters
         ----------
@@ -68,7 +69,7 @@ class Adjoint:
         """
         trees = self.trees
         seed = self._spread(seeds, leaves)
-        if 4 * len(seeds) < 3 * trees.leaves.shape[1]:  # measured: there it is faster
+        if 4 * len(seeds) < 3 * trees.leaves.shape[1]:  # faster there, as measured
             parts = [
                 self._through_rows(seed[start : start + ROWS_AT_ONCE])
                 for start in range(0, len(seed), ROWS_AT_ONCE)
@@ -83,7 +84,8 @@ class Adjoint:
     def own_influence(self, seeds, block):
         """Effect of training row i on a functional of its own, shape (n,).
 
-        ``seeds`` as in `influence`, for the training rows; ``block`` of them at once.
+        ``seeds`` as in `influence`, for the training rows; ``block`` is their number
+        at a time.
         """
         leaves = self.trees.leaves
         effects = self.effects.data.reshape(leaves.shape)
@@ -111,7 +113,7 @@ class Adjoint:
         return np.arange(self.trees.leaves.shape[1]) % self.trees.n_outputs
 
     def _spread(self, seeds, leaves):
-        """Put each functional's derivative into the leaves of its row."""
+        """Add each functional's derivative to the leaves of its row."""
         seed = np.zeros((len(seeds), self.trees.n_leaves))
         seed[np.arange(len(seeds))[:, None], leaves] = seeds[:, self._outputs()]
         return seed

@@ -7,8 +7,8 @@ shares for classifiers:
     {\sum_{i \in l_t(x)} w_{ti}},
 
 with :math:`w_{ti}` the weight of row i times the number of times that tree t drew it.
-Without a row its leaves have the mean of the rows that are left, and where none is left
-the mean of the parent.
+Without a row its leaves have the mean of the remaining rows, or the mean of the parent
+if no row remains.
 """
 
 from copy import copy
@@ -46,7 +46,7 @@ KINDS = (
     ExtraTreeClassifier,
     ExtraTreeRegressor,
 )
-TOLERANCE = 1e-6  # of predictions, as a share of their range
+TOLERANCE = 1e-6  # largest error of predictions, as a share of their range
 
 
 def averaged_trees(model, X, y, sample_weight=None):
@@ -57,7 +57,7 @@ def averaged_trees(model, X, y, sample_weight=None):
     model : fitted estimator
         One of `KINDS`.
     X, y, sample_weight : array-like
-        What it was fitted to.
+        The data it was fitted to.
 
     Returns
     -------
@@ -87,14 +87,14 @@ def averaged_trees(model, X, y, sample_weight=None):
     raise UnsupportedEstimator(
         f"The leaves of this {type(model).__name__} are not the means of its training "
         f"rows: predictions differ by {min(errors):.1e} of their range, "
-        f"{TOLERANCE:.0e} is allowed. Either X, y and sample_weight are not those it "
-        "was trained on, or its criterion is not one of means ('absolute_error', "
-        "'poisson'), or 'monotonic_cst' clips its leaves."
+        f"{TOLERANCE:.0e} is allowed. Possible causes: X, y and sample_weight are not "
+        "those it was trained on, its criterion does not lead to means "
+        "('absolute_error', 'poisson'), or 'monotonic_cst' clips its leaves."
     )
 
 
 def _nameless(tree):
-    """Copy of a tree that, like those of forests, is asked without column names."""
+    """Copy a tree without its column names, as the trees of forests have none."""
     tree = copy(tree)
     if hasattr(tree, "feature_names_in_"):
         del tree.feature_names_in_
@@ -102,7 +102,7 @@ def _nameless(tree):
 
 
 def _row_weights(model, labels, sample_weight, n_members):
-    """Yield what the weight of each row in each tree may be, shape (n, T)."""
+    """Yield candidates for the weight of each row in each tree, shape (n, T)."""
     weight = np.ones(len(labels))
     if sample_weight is not None:
         weight = weight * np.asarray(sample_weight)
@@ -117,8 +117,9 @@ def _row_weights(model, labels, sample_weight, n_members):
         counts[:, t] = np.bincount(sample, minlength=len(labels))
         if kind == "balanced_subsample":
             counts[:, t] *= compute_sample_weight("balanced", labels, indices=sample)
-    # From scikit-learn 1.9 on rows are drawn by their weights, which then have done
-    # their work; before, rows were drawn uniformly and weighed.
+    # Since scikit-learn 1.9 rows are drawn with probabilities proportional to their
+    # weights and enter a tree unweighted; before, they were drawn uniformly and
+    # weighted in the tree.
     yield counts
     if (weight != 1).any():
         yield counts * weight[:, None]
@@ -143,7 +144,7 @@ class AveragedTrees:
     Attributes
     ----------
     means : ndarray of shape (n_leaves, K)
-        Mean target of each leaf, all trees after each other, divided by T.
+        Mean target of each leaf divided by T, the leaves of all trees concatenated.
     """
 
     def __init__(self, members, X, targets, weights, classes):
@@ -173,23 +174,23 @@ class AveragedTrees:
         return self.indicators(self._leaves(_numbers(X)))
 
     def reached_by_training_rows(self):
-        """The same for the training rows."""
+        """Return the same indicators for the training rows."""
         return self.indicators(self.leaves)
 
     def respond(self, loss):
-        """Return how mean targets become what a loss takes."""
+        """Return the function from mean targets to the predictions of a loss."""
         if self.classes is not None and loss.response == "predict":
             return lambda mean: mean.argmax(axis=-1)[..., None]
         return lambda mean: mean
 
     def changes_without_rows(self, add_unseen=False):
-        """Changes of leaf means, in units of the prediction, when a row goes.
+        """Changes of leaf means, in units of the prediction, when a row is removed.
 
         Parameters
         ----------
         add_unseen : bool, default=False
-            Let a row that a tree did not draw count as well, by the change of its leaf
-            when the row is added, with the sign of a removal.
+            Whether a row that a tree did not draw counts as well, with minus the
+            change of its leaf when the row is added.
 
         Returns
         -------
@@ -215,7 +216,7 @@ class AveragedTrees:
         return changes
 
     def changes_without_groups(self, masks):
-        """Changes of leaf means when sets of rows go, as `changes_without_rows`."""
+        """Changes of leaf means when sets of rows are removed."""
         changes = np.empty((len(masks), *self.means.shape))
         for change, mask in zip(changes, masks, strict=True):
             kept = np.where(mask[:, None], 0.0, self.weights)
@@ -232,7 +233,7 @@ class AveragedTrees:
         return [sparse.csc_array(changes[:, :, k].T) for k in range(changes.shape[2])]
 
     def out_of_bag_losses(self, y, loss):
-        """Loss of each row under the trees that did not draw it, NaN where all did."""
+        """Loss of each row under the trees that did not draw it, NaN if all drew it."""
         unseen = self.weights == 0
         count = unseen.sum(axis=1)
         mean = np.einsum("nt,ntk->nk", 1.0 * unseen, self.means[self.leaves])
@@ -246,7 +247,7 @@ class AveragedTrees:
         return means / len(self.members)
 
     def _parents_without(self, empty, k):
-        """Mean of the other rows below the parent, for rows alone in a leaf."""
+        """Mean of the other rows of the parent, for rows that are alone in a leaf."""
         rows, trees = np.nonzero(empty)
         out = np.empty(len(rows))
         for t in np.unique(trees):
@@ -265,7 +266,7 @@ class AveragedTrees:
         return out
 
     def _ancestors_means(self, sums, totals):
-        """Means of leaves; of the nearest ancestor with rows for a leaf without."""
+        """Means of leaves; a leaf without rows has that of its nearest ancestor."""
         means = np.empty(len(sums))
         for t, member in enumerate(self.members):
             tree, nodes = member.tree_, slice(self.offsets[t], self.offsets[t + 1])
@@ -289,7 +290,7 @@ class AveragedTrees:
         return leaves + self.offsets[:-1]
 
     def indicators(self, leaves, values=None):
-        """Numbers of rows, or ones, in the columns of their leaves: a sparse array."""
+        """Values of rows, or ones, in the columns of their leaves, a sparse array."""
         m, n_trees = leaves.shape
         values = np.ones(leaves.shape) if values is None else values
         return sparse.csr_array(

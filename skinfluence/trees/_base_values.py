@@ -10,7 +10,7 @@ EPS = np.finfo(np.float64).eps
 
 @dataclass(frozen=True)
 class ConstantBase:
-    """A number that was given, or that the booster never adapts to the targets."""
+    """An initial raw prediction that does not depend on the targets."""
 
     raw: np.ndarray
 
@@ -34,8 +34,8 @@ class MeanBase:
     Parameters
     ----------
     link : {"identity", "log", "logit", "log_prior", "centred_log_prior"}
-        "log_prior" is the logarithm of the classes' shares, the centred one minus its
-        mean over the classes.
+        "log_prior" is the logarithm of the classes' shares; "centred_log_prior"
+        subtracts its mean over the classes.
     """
 
     link: str

@@ -11,9 +11,9 @@ With the splits held, an ensemble is its leaves: tree t of output k puts row i i
     F_t(x) = F_{t-1}(x) + \theta_{t, l_t(x)},
 
 where g and h are the gradient and the curvature of the loss at :math:`F_{t-1}`, and
-:math:`F_0` is a mean of the targets on the raw scale. The learning rate :math:`\eta`,
-the factors :math:`s` and :math:`\kappa`, and :math:`\lambda` are what the libraries
-differ in; their readers say which.
+:math:`F_0` is a mean of the targets on the raw scale. The libraries differ in the
+learning rate :math:`\eta`, the factors :math:`s` and :math:`\kappa`, and
+:math:`\lambda`, which their readers provide.
 
 References
 ----------
@@ -32,7 +32,7 @@ from skinfluence.trees._objectives import Objective
 
 @dataclass
 class BoostedTrees:
-    """Leaves, targets and the few numbers from which all leaf values follow.
+    """Leaves, targets and settings, which determine all leaf values.
 
     Parameters
     ----------
@@ -57,12 +57,12 @@ class BoostedTrees:
     regularization : float or ndarray of shape (n_leaves,), default=0
         The term lambda of each leaf.
     newton_steps : int, default=1
-        Steps that the leaves of a tree take one after the other, the first ones at full
-        length for the next ones to start from; the tree is then shrunk by the learning
-        rate. Each step counts as a tree with the same leaves.
+        Number of Newton steps that the leaves of a tree take one after the other. They
+        are taken at full length, and the tree is then shrunk by the learning rate. Each
+        step is represented as a tree with the same leaves.
     single_precision : bool, default=False
-        Whether the library rounds gradients and curvatures to float32. Only the
-        comparison with the fitted ensemble follows it.
+        Whether the library rounds gradients and curvatures to float32. Used only in
+        the comparison with the fitted ensemble.
     """
 
     objective: Objective
@@ -92,7 +92,7 @@ class BoostedTrees:
             columns.append(column + start)
             start += len(known)
             offsets.append(start)
-        # Leaves are numbered through all trees: (tree, output) after (tree, output).
+        # Leaves are numbered consecutively over all pairs (tree, output).
         self.leaves = np.stack(columns, axis=1).astype(np.int32)
         self.offsets = np.array(offsets)
         self.regularization = np.broadcast_to(self.regularization, (self.n_leaves,))
@@ -103,7 +103,7 @@ class BoostedTrees:
         return int(self.offsets[-1]) + 1
 
     def leaves_of(self, X):
-        """Number through all trees of the leaf of any rows, shape (m, T * K).
+        """Return the leaves of any rows, numbered over all trees, shape (m, T * K).
 
         Leaves that hold no training row, which the symmetric trees of CatBoost can
         have, share the last number. Their value is zero, whatever rows are removed.
@@ -139,9 +139,10 @@ class BoostedTrees:
         )
 
     def leaf_value(self, gradient_sum, curvature_sum, regularization, whole=None):
-        """Value of leaves from their sums; zero for a leaf that is left by its rows.
+        """Value of leaves from their sums; zero for a leaf without remaining rows.
 
-        ``whole`` is the curvature with all rows, against which a rest is nothing.
+        ``whole`` is the curvature with all rows; a remainder that is negligible
+        relative to it is rounding error.
         """
         bottom = self.curvature_scale * curvature_sum + regularization
         least = 0.0

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def coupling(trees, t, row_weight):
-    """Sum a number of each row over the intersections of leaves.
+    """Sum one value per row over the intersections of leaves.
 
     Parameters
     ----------
@@ -13,7 +13,7 @@ def coupling(trees, t, row_weight):
     t : int
         An iteration.
     row_weight : ndarray of shape (n, K, K)
-        Entry (j, k, m): what a unit of the raw prediction m of row j contributes to
+        Entry (j, k, m): the contribution of a unit of the raw prediction m of row j to
         the leaf of output k in iteration t.
 
     Returns
@@ -43,9 +43,9 @@ def coupling(trees, t, row_weight):
 
 
 def base_coupling(trees, t, row_weight):
-    """The same with respect to the raw prediction before the first tree, (n_leaves, K).
+    """The coupling to the raw prediction before the first tree, shape (n_leaves, K).
 
-    Every row moves by as much.
+    It changes by the same amount for every row.
     """
     first, after = trees.span(t)
     sums = np.zeros((after - first, trees.n_outputs))

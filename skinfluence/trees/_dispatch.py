@@ -1,4 +1,4 @@
-"""Which fitted tree ensembles can be read, by type."""
+"""Dispatch on the type of a tree ensemble to the reader of its library."""
 
 from abc import ABC
 from functools import singledispatch
@@ -6,7 +6,7 @@ from importlib import import_module
 
 from skinfluence.removal import UnsupportedEstimator
 
-# First part of the module of a class: the reader that registers the library's classes.
+# Top-level module of a class: the reader that registers the classes of the library.
 READERS = {"lightgbm": "_lightgbm", "xgboost": "_xgboost", "catboost": "_catboost"}
 
 
@@ -45,7 +45,7 @@ def tree_structure(model, X, y, sample_weight=None):
     Raises
     ------
     UnsupportedEstimator
-        With the parameter that prevents it.
+        Names the parameter that prevents reading the model.
     """
     raise _unsupported(model)
 
@@ -55,8 +55,8 @@ def is_booster(model):
     return tree_structure.dispatch(type(model)) is not tree_structure.dispatch(object)
 
 
-class _OtherLibrary(ABC):  # noqa: B024  what it is for is its __subclasshook__
-    """Estimators of libraries that are imported once one of their models is read."""
+class _OtherLibrary(ABC):  # noqa: B024  its only purpose is __subclasshook__
+    """Estimators of libraries that are imported only when a model of theirs is read."""
 
     @classmethod
     def __subclasshook__(cls, kind):

@@ -1,4 +1,4 @@
-r"""Leaf values without some rows, splits held, in the space of leaves.
+r"""Leaf values without some rows, with fixed splits, in the space of leaves.
 
 Without the rows of a set the value of leaf l in tree t moves by
 
@@ -7,11 +7,11 @@ Without the rows of a set the value of leaf l in tree t moves by
     d_t(l) = -\eta s \frac{G_l + S_l - \sum_{i \in l} w_i (g_i + g_i' o_i)}
         {H_l + S'_l - \kappa \sum_{i \in l} w_i (h_i + h_i' o_i)} - \theta_l,
 
-the sums being over the rows that leave, where :math:`o_i` is the change of the raw
+with sums over the removed rows, where :math:`o_i` is the change of the raw
 prediction of row i by earlier trees and :math:`S_l` (:math:`S'_l`) that of the leaf's
 sum of gradients (curvatures) by the changes of all rows, a product of `coupling` with
-the earlier d. For the squared loss this is exact. For other losses the changes of the
-other rows enter to first order, and the rows themselves leave exactly.
+the earlier d. For the squared loss this is exact. For other losses the rows themselves
+are removed exactly, and the changes of the other rows enter to first order.
 
 **Cost.** O(n T^2 K^2) for the couplings, then O(n_leaves^2 / 2) multiplications by BLAS
 per set, and ``8 n_leaves`` bytes.
@@ -40,7 +40,7 @@ def leaf_changes(trees, run, masks=None):
     changes : ndarray of shape (n_leaves, n_sets)
         Values without the rows minus values with them.
     base_changes : ndarray of shape (n_sets, K)
-        The same of the raw prediction before the first tree.
+        Changes of the raw prediction before the first tree.
     """
     weight, y = trees.weight, trees.y
     if masks is None:
@@ -51,8 +51,8 @@ def leaf_changes(trees, run, masks=None):
         base = np.stack([trees.base.value(y, weight * ~mask) for mask in masks])
         base -= run.base
     changes = np.zeros((trees.n_leaves, len(base)))
-    # Of each row that leaves, in the set that it leaves with: by earlier trees, and by
-    # earlier Newton steps of the same tree.
+    # Changes of the raw prediction of each removed row, for the set it is removed with:
+    # by earlier trees, and by earlier Newton steps of the same tree.
     before, within = base[sets], np.zeros((len(sets), trees.n_outputs))
     for t in range(trees.n_trees):
         first, after = trees.span(t)
@@ -72,7 +72,7 @@ def leaf_changes(trees, run, masks=None):
             )
         ):
             part = np.repeat(total[:, None], len(base), axis=1)
-            if not (order and trees.objective.quadratic):  # else curvatures stay
+            if not (order and trees.objective.quadratic):  # else they are constant
                 part += coupling(trees, t, slope) @ changes[:first]
                 part += base_coupling(trees, t, slope) @ base.T
             gone = (weight[:, None] * derivative)[rows]
@@ -92,7 +92,7 @@ def leaf_changes(trees, run, masks=None):
 
 
 def replayed_leaf_changes(trees, run, masks):
-    """Changes of all leaf values by a replay without each set, exact: O(n T K) each.
+    """Exact changes of all leaf values, by a replay without each set: O(n T K) each.
 
     Parameters and returns as `leaf_changes`.
     """

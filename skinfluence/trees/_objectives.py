@@ -18,8 +18,8 @@ class Objective(ABC):
     link : str
         How raw predictions become predictions, see `_predictions.link_prediction`.
     quadratic : bool
-        Whether the gradient is linear in the raw prediction, so that the first order
-        of a change is all of it.
+        Whether the gradient is linear in the raw prediction, so that a first-order
+        change is exact.
     """
 
     link: str

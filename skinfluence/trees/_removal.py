@@ -1,13 +1,12 @@
-r"""Boosted trees under the contract of removals: splits held, leaf values refitted.
+r"""Removal of rows from tree ensembles, with fixed splits and refitted leaf values.
 
-Influence at fixed structure: the loss without the row minus the loss with it, where all
-leaf values are computed again through all iterations and no split moves. Refitting the
-splits as well is another question, whose answer for a single row is mostly chance: any
-row moves some split, which later trees amplify.
+Influence at fixed structure is the loss without the row minus the loss with it, where
+all leaf values are computed again through all iterations and no split moves.
 
 - `exact`: the leaf values of a replay without the row. In leaf space for squared losses
-  (`_forward`), one replay per row for others.
-- `newton`: in leaf space for all losses, the other rows' moves to first order.
+  (`_forward`), one replay per row for other losses.
+- `newton`: in leaf space for all losses, with the changes of the other rows to first
+  order.
 - `first_order`: the derivative with respect to the row's weight (`_adjoint`).
 """
 
@@ -40,7 +39,7 @@ class BoostedTreesModel(RemovalModel):
         self.optimum_distance = trees.reproduction_error
 
     def exact(self, tol=1e-8, masks=None):
-        """Implement `RemovalModel.exact`."""
+        """Return removals by replays; for squared losses in the space of leaves."""
         if masks is None and self.trees.objective.quadratic:
             return self.newton()
         n = len(self.trees.weight)
@@ -50,14 +49,14 @@ class BoostedTreesModel(RemovalModel):
         return LeafRemovals(self.trees, self.run, *changes)
 
     def newton(self, damping=0.0, masks=None):
-        """Implement `RemovalModel.newton`."""
+        """Return removals computed in the space of leaves."""
         self._refuse_damping(damping)
         self._check_memory(len(self.trees.weight) if masks is None else len(masks))
         changes = leaf_changes(self.trees, self.run, masks)
         return LeafRemovals(self.trees, self.run, *changes)
 
     def first_order(self, damping=0.0, masks=None):
-        """Implement `RemovalModel.first_order`."""
+        """Return removals by derivatives with respect to the rows' weights."""
         self._refuse_damping(damping)
         members = None if masks is None else masks.T.astype(np.float64)
         return AdjointRemovals(self.trees, self.run, members)
@@ -88,12 +87,10 @@ class LeafRemovals(RawRemovals):
         self.unresolved = np.empty(0, dtype=np.intp)
 
     def prepare(self, X):
-        """Implement `RawRemovals.prepare`."""
         leaves = self.trees.leaves_of(X)
         return raw_prediction(self.trees, self.run, leaves), leaves
 
     def moves(self, state, removals):
-        """Implement `RawRemovals.moves`."""
         n_outputs = self.trees.n_outputs
         changes = self.changes[:, removals]
         moves = np.empty((len(state), changes.shape[1], n_outputs))
@@ -104,7 +101,6 @@ class LeafRemovals(RawRemovals):
         return moves
 
     def own_moves(self):
-        """Implement `RawRemovals.own_moves`."""
         leaves, n_outputs = self.trees.leaves, self.trees.n_outputs
         rows = np.arange(len(leaves))
         moves = self.base_changes.copy()
@@ -132,19 +128,17 @@ class AdjointRemovals(Removals):
         self.unresolved = np.empty(0, dtype=np.intp)
 
     def influence(self, X, y, loss):
-        """Implement `Removals.influence`."""
         leaves, seeds = self._seeds(self.trees.leaves_of(X), y, loss)
         influence = self.adjoint.influence(seeds, leaves)
         return influence if self.members is None else influence @ self.members
 
     def mean_influence(self, X, y, loss, weight):
-        """Implement `Removals.mean_influence`: one pass for all test rows."""
+        """Return the mean over the test rows, in one pass for all of them."""
         leaves, seeds = self._seeds(self.trees.leaves_of(X), y, loss)
         mean = self.adjoint.mean_influence(weight[:, None] * seeds, leaves)
         return mean if self.members is None else mean @ self.members
 
     def own_influence(self, y, loss):
-        """Implement `Removals.own_influence`."""
         leaves, seeds = self._seeds(self.trees.leaves, y, loss)
         return self.adjoint.own_influence(seeds, BLOCK)
 
@@ -163,9 +157,9 @@ for kind in tree_structure.registry:
 
 
 class AveragedTreesModel(RemovalModel):
-    """A tree or a forest, its splits and the rows that each tree drew held fixed.
+    """A tree or a forest with fixed splits and fixed bootstrap samples.
 
-    The means of the leaves are linear in the rows: sets of rows leave exactly as well.
+    Its leaf means without single rows or sets of rows are exact.
     """
 
     lacks = (
@@ -180,7 +174,6 @@ class AveragedTreesModel(RemovalModel):
         self.optimum_distance = trees.reproduction_error
 
     def exact(self, tol=1e-8, masks=None):
-        """Implement `RemovalModel.exact`."""
         if masks is None:
             changes = self.trees.changes_without_rows()
         else:
@@ -204,14 +197,12 @@ class AveragedRemovals(Removals):
         self.unresolved = np.empty(0, dtype=np.intp)
 
     def influence(self, X, y, loss):
-        """Implement `Removals.influence`."""
         reached = self.trees.reached(X)
         mean = reached @ self.trees.means
         moves = [(reached @ change).toarray() for change in self.changes]
         return self._losses(mean[:, None] + np.stack(moves, axis=-1), mean, y, loss)
 
     def own_influence(self, y, loss):
-        """Implement `Removals.own_influence`."""
         reached = self.trees.reached_by_training_rows()
         mean = reached @ self.trees.means
         moves = [reached.multiply(change.T).sum(axis=1) for change in self.changes]

@@ -1,4 +1,4 @@
-"""The boosting run again with other row weights, splits held: exact, O(n T K)."""
+"""Replay of a boosting run with other row weights and fixed splits, exact, O(n T K)."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Replay:
-    """What one run through the iterations computed.
+    """The results of one run through the iterations.
 
     Attributes
     ----------

@@ -1,7 +1,7 @@
 r"""Predictions of trees as weighted sums of the training targets.
 
 A regression forest averages leaf means, and a booster of squared loss is linear in its
-targets as long as its splits are held: :math:`f(x) = \sum_i v_i(x) y_i`. For boosters
+targets as long as its splits are fixed: :math:`f(x) = \sum_i v_i(x) y_i`. For boosters
 the weights are the derivatives of the prediction with respect to the targets, by the
 adjoint of `_adjoint` with the target in the place of the weight of a row.
 

@@ -1,4 +1,4 @@
-"""A reader's structure must reproduce the raw predictions of the fitted ensemble."""
+"""Check that a reader's structure reproduces the predictions of the fitted ensemble."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ def verified(trees, model, X, tol, suspects=()):
     Parameters
     ----------
     trees : BoostedTrees
-        What a reader made of the model.
+        The structure that a reader made of the model.
     model : fitted estimator
         The ensemble.
     X : array-like of shape (n, n_features)
@@ -35,7 +35,7 @@ def verified(trees, model, X, tol, suspects=()):
     run = replay(trees, single_precision=trees.single_precision)
     replayed = raw_prediction(trees, run, trees.leaves)
     fitted = np.asarray(trees.raw_prediction(X)).reshape(replayed.shape)
-    spread = np.ptp(fitted) or max(np.abs(fitted).max(), 1.0)  # no split was worth it
+    spread = np.ptp(fitted) or max(np.abs(fitted).max(), 1.0)  # constant without splits
     trees.reproduction_error = float(np.abs(replayed - fitted).max() / spread)
     if not trees.reproduction_error <= tol:
         name = type(model).__name__
@@ -44,7 +44,7 @@ def verified(trees, model, X, tol, suspects=()):
             f"predictions replayed from leaves and targets differ by "
             f"{trees.reproduction_error:.1e} of their range, {tol:.0e} is allowed. "
             "Either X, y and sample_weight are not those it was trained on, or a "
-            f"parameter is set whose effect on leaf values is unknown"
+            "parameter is set whose effect on leaf values is not supported"
             + (f" ({', '.join(suspects)})." if suspects else ".")
         )
     return trees

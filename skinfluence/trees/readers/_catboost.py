@@ -1,9 +1,10 @@
 """CatBoostClassifier and CatBoostRegressor of CatBoost.
 
 By default CatBoost takes ten Newton steps for the leaves of a tree of two classes.
-Which rows a tree drew ("bootstrap_type") shaped its splits only: leaf values are sums
-over all rows. Categories beyond ``one_hot_max_size`` are refused: CatBoost replaces
-them by statistics of the targets that differ between training and prediction.
+The rows that a tree drew ("bootstrap_type") affect its splits only: leaf values are
+sums over all rows. Categorical features with more than ``one_hot_max_size`` values are
+refused: CatBoost replaces them by statistics of the targets, which differ between
+training and prediction.
 """
 
 from functools import partial
@@ -24,10 +25,10 @@ from skinfluence.trees.readers._targets import (
 )
 
 REQUIRED = {
-    "boosting_type": (("Plain",), "ordered boosting has values of its own per row"),
+    "boosting_type": (("Plain",), "ordered boosting trains one model per row prefix"),
     "leaf_estimation_method": (("Newton",), "leaf values must be Newton steps"),
     "loss_function": (("RMSE", "Logloss"), "leaf values must be Newton steps"),
-    "model_shrink_rate": ((0,), "earlier trees then shrink"),
+    "model_shrink_rate": ((0,), "otherwise earlier trees are shrunk"),
     "auto_class_weights": (("None", None), "weights must be known"),
 }
 

@@ -24,7 +24,7 @@ def _check(model):
         model.subsample,
         (1.0,),
         "subsample",
-        "each tree is then fitted to rows that the model does not remember",
+        "otherwise each tree is fitted to rows that the model does not record",
     )
     require(
         model,

@@ -23,10 +23,10 @@ from skinfluence.trees.readers._targets import (
 )
 
 CHANGES_LEAVES = {
-    "boosting_type": (("gbdt",), "other kinds weigh rows or trees anew as they go"),
+    "boosting_type": (("gbdt",), "other types change the weights of rows or trees"),
     "reg_alpha": ((0.0,), "an L1 penalty clips leaf values"),
     "linear_tree": ((False,), "leaves must be constants"),
-    "path_smooth": ((0.0,), "leaf values then depend on those of their parents"),
+    "path_smooth": ((0.0,), "otherwise leaf values depend on those of their parents"),
     "max_delta_step": ((0.0,), "it clips leaf values"),
     "monotone_constraints": ((None,), "constraints clip leaf values"),
     "extra_trees": ((False, True), ""),
@@ -54,7 +54,7 @@ def _check(model):
         "subsample" if params["subsample"] < 1 and params["subsample_freq"] > 0 else 1,
         (1,),
         "subsample",
-        "each tree is then fitted to rows that the model does not remember",
+        "otherwise each tree is fitted to rows that the model does not record",
     )
     require(
         model,

@@ -12,8 +12,8 @@ def class_targets(classes, y):
     """Return the objective of a classifier and its targets, (n, 1) or (n, K)."""
     if len(classes) < 2:
         raise UnsupportedEstimator(
-            f"A booster of a single class, {classes[0]!r}, has no leaves that the rows "
-            "could move. Give rows of two classes or more."
+            f"A booster trained on a single class, {classes[0]!r}, has no leaves that "
+            "depend on the rows. Pass rows of two or more classes."
         )
     codes = np.searchsorted(classes, column_or_1d(y))
     if len(classes) == 2:

@@ -25,7 +25,7 @@ from skinfluence.trees.readers._targets import (
 )
 
 CHANGES_LEAVES = {
-    "subsample": "each tree is then fitted to rows that the model does not remember",
+    "subsample": "otherwise each tree is fitted to rows that the model does not record",
     "alpha": "an L1 penalty clips leaf values",
     "max_delta_step": "it clips leaf values",
 }
@@ -47,7 +47,13 @@ def _raw(model, X):
 def _structure(model, X, y, sample_weight=None):
     config = json.loads(model.get_booster().save_config())["learner"]
     booster, settings = config["gradient_booster"], config["learner_model_param"]
-    require(model, booster["name"], ("gbtree",), "booster", "trees keep their size")
+    require(
+        model,
+        booster["name"],
+        ("gbtree",),
+        "booster",
+        "dart rescales its trees and gblinear has none",
+    )
     require(
         model,
         config["objective"]["name"],
@@ -60,7 +66,7 @@ def _structure(model, X, y, sample_weight=None):
         model.early_stopping_rounds,
         (None,),
         "early_stopping_rounds",
-        "predictions then use some of the trees only",
+        "otherwise predictions use a part of the trees",
     )
     require(
         model,
@@ -74,7 +80,7 @@ def _structure(model, X, y, sample_weight=None):
         int(booster["gbtree_model_param"]["num_parallel_tree"]),
         (1,),
         "num_parallel_tree",
-        "trees must follow each other",
+        "each iteration must fit one tree per output",
     )
     params = booster["tree_train_param"]
     for name, reason in CHANGES_LEAVES.items():
