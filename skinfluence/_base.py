@@ -1,4 +1,4 @@
-"""The contract of every influence estimator: one sign, one unit, one set of names."""
+"""The base class of influence estimators: sign, unit, method names, validation."""
 
 from abc import abstractmethod
 from time import perf_counter
@@ -32,14 +32,14 @@ class BaseInfluence(EstimatorWrapper):
     made the prediction better. **Unit.** The loss of one test row.
 
     The public methods here validate, encode the targets and cut the work into
-    blocks bounded by scikit-learn's ``working_memory``. A method of the field
-    implements `_fit_influence` (its work upfront) and `_influence` (a block of the
-    matrix), and overrides `_sample_values`, `_self_influence` or
-    `_group_influence` where it knows something cheaper or more exact.
+    blocks bounded by scikit-learn's ``working_memory``. A subclass implements
+    `_fit_influence` (work that does not depend on test rows) and `_influence` (a
+    block of the matrix), and overrides `_sample_values`, `_self_influence` or
+    `_group_influence` if it has a cheaper or more exact way.
 
     See Also
     --------
-    skinfluence.testing.check_influence : Checks that a method keeps this contract.
+    skinfluence.testing.check_influence : Checks that an estimator keeps this contract.
 
     Examples
     --------
@@ -109,10 +109,10 @@ class BaseInfluence(EstimatorWrapper):
         random_state = getattr(self, "random_state", None)
         check_folder(getattr(self, "memory", None))
         if random_state is None and getattr(self, "memory", None) is not None:
-            random_state = 0  # a new seed would find nothing of a killed run
+            random_state = 0  # with a new seed a killed run could not be resumed
         self._seed = fresh_seed(random_state)
         params = self._routed("fit", fit_params)
-        # Before anything else looks at the rows: its own errors are the canonical ones.
+        # Fitted before any other check of the rows, so that users get its own errors.
         start = perf_counter()
         self.estimator_ = self._fit_clone(X, y, params, self._seed)
         self._fit_seconds = perf_counter() - start
@@ -246,8 +246,8 @@ class BaseInfluence(EstimatorWrapper):
         Returns
         -------
         influence : ndarray of shape (n_samples, n_groups)
-            Loss without the group minus loss with it: exact where the method is,
-            else the sum over the group's rows, which is its first order.
+            Loss without the group minus loss with it. Exact if the method is exact,
+            else the sum over the group's rows, which is a first-order estimate.
         """
         X, y, loss = self._check_test(X, y)
         masks = self._group_masks(groups)
@@ -255,14 +255,14 @@ class BaseInfluence(EstimatorWrapper):
             8 * len(masks) * (n_rows(X) + self.n_samples_fit_),
             f"The influence of {len(masks)} groups of {self.n_samples_fit_} training "
             f"rows on {n_rows(X)} test rows",
-            "Ask for fewer groups or fewer test rows at a time; of single rows "
-            "influence needs less.",
+            "Pass fewer groups or fewer test rows at a time; influence needs less "
+            "memory for single rows.",
         )
         with self._threads():
             return self._group_influence(X, y, loss, masks)
 
     def _check_matrix(self, n_test, n_matrices=1):
-        """Refuse, before any work, matrices of influences that do not fit."""
+        """Raise before any work if matrices of influences would not fit into memory."""
         check_memory(
             8 * n_test * self.n_samples_fit_ * n_matrices,
             ("The matrix" if n_matrices == 1 else f"{n_matrices} matrices")
@@ -291,7 +291,7 @@ class BaseInfluence(EstimatorWrapper):
         return out
 
     def _time_fit(self, X, y, fit_params):
-        """Train once more on all rows; return the seconds it took."""
+        """Train once more on all rows and return the seconds that took."""
         start = perf_counter()
         self._fit_clone(X, y, fit_params, self._seed)
         return perf_counter() - start
@@ -301,7 +301,7 @@ class BaseInfluence(EstimatorWrapper):
         return blas_threads(self.n_samples_fit_, getattr(self, "n_features_in_", 1))
 
     def _blocks(self, n):
-        """Cut ``n`` test rows so that a block of the matrix fits working_memory."""
+        """Yield blocks of ``n`` test rows whose influences fit into working_memory."""
         budget = sklearn.get_config()["working_memory"] * 2**20
         size = max(1, int(budget // (8 * self.n_samples_fit_)))
         for start in range(0, n, size):
@@ -335,7 +335,7 @@ class BaseInfluence(EstimatorWrapper):
         classes = self.estimator_.classes_
         y = np.asarray(y)
         if y.ndim == 2 and y.shape[1] == 1:
-            # The wrapped estimator warns itself, unless it takes several outputs.
+            # Estimators of a single output have already warned in their own fit.
             several = get_tags(self.estimator).target_tags.multi_output
             y = column_or_1d(y, warn=several)
         if y.ndim != 1 or not isinstance(classes, np.ndarray):
@@ -348,7 +348,7 @@ class BaseInfluence(EstimatorWrapper):
             raise ValueError(
                 f"y must hold the classes seen during fit, {classes[:10].tolist()}. "
                 f"Got {unknown[:10].tolist()} as well: the loss of an unknown class is "
-                "not defined, leave these rows out."
+                "not defined. Leave these rows out."
             )
         return np.searchsorted(classes, y)
 
@@ -375,8 +375,8 @@ class BaseInfluence(EstimatorWrapper):
             check_memory(
                 len(labels) * n,
                 f"Masks of {len(labels)} groups of {n} training rows",
-                "Give fewer groups at a time as boolean masks; of single rows "
-                "influence needs less.",
+                "Pass fewer groups at a time as boolean masks; influence needs less "
+                "memory for single rows.",
             )
             return labels[:, None] == groups
         if groups.ndim == 2 and groups.shape[1] == n and groups.dtype == bool:
