@@ -1,4 +1,4 @@
-"""HyDRA: the derivative of a net's whole training run by the weights of its rows."""
+"""HyDRA: derivative of a net's whole training run with respect to row weights."""
 
 import os
 from numbers import Integral, Real
@@ -22,7 +22,7 @@ from skinfluence.removal import refuse_samplers
 
 
 class HyDRA(BaseInfluence):
-    r"""Differentiate a net's whole training run by the weights of its rows.
+    r"""Derivative of a net's whole training run with respect to its row weights.
 
     The run is recorded: with the order of rows, the random state and the optimiser
     fixed, the final parameters :math:`\theta_T` are a function of the rows' weights,
@@ -33,29 +33,29 @@ class HyDRA(BaseInfluence):
 
     to first order the loss of test row t without row i minus the loss with it.
     Positive: the row made the prediction better. Unit: the loss of one test row, for
-    the removal of one whole row from every batch of *this* run, whose divisors and
-    order stay. What the net minimises is its own ``net.get_loss``; the test loss is
-    in evaluation mode.
+    the removal of one whole row from every batch of *this* run, with the same divisors
+    and order. The training loss is ``net.get_loss`` in training mode; the test loss is
+    computed in evaluation mode.
 
-    ``approximation="exact"`` goes through the run backwards with products of each
-    step's Hessian, or forwards where there are fewer training rows than test rows.
-    ``"fast"`` drops the Hessian.
+    ``approximation="exact"`` differentiates the run in backward mode with products of
+    each step's Hessian, or in forward mode if there are fewer training rows than test
+    rows. ``"fast"`` drops the Hessian.
 
     **Cost.** "exact": about a fifth of a training per test row, in blocks;
     `sample_values` two to three trainings in all. `fit` trains once and replays once.
-    Modules that torch.func cannot batch go row by row, with a warning.
-    Memory: the recorded run, ``n_steps * n_parameters * (1 + optimiser slots)``
-    numbers, less where ``trajectory_memory`` allows less and states are recomputed;
-    besides, per test row in a block a few times the number of parameters.
+    Modules that torch.func cannot batch are computed row by row, with a warning.
+    Memory: the recorded run has ``n_steps * n_parameters * (1 + optimiser slots)``
+    numbers; if ``trajectory_memory`` allows less, a part of the states is recomputed.
+    In addition, each test row of a block needs a few vectors of parameters.
 
-    **When it fails.** A derivative says what a row's removal does only where the run
-    depends smoothly on the row: tanh and GELU at moderate learning rates. ReLU with
-    a high rate does not; `spot_check` tells by leaving some rows out. "fast" is
-    closer to `TracIn` than to the truth. Runs with other seeds differ by more than
-    the removal of a row changes.
+    **When it fails.** The derivative predicts the effect of removing a row only if the
+    run depends smoothly on the row, as with tanh and GELU at moderate learning rates,
+    but not with ReLU at high ones. `spot_check` compares with runs that leave some
+    rows out. "fast" is closer to `TracIn` than to the effect of a removal. Runs with
+    other seeds differ by more than the effect of a row.
 
-    Refused, with the reason: batch normalisation, optimisers other than SGD, Adam,
-    AdamW and RMSprop, a callback that puts an earlier state back.
+    Not supported, with an error that gives the reason: batch normalisation, optimisers
+    other than SGD, Adam, AdamW and RMSprop, callbacks that restore an earlier state.
 
     Parameters
     ----------
@@ -68,10 +68,10 @@ class HyDRA(BaseInfluence):
         Evaluation loss, one that has a gradient: "log_loss" or "brier" for
         classifiers, "squared_error" or "absolute_error" for regressors.
     trajectory_memory : float, default=1024
-        MiB that the recorded run may take, in memory, with what is recomputed of it
-        at a time. Checked before the first step.
+        Largest size in MiB of the recorded run in memory, including the states that
+        are recomputed at a time. Checked before the first step.
     memory : str or path-like, default=None
-        Folder that keeps the recorded run, all of it, from which numbers are read
+        Folder that keeps the whole recorded run, from which numbers are read
         and no pickled code. None: in memory.
     random_state : int, RandomState or None, default=None
         Seed of the training. None: a net draws from torch's global generator.
@@ -79,21 +79,22 @@ class HyDRA(BaseInfluence):
     Attributes
     ----------
     estimator_ : estimator
-        Trained on all rows, as without recording. The net is wrapped: it predicts the
-        labels it was given; the net itself is its ``net_``.
+        Trained on all rows, with the same result as without recording. The net is
+        wrapped, so that it predicts the user's labels; its attribute ``net_`` is the
+        net itself.
     n_samples_fit_ : int
         Number of training rows.
     n_steps_ : int
         Number of optimiser steps of the run.
     replay_drift_ : float
-        Distance of the replay from the recorded run, over the distance that the
-        parameters moved: rounding, or a warning says what is not replayed.
+        Distance of the replay from the recorded run, divided by the distance that the
+        parameters moved. A warning names the cause if it exceeds rounding error.
     fixed_steps_ : list of str
         Names of the Pipeline's fitted steps.
 
     See Also
     --------
-    LeaveOneOutInfluence : Trains again without each row.
+    LeaveOneOutInfluence : Retrains without each row.
 
     References
     ----------
@@ -153,7 +154,7 @@ class HyDRA(BaseInfluence):
             raise TypeError(
                 "The 'estimator' parameter of HyDRA must be a skorch net or a Pipeline "
                 f"that ends in one. Got {type(net).__name__}: use InfluenceFunctions, "
-                "the limit of a long run."
+                "which is the limit of a long run."
             )
         from skinfluence.nets.run._step_run import StepRun
 
@@ -198,8 +199,8 @@ class HyDRA(BaseInfluence):
         Returns
         -------
         influence : ndarray of shape (n_samples, n_groups)
-            Loss without the rows minus loss with them, order, seed and divisors of
-            the run held: about a fifth of a training per group.
+            Loss without the rows minus loss with them, with the order, seed and
+            divisors of the recorded run. Takes about a fifth of a training per group.
         """
         X, y, loss = self._check_test(X, y)
         masks = self._group_masks(groups)
@@ -214,9 +215,9 @@ class HyDRA(BaseInfluence):
         Parameters
         ----------
         n_rows : int, default=10
-            How many training rows to leave out, drawn at random.
+            Number of training rows to leave out, drawn at random.
         X : array-like of shape (n_samples, n_features), default=None
-            Test rows; up to 100 training rows drawn at random without.
+            Test rows. None: up to 100 training rows, drawn at random.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Their true values.
 

@@ -1,10 +1,10 @@
-"""scikit-learn's own iterative models as layers, and their training epoch by epoch.
+"""scikit-learn's iteratively trained models as layers, trained epoch by epoch.
 
 SGDClassifier and SGDRegressor are one linear layer, MLPClassifier and MLPRegressor
 several. The gradient of a row with respect to a layer is the outer product of the
 layer's input (a, 1) and its error d, so that inner products of rows are
-:math:`(a^\\top a' + 1) \\, d^\\top d'`, summed over layers. The
-penalty belongs to no row and has no part in it.
+:math:`(a^\\top a' + 1) \\, d^\\top d'`, summed over layers. The penalty is not a part
+of any row's loss and is left out.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ _ACTIVATIONS = {
 
 @dataclass
 class PerceptronCheckpoint:
-    """Parameters after an epoch, and the learning rate spent on a row before it."""
+    """Parameters after an epoch, and the learning rate spent on a row up to it."""
 
     epoch: int
     spent: float
@@ -62,7 +62,7 @@ class PerceptronRun(TrainingRun):
     Parameters
     ----------
     estimator : estimator
-        The user's, not fitted; alone or at the end of a Pipeline.
+        The user's estimator, not fitted; alone or at the end of a Pipeline.
     checkpoints : int or list of int
         As for `checkpoint_epochs`.
     """
@@ -75,7 +75,7 @@ class PerceptronRun(TrainingRun):
 
     @property
     def checkpoints(self):
-        """`PerceptronCheckpoint` of some epochs."""
+        """The recorded `PerceptronCheckpoint` objects."""
         return self._kept
 
     def _refuse(self):
@@ -83,8 +83,8 @@ class PerceptronRun(TrainingRun):
         supported = SGDClassifier | SGDRegressor | MLPClassifier | MLPRegressor
         if not isinstance(model, supported):
             raise TypeError(
-                "TracIn needs a run of gradient steps: a skorch net, SGDClassifier, "
-                "SGDRegressor, MLPClassifier or MLPRegressor. Got "
+                "TracIn needs an estimator trained by gradient steps: a skorch net, "
+                "SGDClassifier, SGDRegressor, MLPClassifier or MLPRegressor. Got "
                 f"{type(model).__name__}: use LeaveOneOutInfluence."
             )
         if getattr(model, "solver", None) == "lbfgs":
@@ -123,7 +123,7 @@ class PerceptronRun(TrainingRun):
         self.partial_fit(X, y)
 
     def partial_fit(self, X, y):
-        """Train for ``max_iter`` epochs, the first of all or more of them."""
+        """Train for ``max_iter`` epochs, from the start or after earlier ones."""
         model, start = self.last, self._kept[-1].epoch if self._kept else 0
         n_epochs = model.max_iter
         chosen = checkpoint_epochs(self._wanted, start, n_epochs) | {start + n_epochs}
@@ -144,7 +144,7 @@ class PerceptronRun(TrainingRun):
                 spent = 0.0
 
     def _rate(self, epoch, n):
-        """Learning rate spent on one row in an epoch, over its batch's size."""
+        """Learning rate spent on one row in an epoch, divided by the batch size."""
         model = self.last
         if isinstance(model, MLPClassifier | MLPRegressor):
             batch = min(200, n) if model.batch_size == "auto" else model.batch_size
@@ -157,8 +157,8 @@ class PerceptronRun(TrainingRun):
             return model.eta0
         if model.learning_rate == "invscaling":
             return float(np.mean(model.eta0 / steps**model.power_t))
-        # "optimal": 1 / (alpha (t0 + t - 1)), t0 the inverse of alpha times the
-        # typical size of a coefficient, alpha**(-1/4).
+        # "optimal": 1 / (alpha (t0 + t - 1)), where 1 / (alpha t0) is the typical size
+        # of a coefficient, alpha**(-1/4).
         first = 1.0 / (np.sqrt(1.0 / np.sqrt(model.alpha)) * model.alpha)
         return float(np.mean(1.0 / (model.alpha * (first + steps - 1))))
 
@@ -174,7 +174,7 @@ class PerceptronRun(TrainingRun):
     # Errors and inner products.
 
     def rows(self, X, y):
-        """Return rows as the last step sees them, and encoded targets."""
+        """Return rows as the last step takes them, and encoded targets."""
         if isinstance(self.model, Pipeline) and len(self.model.steps) > 1:
             X = self.model[:-1].transform(X)
         X = validate_data(
@@ -214,7 +214,7 @@ class PerceptronRun(TrainingRun):
                 f"loss={loss.name!r} of a one-vs-rest SGDClassifier is not supported: "
                 "use 'log_loss'."
             )
-        p = expit(raw)  # predict_proba is p over its sum
+        p = expit(raw)  # predict_proba is p divided by its sum
         own = y[:, None] == np.arange(raw.shape[1])
         total = np.maximum(p.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
         slope = p * (1 - p) / total - own * (1 - p)
@@ -242,7 +242,7 @@ class PerceptronRun(TrainingRun):
     def _bias(self):
         if not getattr(self.last, "fit_intercept", True):
             return 0.0
-        # Of sparse rows scikit-learn's SGD moves the intercept by a hundredth.
+        # With sparse rows scikit-learn's SGD multiplies steps of the intercept by 0.01.
         slow = self._sparse and isinstance(self.last, SGDClassifier | SGDRegressor)
         return 0.01 if slow else 1.0
 
@@ -328,7 +328,7 @@ class PerceptronRun(TrainingRun):
             return SquaredError().value(y, raw)
         if link == "margin":
             return MarginLoss(self.last.loss).value(y, raw)
-        if link == "ovr":  # a problem of its own for each class
+        if link == "ovr":  # a separate binary problem for each class
             own = y[:, None] == np.arange(raw.shape[1])
             return np.logaddexp(0, np.where(own, -raw, raw)).sum(axis=1)
         return unclipped_log_loss_of_raw(y, raw)

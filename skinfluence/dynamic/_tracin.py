@@ -1,4 +1,4 @@
-"""TracIn: how far training on a row moved the loss of another."""
+"""TracIn: the effect of the training steps on a row on the loss of another row."""
 
 import os
 from numbers import Integral
@@ -29,29 +29,29 @@ class TracIn(BaseInfluence):
     .. math:: I(i, t) = \sum_c w_c \,
         \nabla \ell_i(\theta_c)^\top \nabla \ell_t(\theta_c)
 
-    over checkpoints :math:`\theta_c` of one training run, :math:`w_c` the learning
-    rate spent since the checkpoint before (summed over steps), over the number of
-    training rows. Positive: steps on the row lowered the loss of the test row. Unit:
-    the loss of one test row; summed over training rows, an estimate of how far
-    training by gradient descent lowered it. The estimand is this share, not
-    leave-one-out: other rows would have made up for some of it.
+    over checkpoints :math:`\theta_c` of one training run, with :math:`w_c` the learning
+    rate spent since the previous checkpoint (summed over steps), divided by the number
+    of training rows. Positive: steps on the row lowered the loss of the test row. Unit:
+    the loss of one test row; the sum over training rows estimates by how much training
+    by gradient descent lowered it. The estimand is this share, not leave-one-out: the
+    other rows would have compensated for a part of it.
 
-    The estimator is trained here, on a clone, with a recorder. On skorch nets the
-    gradient of the training loss (``net.get_loss``, per row) meets the gradient of the
-    evaluation loss. Gradients are kept as factors per layer and never materialised
-    where that is cheaper; layers without a rule fall back to `torch.func`.
+    A clone of the estimator is trained with a recorder. On skorch nets gradients of the
+    training loss (``net.get_loss``, per row) are multiplied by gradients of the
+    evaluation loss. Gradients are kept as factors per layer, and are materialised only
+    where that is cheaper; layers without a rule use `torch.func`.
 
     **Cost.** Per checkpoint one forward and backward pass of training and test rows,
     then for a Linear layer n_train x n_test x (inputs + outputs) operations. Memory:
     the checkpoints (or ``memory``), and batches bounded by ``working_memory``.
     `sample_values` and `self_influence` are linear in the number of rows.
 
-    **When it fails.** It ranks rows for a prediction far less well than kernels that
-    account for what rows share (TRAK), and predicts leave-one-out hardly at all.
-    Self-influence finds mislabelled rows, as does the mean loss over checkpoints,
-    which costs nothing: see `mean_losses`. The rates are those of plain gradient
-    descent: with momentum all shares are too small by about one minus momentum,
-    with Adam they are out by its preconditioner.
+    **When it fails.** It ranks the rows that matter for a prediction less well than
+    `TRAK`, which takes the similarity of rows into account, and predicts leave-one-out
+    hardly at all. Self-influence finds mislabelled rows, as does the mean loss over
+    checkpoints (`mean_losses`), which needs no further computation. Learning rates are
+    used as in plain gradient descent: with momentum all shares are too small by a
+    factor of about one minus momentum, and Adam's preconditioner is ignored.
 
     Parameters
     ----------
@@ -60,19 +60,19 @@ class TracIn(BaseInfluence):
         a Pipeline that ends in one (its fitted steps are held fixed), or scikit-learn's
         SGDClassifier, SGDRegressor, MLPClassifier or MLPRegressor.
     checkpoints : int, list of int or "all", default=10
-        How many, after evenly spaced epochs, or after which epochs (from 1). The last
-        epoch is always added. "all": every step of a net's run, credited to the rows
-        of its batch; momentum hands gradients on, Adam's preconditioner is held. The
-        shares then add up to the fall of the test loss, but for what `completeness`
-        returns.
+        Number of checkpoints, after evenly spaced epochs, or a list of epochs (from 1).
+        The last epoch is always added. "all": every step of a net's run, attributed to
+        the rows of its batch; gradients carried on by momentum are included, and Adam's
+        preconditioner is treated as constant. The shares then add up to the fall of the
+        test loss, up to the residual that `completeness` returns.
     loss : str, default="auto"
-        Evaluation loss: one with a gradient.
+        Evaluation loss, which needs a gradient.
     layers : list of str, "last" or None, default=None
-        Submodules of a net whose parameters count, as named by
+        Submodules of a net whose parameters are used, as named by
         ``module.named_modules()``; "last" is the last Linear layer. None: all.
     normalize : bool, default=False
-        Sum cosines instead of inner products (GAS, "renormalised influence"): rows of
-        large loss no longer dominate. Not in units of the loss.
+        Sum cosines instead of inner products (GAS, "renormalised influence"), so that
+        rows of large loss do not dominate. The values are not in units of the loss.
     memory : str or path-like, default=None
         Folder that keeps the checkpoints of a net, from which numbers are read and
         no pickled code. None: in memory.
@@ -82,18 +82,18 @@ class TracIn(BaseInfluence):
     Attributes
     ----------
     estimator_ : estimator
-        Trained on all rows. A net is wrapped: it predicts the labels it was given; the
-        net itself is its ``net_``.
+        Trained on all rows. A net is wrapped, so that it predicts the user's labels;
+        its attribute ``net_`` is the net itself.
     n_samples_fit_ : int
         Number of training rows.
     fixed_steps_ : list of str
         Fitted preprocessing that was held fixed.
     checkpoints_ : list
-        What was recorded: ``epoch``, ``spent`` (the weights), ``rows`` trained on.
+        The record, with attributes ``epoch``, ``spent`` (the weights), ``rows``.
 
     See Also
     --------
-    InfluenceFunctions : From the final parameters, with curvature.
+    InfluenceFunctions : Uses the final parameters and the curvature of the loss.
 
     References
     ----------
@@ -114,7 +114,7 @@ class TracIn(BaseInfluence):
     (10, 500)
     """
 
-    # Not for routing: the classes of a continued run are those of its targets.
+    # Not routed: the classes of a continued run are those of its targets.
     __metadata_request__partial_fit = {"classes": UNUSED}
 
     _parameter_constraints: dict = {
@@ -158,7 +158,7 @@ class TracIn(BaseInfluence):
         )
 
     def _training_run(self, checkpoints):
-        """Return what trains the estimator and records it: by steps or by epochs."""
+        """Return the `TrainingRun`, which records steps or epochs."""
         last = final_estimator(self.estimator)
         if is_net(last):
             if checkpoints == "all":
@@ -179,13 +179,13 @@ class TracIn(BaseInfluence):
         if isinstance(self.checkpoints, str):
             if self.layers is not None or self.normalize:
                 raise ValueError(
-                    "checkpoints='all' accounts for the whole step: set layers=None "
-                    "and normalize=False, or take a number of checkpoints."
+                    "checkpoints='all' uses the steps of all parameters: set "
+                    "layers=None and normalize=False, or pass a number of checkpoints."
                 )
             if not is_net(final_estimator(self.estimator)):
                 raise ValueError(
-                    "checkpoints='all' is for skorch nets. Got "
-                    f"{type(self.estimator).__name__}: take a number of checkpoints."
+                    "checkpoints='all' is supported for skorch nets only. Got "
+                    f"{type(self.estimator).__name__}: pass a number of checkpoints."
                 )
             return self.checkpoints
         if isinstance(self.checkpoints, Integral):
@@ -204,7 +204,7 @@ class TracIn(BaseInfluence):
 
     @property
     def checkpoints_(self):
-        """What was recorded of the training."""
+        """The recorded checkpoints."""
         if "estimator_" not in vars(self):
             raise AttributeError("TracIn has no attribute 'checkpoints_' before fit.")
         return self._run.checkpoints
@@ -212,8 +212,8 @@ class TracIn(BaseInfluence):
     def mean_losses(self):
         """Mean training loss of every training row over the checkpoints.
 
-        The baseline for finding mislabelled rows, where a high loss is suspect.
-        Influence estimates rarely rank them better.
+        A baseline for finding mislabelled rows: a high loss is suspect. Influence
+        estimates rarely rank these rows better.
 
         Returns
         -------
@@ -225,11 +225,11 @@ class TracIn(BaseInfluence):
             return self._run.mean_loss((self._fit_X, self._fit_y))
 
     def completeness(self, X, y):
-        """Return what the influences of all rows leave of the fall of the test loss.
+        """Return the part of the fall of the test loss that no row accounts for.
 
-        With ``checkpoints="all"``. What is left is weight decay, which belongs
-        to no row, and the third order of the steps; where it is not small, TracIn
-        explains little.
+        Needs ``checkpoints="all"``. The residual consists of weight decay, which is
+        not a part of any row's loss, and terms of third order in the steps. If it is
+        not small, the influences do not explain the fall of the loss.
 
         Parameters
         ----------
@@ -248,7 +248,7 @@ class TracIn(BaseInfluence):
         X, y, loss = self._check_test(X, y)
         if self.checkpoints != "all":
             raise ValueError(
-                "completeness needs checkpoints='all', every step of a net's run. Got "
+                "completeness needs checkpoints='all', a record of every step. Got "
                 f"{self.checkpoints!r}."
             )
         with self._threads():
@@ -284,7 +284,7 @@ class TracIn(BaseInfluence):
         y : array-like of shape (n_samples_fit_,) or (n_samples_fit_, n_outputs)
             Their targets.
         classes : array-like of shape (n_classes,), default=None
-            For scikit-learn's interface: the classes of y, as all rows are here.
+            Accepted for compatibility with scikit-learn; must be the classes of y.
 
         Returns
         -------
@@ -302,12 +302,12 @@ class TracIn(BaseInfluence):
             return self.fit(X, y)
         if n_rows(X) != self.n_samples_fit_:
             raise ValueError(
-                f"X must hold the {self.n_samples_fit_} rows of fit, in the same "
-                f"order: the run goes on. Got {n_rows(X)} rows."
+                f"X must hold the {self.n_samples_fit_} rows of fit in the same order, "
+                f"as the run is continued. Got {n_rows(X)} rows."
             )
         if isinstance(self.estimator_, Pipeline):
             raise ValueError(
-                "A Pipeline cannot be trained further: pass the net itself."
+                "A Pipeline cannot be trained further: wrap the net without one."
             )
         self._run.partial_fit(X, y)
         return self

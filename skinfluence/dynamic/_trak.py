@@ -19,32 +19,34 @@ from skinfluence.removal import refuse_samplers
 
 
 class TRAK(BaseInfluence):
-    r"""Share of each training row in a prediction, rows that agree sharing it.
+    r"""Share of each training row in a prediction, by kernel regression on gradients.
 
     .. math:: I(i, t) = \bar q_t \, \frac1C \sum_c q_i \,
         \big[(K_c + \lambda \, \overline{\mathrm{diag}} K_c \, I)^{-1}
         K_c(\mathrm{train}, t)\big]_i
 
     with :math:`K_c` the inner products of the gradients of the margin
-    :math:`\log p_y - \log(1 - p_y)` at checkpoint c of one training run, in a form
-    that keeps its digits, :math:`q = 1 - p_y`, and :math:`\bar q_t` the mean over
-    the checkpoints. For regressors the gradients are those of an output (summed over
-    outputs), :math:`q_i` the residual :math:`y_i - \hat y_i` and :math:`q_t` minus the
-    derivative of the test loss; for squared losses each term is then the damped
-    Gauss-Newton influence. The kernel is exact: there is no random projection.
+    :math:`\log p_y - \log(1 - p_y)` at checkpoint c of one training run,
+    :math:`q = 1 - p_y`, and :math:`\bar q_t` the mean over the checkpoints. By the
+    inverse of the kernel, similar rows share their effect. For regressors the gradients
+    are those of an output (summed over outputs), :math:`q_i` is the residual
+    :math:`y_i - \hat y_i` and :math:`q_t` minus the derivative of the test loss; for
+    squared losses each term is then the damped Gauss-Newton influence. The kernel is
+    exact: there is no random projection.
 
-    Positive: the row made the prediction better. Unit: the loss of one test row;
-    damping shrinks it, so read ranks and compare sizes within one model only.
+    Positive: the row made the prediction better. Unit: the loss of one test row.
+    Damping shrinks the values, so that only ranks, and magnitudes within one model,
+    can be compared.
 
     **Cost.** Per checkpoint a pass over all rows, the Gram matrices in O(n (n + m)
     (inputs + outputs)) per Linear layer, and n^3 / 3 for the solve. Memory 8 n^2.
 
-    **When it fails.** It ignores the curvature of the loss across rows (all margins
-    weigh the same), and how late rows were seen. On small, nearly linear problems
-    sums of gradient products (`TracIn`) are as good. Leave-one-out effects below the
-    noise of training are not predicted, by this or others.
+    **When it fails.** It gives all margins the same curvature, and ignores the order of
+    training. On small, nearly linear problems sums of gradient products (`TracIn`) are
+    as good. Leave-one-out effects below the noise of training cannot be predicted by
+    any method.
 
-    **Which to take.** This one to ask which rows made a prediction;
+    **Which method to choose.** TRAK for the rows that a prediction depends on;
     `TracIn.self_influence` or the mean loss for mislabelled rows;
     `InfluenceFunctions` for a model at its optimum.
 
@@ -54,15 +56,16 @@ class TRAK(BaseInfluence):
         A skorch NeuralNetClassifier, NeuralNetBinaryClassifier or
         NeuralNetRegressor, or a Pipeline that ends in one.
     checkpoints : int, default=20
-        How many, after evenly spaced epochs of the one run, the last among them.
+        Number of checkpoints, after evenly spaced epochs of one run, including the
+        last.
     damping : float, default=1.0
-        Relative to the mean of the kernel's diagonal. The default is a fixed
-        convention: each row's own gradient counts twice. No truth was used.
+        Ridge penalty, relative to the mean of the kernel's diagonal. The default
+        doubles this mean. It is a convention, not tuned against retraining.
     layers : list of str, "last" or None, default=None
-        Submodules whose parameters count. None: all.
+        Submodules whose parameters are used. None: all.
     loss : str, default="auto"
-        Evaluation loss: the log loss for classifiers; for regressors any with a
-        gradient.
+        Evaluation loss: the log loss for classifiers, any loss with a gradient for
+        regressors.
     memory : str or path-like, default=None
         Folder that keeps the checkpoints, from which numbers are read and no
         pickled code. None: in memory.
@@ -72,7 +75,7 @@ class TRAK(BaseInfluence):
     Attributes
     ----------
     estimator_ : estimator
-        Trained on all rows. The net itself is its ``net_``.
+        Trained on all rows. Its attribute ``net_`` is the net itself.
     n_samples_fit_ : int
         Number of training rows.
     fixed_steps_ : list of str
@@ -81,7 +84,7 @@ class TRAK(BaseInfluence):
     See Also
     --------
     TracIn : Sums of gradient products, without a solve.
-    InfluenceFunctions : From the final parameters, with curvature.
+    InfluenceFunctions : Uses the final parameters and the curvature of the loss.
 
     References
     ----------
@@ -143,8 +146,8 @@ class TRAK(BaseInfluence):
             )
         if is_classifier(net) and self.loss not in ("auto", "log_loss"):
             raise ValueError(
-                "TRAK explains the margin of classifiers: the 'loss' parameter must "
-                f"be 'auto' or 'log_loss'. Got {self.loss!r}."
+                "The 'loss' parameter of TRAK must be 'auto' or 'log_loss' for "
+                f"classifiers, whose margin it explains. Got {self.loss!r}."
             )
         refuse_without_slope(self.loss)
         self._check_kernel(n_rows(X))
@@ -164,9 +167,9 @@ class TRAK(BaseInfluence):
     @staticmethod
     def _check_kernel(n, n_test=0):
         check_memory(
-            16 * n * (n + 2 * n_test),  # with what the solve makes of it
+            16 * n * (n + 2 * n_test),  # including the arrays of the solve
             f"The kernel of {n} training rows",
-            "Use TracIn, which multiplies gradients without a solve, or fewer rows.",
+            "Use TracIn, which needs no solve, or fewer rows.",
         )
 
     def _influence(self, X, y, loss):

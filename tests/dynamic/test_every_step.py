@@ -108,7 +108,7 @@ def test_refused():
     X, y, _, _ = make_rows()
     with pytest.raises(ValueError, match="normalize=False"):
         TracIn(make_net(), checkpoints="all", normalize=True).fit(X, y)
-    with pytest.raises(ValueError, match="is for skorch nets"):
+    with pytest.raises(ValueError, match="supported for skorch nets only"):
         TracIn(SGDClassifier(loss="log_loss"), checkpoints="all").fit(X, y)
     with pytest.raises(ValueError, match="needs checkpoints='all'"):
         TracIn(make_net(), random_state=0).fit(X, y).completeness(X, y)

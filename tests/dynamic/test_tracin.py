@@ -231,7 +231,7 @@ def test_partial_fit_goes_on():
     np.testing.assert_allclose(
         halves.influence(X[TEST], Y[TEST]), whole.influence(X[TEST], Y[TEST])
     )
-    with pytest.raises(ValueError, match="same order: the run goes on"):
+    with pytest.raises(ValueError, match="same order, as the run is continued"):
         halves.partial_fit(X[:20], Y[:20])
 
 

@@ -198,7 +198,11 @@ def test_intercept_of_sparse_rows_moves_by_a_hundredth():
 @pytest.mark.parametrize(
     ("tracin", "error", "match"),
     [
-        (TracIn(LogisticRegression()), TypeError, "needs a run of gradient steps"),
+        (
+            TracIn(LogisticRegression()),
+            TypeError,
+            "needs an estimator trained by gradient steps",
+        ),
         (TracIn(MLPClassifier(solver="lbfgs")), ValueError, "solver='sgd' or 'adam'"),
         (TracIn(SGDClassifier("perceptron")), ValueError, "with loss in"),
         (TracIn(SGDClassifier(), layers=["a"]), ValueError, "for skorch nets"),

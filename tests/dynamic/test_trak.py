@@ -240,5 +240,5 @@ def test_what_it_does_not_explain_is_refused():
     with pytest.raises(TypeError, match="must be a skorch net.*Got Ridge"):
         TRAK(Ridge()).fit(X[TRAIN], SIGNAL[TRAIN])
     net, y = CASES["softmax"]
-    with pytest.raises(ValueError, match=r"margin of classifiers.*'brier'"):
+    with pytest.raises(ValueError, match=r"for classifiers.*'brier'"):
         TRAK(net, loss="brier").fit(X[TRAIN], y[TRAIN])

@@ -6,13 +6,16 @@ With g the gradient of a row's loss, n rows, and H one of the matrices below::
 
 - `_exact.py`: the Hessian itself, for few parameters.
 - `_gauss_newton.py`: the generalised Gauss-Newton matrix; explicit for few
-  parameters, else through the kernel of its rows. Of the last layer alone it is exact.
+  parameters, else through the kernel of its rows. For the last layer alone it equals
+  the Hessian.
 - `_fisher.py`: second moments of the gradients, in dual form.
-- `_ekfac.py`: Gauss-Newton, layer by layer, in Kronecker eigenbases.
-- `_conjugate_gradient.py`: Gauss-Newton again, by products with vectors only.
+- `_ekfac.py`: a block-diagonal approximation of Gauss-Newton, one block per layer, in
+  Kronecker-factored eigenbases.
+- `_conjugate_gradient.py`: Gauss-Newton by products with vectors only.
 
-The default damping is the trace of H over n: in the dual form every row's own
-curvature, on average, counts twice. No truth is needed for it.
+Each class sets its damping in ``prepare``. The default is the trace of H divided by n,
+which doubles the mean diagonal of the kernel of rows in the dual form. This is a
+convention: it is not tuned against retraining.
 """
 
 from skinfluence.nets.curvature._conjugate_gradient import ConjugateGradient

@@ -17,14 +17,13 @@ _ROWS = 2048
 class ConjugateGradient(Preconditioned):
     """Generalised Gauss-Newton matrix, one solve per test row.
 
-    **Cost.** Per test row three passes over all rows for each of some tens to
-    hundreds of iterations; memory O(p). For large nets and few test rows. **When it
-    fails.** Small damping takes many iterations; a solve that has not converged after
-    1,000 of them is reported.
+    **Cost.** Three passes over all rows per iteration, tens to hundreds of iterations
+    per test row; memory O(p). Suitable for large nets and few test rows. **When it
+    fails.** Small damping takes many iterations; a warning tells of solves that have
+    not converged after 1,000 iterations.
     """
 
     def prepare(self, damping):
-        """Implement `Curvature.prepare`."""
         X, y = self.train
         if damping == "auto":
             damping = (
@@ -42,7 +41,6 @@ class ConjugateGradient(Preconditioned):
             )
 
     def solve(self, rows):
-        """Implement `Preconditioned.solve`."""
         exact = self.gradients.target.dtype == torch.float64
         p = rows.shape[1]
         operator = LinearOperator((p, p), matvec=self._product, dtype=np.float64)
@@ -84,9 +82,9 @@ class ConjugateGradient(Preconditioned):
 
 
 def _bend(target, output, targets, inputs, params, direction):
-    """Hessian of the losses by the outputs, times the outputs' move in a direction."""
-    # The derivative along a direction from two backward passes: the first is linear
-    # in a dummy vector.
+    """Hessian by the outputs, times the derivative of the outputs in a direction."""
+    # The directional derivative takes two backward passes: the result of the first is
+    # linear in a dummy vector, by which it is differentiated.
     dummy = torch.zeros_like(output, requires_grad=True)
     back = torch.autograd.grad(
         output,

@@ -1,4 +1,4 @@
-r"""EK-FAC: Gauss-Newton, one layer at a time, diagonal in Kronecker eigenbases.
+r"""EK-FAC: one block of Gauss-Newton per layer, diagonal in a Kronecker eigenbasis.
 
 For a layer with inputs a (and 1, for the bias) and output errors d of the rows R of the
 Gauss-Newton matrix, :math:`Q_A, Q_S` are the eigenvectors of the second moments of a
@@ -6,8 +6,8 @@ and of d, and the curvature is diagonal in their product:
 
 .. math:: \Lambda_{kl} = \frac1n \sum_r \big(Q_S^\top R_r \, Q_A\big)_{kl}^2
 
-All classes are summed over, so that there is no noise of sampled labels. Parameters
-without such factors (embeddings, norms, modules without a rule) have a diagonal.
+The sum is over all classes; labels are not sampled from the model. Parameters without
+such factors (embeddings, norms, modules without a rule) have a diagonal curvature.
 """
 
 import torch
@@ -23,8 +23,8 @@ class EKFAC(Preconditioned):
 
     **Cost.** Two passes over the rows per output, cubes of the layers' widths, and n x
     m x p operations for n training and m test rows; memory O(p). **When it fails.**
-    It knows nothing of what layers share, and inputs and errors of a layer are taken
-    for independent.
+    The interaction of layers is ignored, and the inputs and the errors of a layer are
+    treated as independent.
 
     References
     ----------
@@ -36,7 +36,6 @@ class EKFAC(Preconditioned):
     """
 
     def prepare(self, damping):
-        """Implement `Curvature.prepare`."""
         columns = output_columns(self.gradients.target, *self.train)
         first = next(self._blocks(columns))
         self._parts = [
@@ -64,7 +63,6 @@ class EKFAC(Preconditioned):
                 yield factors.blocks
 
     def solve(self, rows):
-        """Implement `Preconditioned.solve`."""
         names, shapes = zip(*self.gradients.target.params.items(), strict=True)
         sizes = [v.numel() for v in shapes]
         parts = dict(zip(names, rows.split(sizes, dim=1), strict=True))
@@ -75,20 +73,20 @@ class EKFAC(Preconditioned):
 
 
 class _Diagonal:
-    """Curvature of parameters without Kronecker factors: one number each."""
+    """Diagonal curvature of parameters without Kronecker factors."""
 
     def __init__(self):
         self.names, self.values = (), 0.0
 
     def add_moments(self, block):
-        """Look at a block, to find bases."""
+        """Note the names of the parameters, whose own coordinates are the basis."""
         self.names = tuple(block.dense())
 
     def finish(self):
-        """Fix the bases."""
+        """Do nothing: there is no basis to compute."""
 
     def add_squares(self, block):
-        """Add the squares of a block's rows in the bases."""
+        """Add the squares of a block's rows."""
         dense = block.dense()
         rows = torch.cat([dense[k] for k in self.names], dim=1).double().cpu()
         self.values = self.values + (rows**2).sum(dim=0)
@@ -102,7 +100,7 @@ class _Diagonal:
 
 
 class _Kronecker:
-    """Curvature of a layer with outer products as gradients."""
+    """Curvature of a layer whose gradients are sums of outer products."""
 
     def __init__(self):
         self.A, self.S, self.values = 0.0, 0.0, 0.0
@@ -120,7 +118,7 @@ class _Kronecker:
     def add_squares(self, block):
         """Add the squares of a block's rows in the eigenbases."""
         a, d = _inputs(block) @ self.QA, block.d.double().cpu() @ self.QS
-        if a.shape[1] == 1:  # one position: the square of a product
+        if a.shape[1] == 1:  # a single position: the square of a product
             self.values = self.values + (d[:, 0] ** 2).T @ (a[:, 0] ** 2)
         else:
             self.values = self.values + (torch.bmm(d.mT, a) ** 2).sum(dim=0)
@@ -140,7 +138,7 @@ class _Kronecker:
 
 
 def _inputs(block):
-    """Inputs of a layer, a one for the bias: (n, positions, in (+ 1)), float64."""
+    """Inputs of a layer, with ones for the bias: (n, positions, in (+ 1)), float64."""
     a = block.a.double().cpu()
     if not block.weight:
         a = a[:, :, :0]

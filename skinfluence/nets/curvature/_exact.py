@@ -16,12 +16,11 @@ class ExactHessian(Preconditioned):
     """Second derivatives of the mean training loss, p x p.
 
     **Cost.** 2 p passes over the rows, p^3 / 3 operations, 8 p^2 bytes. **When it
-    fails.** Away from a minimum it has negative eigenvalues: with ``damping="auto"``
-    the smallest is lifted to the default damping.
+    fails.** Away from a minimum it has negative eigenvalues: ``damping="auto"`` then
+    raises the smallest to the default damping.
     """
 
     def prepare(self, damping):
-        """Implement `Curvature.prepare`."""
         H = hessian(self.gradients.target, *self.train)
         if damping == "auto":
             values = torch.linalg.eigvalsh(H)
@@ -30,7 +29,6 @@ class ExactHessian(Preconditioned):
         self._factor = factorise(H, damping, "The Hessian of the training loss")
 
     def solve(self, rows):
-        """Implement `Preconditioned.solve`."""
         return torch.cholesky_solve(rows.T, self._factor).T
 
 

@@ -17,12 +17,11 @@ class Fisher(Curvature):
     """Second moments of the gradients of the training loss; exact for n rows.
 
     **Cost.** The n x n Gram matrix, n^3 / 3 operations, 8 n^2 bytes. **When it
-    fails.** It stands for the Hessian only where residuals are noise of the size the
-    loss assumes; rows fitted perfectly weigh nothing.
+    fails.** It approximates the Hessian only if the residuals are noise of the
+    variance that the loss assumes; rows that are fitted perfectly contribute nothing.
     """
 
     def prepare(self, damping):
-        """Implement `Curvature.prepare`."""
         n = self.n
         check_memory(
             24 * n**2,
@@ -35,13 +34,12 @@ class Fisher(Curvature):
             raise ValueError(
                 f"hessian='fisher' needs damping above 0. Got {self.damping}."
             )
-        # Rounding of K may leave eigenvalues below zero
+        # Rounding of K may make eigenvalues negative.
         eps = torch.finfo(self.gradients.target.dtype).eps
         self.damping = max(self.damping, 10 * eps * float(K.diagonal().max()))
         self._factor = factorise(K, n * self.damping, "The Gram matrix of gradients")
 
     def influence(self, test, measure):
-        """Implement `Curvature.influence`."""
         training = self.gradients.target.training_loss
         mixed = gram(self.gradients, self.train, test, measures=(training, measure))
         solved = torch.cholesky_solve(torch.from_numpy(mixed), self._factor)

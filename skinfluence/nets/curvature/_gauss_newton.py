@@ -1,9 +1,9 @@
-r"""Generalised Gauss-Newton matrix: the Hessian but for the net's own curvature.
+r"""Generalised Gauss-Newton matrix: the Hessian without the net's second derivatives.
 
 :math:`G = \frac1n \sum_i J_i^\top H_i J_i = R^\top R / n`, with J the derivative of
 the outputs, H the Hessian of the loss by the outputs, and R the rows of
-`output_columns`. It has no negative eigenvalues, and is the Hessian where outputs are
-linear in the parameters: for the last layer alone. Through the kernel of its rows::
+`output_columns`. It has no negative eigenvalues, and equals the Hessian if the outputs
+are linear in the parameters, as for the last layer alone. By the kernel of its rows::
 
     (G + d 1)^{-1} = 1/d [1 - R^T (n d 1 + R R^T)^{-1} R]
 """
@@ -22,13 +22,14 @@ from skinfluence.nets.curvature._preconditioned import (
 )
 from skinfluence.nets.gradients._gram import gram, row_batches, self_dot
 
-# Up to so many rows of R all are kept; of more the largest, up to a share of the trace.
+# Up to this many rows of R all are kept; of more rows, the largest ones are kept up to
+# a share of the trace.
 _ALL = 2_000
 _SHARE = 0.999
 
 
 def gauss_newton(gradients, train, damping):
-    """Return the explicit form where there are few parameters, else the kernel form."""
+    """Return the explicit form if there are few parameters, else the kernel form."""
     columns = output_columns(gradients.target, *train)
     p = sum(v.numel() for v in gradients.target.params.values())
     if p <= min(_ALL, len(columns) * n_rows(train[0])):
@@ -37,10 +38,12 @@ def gauss_newton(gradients, train, damping):
 
 
 class ExplicitGaussNewton(Preconditioned):
-    """The p x p matrix. Cost: its products, p^3 / 3 operations, 8 p^2 bytes."""
+    """The explicit p x p matrix.
+
+    **Cost.** The products that form it, p^3 / 3 operations, 8 p^2 bytes.
+    """
 
     def prepare(self, damping):
-        """Implement `Curvature.prepare`."""
         X, y = self.train
         G = 0.0
         for column in output_columns(self.gradients.target, X, y):
@@ -52,19 +55,17 @@ class ExplicitGaussNewton(Preconditioned):
         self._factor = factorise(G, damping, "The Gauss-Newton matrix")
 
     def solve(self, rows):
-        """Implement `Preconditioned.solve`."""
         return torch.cholesky_solve(rows.T, self._factor).T
 
 
 class KernelGaussNewton(Curvature):
-    """The kernel of r rows of R, the largest of them where there are many.
+    """The kernel of r rows of R, or of the largest of them if there are many.
 
     **Cost.** r^2 (inputs + outputs) per layer and r^3 / 3 operations, 8 r (r + n)
-    bytes. Of more than 2,000 rows those are kept that hold 99.9% of the trace.
+    bytes. Of more than 2,000 rows, the largest ones with 99.9% of the trace are kept.
     """
 
     def prepare(self, damping):
-        """Implement `Curvature.prepare`."""
         (X, y), gradients = self.train, self.gradients
         columns = output_columns(gradients.target, X, y)
         sizes = np.stack([self_dot(gradients, X, y, measures=(c, c)) for c in columns])
@@ -108,7 +109,6 @@ class KernelGaussNewton(Curvature):
         return self._with_rows(factors for _, factors in batches)
 
     def influence(self, test, measure):
-        """Implement `Curvature.influence`."""
         training = self.gradients.target.training_loss
         plain = gram(self.gradients, test, self.train, measures=(measure, training))
         held = self._with_rows_of(test, measure).T @ self._moved

@@ -1,8 +1,8 @@
 r"""Square roots of the Hessian of each row's loss with respect to the net's outputs.
 
 With :math:`L_i L_i^\top` that Hessian and z the outputs, the gradients of
-:math:`L_{ic}^\top z_i`, L held fixed, are the rows whose second moments are the
-generalised Gauss-Newton matrix.
+:math:`L_{ic}^\top z_i` with constant L are the rows R of the generalised Gauss-Newton
+matrix :math:`R^\top R / n`.
 """
 
 import numpy as np
@@ -15,8 +15,8 @@ from skinfluence._sklearn import take_rows
 def output_columns(target, X, y):
     """Return a measure ``(output, targets, inputs) -> (n,)`` per column of L.
 
-    Closed forms for the log losses and the squared error as torch has them; any other
-    loss is differentiated twice, negative eigenvalues counting as zero.
+    Closed forms for torch's log losses and squared error. Any other loss is
+    differentiated twice, and negative eigenvalues are set to zero.
     """
     with target.at(), torch.no_grad():
         one = np.arange(1)
@@ -74,9 +74,9 @@ def _hessians(target, output, targets, inputs):
 
 
 def _square_root(H):
-    """Symmetric square root, which is unique also where eigenvalues are equal."""
+    """Symmetric square root, which is unique also if eigenvalues are equal."""
     values, vectors = torch.linalg.eigh(H)
-    # Rounding of an eigenvalue that is zero would show in its root
+    # The root would enlarge the rounding error of an eigenvalue that is zero.
     noise = 10 * H.shape[1] * torch.finfo(H.dtype).eps * values.abs().amax(1)
     values = torch.where(values > noise[:, None], values, 0.0)
     return (vectors * values.sqrt()[:, None]) @ vectors.mT

@@ -1,4 +1,4 @@
-"""The seam of curvatures, and those whose inverse is applied to gradients."""
+"""Base classes of curvatures, in general and by solves for gradients."""
 
 from abc import ABC, abstractmethod
 
@@ -7,7 +7,7 @@ import torch
 
 from skinfluence._sklearn import n_rows, take_rows
 
-# Numbers in a batch of gradients that are held as vectors.
+# Number of entries in a batch of materialised gradients.
 _NUMBERS = 2**23
 
 
@@ -37,7 +37,7 @@ class Curvature(ABC):
     Attributes
     ----------
     damping : float
-        What was added.
+        The value that was added.
     """
 
     def __init__(self, gradients, train, damping):
@@ -45,11 +45,11 @@ class Curvature(ABC):
         self.prepare(damping)
 
     def __getstate__(self):
-        return {**vars(self), "gradients": None}  # references to a live net
+        return {**vars(self), "gradients": None}  # which refer to a live net
 
     @abstractmethod
     def prepare(self, damping):
-        """Set ``damping``; raise ValueError where H + damping is not positive."""
+        """Set ``damping`` and factorise; raise if H + damping is not positive."""
 
     @abstractmethod
     def influence(self, test, measure):
@@ -71,7 +71,7 @@ class Preconditioned(Curvature):
         """Apply the inverse of H + damping to rows of shape (m, p), in float64."""
 
     def influence(self, test, measure):
-        """Implement `Curvature.influence`."""
+        """Solve for batches of test rows, and multiply by the training gradients."""
         out = np.empty((n_rows(test[0]), self.n))
         for columns, theirs in dense_batches(self.gradients, *test, measure):
             solved = self.solve(theirs) / self.n
@@ -81,7 +81,7 @@ class Preconditioned(Curvature):
 
 
 def factorise(matrix, damping, what):
-    """Cholesky factor of ``matrix + damping 1``, or an error that says what to do."""
+    """Return the Cholesky factor of ``matrix + damping 1``, or raise."""
     matrix = matrix + damping * torch.eye(len(matrix), dtype=matrix.dtype)
     factor, failed = torch.linalg.cholesky_ex(matrix)
     if failed or not torch.isfinite(factor).all():
@@ -89,6 +89,6 @@ def factorise(matrix, damping, what):
         raise ValueError(
             f"{what} plus damping={damping:.3g} is not positive definite: its smallest "
             f"eigenvalue is {smallest:.3g}. Set damping above {max(0, -smallest):.3g}, "
-            "or take hessian='gauss_newton', which has none below zero."
+            "or use hessian='gauss_newton', whose eigenvalues are not negative."
         )
     return factor

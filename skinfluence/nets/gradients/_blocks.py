@@ -1,18 +1,19 @@
 """Gradients of many rows with respect to one layer, kept as factors.
 
-A block holds n gradients of the same parameters and answers four questions:
-``gram`` (inner products with another block's rows), ``self_dot`` (squared norms),
-``matvec`` (inner products with one gradient) and ``dense`` (the gradients themselves).
-``scale`` multiplies the coordinates of each parameter: a learning rate of its own.
+A block holds n gradients of the same parameters and has four methods: ``gram`` (inner
+products with another block's rows), ``self_dot`` (squared norms), ``matvec`` (inner
+products with one gradient) and ``dense`` (the gradients themselves). ``scale``
+multiplies the coordinates of each parameter, for learning rates that differ between
+parameters.
 """
 
 from dataclasses import dataclass
 
 import torch
 
-_CHUNK = 2**20  # numbers in a temporary: about what a cache holds
-# Multiplying and summing a pair of positions passes over memory for as long as products
-# of vectors of this length take.
+_CHUNK = 2**20  # entries of a temporary array, so that it fits into a cache
+# Multiplying and summing one pair of positions is limited by memory access, and takes
+# as long as a dot product of this length.
 _PAIR = 256
 
 
@@ -30,7 +31,7 @@ class Outer:
     Attributes
     ----------
     weight, bias : str or None
-        Names of the parameters; None where they are no variables.
+        Names of the parameters; None if they are not variables.
     a : Tensor of shape (n, n_positions, n_in)
     d : Tensor of shape (n, n_positions, n_out)
     """
@@ -190,7 +191,7 @@ class Lookup:
 
 @dataclass
 class Dense:
-    """Materialised gradients: few parameters, or a layer without a rule."""
+    """Materialised gradients, for few parameters or layers without a rule."""
 
     parts: dict  # parameter name -> (n, size)
 
@@ -225,7 +226,7 @@ class Dense:
 
 
 def _dense_gram(left, right, out, scale):
-    # The right side meets every tile of the left side: materialise it once.
+    # The right side is multiplied by every tile of the left side: materialise it once.
     if not hasattr(right, "_kept"):
         right._kept = right.dense()
     first, second = left.dense(), right._kept

@@ -10,12 +10,12 @@
     factors.matvec(vector)   # (n,), vector a dict of tensors by parameter
     factors.dense()          # dict of (n, size) tensors by parameter
 
-A hook adds a zero "probe" to the output of every layer with a rule; one backward pass
-to the probes gives the error of each layer, and no gradient of a weight is computed.
-A parameter is *covered* if one module with a rule owns it, nothing else uses it, and
-the factors give autograd's gradients on the first rows seen. For all other parameters
-the gradients are materialised: by `torch.func` (vmap of grad) where the module allows,
-else row by row, with a warning.
+A hook adds a zero tensor, the "probe", to the output of every layer with a rule. One
+backward pass to the probes gives the error of each layer without computing any gradient
+of a weight. A parameter is *covered* if one module with a rule owns it, no other module
+uses it, and the factors reproduce autograd's gradients on the first rows. For all other
+parameters the gradients are materialised: by `torch.func` (vmap of grad) if the module
+supports it, else row by row, with a warning.
 """
 
 import warnings
@@ -32,7 +32,7 @@ from skinfluence.nets.net._target import count_rows, rows_of
 
 @dataclass
 class Factors:
-    """Gradients of n rows: one block per layer, no parameter in two of them."""
+    """Gradients of n rows in blocks, one per layer, each of other parameters."""
 
     blocks: list
 
@@ -52,7 +52,7 @@ class Factors:
         other : Factors
             Of the same net and parameters.
         scale : dict of str to float or None, default=None
-            A factor for each parameter's coordinates (a learning rate of its own).
+            A factor for each parameter's coordinates, for instance a learning rate.
         """
         out = self.blocks[0].like.new_zeros(len(self), len(other))
         for mine, theirs in zip(self.blocks, other.blocks, strict=True):
@@ -66,7 +66,7 @@ class Factors:
     def dot(self, other, scale=None):
         """Inner products of each row with the same row of ``other``, shape (n,).
 
-        For two losses of the same rows. The gradients are materialised.
+        Used for two losses of the same rows. The gradients are materialised.
         """
         mine, theirs = self.dense(), other.dense()
         return sum(
@@ -84,7 +84,7 @@ class Factors:
 
 
 class RowGradients:
-    """Callable that returns the `Factors` of rows at the net's present parameters.
+    """Callable that returns the `Factors` of rows at the net's current parameters.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class RowGradients:
     uncovered : list of str
         Parameters whose gradients are materialised.
     row_bytes : float or None
-        Memory of the factors of a row, once some have been computed.
+        Memory of the factors of a row; None before the first call.
     """
 
     _CHECKED_ROWS = 3
@@ -117,7 +117,7 @@ class RowGradients:
             if self.covered is None:
                 self._check_coverage(inputs, targets, measure)
             blocks = self._blocks(inputs, targets, measure)
-            if blocks is None:  # a layer met a batch that its rule does not know
+            if blocks is None:  # a rule does not support this batch
                 blocks = self._blocks(inputs, targets, measure)
             if self.uncovered:
                 blocks.append(Dense(self._materialised(inputs, targets, measure)))
@@ -146,10 +146,10 @@ class RowGradients:
             for (name, p), g in zip(params.items(), parts, strict=True)
         }
 
-    # Which parameters are covered.
+    # The choice of covered parameters.
 
     def _find_owners(self):
-        """Map modules with a rule to the variables that they alone own."""
+        """Map modules with a rule to the variables that no other module owns."""
         owners, wanted = {}, {id(p): k for k, p in self.target.params.items()}
         n_owners = {}
         for module in self.target.module.modules():
@@ -251,7 +251,7 @@ class RowGradients:
         if self._vmap:
             try:
                 return self._vmapped(names, inputs, targets, measure)
-            except Exception as error:  # torch has no single class for "cannot batch"
+            except Exception as error:  # torch has no class of its own for this error
                 self._vmap = False
                 warnings.warn(
                     f"Gradients of {names[:5]} are computed row by row, which is slow: "

@@ -1,7 +1,7 @@
-"""Gram matrices between sets of rows, streamed in batches through the net.
+"""Gram matrices between sets of rows, computed in batches.
 
-Rows stay where the user has them; batches of bounded memory go to the net's device,
-results come back as float64 on the CPU.
+The rows stay in the user's memory. Batches of bounded size are moved to the net's
+device, and results are returned as float64 on the CPU.
 """
 
 import numpy as np
@@ -9,14 +9,14 @@ import sklearn
 
 from skinfluence._sklearn import n_rows, take_rows
 
-_BATCH_BYTES = 2**25  # of factors: larger batches are no faster
+_BATCH_BYTES = 2**25  # memory of factors; larger batches are not faster
 _PROBED_ROWS = 4
 
 
 def row_batches(gradients, X, y, measure=None):
     """Yield (rows, Factors) over X, in batches whose factors fit into memory."""
     n, start = n_rows(X), 0
-    if gradients.row_bytes is None:  # of every row the same: found once
+    if gradients.row_bytes is None:  # the same for all rows
         few = np.arange(min(_PROBED_ROWS, n))
         gradients(take_rows(X, few), y[few], measure)
     size = _batch_size(gradients.row_bytes)
@@ -37,16 +37,16 @@ def gram(gradients, left, right, *, scale=None, measures=(None, None), cosine=Fa
     Parameters
     ----------
     gradients : RowGradients
-        Of a net at its present parameters.
+        Of a net at its current parameters.
     left, right : tuple of (X, y)
-        Rows and encoded targets. The right side is held a batch at a time, the left
-        side streams past each of its batches.
+        Rows and encoded targets. One batch of the right side is held at a time, and
+        combined with all batches of the left side.
     scale : dict of str to float or None, default=None
         A factor per parameter.
     measures : tuple of two callables or None
-        What is differentiated on each side; None: the training loss.
+        The loss that is differentiated on each side; None: the training loss.
     cosine : bool, default=False
-        Divide by the norms of both gradients; zero where one of them is zero.
+        Divide by the norms of both gradients; zero if one of them is zero.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def matvec(gradients, X, y, vector, *, scale=None, measure=None):
 
 
 def weighted_gradient(gradients, X, y, weight, measure=None):
-    """Weighted sum of the gradients of rows, streamed: a dict by parameter."""
+    """Weighted sum of the gradients of rows, in batches: a dict by parameter."""
     total, n, size = {}, n_rows(X), 2048
     for start in range(0, n, size):
         rows = np.arange(start, min(start + size, n))

@@ -1,7 +1,7 @@
-"""Rules: the gradients of a layer's parameters from its input and output errors.
+"""Rules: the gradients of a layer's parameters from its inputs and output errors.
 
-``layer_block(module, names, calls)`` returns a block, given the pairs (input, error)
-of every call of the module, with the batch on the first axis, or None where the layer
+``layer_block(module, names, calls)`` takes the pairs (input, error) of every call of
+the module, with the batch on the first axis, and returns a block, or None if the layer
 has no rule. ``names`` maps the module's own parameter names to those of the net.
 """
 
@@ -13,7 +13,7 @@ from skinfluence.nets.gradients._blocks import Dense, Lookup, Outer
 
 
 def _joined(parts, dim):
-    """Concatenate what the calls of a module left; a single call is not copied."""
+    """Concatenate tensors of the calls of a module; a single one is not copied."""
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=dim)
 
 
@@ -24,7 +24,7 @@ def _linear(module, names, calls):
 
 
 def _padding(module):
-    """Zeros before and after each axis, the last axis first, as `F.pad` wants them."""
+    """Return the padding of each axis, the last axis first, as `F.pad` takes it."""
     pairs = []
     for axis, kernel in enumerate(module.kernel_size):
         if module.padding == "same":
@@ -67,7 +67,7 @@ def _conv(module, names, calls):
 
 def _embedding(module, names, calls):
     if module.scale_grad_by_freq or module.max_norm is not None:
-        return None  # not a function of the row alone
+        return None  # the gradient is not a function of the row alone
     tokens = _joined([x.reshape(len(x), -1) for x, _ in calls], dim=1)
     d = _joined([e.reshape(len(e), -1, e.shape[-1]) for _, e in calls], dim=1)
     if module.padding_idx is not None:
@@ -76,7 +76,7 @@ def _embedding(module, names, calls):
 
 
 def _affine(names, normalised, errors, channel_axis):
-    """Weight and bias per channel: sums over all other axes but the first."""
+    """Gradients of a weight and a bias per channel: sums over all axes of a row."""
     parts = {}
     for name, terms in (
         ("weight", [x * d for x, d in zip(normalised, errors, strict=True)]),
@@ -132,7 +132,7 @@ _RULES = {
 
 
 def _rule(module):
-    """Return the rule of a module; a subclass counts if it computes the same."""
+    """Return the rule of a module, also for subclasses that do not change forward."""
     for cls, rule in _RULES.items():
         if isinstance(module, cls) and type(module).forward is cls.forward:
             return rule

@@ -12,8 +12,8 @@ def ridge_solve(K, mixed, ridge):
     K : ndarray of shape (n, n)
     mixed : ndarray of shape (n, m)
     ridge : float
-        Above zero. Where rounding of K (float32 gradients) exceeds it, the
-        eigenvalues of K below zero count as zero.
+        Above zero. If the rounding error of K (from float32 gradients) exceeds it,
+        negative eigenvalues of K are set to zero.
     """
     A = np.array(K, dtype=np.float64)
     A[np.diag_indices(len(A))] += ridge

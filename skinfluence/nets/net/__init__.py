@@ -1,1 +1,1 @@
-"""A fitted skorch net as functions of its parameters; labels encoded, rows checked."""
+"""A skorch net as functions of its parameters, with encoded labels and checked rows."""

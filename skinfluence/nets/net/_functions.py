@@ -1,4 +1,4 @@
-"""A skorch net as functions of its flat parameters: losses of rows, in a batch."""
+"""A skorch net as functions of its flat parameters: losses and gradients of rows."""
 
 import copy
 import warnings
@@ -16,8 +16,8 @@ from skinfluence.nets.net._target import NetTarget
 class _RowLosses(torch.nn.Module):
     """Per-row losses through the net's own ``infer`` and ``get_loss``.
 
-    The module is a submodule here, so that ``functional_call`` swaps its parameters
-    under whatever the net's methods do with it.
+    The net's module is a submodule of this one, so that ``functional_call`` replaces
+    its parameters within all methods of the net.
     """
 
     def __init__(self, net):
@@ -31,7 +31,7 @@ class _RowLosses(torch.nn.Module):
         vars(view).update(
             {**vars(net), "module_": self.module, "criterion_": criterion}
         )
-        self.view = [view]  # in a list: a net is no submodule
+        self.view = [view]  # in a list, as torch would register it as a submodule
 
     def forward(self, X, y, measure):
         (net,) = self.view
@@ -48,8 +48,8 @@ class _RowLosses(torch.nn.Module):
             )
         if y.ndim == 1 and losses.shape[1:] == (n,) and losses.numel() > 1:
             raise ValueError(
-                "The net's output has shape (n, 1) and y shape (n,): the criterion "
-                "compares every row with every other. Pass y.reshape(-1, 1)."
+                "The net's output has shape (n, 1) and y shape (n,), which the "
+                "criterion broadcasts to all pairs of rows. Pass y.reshape(-1, 1)."
             )
         if losses.ndim == 1:
             return losses
@@ -65,7 +65,7 @@ class NetFunctions:
     net : skorch net
         Fitted.
     names : list of str
-        Parameters that vary, in the order of the flat vector; others are held.
+        Parameters in the flat vector, in this order; others are constants.
     """
 
     def __init__(self, net, names):
@@ -78,7 +78,7 @@ class NetFunctions:
         self._own = [parameters[name] for name in names]
         self.device = torch.device(net.device or "cpu")
         self.parameters = self.flat([parameters[name].detach() for name in names])
-        # The module's parameters are views of one vector: one copy places them all.
+        # The module's parameters become views of one vector, which is set in one copy.
         self._placed = self.parameters.clone()
         for own, part in zip(self._own, self._placed.split(self.sizes), strict=True):
             own.data = part.view_as(own)
@@ -90,7 +90,7 @@ class NetFunctions:
         if isinstance(net.criterion_, torch.nn.NLLLoss | torch.nn.CrossEntropyLoss):
             self._class_weight = net.criterion_.weight
 
-    def __getstate__(self):  # skorch's pickling would tear net and module apart
+    def __getstate__(self):  # skorch would pickle net and module separately
         return {"net": self._net, "names": self.names}
 
     def __setstate__(self, state):
@@ -113,8 +113,8 @@ class NetFunctions:
     def losses(self, theta, X, y, measure=None):
         """Losses of rows at flat parameters ``theta``, shape (n_rows,).
 
-        ``measure``: as `NetTarget.measure` returns, in evaluation mode; None: what the
-        net is trained on, in training mode, row by row.
+        ``measure`` is a loss as returned by `NetTarget.measure`, in evaluation mode;
+        None is the training loss, in training mode.
         """
         parts = theta.split(self.sizes)
         values = {
@@ -129,23 +129,24 @@ class NetFunctions:
             self._module.train(measure is None)  # walks over all modules
 
     def place(self, theta):
-        """Put flat parameters into the module, and return its own, to differentiate.
+        """Copy flat parameters into the module; return its parameters.
 
-        With `placed_losses` the same as `losses`, without functional_call, which
-        takes longer than a small net's forward pass.
+        `place` and `placed_losses` give the same result as `losses`, without
+        functional_call, which takes longer than the forward pass of a small net.
         """
         self._placed.copy_(theta.detach())
         return self._own
 
     def placed_losses(self, X, y, measure=None):
-        """`losses` at the parameters that were placed last."""
+        """`losses` at the parameters that `place` was last called with."""
         self._set_mode(measure)
         return self._module(X, y, measure)
 
     def row_gradients(self, theta, X, y, measure=None):
         """Gradients of each row's loss at ``theta``, shape (n_rows, n_parameters).
 
-        Materialised: for nets whose every output depends on one row.
+        The gradients are materialised. Every output of the net must depend on a single
+        row.
         """
 
         def loss(t, x, target):
@@ -167,7 +168,7 @@ class NetFunctions:
         return torch.stack(rows)
 
     def refuse_vmap(self, error):
-        """Compute one by one from here on what torch cannot batch."""
+        """Switch to computing row by row, as torch cannot batch the module."""
         self.batches = False
         reason = str(error).strip().splitlines()
         warnings.warn(
@@ -186,16 +187,16 @@ class NetFunctions:
             )[0]
 
     def factors(self, theta, X, y, measure=None):
-        """`row_gradients` kept as factors, in evaluation mode always."""
+        """`row_gradients` kept as factors, always in evaluation mode."""
         self.place(theta)
         if self._factored is None:
             self._factored = RowGradients(self._target)
         return self._factored(X, y, measure)
 
     def divisor(self, y):
-        """Divide a batch's sum of row losses by this to get what was minimised.
+        """Return the number that divides a batch's sum of losses in the objective.
 
-        Fixed by the batch's rows, whatever their weights.
+        It depends on the rows of the batch and not on their weights.
         """
         if self._reduction == "sum":
             return 1.0
@@ -205,7 +206,7 @@ class NetFunctions:
 
 
 def collect(net, X, y):
-    """All rows of a data set as the net's loader would deliver them, on the CPU."""
+    """Return all rows of a data set as delivered by the net's loader, on the CPU."""
     dataset = net.get_dataset(X, y)
     with torch.random.fork_rng(devices=[]):  # a loader draws a seed for its workers
         batches = [unpack_data(b) for b in net.get_iterator(dataset, training=False)]
@@ -222,7 +223,7 @@ def _cat(parts):
 
 
 def take(X, rows, device):
-    """Rows of what `collect` returned, on ``device``."""
+    """Return rows of the result of `collect`, on ``device``."""
     if isinstance(X, Mapping):
         return {key: take(value, rows, device) for key, value in X.items()}
     if isinstance(X, tuple | list):

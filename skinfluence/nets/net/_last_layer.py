@@ -9,7 +9,7 @@ _BATCH = 1024
 
 
 def last_layer_features(target, X):
-    """Return what the last Linear layer sees and what it makes of it.
+    """Return the inputs and the outputs of the last Linear layer.
 
     Parameters
     ----------

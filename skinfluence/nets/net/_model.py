@@ -1,8 +1,9 @@
 """Estimators around a skorch net: labels are encoded, rows are checked before training.
 
-A net wants class indices of one integer type, float32 rows and targets in the shape of
-its outputs, and answers anything else with errors from deep inside torch, or not at
-all. `net_model` replaces the net at the end of an estimator by one that says so.
+A net needs class indices of one integer type, float32 rows and targets in the shape of
+its outputs. Other input leads to errors from inside torch, or to wrong results without
+an error. `net_model` wraps the net at the end of an estimator so that such input raises
+an error that names the problem.
 """
 
 import warnings
@@ -38,8 +39,8 @@ def net_model(estimator, y=None):
     estimator : skorch.NeuralNet or Pipeline
         A net, or a Pipeline that ends in one.
     y : array-like, default=None
-        All targets, where subsets of them are to be trained on: these may lack a
-        class, for which the net has an output all the same.
+        All targets, if the net is to be trained on subsets of the rows: a subset may
+        lack a class, for which the net has an output nevertheless.
     """
     estimator = clone(estimator)
     if isinstance(estimator, Pipeline):
@@ -55,8 +56,8 @@ def net_model(estimator, y=None):
         raise TypeError(
             "The 'estimator' parameter must be a NeuralNetClassifier, a "
             "NeuralNetBinaryClassifier or a NeuralNetRegressor of skorch, or a "
-            f"subclass. Got {type(estimator).__name__}, of which it is not known what "
-            "its targets are."
+            f"subclass. Got {type(estimator).__name__}, which does not define whether "
+            "it is a classifier or a regressor."
         )
     if estimator.train_split is not None:
         warnings.warn(
@@ -72,26 +73,26 @@ def net_model(estimator, y=None):
 
 
 def labels_of(y):
-    """Return labels in one dimension; NaN is none."""
+    """Return labels in one dimension; raise for NaN."""
     y = y.cpu().numpy() if isinstance(y, torch.Tensor) else np.asarray(y)
     check_finite(y, "y")
     return column_or_1d(y)
 
 
 def fitted_net(estimator):
-    """Return the net inside what `net_model` returned."""
+    """Return the net inside a fitted result of `net_model`."""
     return final_estimator(estimator).net_
 
 
 def net_rows(estimator, X):
-    """Return rows as the net inside what `net_model` returned takes them, checked."""
+    """Preprocess and check rows for the net inside a fitted result of `net_model`."""
     X = preprocess(estimator, X)
     final_estimator(estimator).check_rows(X)
     return X
 
 
 class _NetModel(BaseEstimator):
-    """A net that is trained and asked with the user's own labels.
+    """A net that is trained on, and predicts, the user's own labels.
 
     Parameters
     ----------
@@ -114,7 +115,7 @@ class _NetModel(BaseEstimator):
         return self._check_trained(X)
 
     def check(self, X, y):
-        """Raise for what the net cannot be trained on; set its fresh weights."""
+        """Initialise the net, and raise for data that it cannot be trained on."""
         n = count(X)
         if n_rows(y) != n:
             raise ValueError(
@@ -146,8 +147,8 @@ class _NetModel(BaseEstimator):
         refuse_diverged(self.net_)
         if not torch.isfinite(self._first_outputs(X)).all():
             raise ValueError(
-                "The net's training diverged: its outputs are not finite after fit, "
-                "its parameters are too large. Lower the learning rate ('lr')."
+                "The net's training diverged: its outputs are not finite after fit. "
+                "Lower the learning rate ('lr')."
             )
         return self
 
@@ -162,16 +163,16 @@ class _NetModel(BaseEstimator):
         return NetTarget(self.net_)
 
     def check_rows(self, X):
-        """Raise for rows that the net cannot take, or that are not those of fit."""
+        """Raise for rows that the net cannot take or that do not match those of fit."""
         check_rows(X, self._target.dtype)
         check_width(X, self._row_shapes, type(self.net).__name__)
         self._first_outputs(X)
 
     def _first_outputs(self, X):
-        """Outputs for two rows; lazy layers get their shapes by it."""
+        """Return the outputs for two rows, which also initialises lazy layers."""
         rows = take_rows(X, np.arange(min(2, n_rows(X))))
         target = self._target
-        # The generator is left alone: the run is that of the bare net.
+        # The generator is restored, so that training is that of the unwrapped net.
         with torch.random.fork_rng(devices=[]), target.at(), torch.no_grad():
             try:
                 return target.output(target.batch(rows, np.zeros(1))[0])
@@ -179,11 +180,11 @@ class _NetModel(BaseEstimator):
                 refuse_rows(X, target, error)
 
     def _check_criterion(self, X, targets):
-        """Compute the loss of two rows: torch's own errors name neither."""
+        """Compute the loss of two rows to name outputs and targets if that fails."""
         few = np.arange(min(2, len(targets)))
         output, target = self._first_outputs(X), self._target
         inputs, truth = target.batch(take_rows(X, few), targets[few])
-        # The generator is left alone: the run is that of the bare net.
+        # The generator is restored, so that training is that of the unwrapped net.
         with torch.random.fork_rng(devices=[]), target.at(), torch.no_grad():
             try:
                 self.net_.get_loss(output, truth, X=inputs, training=False)
@@ -203,7 +204,7 @@ def _is_proba(self):
 
 
 class NetClassifier(ClassifierMixin, _NetModel):
-    """A classifier of skorch with any labels: strings, say.
+    """A classifier of skorch with arbitrary labels, for instance strings.
 
     Parameters
     ----------
@@ -271,7 +272,7 @@ class NetClassifier(ClassifierMixin, _NetModel):
 
     @available_if(_is_proba)
     def predict_proba(self, X):
-        """Probabilities as the net gives them, columns in the order of classes_."""
+        """Return the net's probabilities, with columns in the order of classes_."""
         check_is_fitted(self)
         self.check_rows(X)
         return self.net_.predict_proba(X)
@@ -294,7 +295,7 @@ class NetRegressor(RegressorMixin, _NetModel):
         """Cast the targets to the type of the net's parameters."""
         y = y.cpu().numpy() if isinstance(y, torch.Tensor) else np.asarray(y)
         dtype = str(self._target.dtype).removeprefix("torch.")
-        with np.errstate(over="ignore"):  # refused below
+        with np.errstate(over="ignore"):  # infinite values raise below
             y = y.astype(dtype)
         check_finite(y, "y")
         if self._one_dimensional:
@@ -307,7 +308,7 @@ class NetRegressor(RegressorMixin, _NetModel):
             raise ValueError(
                 "y must have the shape of the module's output. Got y of shape "
                 f"{targets.shape} and outputs of shape {tuple(output.shape)} for two "
-                "rows, from which torch would train on the differences of all pairs: "
+                "rows, which torch would broadcast to all pairs of rows: "
                 + (
                     "pass y.reshape(-1, 1)."
                     if targets.ndim == 1

@@ -1,4 +1,4 @@
-"""What the rows of a net must be: arrays of its type, finite, as wide as in fit."""
+"""Checks of a net's rows: their type, finite values, and the number of columns."""
 
 import torch
 from sklearn.utils import assert_all_finite
@@ -7,14 +7,14 @@ from skinfluence._sklearn import n_rows
 
 
 def check_rows(X, dtype):
-    """Raise for rows that torch would not take, or would take and train to NaN.
+    """Raise for rows that torch would refuse, or that would make the loss NaN.
 
     Parameters
     ----------
     X : object
-        What the user gave.
+        Rows as passed by the user.
     dtype : torch.dtype
-        Of the net's parameters. Integers are left to the module: it may embed them.
+        Type of the net's parameters. Integers are allowed, as a module may embed them.
     """
     wanted = _name(dtype)
     for name, part in parts_of(X).items():
@@ -64,12 +64,12 @@ def check_width(X, shapes, owner):
     Parameters
     ----------
     X : object
-        What `check_rows` has passed.
+        Rows that have passed `check_rows`.
     shapes : dict of str to tuple
-        `row_shapes` of the training rows. Other axes than that of the columns of a
-        table are left to the module: sequences and images may vary in size.
+        `row_shapes` of the training rows. Only the number of columns of a table is
+        compared: sequences and images may vary in size.
     owner : str
-        Who was fitted.
+        Name of the fitted estimator, for messages.
     """
     given = row_shapes(X)
     if given.keys() != shapes.keys():
@@ -97,12 +97,12 @@ def check_width(X, shapes, owner):
 
 
 def row_shapes(X):
-    """Shape of a row of each array, by the name it has in messages."""
+    """Return the shape of a row of each array, by its name in messages."""
     return {name: tuple(part.shape[1:]) for name, part in parts_of(X).items()}
 
 
 def refuse_rows(X, target, error):
-    """Raise what torch said of the first rows, with the rows' shape and type."""
+    """Raise torch's error for the first rows, with their shape and type."""
     given = ", ".join(
         f"{name} of shape {tuple(part.shape)} and dtype {_name(part.dtype)}"
         for name, part in parts_of(X).items()
@@ -132,7 +132,7 @@ def refuse_rows(X, target, error):
 
 
 def parts_of(X):
-    """Return the arrays of X by the name they have in messages."""
+    """Return the arrays of X by their names in messages."""
     if isinstance(X, dict):
         return {f"X[{key!r}]": part for key, part in X.items()}
     return {"X": X}

@@ -1,6 +1,6 @@
 """A fitted skorch net as functions of its parameters.
 
-`NetTarget` is what every gradient method on nets is written against::
+`NetTarget` is the interface that all gradient methods on nets use::
 
     target = NetTarget(net)                    # a fitted NeuralNet*, not a Pipeline
     inputs, targets = target.batch(X, y)       # tensors on the net's device
@@ -33,7 +33,7 @@ class NetTarget:
         Fitted, or at least initialised.
     layers : list of str or None, default=None
         Names of submodules, as in ``module.named_modules()``; only their parameters
-        are variables. None: all that are trained.
+        are variables. None: all trained parameters.
 
     Attributes
     ----------
@@ -55,8 +55,8 @@ class NetTarget:
         for parameter in self.module.parameters():
             return parameter
         raise ValueError(
-            f"The module {type(self.module).__name__} has no parameters: a net that "
-            "learns nothing has no influential rows."
+            f"The module {type(self.module).__name__} has no parameters, so that its "
+            "training rows have no influence."
         )
 
     def _restrict(self, trained, layers):
@@ -108,7 +108,7 @@ class NetTarget:
 
     @property
     def target_dtype(self):
-        """Of the targets: what the criterion of this kind of net takes."""
+        """Type of the targets, as required by the criterion of this kind of net."""
         binary = isinstance(self.net, NeuralNetBinaryClassifier)
         if isinstance(self.net, NeuralNetClassifier) and not binary:
             return torch.int64
@@ -122,10 +122,10 @@ class NetTarget:
     def training_loss(self, output, targets, inputs=None):
         """Loss of every row as the net is trained on it, shape (n,).
 
-        Through ``net.get_loss`` whatever the criterion's reduction, so that nets that
-        override it, and NLLLoss on probabilities, are taken at their word. Several
+        Computed by ``net.get_loss`` for every reduction of the criterion, so that nets
+        that override it, and skorch's NLLLoss on probabilities, are supported. Several
         outputs per row are averaged (summed with ``reduction="sum"``). Class weights
-        count; their renormalisation within a batch does not.
+        are included; their renormalisation within a batch is not.
         """
         criterion, n = self.net.criterion_, len(targets)
         reduction = getattr(criterion, "reduction", None)
@@ -157,7 +157,7 @@ class NetTarget:
         Parameters
         ----------
         loss : Loss
-            One that has a slope.
+            Must have a slope.
         """
         loss.need_slope()
         if isinstance(loss, LogLoss) and self.trains_on_log_loss:
@@ -175,7 +175,7 @@ class NetTarget:
 
     @property
     def trains_on_log_loss(self):
-        """Whether the training loss is the log loss, but for the latter's clip."""
+        """Whether the training loss is the log loss (apart from its clip)."""
         criterion = self.net.criterion_
         if getattr(criterion, "weight", None) is not None:
             return False
@@ -192,8 +192,8 @@ class NetTarget:
     def log_proba(self, output):
         """Logarithm of what ``predict_proba`` returns, with a gradient, shape (n, k).
 
-        ``predict_nonlinearity`` is followed where it is a function or None. Of
-        probabilities no smaller ones than those that the log loss knows.
+        ``predict_nonlinearity`` is applied if it is a function or None. Probabilities
+        are clipped from below as in the log loss.
         """
         nonlinearity = self.net.predict_nonlinearity
         criterion = self.net.criterion_

@@ -1,8 +1,9 @@
 """Derivatives of the end of a run with respect to the weights of its rows.
 
-One engine, read in four ways: backwards with Hessian-vector products (exact), backwards
-without them (fast), backwards with a cotangent injected at every step (TracIn), and
-forwards.
+- `reverse`: backward mode with Hessian-vector products, exact.
+- `fast`, `fast_factored`: backward mode without the Hessian.
+- `every_step`: backward mode with a cotangent added at every step (TracIn).
+- `sensitivity`: forward mode.
 """
 
 import warnings
@@ -14,22 +15,22 @@ from skinfluence.nets.net._functions import random_state
 from skinfluence.nets.run._optimisers import clip, clip_product, pull, push
 
 with warnings.catch_warnings():
-    # Forward mode, when first used, compiles with what torch itself deprecates.
+    # The first use of forward mode compiles code with a deprecated feature of torch.
     warnings.simplefilter("ignore", DeprecationWarning)
     torch.func.jvp(torch.sin, (torch.zeros(()),), (torch.ones(()),))
 
 
 def _products(replay, theta, k, batch, directions):
-    """Hessian of step k's objective, and its row gradients, times directions (m, p).
+    """Multiply the Hessian of step k, and its row gradients, by directions (m, p).
 
-    Both come out of one derivative of the gradient in that direction. Returns
-    (m, p) and (m, batch size).
+    Both products follow from one derivative of the gradient in that direction. Returns
+    arrays of shape (m, p) and (m, batch size).
     """
     random = replay.trajectory.steps[k].random_state
     if len(directions) > 1 and not replay.batches:
         pairs = [_products(replay, theta, k, batch, one[None]) for one in directions]
         return tuple(map(torch.cat, zip(*pairs, strict=True)))
-    if len(directions) == 1:  # plain double backward costs a sixth of jvp of grad
+    if len(directions) == 1:  # two backward passes take a sixth of the time of jvp
         functions = replay.functions
         parameters = functions.place(theta)
         X, y, divisor = batch
@@ -61,7 +62,7 @@ def _products(replay, theta, k, batch, directions):
 
 
 def _jacobian(replay, state, k, batch, frozen=False):
-    """Return the step's Jacobian and its unclipped gradient, where either needs it."""
+    """Return the step's Jacobian and, if it is needed, the unclipped gradient."""
     trajectory = replay.trajectory
     gradient = None
     if trajectory.max_norm is not None or not trajectory.optimiser.linear:
@@ -78,7 +79,7 @@ def _zero(value, like):
 
 
 def reverse(replay, cotangents):
-    """Minus the derivative of test losses by row weights, one backward pass.
+    """Minus the derivative of test losses by row weights, in one backward pass.
 
     Parameters
     ----------
@@ -107,7 +108,7 @@ def reverse(replay, cotangents):
 
 
 def sensitivity(replay, rows):
-    """Derivative of the final parameters by the weights of ``rows``, forwards.
+    """Derivative of the final parameters by the weights of ``rows``, in forward mode.
 
     Returns
     -------
@@ -141,8 +142,8 @@ def _hessian_products(replay, theta, k, batch, directions):
 def row_gradients(replay, theta, k, batch):
     """Gradients of the rows of step ``k`` in training mode, shape (batch, p).
 
-    Where dropout draws masks for the batch as a whole, the losses of the whole batch
-    are differentiated, which costs a backward pass of the batch for each row.
+    If dropout draws masks for the batch as a whole, the losses of the whole batch are
+    differentiated, which costs a backward pass of the batch for each row.
     """
     if replay.trajectory.steps[k].random_state is None:
         return replay.functions.row_gradients(theta, *batch[:2])
@@ -159,8 +160,8 @@ def row_gradients(replay, theta, k, batch):
 def fast(replay, cotangents):
     """`reverse` without the Hessian: `cotangents` times row gradients.
 
-    What arrives at step k is the cotangent of the end times one coefficient per
-    parameter, the same for all test rows. The factor of clipping is held.
+    The cotangent at step k is that at the end of the run times one coefficient per
+    parameter, the same for all test rows. The clipping factor is treated as constant.
     """
     trajectory = replay.trajectory
     out = cotangents.new_zeros((len(cotangents), replay.n_rows))
@@ -179,7 +180,7 @@ def fast(replay, cotangents):
 
 
 def takes_factors(replay):
-    """Tell whether `fast_factored` knows the run: one coefficient per parameter."""
+    """Tell whether `fast_factored` supports the run: one coefficient per parameter."""
     steps = replay.trajectory.steps
     return replay.trajectory.optimiser.linear and all(
         step.random_state is None for step in steps
@@ -189,7 +190,7 @@ def takes_factors(replay):
 def fast_factored(replay, factors):
     """`fast` for gradients of test losses at the end of the run, kept as factors.
 
-    Each step is a Gram matrix of factors, weighted by a number: no gradient is
+    Each step contributes a Gram matrix of factors times a number; gradients are not
     materialised.
     """
     trajectory, functions = replay.trajectory, replay.functions
@@ -214,7 +215,7 @@ def fast_factored(replay, factors):
 
 
 def every_step(replay, test_gradients):
-    """TracIn at every step: each step's test gradient, credited to its rows.
+    """TracIn at every step: the effect of each step is attributed to its rows.
 
     Parameters
     ----------
@@ -227,9 +228,10 @@ def every_step(replay, test_gradients):
     -------
     influence : tensor of shape (m, n_rows)
         Its sum over the rows is the drop of the test loss over the run, up to weight
-        decay and the third order of a step: the gradient along a step is the mean of
-        its two ends. Momentum hands a row's gradient on to later steps; Adam's and
-        RMSprop's preconditioner and the factor of clipping are held.
+        decay and terms of third order in a step, since the gradient along a step is
+        taken as the mean of its two ends. Momentum carries a row's gradient on to later
+        steps. The preconditioners of Adam and RMSprop and the clipping factor are
+        treated as constants.
     """
     trajectory = replay.trajectory
     after = test_gradients(replay.tensors(trajectory.end[:1])[0])

@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: parameters, and the learning rate spent in between."""
+"""Checkpoints of a training run: parameters and summed learning rates."""
 
 import io
 import tempfile
@@ -23,10 +23,10 @@ class Checkpoint:
     epoch : int
         From 1, over the whole history of the net.
     spent : dict of str to float
-        For each parameter the learning rate spent on a row since the checkpoint
-        before: the sum over steps of learning rate x rows in the batch / divisor of the
-        batch loss (rows in the batch for a mean, 1 for a sum), over the number of
-        training rows.
+        For each parameter the learning rate spent on a row since the previous
+        checkpoint: the sum over steps of learning rate x rows in the batch / divisor of
+        the batch loss (rows in the batch for a mean, 1 for a sum), divided by the
+        number of training rows.
     rows : ndarray of shape (n_rows,)
         Training rows of these epochs; others were held out by ``train_split``.
     """
@@ -46,16 +46,16 @@ class Checkpoint:
 
 
 class CheckpointRecorder(Recorder):
-    """Keeps parameters after some epochs, and the learning rate spent before.
+    """Records the parameters after some epochs and the learning rate spent before.
 
     Parameters
     ----------
     checkpoints : int or list of int
-        How many, at evenly spaced epochs of each call of ``fit`` or ``partial_fit``;
-        or after which epochs, counted over the net's history. The last epoch is
-        always among them.
+        Their number, at evenly spaced epochs of each call of ``fit`` or
+        ``partial_fit``, or a list of epochs counted over the net's history. The last
+        epoch is always added.
     directory : str or None, default=None
-        Where to keep them; None: in memory.
+        Folder that keeps them; None: in memory.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class CheckpointRecorder(Recorder):
         self.directory = directory
 
     def initialize(self):
-        """Forget the run before."""
+        """Discard the checkpoints of an earlier run."""
         self.checkpoints_, self._spent = [], {}
         self._full = False
         if self.directory is not None:
@@ -85,7 +85,7 @@ class CheckpointRecorder(Recorder):
     def on_grad_computed(self, net, named_parameters, training=True, **kwargs):
         """Note the learning rate just before the step."""
         names = {id(p): k for k, p in NetTarget(net).params.items()}
-        # A sum over the batch moves by every row in full; a mean by its share.
+        # In a sum over the batch each row has the full rate, in a mean a share of it.
         mean = getattr(net.criterion_, "reduction", "mean") != "sum"
         for group in net.optimizer_.param_groups:
             step = float(group["lr"]) * (1.0 if mean else self._batch)
@@ -105,7 +105,7 @@ class CheckpointRecorder(Recorder):
             self._keep(net)
 
     def on_train_end(self, net, **kwargs):
-        """Keep the last epoch, wherever training stopped."""
+        """Keep the last epoch, also if training stopped early."""
         if self._spent:
             self._keep(net)
 
@@ -133,8 +133,8 @@ class CheckpointRecorder(Recorder):
         if not self._full:
             warnings.warn(
                 f"memory={str(self.directory)!r}: a checkpoint could not be written "
-                f"({error.strerror}). Training goes on, and what does not fit there is "
-                "kept in memory.",
+                f"({error.strerror}). Training continues, and checkpoints that do not "
+                "fit there are kept in memory.",
                 stacklevel=2,
             )
         self._full = True

@@ -17,11 +17,11 @@ class CheckpointRun(TrainingRun):
     Parameters
     ----------
     estimator : estimator
-        The user's, not fitted.
+        The user's estimator, not fitted.
     checkpoints : int or list of int
         As for `CheckpointRecorder`.
     directory : str or None
-        Where checkpoints are kept.
+        Folder that keeps the checkpoints.
     layers : list of str or "last" or None
         Variables, as for `NetTarget`.
     """
@@ -48,7 +48,7 @@ class CheckpointRun(TrainingRun):
 
     @property
     def checkpoints(self):
-        """What was recorded."""
+        """The recorded checkpoints."""
         return self.recorder.checkpoints_
 
     def _target(self):
@@ -67,7 +67,7 @@ class CheckpointRun(TrainingRun):
         return self._gradients
 
     def rows(self, X, y):
-        """Return rows as the net sees them and targets in the shape of its outputs."""
+        """Return preprocessed rows, and targets in the shape of the net's outputs."""
         X = net_rows(self.model, X)
         y = np.asarray(y)
         if y.ndim == 2:  # of a regressor
@@ -90,7 +90,7 @@ class CheckpointRun(TrainingRun):
         return target.training_loss, target.measure(loss)
 
     def influence(self, train, test, loss, cosine):
-        """Sum over checkpoints of weighted products, shape (n_test, n_train)."""
+        """Weighted sum over checkpoints of gradient products, (n_test, n_train)."""
         train, test = self.rows(*train), self.rows(*test)
         out = np.zeros((len(test[1]), len(train[1])))
         measures = self._measures(loss)
@@ -152,7 +152,7 @@ class CheckpointRun(TrainingRun):
 
     @staticmethod
     def _trained(checkpoint, products, cosine):
-        """Zero for rows held out; cosines are weighted by the mean rate spent."""
+        """Set rows held out to zero; weight cosines by the mean learning rate spent."""
         kept = np.zeros(len(products))
         kept[checkpoint.rows] = 1.0
         if cosine:

@@ -1,4 +1,4 @@
-"""Derivative of test losses at the end of a run by the weights of its rows."""
+"""Derivatives of test losses at the end of a run by the weights of its rows."""
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from skinfluence.nets.run._step_run import BLOCK, as_array
 
 
 class RunDerivative:
-    """HyDRA's readings of a `StepRun`.
+    """Derivatives and replayed removals of a `StepRun`, for HyDRA.
 
     Rows are pairs ``(X, y)`` as for `TrainingRun`.
 
@@ -126,7 +126,7 @@ class RunDerivative:
             check_memory(
                 n * theta.nbytes,
                 f"The derivative of {len(theta)} parameters by {n} rows",
-                "Ask for fewer test rows than training rows at a time.",
+                "Pass fewer test rows than training rows at a time.",
             )
             self._by_rows = torch.cat(
                 [sensitivity(self.replay, rows) for rows in self.run.blocks(n)]

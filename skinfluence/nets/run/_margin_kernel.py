@@ -1,12 +1,13 @@
-r"""TRAK in kernel form: what one checkpoint of a run contributes.
+r"""TRAK in kernel form: the contribution of one checkpoint of a run.
 
 With ``f`` a row's output function and ``K`` the Gram matrix of its gradients::
 
     q_i [(K + lam mean(diag K) I)^{-1} K(train, test)]_(i, t)
 
-is what a row adds to f of a test row. Of classifiers f is the margin ``z_y -
-logsumexp_{c != y} z_c`` (not ``log p - log(1 - p)``, which loses the digits of p near
-one) and q = 1 - p_y. Of regressors f is an output and q its residual y - f.
+is the contribution of a row to f of a test row. For classifiers q = 1 - p_y and f is
+the margin ``z_y - logsumexp_{c != y} z_c``, which equals ``log p - log(1 - p)`` without
+its loss of precision for p near one. For regressors f is an output and q its residual
+y - f.
 """
 
 import numpy as np
@@ -43,7 +44,7 @@ def output(c):
 
 
 def evaluate(target, rows, function):
-    """Values of ``function(output, targets)`` in float64, streamed, shape (n, ...)."""
+    """Values of ``function(output, targets)`` in float64, in batches, (n, ...)."""
     X, y = rows
     parts = []
     with target.at(), torch.no_grad():
@@ -56,12 +57,12 @@ def evaluate(target, rows, function):
 
 
 def contribution(gradients, train, test, function, q, damping):
-    """Return what training rows add to ``function`` of test rows, (n_test, n_train)."""
+    """Contribution of training rows to ``function`` of test rows, (n_test, n_train)."""
     measures = (function, function)
     K = gram(gradients, train, train, measures=measures)
     mixed = gram(gradients, train, test, measures=measures)
     size = np.trace(K) / len(K)
-    if not size > 0:  # no gradient anywhere: nothing moves
+    if not size > 0:  # all gradients are zero
         return np.zeros(mixed.T.shape)
     return (q[:, None] * ridge_solve(K, mixed, damping * size)).T
 
@@ -76,7 +77,7 @@ def kernel_influence(run, train, test, loss, damping, classifier):
     train, test : tuple of (X, y)
         Rows and encoded targets, as given to ``fit``.
     loss : Loss
-        The log loss of classifiers; of regressors any with a slope.
+        The log loss for classifiers; any loss with a slope for regressors.
     damping : float
         lam.
     classifier : bool
@@ -91,11 +92,11 @@ def kernel_influence(run, train, test, loss, damping, classifier):
         with target.at(checkpoint.state):
             if classifier:
                 functions = [margin(target)]
-                q = _doubt(target, rows)
-                slope = _doubt(target, test)
+                q = _error_probability(target, rows)
+                slope = _error_probability(target, test)
             else:
                 q = -evaluate(target, rows, _residual)
-                slope = _fall(target, test, loss)
+                slope = _negative_slope(target, test, loss)
                 functions = [output(c) for c in range(q.shape[1])]
             parts = np.zeros((len(functions), len(test[1]), len(y)))
             for c, function in enumerate(functions):
@@ -107,7 +108,7 @@ def kernel_influence(run, train, test, loss, damping, classifier):
     return np.einsum("tc,cti->ti", slopes / count, raised / count)
 
 
-def _doubt(target, rows):
+def _error_probability(target, rows):
     """Minus the derivative of the log loss: ``1 - p_y``, shape (n, 1)."""
     return expit(-evaluate(target, rows, margin(target)))[:, None]
 
@@ -116,14 +117,14 @@ def _residual(output, targets):
     return (output - targets.reshape(output.shape)).reshape(len(output), -1)
 
 
-def _fall(target, rows, loss):
+def _negative_slope(target, rows, loss):
     """Minus the derivative of a loss with respect to each output, shape (n, k)."""
     measure = target.measure(loss)
 
-    def fall(output, targets):
+    def negative_slope(output, targets):
         with torch.enable_grad():
             output = output.detach().requires_grad_()
             total = measure(output, targets, None).sum()
             return -torch.autograd.grad(total, output)[0].reshape(len(output), -1)
 
-    return evaluate(target, rows, fall)
+    return evaluate(target, rows, negative_slope)

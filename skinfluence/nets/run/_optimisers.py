@@ -5,15 +5,15 @@ all are flat vectors, or stacks of them. Every step here works element by elemen
 that its Jacobian is one coefficient (a number or a vector) per pair of output and
 input, and serves forwards (`push`) and backwards (`pull`) alike.
 
-The operations are those of ``torch.optim``, in their order, so that
-results are bitwise the same.
+The operations are those of ``torch.optim`` in the same order, so that results agree
+bit for bit.
 """
 
 import torch
 
 
 def _axpy(x, y, a):
-    """Return x + a y: fused as the optimisers do, unless groups differ in ``a``."""
+    """Return x + a y, fused as in torch's optimisers unless ``a`` is a vector."""
     return x + a * y if isinstance(a, torch.Tensor) else x.add(y, alpha=a)
 
 
@@ -103,7 +103,7 @@ class Adam:
     def jacobian(self, state, gradient, s, k, frozen=False):
         """Return ``{(output, input): coefficient}``; the last input is the gradient.
 
-        ``frozen``: the preconditioner is a constant, not a function of gradients.
+        ``frozen``: treat the preconditioner as constant.
         """
         _, m, _, total, size, scale, root, denominator = self._after(
             state, gradient, s, k
@@ -113,7 +113,7 @@ class Adam:
         out = {(1, 1): beta1, (1, 3): 1 - beta1, (2, 2): beta2, (2, 3): 0.0}
         by_v = 0.0
         if not frozen:
-            # A dead unit has v = 0 and gradient 0 for ever: its slope is 0, not NaN.
+            # A parameter whose gradients are all 0 has v = 0: its slope is 0, not NaN.
             safe = torch.where(root > 0, root, torch.inf)
             by_v = size * m / (denominator**2 * (2 * scale) * safe)
             out[2, 3] = 2 * (1 - beta2) * total
@@ -196,7 +196,7 @@ REPLAYABLE = {
 
 
 def replayable(optimiser):
-    """Return a torch optimiser as pure functions, or refuse it by name."""
+    """Return a torch optimiser as pure functions; raise if it is not supported."""
     name = type(optimiser).__name__
     if type(optimiser) not in REPLAYABLE:
         known = ", ".join(sorted(cls.__name__ for cls in REPLAYABLE))
@@ -227,7 +227,7 @@ def replayable(optimiser):
 
 
 def _scaled(total, coefficient, term):
-    """Return total + coefficient * term; None stands for zero."""
+    """Return total + coefficient * term, where None means zero."""
     if term is None or _is(coefficient, 0):
         return total
     if not _is(coefficient, 1):
@@ -254,7 +254,7 @@ def push(jacobian, tangents, gradient):
 
 
 def clip(gradient, max_norm):
-    """Gradient as ``torch.nn.utils.clip_grad_norm_`` leaves it, and its factor.
+    """Clip a gradient as ``torch.nn.utils.clip_grad_norm_``; return it and the factor.
 
     ``gradient``: flat, or a stack of flat gradients, each clipped on its own.
     """

@@ -1,4 +1,4 @@
-"""The skorch callback under every record of a net's run."""
+"""The base class of the skorch callbacks that record a net's run."""
 
 from contextlib import contextmanager
 
@@ -7,7 +7,7 @@ from skorch.callbacks import Callback
 
 
 class Recorder(Callback):
-    """Watches a net while `attached`, after all of its own callbacks.
+    """Observes a net while `attached`; runs after all of the net's own callbacks.
 
     Attributes
     ----------
@@ -18,15 +18,15 @@ class Recorder(Callback):
 
     @contextmanager
     def attached(self, net):
-        """Record what ``net`` is trained inside; afterwards it is as without."""
+        """Record the training of ``net`` in this context, and detach afterwards."""
         callbacks = net.callbacks
         given = [] if callbacks in (None, "disable") else list(callbacks)
         own = ("skinfluence_recorder", self)
         try:
-            if callbacks == "disable":  # of skorch's own, only this one prints
+            if callbacks == "disable":  # which also silences skorch's own print log
                 net.callbacks__print_log = None
             net.callbacks = [*given, own]
-            if hasattr(net, "callbacks_"):  # a run that goes on initialises none
+            if hasattr(net, "callbacks_"):  # a continued run does not initialise them
                 net.callbacks_ = [*net.callbacks_, own]
             yield self
         finally:
@@ -35,7 +35,7 @@ class Recorder(Callback):
                 net.callbacks_ = [(k, c) for k, c in net.callbacks_ if c is not self]
 
     def on_epoch_begin(self, net, dataset_train=None, **kwargs):
-        """Note which rows are trained on."""
+        """Record which rows are trained on."""
         self.rows = original_rows(dataset_train)
 
 

@@ -1,4 +1,4 @@
-"""A recorded run as a function of row weights: forwards, many runs at once."""
+"""A recorded run as a function of row weights: replays, many of them at once."""
 
 import torch
 
@@ -7,7 +7,7 @@ from skinfluence.nets.run._optimisers import clip
 
 
 class Replay:
-    """The recorded run, again, with other weights of its rows.
+    """Replays a recorded run with other weights of its rows.
 
     Step k minimises ``sum_i w_i loss_i / divisor_k`` over its batch, with the divisor
     of the recorded run: a row of weight zero leaves the batch, the others keep their
@@ -64,7 +64,7 @@ class Replay:
             )
 
     def placed_objective(self, batch, weight=None):
-        """Objective of a step at the parameters that were placed last."""
+        """Objective of a step at the parameters of the last `NetFunctions.place`."""
         X, y, divisor = batch
         losses = self.functions.placed_losses(X, y)
         if weight is None:
@@ -72,7 +72,7 @@ class Replay:
         return (losses * (weight / divisor)).sum()
 
     def advance(self, state, k, weights=None):
-        """State after step ``k``; ``weights``: of all rows, None for one each."""
+        """State after step ``k``, with weights of all rows (None: ones)."""
         step = self.trajectory.steps[k]
         weight = None if weights is None else weights[step.rows]
         return self._move(state, self.gradient(state[0], k, weight=weight), k)
@@ -116,9 +116,9 @@ class Replay:
 
     @property
     def batches(self):
-        """Whether vmap can batch the net, and draws the random numbers of the run.
+        """Whether vmap can batch the net and draws the random numbers of the run.
 
-        Some kernels (of dropout on CUDA) draw other numbers when batched.
+        Some kernels, such as dropout on CUDA, draw other numbers when batched.
         """
         if self.functions.batches and not self._is_checked:
             self._is_checked = True
@@ -151,7 +151,7 @@ class Replay:
         groups : sequence of int or of sequences of int
             Rows to leave out, together within a group.
         block : int
-            How many runs at once.
+            Number of runs at a time.
 
         Returns
         -------
@@ -193,10 +193,10 @@ class Replay:
         Returns
         -------
         drift : float
-            Largest distance of a segment's replayed end from the recorded one, over
-            how far the parameters moved in it.
+            Largest distance of a segment's replayed end from the recorded one, divided
+            by the distance that the parameters moved in the segment.
         step : int
-            First step of the segment where it is reached.
+            First step of the segment with the largest distance.
         """
         trajectory = self.trajectory
         worst, where = 0.0, 0
@@ -210,7 +210,7 @@ class Replay:
             moved = torch.linalg.vector_norm(recorded - before)
             floor = torch.finfo(before.dtype).eps * torch.linalg.vector_norm(before)
             distance = torch.linalg.vector_norm(state[0] - recorded)
-            # A step below the rounding of the parameters is compared with these.
+            # A move below the rounding of the parameters is compared with their size.
             ratio = float(distance / (moved + 1e3 * floor))
             if not ratio <= worst:  # NaN too
                 worst, where = ratio, first

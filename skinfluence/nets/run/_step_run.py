@@ -1,4 +1,4 @@
-"""A net's run of which every optimiser step was recorded, to be replayed."""
+"""A net's run with a record of every optimiser step, to be replayed."""
 
 import warnings
 
@@ -14,21 +14,21 @@ from skinfluence.nets.run._replay import Replay
 from skinfluence.nets.run._training_run import TrainingRun
 from skinfluence.nets.run._trajectory_recorder import TrajectoryRecorder
 
-MAX_BYTES = 2**30  # of the recorded run in memory; past it states are recomputed
-BLOCK = 500  # more rows at once do not make matrix products faster, and take memory
+MAX_BYTES = 2**30  # memory of the recorded run; beyond it states are recomputed
+BLOCK = 500  # rows at a time; more take memory without being faster
 
 
 class StepRun(TrainingRun):
-    """A net's run whose every step is credited to the rows of its batch.
+    """A net's run in which the effect of every step is attributed to its rows.
 
     Parameters
     ----------
     estimator : estimator
-        The user's, not fitted.
+        The user's estimator, not fitted.
     directory : str or None
-        Where the run is kept.
+        Folder that keeps the run; None: in memory.
     max_bytes : float
-        What the run may take in memory otherwise.
+        Largest size of the run in memory.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class StepRun(TrainingRun):
         self._prepare_replay(recorder.recorded(net), X, y)
 
     def _prepare_replay(self, trajectory, X, y):
-        """Replay the run once, and warn where that differs from the record."""
+        """Replay the run once, and warn if that differs from the record."""
         net = fitted_net(self.model)
         functions = NetFunctions(net, trajectory.names)
         X = preprocess(self.model, X)
@@ -72,10 +72,10 @@ class StepRun(TrainingRun):
             )
 
     def partial_fit(self, X, y):
-        """Refuse: the record is of one run."""
+        """Raise, since the record is of a single call of ``fit``."""
         raise ValueError(
-            "A run recorded step by step cannot be continued: set max_epochs and fit, "
-            "or take a number of checkpoints."
+            "A run recorded step by step cannot be continued: raise max_epochs and "
+            "fit again, or pass a number of checkpoints."
         )
 
     @property
@@ -97,9 +97,9 @@ class StepRun(TrainingRun):
         return take(X, every, device), take(y, every, device)
 
     def blocks(self, n):
-        """Cut rows so that what is kept for each of their losses fits working_memory.
+        """Yield blocks of rows whose vectors of parameters fit into working_memory.
 
-        Four vectors of parameters for each, and two for the slots of Adam.
+        There are four such vectors per row, and two more for the slots of Adam.
         """
         theta = self.replay.functions.parameters
         budget = sklearn.get_config()["working_memory"] * 2**20
@@ -108,7 +108,7 @@ class StepRun(TrainingRun):
             yield np.arange(start, min(start + size, n))
 
     def influence(self, train, test, loss, cosine):
-        """Credits of all steps, shape (n_test, n_train); ``cosine`` has no meaning."""
+        """Influence by all steps, shape (n_test, n_train); ``cosine`` is ignored."""
         functions = self.replay.functions
         out = np.empty((len(test[1]), self.replay.n_rows))
         for rows in self.blocks(len(out)):
@@ -122,7 +122,7 @@ class StepRun(TrainingRun):
         return out
 
     def self_influence(self, train, loss, cosine):
-        """Credits of every row for the fall of its own loss."""
+        """Influence of every row on the fall of its own loss."""
         out = np.empty(n_rows(train[0]))
         for rows in self.blocks(len(out)):
             mine = take_rows(train[0], rows), train[1][rows]
@@ -131,7 +131,7 @@ class StepRun(TrainingRun):
         return out
 
     def values(self, train, test, loss, weight):
-        """Credits for the fall of the weighted mean of test losses."""
+        """Influence on the fall of the weighted mean of test losses."""
         X, y, measure = self.tensors(test, loss)
         functions = self.replay.functions
 

@@ -1,4 +1,4 @@
-"""What every recorded training run answers, whatever is trained; no torch needed."""
+"""The interface of recorded training runs, of nets and of other models (no torch)."""
 
 from abc import ABC, abstractmethod
 from contextlib import contextmanager, nullcontext
@@ -10,7 +10,7 @@ from skinfluence._skorch import seeded_training
 
 
 class TrainingRun(ABC):
-    """A model, and what was recorded while it was trained.
+    """A model and the record of its training.
 
     Rows and targets are pairs ``(X, y)``: rows as the user gives them, targets as
     `BaseInfluence` encodes them. ``loss`` is a `Loss` with a slope.
@@ -18,7 +18,7 @@ class TrainingRun(ABC):
     Parameters
     ----------
     model : estimator
-        A copy of the user's, not fitted.
+        A copy of the user's estimator, not fitted.
 
     Attributes
     ----------
@@ -56,12 +56,12 @@ class TrainingRun(ABC):
 
     @abstractmethod
     def partial_fit(self, X, y):
-        """Train for as many epochs more on the same rows, and record them too."""
+        """Train for the same number of epochs again, and record them too."""
 
     @property
     @abstractmethod
     def checkpoints(self):
-        """What was recorded, in the order of training."""
+        """The recorded checkpoints or steps, in the order of training."""
 
     @abstractmethod
     def influence(self, train, test, loss, cosine):
@@ -80,22 +80,22 @@ class TrainingRun(ABC):
 
     @abstractmethod
     def mean_loss(self, train):
-        """Mean training loss of each row over what was recorded, shape (n_train,)."""
+        """Mean training loss of each row over the checkpoints, shape (n_train,)."""
 
 
 @contextmanager
 def seeded(model, seed, random_state):
-    """Seed a model, and torch's generators for as long as it is trained inside.
+    """Seed a model, and torch's generators within the context.
 
     Parameters
     ----------
     model : estimator
         Not fitted.
     seed : int
-        Of every random state in the model that is not set.
+        Seeds every random state in the model that is not set.
     random_state : int, RandomState instance or None
-        The user's. None: a net draws from torch's global generator, as it does when
-        trained by itself, and not from ``seed``.
+        The user's parameter. With None a net draws from torch's global generator, as
+        it does without recording, and not from ``seed``.
     """
     seed_estimator(model, seed)
     with nullcontext() if random_state is None else seeded_training(model, seed, 0):
@@ -108,7 +108,7 @@ def checkpoint_epochs(checkpoints, start, n_epochs):
     Parameters
     ----------
     checkpoints : int or list of int
-        How many, evenly spaced in the ``n_epochs`` after ``start``; or which epochs.
+        Their number, evenly spaced in the ``n_epochs`` after ``start``, or the epochs.
 
     Returns
     -------

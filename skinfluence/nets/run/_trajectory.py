@@ -1,4 +1,4 @@
-"""A recorded run of optimiser steps: what a replay needs, and no more."""
+"""A recorded run of optimiser steps: the data that a replay needs."""
 
 import math
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class Trajectory:
     causes: list = field(default_factory=list)
 
     def settings(self, k):
-        """Optimiser settings of step ``k``: numbers, vectors where groups differ."""
+        """Optimiser settings of step ``k``: numbers, or vectors if groups differ."""
         return {
             name: values[0]
             if len(set(values)) == 1
@@ -59,9 +59,9 @@ class Trajectory:
 
 
 def segment_length(n_steps, state_bytes, max_bytes):
-    """Shortest segment whose states fit: kept ones and those of one segment.
+    """Shortest segment for which the kept states and those of one segment fit.
 
-    The fewest recomputed steps that the bound allows; 1 recomputes nothing.
+    Shorter segments need fewer recomputed steps; with length 1 there are none.
     """
     if (n_steps + 1) * state_bytes <= max_bytes:
         return 1

@@ -1,9 +1,9 @@
 """Record every optimiser step of a skorch net's training run.
 
-Of every step: the rows of its batch, the optimiser's settings and, where the forward
-pass draws random numbers, the generator's state before it. Of every segment of
-steps: the optimiser's state (parameters first), from which the steps inside are
-recomputed.
+For every step the record holds the rows of its batch, the optimiser's settings and, if
+the forward pass draws random numbers, the generator's state before it. For every
+segment of steps it holds the optimiser's state at the start (parameters first), from
+which the states within the segment are recomputed.
 """
 
 import errno
@@ -27,8 +27,8 @@ from skinfluence.nets.run._recorder import Recorder
 from skinfluence.nets.run._trajectory import Step, Trajectory, segment_length
 
 
-class _NotingSampler:
-    """A batch sampler that notes the rows of every batch it hands out."""
+class _RecordingSampler:
+    """A batch sampler that records the rows of every batch."""
 
     def __init__(self, sampler, queue):
         self.sampler, self.queue = sampler, queue
@@ -43,7 +43,7 @@ class _NotingSampler:
         return len(self.sampler)
 
     def __getattr__(self, name):
-        if name in ("sampler", "queue"):  # not there yet while unpickled
+        if name in ("sampler", "queue"):  # absent while being unpickled
             raise AttributeError(name)
         return getattr(self.sampler, name)
 
@@ -54,12 +54,12 @@ def _recorded_iterator(dataset, *, base, recorder, **params):
     if sampler is None:
         raise TypeError(
             "The net's 'iterator_train' must be a torch DataLoader with a "
-            "batch_sampler: without one the rows of a batch are not known. Got "
-            f"{type(loader).__name__}: use DataLoader, with a batch_size."
+            "batch_sampler: without one the rows of a batch are unknown. Got "
+            f"{type(loader).__name__}: use DataLoader with a batch_size."
         )
-    # In the workers' order too: the sampler runs in this process. DataLoader forbids
-    # setting the attribute, to protect settings derived from it; none of them change.
-    vars(loader)["batch_sampler"] = _NotingSampler(sampler, recorder.queue)
+    # The sampler runs in this process, also with worker processes. DataLoader forbids
+    # setting the attribute because other settings depend on it, none of which change.
+    vars(loader)["batch_sampler"] = _RecordingSampler(sampler, recorder.queue)
     recorder.steps_per_epoch = len(loader)
     return loader
 
@@ -72,7 +72,7 @@ def _random_state():
 class TrajectoryRecorder(Recorder):
     """Fills a `Trajectory`.
 
-    The run is the one that the net makes without the recorder, bit by bit.
+    The run is bit for bit the same as without the recorder.
     """
 
     def __init__(self, max_bytes, folder=None):
@@ -81,7 +81,7 @@ class TrajectoryRecorder(Recorder):
 
     @contextmanager
     def attached(self, net):
-        """Also note which rows the net's loader hands out."""
+        """Also record the rows of the net's batches."""
         iterator = net.iterator_train
         net.iterator_train = partial(_recorded_iterator, base=iterator, recorder=self)
         try:
@@ -91,7 +91,7 @@ class TrajectoryRecorder(Recorder):
             net.iterator_train = iterator
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
-        """Refuse what cannot be replayed before the first step."""
+        """Raise before the first step for nets that cannot be replayed."""
         refuse_unrecordable(net)
         self.optimiser = net.optimizer_
         self.parameters = [
@@ -130,7 +130,7 @@ class TrajectoryRecorder(Recorder):
                 )
 
     def on_epoch_begin(self, net, dataset_train=None, **kwargs):
-        """Note which rows are trained on, and make room before the first step."""
+        """Record the training rows; allocate memory before the first step."""
         super().on_epoch_begin(net, dataset_train, **kwargs)
         self.queue.clear()
         if self.trajectory.kept is None:
@@ -161,10 +161,10 @@ class TrajectoryRecorder(Recorder):
         trajectory.kept = np.empty((n_kept, *first.shape), first.dtype)
 
     def _map(self, shape, dtype):
-        """Map an array from a file in the folder; OSError where it has no room.
+        """Map an array from a file in the folder; raise OSError if the disk is full.
 
-        Asked for beforehand: writing to a part of a map that finds no room on the disk
-        kills the process.
+        The space is reserved beforehand, since writing to a map without space on the
+        disk kills the process.
         """
         Path(self.folder).mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
@@ -216,7 +216,7 @@ class TrajectoryRecorder(Recorder):
         self.before = _random_state()
 
     def on_grad_computed(self, net, named_parameters=None, **kwargs):
-        """Note the step's rows and settings, after the forward pass, before it."""
+        """Record the rows and settings of the step, just before it is taken."""
         rows = self.rows[self.queue.popleft()]
         after = _random_state()
         drawn = not torch.equal(self.before[0], after[0]) or any(
@@ -232,7 +232,7 @@ class TrajectoryRecorder(Recorder):
         )
 
     def on_epoch_end(self, net, **kwargs):
-        """Keep the end of the run so far: callbacks may replace it later."""
+        """Keep the state after the epoch, which callbacks may replace later."""
         self.trajectory.end = self._state()
         self.trajectory.kept = self.trajectory.kept  # a memmap stays mapped
         if any(
@@ -242,12 +242,12 @@ class TrajectoryRecorder(Recorder):
             self.trajectory.causes.append("the module changes its own buffers")
 
     def recorded(self, net):
-        """Return the `Trajectory` of the trained net, or refuse what is none."""
+        """Return the `Trajectory` of the trained net, or raise if there is none."""
         trajectory = self.trajectory
         if trajectory.end is None:
             raise ValueError(
-                "The net's training ended before its first epoch did: no run to "
-                f"replay. Got max_epochs={net.max_epochs}."
+                "The net's training ended before the end of its first epoch, so that "
+                f"there is no run to replay. Got max_epochs={net.max_epochs}."
             )
         trajectory.kept = trajectory.kept[: trajectory.n_segments]
         if not np.array_equal(self._state()[0], trajectory.end[0]):
@@ -259,7 +259,7 @@ class TrajectoryRecorder(Recorder):
 
 
 def _reserve(path):
-    """Have the whole of a file on disk, holes included."""
+    """Reserve space on the disk for the whole of a file."""
     size = os.path.getsize(path)
     if hasattr(os, "posix_fallocate"):
         with open(path, "r+b") as file:
@@ -269,14 +269,14 @@ def _reserve(path):
 
 
 def refuse_unrecordable(net):
-    """Raise for nets whose run is no function of row weights."""
+    """Raise for nets whose run is not a function of row weights."""
     for name, module in net.module_.named_modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             raise TypeError(
-                f"The net's module {name!r} is a {type(module).__name__}: in training "
-                "it mixes the rows of a batch and its running statistics, which torch "
-                "does not differentiate, carry influence to the test loss. Use "
-                "LayerNorm or GroupNorm."
+                f"The net's module {name!r} is a {type(module).__name__}, which mixes "
+                "the rows of a batch in training. Rows then also change the test loss "
+                "through its running statistics, which torch does not differentiate. "
+                "Use LayerNorm or GroupNorm."
             )
     if any(True for _ in net.criterion_.parameters()):
         raise TypeError(
