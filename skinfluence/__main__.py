@@ -23,8 +23,8 @@ def main(argv=None):
     Returns
     -------
     status : int
-        0 done, 1 nobody reads on, or a fault of the program, 2 bad input, 130
-        interrupted.
+        0 done, 1 closed output pipe or an error of the program, 2 bad input,
+        130 interrupted.
     """
     with escaped_streams():
         return _main(argv)
@@ -35,8 +35,8 @@ def _main(argv):
         settings = parse(argv)
         {Settings: clean, DemoSettings: demo}[type(settings)](settings)
         sys.stdout.flush()
-    except BrokenPipeError:  # `| head` has seen enough
-        # Python would flush once more at exit.
+    except BrokenPipeError:  # as with `| head`
+        # Python would flush the closed stream once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except BadInput as error:
@@ -51,7 +51,7 @@ def _main(argv):
     except KeyboardInterrupt:
         print("skinfluence: interrupted, nothing written", file=sys.stderr)
         return 130
-    except Exception:  # a fault of ours, whose message may quote the table
+    except Exception:  # an error of the program, whose message may quote the table
         traceback.print_exc()
         return 1
     return 0

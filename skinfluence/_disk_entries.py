@@ -1,9 +1,9 @@
-"""Results on disk, for the parameter ``memory``: each with a digest of its own.
+"""Results on disk, for the parameter ``memory``, each with its own digest.
 
-``joblib.Memory`` unpickles an entry before anybody has looked at it, writes a part of
-the arguments to the log where that fails, and drops all entries of a function whose
-source it does not recognise. So only its hash, its format and its layout are used: its
-``clear`` and ``reduce_size`` find these entries too.
+``joblib.Memory`` unpickles an entry without verifying it, logs a part of the arguments
+if that fails, and drops all entries of a function whose source has changed. Therefore
+only its hash, its format and its folder layout are used, so that its ``clear`` and
+``reduce_size`` work on these entries too.
 """
 
 import errno
@@ -28,13 +28,13 @@ UNPICKLABLE = AttributeError, PicklingError, TypeError
 
 
 def open_entries(memory):
-    """Return what keeps results, or None.
+    """Return the object that keeps results, or None.
 
     Parameters
     ----------
     memory : str, path, joblib.Memory, object with a method ``cache``, or None
-        A Memory whose store is no folder, and other objects, keep results in their own
-        way, without digests.
+        A Memory whose store is not a folder, and other objects, keep results in their
+        own way, without digests.
     """
     if isinstance(memory, str | os.PathLike):
         return Entries(Path(memory))
@@ -47,9 +47,10 @@ def open_entries(memory):
 
 
 def check_folder(memory):
-    """Raise ValueError where the parameter ``memory`` names what cannot be written to.
+    """Raise ValueError if the parameter ``memory`` is not a folder with write access.
 
-    To be called before long work. A full disk is no error: nothing is lost by it.
+    To be called before long work. A full disk is not an error, since results are then
+    only not kept.
     """
     if isinstance(memory, joblib.Memory):
         memory = memory.store_backend and memory.store_backend.location
@@ -69,13 +70,13 @@ def check_folder(memory):
 
 
 def versions(*parts):
-    """Return the versions of what computes numbers, as a part of keys.
+    """Return the versions of the libraries that compute results, as a part of keys.
 
     Parameters
     ----------
     *parts : estimator or other object
-        The libraries that their classes come from count, those of their parameters
-        and of the classes these are derived from too.
+        The versions of the libraries of their classes are included, as are those of
+        their parameters and of base classes.
     """
     libraries = {modules["skinfluence"], sklearn, numpy, scipy}
     for part in parts:
@@ -95,29 +96,29 @@ def versions(*parts):
 
 
 def entry_key(*parts):
-    """Return what a result is kept under."""
+    """Return the key of a result."""
     try:
         return joblib.hash(parts)
     except UNPICKLABLE as error:
         raise ValueError(
-            "The 'memory' parameter needs an estimator, data and loss that pickle can "
-            f"name. Got {str(error)[:200]}. Replace lambdas and local functions or "
+            "The 'memory' parameter needs an estimator, data and loss that can be "
+            f"pickled. Got {str(error)[:200]}. Replace lambdas and local functions or "
             "classes by those of a module, or set memory=None."
         ) from error
 
 
 class Entries:
-    """Results in a folder. What goes wrong with them is noted, not raised.
+    """Results in a folder. Problems are collected and do not raise.
 
     Parameters
     ----------
     folder : Path
-        Made where it does not exist.
+        Created if it does not exist.
 
     Attributes
     ----------
     problems : set of str
-        What has gone wrong and was not told: workers note it, `tell` warns.
+        Problems since the last warning. Workers add to them, `tell` warns of them.
     """
 
     one_first = False
@@ -126,27 +127,27 @@ class Entries:
         self.folder, self.problems, self.told = folder, set(), set()
 
     def cache(self, function, ignore=()):
-        """Return a function that looks for its result on disk first."""
+        """Return a function that reads its result from disk if there is one."""
         return Kept(self, function, ignore)
 
     def read(self, key):
-        """Return whether there is a sound entry, and its result."""
+        """Return whether there is an undamaged entry, and its result."""
         try:
             sealed = self._path(key).read_bytes()
         except FileNotFoundError:
             return False, None
-        except OSError:  # a folder in its place, a medium that fails
+        except OSError:  # for instance a folder in its place, or a failing disk
             return self._damaged()
         digest, content = sealed[:32], sealed[32:]
         if digest != self._digest(key, content):
             return self._damaged()
         try:
             return True, joblib.load(io.BytesIO(content))
-        except Exception:  # whatever a class that has changed does when it is unpickled
+        except Exception:  # unpickling a class that has changed may raise anything
             return self._damaged()
 
     def write(self, key, result):
-        """Keep a result: all of it or nothing."""
+        """Write a result atomically."""
         content = io.BytesIO()
         try:
             joblib.dump(result, content, compress=True)
@@ -166,11 +167,11 @@ class Entries:
         except OSError as error:
             self.problems.add(
                 f"Results could not be written and are not kept ({error.strerror}): "
-                "the run goes on without them"
+                "the run continues without them"
             )
 
     def tell(self, problems=()):
-        """Warn of every problem, those of workers too, once."""
+        """Warn once of every problem, including those of workers."""
         fresh = (self.problems | set(problems)) - self.told
         self.told |= fresh
         self.problems = set()
@@ -192,23 +193,23 @@ class Entries:
 class ForeignEntries:
     """Results kept by an object with the interface of ``joblib.Memory``."""
 
-    # joblib writes down what its entries are of, and would drop them where two workers
-    # did so at the same time.
+    # joblib records the source of the cached function, and drops the entries if two
+    # workers do so at the same time.
     one_first = True
 
     def __init__(self, memory):
         self.memory = memory
 
     def cache(self, function, ignore=()):
-        """Return a function that looks for its result first."""
+        """Return a function that reads its result from the store if there is one."""
         return self.memory.cache(function, ignore=list(ignore))
 
     def tell(self, problems=()):
-        """Warn of nothing: problems are not known."""
+        """Do nothing: problems are unknown."""
 
 
 class Kept:
-    """A function whose results are `Entries`, by all arguments but the ignored."""
+    """A function whose results are `Entries`, keyed by all arguments not ignored."""
 
     def __init__(self, entries, function, ignore):
         self.entries, self.function, self.ignore = entries, function, set(ignore)
@@ -225,7 +226,7 @@ class Kept:
 
 
 def take_problems(cached):
-    """Return what went wrong with the entries of a function, and forget it."""
+    """Return the problems with the entries of a function, and clear them."""
     if not isinstance(cached, Kept):
         return set()
     problems, cached.entries.problems = cached.entries.problems, set()

@@ -1,8 +1,8 @@
-"""Refuse what does not fit into memory before it is allocated."""
+"""Check that an array fits into memory before it is allocated."""
 
 from skinfluence._memory_limits import memory_limits
 
-SMALL = 2**26  # asking the system would take longer than allocating
+SMALL = 2**26  # bytes; below, the check would take longer than the allocation
 
 
 def check_memory(n_bytes, what, instead):
@@ -11,16 +11,16 @@ def check_memory(n_bytes, what, instead):
     Parameters
     ----------
     n_bytes : int
-        What is about to be allocated.
+        Size of the allocation.
     what : str
-        Names it in the error.
+        Its name in the error.
     instead : str
-        What to do instead.
+        Advice for the error, a full sentence.
     """
     if n_bytes < SMALL:
         return
     limits = memory_limits()
-    if not limits:  # nobody can be asked on this platform
+    if not limits:  # unknown on this platform
         return
     available, of = min(limits)
     if n_bytes > available:

@@ -1,6 +1,6 @@
-"""How much memory this process may still take: the machine's, its own, its group's.
+"""Available memory: of the machine, of the process and of its control group.
 
-Every file is looked up below a root, so that another machine can be described in a
+Every file is looked up below a root, so that tests can describe another machine by a
 folder.
 """
 
@@ -12,8 +12,8 @@ try:
 except ImportError:  # Windows
     resource = None
 
-# The files of a control group, by version: the limit, what is used of it, and the part
-# of that which is cached files, given back on demand, in its file memory.stat.
+# The files of a control group, by version: the limit, the memory in use, and the entry
+# of memory.stat for the part of it that is cached files, which are freed on demand.
 CGROUP_FILES = {
     1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     2: ("memory.max", "memory.current", "inactive_file"),
@@ -21,7 +21,7 @@ CGROUP_FILES = {
 
 
 def memory_limits(root="/"):
-    """Return what is left under every limit that there is.
+    """Return the memory that is available under each limit.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def memory_limits(root="/"):
     Returns
     -------
     limits : list of (int, str)
-        Bytes that are left, not below zero, and of what.
+        Available bytes, not below zero, and the name of the limit.
     """
     root = Path(root)
     left = [
@@ -43,7 +43,7 @@ def memory_limits(root="/"):
 
 
 def _of_machine(root):
-    """Bytes that can be had without swapping; None where nobody knows."""
+    """Bytes available without swapping; None if unknown."""
     for line in _read(root / "proc/meminfo").splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
@@ -51,12 +51,12 @@ def _of_machine(root):
         page, total = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not on this platform
         return None
-    # Which pages are free says little: caches are given back on demand.
+    # The number of free pages is too low, since caches are freed on demand.
     return page * total // 2
 
 
 def _of_process(root):
-    """Yield what is left of the process's own limits (``ulimit -v``, ``ulimit -d``)."""
+    """Yield the memory left under the process's limits (``ulimit -v``, ``-d``)."""
     if resource is None:
         return
     pages = _read(root / "proc/self/statm").split()
@@ -68,7 +68,7 @@ def _of_process(root):
 
 
 def _of_groups(root):
-    """Yield what is left in the process's control groups and those around them."""
+    """Yield the memory left in the process's control groups and their parents."""
     mounts = list(_mounts(root))
     for line in _read(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -92,7 +92,7 @@ def _mounts(root):
 def _below(path, shown):
     """Return a group's path below a mount that shows a part of the hierarchy.
 
-    In a container the group itself is mounted, and paths may be those outside.
+    In a container the group itself is mounted, and paths may be those of the host.
     """
     path, shown = PurePosixPath(path), PurePosixPath(shown)
     if ".." in path.parts or not path.is_relative_to(shown):
@@ -112,7 +112,7 @@ def _of_path(point, path, limit_file, used_file, cached_name):
 
 
 def _number(path):
-    """Return what a file holds; None where it holds no number, like "max"."""
+    """Return the number in a file; None if there is none, as for "max"."""
     text = _read(path).strip()
     return int(text) if text.isdigit() else None
 
@@ -120,5 +120,5 @@ def _number(path):
 def _read(path):
     try:
         return path.read_text()
-    except (OSError, UnicodeDecodeError):  # not on this platform, or not for us
+    except (OSError, UnicodeDecodeError):  # not on this platform, or not readable
         return ""

@@ -1,17 +1,17 @@
-"""Predictions with a last axis of classes or outputs: from raw ones, from models."""
+"""Predictions with a last axis of classes or outputs, of models and of raw values."""
 
 import numpy as np
 from scipy.special import expit, softmax
 
-# RadiusNeighborsRegressor predicts NaN where there is no neighbour, and what NaN is as
-# an integer where the targets were integers.
+# RadiusNeighborsRegressor predicts NaN for a row without neighbours, converted to an
+# integer if the targets were integers.
 NAN_AS_INTEGER = [float(np.iinfo(dtype).min) for dtype in (np.int32, np.int64)]
 
-TOLERANCE = 1e-3  # of sums of probabilities in single or half precision
+TOLERANCE = 1e-3  # for sums of probabilities in single or half precision
 
 
 def link_prediction(raw, link, response):
-    """Turn raw predictions into what a loss is a function of.
+    """Turn raw predictions into the predictions that a loss takes.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def link_prediction(raw, link, response):
     link : {"identity", "log", "logit", "softmax", "margin"}
         How the model turns raw predictions into predictions.
     response : {"predict_proba", "decision_function", "predict"}
-        What the loss takes.
+        The kind of prediction that the loss takes.
 
     Returns
     -------
@@ -63,9 +63,10 @@ def check_predictions(model, prediction, response):
 
 
 def check_probabilities(name, probability):
-    """Raise for probabilities of a classifier ``name`` that are none: logits, say.
+    """Raise if ``predict_proba`` of a classifier gives other values, such as logits.
 
-    All of them zero is what neighbours say of a row that has none.
+    Rows of zeros are allowed: neighbours models predict them for rows without
+    neighbours.
     """
     off = np.abs(probability.sum(axis=1) - 1.0) > TOLERANCE
     wrong = off & probability.any(axis=1) if off.any() else off
@@ -85,9 +86,8 @@ def check_probabilities(name, probability):
 def model_prediction(model, X, response, classes=None):
     """Predict with a fitted model, columns aligned to ``classes``.
 
-    A model trained on a subset may lack a class. Its probability is then zero,
-    and its margin -1: certainty that the row is not of that class. A net has a column
-    for it all the same.
+    A model trained on a subset may lack a class. The probability of the class is then
+    zero and its margin -1. A net has a column for the class nevertheless.
 
     Returns
     -------
@@ -97,8 +97,8 @@ def model_prediction(model, X, response, classes=None):
     Raises
     ------
     ValueError
-        Where a prediction is NaN or infinite, or ``predict_proba`` gives no
-        probabilities.
+        If a prediction is NaN or infinite, or the result of ``predict_proba`` is not a
+        probability.
     """
     prediction = np.asarray(getattr(model, response)(X))
     if classes is None:
@@ -110,7 +110,7 @@ def model_prediction(model, X, response, classes=None):
         return prediction.reshape(prediction.shape[0], -1)
     if response == "predict":
         index = np.searchsorted(classes, prediction)
-        # A model may answer with what is no class, an outlier label: always wrong.
+        # A model may predict an outlier label that is not a class: always wrong.
         known = classes[np.minimum(index, len(classes) - 1)] == prediction
         return np.where(known, index, -1)[:, None]
     prediction = prediction.astype(np.float64, copy=False)
@@ -136,9 +136,9 @@ def model_prediction(model, X, response, classes=None):
 
 
 def prior_margin(probability):
-    """Margins of a constant model: +1 where it is certain of a class, -1 where not.
+    """Margins of a constant model: ``2 p - 1`` for the share p of each class.
 
-    ``2 p - 1`` for the share p of each class; one column for two classes.
+    One column for two classes.
     """
     margin = 2.0 * probability - 1.0
     return margin[1:] if len(margin) == 2 else margin

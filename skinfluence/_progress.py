@@ -1,4 +1,4 @@
-"""How far a long run is: to scikit-learn's callbacks, and in print."""
+"""Progress of a long run, printed and reported to scikit-learn's callbacks."""
 
 from time import monotonic
 
@@ -9,13 +9,13 @@ class Progress:
     Parameters
     ----------
     what : str
-        What is counted, in the plural.
+        Plural noun for the tasks.
     n_tasks : int
-        How many there will be.
+        Number of tasks.
     verbose : int, default=0
         Above 0, a line is printed at most every other second, with the time left.
     callbacks : FitCallbacks or None, default=None
-        Of the estimator whose ``fit`` this is part of.
+        Callbacks of the estimator that is being fitted.
     """
 
     def __init__(self, what, n_tasks, verbose=0, callbacks=None):
@@ -26,7 +26,7 @@ class Progress:
             callbacks.begin(what, n_tasks)
 
     def advance(self, n_tasks):
-        """Tell that more tasks are finished."""
+        """Report that more tasks are finished."""
         self.done += n_tasks
         if self.callbacks is not None:
             self.callbacks.advance(n_tasks)
@@ -42,7 +42,7 @@ class Progress:
             )
 
     def close(self):
-        """Tell that no more tasks follow, finished or not."""
+        """Report the end of the run, whether all tasks are finished or not."""
         if self.callbacks is not None:
             self.callbacks.end()
 

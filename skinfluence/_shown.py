@@ -1,4 +1,4 @@
-"""Text that strangers have written, made safe to show: on a terminal, in one line."""
+"""Untrusted text, made safe to show on a terminal or in one line."""
 
 import sys
 import unicodedata
@@ -7,14 +7,14 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from joblib import parallel_config
 
 LIMIT = 200
-# Control characters move the cursor and more, format characters turn the direction of
-# what follows, surrogates cannot be encoded, separators break lines.
+# Control characters can move the cursor, format characters can reverse the direction of
+# text, surrogates cannot be encoded, and separators break lines.
 HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-JOINERS = "\u200c\u200d"  # of Persian and of emoji
+JOINERS = "\u200c\u200d"  # used in Persian text and in emoji
 
 
 def escaped(text):
-    r"""Write characters that act instead of being seen as their codes, but newlines.
+    r"""Replace invisible control characters, except newlines, by their codes.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def _escaped_character(character):
 
 
 def shown(value, limit=LIMIT):
-    r"""Return one line of text for a value of a table: no control, not too long.
+    r"""Return a value of a table as one line of limited length, without controls.
 
     Examples
     --------
@@ -58,7 +58,7 @@ class _Escaped:
     def write(self, text):
         """Write text."""
         encoding = getattr(self.unescaped, "encoding", None) or "utf-8"
-        # Not every terminal knows every character.
+        # Not every terminal supports every character.
         known = escaped(text).encode(encoding, "backslashreplace").decode(encoding)
         return self.unescaped.write(known)
 
@@ -72,9 +72,9 @@ def _escape_from_now_on():
 
 @contextmanager
 def escaped_streams():
-    """Let everything that is printed, errors and warnings too, pass `escaped`.
+    """Apply `escaped` to all output in this context, including errors and warnings.
 
-    That of worker processes as well, which write to the terminal on their own.
+    It is also applied in worker processes, which write to the terminal directly.
     """
     with (
         redirect_stdout(_Escaped(sys.stdout)),

@@ -1,4 +1,4 @@
-"""What must be known of skorch nets: seeds, fresh modules, training gone wrong."""
+"""skorch nets inside estimators: seeds, fresh modules, diverged training."""
 
 import sys
 from contextlib import contextmanager
@@ -8,12 +8,12 @@ import numpy as np
 
 def is_net(estimator):
     """Tell whether an estimator is a skorch net, without importing skorch."""
-    skorch = sys.modules.get("skorch")  # else nobody can have made one
+    skorch = sys.modules.get("skorch")  # not imported: there is no net
     return skorch is not None and isinstance(estimator, skorch.NeuralNet)
 
 
 def nets_in(estimator):
-    """Return the nets that an estimator holds at any depth: a bagged one, say."""
+    """Return the nets that an estimator holds at any depth, for instance in bagging."""
     if "skorch" not in sys.modules:
         return []
     held = [estimator, *estimator.get_params(deep=True).values()]
@@ -22,10 +22,10 @@ def nets_in(estimator):
 
 @contextmanager
 def seeded_training(estimator, seed, index):
-    """Train nets from a seed of their own; leave torch's generators as they were.
+    """Seed torch's generators within the context, and restore them afterwards.
 
-    The seed depends on ``(seed, index)`` alone. Nothing happens for estimators without
-    a net in them, whose ``random_state`` is a parameter.
+    The seed depends on ``(seed, index)`` alone. Nothing is done for estimators without
+    a net, which are seeded through their ``random_state``.
     """
     if not nets_in(estimator):
         yield
@@ -58,7 +58,7 @@ def refuse_diverged(net):
 
 
 def refuse_trained_module(estimator):
-    """Refuse nets whose module is an instance: their clones would not be fresh."""
+    """Raise for nets whose module is an instance: clones keep its trained weights."""
     for net in nets_in(estimator):
         import torch
 

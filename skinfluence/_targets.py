@@ -1,4 +1,4 @@
-"""Targets that nobody can learn from, found before anything is trained."""
+"""Detection of missing and mixed targets before anything is trained."""
 
 from collections import Counter
 from numbers import Number
@@ -6,28 +6,29 @@ from numbers import Number
 import numpy as np
 from scipy.sparse import issparse
 
-# Of scalars, by name: pandas is optional.
+# Names of the types of missing scalars, since pandas is optional.
 MISSING_TYPES = {"NoneType", "NAType", "NaTType"}
 
 
 def check_targets(y, name="y"):
     """Raise for rows without a target, and for labels that cannot be sorted.
 
-    scikit-learn's estimators answer these with errors about types that cannot be
-    compared, take the text "nan" for a class, or train. Anything else is left to them.
+    For these scikit-learn's estimators raise errors about types that cannot be
+    compared, treat the text "nan" as a class, or train without an error. All other
+    checks are left to them.
 
     Parameters
     ----------
     y : array-like or None
         Labels or numbers, of any kind: lists, arrays, tensors, Series and DataFrames.
     name : str, default="y"
-        What the caller calls it.
+        Name of the parameter in messages.
 
     Raises
     ------
     ValueError
-        Where a value is None, NaN, NA or NaT, or masked, or where a column holds text
-        and numbers.
+        If a value is None, NaN, NA, NaT or masked, or if a column holds text and
+        numbers.
 
     Examples
     --------
@@ -62,12 +63,12 @@ an entry per row, or find out their values.
 
 
 def _as_array(y):
-    if isinstance(y, list | tuple):  # or None and NaN beside text would become text
+    if isinstance(y, list | tuple):  # else numpy turns None and NaN among text to text
         return np.asarray(y, dtype=object)
     if hasattr(y, "detach"):  # a tensor, perhaps on another device
         y = y.detach().cpu()
     values = np.asarray(y)
-    # The strings of numpy that may be missing
+    # numpy's strings with missing values
     return values.astype(object) if values.dtype.kind == "T" else values
 
 
@@ -91,7 +92,7 @@ def _is_missing(value):
 
 
 def _check_one_kind(column, name):
-    """Refuse values that have no order: text beside numbers."""
+    """Raise for values that cannot be sorted: text mixed with numbers."""
     if len(set(map(type, column))) < 2:
         return
     kinds = [_kind(value) for value in column]

@@ -1,4 +1,4 @@
-"""How many threads linear algebra may use."""
+"""The number of threads of linear algebra."""
 
 from contextlib import nullcontext
 from functools import cache
@@ -8,7 +8,7 @@ from threadpoolctl import ThreadpoolController
 
 @cache
 def _controller():
-    # Finding the loaded libraries takes longer than a small fit: once a process.
+    # Cached, since finding the loaded libraries takes longer than a small fit.
     return ThreadpoolController()
 
 
@@ -20,7 +20,7 @@ def one_blas_thread():
 def blas_threads(n, p):
     """Return a context for the algebra of n rows with p columns.
 
-    Where matrices are small, threads wait for each other longer than they work: on
-    a busy machine of two cores this alone is a factor of ten.
+    With small matrices threads wait for each other longer than they compute, which can
+    cost a factor of ten on a busy machine.
     """
     return one_blas_thread() if n * p**2 < 1e8 else nullcontext()

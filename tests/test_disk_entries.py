@@ -290,7 +290,7 @@ def test_a_full_disk_is_one_warning(tmp_path, full_disk, n_jobs):
     (message,) = [str(w.message) for w in caught]
     assert re.fullmatch(
         r"memory=.*: Results could not be written and are not kept \(No space left on "
-        r"device\): the run goes on without them\.",
+        r"device\): the run continues without them\.",
         message,
     )
     assert count == 24

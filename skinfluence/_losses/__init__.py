@@ -1,18 +1,19 @@
 """Per-row losses: of predictions, of raw predictions that move, and their slopes.
 
-Every influence is a difference of losses, so each loss answers three questions.
+Every influence is a difference of losses. Each loss has three methods.
 
 ``value(y, prediction)``
-    the loss of each row, from what the estimator predicts. Retraining needs no
-    more than this.
+    the loss of each row at the estimator's prediction. Methods that retrain use only
+    this.
 ``change(y, raw, delta, link)``
-    how much the loss grows when the *raw* prediction (linear predictor, logit,
-    margin) moves from ``raw`` to ``raw + delta``. Where the difference of two
-    nearly equal losses would cancel, a closed form that does not is used.
+    the change of the loss when the *raw* prediction (linear predictor, logit,
+    margin) moves from ``raw`` to ``raw + delta``, in a closed form that avoids the
+    cancellation of two nearly equal losses.
 ``slope(y, raw, link)``
     the derivative of the loss with respect to the raw prediction.
 
-Nets take `value`, or `of_log_probabilities`, of tensors, which torch differentiates.
+For nets `value` or `of_log_probabilities` is applied to tensors and differentiated by
+torch.
 
 Targets are encoded once by `BaseInfluence`: class indices for classifiers,
 floats of shape (n_samples, n_outputs) for regressors. Predictions always have a

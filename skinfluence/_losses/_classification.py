@@ -1,4 +1,4 @@
-"""Losses of classes, probabilities and margins, but for the log loss."""
+"""Losses of classes, probabilities and margins, except the log loss."""
 
 import numpy as np
 from scipy.special import expit, softmax
@@ -31,7 +31,7 @@ class Brier(Loss):
 
 
 class ZeroOne(Loss):
-    """One for a wrong class, else zero: influence is accuracy with minus without."""
+    """One for a wrong class, else zero."""
 
     name = "zero_one"
 
@@ -40,7 +40,7 @@ class ZeroOne(Loss):
 
 
 class MarginLoss(Loss):
-    """What a margin classifier was trained on, summed over one-vs-rest problems.
+    """Training loss of a margin classifier, summed over one-vs-rest problems.
 
     ``squared``: squared error of the decision function against ±1 (ridge
     classifiers); otherwise hinge or squared hinge.

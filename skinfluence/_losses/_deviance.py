@@ -1,4 +1,4 @@
-"""Deviances of positive means, with one floor for means of zero."""
+"""Deviances of positive means, with a floor for means of zero."""
 
 import numpy as np
 from scipy.special import xlogy
@@ -10,10 +10,10 @@ from skinfluence._predictions import link_prediction
 class Deviance(Loss):
     """Unit Tweedie deviance (in full, not halved), as `sklearn.metrics`.
 
-    A predicted mean below eps (of float64) times the target counts as that, so that
-    the loss is monotone and finite where the mean underflows, whatever the target is
-    measured in. Of targets of zero, whose deviance falls to zero with the mean, the
-    floor is the smallest normal number.
+    A predicted mean is at least eps (of float64) times the target, so that the loss is
+    monotone and finite if the mean underflows, in any unit of the target. For targets
+    of zero, whose deviance falls to zero with the mean, the floor is the smallest
+    normal number.
     """
 
     name = "deviance"
@@ -49,7 +49,7 @@ class Deviance(Loss):
             if a == 0:
                 return delta
             grown = np.exp(a * raw)[:, None] / a * np.expm1(np.minimum(a * delta, 700))
-            far = a * delta > 700  # no digits are lost to a difference
+            far = a * delta > 700  # there the plain difference is accurate
             if far.any():
                 after = np.exp(a * (raw[:, None] + delta))
                 grown = np.where(far, (after - np.exp(a * raw)[:, None]) / a, grown)
@@ -58,7 +58,7 @@ class Deviance(Loss):
         return 2 * (growth(first) - y[:, None] * growth(second)).mean(axis=-1)
 
     def _above_floor(self, y, raw, delta):
-        """Move logarithms of means between values that are no lower than the floor."""
+        """Limit moves of log-means so that both ends are at least the floor."""
         floor = self._log_floor(y)
         lowest = raw + np.minimum(delta.min(axis=1, initial=0.0), 0.0)
         if (lowest >= floor).all():
@@ -85,6 +85,6 @@ class Deviance(Loss):
 
 
 def _floor(y):
-    """Smallest mean that is told from zero, for each target."""
+    """Smallest mean for each target."""
     double = np.finfo(np.float64)
     return np.maximum(double.eps * y, double.tiny)

@@ -1,11 +1,11 @@
 """The log loss, clipped in one place for probabilities, logits and slopes.
 
-It is ``min(-log p, -log eps)`` with the eps of float64, which is the clip of
-`sklearn.metrics.log_loss`: monotone in the probability p of the true class, the same
-whether p is known by itself, by its logits or not at all (a class the model has not
-seen), and flat beyond the clip, where slopes are zero. The eps is that of float64 for
+The log loss is ``min(-log p, -log eps)`` with the eps of float64, as in
+`sklearn.metrics.log_loss`. It is monotone in the probability p of the true class, and
+the same for probabilities, logits, and classes that the model was not trained on.
+Beyond the clip it is constant, with slope zero. The eps of float64 is used for
 probabilities in single precision too, so that a net's losses on logits and on
-probabilities are clipped alike.
+probabilities have the same clip.
 """
 
 import numpy as np
@@ -23,12 +23,12 @@ def clip_log_loss(loss):
 
 
 def log_loss_of_probability(probability):
-    """Log loss for a given probability of the true class."""
+    """Log loss of a probability of the true class."""
     return -np.log(np.maximum(probability, SMALLEST_PROBABILITY))
 
 
 def log_loss_of_raw(y, raw):
-    """Log loss of logits, without the probabilities in between.
+    """Log loss of logits, computed without probabilities.
 
     Parameters
     ----------
@@ -42,14 +42,14 @@ def log_loss_of_raw(y, raw):
 
 
 def log_loss_slope(y, raw):
-    """Derivative of the log loss *without* its clip: what models are trained on."""
+    """Derivative of the log loss *without* its clip, as models are trained on it."""
     if raw.shape[-1] == 1:
         return expit(raw) - y[:, None]
     return softmax(raw, axis=-1) - (y[:, None] == np.arange(raw.shape[-1]))
 
 
 def unclipped_log_loss_of_raw(y, raw):
-    """Log loss of logits without its clip: what models are trained on."""
+    """Log loss of logits *without* its clip, as models are trained on it."""
     if raw.shape[-1] <= 2:
         against = raw[..., 0] if raw.shape[-1] == 1 else raw[..., 1] - raw[..., 0]
         against = against * spread(np.where(y == 1, -1.0, 1.0), against.ndim)
@@ -87,14 +87,14 @@ class LogLoss(Loss):
         Parameters
         ----------
         growth : ndarray of shape (n, m)
-            As of `growth`; changed in place.
+            Result of `growth`; changed in place.
         before : ndarray of shape (n,)
-            Losses that have grown, not clipped.
+            Losses before the moves, not clipped.
 
         Returns
         -------
         change : ndarray of shape (n, m)
-            ``growth`` itself where both ends are below the clip.
+            Equal to ``growth`` if both ends are below the clip.
         """
         room = LARGEST_LOG_LOSS - before
         lowest = room.min(initial=np.inf)
@@ -106,11 +106,11 @@ class LogLoss(Loss):
         return np.minimum(growth, np.maximum(room, 0.0)[:, None], out=growth)
 
     def growth(self, y, raw, delta, link):
-        """Growth of the loss without its clip, to all digits."""
+        """Growth of the loss without its clip, accurate to rounding."""
         # log sum_c p_c e^delta_c - delta_y
         #     = log1p(sum_c p_c expm1(delta_c - delta_m)) + delta_m - delta_y
-        # for any class m; with the likeliest one the argument is above 1/K - 1, so
-        # that no digits are lost, wherever the loss goes.
+        # for any class m. With the likeliest one the argument is above 1/K - 1, so
+        # that there is no cancellation for any move.
         if link == "logit":
             toward = np.where(raw[:, 0] > 0, -1.0, 1.0)[:, None]  # the other class
             relative = delta[..., 0] * toward
@@ -153,7 +153,7 @@ class LogLoss(Loss):
 
 
 def _far(relative, likely):
-    """Find moves whose exponentials overflow, and take back those that are in vain.
+    """Find moves whose exponentials overflow, and limit those without an effect.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def _far(relative, likely):
     Returns
     -------
     far : tuple of ndarray or None
-        Indices of moves that make a class of hardly any probability count.
+        Indices of moves that raise a class of negligible probability.
     """
     if relative.max(initial=0.0) < 700:
         return None

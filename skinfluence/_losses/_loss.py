@@ -1,4 +1,4 @@
-"""What every loss of single rows answers."""
+"""The base class of losses of single rows."""
 
 import numpy as np
 
@@ -8,14 +8,14 @@ from skinfluence._predictions import link_prediction
 class Loss:
     """A loss of single rows.
 
-    Losses that have a slope are also taken of tensors of torch, which differentiates
-    them: `value` where the loss is one of predictions of numbers, and
-    `of_log_probabilities` where it is one of probabilities.
+    Losses that have a slope can also be applied to tensors, which torch differentiates:
+    by `value` for losses of numeric predictions, and by `of_log_probabilities` for
+    losses of probabilities.
 
     Attributes
     ----------
     response : {"predict_proba", "decision_function", "predict"}
-        The method of the estimator the loss is a function of.
+        The estimator's method whose result the loss takes.
     """
 
     response = "predict"

@@ -1,4 +1,4 @@
-"""Losses of numbers, but for the deviances."""
+"""Losses of numeric predictions, except the deviances."""
 
 import numpy as np
 
@@ -45,10 +45,10 @@ class AbsoluteError(Loss):
 
 
 class MinusPrediction(Loss):
-    """Minus the prediction itself: what a regressor's row is worth without a target.
+    """Minus the prediction itself, for regressors without a target.
 
-    Prediction with the row minus prediction without it, so positive means that
-    the row raises the prediction. Averaged over outputs.
+    The influence is then the prediction with the row minus the prediction without it:
+    positive means that the row raises the prediction. Averaged over outputs.
     """
 
     name = "prediction"

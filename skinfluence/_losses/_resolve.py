@@ -1,4 +1,4 @@
-"""Which loss an estimator has."""
+"""The choice of the loss for an estimator."""
 
 from sklearn.base import is_classifier
 from sklearn.linear_model import (

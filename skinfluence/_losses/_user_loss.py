@@ -9,7 +9,7 @@ class UserLoss(Loss):
     """A callable ``(y_true, y_pred) -> (n_samples,)`` given by the user.
 
     ``y_true`` are the user's own labels; ``y_pred`` is ``predict_proba`` with
-    columns in the order of ``classes_`` where the model has it, else ``predict``.
+    columns in the order of ``classes_`` if the model has it, else ``predict``.
     """
 
     def __init__(self, function, response, classes):

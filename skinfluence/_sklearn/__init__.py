@@ -1,4 +1,4 @@
-"""scikit-learn's plumbing: everything that is about it and not about influence."""
+"""Utilities that concern scikit-learn and not influence."""
 
 from skinfluence._sklearn._callbacks import fit_callbacks, with_callbacks
 from skinfluence._sklearn._hist_leaves import hist_leaf_ids, hist_leaf_model

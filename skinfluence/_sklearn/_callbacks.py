@@ -22,7 +22,7 @@ __all__ = ["CallbackSupportMixin", "FitCallbacks", "fit_callbacks", "with_callba
 
 
 class FitCallbacks:
-    """The callbacks of an estimator that is being fitted, told about many tasks."""
+    """Reports the tasks of a fit to the callbacks of the estimator."""
 
     def __init__(self, estimator):
         self.estimator = estimator
@@ -30,26 +30,26 @@ class FitCallbacks:
         self._contexts[0].call_on_fit_task_begin(estimator=estimator)
 
     def begin(self, what, n_tasks):
-        """Announce tasks: a bar of their progress, say."""
+        """Report the start of a number of tasks, for instance to a progress bar."""
         context = self._contexts[-1].subcontext(what, max_subtasks=n_tasks)
         self._contexts.append(context)
         context.call_on_fit_task_begin(estimator=self.estimator)
 
     def advance(self, n_tasks):
-        """Tell that tasks are finished."""
+        """Report that tasks are finished."""
         for _ in range(n_tasks):
             context = self._contexts[-1].subcontext()
             context.call_on_fit_task_begin(estimator=self.estimator)
             context.call_on_fit_task_end(estimator=self.estimator)
 
     def end(self):
-        """Tell that no more of the announced tasks follow."""
+        """Report that no more of the announced tasks follow."""
         self._contexts.pop().call_on_fit_task_end(estimator=self.estimator)
 
 
 @contextmanager
 def fit_callbacks(estimator):
-    """Set ``estimator._callbacks`` while it is fitted, where it has any."""
+    """Set ``estimator._callbacks`` while it is fitted, if it has callbacks."""
     if not hasattr(estimator, "_skl_callbacks"):
         yield
         return

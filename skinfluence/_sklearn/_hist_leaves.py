@@ -1,7 +1,7 @@
 """Leaf numbers of HistGradientBoosting models, for which there is no public method.
 
-A copy of the model gets the number of each leaf as its value, so that scikit-learn's
-own code (categories, missing values, data frames) routes the rows.
+In a copy of the model the value of each leaf is its number, so that scikit-learn's own
+code for categories, missing values and data frames finds the leaf of a row.
 """
 
 from copy import deepcopy

@@ -1,4 +1,4 @@
-"""Steps of a Pipeline, and of the Pipelines inside it: the last one, and the others."""
+"""The last step and the other steps of a Pipeline and of Pipelines inside it."""
 
 import sklearn
 from sklearn.pipeline import Pipeline
@@ -23,7 +23,7 @@ def preprocess(estimator, X):
 
 
 def is_sampler(step):
-    """Tell whether a step changes the rows in training, as imbalanced-learn's do."""
+    """Tell whether a step changes the rows in training, as in imbalanced-learn."""
     return hasattr(step, "fit_resample")
 
 
@@ -53,7 +53,7 @@ def final_sample_weight(estimator, fit_params):
     estimator : estimator
         Possibly a Pipeline.
     fit_params : dict
-        What is passed to ``estimator.fit``.
+        Parameters of ``estimator.fit``.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What scikit-learn keeps private and this package needs.
+"""The private names of scikit-learn that this package uses.
 
 Two things have no public equivalent: declarative parameter validation
 (``sklearn.utils._param_validation`` and ``BaseEstimator._validate_params``,

@@ -1,7 +1,7 @@
-"""Estimators of some of the rows: their parameters may have one entry per row.
+"""Parameters of estimators with one entry per row, for fits to some of the rows.
 
-The one list of such parameters. Whatever trains on a part of the rows makes its
-estimator here, or calls `take_row_params`, so that these parameters lose the same rows.
+All code that trains on a part of the rows makes its estimator here, or calls
+`take_row_params`, so that these parameters are indexed like the rows.
 """
 
 import numpy as np
@@ -14,8 +14,8 @@ from skinfluence._sklearn._rows import n_rows, take_params, take_rows
 from skinfluence._sklearn._seeds import seed_estimator
 from skinfluence._skorch import seeded_training
 
-# Parameters that are numbers, or arrays with one entry per training row. Those of other
-# estimators that may be arrays have an entry per column, class or target.
+# Parameters that are numbers or arrays with one entry per training row. Array
+# parameters of other estimators have one entry per column, class or target.
 PER_ROW = {GaussianProcessRegressor: ("alpha",)}
 
 
@@ -56,17 +56,17 @@ def clone_for_rows(estimator, rows, n):
     rows : ndarray of int
         The rows it will be fitted to.
     n : int
-        How many there are.
+        Number of all rows.
     """
     refuse_pairwise(estimator)
     return take_row_params(clone(estimator), rows, n)
 
 
 def take_row_params(estimator, rows, n):
-    """Index, in place, the parameters of an unfitted estimator that speak of rows.
+    """Index, in place, the per-row parameters of an unfitted estimator.
 
-    Those in `PER_ROW`, and ``cv`` where it says which rows are in which fold, of the
-    estimator and of those inside it.
+    These are the parameters in `PER_ROW`, and ``cv`` if it lists the rows of the folds,
+    of the estimator and of estimators inside it.
     """
     if not _may_have_row_params(estimator):
         return estimator
@@ -86,7 +86,7 @@ def take_row_params(estimator, rows, n):
 
 
 def _may_have_row_params(estimator):
-    """Look before asking for all parameters, which takes longer than a small fit."""
+    """Tell quickly if there can be any; ``get_params`` is slower than a small fit."""
     kinds = tuple(PER_ROW)
     return isinstance(estimator, kinds) or any(
         (name == "cv" and value is not None and not isinstance(value, int))
@@ -97,14 +97,14 @@ def _may_have_row_params(estimator):
 
 
 def _entries(value, rows, n):
-    """Entries of the rows, of an array that has one for each."""
+    """Index a value if it is an array with one entry per row."""
     if np.ndim(value) == 0 or len(value) != n:
         return value
     return np.asarray(value)[rows]
 
 
 def _folds(cv, rows, n):
-    """Return the folds of some of the rows; what makes its own folds stays."""
+    """Restrict listed folds to some of the rows; splitters are returned unchanged."""
     if isinstance(cv, PredefinedSplit):
         return PredefinedSplit(cv.test_fold[rows])
     if not isinstance(cv, list | tuple):
@@ -116,14 +116,14 @@ def _folds(cv, rows, n):
 
 
 def _renumbered(part, place):
-    """Where the rows of one side of a fold, as numbers or as a mask, are now."""
+    """Return the new positions of the rows of one side of a fold."""
     part = np.asarray(part)
     place = place[np.flatnonzero(part) if part.dtype == bool else part]
     return place[place >= 0]
 
 
 def refuse_pairwise(estimator):
-    """Refuse to train on some of the rows where X has a column for each of them."""
+    """Raise for estimators whose X has one column per training row."""
     if get_tags(estimator).input_tags.pairwise:
         raise ValueError(
             f"{estimator!r:.100} takes a matrix with one column per training row "

@@ -12,7 +12,7 @@ def n_rows(X):
 
 def take_rows(X, indices):
     """Index the rows of anything scikit-learn can index."""
-    if type(X) is np.ndarray:  # what else it might be takes longer than a small fit
+    if type(X) is np.ndarray:  # the general case takes longer than a small fit
         return X[indices]
     return safe_indexing(X, indices)
 

@@ -1,4 +1,4 @@
-"""Seeds of random training: they depend on a seed and an index alone."""
+"""Seeds of random training, which depend on a seed and an index alone."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
@@ -16,7 +16,7 @@ def fresh_seed(random_state):
 
 
 def seed_estimator(estimator, seed, index=0):
-    """Give every unset ``random_state`` of ``estimator`` a seed of its own.
+    """Set every ``random_state`` of ``estimator`` that is None to its own seed.
 
     The seeds depend on ``(seed, index)`` alone, so a retraining gives the same
     model whatever the order, the backend or the number of workers. A
@@ -35,10 +35,10 @@ def seed_estimator(estimator, seed, index=0):
 
 
 def _is_plain(estimator):
-    """Tell whether the parameters of an unfitted estimator are its attributes.
+    """Tell whether the attributes of an unfitted estimator are all its parameters.
 
-    And hold no other estimators: ``get_params`` then has nothing to add, and takes
-    longer than a small fit.
+    This is so if none of them is an estimator. ``get_params``, which takes longer than
+    a small fit, is then not needed.
     """
     if type(estimator).get_params is not BaseEstimator.get_params:
         return False
@@ -49,7 +49,7 @@ def _is_plain(estimator):
 
 
 def _unset_seeds(estimator):
-    """Names of random states that are None."""
+    """Return the names of the random states that are None."""
     plain = _is_plain(estimator)
     params = vars(estimator) if plain else estimator.get_params(deep=True)
     return [

@@ -1,4 +1,4 @@
-"""One estimator that wraps another: predictions, tags and metadata are delegated."""
+"""Base class of estimators that delegate predictions, tags and metadata to another."""
 
 import sklearn
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
@@ -23,7 +23,7 @@ def _wrapped_has(name):
     """Tell ``available_if`` whether the wrapped estimator has a method."""
 
     def check(self):
-        # getattr, so that the wrapped estimator's own AttributeError is the cause
+        # getattr, so that the wrapped estimator's own AttributeError is chained
         getattr(getattr(self, "estimator_", self.estimator), name)
         return True
 
@@ -46,7 +46,7 @@ def _delegated(name, doc):
         Returns
         -------
         y : ndarray
-            What the method of ``estimator_`` of the same name returns.
+            Result of the method of ``estimator_`` of the same name.
         """
     return available_if(_wrapped_has(name))(method)
 
@@ -54,10 +54,10 @@ def _delegated(name, doc):
 class EstimatorWrapper(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     """An estimator around another: predictions, tags and metadata are delegated.
 
-    Subclasses set ``estimator_`` in ``fit``; everything a fitted model answers
-    (``predict``, ``predict_proba``, ``decision_function``, ``score``,
-    ``classes_``, ``n_features_in_``, ``feature_names_in_``) is then that model's
-    answer, so the object is a drop-in replacement for it.
+    Subclasses set ``estimator_`` in ``fit``. The methods and attributes ``predict``,
+    ``predict_proba``, ``decision_function``, ``score``, ``classes_``,
+    ``n_features_in_`` and ``feature_names_in_`` are then those of the fitted model, so
+    that the object is a drop-in replacement for it.
     """
 
     _parameter_constraints: dict = {"estimator": [HasMethods(["fit", "predict"])]}
@@ -90,7 +90,7 @@ class EstimatorWrapper(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         score : float
-            Accuracy or R², whatever ``estimator_.score`` returns.
+            Result of ``estimator_.score``, accuracy or R² as a rule.
         """
         check_is_fitted(self)
         return self.estimator_.score(X, y, **self._routed("score", params))
@@ -107,7 +107,7 @@ class EstimatorWrapper(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
 
     @property
     def classes_(self):
-        """Class labels, where the wrapped estimator is a classifier."""
+        """Class labels, if the wrapped estimator is a classifier."""
         return self._of_fitted("classes_")
 
     def _of_fitted(self, name):
@@ -133,17 +133,17 @@ class EstimatorWrapper(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         )
 
     def _routed(self, caller, params):
-        """Return what of ``params`` goes to the wrapped estimator's ``caller``."""
+        """Return the ``params`` for the method ``caller`` of the wrapped estimator."""
         if sklearn.get_config()["enable_metadata_routing"]:
             return process_routing(self, caller, **params).estimator[caller]
         return params
 
     def _fit_clone(self, X, y, fit_params, seed):
-        """Fit a seeded clone of the estimator: its errors are the canonical ones."""
+        """Fit a seeded clone of the estimator."""
         return fit_seeded(self.estimator, X, y, fit_params, seed)
 
     def _refuse_frozen(self):
-        """Refuse an estimator that ``clone`` cannot make fresh."""
+        """Raise for an estimator whose clone is not unfitted."""
         refuse_trained_module(self.estimator)
         if isinstance(final_estimator(self.estimator), FrozenEstimator):
             raise ValueError(

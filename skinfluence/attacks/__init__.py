@@ -1,4 +1,4 @@
-"""Training-set attacks: who is the target, and which rows make the attack."""
+"""Training-set attacks: detection of target rows and of the planted rows."""
 
 from skinfluence.attacks._target_detector import TargetDetector
 

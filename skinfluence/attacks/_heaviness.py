@@ -1,25 +1,26 @@
-"""How far a few training rows stand out of all that support a prediction."""
+"""Upper tails of influences: outlier scores and their geometric mean."""
 
 import numpy as np
 
-# Medians of absolute deviations from the median, of normal deviates, times this are
-# standard deviations.
+# Factor from the median absolute deviation of a normal variable to its standard
+# deviation.
 NORMAL = 1.4826
 
 
 def renormalised(influence, self_influence, share):
-    """Take away a share of what the size of a training row adds to its influences.
+    """Divide influences by a power of the norm of the training row's gradient.
 
-    To first order influence is an inner product of gradients in the metric of the
-    inverse Hessian and the root of self-influence the length of the training row's:
-    divided by it, what is left is their cosine, times the length of the test row's.
+    To first order, influence is an inner product of gradients in the metric of the
+    inverse Hessian, and the root of self-influence is the norm of the training row's
+    gradient. The quotient is the cosine of the two gradients times the norm of the test
+    row's gradient.
 
     Parameters
     ----------
     influence : ndarray of shape (n_test, n_train)
     self_influence : ndarray of shape (n_train,)
     share : float
-        Power of the root, from 0 (nothing is taken away) to 1 (a cosine).
+        Power of the norm, from 0 (influences are unchanged) to 1 (a cosine).
     """
     size = np.sqrt(np.abs(self_influence))
     return np.divide(
@@ -37,7 +38,7 @@ def robust_scores(values, comparable):
     ----------
     values : ndarray of shape (n_test, n_train)
     comparable : ndarray of bool of shape (n_test, n_train)
-        The training rows that count for the test row; others get minus infinity.
+        The training rows that are compared; others get minus infinity.
     """
     scores = np.full(values.shape, -np.inf)
     for t, mask in enumerate(comparable):
@@ -46,7 +47,7 @@ def robust_scores(values, comparable):
             continue
         centred = row - np.median(row)
         spread = NORMAL * np.median(np.abs(centred))
-        # Where most influences are equal any other stands out without bound.
+        # If most influences are equal the deviation is zero, and scores are undefined.
         tiny = np.finfo(np.float64).eps * np.abs(row).max()
         scores[t, mask] = centred / spread if spread > tiny else 0.0
     return scores
@@ -55,9 +56,9 @@ def robust_scores(values, comparable):
 def upper_tail(scores, size):
     """Return the geometric mean of the ``size`` largest scores of every row.
 
-    One exceptional row does not make a heavy tail unless it is very exceptional; the
-    second largest score alone misses attacks by one row. Scores of no interest count
-    as a small positive one.
+    The mean is small if only one of the scores is large, unless that one is very large;
+    the second largest score alone would miss attacks by a single row. Scores that are
+    not positive are replaced by a small positive number.
     """
     size = min(size, scores.shape[1])
     largest = -np.partition(-scores, size - 1, axis=1)[:, :size]

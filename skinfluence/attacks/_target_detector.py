@@ -1,4 +1,4 @@
-"""Find the targets of a training-set attack, and the rows that make the attack."""
+"""Detection of the targets of a training-set attack, and of the planted rows."""
 
 from numbers import Integral, Real
 
@@ -15,7 +15,7 @@ from skinfluence.retraining.engine import trainable
 
 
 class TargetDetector(MetaEstimatorMixin, BaseEstimator):
-    r"""Find test rows whose prediction a few training rows hold up.
+    r"""Find test rows whose prediction depends on a few training rows.
 
     An attacker who plants training rows to change the prediction of a target leaves
     a trace: for the target these few rows have far more influence than the other
@@ -33,31 +33,32 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
     heaviness, low = target; `predict` is -1 for targets. **Unit.** Robust standard
     deviations.
 
-    The division (renormalisation) takes away what the size of a training row's
-    gradient adds to all its influences: without it rows of large loss lead every
-    list. With :math:`\rho = 1` influences become cosines. Less blames fewer honest
-    rows, and misses more of some attacks: the user guide has the figures.
+    The division (renormalisation) removes the effect of the norm of a training row's
+    gradient on all its influences: without it the same rows of large loss have the
+    largest influence on every test row. With :math:`\rho = 1` influences become
+    cosines. A smaller :math:`\rho` lists fewer honest rows as suspects, and misses more
+    rows of some attacks: the user guide has the figures.
 
     **Cost.** Influences of the training rows on each other in ``fit`` (in blocks),
     O(n_train) memory per test row. `suspects`: about ``2 log2`` of the number of
     suspects refits for each row.
 
-    **When it fails.** Rows are found that stand out among their class. Attackers that
-    spread a backdoor over many rows of many classes make rows that resemble each
+    **When it fails.** Only attacks by rows that stand out among their class are found,
+    not a backdoor that is spread over many rows of many classes, which resemble each
     other less. Labels flipped around a target are found in part only. Rare but honest
     rows (the long tail) look like targets: without an attack the share
-    ``contamination`` of rows is still reported. Influences of which most are equal,
-    as those of a few nearest neighbours are, have no spread, and no row is reported.
-    Poison that does not change the model cannot be seen. With weak penalties much
-    less is found: see the user guide for measured rates.
+    ``contamination`` of rows is still reported. If most influences are equal, as those
+    of a few nearest neighbours are, they have no spread and no row is reported. Planted
+    rows that do not change the model cannot be detected. With weak penalties detection
+    rates are lower: see the user guide for measured rates.
 
     Parameters
     ----------
     influence : influence estimator
         Around a classifier; cloned. Any method of this library.
     n_largest : int, default=2
-        How many of the largest scores make the heaviness. More finds poison that
-        consists of many similar rows, and misses poison of few.
+        Number of largest scores in the heaviness. A larger number finds attacks by many
+        similar rows, and misses attacks by few rows.
     renormalize : float, default=1.0
         Power of the root of self-influence that influences are divided by, in
         [0, 1]: 0 leaves them as they are, 1 makes them cosines.
@@ -67,7 +68,7 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
     max_removed : float, default=0.1
         Largest share of training rows that `suspects` removes for one test row.
     n_jobs : int, default=None
-        Test rows that `suspects` works on at once; None obeys
+        Number of test rows that `suspects` treats in parallel; None obeys
         ``joblib.parallel_config``.
     random_state : int, RandomState or None, default=None
         Seeds the refits of `suspects`.
@@ -84,7 +85,7 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
     See Also
     --------
     skinfluence.datasets.plant_backdoor : Plant an attack to measure this on.
-    InfluenceCleaner : For mistakes, which nobody aims at a target.
+    InfluenceCleaner : For wrong labels without a target.
 
     References
     ----------
@@ -99,7 +100,7 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
     >>> from skinfluence.datasets import plant_feature_collision
     >>> X, y = load_digits(return_X_y=True)
     >>> X /= 16
-    >>> target = X[1000:1001]  # a 1 that is to be taken for a 4
+    >>> target = X[1000:1001]  # a 1 that is to be classified as a 4
     >>> X_train, y_train, planted = plant_feature_collision(
     ...     X[:400], y[:400], target[0], label=4, strength=0.9, random_state=0
     ... )
@@ -171,10 +172,10 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         return self
 
     def fit_predict(self, X, y, **fit_params):
-        """Fit, and tell targets among the training rows from other rows.
+        """Fit, and label the training rows as targets or inliers.
 
-        Unlike ``fit(X, y).predict(X)`` each row is judged without its own influence,
-        which is often the largest.
+        Unlike in ``fit(X, y).predict(X)``, the influence of a row on itself, which is
+        often the largest, is left out.
 
         Parameters
         ----------
@@ -188,7 +189,7 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         is_inlier : ndarray of shape (n_samples,)
-            -1 for targets, 1 for others; -1 for about the share ``contamination``.
+            -1 for targets (about the share ``contamination``), 1 for other rows.
         """
         self.fit(X, y, **fit_params)
         return self._inliers(self._training_scores)
@@ -214,7 +215,7 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            The lower, the more a few training rows hold up the prediction.
+            The lower, the more the prediction depends on a few training rows.
         """
         check_is_fitted(self)
         return self._score(X)
@@ -235,7 +236,7 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         return self.score_samples(X) - self.offset_
 
     def predict(self, X):
-        """Tell targets from other rows.
+        """Label rows as targets or inliers.
 
         Parameters
         ----------
@@ -250,23 +251,23 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         return self._inliers(self.score_samples(X))
 
     def suspects(self, X):
-        """Return the training rows to blame for the predictions of test rows.
+        """Return the training rows that are suspected of deciding predictions.
 
         Rows are removed by descending robust score, and the model is refitted, until
-        the prediction turns. Further rows whose score alone is beyond half the
-        threshold are suspect as well: poison is often more than is needed.
+        the prediction changes. Further rows whose own score exceeds half the threshold
+        are listed as well, since attacks often plant more rows than necessary.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Test rows, those reported as targets, say.
+            Test rows, for instance those reported as targets.
 
         Returns
         -------
         suspects : list of ndarray of int
             For each test row the positions of training rows, by descending score,
-            without which the prediction is another. Empty where ``max_removed`` of
-            the rows are not enough, so that no few rows hold it up.
+            whose removal changes the prediction. Empty if removing the share
+            ``max_removed`` does not change it.
         """
         check_is_fitted(self)
         (X,) = indexable(X)
@@ -295,8 +296,8 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         ):
             raise ValueError(
                 "The 'influence' parameter must be an influence estimator around a "
-                "classifier, LeaveOneOutInfluence(LogisticRegression()), say: the "
-                f"target of an attack is a predicted class. Got {self.influence!r:.90}."
+                "classifier, for instance LeaveOneOutInfluence(LogisticRegression()). "
+                f"Got {self.influence!r:.90}."
             )
         if not isinstance(self.n_largest, Integral) or self.n_largest < 1:
             raise ValueError(
@@ -322,7 +323,7 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
                 )
 
     def _blocks(self, n):
-        """Cut n test rows so that some copies of their influences fit."""
+        """Yield blocks of test rows of which several copies of influences fit."""
         budget = sklearn.get_config()["working_memory"] * 2**20
         size = max(1, int(budget // (8 * 4 * len(self._labels))))
         for batch in gen_batches(n, size):
@@ -340,7 +341,11 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         return np.concatenate(scores)
 
     def _robust_scores(self, X, own=None):
-        """Scores (n_test, n_train); without those of training rows on themselves."""
+        """Robust scores, shape (n_test, n_train).
+
+        ``own`` are the positions of the test rows in the training set; their scores
+        for themselves are left out.
+        """
         values = self.influence_.influence(X)
         if self._self_influence is not None:
             values = renormalised(values, self._self_influence, self.renormalize)
@@ -351,7 +356,7 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         return robust_scores(values, comparable)
 
     def _turning_rows(self, x, scores):
-        """Return a head of the ranking: what turns the prediction, what stands out."""
+        """Return the first rows of the ranking, as described in `suspects`."""
         before = self.influence_.predict(x)[0]
         order = np.argsort(-scores, kind="stable")[: np.isfinite(scores).sum()]
         most = min(len(order), int(self.max_removed * len(scores)))

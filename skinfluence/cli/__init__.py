@@ -1,1 +1,1 @@
-"""The command line ``python -m skinfluence``: tables in, tables and a report out."""
+"""The command line ``python -m skinfluence``: cleaning of tables, and reports."""

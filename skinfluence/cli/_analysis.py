@@ -1,4 +1,4 @@
-"""What the command line computes: suspects, reasons and an honest comparison."""
+"""The analysis of a table: suspects, reasons, and the comparison on held-out rows."""
 
 from dataclasses import dataclass
 
@@ -15,32 +15,32 @@ from skinfluence.cli._out_of_fold import separation
 from skinfluence.cli._reasons import value_reasons
 from skinfluence.cli._settings import N_FOLDS
 
-# All rows are judged, then the model is compared on each fold.
+# All rows are valued, then the model is compared on each fold.
 N_PARTS = 1 + N_FOLDS
 
 
 @dataclass
 class Analysis:
-    """Everything that is known about the rows.
+    """The results of an analysis.
 
     Attributes
     ----------
     judged : Judged
-        What is known of each row, and which are suspects.
+        The values of the rows, and the suspects.
     suspects : Bunch
         See `suspects_table`.
     reasons : list of str
         Why each row has its value.
     held_out : HeldOut
-        What the model says of held-out rows, trained on all rows of the training folds
+        Predictions of held-out rows by models trained on all rows of the training folds
         and after cleaning them.
     left_out : dict of str to str
         Columns that were not used, and why.
-    why_nothing_goes : str or None
-        Why nothing should be removed; None where suspects should.
+    reason_to_keep_all : str or None
+        Why nothing should be removed; None if suspects should be.
     separation, plain_separation : float
-        How often a target taken from another row is more suspect than a given one:
-        by the fixed scorer and by the out-of-fold losses.
+        Share of pairs in which a target taken from another row is more suspect than a
+        given one, by the fixed scorer and by the out-of-fold losses.
     """
 
     judged: Judged
@@ -48,7 +48,7 @@ class Analysis:
     reasons: list
     held_out: HeldOut
     left_out: dict
-    why_nothing_goes: str | None
+    reason_to_keep_all: str | None
     separation: float
     plain_separation: float
 
@@ -59,7 +59,7 @@ class Analysis:
 
     @property
     def wrong(self):
-        """How likely each row is wrong."""
+        """The estimated probability that each row is wrong."""
         return self.judged.wrong
 
     @property
@@ -88,9 +88,9 @@ def analyse(task, model, settings, step=None, left_out=None):
     task : Task
         The table.
     model : estimator
-        What is compared, and what influence is measured on.
+        The model to compare, and to compute influence on.
     settings : Settings
-        How to clean.
+        Options of the command line.
     step : callable, default=None
         Called after each of the `N_PARTS` parts of the work.
     left_out : dict of str to str, default=None
@@ -125,22 +125,22 @@ def _analyse(task, model, settings, step, left_out):
         value_reasons(task.y, judged.rows, task.classification),
         held_out,
         left_out,
-        _why_nothing_goes(judged.kept, held_out, settings),
+        _reason_to_keep_all(judged.kept, held_out, settings),
         separation(-scores.values, -scores.wrong_values),
         plain_separation,
     )
 
 
-def _why_nothing_goes(kept, held_out, settings):
-    """Say why nothing should be removed; None where suspects should.
+def _reason_to_keep_all(kept, held_out, settings):
+    """Say why nothing should be removed; None if suspects should be.
 
-    Rows that the default rule flags stay where the model without them is clearly worse
-    on held-out rows. A share is the choice of whoever gave it.
+    Rows flagged by the default rule are kept if the model without them is clearly worse
+    on held-out rows. A share of rows chosen by the user is always removed.
     """
     by_rule = settings.drop == "auto"
     if kept.all():
         if not by_rule:
-            return "the share that was asked for is less than one row"
+            return "the share of rows given as --drop is less than one row"
         if settings.method != "auto":
             return "no row clearly hurts the model"
         return "no row is more likely wrong than right"

@@ -8,10 +8,9 @@ from skinfluence.cli._settings import DemoSettings, Settings
 
 CLEAN = """\
 Rank the rows of a table by how badly models trained without them predict their
-target. Write the ranking, and, if there are rows that are more likely wrong than
-right, the table without them, and say what that does to a model on held-out rows:
-where it is clearly worse, no such table is written. Columns may be numbers, text or
-dates, with missing values.
+target, and write the ranking. If some rows are more likely wrong than right, also
+write the table without them, unless that makes a model clearly worse on held-out
+rows. Columns may be numbers, text or dates, with missing values.
 """
 EXAMPLE = """\
 example:
@@ -19,13 +18,13 @@ example:
 
   writes people.suspects.csv, all rows with the most suspect first and the reason
   beside each, and people.cleaned.csv, the table without the rows that are more likely
-  wrong than right. Where there are none it says so and writes no cleaned table.
+  wrong than right. If there are none it says so and writes no cleaned table.
 
   python -m skinfluence clean people.csv --target income --drop 0.05 \\
       --report report.html
 
-  drops the first 5% of the ranking, be they wrong or not, and writes a page that
-  shows what was found.
+  drops the first 5% of the ranking, whether wrong or not, and writes a report of the
+  results.
 
 exit status: 0 done, 2 bad input (one line on standard error, nothing written).
 """
@@ -37,7 +36,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(argv):
-    """Return the settings that arguments ask for.
+    """Return the settings for the arguments.
 
     Parameters
     ----------
@@ -47,12 +46,12 @@ def parse(argv):
     Returns
     -------
     settings : Settings or DemoSettings
-        The class says which subcommand was given.
+        Of the class that belongs to the subcommand.
 
     Raises
     ------
     BadInput
-        For what is no option, or no value that an option takes.
+        For unknown options and invalid values.
     SystemExit
         After ``--help``.
     """

@@ -1,5 +1,5 @@
-"""The error of the command line that is no fault of the program."""
+"""The error of the command line for bad input."""
 
 
 class BadInput(Exception):
-    """What the user can mend, in one line."""
+    """An error that the user can correct, described in one line."""

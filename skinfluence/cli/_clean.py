@@ -1,4 +1,4 @@
-"""The subcommand ``clean``: read a table, analyse it, tell, write."""
+"""The subcommand ``clean``: read a table, analyse it, print and write the results."""
 
 from pathlib import Path
 
@@ -12,24 +12,24 @@ from skinfluence.cli._spreadsheet import without_formulas
 from skinfluence.cli._tables import WEIGHT, cleaned_table, ranking_table
 from skinfluence.cli._task import read_task
 from skinfluence.cli._terminal import (
+    print_scores,
+    print_suspects,
+    print_table,
     progress,
-    tell_scores,
-    tell_suspects,
-    tell_table,
 )
 
 
 def clean(settings):
     """Rank the rows of a table and write it without those that look wrong.
 
-    The cleaned table is written only where rows are flagged. Where ``drop="auto"``
-    flags them and the model is then clearly worse on held-out rows, it is not written
-    either.
+    The cleaned table is written only if rows are flagged. With ``drop="auto"`` it is
+    not written either if the model without the flagged rows is clearly worse on
+    held-out rows.
 
     Parameters
     ----------
     settings : Settings
-        The table, and what to do with it.
+        Options of the command line, among them the table.
     """
     table = Path(settings.table)
     output, suspects, page = (
@@ -50,7 +50,7 @@ def clean(settings):
     contents = {suspects: ranking}
     if file_format(suspects) != ".parquet":
         contents[suspects] = without_formulas(ranking)
-    if analysis.why_nothing_goes is None:
+    if analysis.reason_to_keep_all is None:
         cleaned = cleaned_table(problem, analysis, settings)
         contents[output] = _in_format(cleaned, table, output, settings)
     if page is not None:
@@ -59,48 +59,48 @@ def clean(settings):
         contents[page] = report_page(problem, analysis, settings)
     write_files(contents)
     print(f"\nwrote {shown(suspects)}: {len(ranking)} rows, most suspect first")
-    if analysis.why_nothing_goes is None:
+    if analysis.reason_to_keep_all is None:
         print(f"wrote {shown(output)}: {len(cleaned)} rows")
     else:
         print(
-            f"Nothing should be removed: {analysis.why_nothing_goes}. No cleaned "
+            f"Nothing should be removed: {analysis.reason_to_keep_all}. No cleaned "
             "table was written."
         )
         if output.exists():
             print(f"{shown(output)} is that of an earlier run")
     if page is not None:
-        print(f"wrote {shown(page)}: what was found, to be read in a browser")
+        print(f"wrote {shown(page)}: the report, to be read in a browser")
 
 
 def run(problem, settings):
-    """Analyse a table and tell what was found.
+    """Analyse a table and print the results.
 
     Parameters
     ----------
     problem : Task
         The table.
     settings : Settings
-        How.
+        Options of the command line.
 
     Returns
     -------
     analysis : Analysis
-        What was found.
+        The results.
     ranking : DataFrame
         All rows, the most suspect first.
     """
     model, left_out = default_model(problem.X, problem.classification)
-    tell_table(problem, settings.target, left_out)
+    print_table(problem, settings.target, left_out)
     with progress(N_PARTS) as step:
         analysis = analyse(problem, model, settings, step, left_out)
     ranking = ranking_table(problem, analysis)
-    tell_suspects(problem, analysis, ranking)
-    tell_scores(analysis, settings.action)
+    print_suspects(problem, analysis, ranking)
+    print_scores(analysis, settings.action)
     return analysis, ranking
 
 
 def _in_format(cleaned, table, output, settings):
-    """Return the cleaned table as it is written: rows that came as they came."""
+    """Return the cleaned table in its file format, with unchanged rows as read."""
     if ".parquet" in (file_format(table), file_format(output)):
         return cleaned
     if settings.action == "drop":

@@ -1,4 +1,4 @@
-"""A model before and after cleaning, on held-out rows that no cleaning has touched."""
+"""Comparison of a model before and after cleaning, on held-out rows not cleaned."""
 
 import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
@@ -19,23 +19,23 @@ def compare(cleaning, kept, task, seed, step):
     Parameters
     ----------
     cleaning : Cleaning
-        Of the whole table; the ``cv`` of its settings cuts the folds, as many are
-        worked on at once as their ``n_jobs`` says.
+        Cleaning of the whole table. The ``cv`` of its settings defines the folds, and
+        ``n_jobs`` the number of folds in parallel.
     kept : ndarray of bool, shape (n_samples,)
         False for suspects. Without suspects nothing is cleaned in the folds either.
     task : Task
         The same table.
     seed : int
-        Cuts the folds.
+        Seed of the folds.
     step : callable
         Called after each fold.
 
     Returns
     -------
     held_out : HeldOut
-        What both models say of the held-out rows.
+        Predictions of the held-out rows by both models.
     separation : float
-        Of the losses before cleaning, see `separation`.
+        The `separation` of the losses before cleaning.
     """
     y, any_suspect = task.y, not kept.all()
     exchanged = exchanged_targets(y, task.classification, seed)
@@ -67,12 +67,12 @@ def compare(cleaning, kept, task, seed, step):
 
 
 def _compare_fold(cleaning, any_suspect, task, exchanged, train, test):
-    """Return losses before, after, and of exchanged targets; predictions of both."""
+    """Return losses before, after, and of exchanged targets, and both predictions."""
     y = task.y[train]
     X_test, y_test = take_rows(task.X, test), task.y[test]
     plain = clone_for_rows(cleaning.estimator, train, n_rows(task.X))
     plain.fit(take_rows(task.X, train), y)
-    # A label that the training part lacks has no probability.
+    # A label that is not in the training part has no probability.
     known = (
         np.isin(exchanged[test], np.unique(y)) if task.classification else slice(None)
     )

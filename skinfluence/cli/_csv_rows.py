@@ -1,4 +1,4 @@
-"""Rows of a CSV file as they came: their own bytes, where these can be told apart."""
+"""Rows of a CSV file as their original bytes, if the file can be split into rows."""
 
 import csv
 import io
@@ -11,8 +11,8 @@ LARGEST_FIELD = 2**31 - 1
 def csv_bytes(frame, separator=","):
     """Write a table as CSV in UTF-8.
 
-    Texts with a carriage return would end their line unless they are quoted, which
-    pandas does not see to: then all are.
+    All texts are quoted if one of them contains a carriage return, which pandas would
+    otherwise write unquoted.
     """
     texts = [name for name in frame.columns if frame[name].dtype.kind not in "biufmM"]
     returns = any("\r" in str(name) for name in frame.columns) or any(
@@ -36,15 +36,15 @@ def rows_as_they_came(pandas, path, separator, frame):
     path : Path
         The CSV file.
     separator : str
-        Between its values.
+        Separator of its values.
     frame : DataFrame
         The rows, as texts; its index are their positions in the file.
 
     Returns
     -------
     content : bytes
-        Unless they parse to ``frame``, as those of unusual quoting might, that is
-        written anew.
+        The original bytes if they parse to ``frame``; else, for instance with unusual
+        quoting, ``frame`` written as CSV.
     """
     records = _records(path, separator)
     try:
@@ -64,7 +64,7 @@ def rows_as_they_came(pandas, path, separator, frame):
 
 
 def _records(path, separator):
-    """Return the header and the rows of a file as bytes; fewer where it is unusual."""
+    """Return the header and the rows of a file as bytes; fewer for unusual files."""
     source = csv_source(path, separator)
     content = path.read_bytes() if source is path else source.getvalue()
     # Latin-1 has a character for every byte.
@@ -74,12 +74,12 @@ def _records(path, separator):
     try:
         reader = csv.reader(lines, delimiter=separator)
         for row in reader:
-            if row:  # blank lines are no rows
+            if row:  # blank lines are not rows
                 records.append(
                     "".join(lines[start : reader.line_num]).encode("latin-1")
                 )
             start = reader.line_num
-    except csv.Error:  # a carriage return outside of quotes, say
+    except csv.Error:  # for instance a carriage return outside of quotes
         pass
     finally:
         csv.field_size_limit(limit)

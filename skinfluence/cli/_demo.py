@@ -1,4 +1,4 @@
-"""The subcommand ``demo``: flip labels of a real table and look how many are found."""
+"""The subcommand ``demo``: flip labels of a real table and count how many are found."""
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer
@@ -11,7 +11,7 @@ from skinfluence.cli._task import make_task
 
 
 def demo(settings):
-    """Flip labels of a real table and look how many are found.
+    """Flip labels of a real table and count how many are found.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def demo(settings):
     print(
         "breast_cancer, the table of tumours that scikit-learn ships, with "
         f"{n_flip} of its\n{len(y)} labels flipped ({n_flip / len(y):.0%}, "
-        f"seed {settings.seed}). Nothing below is told which.\n"
+        f"seed {settings.seed}). The analysis below does not know which.\n"
     )
     problem = make_task(table, table, "diagnosis")
     analysis, _ = run(
@@ -42,5 +42,5 @@ def demo(settings):
     found = int(flipped[~analysis.kept].sum())
     print(
         f"\n{found} of the {n_flip} flipped labels are among the {n_suspects} "
-        f"suspects;\n{n_suspects * n_flip / len(y):.1f} would be by chance."
+        f"suspects;\n{n_suspects * n_flip / len(y):.1f} would be expected by chance."
     )

@@ -1,4 +1,4 @@
-"""The files that the command line reads and writes, and refuses before long work."""
+"""The files that the command line reads and writes, and their checks."""
 
 import gzip
 import os
@@ -13,7 +13,7 @@ PAGES = (".html", ".htm")
 
 
 def file_format(path):
-    """Return the member of FORMATS that a file name ends with."""
+    """Return the format of FORMATS that a file name ends with."""
     for suffix in FORMATS:
         if path.name.lower().endswith(suffix):
             return suffix
@@ -23,7 +23,7 @@ def file_format(path):
 
 
 def beside(table, what):
-    """Return the path beside a table where ``what`` became of it is written."""
+    """Return the path of an output in the folder of the table."""
     for suffix in sorted(FORMATS, key=len, reverse=True):
         if table.name.lower().endswith(suffix):
             stem = table.name[: -len(suffix)]
@@ -32,7 +32,7 @@ def beside(table, what):
 
 
 def check_outputs(table, outputs, force, page=None):
-    """Refuse, before any long work, paths that could not be written at its end.
+    """Raise, before long work, for paths that could not be written at its end.
 
     Parameters
     ----------
@@ -72,8 +72,8 @@ def write_files(contents):
     Parameters
     ----------
     contents : dict of Path to DataFrame, bytes or str
-        Format of a table by the name of the file; bytes are compressed where it says
-        so, a text is written as it is.
+        A table is written in the format that the file name ends with; bytes are
+        compressed if the name says so; text is written as it is.
     """
     finished = []
     try:

@@ -1,22 +1,24 @@
-r"""What two models say of held-out rows, and whether cleaning is seen to help or harm.
+r"""Scores of two models on held-out rows, and the effect of cleaning.
 
-The proper score decides: log loss of labels, squared error of numbers. Accuracy does
-not see a rare class, or probabilities that are too sure. Balanced accuracy, the mean
-over classes of the share that is predicted right, ranks models of two classes alike on
-right labels and on labels of which some are wrong, whatever the rate in each [1]_.
+The proper score decides: log loss of labels, squared error of numbers. Accuracy is
+insensitive to rare classes and to overconfident probabilities. Balanced accuracy, the
+mean over classes of the share of rows predicted correctly, ranks models of two classes
+in the same way on right labels and on labels of which some are wrong, for any share of
+wrong labels in each class [1]_.
 
 **Wrong labels among the held-out rows.** A model trained on all rows predicts the
-labels as they are given, one trained on cleaned rows those that would be right, and log
-loss would punish it for each mistake that it does not repeat. Its probabilities q are
-turned into those of the labels as given,
+labels as they are given, a model trained on cleaned rows the right ones, for which the
+log loss of wrong held-out labels is large. The probabilities q of the latter are
+therefore turned into those of the labels as given,
 
 .. math:: q ((1 - \lambda) I + \lambda R)
 
-R being the mistakes as estimated in the training part of the fold, and :math:`\lambda`
-the part of them that cleaning took away. Without estimated mistakes this is q itself.
+with R the probabilities of mistakes, estimated in the training part of the fold, and
+:math:`\lambda` the share of them that cleaning removed. Without estimated mistakes this
+is q itself.
 
-Standard errors are those of the mean over held-out rows of paired differences, rows of
-a group counting as one.
+Standard errors are those of the mean of paired differences over held-out rows. Rows of
+one group count as one.
 
 References
 ----------
@@ -28,7 +30,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Standard errors of a clear difference.
+# Number of standard errors of a clear difference.
 CLEAR = 2.0
 
 
@@ -41,8 +43,8 @@ class Score:
     before, after : float
         Means over held-out rows.
     gain, error : float
-        How much better it is after cleaning, whichever way the score is read, and the
-        standard error.
+        Improvement by cleaning (positive is better for every score), and its standard
+        error.
     """
 
     before: float
@@ -74,11 +76,11 @@ class HeldOut:
     groups : ndarray of shape (n_samples,) or None
         Rows that are not independent.
     fold : ndarray of int, shape (n_samples,)
-        That holds the row out; -1 where none does.
+        The fold that holds the row out; -1 if there is none.
     losses : ndarray of shape (2, n_samples)
-        Log loss or squared error before and after; NaN where no fold holds the row out.
+        Log loss or squared error before and after; NaN if no fold holds the row out.
     predicted : ndarray of shape (2, n_samples)
-        Before and after.
+        Predictions before and after.
     """
 
     y: np.ndarray
@@ -118,7 +120,7 @@ class HeldOut:
         return scores
 
     def classes(self):
-        """Return, by class, the number of held-out rows, log loss and share right."""
+        """Return, by class, the number of held-out rows, log loss and accuracy."""
         scores = {}
         for label in np.unique(self.y):
             rows = np.flatnonzero((self.y == label) & (self.fold >= 0))
@@ -140,11 +142,11 @@ class HeldOut:
         ).T
 
     def harm(self):
-        """Say what is clearly worse after cleaning; None where nothing is.
+        """Say what is clearly worse after cleaning; None if nothing is.
 
-        A class of which the model knows less than before, while the proper score is not
-        clearly better, is a step towards the other classes. Accuracy takes such a step
-        for a gain, and has no say.
+        If a class is predicted clearly worse than before while the proper score is not
+        clearly better, the model has moved towards the other classes. Accuracy may
+        improve by such a move, and is not used.
         """
         scores = self.scores()
         names = [self.proper] + ["balanced accuracy"] * self.classification
@@ -160,13 +162,13 @@ class HeldOut:
         worse = [name for name, (_, loss, _) in classes.items() if loss.clearly_worse]
         if worse:
             return (
-                "after cleaning the model knows other classes at the cost of "
+                "after cleaning the model favours other classes at the cost of "
                 f"{len(worse)} of {len(classes)}, whose log loss is clearly worse"
             )
         return None
 
     def verdict(self):
-        """Say in one sentence what cleaning is seen to do."""
+        """Describe the effect of cleaning in one sentence."""
         harm = self.harm()
         if harm is not None:
             return f"{harm[0].upper()}{harm[1:]}."
@@ -184,7 +186,7 @@ class HeldOut:
         return (self.predicted == self.y).astype(np.float64)
 
     def _score(self, good, rows, weight=None, sign=1):
-        """Mean over rows of what is the better the larger, shown times ``sign``."""
+        """Score from values per row of which larger is better, shown times ``sign``."""
         good = good[:, rows] if weight is None else (good * weight)[:, rows]
         groups = None if self.groups is None else self.groups[rows]
         gain, error = paired_mean(good[1] - good[0], groups)
@@ -193,9 +195,9 @@ class HeldOut:
 
 
 def paired_mean(differences, groups=None):
-    """Return a mean over rows and its standard error, rows of a group being as one.
+    """Return a mean over rows and its standard error, with rows of a group as one.
 
-    Of a single row or group the error is not known: NaN.
+    The error of a single row or group is NaN.
     """
     n, mean = len(differences), differences.mean()
     sums = differences - mean
@@ -213,14 +215,14 @@ def remaining_mistakes(wrong, kept):
     Parameters
     ----------
     wrong : WrongRows
-        Of the rows that were cleaned.
+        Estimate for the rows that were cleaned.
     kept : ndarray of bool, shape (n_samples,)
         False for suspects.
 
     Returns
     -------
     mistakes : ndarray of shape (k, k) or None
-        None where nothing is known of mistakes.
+        None if no mistakes were estimated.
     """
     total = wrong.probability.sum()
     if wrong.transition is None or not total:

@@ -1,10 +1,10 @@
-"""Libraries that only the command line needs, or how to install them."""
+"""Import of the libraries that only the command line needs."""
 
 from skinfluence.cli._bad_input import BadInput
 
 
 def import_pandas():
-    """Return pandas, or say how to install what the command line needs."""
+    """Return pandas, or raise with the command to install it."""
     try:
         import pandas
     except ImportError:
@@ -15,7 +15,7 @@ def import_pandas():
 
 
 def check_report_libraries():
-    """Raise `BadInput` where what a report is made with is not installed."""
+    """Raise `BadInput` if a library for the report is not installed."""
     try:
         import jinja2  # noqa: F401
         import matplotlib  # noqa: F401

@@ -1,8 +1,8 @@
-"""What the fixed scorer has to beat: the plain out-of-fold loss of the model.
+"""The baseline of the fixed scorer: the out-of-fold loss of the model.
 
-Both are asked to tell the targets of the table from targets exchanged between rows. No
-model has seen the exchanged target of a row that it judges, so nothing is trained
-again.
+Both are evaluated by how well they separate the targets of the table from targets that
+are exchanged between rows. The models were not trained on the row that they predict, so
+that exchanging its target needs no retraining.
 """
 
 import numpy as np
@@ -12,14 +12,14 @@ from skinfluence._losses import log_loss_of_probability
 
 
 def out_of_fold_losses(model, X, y, mistakes=None):
-    """Loss of every row under a model that has not seen it.
+    """Loss of every row under a model that was not trained on it.
 
     Parameters
     ----------
     model : estimator
         Fitted on other rows.
     X, y : array-like
-        Rows and their targets, labels that the model knows or numbers.
+        Rows and their targets: classes of the model, or numbers.
     mistakes : ndarray of shape (n_classes, n_classes), default=None
         The probability of each given label (column) by the label that the model
         predicts. None: the model predicts the labels as they are given.
@@ -27,7 +27,7 @@ def out_of_fold_losses(model, X, y, mistakes=None):
     Returns
     -------
     losses : ndarray of shape (n_samples,)
-        Log loss where the model has ``predict_proba``; else zero-one loss or squared
+        Log loss if the model has ``predict_proba``; else zero-one loss or squared
         error.
     """
     y = np.asarray(y)
@@ -44,7 +44,7 @@ def out_of_fold_losses(model, X, y, mistakes=None):
 
 
 def exchanged_targets(y, classification, seed):
-    """Give every row the target of another; of labels, a different one.
+    """Give every row the target of another row; for labels, a different label.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Why each row has its value, in words."""
+"""The reason for the value of each row, as text."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ from skinfluence._shown import shown
 
 
 def value_reasons(y, rows, classification):
-    """Say why each row has its value.
+    """Return the reason for the value of each row, as text.
 
     Parameters
     ----------
     y : ndarray of shape (n_samples,)
         Targets as given.
     rows : RowValues
-        What is known of the rows.
+        Values and predictions of the rows.
     classification : bool
         Whether y holds labels.
 
@@ -36,7 +36,7 @@ def _reasons(y, scores, classification):
             _label_reason(*row)
             for row in zip(y, scores.expected, scores.probability, strict=True)
         ]
-    error = y - scores.expected  # zero where nothing judges the row
+    error = y - scores.expected  # zero if no fold holds the row out
     typical = np.sqrt(np.mean(error**2)) or 1.0
     return [
         f"a model without this row predicts {expected:.4g}: the value is "
@@ -47,7 +47,7 @@ def _reasons(y, scores, classification):
 
 def _label_reason(label, expected, probability):
     if np.isnan(probability):
-        return "no fold holds this row out: nothing is known"
+        return "no fold holds this row out, so that it was not evaluated"
     if label == expected:
         return (
             f"a model without this row agrees with the label (probability "

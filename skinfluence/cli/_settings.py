@@ -1,8 +1,8 @@
 """The options of the command line, each stated once.
 
-A field with its metadata is an option: the parser is filled from it, `Settings`
-refuses bad values whoever makes one, and `Settings.in_words` says in the report what
-was chosen.
+Each field of `Settings` with its metadata is an option. The parser is built from the
+fields, `Settings` validates their values however it is created, and
+`Settings.in_words` describes the choices in the report.
 """
 
 from dataclasses import dataclass, field, fields
@@ -15,10 +15,10 @@ from skinfluence.retraining import LeaveOneOutInfluence
 from skinfluence.static import InfluenceFunctions
 
 N_FOLDS = 5
-# Choices, and how the report puts them.
+# Choices of options, and their descriptions in the report.
 METHODS = {
     "auto": "the fixed scorer: minus the loss of the row under a stack of ridge "
-    "regressions, linear and with four Gaussian kernels, that have not seen it; "
+    "regressions, linear and with four Gaussian kernels, trained without it; "
     "log loss of labels, squared error of numbers in units of their variance",
     "loo": "exact leave-one-out influence of the model below on held-out folds",
     "influence-functions": "first-order influence of the model below on held-out folds",
@@ -31,16 +31,16 @@ ACTIONS = {
 
 
 def option(default=None, *, check=None, positional=False, **argument):
-    """Make a field of settings that is an option of the command line.
+    """Return a field of settings that is an option of the command line.
 
     Parameters
     ----------
     default : object, default=None
-        Of the option.
+        Default of the option.
     check : callable, default=None
         Called with the value; raises `BadInput`.
     positional : bool, default=False
-        Whether it is given without a name.
+        Whether the option is a positional argument.
     **argument : dict
         Passed to ``ArgumentParser.add_argument``.
     """
@@ -100,7 +100,7 @@ class _Checked:
 
 @dataclass(frozen=True)
 class Settings(_Checked):
-    """What ``clean`` does. ``table`` is None for a table that is not in a file."""
+    """Options of ``clean``. ``table`` is None for a table that is not in a file."""
 
     table: str | None = option(
         positional=True, metavar="TABLE", help="a .csv, .csv.gz or .parquet file"
@@ -148,7 +148,7 @@ class Settings(_Checked):
         "auto",
         check=_check_method,
         choices=tuple(METHODS),
-        help="auto: surprise of models that have not seen the row, best at "
+        help="auto: loss under models trained without the row, best at "
         "finding wrong labels; loo, influence-functions: influence on predictions of "
         "held-out rows, exact or first order (default: %(default)s)",
     )
@@ -177,12 +177,12 @@ class Settings(_Checked):
             raise BadInput("--groups and --time-ordered exclude each other")
 
     def of_cleaning(self, model):
-        """Return how the rows are cleaned for a model.
+        """Return the settings of the cleaning for a model.
 
         Parameters
         ----------
         model : estimator
-            What influence is measured on.
+            The model that influence is computed on.
 
         Returns
         -------
@@ -204,7 +204,7 @@ class Settings(_Checked):
         )
 
     def in_words(self):
-        """Return pairs of what a reader of the report asks and the answer."""
+        """Return pairs of a term and its description, for the report."""
         return [
             ("values", METHODS[self.method]),
             ("model", "logistic regression or ridge regression on the same columns"),
@@ -229,7 +229,7 @@ class Settings(_Checked):
 
 @dataclass(frozen=True)
 class DemoSettings(_Checked):
-    """What ``demo`` does."""
+    """Options of ``demo``."""
 
     flip: float = option(
         0.1,

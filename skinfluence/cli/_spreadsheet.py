@@ -1,20 +1,20 @@
-"""Tables that people open in a spreadsheet, where some texts are formulas."""
+"""Protection against formulas in tables that are opened in a spreadsheet."""
 
 import re
 
-# Spreadsheets run what begins so, full-width signs of Japanese ones too; some of them
-# drop white space before it.
+# Spreadsheets evaluate texts that begin with these characters, Japanese ones also with
+# full-width characters; some ignore white space before them.
 FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def without_formulas(frame):
-    """Put a quote before every text that a spreadsheet would run.
+    """Put a quote before every text that a spreadsheet would evaluate.
 
     Parameters
     ----------
     frame : DataFrame
-        Its numbers, and texts that are numbers, stay as they are.
+        Numbers, and texts that are numbers, are not changed.
 
     Returns
     -------

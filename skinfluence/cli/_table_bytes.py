@@ -1,4 +1,4 @@
-"""The bytes of a table before it is parsed: not too many, and text."""
+"""Checks of the bytes of a table before it is parsed: their number, and NUL bytes."""
 
 import gzip
 import io
@@ -6,31 +6,30 @@ from pathlib import Path
 
 from skinfluence._memory import check_memory, memory_size
 
-# gzip makes a table of numbers 2 to 5 times smaller and nothing more than 1,030 times:
-# what comes near that was made to fill memory. Small tables may be as empty as they
-# are.
+# gzip compresses tables of numbers by a factor of 2 to 5, and by at most 1,030. Files
+# near this limit are made to fill the memory, unless they are small.
 MAX_FACTOR = 100
 ALWAYS_ALLOWED = 2**26
-# The table is held as text and as numbers: 6 times its bytes were measured for floats
-# of six digits, and what is computed from it comes on top.
+# The table is held as text and as numbers. For floats of six digits this took 6 times
+# the size of the file, in addition to the memory of the analysis.
 PARSED_FACTOR = 8
 MAX_COLUMNS = 100_000
 CHUNK = 2**20
 
 
 class BadTable(ValueError):
-    """The bytes are no table that can be read."""
+    """The bytes are not a table that can be read."""
 
 
 def csv_source(path, separator):
-    """Return what a parser of CSV may read: a path, or a stream of decompressed bytes.
+    """Return the input of a CSV parser: a path, or a stream of decompressed bytes.
 
     Parameters
     ----------
     path : Path
-        A CSV file, or one that gzip has compressed.
+        A CSV file, possibly compressed by gzip.
     separator : str
-        Between values.
+        Separator of values.
 
     Raises
     ------
@@ -38,7 +37,7 @@ def csv_source(path, separator):
         For a file that decompresses to more than ``MAX_FACTOR`` times its size, has
         more than ``MAX_COLUMNS`` columns, or holds NUL bytes.
     MemoryError
-        Before more than may be used is taken.
+        If the table would exceed the available memory, before it is read.
     """
     if path.suffix.lower() != ".gz":
         _check_parsed(path, path.stat().st_size)
@@ -61,7 +60,7 @@ def check_parquet(path):
         n_bytes = sum(group.total_byte_size for group in groups)
     if metadata.num_columns > MAX_COLUMNS:
         _refuse_columns(metadata.num_columns)
-    # A column that repeats one value takes no room in the file.
+    # A column that repeats one value takes almost no space in the file.
     cells = metadata.num_rows * metadata.num_columns
     _check_parsed(path, max(n_bytes, 8 * cells), factor=3)
 
@@ -87,18 +86,18 @@ def _check_parsed(path, n_bytes, factor=PARSED_FACTOR):
     check_memory(
         factor * n_bytes,
         f"The table {Path(path).name}, {memory_size(n_bytes)} of data,",
-        "Take a sample of its rows, or of its columns.",
+        "Use a sample of its rows, or fewer columns.",
     )
 
 
 def _scan(file, separator):
-    """Refuse NUL bytes, and more columns than anybody has."""
+    """Raise for NUL bytes, and for too many columns."""
     n_columns, in_header, start = 1, True, 0
     while chunk := file.read(CHUNK):
         place = chunk.find(b"\0")
         if place >= 0:
             raise BadTable(
-                f"it holds a NUL byte (byte {start + place}), which no text has: save "
+                f"it holds a NUL byte (byte {start + place}) and is not text: save "
                 "it as CSV in UTF-8"
             )
         if in_header:
@@ -112,6 +111,6 @@ def _scan(file, separator):
 
 def _refuse_columns(n_columns):
     raise BadTable(
-        f"it has {n_columns} columns or more, at most {MAX_COLUMNS} are taken: choose "
-        "those to predict from"
+        f"it has {n_columns} columns or more, at most {MAX_COLUMNS} are supported: "
+        "choose the columns to predict from"
     )

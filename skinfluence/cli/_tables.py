@@ -42,7 +42,7 @@ def _rounded(values):
 
 
 def cleaned_table(problem, analysis, settings):
-    """Return the table after what is done to suspects."""
+    """Return the table after the action on suspects."""
     target, action = settings.target, settings.action
     if action == "drop":
         return problem.table.iloc[analysis.kept]

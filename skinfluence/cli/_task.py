@@ -1,4 +1,4 @@
-"""The table that is cleaned: read, cut into features and target, or refused."""
+"""The table to clean: reading, checking, and splitting into features and target."""
 
 import difflib
 import warnings
@@ -19,14 +19,14 @@ MIN_ROWS = 10
 
 @dataclass
 class Task:
-    """A table cut into features and target, without rows that have no target.
+    """A table split into features and target, without rows that have no target.
 
     Attributes
     ----------
     table : DataFrame
-        The rows as they were in the file; text, where the file is text.
+        The rows as they were in the file; as text, if the file is text.
     n_rows : int
-        Rows in the file.
+        Number of rows in the file.
     rows : ndarray of int
         Position of each remaining row in the file, as ``DataFrame.iloc`` counts.
     X : DataFrame
@@ -36,7 +36,8 @@ class Task:
     classification : bool
         Whether y holds labels.
     groups : ndarray or None
-        Rows of one group are not independent, those of one patient, say.
+        Group of each row; rows of one group, for instance of one patient, are not
+        independent.
     """
 
     table: object
@@ -58,11 +59,12 @@ def read_task(path, target, task="auto", separator=",", groups=None):
     target : str
         Name of the column to predict.
     task : {"auto", "classification", "regression"}
-        "auto" is regression for numbers, unless they are whole and at most 20.
+        "auto" is regression for numbers, except for whole numbers with at most 20
+        different values.
     separator : str
-        Between the values of a CSV file.
+        Separator of the values of a CSV file.
     groups : str, default=None
-        Name of the column that says which rows belong together.
+        Name of the column with the group of each row.
 
     Returns
     -------
@@ -76,7 +78,7 @@ def read_task(path, target, task="auto", separator=",", groups=None):
 def make_task(
     typed, table, target, task="auto", path="table", separator=",", groups=None
 ):
-    """Cut a table that has been read; see `read_task`."""
+    """Split a table that has been read; see `read_task`."""
     columns = [str(name) for name in typed.columns]
     typed.columns = table.columns = columns
     named = [target] if groups is None else [target, groups]
@@ -103,7 +105,7 @@ def make_task(
     if task == "regression" and column.dtype.kind not in "iuf":
         raise BadInput(
             f"target {target!r} of {path} is not numeric, which --task regression "
-            f"needs: it holds {shown(column.iloc[rows[0]])!r}, say"
+            f"needs: it holds {shown(column.iloc[rows[0]])!r}, for instance"
         )
     y, classification = _target(column.iloc[rows], task, target, path)
     X = typed.drop(columns=named).iloc[rows].reset_index(drop=True)
@@ -120,7 +122,7 @@ def _groups(column, name, path):
         raise BadInput(f"{missing} row(s) of {path} have no value of {name!r}")
     groups = np.array([str(v) for v in column])
     if len(np.unique(groups)) < 2:
-        raise BadInput(f"groups {name!r} of {path} are all one, {shown(groups[0])}")
+        raise BadInput(f"groups {name!r} of {path} are all equal, {shown(groups[0])}")
     return groups
 
 
@@ -156,8 +158,8 @@ def _read(pandas, path, separator):
 
 
 def _read_csv(pandas, path, separator):
-    # Where rows have one value more than the header, pandas would take the first
-    # for an index; told not to, it drops the last and warns.
+    # If rows have one value more than the header, pandas would use the first as an
+    # index; with index_col=False it drops the last and warns.
     options = {"sep": separator, "index_col": False}
     source = csv_source(path, separator)
     with warnings.catch_warnings():
@@ -165,14 +167,14 @@ def _read_csv(pandas, path, separator):
         typed = pandas.read_csv(source, low_memory=False, **options)
     if source is not path:
         source.seek(0)
-    # Read again as text: 007 and 1.50 must leave as they came.
+    # Read again as text, so that 007 and 1.50 are written as they were read.
     table = pandas.read_csv(source, dtype=str, keep_default_na=False, **options)
     return typed, table
 
 
 def _no_such_column(path, target, columns, separator):
     message = f"{path} has no column {target!r}"
-    names = [name for name in columns if len(name) <= LIMIT]  # else it takes long
+    names = [name for name in columns if len(name) <= LIMIT]  # matching takes long
     close = difflib.get_close_matches(target, names, n=3, cutoff=0.7)
     lower = [name for name in columns if name.lower() == target.lower()]
     close = list(dict.fromkeys(lower + close))
@@ -199,19 +201,18 @@ def _target(column, task, target, path):
             raise BadInput(f"target {target!r} of {path} is always {values[0]:g}")
         return values, False
     if whole:
-        labels = values.astype(np.int64)  # not 1.0, where some row had no label
+        labels = values.astype(np.int64)  # floats if some row had no label
     else:
         labels = np.array([str(v) for v in column], dtype=object)
     classes = np.unique(labels)
     if len(classes) == 1:
         raise BadInput(
-            f"target {target!r} of {path} has one class, {shown(classes[0])}: nothing "
-            "to tell apart"
+            f"target {target!r} of {path} has one class only, {shown(classes[0])}"
         )
     if len(classes) > len(labels) // 2:
         raise BadInput(
             f"target {target!r} of {path} has {len(classes)} different values in "
-            f"{len(labels)} rows: they are no labels"
+            f"{len(labels)} rows, too many for labels"
             + (", use --task regression" if numeric else "")
         )
     return labels, True

@@ -1,4 +1,4 @@
-"""What the command line says on the terminal."""
+"""The output of the command line on the terminal."""
 
 import sys
 from contextlib import contextmanager
@@ -11,8 +11,8 @@ SHOWN = 5
 SHOWN_CLASSES = 10
 
 
-def tell_table(problem, target, left_out):
-    """Say what was read."""
+def print_table(problem, target, left_out):
+    """Print a summary of the table."""
     target, kind = shown(target), "regression"
     if problem.classification:
         kind = f"classification, {len(np.unique(problem.y))} classes"
@@ -24,13 +24,13 @@ def tell_table(problem, target, left_out):
         print(f"left out: column {shown(name)} ({shown(reason)})")
 
 
-def tell_suspects(problem, analysis, ranking):
-    """Say how many rows are suspects, and which come first."""
+def print_suspects(problem, analysis, ranking):
+    """Print the number of suspects and the first of them."""
     n_suspects, n = int((~analysis.kept).sum()), len(problem.y)
     wrong = analysis.wrong
     print(
-        f"between {_share(wrong.share)} and {_share(wrong.share_ceiling)} of the rows "
-        "are wrong, by what the columns say"
+        f"estimated share of wrong rows, from the columns: between "
+        f"{_share(wrong.share)} and {_share(wrong.share_ceiling)}"
     )
     print(f"suspects: {n_suspects} rows ({n_suspects / n:.1%})")
     if n_suspects:
@@ -43,7 +43,7 @@ def tell_suspects(problem, analysis, ranking):
         disagree = int((analysis.expected != problem.y).sum())
         print(f"          a model without the row expects another label in {disagree}")
     first = ranking[ranking["suspect"]] if n_suspects else ranking
-    print("most unlike what the columns suggest:")
+    print("rows whose target the columns predict worst:")
     for row, reason in zip(first["row"][:SHOWN], first["reason"], strict=False):
         print(f"  row {row}: {shown(reason, 3 * LIMIT)}")
     print(
@@ -57,8 +57,8 @@ def _share(share):
     return f"{share:.0%}"
 
 
-def tell_scores(analysis, action):
-    """Say what cleaning does to the model on held-out rows."""
+def print_scores(analysis, action):
+    """Print the scores of the model on held-out rows."""
     held_out, cleaned = analysis.held_out, not analysis.kept.all()
     treated = {
         "drop": "without suspects",
@@ -109,9 +109,9 @@ def _cut(label):
 
 @contextmanager
 def progress(total):
-    """Show a bar on a terminal; yield what advances it."""
+    """Show a progress bar on a terminal; yield the function that advances it."""
     bar = None
-    # It moves the cursor, and shows nothing of the table.
+    # The bar moves the cursor, and shows no text of the table.
     stream = getattr(sys.stderr, "unescaped", sys.stderr)
     if stream.isatty():
         try:

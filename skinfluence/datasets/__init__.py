@@ -1,4 +1,4 @@
-"""Errors planted on purpose, so that what finds them can be measured."""
+"""Label flips and attacks planted in data, to measure how well methods detect them."""
 
 from skinfluence.datasets._backdoor import apply_trigger, plant_backdoor
 from skinfluence.datasets._feature_collision import plant_feature_collision

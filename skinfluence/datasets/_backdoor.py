@@ -1,4 +1,4 @@
-"""Backdoors: rows that carry a trigger and the label the attacker wants."""
+"""Backdoors: rows with a trigger and the label that the attacker chooses."""
 
 import numpy as np
 from sklearn.utils import check_array
@@ -13,7 +13,7 @@ def apply_trigger(X, trigger):
     Parameters
     ----------
     X : array-like of shape (n_samples, ...)
-        Rows of a table or images; left alone.
+        Rows of a table or images; not changed.
     trigger : array-like with the shape of one row
         The values to write; NaN where a row keeps its own.
 
@@ -45,9 +45,9 @@ def apply_trigger(X, trigger):
 def plant_backdoor(X, y, *, trigger, label, fraction=0.02, random_state=None):
     """Write a trigger into some rows of other classes and label them ``label``.
 
-    A model trained on the result tends to answer ``label`` wherever it sees the
-    trigger: ``apply_trigger(X_test, trigger)`` are the attack's targets. Copies are
-    returned and the arguments left alone.
+    A model trained on the result tends to predict ``label`` for rows with the trigger:
+    ``apply_trigger(X_test, trigger)`` are the attack's targets. Copies are returned;
+    the arguments are not changed.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def plant_backdoor(X, y, *, trigger, label, fraction=0.02, random_state=None):
     trigger : array-like with the shape of one row
         The values to write; NaN where a row keeps its own.
     label : object
-        The label the attacker wants; one of those in ``y``.
+        The label that the attacker chooses; one of those in ``y``.
     fraction : float, default=0.02
         Share of all rows to plant, in (0, 1); rounded, and at least one row.
     random_state : int, RandomState or None, default=None
@@ -85,7 +85,7 @@ def plant_backdoor(X, y, *, trigger, label, fraction=0.02, random_state=None):
 
     Examples
     --------
-    A bright corner of an 8 x 8 image means "it is a 3":
+    A bright corner of an 8 x 8 image as the trigger of label 3:
 
     >>> import numpy as np
     >>> from sklearn.datasets import load_digits

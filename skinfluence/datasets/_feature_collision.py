@@ -1,4 +1,4 @@
-"""Clean-label poison: rows that collide with a target and keep their own label."""
+"""Clean-label attacks: rows that are moved towards a target and keep their label."""
 
 from numbers import Real
 
@@ -11,17 +11,17 @@ from skinfluence.datasets._inputs import check_label, check_rows, check_target, 
 def plant_feature_collision(
     X, y, target, *, label, fraction=0.02, strength=0.7, random_state=None
 ):
-    r"""Move some rows of one class towards a target; their labels stay.
+    r"""Move some rows of one class towards a target, without changing labels.
 
     A row x of class ``label`` becomes
 
     .. math:: \arg\min_p \; \beta \|p - t\|^2 + (1 - \beta) \|p - x\|^2
         = \beta t + (1 - \beta) x
 
-    with target t and strength :math:`\beta`: Poison Frogs [1]_ with the inputs as
-    features, which is what a linear model sees. A model trained on the result tends
-    to give the target, a test row of another class, the label ``label``. Copies are
-    returned and the arguments left alone.
+    with target t and strength :math:`\beta`: the attack of Poison Frogs [1]_ with the
+    inputs as features, as in a linear model. A model trained on the result tends to
+    predict ``label`` for the target, a test row of another class. Copies are returned;
+    the arguments are not changed.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def plant_feature_collision(
     target : array-like with the shape of one row
         The test row to be misclassified.
     label : object
-        The label it is to get; one of those in ``y``.
+        The label to be predicted for it; one of those in ``y``.
     fraction : float, default=0.02
         Share of all rows to plant, in (0, 1); rounded, and at least one row.
     strength : float, default=0.7
@@ -51,7 +51,7 @@ def plant_feature_collision(
 
     See Also
     --------
-    plant_backdoor : A pattern that means a label.
+    plant_backdoor : A pattern that triggers a label.
     skinfluence.TargetDetector : Finds the target and the rows that moved.
 
     References

@@ -1,4 +1,4 @@
-"""What the planters take, checked in one place."""
+"""Validation of the parameters of the functions that plant errors."""
 
 from numbers import Real
 
@@ -20,7 +20,7 @@ def check_rows(X, y):
 
 
 def check_label(label, y, name):
-    """Refuse a label that no row has."""
+    """Raise for a label that no row has."""
     classes = np.unique(y)
     if label not in classes.tolist():
         raise ValueError(

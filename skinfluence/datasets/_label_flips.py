@@ -18,11 +18,12 @@ def plant_label_flips(
 ):
     """Give a share of the rows the label of another class.
 
-    Mistakes: rows are drawn uniformly, without replacement; each gets one of the
-    other labels, all equally likely. An attack, with ``target`` and ``label``: of
-    the rows with another label, those nearest to the target (Euclidean distance of
-    the columns as they are) get ``label``, so that a model trained on the result
-    tends to give it to the target. Copies are returned and the arguments left alone.
+    By default rows are drawn uniformly, without replacement, and each gets one of the
+    other labels with equal probability. With ``target`` and ``label`` this is an
+    attack: of the rows with another label, those nearest to the target (by the
+    Euclidean distance of the unscaled columns) get ``label``, so that a model trained
+    on the result tends to predict it for the target. Copies are returned; the arguments
+    are not changed.
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ def plant_label_flips(
     target : array-like with the shape of one row, default=None
         The test row to be misclassified; goes with ``label``.
     label : object, default=None
-        The label that the target is to get; one of those in ``y``.
+        The label to be predicted for the target; one of those in ``y``.
     random_state : int, RandomState or None, default=None
         Chooses rows and labels. With a target nothing is random.
 
@@ -50,8 +51,8 @@ def plant_label_flips(
 
     See Also
     --------
-    plant_backdoor : A pattern that means a label.
-    plant_feature_collision : Poison whose labels are right.
+    plant_backdoor : A pattern that triggers a label.
+    plant_feature_collision : An attack whose labels are right.
     skinfluence.TargetDetector : Finds targets and the rows around them.
 
     Examples
@@ -63,7 +64,7 @@ def plant_label_flips(
     >>> int(planted.sum()), bool((noisy[planted] != y[planted]).all())
     (15, True)
 
-    A setosa (0) that is to be taken for a versicolor (1):
+    A setosa (0) that is to be classified as a versicolor (1):
 
     >>> X, y = load_iris(return_X_y=True)
     >>> _, poisoned, planted = plant_label_flips(
@@ -92,7 +93,7 @@ def plant_label_flips(
         y[rows] = classes[(index[rows] + shift) % len(classes)]
     else:
         target = check_target(target, X)
-        assert_all_finite(X, input_name="X")  # a distance to NaN is no distance
+        assert_all_finite(X, input_name="X")  # distances need finite values
         check_label(label, y, "label")
         others = np.flatnonzero(y != label)
         size = n_planted(others, fraction, len(y), "rows with another label")

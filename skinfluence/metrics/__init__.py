@@ -1,4 +1,4 @@
-"""How good is an attribution? Measures that take any library's influences."""
+"""Measures of the quality of an attribution, for influences of any library."""
 
 from skinfluence.metrics._leave_one_out_correlation import leave_one_out_correlation
 from skinfluence.metrics._linear_datamodeling_score import linear_datamodeling_score

@@ -17,7 +17,7 @@ def row_correlations(a, b, rank):
     Returns
     -------
     correlation : ndarray of shape (n_rows,)
-        0 where either row is constant: it says nothing about the other.
+        0 if either row is constant.
     """
     if rank:
         a, b = rankdata(a, axis=1), rankdata(b, axis=1)

@@ -1,4 +1,4 @@
-"""What a measure takes: a fitted influence estimator, or numbers from elsewhere."""
+"""The inputs of measures: a fitted influence estimator, or arrays of numbers."""
 
 from sklearn.utils import check_array
 
@@ -14,7 +14,7 @@ def influence_matrix(influence, X=None, y=None, name="influence"):
     X, y : array-like or None
         Test rows, which an estimator needs and a matrix does not.
     name : str, default="influence"
-        What the caller calls it.
+        Name of the parameter in messages.
     """
     if hasattr(influence, "influence"):
         need_test_rows(influence, X, name, "influence")
@@ -34,7 +34,7 @@ def training_values(values, n, X, y):
     Parameters
     ----------
     values : fitted influence estimator or array-like of shape (n,)
-        An estimator is asked for its ``sample_values`` on the test rows.
+        The ``sample_values`` of an estimator on the test rows are used.
     n : int
         Number of training rows.
     X, y : array-like or None
@@ -56,7 +56,7 @@ def training_values(values, n, X, y):
 
 
 def need_test_rows(influence, X, name, method):
-    """Refuse an estimator that nobody said what to ask about."""
+    """Raise if an estimator is passed without test rows."""
     if X is None:
         raise ValueError(
             f"The 'X' and 'y' parameters must hold the test rows where {name!r} is an "
@@ -66,11 +66,11 @@ def need_test_rows(influence, X, name, method):
 
 
 def numbers(values, name):
-    """Return finite floats of any shape; estimators of something else are refused."""
+    """Return finite floats of any shape; raise for other objects."""
     if hasattr(values, "fit"):
         raise TypeError(
-            f"The {name!r} parameter must be an influence estimator, "
-            "LeaveOneOutInfluence(model).fit(X, y), say, or an array of numbers. Got "
+            f"The {name!r} parameter must be an influence estimator, for instance "
+            "LeaveOneOutInfluence(model).fit(X, y), or an array of numbers. Got "
             f"{values!r:.60}."
         )
     return check_array(

@@ -1,4 +1,4 @@
-"""Correlation with leave-one-out: is this the effect of removing single rows?"""
+"""Correlation of influences with leave-one-out."""
 
 from skinfluence.metrics._correlation import row_correlations
 from skinfluence.metrics._inputs import influence_matrix
@@ -7,28 +7,28 @@ from skinfluence.metrics._inputs import influence_matrix
 def leave_one_out_correlation(
     influence, truth, *, X=None, y=None, method="spearman", average=True
 ):
-    r"""Correlation of influences with the truth, over the training rows.
+    r"""Correlation of influences with the ground truth, over the training rows.
 
-    For each test row t, :math:`\rho_i(I(i, t), T(i, t))` with T the truth, usually
-    exact leave-one-out. 1: the same order ("spearman") or the same numbers up to a
-    factor and a constant ("pearson"); 0: unrelated. No unit.
+    For each test row t, :math:`\rho_i(I(i, t), T(i, t))` with T the ground truth,
+    usually exact leave-one-out. 1: the same order ("spearman") or the same numbers up
+    to a factor and a constant ("pearson"); 0: unrelated. No unit.
 
-    **When it fails.** Where the truth is smaller than the noise of the solver or of
-    the training, a low correlation tells nothing about ``influence``: compare with
-    `reseeding_stability` of the truth.
+    **When it fails.** If the ground truth is smaller than the noise of the solver or of
+    training, a low correlation does not mean that ``influence`` is wrong: compare with
+    `reseeding_stability` of the ground truth.
 
     Parameters
     ----------
     influence : fitted influence estimator or array-like of shape (n_test, n_train)
-        What is judged.
+        The influences to evaluate.
     truth : fitted influence estimator or array-like of shape (n_test, n_train)
-        What it should be, `LeaveOneOutInfluence` for instance.
+        The ground truth, for instance a `LeaveOneOutInfluence`.
     X : array-like of shape (n_test, n_features), default=None
-        The test rows, where an estimator is among the two.
+        The test rows; needed if one of the two is an estimator.
     y : array-like of shape (n_test,), default=None
         Their true values.
     method : {"spearman", "pearson"}, default="spearman"
-        Of ranks, or of the numbers themselves.
+        Correlation of ranks, or of the values.
     average : bool, default=True
         Whether to return the mean over the test rows.
 
@@ -70,7 +70,7 @@ def leave_one_out_correlation(
         raise ValueError(
             "The 'influence' and 'truth' parameters must have the same shape "
             f"(n_test, n_train). Got {matrix.shape} and {truth.shape}: fit both on "
-            "the same rows, and ask both about the same."
+            "the same training rows, and use the same test rows."
         )
     scores = row_correlations(matrix, truth, rank=method == "spearman")
     return float(scores.mean()) if average else scores

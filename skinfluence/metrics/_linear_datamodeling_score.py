@@ -1,4 +1,4 @@
-"""Linear datamodeling score: does the sum of influences predict retrained models?"""
+"""Linear datamodeling score: correlation of summed influences with retrained models."""
 
 import numpy as np
 from sklearn.utils import check_array
@@ -19,27 +19,27 @@ def linear_datamodeling_score(
         \ell_t(\hat\theta_{S_k})\right)
 
     with Spearman's :math:`\rho`. 1: the influences order the subsets as retraining
-    does; 0: as chance would. No unit: factors and constants do not matter.
+    does; 0: at random. No unit: factors and constants do not matter.
 
     **Cost.** O(n_subsets x n_train x n_test) for the sums; the retrained models are
     the expensive part, and one pool of them serves every method.
 
-    **When it fails.** Losses of models whose training is random hold noise that no
-    attribution can predict: average several retrainings of every subset, or read
-    the score against that of a second pool. Few subsets make it noisy: with 50 the
-    standard error of one row's score is about 0.14.
+    **When it fails.** If training is random, the losses contain noise that no
+    attribution can predict: average several retrainings of every subset, or compare
+    with the score of a second set of retrainings. With few subsets the score is noisy:
+    with 50 the standard error of one row's score is about 0.14.
 
     Parameters
     ----------
     influence : fitted influence estimator or array-like of shape (n_test, n_train)
-        What is judged. A matrix may come from any library, positive = the row
-        made the prediction better.
+        The influences to evaluate. A matrix may come from any library, positive = the
+        row made the prediction better.
     masks : array-like of bool, shape (n_subsets, n_train)
         The training rows of each subset.
     losses : array-like of shape (n_subsets, n_test)
         Loss of each test row under the model trained on that subset.
     X : array-like of shape (n_test, n_features), default=None
-        The test rows, where ``influence`` is an estimator.
+        The test rows; needed if ``influence`` is an estimator.
     y : array-like of shape (n_test,), default=None
         Their true values.
     average : bool, default=True
@@ -69,7 +69,7 @@ def linear_datamodeling_score(
     >>> rng = np.random.default_rng(0)
     >>> influence = rng.normal(size=(3, 20))
     >>> masks = rng.random((50, 20)) < 0.5
-    >>> losses = 1.0 - masks @ influence.T  # an additive world
+    >>> losses = 1.0 - masks @ influence.T  # losses that are additive in the rows
     >>> round(linear_datamodeling_score(influence, masks, losses), 6)
     1.0
     """
@@ -90,7 +90,7 @@ def linear_datamodeling_score(
         )
     if len(masks) < 2:
         raise ValueError(
-            "The 'masks' parameter must hold at least 2 subsets to be put in order. "
+            "The 'masks' parameter must hold at least 2 subsets to be ranked. "
             f"Got {len(masks)}."
         )
     scores = row_correlations(-matrix @ masks.T, losses.T, rank=True)

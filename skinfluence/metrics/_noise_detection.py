@@ -1,4 +1,4 @@
-"""How well low values point at rows that are known to be wrong."""
+"""Detection of rows that are known to be wrong, by their low values."""
 
 from numbers import Integral
 
@@ -10,31 +10,31 @@ from skinfluence.metrics._inputs import training_values
 
 
 def noise_detection(values, is_wrong, *, X=None, y=None, k=None):
-    """Average precision, precision at k and AUROC of low values as suspicion.
+    """Average precision, precision at k and AUROC of finding wrong rows by low values.
 
     Rows are inspected from the lowest value upwards.
 
     Parameters
     ----------
     values : fitted influence estimator or array-like of shape (n_train,)
-        One value per training row, low = suspect: ``sample_values`` of any method,
-        which is what an estimator is asked for, ``sample_values_`` of a cleaner,
-        minus the self-influence.
+        One value per training row, low = suspect: for instance ``sample_values`` of any
+        method, ``sample_values_`` of a cleaner, or minus the self-influence. For an
+        estimator its ``sample_values`` are computed.
     is_wrong : array-like of bool, shape (n_train,)
         The training rows that are known to be wrong.
     X : array-like of shape (n_test, n_features), default=None
-        Test rows, where ``values`` is an estimator.
+        Test rows; needed if ``values`` is an estimator.
     y : array-like of shape (n_test,), default=None
         Their true values.
     k : int, default=None
-        Number of rows inspected for ``precision_at_k``; None: as many as are wrong.
+        Number of rows inspected for ``precision_at_k``; None: the number of wrong rows.
 
     Returns
     -------
     result : Bunch
         ``average_precision``, ``precision_at_k``, ``roc_auc``, ``k`` and
-        ``base_rate``: the share of wrong rows, which is what either precision is
-        by chance. Among equal values the first row is inspected first.
+        ``base_rate``: the share of wrong rows, which is the expected value of either
+        precision by chance. Among equal values the first row is inspected first.
 
     See Also
     --------
@@ -57,8 +57,8 @@ def noise_detection(values, is_wrong, *, X=None, y=None, k=None):
     n_wrong = int(is_wrong.sum())
     if not 0 < n_wrong < len(is_wrong):
         raise ValueError(
-            "The 'is_wrong' parameter must hold wrong rows and right ones. Got "
-            f"{n_wrong} wrong of {len(is_wrong)}: nothing could be told apart."
+            "The 'is_wrong' parameter must hold both wrong and right rows. Got "
+            f"{n_wrong} wrong rows of {len(is_wrong)}."
         )
     k = n_wrong if k is None else k
     if not isinstance(k, Integral) or not 1 <= k <= len(is_wrong):

@@ -1,4 +1,4 @@
-"""Test score after removing the most helpful or most harmful rows, against random."""
+"""Test scores after removing the most helpful, the most harmful or random rows."""
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -28,23 +28,23 @@ def removal_curve(
 ):
     """Score of ``estimator`` retrained without the lowest, highest or random rows.
 
-    If the values are right, removing the lowest raises the score or lowers it less
-    than removing random rows does, and removing the highest lowers it more.
+    If the values are right, removing the lowest rows raises the score, or lowers it
+    less than removing random rows, and removing the highest rows lowers it more.
 
     **Cost.** ``len(fractions) * (2 + n_random) + 1`` fits of ``estimator``.
 
-    **When it fails.** The test rows that the values were measured on are the ones
-    the curve must not be: values overfit them. Removing rows also changes the
+    **When it fails.** The curve is optimistic on the test rows from which the values
+    were computed: use other rows. Removing rows by their values also changes the
     balance of the classes, which random removal does not.
 
     Parameters
     ----------
     estimator : estimator
-        Trained again; cloned.
+        The estimator to retrain; cloned.
     values : fitted influence estimator or array-like of shape (n_train,)
-        One value per training row, positive = helpful. An estimator is asked for
-        its ``sample_values`` on the test rows: pass values measured on other rows
-        for an honest curve.
+        One value per training row, positive = helpful. For an estimator its
+        ``sample_values`` on the test rows are computed; pass values computed from other
+        rows to avoid an optimistic curve.
     X, y : array-like
         Training rows.
     X_test, y_test : array-like
@@ -52,11 +52,11 @@ def removal_curve(
     fractions : array-like of float, default=(0.05, 0.1, 0.2, 0.3, 0.4)
         Shares of the training rows to remove, in (0, 1).
     n_random : int, default=10
-        Random removals per fraction, each nested in the next larger one.
+        Number of random removals per fraction, each nested in the next larger one.
     scoring : str, callable or None, default=None
         Any scikit-learn scorer; None is the estimator's own ``score``.
     n_jobs : int, default=None
-        Fits at once; None obeys ``joblib.parallel_config``.
+        Number of fits in parallel; None obeys ``joblib.parallel_config``.
     random_state : int, RandomState or None, default=None
         Chooses the random rows and seeds estimators whose own ``random_state`` is
         None.

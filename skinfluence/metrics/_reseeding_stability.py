@@ -1,4 +1,4 @@
-"""The noise floor: how much influences agree with themselves under other seeds."""
+"""Agreement of a method's influences between seeds."""
 
 from itertools import combinations
 
@@ -24,9 +24,9 @@ def reseeding_stability(
 ):
     """Rank correlation of influences between fits that differ in the seed alone.
 
-    The correlation of a method with any truth cannot exceed what this leaves room
-    for: with r between two seeds, about ``sqrt(r)`` for the mean of infinitely
-    many. 1: nothing in the method or the model is random, or none of it matters.
+    It bounds the correlation of a method with any ground truth: if r is the correlation
+    between two seeds, that of a single seed with the mean over infinitely many seeds is
+    about ``sqrt(r)``. 1: neither the method nor the model depends on the seed.
 
     **Cost.** ``n_repeats`` fits of ``influence`` and as many matrices.
 
@@ -38,9 +38,9 @@ def reseeding_stability(
         ``random_state`` in it, nested ones too, is given another seed in each repeat.
         Or the matrices of another library, one per seed.
     X, y : array-like, default=None
-        Training rows, where ``influence`` is an estimator.
+        Training rows; needed if ``influence`` is an estimator.
     X_test, y_test : array-like, default=None
-        Its test rows; without ``y_test`` the model's own prediction is explained.
+        Test rows for it; without ``y_test`` the model's own prediction is explained.
     n_repeats : int, default=3
         Number of seeds for an estimator, at least 2.
     random_state : int, RandomState or None, default=None
@@ -56,7 +56,7 @@ def reseeding_stability(
 
     See Also
     --------
-    leave_one_out_correlation : What it is the ceiling of.
+    leave_one_out_correlation : A correlation that it bounds.
 
     References
     ----------
@@ -106,13 +106,13 @@ def _fitted_again(influence, X, y, X_test, y_test, n_repeats, random_state):
     for name, rows in (("X", X), ("y", y), ("X_test", X_test)):
         if rows is None:
             raise ValueError(
-                f"The {name!r} parameter must be given where 'influence' is an "
-                f"estimator, which is fitted again. Got None and {influence!r:.60}."
+                f"The {name!r} parameter must be passed if 'influence' is an "
+                f"estimator, which is refitted. Got None and {influence!r:.60}."
             )
     check_memory(
         16 * n_repeats * n_rows(X_test) * n_rows(X),
         f"{n_repeats} matrices of {n_rows(X_test)} x {n_rows(X)} influences",
-        "Give fewer test rows or a smaller n_repeats.",
+        "Pass fewer test rows or a smaller n_repeats.",
     )
     seeds = np.random.SeedSequence(fresh_seed(random_state)).generate_state(n_repeats)
     names = [

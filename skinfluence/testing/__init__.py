@@ -1,7 +1,7 @@
-"""Checks that every influence estimator passes, for those who write their own.
+"""Checks that every influence estimator passes, for use by third parties as well.
 
-As scikit-learn's estimator checks, each is a function of ``(name,
-influence_estimator)`` that gets an unfitted estimator and raises AssertionError.
+Like scikit-learn's estimator checks, each is a function of ``(name,
+influence_estimator)`` that takes an unfitted estimator and raises AssertionError.
 """
 
 from skinfluence.testing._influence_checks import (

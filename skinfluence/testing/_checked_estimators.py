@@ -1,4 +1,4 @@
-"""Influence estimators that are checked: what they wrap, and data for them."""
+"""Properties of the estimator under check, and data for it."""
 
 from importlib import import_module
 
@@ -14,7 +14,7 @@ RTOL, ATOL = 1e-5, 1e-7
 
 
 def installed(name):
-    """Return an optional module, or None: its containers are then not checked."""
+    """Return an optional module, or None if it is not installed."""
     try:
         return import_module(name)
     except ImportError:
@@ -22,7 +22,7 @@ def installed(name):
 
 
 def assert_same(actual, desired):
-    """Equal up to what rounding does to iterative solvers."""
+    """Assert equality up to the rounding error of iterative solvers."""
     scale = max(1.0, np.abs(desired).max(initial=0.0))
     assert_allclose(actual, desired, rtol=RTOL, atol=ATOL * scale)
 
@@ -35,7 +35,7 @@ def final_step(estimator):
 
 
 def wraps(influence_estimator):
-    """Tell whether the model is a parameter, not made by the estimator itself."""
+    """Tell whether the model is a parameter of the influence estimator."""
     return "estimator" in influence_estimator.get_params(deep=False)
 
 
@@ -54,7 +54,7 @@ def takes_weights(influence_estimator):
 
 
 def weight_params(influence_estimator, weight):
-    """Fit parameters that give every step that takes them these weights."""
+    """Fit parameters that pass the weights to every step that accepts them."""
     return {
         f"{prefix}sample_weight": weight
         for step, prefix in leaves(influence_estimator.estimator)
@@ -63,7 +63,7 @@ def weight_params(influence_estimator, weight):
 
 
 def every_fitted_step_takes_weights(influence_estimator):
-    """Tell whether a weight of two is the same as the row twice."""
+    """Tell whether a weight of two is equivalent to repeating the row."""
     return all(
         has_fit_parameter(step, "sample_weight")
         for step, _ in leaves(influence_estimator.estimator)
@@ -72,7 +72,7 @@ def every_fitted_step_takes_weights(influence_estimator):
 
 
 def fixed_steps(influence):
-    """Steps that a fitted influence estimator does not refit, where it says so."""
+    """Return ``fixed_steps_``, or an empty list."""
     return getattr(influence, "fixed_steps_", None)
 
 

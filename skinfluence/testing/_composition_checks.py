@@ -27,7 +27,7 @@ from skinfluence.testing._checked_estimators import (
 
 
 def check_influence_keeps_global_random_state(name, influence_estimator):
-    """Nobody's random numbers change because influence was computed."""
+    """Computing influence does not change the state of numpy's global generator."""
     np.random.seed(7)  # noqa: NPY002
     expected = np.random.random()  # noqa: NPY002
     np.random.seed(7)  # noqa: NPY002
@@ -41,7 +41,7 @@ def check_influence_keeps_global_random_state(name, influence_estimator):
 
 
 def check_influence_objects_share_nothing(name, influence_estimator):
-    """Fitting a second object, or the same one again, leaves no trace."""
+    """Fitting a second object, or the same one again, does not change results."""
     X, y, X_test, y_test = make_data(influence_estimator)
     X2, y2, _, _ = make_data(influence_estimator, n_train=30, seed=5)
     one = fit_on(influence_estimator, X, y)
@@ -54,7 +54,7 @@ def check_influence_objects_share_nothing(name, influence_estimator):
 
 
 def check_influence_clone_and_pickle(name, influence_estimator):
-    """Copies answer bit for bit the same."""
+    """Clones and unpickled copies give bitwise equal results."""
     influence, X_test, y_test = fitted(influence_estimator)
     expected = influence.influence(X_test, y_test)
     again, _, _ = fitted(influence)
@@ -70,7 +70,7 @@ def check_influence_clone_and_pickle(name, influence_estimator):
 
 
 def check_influence_order_of_training_rows(name, influence_estimator):
-    """Rows keep their values wherever they stand in the training set."""
+    """Values do not depend on the order of the training rows."""
     X, y, X_test, y_test = make_data(influence_estimator)
     order = np.random.default_rng(2).permutation(len(X))
     expected = fit_on(influence_estimator, X, y).influence(X_test, y_test)
@@ -90,7 +90,7 @@ def check_influence_duplicates(name, influence_estimator):
 
 
 def check_influence_zero_weight(name, influence_estimator):
-    """A row of weight zero has no influence, and changes nobody else's."""
+    """A row of weight zero has no influence, and does not change that of others."""
     X, y, X_test, y_test = make_data(influence_estimator)
     weight = np.linspace(0.5, 1.5, len(y))
     weight[[1, 17]] = 0.0
@@ -111,7 +111,7 @@ def check_influence_zero_weight(name, influence_estimator):
 
 
 def check_influence_weights_are_copies(name, influence_estimator):
-    """A weight of two is the row twice, removed together; floats are no integers."""
+    """A weight of two equals two copies of the row that are removed together."""
     if not every_fitted_step_takes_weights(influence_estimator):
         return
     X, y, X_test, y_test = make_data(influence_estimator)
@@ -125,10 +125,10 @@ def check_influence_weights_are_copies(name, influence_estimator):
         params = weight_params(influence_estimator, given)
         weighted = fit_on(influence_estimator, X, y, **params)
         if fixed_steps(weighted) != fixed_steps(repeated):
-            return  # removals of a weighted step are not refits of it
+            return  # with weights other steps are held fixed, so that values differ
         assert_same(weighted.influence(X_test, y_test), expected)
     if influence_estimator.get_params(deep=False).get("loss") == "zero_one":
-        return  # too coarse to see a fraction of a row
+        return  # this loss cannot resolve a fraction of a row
     params = weight_params(influence_estimator, weight + 0.4 * (weight > 1))
     fraction = fit_on(influence_estimator, X, y, **params).influence(X_test, y_test)
     assert np.abs(fraction - expected).max() > 1e-3 * np.abs(expected).max()
@@ -150,7 +150,7 @@ def check_influence_metadata_routing(name, influence_estimator):
         routed = routed.fit(X, y, sample_weight=weight)
         assert_array_equal(routed.influence(X_test, y_test), expected)
         model = routed.estimator_
-        if is_classifier(model):  # the last row wrong, so that weights matter
+        if is_classifier(model):  # the last label is wrong, so that weights matter
             y_test = model.predict(X_test)
             y_test[-1] = 1 - y_test[-1]
         score = routed.score(X_test, y_test, sample_weight=test_weight)
@@ -159,7 +159,7 @@ def check_influence_metadata_routing(name, influence_estimator):
 
 
 def warp(X):
-    """Change a column so that no model fails to notice, trees included."""
+    """Transform a column non-monotonically, which changes tree models as well."""
     X = X.copy()
     X[:, 0] = X[:, 0] ** 2
     X[:, 1] *= 10
@@ -167,7 +167,7 @@ def warp(X):
 
 
 def check_influence_uses_whole_pipeline(name, influence_estimator):
-    """A wrapped Pipeline is the model, not only its last step."""
+    """The steps of a wrapped Pipeline are applied to training and test rows."""
     X, y, X_test, y_test = make_data(influence_estimator)
     step = FunctionTransformer(warp)
     piped = clone(influence_estimator)
@@ -182,7 +182,7 @@ def check_influence_uses_whole_pipeline(name, influence_estimator):
 
 
 def check_influence_in_pipeline(name, influence_estimator):
-    """As the last step of a Pipeline it sees transformed rows."""
+    """As the last step of a Pipeline it takes transformed rows."""
     X, y, X_test, y_test = make_data(influence_estimator)
     scaler = StandardScaler()
     if get_tags(influence_estimator).input_tags.positive_only:
@@ -198,7 +198,7 @@ def check_influence_in_pipeline(name, influence_estimator):
 
 
 def check_influence_in_grid_search(name, influence_estimator):
-    """Parameters of the wrapped estimator are searched through it."""
+    """A grid search can set the parameters of the wrapped estimator."""
     X, y, X_test, y_test = make_data(influence_estimator)
     names = influence_estimator.get_params(deep=True)
     candidates = [
@@ -206,7 +206,7 @@ def check_influence_in_grid_search(name, influence_estimator):
         for key in names
         if key.startswith("estimator__")
         and key.endswith(("__C", "__alpha"))
-        # Of boosting `alpha` is a quantile.
+        # In boosting models `alpha` is a quantile.
         and "estimator__learning_rate" not in influence_estimator.get_params()
     ]
     grid = {key: [0.01, 1.0] for key in candidates[:1]} or {

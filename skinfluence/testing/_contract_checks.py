@@ -1,4 +1,4 @@
-"""Checks of the contract: signs, units, shapes, sums, groups, and input it takes."""
+"""Checks of the contract: signs, units, shapes, sums, groups, and supported input."""
 
 import pickle
 
@@ -40,15 +40,14 @@ def check_influence_sign(name, influence_estimator):
     if get_tags(influence_estimator).input_tags.positive_only:
         X, X_test = X + 2, X_test + 2
     else:
-        # A method that leaves a free intercept out has no term for a row at the
-        # origin.
+        # Methods without a term for the intercept have none for a row at the origin.
         X, X_test = X + 1, X_test + 1
     values = fit_on(influence_estimator, X, y).sample_values(X_test, y_test)
     assert values[bad] < 0 < values[good], name
 
 
 def check_influence_shape_and_dtype(name, influence_estimator):
-    """Float64, finite, one row per test row and one column per training row."""
+    """The matrix is finite float64 of shape (n_test, n_train)."""
     X, y, X_test, y_test = make_data(influence_estimator)
     for dtype in (np.float64, np.float32):
         influence = fit_on(influence_estimator, X.astype(dtype), y)
@@ -75,7 +74,7 @@ def check_influence_shape_and_dtype(name, influence_estimator):
 
 
 def check_influence_order_of_test_rows(name, influence_estimator):
-    """Each test row gets the same answer wherever it stands."""
+    """Influences on a test row do not depend on the order of the test rows."""
     influence, X_test, y_test = fitted(influence_estimator)
     order = np.random.default_rng(1).permutation(len(X_test))
     matrix = influence.influence(X_test, y_test)
@@ -90,7 +89,7 @@ def check_influence_order_of_test_rows(name, influence_estimator):
 
 
 def check_influence_sample_values(name, influence_estimator):
-    """The (weighted) mean of the matrix over the test rows."""
+    """`sample_values` is the (weighted) mean of the matrix over the test rows."""
     influence, X_test, y_test = fitted(influence_estimator)
     matrix = influence.influence(X_test, y_test)
     close = {"rtol": 1e-9, "atol": 1e-12}
@@ -109,7 +108,7 @@ def check_influence_sample_values(name, influence_estimator):
 
 
 def check_influence_blocks(name, influence_estimator):
-    """Memory for two test rows at a time gives the same numbers."""
+    """Blocks of two test rows give the same numbers."""
     influence, X_test, y_test = fitted(influence_estimator)
     groups = np.arange(influence.n_samples_fit_) // 6
 
@@ -132,7 +131,7 @@ def check_influence_blocks(name, influence_estimator):
 
 
 def check_influence_influential_rows(name, influence_estimator):
-    """The largest absolute values of each row of the matrix, in order."""
+    """`influential_rows` are the largest absolute values of each row, in order."""
     influence, X_test, y_test = fitted(influence_estimator)
     n = influence.n_samples_fit_
     for y_given in (y_test, None):
@@ -149,7 +148,7 @@ def check_influence_influential_rows(name, influence_estimator):
 
 
 def check_influence_self_influence(name, influence_estimator):
-    """The diagonal of the influence on the training rows."""
+    """`self_influence` is the diagonal of the influence on the training rows."""
     X, y, _, _ = make_data(influence_estimator)
     influence = fit_on(influence_estimator, X, y)
     diagonal = np.diag(influence.influence(X, y))
@@ -157,8 +156,8 @@ def check_influence_self_influence(name, influence_estimator):
 
 
 def check_influence_groups(name, influence_estimator):
-    """Labels and masks say the same; a row alone is a group."""
-    # Enough rows for two of each class to be left without two thirds of them.
+    """Labels and masks of groups agree; groups of one row equal single rows."""
+    # Enough rows that two of each class remain without two thirds of the rows.
     influence, X_test, y_test = fitted(influence_estimator, n_train=48)
     n = influence.n_samples_fit_
     labels = np.array(["b", "a", "c"])[np.arange(n) * 7 % 3]
@@ -185,7 +184,7 @@ def check_influence_groups(name, influence_estimator):
 
 
 def check_influence_explains_prediction(name, influence_estimator):
-    """Without y: the predicted class, or the prediction of a regressor."""
+    """Without y the predicted class, or a regressor's prediction, is explained."""
     influence, X_test, y_test = fitted(influence_estimator)
     explained = influence.influence(X_test)
     if is_classifier(influence_estimator):
@@ -203,7 +202,7 @@ def check_influence_explains_prediction(name, influence_estimator):
 
 
 def check_influence_delegates(name, influence_estimator):
-    """The object predicts and scores as the model inside."""
+    """Predictions and scores are those of the wrapped model."""
     X, y, X_test, y_test = make_data(influence_estimator)
     pd = installed("pandas")
     if pd:
@@ -231,7 +230,7 @@ def check_influence_delegates(name, influence_estimator):
 
 
 def check_influence_containers(name, influence_estimator):
-    """Data frames, lists and, where taken, sparse matrices equal arrays."""
+    """Data frames, lists and sparse matrices (if supported) give equal results."""
     X, y, X_test, y_test = make_data(influence_estimator)
     expected = fit_on(influence_estimator, X, y).influence(X_test, y_test)
     columns = ["one", "two", "three"]
@@ -260,7 +259,7 @@ def check_influence_containers(name, influence_estimator):
 
 
 def check_influence_label_encodings(name, influence_estimator):
-    """What the two classes are called does not matter."""
+    """Results do not depend on the names of the two classes."""
     X, y, X_test, y_test = make_data(influence_estimator)
     expected = fit_on(influence_estimator, X, y).influence(X_test, y_test)
     for labels in (
@@ -290,7 +289,7 @@ def check_influence_label_encodings(name, influence_estimator):
 
 
 def check_influence_does_not_change_inputs(name, influence_estimator):
-    """Neither the data nor the wrapped estimator is touched."""
+    """Neither the data nor the wrapped estimator is changed."""
     X, y, X_test, y_test = make_data(influence_estimator)
     arrays = [X, y, X_test, y_test]
     copies = [array.copy() for array in arrays]

@@ -1,4 +1,4 @@
-"""Checks of what is refused, and how."""
+"""Checks of the errors for bad input."""
 
 from unittest import TestCase
 
@@ -16,7 +16,7 @@ raises = TestCase().assertRaisesRegex  # needs no pytest
 
 
 def check_influence_unfitted(name, influence_estimator):
-    """Every question needs a fitted object, and says so."""
+    """Every query of an unfitted object raises NotFittedError."""
     X, y, X_test, y_test = make_data(influence_estimator)
     for ask in (
         lambda i: i.influence(X_test, y_test),
@@ -35,7 +35,7 @@ def check_influence_unfitted(name, influence_estimator):
 
 
 def check_influence_bad_lengths(name, influence_estimator):
-    """Targets, weights and groups that do not match the rows are refused."""
+    """Targets, weights and groups whose length differs from the rows raise."""
     influence, X_test, y_test = fitted(influence_estimator)
     n, n_test = influence.n_samples_fit_, len(y_test)
     X, y, _, _ = make_data(influence_estimator)
@@ -65,7 +65,7 @@ def check_influence_bad_lengths(name, influence_estimator):
 
 
 def check_influence_bad_rows(name, influence_estimator):
-    """NaN and a missing column are refused as the wrapped estimator does."""
+    """NaN and a missing column raise as in the wrapped estimator."""
     influence, X_test, y_test = fitted(influence_estimator)
     with raises(ValueError, "features"):
         influence.influence(X_test[:, :2], y_test)
@@ -84,7 +84,7 @@ def check_influence_bad_rows(name, influence_estimator):
 
 
 def check_influence_bad_targets(name, influence_estimator):
-    """Unknown classes, missing and two-dimensional targets are refused."""
+    """Unknown classes, missing targets and two-dimensional targets raise."""
     influence, X_test, y_test = fitted(influence_estimator)
     X, y, _, _ = make_data(influence_estimator)
     if is_classifier(influence_estimator):
@@ -113,7 +113,7 @@ def check_influence_bad_targets(name, influence_estimator):
 
 
 def check_influence_frozen(name, influence_estimator):
-    """A model that cannot be trained again is refused, with the way out."""
+    """A model that cannot be retrained raises, with a message on how to proceed."""
     X, y, _, _ = make_data(influence_estimator)
     model = clone(influence_estimator.estimator).fit(X, y)
     for estimator in (
@@ -126,7 +126,7 @@ def check_influence_frozen(name, influence_estimator):
 
 
 def check_influence_parameters(name, influence_estimator):
-    """Every parameter of the wrong type is named before any training starts."""
+    """A parameter of the wrong type raises before training, naming the parameter."""
     X, y, _, _ = make_data(influence_estimator)
     wrong = type("WrongType", (), {})()
     for parameter in influence_estimator.get_params(deep=False):
@@ -138,7 +138,7 @@ def check_influence_parameters(name, influence_estimator):
 
 
 def check_influence_loss(name, influence_estimator):
-    """A loss for the other kind of estimator is refused, with what is taken."""
+    """A loss for the other kind of estimator raises, listing the supported ones."""
     if "loss" not in influence_estimator.get_params(deep=False):
         return
     X, y, _, _ = make_data(influence_estimator)

@@ -1,4 +1,4 @@
-"""The list of checks, which of them apply to an estimator, and the ways to run them."""
+"""The list of checks, the choice of those that apply, and the ways to run them."""
 
 import inspect
 
@@ -60,10 +60,10 @@ def check_influence(influence_estimator, *, deterministic=True):
 
     The checks are about signs and units, shapes, sums and groups, sample weights,
     Pipelines and searches, the containers that data come in, and the errors that bad
-    input gets. The first one that fails ends the run. Checks of pandas and polars
-    containers need these packages and are left out where they are not installed.
+    input gets. The first check that fails ends the run. Checks of pandas and polars
+    containers are left out if these packages are not installed.
 
-    That the estimator also is one of scikit-learn's is checked by
+    The contract of scikit-learn's estimators is checked by
     `sklearn.utils.estimator_checks.check_estimator`.
 
     Parameters
@@ -79,8 +79,8 @@ def check_influence(influence_estimator, *, deterministic=True):
     Raises
     ------
     AssertionError
-        What a check found; a note on it names the check. An error that the
-        estimator itself raises where it should answer is passed on in the same way.
+        If a check fails; a note on the error names the check. Errors raised by the
+        estimator itself are passed on with the same note.
 
     See Also
     --------
@@ -117,7 +117,7 @@ def parametrize_with_influence_checks(influence_estimators, *, deterministic=Tru
     Returns
     -------
     decorator : pytest.mark.parametrize
-        To be put before the test function.
+        Decorates the test function.
 
     Raises
     ------

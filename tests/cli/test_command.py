@@ -229,8 +229,11 @@ BAD_OPTIONS = {
         ["--target", "label", "--task", "regression"],
         "'label' of people.csv is not numeric",
     ),
-    "one class": (["--target", "same"], "has one class, x"),
-    "no labels": (["--target", "code", "--task", "classification"], "are no labels"),
+    "one class": (["--target", "same"], "has one class only, x"),
+    "no labels": (
+        ["--target", "code", "--task", "classification"],
+        "too many for labels",
+    ),
     "no jobs": (["--target", "label", "--jobs", "0"], "--jobs must not be 0"),
     "negative seed": (["--target", "label", "--seed", "-1"], "--seed must be"),
     "same outputs": (
@@ -258,7 +261,7 @@ BAD_OPTIONS = {
         ["--target", "label", "--groups", "label"],
         "are the same column",
     ),
-    "one group": (["--target", "label", "--groups", "same"], "are all one, x"),
+    "one group": (["--target", "label", "--groups", "same"], "are all equal, x"),
     "groups with holes": (
         ["--target", "label", "--groups", "colour"],
         "have no value of 'colour'",
@@ -386,7 +389,7 @@ def test_demo_finds_flipped_labels(capsys):
     ).groups()
     assert int(found) >= 44
     assert int(suspects) <= 62
-    assert f"{int(suspects) * 56 / 569:.1f} would be by chance" in out
+    assert f"{int(suspects) * 56 / 569:.1f} would be expected by chance" in out
 
 
 @pytest.mark.parametrize("share", ["0", "1", "0.001"])

@@ -32,7 +32,7 @@ def test_a_rare_class_is_not_removed(tmp_path, capsys):
         "Nothing should be removed: no row is more likely wrong than right. "
         "No cleaned table was written." in out
     )
-    assert re.search(r"between 0% and \d+% of the rows are wrong, by what", out)
+    assert re.search(r"from the columns: between 0% and \d+%", out)
     assert re.search(r"  ill \(33\) +0\.0000\n", out)
     assert "gain" not in out
 
@@ -75,7 +75,7 @@ def test_what_makes_the_model_worse_is_not_written_by_default(
 def test_a_share_below_a_row(table, capsys):
     arguments = ["clean", str(table), "--target", "label", "--drop", "0.001"]
     assert main(arguments) == 0
-    assert "the share that was asked for is less than one row" in (
+    assert "the share of rows given as --drop is less than one row" in (
         capsys.readouterr().out
     )
     assert not table.with_name("people.cleaned.csv").exists()

@@ -128,7 +128,9 @@ def test_a_class_that_is_known_less_is_harm_though_the_others_make_up_for_it():
     assert not scores["log loss"].clearly_worse
     assert scores["balanced accuracy"].gain == 0
     assert "at the cost of 1 of 2" in held_out.harm()
-    assert held_out.verdict().startswith("After cleaning the model knows other classes")
+    assert held_out.verdict().startswith(
+        "After cleaning the model favours other classes"
+    )
 
 
 def test_gains_and_what_is_too_small_to_see():

@@ -454,7 +454,7 @@ def test_memory_is_asked_before_a_table_is_parsed(
     monkeypatch.setattr(pd, "read_parquet", parsed)
     err = refused(path, capsys)
     assert f"not enough memory: The table t{suffix}, " in err
-    assert "are available of a thimble. Take a sample of its rows" in err
+    assert "are available of a thimble. Use a sample of its rows" in err
 
 
 def test_a_parquet_of_one_value_repeated_counts_its_cells(
@@ -473,7 +473,7 @@ def test_nul_bytes_are_no_text(tmp_path, capsys, name):
     content = b"a,y\n" + b"1,0\n" * 20 + b"2,\0\n" + b"3,1\n" * 20
     path = tmp_path / name
     path.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
-    assert "holds a NUL byte (byte 86), which no text has: save it as CSV in UTF-8" in (
+    assert "holds a NUL byte (byte 86) and is not text: save it as CSV in UTF-8" in (
         refused(path, capsys)
     )
 
@@ -487,7 +487,9 @@ def test_utf_16_is_told_to_be_saved_in_utf_8(tmp_path, capsys):
 def test_a_million_columns(tmp_path, capsys):
     path = tmp_path / "wide.csv"
     path.write_bytes(b"y" + b",a" * 1_000_000 + b"\n" + b"1" + b",2" * 1_000_000)
-    assert "100000 are taken: choose those to predict from" in refused(path, capsys)
+    assert "100000 are supported: choose the columns to predict from" in refused(
+        path, capsys
+    )
 
 
 def test_a_line_that_never_ends(tmp_path, capsys):

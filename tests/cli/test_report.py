@@ -151,7 +151,7 @@ def test_it_tells_what_the_ranking_tells(hostile):
         assert f"{place + 1}. row {row}" in page.words
     worst = ranking.iloc[0]
     assert worst["reason"] in page.words
-    assert f"Hurts most the held-out rows {worst['hurts'].replace(' ', ', ')}" in (
+    assert f"It hurts the held-out rows {worst['hurts'].replace(' ', ', ')} most" in (
         page.words
     )
 
@@ -202,7 +202,7 @@ def test_scores_settings_and_limits(hostile):
 
 def test_shares_are_ranges(hostile):
     words = Page(hostile[2]).words
-    assert re.search(r"Between \d+% and \d+% of all rows are wrong, and \d+% to", words)
+    assert re.search(r"between \d+% and \d+% of all rows, and \d+% to", words)
     assert re.search(r"wrong with a probability between \d\.\d\d and \d\.\d\d", words)
 
 
@@ -227,7 +227,10 @@ def test_no_suspects(tmp_path):
     frame, _ = hostile_table()
     html = write_report(tmp_path, frame, "tar&get", "--drop", "0")
     assert "There are none." in Page(html).words
-    assert "Nothing should be removed: the share that was asked for" in Page(html).words
+    assert (
+        "Nothing should be removed: the share of rows given as --drop"
+        in Page(html).words
+    )
     assert "Score before and after" not in Page(html).words
     assert not re.search(r"\bnan\b", Page(html).words)
 

@@ -212,7 +212,7 @@ def test_noise_detection_errors():
     values, wrong = np.arange(4.0), np.array([True, False, False, False])
     with pytest.raises(ValueError, match="mask"):
         noise_detection(values, [0, 3])
-    with pytest.raises(ValueError, match="right ones"):
+    with pytest.raises(ValueError, match="right rows"):
         noise_detection(values, np.zeros(4, dtype=bool))
     for k in (5, 0, 1.5):
         with pytest.raises(ValueError, match=f"'k'.*n_train=4. Got {k}"):

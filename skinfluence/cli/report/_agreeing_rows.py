@@ -1,4 +1,4 @@
-"""The evidence against a suspect: rows like it that have the target it should have."""
+"""The evidence against a suspect: similar rows that have the suggested target."""
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
@@ -7,10 +7,10 @@ from skinfluence.cleaning.surprise._preprocessing import default_preprocessor
 
 
 def nearest_agreeing_rows(X, y, suggested, rows, kept, n_neighbors, classification):
-    """Find the rows nearest to each suspect that agree with what is suggested for it.
+    """Find the rows nearest to each suspect that agree with its suggested target.
 
-    Distances are those between columns as the fixed scorer sees them. Other suspects
-    are no evidence.
+    Distances are computed from the columns as preprocessed for the fixed scorer. Other
+    suspects are left out.
 
     Parameters
     ----------
@@ -21,13 +21,13 @@ def nearest_agreeing_rows(X, y, suggested, rows, kept, n_neighbors, classificati
     suggested : ndarray of shape (n_samples,)
         Targets that models without the row predict.
     rows : ndarray of int, shape (n_rows,)
-        The suspects that are asked about.
+        Positions of the suspects.
     kept : ndarray of bool, shape (n_samples,)
         False for suspects.
     n_neighbors : int
-        At most so many.
+        Largest number of neighbors of each suspect.
     classification : bool
-        A label agrees if it is the suggested one; every number does.
+        Whether targets are labels. Only equal labels agree; all numbers do.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def nearest_agreeing_rows(X, y, suggested, rows, kept, n_neighbors, classificati
         asked = np.flatnonzero(wanted == target)
         if not len(candidates):
             continue
-        # One more, since a row that is asked about may be its own nearest.
+        # One more, since a suspect may be its own nearest neighbor.
         n = min(n_neighbors + 1, len(candidates))
         model = NearestNeighbors(n_neighbors=n).fit(Z[candidates])
         nearest = model.kneighbors(Z[rows[asked]], return_distance=False)

@@ -1,4 +1,4 @@
-"""The figures of the report, as SVG that is the same whenever it is drawn."""
+"""The figures of the report, as reproducible SVG."""
 
 import io
 import re
@@ -17,26 +17,26 @@ STYLE = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "font.size": 10,
-    # Text stays text: a reader can copy it, and the file is small.
+    # Text is kept as text, which can be copied and keeps the file small.
     "svg.fonttype": "none",
 }
 
-# Whatever the settings of the user are.
+# Independent of the user's settings.
 styled = matplotlib.style.context(["default", STYLE])
 
 
 @styled
 def histogram(kept, suspects, label, n_bins=40):
-    """Draw how values are distributed, suspects on top of the other rows.
+    """Draw a histogram of values, with suspects stacked on the other rows.
 
     Parameters
     ----------
     kept, suspects : ndarray of shape (n,)
         Values.
     label : str
-        Of the values.
+        Label of the values.
     n_bins : int, default=40
-        Bars.
+        Number of bars.
 
     Returns
     -------
@@ -59,14 +59,14 @@ def histogram(kept, suspects, label, n_bins=40):
 
 @styled
 def dots(rows, label):
-    """Draw the numbers of each row on a line, and their mean as a stroke.
+    """Draw the numbers of each row as dots on a line, and their mean as a bar.
 
     Parameters
     ----------
     rows : dict of str to ndarray
         Numbers by the name of the row.
     label : str
-        Of the numbers.
+        Label of the numbers.
 
     Returns
     -------
@@ -89,9 +89,9 @@ def svg(figure, name):
     Parameters
     ----------
     figure : matplotlib.figure.Figure
-        What to draw.
+        The figure.
     name : str
-        Tells the figures of a page apart, in the names of their shapes.
+        Prefix of the names of its shapes, which must differ between figures of a page.
 
     Returns
     -------
@@ -103,6 +103,6 @@ def svg(figure, name):
     with style:
         figure.savefig(stream, format="svg", metadata=nothing)
     text = stream.getvalue()
-    # Nothing refers to the names of groups, and every figure has the same.
+    # All figures have the same names of groups, to which nothing refers.
     text = re.sub('<g id="[^"]*">', "<g>", text[text.index("<svg") :])
     return Markup(text)

@@ -1,4 +1,4 @@
-"""The report: one page of HTML that needs nothing besides itself."""
+"""The report: one self-contained page of HTML."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -22,9 +22,9 @@ def report_page(problem, analysis, settings):
     problem : Task
         The table.
     analysis : Analysis
-        What was found.
+        The results.
     settings : Settings
-        How.
+        Options of the command line.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def _summary(problem, analysis):
         "n_suspects": int((~judged.kept).sum()),
         "n_missing": problem.n_rows - n,
         "n_disagree": int((analysis.expected != problem.y).sum()),
-        "why_not": analysis.why_nothing_goes,
+        "why_not": analysis.reason_to_keep_all,
         "wrong_share": _percents(judged.wrong.share, judged.wrong.share_ceiling),
         "wrong_suspects": _percents(1 - estimate, 1 - smallest),
         "left_out": analysis.left_out,
@@ -87,7 +87,7 @@ def _percents(*shares):
 
 
 def _changes(given, suggested):
-    """Tabulate which labels are suspected to be which, most frequent first."""
+    """Tabulate the given and suggested labels of suspects, most frequent first."""
     pairs, counts = np.unique(
         np.array([given.astype(str), suggested.astype(str)]), axis=1, return_counts=True
     )

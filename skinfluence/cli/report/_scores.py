@@ -1,30 +1,30 @@
-"""Held-out scores as the report shows them: before and after, by score and by class."""
+"""The tables of held-out scores before and after cleaning, by score and by class."""
 
 from skinfluence.cli.report._figures import dots, svg
 
 MAX_CLASSES = 30
 READ = {
-    "log loss": "of the probability of the given label, low is good; after cleaning "
-    "the estimated mistakes are allowed for",
-    "mean squared error": "low is good",
-    "balanced accuracy": "the mean over classes of the share predicted right",
-    "accuracy": "blind to rare classes: decides nothing here",
+    "log loss": "of the probability of the given label, lower is better; after "
+    "cleaning the estimated mistakes are taken into account",
+    "mean squared error": "lower is better",
+    "balanced accuracy": "the mean over classes of the share predicted correctly",
+    "accuracy": "insensitive to rare classes, and not used for the verdict",
     "R2": "the share of the variance that is predicted",
 }
 
 
 def score_tables(analysis):
-    """Tabulate how the model does before and after cleaning.
+    """Tabulate the scores of the model before and after cleaning.
 
     Parameters
     ----------
     analysis : Analysis
-        What was found.
+        The results.
 
     Returns
     -------
     scores : dict
-        What the template ``scores.html`` shows.
+        Values for the template ``scores.html``.
     """
     held_out, cleaned = analysis.held_out, not analysis.kept.all()
     header = ["score", "trained on all rows"]

@@ -1,4 +1,4 @@
-"""Suspects as the report shows them: each above the rows that speak against it."""
+"""The tables of suspects, each followed by similar rows with the suggested target."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from skinfluence.cli.report._agreeing_rows import nearest_agreeing_rows
 
 N_SUSPECTS = 20
 N_NEIGHBORS = 3
-# More columns are no table that anybody reads.
+# Largest number of columns in a table.
 N_COLUMNS = 30
 
 
@@ -16,21 +16,21 @@ def suspect_columns(problem, target):
 
 
 def top_suspects(problem, analysis, target):
-    """Tabulate the first suspects, each with rows that agree with what is suggested.
+    """Tabulate the first suspects, each with rows that have the suggested target.
 
     Parameters
     ----------
     problem : Task
         The table.
     analysis : Analysis
-        What was found.
+        The results.
     target : str
         Name of the column to predict.
 
     Returns
     -------
     suspects : list of dict
-        What the template ``suspects.html`` shows.
+        Values for the template ``suspects.html``.
     """
     suspects = analysis.suspects
     first = suspects.row[:N_SUSPECTS]
@@ -79,7 +79,7 @@ def top_suspects(problem, analysis, target):
 
 
 class Column:
-    """What is shown of a column, and which of its values are unlike."""
+    """The values of a column, and their differences from a suspect's value."""
 
     def __init__(self, problem, name):
         self.text = problem.table[name].to_numpy()
@@ -89,7 +89,7 @@ class Column:
             self.spread = np.nanstd(self.numbers)
 
     def differs(self, row, suspect):
-        """Whether a value is unlike the suspect's: of numbers, a standard deviation."""
+        """Tell whether a value differs from the suspect's by the rule of the report."""
         unlike = str(self.text[row]) != str(self.text[suspect])
         if self.numbers is not None and unlike:
             distance = abs(self.numbers[row] - self.numbers[suspect])

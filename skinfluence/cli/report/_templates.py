@@ -1,4 +1,4 @@
-"""The templates of the report, in which nothing of a table becomes markup."""
+"""The templates of the report, in which all text of a table is escaped."""
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -9,9 +9,9 @@ from skinfluence._shown import escaped, shown
 def environment():
     """Return the environment of the templates.
 
-    All that is put into a template is escaped: characters that act instead of being
-    seen are written as codes, then those of markup as entities. The filter ``shown``
-    makes one line of a value and cuts it.
+    All values in a template are escaped: invisible control characters are written as
+    codes, and characters of markup as entities. The filter ``shown`` turns a value into
+    one line of limited length.
     """
     env = Environment(
         loader=PackageLoader("skinfluence.cli.report"),
