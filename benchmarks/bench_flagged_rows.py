@@ -1,9 +1,9 @@
-"""Which rows does the cleaner drop by default, and does a model gain from it?
+"""The rows that the cleaner drops by default, and their effect on a model.
 
-Tables with mistakes and without, of which none was used to choose the rule. Precision
-and recall of the rows dropped, and the score on clean test rows (40%; balanced
-accuracy, or R2): without cleaning, by the default rule, and without the lowest tenth.
-Means over seeds, and over the tables of each kind.
+Tables with and without mistakes, none of which was used to choose the rule. Columns:
+precision and recall of the rows dropped, and the score on clean test rows (40% of the
+rows; balanced accuracy, or R2) without cleaning, by the default rule, and without the
+lowest tenth. Means over seeds, and over the tables of each kind.
 
     python benchmarks/bench_flagged_rows.py [seeds]
 """

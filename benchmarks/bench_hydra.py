@@ -1,12 +1,12 @@
-"""Does HyDRA predict what leaving a row out of the same run does, and at what price?
+"""Agreement of HyDRA with runs that leave a row out, and its cost.
 
 Digits, 1,000 training rows, a perceptron 64-64-32-10, batches of 50, momentum 0.9, 800
-steps, float32. The truth leaves each of some rows out of the run, order and seed held,
-by replay. Agreement: mean over test rows of the rank correlation over the rows left
-out, then the linear correlation of all pairs. "noise" is what another seed changes: the
-standard deviation of a test row's loss over seeds, over that of its influences (root
-mean squares over test rows). Costs are in trainings of the same net by a plain torch
-loop, in one process; of "fast" for 500 test rows.
+steps, float32. As ground truth each of some rows is left out of the run by replay, with
+the same order and seed. Agreement: mean over test rows of the rank correlation over the
+rows left out, then the linear correlation of all pairs. "noise" is the effect of another
+seed: the standard deviation of a test row's loss over seeds, divided by that of its
+influences (root mean squares over test rows). Costs are in multiples of the training of
+the same net by a plain torch loop, in one process; for "fast" with 500 test rows.
 
     python benchmarks/bench_hydra.py [n_rows_left_out] [n_test]
 """

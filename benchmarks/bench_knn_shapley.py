@@ -4,8 +4,8 @@
 of which both must give the same values; its time for 1,000 test rows is that of 20,
 times 50. CPU time, one thread, and the peak memory of this process before pyDVL runs.
 
-pyDVL wants an older numpy, so give it an environment of its own; without it that part
-is skipped.
+pyDVL needs an older numpy and therefore its own environment; without it that part is
+skipped.
 
     python -m venv peers && peers/bin/pip install . pyDVL==0.10.0
     peers/bin/python benchmarks/bench_knn_shapley.py [rows]

@@ -1,4 +1,4 @@
-"""Which score finds flipped labels? The choice behind ``InfluenceCleaner``'s default.
+"""Detection of flipped labels by several scores, one of them the cleaner's default.
 
 A share of the labels of a data set is replaced by another class, chosen at random;
 every scorer ranks all rows from the noisy labels alone. Average precision of the

@@ -1,11 +1,11 @@
-"""What the retraining engine costs, and what a control variate saves.
+"""The overhead of the retraining engine, and the gain by a control variate.
 
 First: CPU time of ``DownsamplingInfluence.fit`` and its influence matrix over that of
 a bare loop of ``clone(estimator).fit`` and predictions on the same subsets.
 
 Second: error of the influence matrix against one of many retrainings, with and
 without the control variate, for equal numbers of retrainings; ``saved`` is the square
-of their ratio, how many times fewer retrainings give the same error.
+of their ratio: the factor by which fewer retrainings give the same error.
 
     python benchmarks/bench_retraining.py
 """

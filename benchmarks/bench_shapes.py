@@ -1,6 +1,6 @@
 """Influence on training sets of extreme shapes: CPU time and peak memory.
 
-Each case runs in a process of its own, so that its peak memory is its own. Columns:
+Each case runs in a separate process, so that its peak memory can be measured. Columns:
 seconds of scikit-learn's fit alone, of the fit of the influence estimator (scikit-
 learn's within), of ``sample_values`` on the test rows, and the largest resident set,
 training data included.

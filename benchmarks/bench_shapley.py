@@ -3,14 +3,14 @@
 1. Logistic regression on breast_cancer, 100 rows: pyDVL's ShapleyValuation with its
    permutation sampler, as many permutations as ours. It scores accuracy, which is
    cheaper than our log loss of every single test row.
-2. Models that take a row more without a fit, against clone + fit + predict for every
+2. Models that add rows without retraining, against clone + fit + predict for every
    prefix, as median over some permutations.
-3. Any other estimator: what ShapleyInfluence adds to the bare loop of clone, fit,
-   predict and loss over as many subsets. The estimators are seeded on both sides:
-   drawing a seed per fit costs scikit-learn 0.2 ms, which a loop without seeds saves.
+3. Any other estimator: the overhead of ShapleyInfluence over the bare loop of clone,
+   fit, predict and loss for the same number of subsets. The estimators are seeded on
+   both sides, as drawing a seed per fit costs scikit-learn 0.2 ms.
 
-pyDVL wants an older numpy, so give it an environment of its own; without it the first
-part is skipped.
+pyDVL needs an older numpy and therefore its own environment; without it the first part
+is skipped.
 
     python -m venv peers && peers/bin/pip install . pyDVL==0.10.0
     peers/bin/python benchmarks/bench_shapley.py [--permutations 200]

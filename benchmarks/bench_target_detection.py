@@ -1,9 +1,9 @@
-"""Are targets of training-set attacks found, and the planted rows blamed?
+"""Detection of the targets of training-set attacks, and of the planted rows.
 
 Rows are planted into the training set of a logistic regression. Targets are test rows
-of which the poisoned model, and no model without the planted rows, says what the
-attacker wants: all of them for a backdoor, else the first of up to 40 for which the
-attack works. The others are all other test rows as they are. AUROC of `score_samples`;
+for which the attacked model, and not the model without the planted rows, predicts the
+attacker's label: all of them for a backdoor, else the first of up to 40 for which the
+attack succeeds. The others are all other test rows. Columns: AUROC of `score_samples`;
 share of other rows reported (``contamination=0.05``); share of the planted rows among
 the suspects of up to 12 targets, and of planted rows among these; share of targets with
 suspects; seconds for fitting and for the suspects of one target. Means over seeds,

@@ -6,11 +6,11 @@
 become numbers, 1,000 rows train. Without names all parts are run.
 
 - speed: seconds of CPU time on one thread at generated tables.
-- subsets: linear datamodeling score, the rank correlation of summed influences with the
-  losses of boosters trained on 100 random halves, which no method has seen, of 100 test
-  rows.
+- subsets: linear datamodeling score of 100 test rows, the rank correlation of summed
+  influences with the losses of boosters trained on 100 random halves that the methods
+  do not use.
 - removal: log loss or squared error on held-out rows after the rows with the highest
-  values are dropped, minus that of all rows: higher is a better order.
+  values are dropped, minus that of all rows: higher means a better ranking.
 - noise: average precision of flipped labels, means over five seeds.
 """
 

@@ -1,19 +1,19 @@
-"""Are as many rows wrong as the estimate says, and are none where all is chance?
+"""Estimated and true shares of wrong rows, on tables with and without mistakes.
 
-Tables whose wrong rows are known: labels drawn at random or from a logistic model, all
-of them right; data sets with labels flipped, to any other class or only those of every
-second class to the next one; numbers with and without exchanged targets. Means over
-seeds of: the share of fine rows among the lowest 10% by estimate, by the smallest
+The wrong rows of the tables are known: labels drawn at random or from a logistic model,
+all of them right; data sets with labels flipped, to any other class or only those of
+every second class to the next one; numbers with and without exchanged targets. Means
+over seeds of: the share of right rows among the lowest 10% by estimate, by the smallest
 possible (from the ceiling) and in truth; the largest error of the estimate; the share
 of wrong rows, by estimate, by the ceiling and in truth; precision, recall and share of
-rows more likely wrong than right; how often the range holds the truth, give or take
-0.02. Then how many of the rows with a given probability are wrong, and of numbers in
-how many tables mistakes were shown.
+rows more likely wrong than right; how often the range contains the truth, up to 0.02.
+Then the share of wrong rows among those with a given probability, and for numbers the
+number of tables in which mistakes were detected.
 
     python benchmarks/bench_wrong_rows.py [seeds] [table.csv target]
 
-The table adds a data set of two classes, 5,000 rows of it at random. Seeds count from
-200, which no constant was chosen on.
+The table adds a data set of two classes, of which 5,000 random rows are used. Seeds start
+at 200, as no constant was chosen on these.
 """
 
 import sys

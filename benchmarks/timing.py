@@ -1,11 +1,11 @@
-"""Fair timing: CPU seconds, one thread, both sides interleaved in one process."""
+"""Timing by CPU seconds on one thread, with both sides interleaved in one process."""
 
 import os
 import sys
 import time
 
-# Large temporaries are otherwise returned to the system and faulted in again, which
-# on many machines costs more than the arithmetic; it does so for both sides.
+# By default large temporaries are returned to the system and mapped again, which costs
+# more than the arithmetic on many machines. This applies to both sides.
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",

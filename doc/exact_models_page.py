@@ -11,37 +11,36 @@ from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator
 
 HEADER = """\
-Models that lose rows exactly
-=============================
+Models with exact removal of rows
+=================================
 
-For these models :class:`~skinfluence.LeaveOneOutInfluence` finds the model without
-a row by algebra instead of training it again. Everything else is refitted, once per
-row. This page is written by asking the library whenever the documentation is built.
+For these models :class:`~skinfluence.LeaveOneOutInfluence` computes the model without
+a row by algebra instead of retraining it. All other models are retrained once per row.
+The tables of this page are generated from the library when the documentation is built.
 
-*solver="auto"*: "exact" where the answer equals retraining, preprocessing included;
-"refit" where something is chosen anew by every training that the algebra holds
-fixed. ``solver="exact"`` then holds it fixed. *Influence functions*: whether
-:class:`~skinfluence.InfluenceFunctions` takes the model. n rows, p columns,
-C classes.
+*solver="auto"*: "exact" if the result equals retraining, preprocessing included;
+"refit" if training selects something from the rows that the exact solver holds fixed, as
+``solver="exact"`` does. *Influence functions*: whether
+:class:`~skinfluence.InfluenceFunctions` supports the model. n rows, p columns, C
+classes.
 
-Of trees, forests and boosted trees ``solver="exact"`` holds the splits fixed, see
-:doc:`trees`; "auto" trains them again.
+For trees, forests and boosted trees ``solver="exact"`` holds the splits fixed, see
+:doc:`trees`; "auto" retrains them.
 
-A row that the algebra has no answer for is refitted all the same: the only row of
-its class, or a row that alone determines a coefficient without penalty. See
-``refitted_rows_``.
+Rows without an exact solution are refitted: the only row of its class, or a row that
+alone determines a coefficient without penalty. ``refitted_rows_`` lists them.
 """
 
 
 def ask(method, estimator, **params):
-    """Fit an influence method, silently."""
+    """Fit an influence method without warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return method(estimator, **params).fit(*sample(estimator))
 
 
 def why_refused(estimator):
-    """Reason that ``solver="exact"`` gives, or None where it accepts."""
+    """Return the reason why ``solver="exact"`` raises, or None if it does not."""
     try:
         ask(LeaveOneOutInfluence, estimator, solver="exact")
     except UnsupportedEstimator as error:

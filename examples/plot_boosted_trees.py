@@ -1,20 +1,20 @@
 """
-=============================
-Why did the booster say that?
-=============================
+=========================================
+Training rows behind a booster's forecast
+=========================================
 
-A boosted ensemble says of a patient what a linear model would never say.
-We ask which training rows stand behind the prediction, look at them, and compute what
-the same ensemble would say without them.
+For one patient the prediction of a boosted ensemble differs strongly from that of a
+linear model. We compute which training rows raise or lower this prediction, look at
+them, and compute the prediction of the same ensemble without them.
 """
 
 # %%
 # A booster on a table
 # --------------------
 #
-# Progression of diabetes in 442 patients: age, sex, body mass index, blood pressure and
-# six blood measures. We hold 100 patients out and look at the one whose prediction is
-# furthest from that of a linear model.
+# The table shows the progression of diabetes in 442 patients, with age, sex, body mass
+# index, blood pressure and six blood measures. We hold 100 patients out and choose the
+# one whose prediction is furthest from that of a linear model.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,9 +37,10 @@ print(f"booster {said[unusual]:.0f}, linear {said[unusual] - gap[unusual]:.0f}")
 # The rows behind the prediction
 # ------------------------------
 #
-# Without a target, influence is the change of the prediction itself: positive rows
-# raise it. ``TreeInfluence`` averages over twenty boosters, each of a part of the rows,
-# so that the picture does not hang on splits that came about by chance.
+# Without a target, influence is the change of the prediction itself: rows with positive
+# values raise it. ``TreeInfluence`` averages over twenty boosters, each trained on a
+# part of the rows, so that the result does not depend on the splits of a single
+# booster.
 
 from skinfluence import LeaveOneOutInfluence, TreeInfluence
 
@@ -58,7 +59,7 @@ table.head(8).round(1)
 row
 
 # %%
-# A picture of all rows: those that raise the prediction are to the right.
+# All training rows: those that raise the prediction are on the right.
 
 figure, axes = plt.subplots(figsize=(7, 3.5))
 axes.scatter(influence, y_train, s=14, color="0.6", label="training rows")
@@ -70,11 +71,11 @@ axes.legend(frameon=False)
 figure.tight_layout()
 
 # %%
-# What would it say without them?
-# -------------------------------
+# The prediction without these rows
+# ---------------------------------
 #
 # ``LeaveOneOutInfluence`` with ``solver="exact"`` computes the leaf values of the
-# booster again without the twenty rows, its splits held.
+# booster without the twenty rows, with its splits held fixed.
 
 loo = LeaveOneOutInfluence(booster, solver="exact").fit(X_train, y_train)
 mask = np.isin(np.arange(len(y_train)), behind)
@@ -84,9 +85,9 @@ print(f"the twenty rows together: {together:.1f}, one by one: {apart:.1f}")
 print(f"without them the booster would say {said[unusual] - together:.0f}")
 
 # %%
-# Training again without the twenty rows moves the splits as well, which had followed
-# these rows: the prediction falls further. Ten such boosters, each without 1% of the
-# other rows too, show how much of a difference is chance.
+# Retraining without the twenty rows changes the splits as well, which had adapted to
+# these rows, and the prediction falls further. Ten boosters that are also trained
+# without a random 1% of the other rows show how much of the difference is noise.
 
 kept = ~mask
 again = [

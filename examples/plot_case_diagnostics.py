@@ -1,19 +1,19 @@
 """
-==========================================
-Which rows decide what a linear model says
-==========================================
+==================================
+Case diagnostics of a linear model
+==================================
 
-Leverage, Cook's distance and studentized residuals of a classic: 21 days of a plant
-that oxidises ammonia to nitric acid (Brownlee, 1960). Robust statistics has long
-agreed that days 1, 3, 4 and 21 are outliers.
+Leverage, Cook's distance and studentized residuals of a classic data set: 21 days of a
+plant that oxidises ammonia to nitric acid (Brownlee, 1960). The literature on robust
+statistics identifies days 1, 3, 4 and 21 as outliers.
 """
 
 # %%
-# Fit first
-# ---------
+# Fit a model
+# -----------
 #
-# :func:`~skinfluence.case_diagnostics` is asked about a fitted model and the rows it
-# was fitted on.
+# :func:`~skinfluence.case_diagnostics` takes a fitted model and the rows that it was
+# fitted to.
 
 import numpy as np
 from sklearn.linear_model import LinearRegression
@@ -37,13 +37,13 @@ model = LinearRegression().fit(X, y)
 diagnostics = case_diagnostics(model, X, y)
 
 # %%
-# Look at Cook's distance
-# -----------------------
+# Cook's distance
+# ---------------
 #
-# How far all predictions move when a row goes. The line is the customary 4/n, a
-# threshold for looking at a row, not for deleting it. On the right, what makes a row
-# influential: it is unusual (leverage) and badly predicted (residual). The areas are
-# Cook's distances.
+# Cook's distance measures how far all predictions move when a row is removed. The line
+# is the customary threshold 4/n above which a row should be inspected. The right panel
+# shows why rows are influential: they are unusual (leverage) and badly predicted
+# (residual). The areas of the points are Cook's distances.
 
 import matplotlib.pyplot as plt
 
@@ -68,12 +68,12 @@ right.set(xlabel="leverage", ylabel="externally studentized residual", xlim=(0, 
 right.margins(y=0.2)
 
 # %%
-# What would the coefficients be?
-# -------------------------------
+# Effects on the coefficients
+# ---------------------------
 #
-# DFBETAS says by how many standard errors the row raises each coefficient. Day 21
-# pulls the effect of the air down by 1.6 of them and that of the water up by as many;
-# a fit without it agrees.
+# DFBETAS is the number of standard errors by which the row raises each coefficient. Day
+# 21 lowers the effect of the air by 1.6 standard errors and raises that of the water by
+# as many, as a fit without this day confirms.
 
 worst = distance.argmax()
 kept = np.delete(np.arange(len(y)), worst)

@@ -1,10 +1,10 @@
 """
-=====================
-Pictures of influence
-=====================
+========
+Displays
+========
 
-What the displays of this library show, for one model of handwritten digits and one
-regression. Help is blue and harm is vermilion everywhere.
+The displays of this library for one model of handwritten digits and one regression.
+Helpful rows are blue and harmful rows vermilion in all of them.
 """
 
 # %%
@@ -30,11 +30,11 @@ model = LogisticRegression(C=0.1, max_iter=1000)
 loo = LeaveOneOutInfluence(model).fit(X_train, y_train)
 
 # %%
-# What decided about one row?
-# ---------------------------
+# Influence on one test row
+# -------------------------
 #
-# The most helpful and the most harmful training rows, as pictures, for ``rows`` holds
-# images. Numbers are the row, its label and its influence.
+# The most helpful and the most harmful training rows are shown as images, since
+# ``rows`` holds images, with their position, label and influence.
 
 from skinfluence import InfluenceDisplay
 
@@ -56,8 +56,8 @@ display = InfluenceDisplay.from_estimator(
 )
 
 # %%
-# Which rows are of no good?
-# --------------------------
+# Values of the training rows
+# ---------------------------
 #
 # One value per training row, the mean influence on validation rows, by class. The wrong
 # labels are marked; ``suspects=10`` would mark the lowest ten.
@@ -69,11 +69,11 @@ display = SampleValuesDisplay.from_estimator(
 )
 
 # %%
-# Do the values keep what they promise?
-# -------------------------------------
+# Scores after removing rows
+# --------------------------
 #
-# The log loss on test rows, which neither training nor the values have seen, without
-# rows of low value, of high value, and without random rows.
+# The log loss on test rows, which were used neither in training nor for the values,
+# after removing rows of low value, rows of high value, and random rows.
 
 from skinfluence import RemovalCurveDisplay
 
@@ -92,11 +92,11 @@ display = RemovalCurveDisplay.from_estimator(
 )
 
 # %%
-# What is memorized?
-# ------------------
+# Memorization
+# ------------
 #
-# Influence on the row itself, against the largest influence on a validation row. The
-# thresholds of a pair are for the zero-one loss; under log loss others fit.
+# The influence of each row on itself, against its largest influence on a validation
+# row. The default thresholds are for the zero-one loss; the log loss needs others.
 
 from skinfluence import MemorizationDisplay
 
@@ -105,11 +105,11 @@ display = MemorizationDisplay.from_estimator(
 )
 
 # %%
-# Regression, the classic way
+# Diagnostics of a regression
 # ---------------------------
 #
-# Residuals against leverage, with contours of Cook's distance: here each row's place in
-# the picture comes from the model and the training rows alone.
+# Residuals against leverage, with contours of Cook's distance. This display needs only
+# the model and its training rows.
 
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression

@@ -3,17 +3,17 @@
 Find flipped labels and remove them
 ===================================
 
-We flip one training label in ten, ask which rows hurt the predictions on clean
-validation data, and find most of the flipped ones at the top of that list. A
-model trained without the worst rows then predicts with a lower loss.
+We flip one training label in ten, and rank the training rows by how much they hurt the
+predictions of clean validation rows. Most of the flipped rows come first, and a model
+trained without the worst rows has a lower loss.
 """
 
 # %%
 # Flip a tenth of the training labels
 # -----------------------------------
 #
-# The validation and test labels stay as they are: influence measures harm to
-# predictions that we trust.
+# The validation and test labels are not changed, since influence is measured on their
+# predictions.
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer
@@ -36,13 +36,12 @@ flipped[rng.choice(len(y_train), size=len(y_train) // 10, replace=False)] = True
 y_noisy = np.where(flipped, 1 - y_train, y_train)
 
 # %%
-# Which rows hurt?
-# ----------------
+# Values of the training rows
+# ---------------------------
 #
-# The value of a training row is the validation loss without it minus the loss
-# with it: below zero, the model would be better off without the row. A strong
-# penalty (small ``C``) keeps the model from fitting the flipped labels, and what
-# it does not fit stands out.
+# The value of a training row is the validation loss without it minus the loss with it.
+# If it is negative, the model is better without the row. With a strong penalty (small
+# ``C``) the model does not fit the flipped labels, which makes them easier to detect.
 
 from skinfluence import LeaveOneOutInfluence
 
@@ -57,8 +56,7 @@ print(
 )
 
 # %%
-# Reading the list from the lowest value upwards, most of the flipped labels come
-# first.
+# In the order of ascending values most of the flipped labels come first.
 
 import matplotlib.pyplot as plt
 
@@ -74,10 +72,10 @@ ax.legend()
 # Train without them
 # ------------------
 #
-# :class:`~skinfluence.InfluenceCleaner` does the same inside ``fit``, where no
-# clean validation data is at hand: it values each row by held-out predictions
-# on the noisy training set itself, drops the rows that are more likely wrong than
-# right and trains again. How many these are, it finds out on its own.
+# :class:`~skinfluence.InfluenceCleaner` needs no clean validation data: it values each
+# row by held-out predictions on the noisy training set itself, drops the rows that are
+# more likely wrong than right, and trains on the others. Their number is estimated from
+# the data.
 
 from sklearn.metrics import log_loss
 

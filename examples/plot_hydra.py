@@ -1,11 +1,12 @@
 """
-==========================================
-What would this net be, had a row not been
-==========================================
+======================================
+A net's training run without some rows
+======================================
 
-Four readings of one training run of a small net on digits: the derivative of the run by
-the weight of each row (HyDRA), the same without Hessians, the gradient products of
-TracIn, and the truth, the run without the row.
+For one training run of a small net on digits we compute the effect of removing rows in
+four ways: the derivative of the run with respect to the weight of each row (HyDRA), the
+same without Hessians, the gradient products of TracIn, and, as ground truth, the run
+without the row.
 """
 
 # %%
@@ -56,12 +57,13 @@ def net(activation, lr):
 
 
 # %%
-# Leave rows out, and predict it
-# ------------------------------
+# Predicted and actual effects
+# ----------------------------
 #
-# ``replayed_influence`` trains along the recorded run without each of 40 rows, all at
-# once. With tanh at a moderate rate the derivative predicts what happens; nothing that
-# drops the Hessian does. With ReLU at a high rate nothing predicts it.
+# ``replayed_influence`` replays the recorded run without each of 40 rows, all at once.
+# With tanh at a moderate learning rate the derivative predicts the actual effect,
+# whereas methods that drop the Hessian do not. With ReLU at a high learning rate none
+# of the methods predicts it.
 
 from scipy.stats import spearmanr
 
@@ -103,10 +105,10 @@ for ax, (name, (predicted, actual)) in zip(axes.flat, panels.items(), strict=Tru
     ax.set_title(f"{name}: {rank:.2f}")
 
 # %%
-# Is the derivative worth believing?
-# ----------------------------------
+# Check the derivative
+# --------------------
 #
-# ``spot_check`` answers for any net, from a few rows.
+# ``spot_check`` compares the derivative with replays for a few rows of any net.
 
 for name, hydra in (("tanh", exact), ("ReLU", rough)):
     check = hydra.spot_check(20, X_test, y_test)

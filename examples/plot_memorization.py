@@ -3,21 +3,22 @@
 Which digits are memorized?
 =============================
 
-A model memorizes a row if it predicts the row well only because it has seen it. Is that
-a flaw? Feldman and Zhang (2020) say no: rare rows have to be memorized, because some
-test rows look like them. We measure memorization of handwritten digits, retrain without
-the most memorized ones, and look at them.
+A model memorizes a row if it predicts the row well only because it was trained on it.
+Feldman and Zhang (2020) argue that memorization is useful: rare rows have to be
+memorized, because some test rows are similar to them. We measure memorization of
+handwritten digits, retrain without the most memorized ones, and look at them.
 """
 
 # %%
 # Measure memorization
 # --------------------
 #
-# Their definition: the chance to predict a row right after training on a random 70% of
-# the rows, with the row among them, minus the chance without it. That is the
-# self-influence of :class:`~skinfluence.DownsamplingInfluence` under the zero-one loss.
-# Nearest neighbours memorize all they see, so that those rows score high which would
-# be taken for something else.
+# Memorization is defined as the probability to predict a row correctly after training
+# on a random 70% of the rows that includes the row, minus the probability if the row is
+# not included. This is the self-influence of
+# :class:`~skinfluence.DownsamplingInfluence` under the zero-one loss. Nearest
+# neighbours memorize all training rows, so that the rows with a high score are those
+# that would be misclassified without themselves.
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -37,8 +38,8 @@ memorization = downsampling.self_influence()
 print(f"{(memorization >= 0.25).sum()} of 600 rows are memorized by 0.25 or more")
 
 # %%
-# Are they needed?
-# ----------------
+# Retrain without memorized rows
+# ------------------------------
 #
 # The accuracy on test rows without the most memorized rows (blue), without the least
 # memorized ones (vermilion), and without as many random rows.
@@ -55,19 +56,20 @@ print(f"accuracy lost without 5% of the rows: the most memorized {lost:.3f}")
 print(f"                                      random ones        {by_chance:.3f}")
 
 # %%
-# Who needs them?
-# ---------------
+# Test rows that depend on memorized rows
+# ---------------------------------------
 #
-# Every training row, its memorization and its largest influence on a test row. A blue
-# one is memorized, and some test row is predicted right because of it.
+# Each training row is shown with its memorization and its largest influence on a test
+# row. Blue rows are memorized, and some test row is predicted correctly because of
+# them.
 
 from skinfluence import MemorizationDisplay, high_influence_pairs
 
 display = MemorizationDisplay.from_estimator(downsampling, X_test, y_test)
 
 # %%
-# The pairs of most influence, a training row above the test row that needs it. Unusual
-# ways to write a digit come back.
+# The pairs of largest influence, each training row above the test row that depends on
+# it. They show similar unusual ways to write a digit.
 
 import matplotlib.pyplot as plt
 

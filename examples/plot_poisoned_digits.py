@@ -1,15 +1,15 @@
 """
-========================
-Who poisoned the digits?
-========================
+============================
+Detect an attack on a target
+============================
 
-Somebody plants training rows that look almost like one picture of a 1 but are labelled
-4, so that the model takes this very picture for a 4. Influence shows which picture is
-under attack, and which rows make the attack.
+An attacker plants training rows that look almost like one picture of a 1 but are
+labelled 4, so that the model classifies this picture as a 4. Influence shows which
+picture is the target of the attack, and which rows were planted.
 """
 
 # %%
-# Plant the poison
+# Plant the attack
 # ----------------
 #
 # Two percent of the training rows move most of the way towards the target.
@@ -37,8 +37,8 @@ print(planted.sum(), "rows planted;", "the target is a", y[1000])
 # Find the target
 # ---------------
 #
-# The detector knows nothing of the attack. A test row whose prediction a few training
-# rows hold up scores low; -1 marks a target.
+# The detector has no information on the attack. A test row whose prediction depends on
+# a few training rows has a low score; -1 marks a target.
 
 model = LogisticRegression(max_iter=1000)
 detector = TargetDetector(LeaveOneOutInfluence(model)).fit(X_train, y_train)
@@ -47,17 +47,18 @@ print("target?", detector.predict(target)[0])
 print("others reported:", (detector.predict(X[1001:]) == -1).mean())
 
 # %%
-# Blame the rows
-# --------------
+# Find the planted rows
+# ---------------------
 
 (suspects,) = detector.suspects(target)
 print(len(suspects), "suspects, planted:", planted[suspects].sum())
 
 # %%
-# What the model had to go by
-# ---------------------------
+# The most influential rows
+# -------------------------
 #
-# Helpful rows are blue, harmful ones vermilion: here they helped the wrong answer.
+# Helpful rows are blue and harmful ones vermilion. Here the helpful rows support the
+# wrong prediction.
 
 display = InfluenceDisplay.from_estimator(
     detector.influence_,
@@ -68,8 +69,8 @@ display = InfluenceDisplay.from_estimator(
 )
 
 # %%
-# On all other pictures the planted rows do little harm: many honest rows have lower
-# values, so that cleaning would not find them.
+# The planted rows do little harm to all other pictures: many honest rows have lower
+# values, so that cleaning would not find the planted ones.
 
 display = SampleValuesDisplay.from_estimator(
     detector.influence_, X[1001:], y[1001:], labels=y_train, suspects=planted

@@ -3,9 +3,9 @@
 Shapley values of the training rows
 ===================================
 
-Leave-one-out asks what a row adds to all the other rows. Shapley values ask what it
-adds to subsets of them, small and large. Both are asked for wrong labels here, and the
-answer depends on the loss as much as on the method.
+Leave-one-out is the contribution of a row to the model of all other rows. Shapley
+values average its contribution to models of subsets of all sizes. We use both to find
+wrong labels. The result depends on the loss as much as on the method.
 """
 
 # %%
@@ -29,12 +29,13 @@ wrong[rng.choice(100, 15, replace=False)] = True
 y_train = np.where(wrong, 1 - y[train], y[train])
 
 # %%
-# What is each row worth?
-# -----------------------
+# Values of the rows
+# ------------------
 #
-# The mean over validation rows of the loss without the row minus the loss with it: the
-# lowest values are the suspects. Adding a row to logistic regression needs no training
-# from scratch, so 50 random orders of the rows, and their reverses, take seconds.
+# The value of a row is the mean over validation rows of the loss without the row minus
+# the loss with it. The lowest values are suspect. Adding a row to logistic regression
+# needs no retraining, so that 50 random orders of the rows, and their reverses, take
+# seconds.
 
 from sklearn.metrics import roc_auc_score
 
@@ -51,12 +52,13 @@ for method in (LeaveOneOutInfluence(model), ShapleyInfluence(model, random_state
         print(f"{' with '.join(name)}: area under the ROC curve {area:.2f}")
 
 # %%
-# Under log loss the Shapley values say nothing about labels. A subset of one class is
-# certain of that class and loses 36 nats on every row of the other; the row that ends
-# this is worth more than anything that a wrong label can do later.
+# Under log loss the Shapley values do not detect wrong labels. A subset of one class
+# predicts that class with probability one, and loses 36 nats on every row of the other
+# class. The row that adds the second class gains more than a wrong label can lose
+# later.
 #
-# How well are they known?
-# ------------------------
+# Standard errors
+# ---------------
 #
 # ``return_std`` gives Monte-Carlo standard errors, drawn as bars of twice their size.
 
