@@ -3,10 +3,11 @@
 Digits, 1,000 training rows, a perceptron 64-64-32-10, batches of 50, momentum 0.9, 800
 steps, float32. As ground truth each of some rows is left out of the run by replay, with
 the same order and seed. Agreement: mean over test rows of the rank correlation over the
-rows left out, then the linear correlation of all pairs. "noise" is the effect of another
-seed: the standard deviation of a test row's loss over seeds, divided by that of its
-influences (root mean squares over test rows). Costs are in multiples of the training of
-the same net by a plain torch loop, in one process; for "fast" with 500 test rows.
+rows left out, then the linear correlation of all pairs. "noise" is the effect of
+another seed: the standard deviation of a test row's loss over seeds, divided by that of
+its influences (root mean squares over test rows). Costs are in multiples of the
+training of the same net by a plain torch loop, in one process; for "fast" with 500 test
+rows.
 
     python benchmarks/bench_hydra.py [n_rows_left_out] [n_test]
 """

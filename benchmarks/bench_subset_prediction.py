@@ -1,12 +1,12 @@
 """Linear datamodeling scores: how well attributions predict retraining.
 
 Perceptrons on digits (64-64-32-10, ReLU, 1,000 training rows, 400 test rows),
-breast_cancer (30-32-16-2) and diabetes (10-32-16-1). Ground truth: mean test loss over 3
-seeds of nets trained on random halves. Score: rank correlation, over the halves, of a
+breast_cancer (30-32-16-2) and diabetes (10-32-16-1). Ground truth: mean test loss over
+3 seeds of nets trained on random halves. Score: rank correlation, over the halves, of a
 test row's true loss with minus the sum of the influences of the rows kept; mean over
-test rows. Each method uses one training run and its default damping, which was not tuned
-on the ground truth. Then, on digits, the kernel form of the Gauss-Newton matrix is
-compared with the explicit p x p matrix.
+test rows. Each method uses one training run and its default damping, which was not
+tuned on the ground truth. Then, on digits, the kernel form of the Gauss-Newton matrix
+is compared with the explicit p x p matrix.
 
     python benchmarks/bench_subset_prediction.py [n_subsets] [data ...]
 """

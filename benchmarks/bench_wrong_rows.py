@@ -12,8 +12,8 @@ number of tables in which mistakes were detected.
 
     python benchmarks/bench_wrong_rows.py [seeds] [table.csv target]
 
-The table adds a data set of two classes, of which 5,000 random rows are used. Seeds start
-at 200, as no constant was chosen on these.
+The table adds a data set of two classes, of which 5,000 random rows are used. Seeds
+start at 200, as no constant was chosen on these.
 """
 
 import sys

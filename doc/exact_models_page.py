@@ -18,11 +18,10 @@ For these models :class:`~skinfluence.LeaveOneOutInfluence` computes the model w
 a row by algebra instead of retraining it. All other models are retrained once per row.
 The tables of this page are generated from the library when the documentation is built.
 
-*solver="auto"*: "exact" if the result equals retraining, preprocessing included;
-"refit" if training selects something from the rows that the exact solver holds fixed, as
-``solver="exact"`` does. *Influence functions*: whether
-:class:`~skinfluence.InfluenceFunctions` supports the model. n rows, p columns, C
-classes.
+*solver="auto"*: "exact" if the result equals retraining, preprocessing included; or
+"refit" if training selects something from the rows, which ``solver="exact"`` holds
+fixed. *Influence functions*: whether :class:`~skinfluence.InfluenceFunctions` supports
+the model. n rows, p columns, C classes.
 
 For trees, forests and boosted trees ``solver="exact"`` holds the splits fixed, see
 :doc:`trees`; "auto" retrains them.

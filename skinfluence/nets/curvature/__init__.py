@@ -4,16 +4,8 @@ With g the gradient of a row's loss, n rows, and H one of the matrices below::
 
     I(i, t) = g_t^T (H + damping 1)^{-1} g_i / n
 
-- `_exact.py`: the Hessian itself, for few parameters.
-- `_gauss_newton.py`: the generalised Gauss-Newton matrix; explicit for few
-  parameters, else through the kernel of its rows. For the last layer alone it equals
-  the Hessian.
-- `_fisher.py`: second moments of the gradients, in dual form.
-- `_ekfac.py`: a block-diagonal approximation of Gauss-Newton, one block per layer, in
-  Kronecker-factored eigenbases.
-- `_conjugate_gradient.py`: Gauss-Newton by products with vectors only.
-
-Each class sets its damping in ``prepare``. The default is the trace of H divided by n,
+The first line of each module says which matrix it is. Each class sets its damping in
+``prepare``. The default is the trace of H divided by n,
 which doubles the mean diagonal of the kernel of rows in the dual form. This is a
 convention: it is not tuned against retraining.
 """
