@@ -5,8 +5,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# The oldest numpy has wheels for Python 3.11 and not for newer ones.
+OLDEST_PYTHON ?= python3.11
+OLDEST := .venv-oldest
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint slow gpu bench doc clean
+.PHONY: help demo test lint slow oldest gpu bench doc clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-6s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +30,9 @@ lint: $(VENV)/installed-test ## Check format, code, spelling and docstrings
 slow: $(VENV)/installed-test ## Run the tests that take long
 	$(BIN)/python -m pytest -m slow
 
+oldest: $(OLDEST)/installed ## Run the suite on the oldest supported versions
+	$(OLDEST)/bin/python -m pytest -n auto
+
 gpu: $(VENV)/installed-test ## Run the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu
 
@@ -38,7 +45,7 @@ doc: $(VENV)/installed-doc ## Build the documentation into doc/_build/html
 	$(BIN)/sphinx-build -W --keep-going -b html doc doc/_build/html
 
 clean: ## Remove everything that these targets made
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	rm -rf doc/_build doc/auto_examples doc/generated doc/sg_execution_times.rst
 	rm -f doc/user_guide/exact_models.rst
 	find . -name __pycache__ -prune -exec rm -rf {} +
@@ -49,8 +56,14 @@ $(VENV)/created:
 	$(PYTHON) -m venv --clear $(VENV)
 	touch $@
 
-# installed-tables: with the extra "tables", and so on. One environment holds
-# all of them; each stamp only says that its extra was added.
+# installed-tables: with the extra "tables", and so on. One environment holds all
+# extras; each stamp only records that its extra was added.
 $(VENV)/installed-%: pyproject.toml constraints.txt | $(VENV)/created
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[$*]"
+	touch $@
+
+# Downloads gigabytes: old releases of torch need CUDA packages.
+$(OLDEST)/installed: pyproject.toml constraints-oldest.txt
+	$(OLDEST_PYTHON) -m venv --clear $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet -c constraints-oldest.txt -e ".[test]"
 	touch $@

@@ -5,6 +5,7 @@ Callbacks exist from scikit-learn 1.9 on; its user guide declares their undersco
 """
 
 from contextlib import contextmanager
+from functools import wraps
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -14,8 +15,16 @@ except ImportError:
         """Empty fallback: scikit-learn before 1.9 has no callbacks."""
 
     def with_callbacks(method):
-        """Return the method as it is: scikit-learn before 1.9 has no callbacks."""
-        return method
+        """Call the method through a wrapper, as scikit-learn 1.9 does.
+
+        The ``stacklevel`` of warnings counts this frame.
+        """
+
+        @wraps(method)
+        def wrapper(*args, **kwargs):
+            return method(*args, **kwargs)
+
+        return wrapper
 
 
 __all__ = ["CallbackSupportMixin", "FitCallbacks", "fit_callbacks", "with_callbacks"]

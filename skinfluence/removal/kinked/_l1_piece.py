@@ -37,7 +37,9 @@ class Piece:
         # Coordinates where the Hessian is the identity, and diagonal for any share.
         hessian = self.gram[np.ix_(A, A)] + np.diag(self.share * self.l2[A] + damping)
         factor = np.linalg.cholesky(hessian)
-        self.vectors = sla.solve_triangular(factor, np.eye(len(A)), lower=True).T
+        self.vectors = np.eye(len(A))
+        if len(A):  # scipy 1.10 raises for empty matrices
+            self.vectors = sla.solve_triangular(factor, self.vectors, lower=True).T
         self.stretch = np.zeros(len(A))
         if self.l2.any():
             scaled = self.vectors.T @ (self.l2[A][:, None] * self.vectors)

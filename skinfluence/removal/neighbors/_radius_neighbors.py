@@ -61,7 +61,9 @@ class RadiusNeighborsModel(NeighborsModel):
         if label is not None and not isinstance(label, str):
             label = np.ravel(label)[0]
         self.most_frequent = isinstance(label, str) and label == "most_frequent"
-        self.outlier = np.append(np.flatnonzero(classes == label), -1)[0]
+        # One by one: numpy 1.24 does not compare an array of text with a number.
+        same = [known == label for known in classes.tolist()]
+        self.outlier = np.append(np.flatnonzero(same), -1)[0]
         by_index = (
             label is not None
             and estimator.weights == "uniform"

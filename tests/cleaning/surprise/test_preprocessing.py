@@ -130,8 +130,21 @@ def test_one_dimension_of_numbers_is_refused():
         default_preprocessor(np.arange(5))
 
 
-def test_a_global_output_format_changes_nothing():
+@pytest.mark.parametrize(
+    "library",
+    [
+        "pandas",
+        pytest.param(
+            "polars",
+            marks=pytest.mark.skipif(
+                sklearn.__version__ < "1.9",
+                reason="SimpleImputer(add_indicator=True) of scikit-learn 1.8 fails",
+            ),
+        ),
+    ],
+)
+def test_a_global_output_format_changes_nothing(library):
     X = pd.DataFrame(mixed_columns())
-    with sklearn.config_context(transform_output="polars"):
+    with sklearn.config_context(transform_output=library):
         Z = default_preprocessor(X)[0].fit_transform(X)
     assert not hasattr(Z, "columns")
