@@ -95,7 +95,7 @@ class BaseInfluence(EstimatorWrapper):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their targets.
         **fit_params : dict
-            Passed to the estimator's ``fit`` (``sample_weight``, say), and routed
+            Passed to the estimator's ``fit``, for instance ``sample_weight``; routed
             when metadata routing is enabled.
 
         Returns

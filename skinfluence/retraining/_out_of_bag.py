@@ -131,8 +131,8 @@ class OutOfBagInfluence(SampledInfluence):
         X_val, y_val : array-like, default=None
             Test rows of queries without ``X`` and ``y``.
         **fit_params : dict
-            Passed to the ensemble's ``fit`` (``sample_weight``, say), and routed when
-            metadata routing is enabled.
+            Passed to the ensemble's ``fit``, for instance ``sample_weight``; routed
+            when metadata routing is enabled.
 
         Returns
         -------

@@ -47,7 +47,7 @@ class RetrainingInfluence(BaseInfluence):
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
             Their targets.
         **fit_params : dict
-            Passed to the estimator's ``fit`` (``sample_weight``, say), and routed
+            Passed to the estimator's ``fit``, for instance ``sample_weight``; routed
             when metadata routing is enabled.
 
         Returns

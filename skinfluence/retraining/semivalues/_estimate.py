@@ -64,7 +64,7 @@ class FixedRows:
         Test rows, encoded targets, loss.
     limits : Limits
     n_jobs : int or None
-        Draws are handed out in rounds for so many workers.
+        Number of workers, which determines the size of a round of draws.
 
     Attributes
     ----------
