@@ -30,8 +30,9 @@ lint: $(VENV)/installed-test ## Check format, code, spelling and docstrings
 slow: $(VENV)/installed-test ## Run the tests that take long
 	$(BIN)/python -m pytest -m slow
 
+# Old releases use features that their dependencies have deprecated since.
 oldest: $(OLDEST)/installed ## Run the suite on the oldest supported versions
-	$(OLDEST)/bin/python -m pytest -n auto
+	$(OLDEST)/bin/python -m pytest -n auto -W default::DeprecationWarning
 
 gpu: $(VENV)/installed-test ## Run the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu
