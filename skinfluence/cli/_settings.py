@@ -5,12 +5,15 @@ refuses bad values whoever makes one, and `Settings.in_words` says in the report
 was chosen.
 """
 
+import codecs
 from dataclasses import dataclass, field, fields
 
 from sklearn.model_selection import TimeSeriesSplit
 
 from skinfluence.cleaning._run import CleaningSettings
 from skinfluence.cli._bad_input import BadInput
+from skinfluence.cli.tables._file_names import FORMATS
+from skinfluence.cli.tables._table import AUTO, Reading
 from skinfluence.retraining import LeaveOneOutInfluence
 from skinfluence.static import InfluenceFunctions
 
@@ -76,8 +79,32 @@ def _check_seed(seed):
 
 
 def _check_separator(separator):
-    if len(separator) != 1 or not separator.isascii():
+    if separator != AUTO and (len(separator) != 1 or not separator.isascii()):
         raise BadInput(f"--separator must be one character of ASCII, not {separator!r}")
+
+
+def _check_encoding(encoding):
+    if encoding == AUTO:
+        return
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise BadInput(
+            f"--encoding must be a name such as utf-8 or cp1252, not {encoding!r}"
+        ) from None
+
+
+def _check_decimal(mark):
+    if mark not in (AUTO, ".", ","):
+        raise BadInput(f"--decimal must be a point or a comma, not {mark!r}")
+
+
+def _check_thousands(mark):
+    if mark not in (AUTO, "", ".", ",", " ", "'"):
+        raise BadInput(
+            "--thousands must be a point, a comma, a space, an apostrophe or nothing, "
+            f"not {mark!r}"
+        )
 
 
 def _jobs():
@@ -100,10 +127,16 @@ class _Checked:
 
 @dataclass(frozen=True)
 class Settings(_Checked):
-    """What ``clean`` does. ``table`` is None for a table that is not in a file."""
+    """What ``clean`` does. ``tables`` is empty for a table that is not in a file."""
 
-    table: str | None = option(
-        positional=True, metavar="TABLE", help="a .csv, .csv.gz or .parquet file"
+    tables: tuple = option(
+        (),
+        positional=True,
+        nargs="+",
+        metavar="TABLE",
+        help="a file in .csv, .tsv, .txt or .jsonl, these also as .gz, .zst or .zip; "
+        ".xlsx, .ods, .parquet or .feather; - is standard input. Several files are one "
+        "table, whose rows follow each other",
     )
     target: str | None = option(
         required=True, metavar="COLUMN", help="the column to predict"
@@ -157,11 +190,44 @@ class Settings(_Checked):
         choices=("auto", "classification", "regression"),
         help="auto: regression for numbers, unless whole and at most 20 different",
     )
+    file_format: str = option(
+        AUTO,
+        choices=(AUTO, *(name.removeprefix(".") for name in FORMATS)),
+        help="of TABLE (default: as its name says; of standard input as its first "
+        "bytes say)",
+    )
     separator: str = option(
-        ",",
+        AUTO,
         check=_check_separator,
         metavar="CHAR",
-        help="of a CSV file (default: ,)",
+        help="between the values of a text (default: told from its first lines)",
+    )
+    encoding: str = option(
+        AUTO,
+        check=_check_encoding,
+        metavar="NAME",
+        help="of a text (default: UTF-8, UTF-16, cp1252 or Latin-1 as its bytes say)",
+    )
+    decimal: str = option(
+        AUTO,
+        check=_check_decimal,
+        metavar="CHAR",
+        help="decimal mark (default: the one under which most columns are numbers)",
+    )
+    thousands: str = option(
+        AUTO,
+        check=_check_thousands,
+        metavar="CHAR",
+        help="between groups of three digits (default: likewise)",
+    )
+    header: str = option(
+        AUTO,
+        choices=(AUTO, "yes", "no"),
+        help="whether the first row names the columns; without one they are column_1, "
+        "column_2 and so on (default: no if it looks like data)",
+    )
+    sheet: str | None = option(
+        metavar="NAME", help="of a spreadsheet (default: the first)"
     )
     force: bool = option(False, action="store_true", help="replace files that exist")
     jobs: int | None = _jobs()
@@ -175,6 +241,22 @@ class Settings(_Checked):
             )
         if self.groups is not None and self.time_ordered:
             raise BadInput("--groups and --time-ordered exclude each other")
+
+    def reading(self):
+        """Return how the table is read.
+
+        Returns
+        -------
+        reading : Reading
+        """
+        names = {entry.name for entry in fields(Reading)}
+        return Reading(
+            **{
+                entry.name: getattr(self, entry.name)
+                for entry in fields(self)
+                if entry.name in names
+            }
+        )
 
     def of_cleaning(self, model):
         """Return how the rows are cleaned for a model.

@@ -12,11 +12,15 @@ SHOWN_CLASSES = 10
 
 
 def tell_table(problem, target, left_out):
-    """Say what was read."""
+    """Say what was read, and what was guessed."""
+    for note in problem.source.notes:
+        print(shown(note, 3 * LIMIT))
     target, kind = shown(target), "regression"
     if problem.classification:
         kind = f"classification, {len(np.unique(problem.y))} classes"
     print(f"{len(problem.y)} rows, {problem.X.shape[1]} columns; {target}: {kind}")
+    if problem.decision:
+        print(f"{target}: {problem.decision}")
     n_missing = problem.n_rows - len(problem.y)
     if n_missing:
         print(f"left out: {n_missing} rows without a value of {target}")
@@ -44,8 +48,9 @@ def tell_suspects(problem, analysis, ranking):
         print(f"          a model without the row expects another label in {disagree}")
     first = ranking[ranking["suspect"]] if n_suspects else ranking
     print("most unlike what the columns suggest:")
-    for row, reason in zip(first["row"][:SHOWN], first["reason"], strict=False):
-        print(f"  row {row}: {shown(reason, 3 * LIMIT)}")
+    positions = np.searchsorted(problem.rows, first["row"][:SHOWN])
+    for i, reason in zip(positions, first["reason"], strict=False):
+        print(f"  {shown(problem.place(i))}: {shown(reason, 3 * LIMIT)}")
     print(
         "a target taken from another row is more suspect than a given one in "
         f"{analysis.separation:.1%}\nof the pairs; by the out-of-fold loss of the "

@@ -148,12 +148,11 @@ def test_it_tells_what_the_ranking_tells(hostile):
     assert n_suspects > 0
     assert f"{n_suspects} rows ({n_suspects / 150:.1%}) are suspects" in page.words
     for place, row in enumerate(ranking["row"][: min(20, n_suspects)]):
-        assert f"{place + 1}. row {row}" in page.words
+        assert f"{place + 1}. line {row + 2}" in page.words
     worst = ranking.iloc[0]
     assert worst["reason"] in page.words
-    assert f"Hurts most the held-out rows {worst['hurts'].replace(' ', ', ')}" in (
-        page.words
-    )
+    hurts = "; ".join(f"line {int(row) + 2}" for row in worst["hurts"].split())
+    assert f"Hurts most the held-out rows {hurts}" in page.words
 
 
 def test_suspects_stand_above_rows_that_agree(hostile):
@@ -165,13 +164,18 @@ def test_suspects_stand_above_rows_that_agree(hostile):
     last = None
     for cells in rows:
         if cells[0] == "suspect":
-            last = suggested[int(cells[1])]
+            last = suggested[_row(cells[1])]
         if cells[0] in ("suspect", "agrees"):
-            of_table = frame.iloc[int(cells[1])]
+            of_table = frame.iloc[_row(cells[1])]
             assert cells[2] == of_table["tar&get"]
             assert cells[3] == str(of_table["size <b>"])
         if cells[0] == "agrees":
             assert cells[2] == last
+
+
+def _row(place):
+    """Position in the frame of a line that people see: a header stands above."""
+    return int(place.removeprefix("line ")) - 2
 
 
 def test_scores_settings_and_limits(hostile):
@@ -217,7 +221,7 @@ def test_regression_and_wide_tables(tmp_path):
     page = Page(html)
     assert "the target is target, a number" in page.words
     assert "The first 30 of 35 columns" in page.words
-    assert "1. row 100" in page.words
+    assert "1. line 102" in page.words
     near = [row for row in page.rows if row and row[0] == "near"]
     assert len(near) == 3 * 4
     assert page.tags.count("svg") == 2

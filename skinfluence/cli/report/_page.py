@@ -34,7 +34,7 @@ def report_page(problem, analysis, settings):
         environment()
         .get_template("page.html")
         .render(
-            name=Path(settings.table).name,
+            name=", ".join(Path(table).name for table in settings.tables),
             target=settings.target,
             settings=[*settings.in_words(), ("skinfluence", version("skinfluence"))],
             columns=suspect_columns(problem, settings.target),
