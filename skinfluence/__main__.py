@@ -1,4 +1,4 @@
-"""The command line, ``python -m skinfluence``: subcommands ``clean`` and ``demo``."""
+"""The command line, ``python -m skinfluence``: ``clean``, ``audit`` and ``demo``."""
 
 import os
 import sys
@@ -6,10 +6,11 @@ import traceback
 
 from skinfluence._shown import LIMIT, escaped_streams, shown
 from skinfluence.cli._arguments import parse
+from skinfluence.cli._audit import audit
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._clean import clean
 from skinfluence.cli._demo import demo
-from skinfluence.cli._settings import DemoSettings, Settings
+from skinfluence.cli._settings import AuditSettings, DemoSettings, Settings
 
 
 def main(argv=None):
@@ -23,8 +24,8 @@ def main(argv=None):
     Returns
     -------
     status : int
-        0 done, 1 nobody reads on, or a fault of the program, 2 bad input, 130
-        interrupted.
+        0 done, 1 nobody reads on, or a fault of the program, 2 bad input, 3 an audit
+        found what it was to fail on, 130 interrupted.
     """
     with escaped_streams():
         return _main(argv)
@@ -33,7 +34,10 @@ def main(argv=None):
 def _main(argv):
     try:
         settings = parse(argv)
-        {Settings: clean, DemoSettings: demo}[type(settings)](settings)
+        run = {Settings: clean, AuditSettings: audit, DemoSettings: demo}[
+            type(settings)
+        ]
+        status = run(settings) or 0
         sys.stdout.flush()
     except BrokenPipeError:  # `| head` has seen enough
         # Python would flush once more at exit.
@@ -54,7 +58,7 @@ def _main(argv):
     except Exception:  # a fault of ours, whose message may quote the table
         traceback.print_exc()
         return 1
-    return 0
+    return status
 
 
 if __name__ == "__main__":

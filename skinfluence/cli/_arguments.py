@@ -4,7 +4,7 @@ import argparse
 from dataclasses import fields
 
 from skinfluence.cli._bad_input import BadInput
-from skinfluence.cli._settings import DemoSettings, Settings
+from skinfluence.cli._settings import AuditSettings, DemoSettings, Settings
 
 CLEAN = """\
 Rank the rows of a table by how badly models trained without them predict their
@@ -12,6 +12,13 @@ target. Write the ranking, and, if there are rows that are more likely wrong tha
 right, the table without them, and say what that does to a model on held-out rows:
 where it is clearly worse, no such table is written. Columns may be numbers, text or
 dates, with missing values.
+"""
+AUDIT = """\
+Look for what makes scores of a model wrong: columns that know the target, test rows
+that were trained on, duplicates, equal rows with different targets, cases that folds
+would cut in two, an order of the rows, columns that say nothing, rare classes.
+
+exit status: 0 done, 2 bad input, 3 a finding as serious as --fail-on.
 """
 EXAMPLE = """\
 example:
@@ -46,7 +53,7 @@ def parse(argv):
 
     Returns
     -------
-    settings : Settings or DemoSettings
+    settings : Settings, AuditSettings or DemoSettings
         The class says which subcommand was given.
 
     Raises
@@ -74,6 +81,13 @@ def _parser():
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _fill(clean, Settings)
+    audit = commands.add_parser(
+        "audit",
+        help="look for faults of a table that make scores of a model wrong",
+        description=AUDIT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _fill(audit, AuditSettings)
     demo = commands.add_parser(
         "demo",
         help="flip labels of a table that scikit-learn ships and find them again",

@@ -56,11 +56,11 @@ def clean(settings):
     safe = ranking
     if split_name(suspects.name)[1] not in COLUMNAR:
         safe = without_formulas(ranking)
-    contents = {suspects: _encoded(safe, suspects, problem.source)}
+    contents = {suspects: encoded(safe, suspects, problem.source)}
     if analysis.why_nothing_goes is None:
         cleaned = cleaned_table(problem, analysis, settings)
         came = settings.action == "drop"
-        contents[output] = _encoded(cleaned, output, problem.source, came)
+        contents[output] = encoded(cleaned, output, problem.source, came)
     if page is not None:
         from skinfluence.cli.report._page import report_page  # needs [report]
 
@@ -108,7 +108,7 @@ def run(problem, settings):
     return analysis, ranking
 
 
-def _encoded(frame, path, source, came=False):
+def encoded(frame, path, source, came=False):
     """Return a table as the bytes of a file, in the manner of the table that was read.
 
     Parameters

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 
 from sklearn.model_selection import TimeSeriesSplit
 
+from skinfluence.audit._findings import SEVERITIES
 from skinfluence.cleaning._run import CleaningSettings
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli.tables._file_names import FORMATS
@@ -117,19 +118,66 @@ def _seed():
     return option(0, type=int, check=_check_seed, help="(default: %(default)s)")
 
 
-class _Checked:
-    def __post_init__(self):
-        for entry in fields(self):
-            check = entry.metadata["check"]
-            if check is not None:
-                check(getattr(self, entry.name))
+def _file_format():
+    return option(
+        AUTO,
+        choices=(AUTO, *(name.removeprefix(".") for name in FORMATS)),
+        help="of TABLE (default: as its name says; of standard input as its first "
+        "bytes say)",
+    )
 
 
-@dataclass(frozen=True)
-class Settings(_Checked):
-    """What ``clean`` does. ``tables`` is empty for a table that is not in a file."""
+def _separator():
+    return option(
+        AUTO,
+        check=_check_separator,
+        metavar="CHAR",
+        help="between the values of a text (default: told from its first lines)",
+    )
 
-    tables: tuple = option(
+
+def _encoding():
+    return option(
+        AUTO,
+        check=_check_encoding,
+        metavar="NAME",
+        help="of a text (default: UTF-8, UTF-16, cp1252 or Latin-1 as its bytes say)",
+    )
+
+
+def _decimal():
+    return option(
+        AUTO,
+        check=_check_decimal,
+        metavar="CHAR",
+        help="decimal mark (default: the one under which most columns are numbers)",
+    )
+
+
+def _thousands():
+    return option(
+        AUTO,
+        check=_check_thousands,
+        metavar="CHAR",
+        help="between groups of three digits (default: likewise)",
+    )
+
+
+def _header():
+    return option(
+        AUTO,
+        choices=(AUTO, "yes", "no"),
+        help="whether the first row names the columns; without one they are column_1, "
+        "column_2 and so on (default: no if it looks like data)",
+    )
+
+
+def _sheet():
+    return option(metavar="NAME", help="of a spreadsheet (default: the first)")
+
+
+def _tables():
+    return option(
         (),
         positional=True,
         nargs="+",
@@ -138,9 +186,52 @@ class Settings(_Checked):
         ".xlsx, .ods, .parquet or .feather; - is standard input. Several files are one "
         "table, whose rows follow each other",
     )
-    target: str | None = option(
-        required=True, metavar="COLUMN", help="the column to predict"
+
+
+def _target():
+    return option(required=True, metavar="COLUMN", help="the column to predict")
+
+
+def _task():
+    return option(
+        AUTO,
+        choices=(AUTO, "classification", "regression"),
+        help="auto: regression for numbers, unless whole and at most 20 different",
     )
+
+
+class _Checked:
+    def __post_init__(self):
+        for entry in fields(self):
+            check = entry.metadata["check"]
+            if check is not None:
+                check(getattr(self, entry.name))
+
+
+class _OfFiles(_Checked):
+    def reading(self):
+        """Return how the table is read.
+
+        Returns
+        -------
+        reading : Reading
+        """
+        names = {entry.name for entry in fields(Reading)}
+        return Reading(
+            **{
+                entry.name: getattr(self, entry.name)
+                for entry in fields(self)
+                if entry.name in names
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Settings(_OfFiles):
+    """What ``clean`` does. ``tables`` is empty for a table that is not in a file."""
+
+    tables: tuple = _tables()
+    target: str | None = _target()
     output: str | None = option(
         metavar="FILE", help="cleaned table (default: beside TABLE)"
     )
@@ -185,50 +276,14 @@ class Settings(_Checked):
         "finding wrong labels; loo, influence-functions: influence on predictions of "
         "held-out rows, exact or first order (default: %(default)s)",
     )
-    task: str = option(
-        "auto",
-        choices=("auto", "classification", "regression"),
-        help="auto: regression for numbers, unless whole and at most 20 different",
-    )
-    file_format: str = option(
-        AUTO,
-        choices=(AUTO, *(name.removeprefix(".") for name in FORMATS)),
-        help="of TABLE (default: as its name says; of standard input as its first "
-        "bytes say)",
-    )
-    separator: str = option(
-        AUTO,
-        check=_check_separator,
-        metavar="CHAR",
-        help="between the values of a text (default: told from its first lines)",
-    )
-    encoding: str = option(
-        AUTO,
-        check=_check_encoding,
-        metavar="NAME",
-        help="of a text (default: UTF-8, UTF-16, cp1252 or Latin-1 as its bytes say)",
-    )
-    decimal: str = option(
-        AUTO,
-        check=_check_decimal,
-        metavar="CHAR",
-        help="decimal mark (default: the one under which most columns are numbers)",
-    )
-    thousands: str = option(
-        AUTO,
-        check=_check_thousands,
-        metavar="CHAR",
-        help="between groups of three digits (default: likewise)",
-    )
-    header: str = option(
-        AUTO,
-        choices=(AUTO, "yes", "no"),
-        help="whether the first row names the columns; without one they are column_1, "
-        "column_2 and so on (default: no if it looks like data)",
-    )
-    sheet: str | None = option(
-        metavar="NAME", help="of a spreadsheet (default: the first)"
-    )
+    task: str = _task()
+    file_format: str = _file_format()
+    separator: str = _separator()
+    encoding: str = _encoding()
+    decimal: str = _decimal()
+    thousands: str = _thousands()
+    header: str = _header()
+    sheet: str | None = _sheet()
     force: bool = option(False, action="store_true", help="replace files that exist")
     jobs: int | None = _jobs()
     seed: int = _seed()
@@ -241,22 +296,6 @@ class Settings(_Checked):
             )
         if self.groups is not None and self.time_ordered:
             raise BadInput("--groups and --time-ordered exclude each other")
-
-    def reading(self):
-        """Return how the table is read.
-
-        Returns
-        -------
-        reading : Reading
-        """
-        names = {entry.name for entry in fields(Reading)}
-        return Reading(
-            **{
-                entry.name: getattr(self, entry.name)
-                for entry in fields(self)
-                if entry.name in names
-            }
-        )
 
     def of_cleaning(self, model):
         """Return how the rows are cleaned for a model.
@@ -321,4 +360,35 @@ class DemoSettings(_Checked):
         help="share of the labels to flip (default: %(default)s)",
     )
     jobs: int | None = _jobs()
+    seed: int = _seed()
+
+
+@dataclass(frozen=True)
+class AuditSettings(_OfFiles):
+    """What ``audit`` does."""
+
+    tables: tuple = _tables()
+    target: str | None = _target()
+    test: str | None = option(
+        metavar="FILE", help="the table that a model will be measured on"
+    )
+    groups: str | None = option(
+        metavar="COLUMN", help="rows with the same value are one case"
+    )
+    output: str | None = option(
+        metavar="FILE", help="findings as a table (default: on the terminal only)"
+    )
+    fail_on: str | None = option(
+        choices=SEVERITIES,
+        help="end with status 3 if a finding is that serious or more (default: never)",
+    )
+    task: str = _task()
+    file_format: str = _file_format()
+    separator: str = _separator()
+    encoding: str = _encoding()
+    decimal: str = _decimal()
+    thousands: str = _thousands()
+    header: str = _header()
+    sheet: str | None = _sheet()
+    force: bool = option(False, action="store_true", help="replace a file that exists")
     seed: int = _seed()

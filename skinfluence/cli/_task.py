@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skinfluence._shown import LIMIT, shown
-from skinfluence.cleaning._labels_or_amounts import MAX_LABELS
+from skinfluence.cleaning._labels_or_amounts import MAX_LABELS, few_whole_numbers
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli.tables._read import read_table
 from skinfluence.cli.tables._table import Reading, Table
@@ -182,7 +182,7 @@ def _target(column, task, target, path):
     guess = task == "auto"
     if guess:
         distinct = len(np.unique(values)) if whole else 0
-        few = whole and distinct <= min(MAX_LABELS, len(values) // 2)
+        few = numeric and few_whole_numbers(values)
         task = "regression" if numeric and not few else "classification"
         if whole:
             decision = f"{distinct} different whole numbers, "
