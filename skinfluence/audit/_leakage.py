@@ -8,9 +8,9 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from skinfluence._shown import shown
 from skinfluence.audit._findings import HIGH, MEDIUM, Finding
 
-# Copies of the target with 1% of the values changed reach .95 on a few hundred rows, .98
-# on a thousand. Of columns of public tables that are no copies the best has .93, a petal
-# of iris.
+# Copies of the target with 1% of the values changed reach .95 on a few hundred rows,
+# .98 on a thousand. Of columns of public tables that are no copies the best has .93, a
+# petal of iris.
 COPY_SKILL = 0.98
 SUSPICIOUS_SKILL = 0.95
 MIN_ROWS = 20

@@ -5,6 +5,7 @@ from pathlib import Path
 from skinfluence._shown import shown
 from skinfluence.cli._analysis import N_PARTS, analyse, default_model
 from skinfluence.cli._bad_input import BadInput
+from skinfluence.cli._by_group import hit_groups
 from skinfluence.cli._files import check_outputs, write_files
 from skinfluence.cli._libraries import check_report_libraries
 from skinfluence.cli._spreadsheet import without_formulas
@@ -12,6 +13,7 @@ from skinfluence.cli._tables import WEIGHT, cleaned_table, ranking_table
 from skinfluence.cli._task import read_task
 from skinfluence.cli._terminal import (
     progress,
+    tell_groups,
     tell_scores,
     tell_suspects,
     tell_table,
@@ -49,6 +51,7 @@ def clean(settings):
         settings.task,
         settings.groups,
         settings.reading(),
+        settings.by or (),
     )
     if settings.action == "weight" and WEIGHT in problem.table.columns:
         raise BadInput(f"{table} has a column {WEIGHT!r}, which --action weight writes")
@@ -105,6 +108,8 @@ def run(problem, settings):
     ranking = ranking_table(problem, analysis)
     tell_suspects(problem, analysis, ranking)
     tell_scores(analysis, settings.action)
+    for name, groups in hit_groups(problem, analysis, settings).items():
+        tell_groups(name, groups, analysis.held_out.proper)
     return analysis, ranking
 
 

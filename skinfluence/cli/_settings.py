@@ -263,6 +263,12 @@ class Settings(_OfFiles):
         metavar="COLUMN",
         help="rows with the same value are held out together; not used to predict",
     )
+    by: list | None = option(
+        action="append",
+        metavar="COLUMN",
+        help="show suspects, wrong rows and scores for each value of this column; may "
+        "be given several times (default: for each label)",
+    )
     time_ordered: bool = option(
         False,
         action="store_true",

@@ -61,6 +61,10 @@ class Task:
         files = self.source.files
         return None if files is None else files[self.rows]
 
+    def column(self, name):
+        """Return a column of the file, for the remaining rows."""
+        return self.source.typed[name].iloc[self.rows]
+
     def place(self, i):
         """Say where people find a remaining row.
 
@@ -77,7 +81,7 @@ class Task:
         return line if self.files is None else f"{self.files[i]}, {line}"
 
 
-def read_task(paths, target, task="auto", groups=None, reading=None):
+def read_task(paths, target, task="auto", groups=None, reading=None, by=()):
     """Read a table and decide what its target is.
 
     Parameters
@@ -92,6 +96,8 @@ def read_task(paths, target, task="auto", groups=None, reading=None):
         Name of the column that says which rows belong together.
     reading : Reading, default=None
         How the files are written, as far as that is known.
+    by : sequence of str, default=()
+        Other columns that must be there.
 
     Returns
     -------
@@ -99,15 +105,15 @@ def read_task(paths, target, task="auto", groups=None, reading=None):
     """
     reading = replace(Reading() if reading is None else reading, target=target)
     path = ", ".join("standard input" if str(p) == "-" else str(p) for p in paths)
-    return make_task(read_table(paths, reading), target, task, path, groups)
+    return make_task(read_table(paths, reading), target, task, path, groups, by)
 
 
-def make_task(source, target, task="auto", path="table", groups=None):
+def make_task(source, target, task="auto", path="table", groups=None, by=()):
     """Cut a `Table` into features and target; see `read_task`."""
     typed, table = source.typed, source.cells
     columns = list(typed.columns)
     named = [target] if groups is None else [target, groups]
-    for name in named:
+    for name in [*named, *by]:
         if name not in columns:
             raise BadInput(_no_such_column(path, name, columns))
     if groups == target:

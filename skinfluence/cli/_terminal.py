@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from skinfluence._shown import LIMIT, shown
+from skinfluence.cli._by_group import unevenly_hit
 
 SHOWN = 5
 SHOWN_CLASSES = 10
@@ -91,6 +92,30 @@ def tell_scores(analysis, action):
     if held_out.classification:
         print("The log loss after cleaning allows for the estimated mistakes in them.")
     print(held_out.verdict())
+
+
+def tell_groups(name, groups, proper):
+    """Say who is hit by what is done to suspects."""
+    print(
+        f"\nby {shown(name)}: share of suspects [95% interval], estimated share of "
+        f"wrong rows, {proper}"
+    )
+    for group in groups:
+        low, high = group.interval
+        floor, ceiling = group.wrong
+        line = (
+            f"  {_cut(group.name) + f' ({group.n_rows})':<20} {group.share:>6.1%} "
+            f"[{low:.1%}, {high:.1%}]  {_share(floor)} to {_share(ceiling)}"
+        )
+        if group.score is not None:
+            line += (
+                f"  {group.score.before:.4f} -> {group.score.after:.4f} "
+                f"(standard error {group.score.error:.4f})"
+            )
+        print(line)
+    warning = unevenly_hit(groups)
+    if warning is not None:
+        print(f"  warning: {warning}")
 
 
 def _score_line(name, score, cleaned):

@@ -7,7 +7,7 @@ import numpy as np
 
 from skinfluence.cli._settings import ACTIONS
 from skinfluence.cli.report._figures import histogram, svg
-from skinfluence.cli.report._scores import score_tables
+from skinfluence.cli.report._scores import group_tables, score_tables
 from skinfluence.cli.report._suspects import suspect_columns, top_suspects
 from skinfluence.cli.report._templates import environment
 
@@ -40,6 +40,7 @@ def report_page(problem, analysis, settings):
             columns=suspect_columns(problem, settings.target),
             suspects=top_suspects(problem, analysis, settings.target),
             scores=score_tables(analysis),
+            groups=group_tables(problem, analysis, settings),
             action=ACTIONS[settings.action],
             **_summary(problem, analysis),
             **_distribution(problem, analysis),
