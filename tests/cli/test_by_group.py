@@ -98,5 +98,5 @@ def test_the_command_tells_it(tmp_path, capsys):
     html = page.read_text()
     assert "Who is hit" in html
     assert "By town" in html
-    assert main([*arguments, "--by", "city"]) == 2
+    assert main([*arguments, "--by", "city", "--force"]) == 2
     assert "no column 'city'" in capsys.readouterr().err
