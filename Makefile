@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint slow gpu bench doc clean
+.PHONY: help demo test lint slow gpu browser bench doc clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-6s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ slow: $(VENV)/installed-test ## Run the tests that take long
 
 gpu: $(VENV)/installed-test ## Run the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu
+
+browser: $(VENV)/installed-browser ## Run the tests of the review page in Chromium
+	$(BIN)/python -m pytest -m browser
 
 bench: $(VENV)/installed-test ## Run every benchmark
 	@set -e; for script in benchmarks/bench_*.py; do \

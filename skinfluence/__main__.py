@@ -1,16 +1,22 @@
-"""The command line, ``python -m skinfluence``: ``clean``, ``audit`` and ``demo``."""
+"""The command line, ``python -m skinfluence``."""
 
 import os
 import sys
 import traceback
 
 from skinfluence._shown import LIMIT, escaped_streams, shown
+from skinfluence.cli._apply import apply
 from skinfluence.cli._arguments import parse
 from skinfluence.cli._audit import audit
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._clean import clean
 from skinfluence.cli._demo import demo
-from skinfluence.cli._settings import AuditSettings, DemoSettings, Settings
+from skinfluence.cli._settings import (
+    ApplySettings,
+    AuditSettings,
+    DemoSettings,
+    Settings,
+)
 
 
 def main(argv=None):
@@ -34,10 +40,13 @@ def main(argv=None):
 def _main(argv):
     try:
         settings = parse(argv)
-        run = {Settings: clean, AuditSettings: audit, DemoSettings: demo}[
-            type(settings)
-        ]
-        status = run(settings) or 0
+        commands = {
+            Settings: clean,
+            AuditSettings: audit,
+            ApplySettings: apply,
+            DemoSettings: demo,
+        }
+        status = commands[type(settings)](settings) or 0
         sys.stdout.flush()
     except BrokenPipeError:  # `| head` has seen enough
         # Python would flush once more at exit.

@@ -4,7 +4,12 @@ import argparse
 from dataclasses import fields
 
 from skinfluence.cli._bad_input import BadInput
-from skinfluence.cli._settings import AuditSettings, DemoSettings, Settings
+from skinfluence.cli._settings import (
+    ApplySettings,
+    AuditSettings,
+    DemoSettings,
+    Settings,
+)
 
 CLEAN = """\
 Rank the rows of a table by how badly models trained without them predict their
@@ -19,6 +24,11 @@ that were trained on, duplicates, equal rows with different targets, cases that 
 would cut in two, an order of the rows, columns that say nothing, rare classes.
 
 exit status: 0 done, 2 bad input, 3 a finding as serious as --fail-on.
+"""
+APPLY = """\
+Write a table as a reviewer decided on the page of `clean --report`: without the rows to
+drop, with the values of those to relabel, all others as they came. A second file says
+what was changed.
 """
 EXAMPLE = """\
 example:
@@ -53,7 +63,7 @@ def parse(argv):
 
     Returns
     -------
-    settings : Settings, AuditSettings or DemoSettings
+    settings : Settings, AuditSettings, ApplySettings or DemoSettings
         The class says which subcommand was given.
 
     Raises
@@ -88,6 +98,13 @@ def _parser():
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _fill(audit, AuditSettings)
+    carry_out = commands.add_parser(
+        "apply",
+        help="carry out the verdicts of a reviewer",
+        description=APPLY,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _fill(carry_out, ApplySettings)
     demo = commands.add_parser(
         "demo",
         help="flip labels of a table that scikit-learn ships and find them again",

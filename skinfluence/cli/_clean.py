@@ -113,7 +113,7 @@ def run(problem, settings):
     return analysis, ranking
 
 
-def encoded(frame, path, source, came=False):
+def encoded(frame, path, source, came=False, changed=None):
     """Return a table as the bytes of a file, in the manner of the table that was read.
 
     Parameters
@@ -126,6 +126,8 @@ def encoded(frame, path, source, came=False):
         What was read.
     came : bool
         Whether the rows are some of those that were read, which stay as they came.
+    changed : DataFrame, default=None
+        Those of them that did not.
 
     Returns
     -------
@@ -133,7 +135,7 @@ def encoded(frame, path, source, came=False):
     """
     file, content = file_like(path, source), None
     if came and file is source.file:
-        content = file.records(frame.index.to_numpy())
+        content = file.records(frame.index.to_numpy(), changed)
     if content is None:
         content = file.encode(frame)
     stem, file_format, compression = split_name(path.name)

@@ -4,9 +4,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup
 
 from skinfluence.cli._settings import ACTIONS
 from skinfluence.cli.report._figures import histogram, svg
+from skinfluence.cli.report._review import review_data, script_and_its_hash
 from skinfluence.cli.report._scores import group_tables, score_tables
 from skinfluence.cli.report._suspects import suspect_columns, top_suspects
 from skinfluence.cli.report._templates import environment
@@ -30,6 +33,7 @@ def report_page(problem, analysis, settings):
     -------
     html : str
     """
+    script, allowed = script_and_its_hash()
     return (
         environment()
         .get_template("page.html")
@@ -42,6 +46,10 @@ def report_page(problem, analysis, settings):
             scores=score_tables(analysis),
             groups=group_tables(problem, analysis, settings),
             action=ACTIONS[settings.action],
+            # Nothing in it ends the element that holds it.
+            review=htmlsafe_json_dumps(review_data(problem, analysis, settings.target)),
+            script=Markup(script),
+            allowed=Markup(allowed),
             **_summary(problem, analysis),
             **_distribution(problem, analysis),
         )

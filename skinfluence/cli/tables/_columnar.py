@@ -34,7 +34,7 @@ class ColumnarFile:
             frame.to_feather(content)
         return content.getvalue()
 
-    def records(self, positions):
+    def records(self, positions, changed=None):
         """Return None: there are no lines."""
 
 

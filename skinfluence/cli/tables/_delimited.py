@@ -77,7 +77,11 @@ class DelimitedFile:
         return self.dialect, self.encoding.name, self.marks, list(self.frame.columns)
 
     def encode(self, frame):
-        """Return a table as bytes.
+        """Return a table as bytes."""
+        return self.encoding.encode(self._text(frame, self.dialect.header))
+
+    def _text(self, frame, header):
+        """Return a table as text.
 
         Texts with a carriage return would end their line unless they are quoted, which
         pandas does not see to: then all are.
@@ -89,19 +93,25 @@ class DelimitedFile:
             for value in frame[name]
             if isinstance(value, str)
         )
-        text = frame.to_csv(
+        return frame.to_csv(
             index=False,
-            header=self.dialect.header,
+            header=header,
             sep=self.dialect.separator,
             quotechar=self.dialect.quote,
             quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL,
             decimal=self.marks.decimal,
             lineterminator="\n",
         )
-        return self.encoding.encode(text)
 
-    def records(self, positions):
+    def records(self, positions, changed=None):
         """Return rows as they came, after the header if there is one.
+
+        Parameters
+        ----------
+        positions : ndarray of int
+            Which rows.
+        changed : DataFrame, default=None
+            Rows that did not stay as they came, by position.
 
         Returns
         -------
@@ -110,16 +120,27 @@ class DelimitedFile:
         """
         if self.content is None:
             return None
+        expected = self.frame
         try:
             header, *records = self._records()
+            if changed is not None and len(changed):
+                expected = expected.copy()
+                expected.loc[changed.index] = changed
+                for i, row in changed.iterrows():
+                    end = b"\r\n" if records[i].endswith(b"\r\n") else b"\n"
+                    records[i] = self._text(row.to_frame().T, False).encode()[:-1] + end
             content = b"".join([header, *(records[i] for i in positions)])
             again = _parsed(content, self.dialect, dtype=str, keep_default_na=False)
         except (IndexError, ValueError):
             return None
         again.columns = self.frame.columns
-        if not again.equals(self.frame.iloc[positions].reset_index(drop=True)):
+        if not again.equals(expected.iloc[positions].reset_index(drop=True)):
             return None
         return self.encoding.encode(content.decode())
+
+    def number(self, value):
+        """Return the text of a number."""
+        return str(value).replace(".", self.marks.decimal)
 
     def _records(self):
         """Return the header (b"" if there is none) and the rows, each as bytes."""

@@ -25,9 +25,13 @@ class JsonLinesFile:
         text = frame.to_json(orient="records", lines=True, force_ascii=False)
         return text.encode()
 
-    def records(self, positions):
-        """Return rows as they came."""
-        return b"".join(self.lines[i] for i in positions)
+    def records(self, positions, changed=None):
+        """Return rows as they came, but for those that were changed."""
+        lines = list(self.lines)
+        if changed is not None:
+            for i in changed.index:
+                lines[i] = self.encode(changed.loc[[i]])
+        return b"".join(lines[i] for i in positions)
 
 
 def read_json_lines(name, content, reading):

@@ -46,7 +46,7 @@ class SpreadsheetFile:
                 _write_texts_as_texts(writer.sheets[self.sheet])
         return content.getvalue()
 
-    def records(self, positions):
+    def records(self, positions, changed=None):
         """Return None: there are no lines."""
 
 
