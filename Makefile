@@ -10,7 +10,7 @@ OLDEST_PYTHON ?= python3.11
 OLDEST := .venv-oldest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint slow oldest gpu bench doc clean
+.PHONY: help demo test lint slow oldest gpu browser bench doc clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-6s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ oldest: $(OLDEST)/installed ## Run the suite on the oldest supported versions
 
 gpu: $(VENV)/installed-test ## Run the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu
+
+browser: $(VENV)/installed-browser ## Run the tests of the review page in Chromium
+	$(BIN)/python -m pytest -m browser
 
 bench: $(VENV)/installed-test ## Run every benchmark
 	@set -e; for script in benchmarks/bench_*.py; do \

@@ -2,6 +2,7 @@
 
 from skinfluence._base import BaseInfluence
 from skinfluence.attacks import TargetDetector
+from skinfluence.audit import audit_table
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
 from skinfluence.dynamic import TRAK, HyDRA, TracIn
 from skinfluence.inspection import (
@@ -48,6 +49,7 @@ __all__ = [
     "TargetDetector",
     "TracIn",
     "TreeInfluence",
+    "audit_table",
     "case_diagnostics",
     "datamodels",
     "high_influence_pairs",

@@ -1,15 +1,22 @@
-"""The command line, ``python -m skinfluence``: subcommands ``clean`` and ``demo``."""
+"""The command line, ``python -m skinfluence``."""
 
 import os
 import sys
 import traceback
 
 from skinfluence._shown import LIMIT, escaped_streams, shown
+from skinfluence.cli._apply import apply
 from skinfluence.cli._arguments import parse
+from skinfluence.cli._audit import audit
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._clean import clean
 from skinfluence.cli._demo import demo
-from skinfluence.cli._settings import DemoSettings, Settings
+from skinfluence.cli._settings import (
+    ApplySettings,
+    AuditSettings,
+    DemoSettings,
+    Settings,
+)
 
 
 def main(argv=None):
@@ -23,8 +30,8 @@ def main(argv=None):
     Returns
     -------
     status : int
-        0 done, 1 closed output pipe or an error of the program, 2 bad input,
-        130 interrupted.
+        0 done, 1 nobody reads on, or a fault of the program, 2 bad input, 3 an audit
+        found what it was to fail on, 130 interrupted.
     """
     with escaped_streams():
         return _main(argv)
@@ -33,7 +40,13 @@ def main(argv=None):
 def _main(argv):
     try:
         settings = parse(argv)
-        {Settings: clean, DemoSettings: demo}[type(settings)](settings)
+        commands = {
+            Settings: clean,
+            AuditSettings: audit,
+            ApplySettings: apply,
+            DemoSettings: demo,
+        }
+        status = commands[type(settings)](settings) or 0
         sys.stdout.flush()
     except BrokenPipeError:  # as with `| head`
         # Python would flush the closed stream once more at exit.
@@ -54,7 +67,7 @@ def _main(argv):
     except Exception:  # an error of the program, whose message may quote the table
         traceback.print_exc()
         return 1
-    return 0
+    return status
 
 
 if __name__ == "__main__":

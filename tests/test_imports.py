@@ -20,7 +20,7 @@ LAYERS = [
     {"trees"},
     {"retraining", "static", "dynamic"},
     {"cleaning", "attacks", "groups", "metrics"},
-    {"inspection"},
+    {"inspection", "audit"},
     {"cli"},
     {"testing"},  # sees nothing but what users see
     {"__init__"},  # re-exports everything; importing from it would be circular
@@ -34,6 +34,8 @@ OPTIONAL = {
     "jinja2",
     "lightgbm",
     "matplotlib",
+    "odf",
+    "openpyxl",
     "pandas",
     "polars",
     "pyarrow",
@@ -42,6 +44,7 @@ OPTIONAL = {
     "skorch",
     "torch",
     "xgboost",
+    "zstandard",
 }
 
 

@@ -41,3 +41,20 @@ def are_labels(y):
         f"None, and {distinct} different whole numbers in {len(values)} rows, which "
         "can be either: pass any classifier, or any regressor; it is not trained."
     )
+
+
+def few_whole_numbers(values):
+    """Tell whether numbers are whole and few enough to be labels, where one must guess.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (n_samples,)
+        Numbers, none of them missing.
+
+    Returns
+    -------
+    few : bool
+        Whole, and at most `MAX_LABELS` different ones, and half of the rows.
+    """
+    whole = bool((values == np.floor(values)).all())
+    return whole and len(np.unique(values)) <= min(MAX_LABELS, len(values) // 2)

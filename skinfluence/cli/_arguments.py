@@ -4,13 +4,30 @@ import argparse
 from dataclasses import fields
 
 from skinfluence.cli._bad_input import BadInput
-from skinfluence.cli._settings import DemoSettings, Settings
+from skinfluence.cli._settings import (
+    ApplySettings,
+    AuditSettings,
+    DemoSettings,
+    Settings,
+)
 
 CLEAN = """\
 Rank the rows of a table by how badly models trained without them predict their
 target, and write the ranking. If some rows are more likely wrong than right, also
 write the table without them, unless that makes a model clearly worse on held-out
 rows. Columns may be numbers, text or dates, with missing values.
+"""
+AUDIT = """\
+Look for what makes scores of a model wrong: columns that know the target, test rows
+that were trained on, duplicates, equal rows with different targets, cases that folds
+would cut in two, an order of the rows, columns that say nothing, rare classes.
+
+exit status: 0 done, 2 bad input, 3 a finding as serious as --fail-on.
+"""
+APPLY = """\
+Write a table as a reviewer decided on the page of `clean --report`: without the rows to
+drop, with the values of those to relabel, all others as they came. A second file says
+what was changed.
 """
 EXAMPLE = """\
 example:
@@ -45,8 +62,8 @@ def parse(argv):
 
     Returns
     -------
-    settings : Settings or DemoSettings
-        Of the class that belongs to the subcommand.
+    settings : Settings, AuditSettings, ApplySettings or DemoSettings
+        The class says which subcommand was given.
 
     Raises
     ------
@@ -73,6 +90,20 @@ def _parser():
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _fill(clean, Settings)
+    audit = commands.add_parser(
+        "audit",
+        help="look for faults of a table that make scores of a model wrong",
+        description=AUDIT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _fill(audit, AuditSettings)
+    carry_out = commands.add_parser(
+        "apply",
+        help="carry out the verdicts of a reviewer",
+        description=APPLY,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _fill(carry_out, ApplySettings)
     demo = commands.add_parser(
         "demo",
         help="flip labels of a table that scikit-learn ships and find them again",

@@ -5,18 +5,22 @@ from pathlib import Path
 from skinfluence._shown import shown
 from skinfluence.cli._analysis import N_PARTS, analyse, default_model
 from skinfluence.cli._bad_input import BadInput
-from skinfluence.cli._csv_rows import csv_bytes, rows_as_they_came
-from skinfluence.cli._files import beside, check_outputs, file_format, write_files
-from skinfluence.cli._libraries import check_report_libraries, import_pandas
+from skinfluence.cli._by_group import hit_groups
+from skinfluence.cli._files import check_outputs, write_files
+from skinfluence.cli._libraries import check_report_libraries
 from skinfluence.cli._spreadsheet import without_formulas
 from skinfluence.cli._tables import WEIGHT, cleaned_table, ranking_table
 from skinfluence.cli._task import read_task
 from skinfluence.cli._terminal import (
+    print_groups,
     print_scores,
     print_suspects,
     print_table,
     progress,
 )
+from skinfluence.cli.tables._compression import compressed
+from skinfluence.cli.tables._file_names import COLUMNAR, beside, split_name
+from skinfluence.cli.tables._read import file_like
 
 
 def clean(settings):
@@ -31,32 +35,40 @@ def clean(settings):
     settings : Settings
         Options of the command line, among them the table.
     """
-    table = Path(settings.table)
+    table = Path(settings.tables[0])
     output, suspects, page = (
         None if path is None else Path(path)
         for path in (settings.output, settings.suspects, settings.report)
     )
     output = beside(table, "cleaned") if output is None else output
     suspects = beside(table, "suspects") if suspects is None else suspects
-    check_outputs(table, [output, suspects], settings.force, page)
+    check_outputs(settings.tables, [output, suspects], settings.force, page)
     if page is not None:
         check_report_libraries()
     problem = read_task(
-        table, settings.target, settings.task, settings.separator, settings.groups
+        settings.tables,
+        settings.target,
+        settings.task,
+        settings.groups,
+        settings.reading(),
+        settings.by or (),
     )
     if settings.action == "weight" and WEIGHT in problem.table.columns:
         raise BadInput(f"{table} has a column {WEIGHT!r}, which --action weight writes")
     analysis, ranking = run(problem, settings)
-    contents = {suspects: ranking}
-    if file_format(suspects) != ".parquet":
-        contents[suspects] = without_formulas(ranking)
+    safe = ranking
+    if split_name(suspects.name)[1] not in COLUMNAR:
+        safe = without_formulas(ranking)
+    contents = {suspects: encoded(safe, suspects, problem.source)}
     if analysis.reason_to_keep_all is None:
         cleaned = cleaned_table(problem, analysis, settings)
-        contents[output] = _in_format(cleaned, table, output, settings)
+        came = settings.action == "drop"
+        contents[output] = encoded(cleaned, output, problem.source, came)
     if page is not None:
         from skinfluence.cli.report._page import report_page  # needs [report]
 
-        contents[page] = report_page(problem, analysis, settings)
+        page_text = report_page(problem, analysis, settings)
+        contents[page] = page_text.encode()
     write_files(contents)
     print(f"\nwrote {shown(suspects)}: {len(ranking)} rows, most suspect first")
     if analysis.reason_to_keep_all is None:
@@ -96,14 +108,37 @@ def run(problem, settings):
     ranking = ranking_table(problem, analysis)
     print_suspects(problem, analysis, ranking)
     print_scores(analysis, settings.action)
+    for name, groups in hit_groups(problem, analysis, settings).items():
+        print_groups(name, groups, analysis.held_out.proper)
     return analysis, ranking
 
 
-def _in_format(cleaned, table, output, settings):
-    """Return the cleaned table in its file format, with unchanged rows as read."""
-    if ".parquet" in (file_format(table), file_format(output)):
-        return cleaned
-    if settings.action == "drop":
-        pandas = import_pandas()
-        return rows_as_they_came(pandas, table, settings.separator, cleaned)
-    return csv_bytes(cleaned, settings.separator)
+def encoded(frame, path, source, came=False, changed=None):
+    """Return a table as the bytes of a file, in the manner of the table that was read.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        What is written.
+    path : Path
+        Where it is written.
+    source : Table
+        What was read.
+    came : bool
+        Whether the rows are some of those that were read, which stay as they came.
+    changed : DataFrame, default=None
+        Those of them that did not.
+
+    Returns
+    -------
+    content : bytes
+    """
+    file, content = file_like(path, source), None
+    if came and file is source.file:
+        content = file.records(frame.index.to_numpy(), changed)
+    if content is None:
+        content = file.encode(frame)
+    stem, file_format, compression = split_name(path.name)
+    if compression:
+        content = compressed(content, compression, f"{stem}{file_format or '.csv'}")
+    return content

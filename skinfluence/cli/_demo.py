@@ -8,6 +8,7 @@ from skinfluence.cli._clean import run
 from skinfluence.cli._libraries import import_pandas
 from skinfluence.cli._settings import Settings
 from skinfluence.cli._task import make_task
+from skinfluence.cli.tables._table import Table
 
 
 def demo(settings):
@@ -34,7 +35,8 @@ def demo(settings):
         f"{n_flip} of its\n{len(y)} labels flipped ({n_flip / len(y):.0%}, "
         f"seed {settings.seed}). The analysis below does not know which.\n"
     )
-    problem = make_task(table, table, "diagnosis")
+    lines = np.arange(len(table)) + 2
+    problem = make_task(Table(table, table, lines, None), "diagnosis")
     analysis, _ = run(
         problem, Settings(target="diagnosis", seed=settings.seed, jobs=settings.jobs)
     )

@@ -1,43 +1,22 @@
 """The files that the command line reads and writes, and their checks."""
 
-import gzip
 import os
 import tempfile
 from pathlib import Path
 
 from skinfluence.cli._bad_input import BadInput
-from skinfluence.cli._csv_rows import csv_bytes
+from skinfluence.cli.tables._file_names import STDIN, check_name
 
-FORMATS = (".csv", ".csv.gz", ".parquet")
 PAGES = (".html", ".htm")
 
 
-def file_format(path):
-    """Return the format of FORMATS that a file name ends with."""
-    for suffix in FORMATS:
-        if path.name.lower().endswith(suffix):
-            return suffix
-    raise BadInput(
-        f"{path}: the name must end in the format, one of {', '.join(FORMATS)}"
-    )
-
-
-def beside(table, what):
-    """Return the path of an output in the folder of the table."""
-    for suffix in sorted(FORMATS, key=len, reverse=True):
-        if table.name.lower().endswith(suffix):
-            stem = table.name[: -len(suffix)]
-            return table.with_name(f"{stem}.{what}{suffix}")
-    return table.with_name(f"{table.name}.{what}.csv")
-
-
-def check_outputs(table, outputs, force, page=None):
-    """Raise, before long work, for paths that could not be written at its end.
+def check_outputs(tables, outputs, force, page=None):
+    """Refuse, before any long work, paths that could not be written at its end.
 
     Parameters
     ----------
-    table : Path
-        The input, which is never overwritten.
+    tables : list of str
+        The inputs, which are never overwritten.
     outputs : list of Path
         Tables that will be written.
     force : bool
@@ -46,7 +25,7 @@ def check_outputs(table, outputs, force, page=None):
         HTML that will be written.
     """
     for path in outputs:
-        file_format(path)
+        check_name(path)
     if page is not None:
         if page.suffix.lower() not in PAGES:
             raise BadInput(f"{page}: the name must end in {' or '.join(PAGES)}")
@@ -55,8 +34,9 @@ def check_outputs(table, outputs, force, page=None):
     for i, full in enumerate(resolved):
         if full in resolved[:i]:
             raise BadInput(f"two outputs are the same file, {outputs[i]}")
+    inputs = {Path(table).resolve() for table in tables if table != STDIN}
     for path, full in zip(outputs, resolved, strict=True):
-        if full == table.resolve():
+        if full in inputs:
             raise BadInput(f"{path} is the table itself: choose another name")
         if full.is_dir() or not full.parent.is_dir():
             raise BadInput(f"cannot write {path}: no such folder, or a folder itself")
@@ -71,26 +51,16 @@ def write_files(contents):
 
     Parameters
     ----------
-    contents : dict of Path to DataFrame, bytes or str
-        A table is written in the format that the file name ends with; bytes are
-        compressed if the name says so; text is written as it is.
+    contents : dict of Path to bytes
+        What each file holds.
     """
     finished = []
     try:
-        for path, frame in contents.items():
-            suffix = path.suffix if isinstance(frame, str) else file_format(path)
-            handle, name = tempfile.mkstemp(suffix, ".skinfluence-", path.parent)
+        for path, content in contents.items():
+            handle, name = tempfile.mkstemp(path.suffix, ".skinfluence-", path.parent)
             os.close(handle)
             finished.append((Path(name), path))
-            if isinstance(frame, str):
-                Path(name).write_text(frame, encoding="utf-8")
-            elif suffix == ".parquet":
-                frame.to_parquet(name, index=False)
-            else:
-                content = frame if isinstance(frame, bytes) else csv_bytes(frame)
-                if suffix == ".csv.gz":
-                    content = gzip.compress(content)
-                Path(name).write_bytes(content)
+            Path(name).write_bytes(content)
         mask = os.umask(0)
         os.umask(mask)
         for temporary, path in finished:

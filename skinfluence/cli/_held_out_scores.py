@@ -132,6 +132,11 @@ class HeldOut:
                 )
         return scores
 
+    def of_rows(self, chosen):
+        """Return the proper score of some of the rows; None where none is held out."""
+        rows = np.flatnonzero(chosen & (self.fold >= 0))
+        return self._score(-self.losses, rows, sign=-1) if len(rows) else None
+
     def by_fold(self):
         """Return the mean proper loss of each fold, shape (2, n_folds)."""
         return np.array(

@@ -5,12 +5,15 @@ fields, `Settings` validates their values however it is created, and
 `Settings.in_words` describes the choices in the report.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
 from sklearn.model_selection import TimeSeriesSplit
 
+from skinfluence.audit._findings import SEVERITIES
 from skinfluence.cleaning._run import CleaningSettings
+from skinfluence.cli import _options as options
 from skinfluence.cli._bad_input import BadInput
+from skinfluence.cli.tables._table import Reading
 from skinfluence.retraining import LeaveOneOutInfluence
 from skinfluence.static import InfluenceFunctions
 
@@ -30,64 +33,9 @@ ACTIONS = {
 }
 
 
-def option(default=None, *, check=None, positional=False, **argument):
-    """Return a field of settings that is an option of the command line.
-
-    Parameters
-    ----------
-    default : object, default=None
-        Default of the option.
-    check : callable, default=None
-        Called with the value; raises `BadInput`.
-    positional : bool, default=False
-        Whether the option is a positional argument.
-    **argument : dict
-        Passed to ``ArgumentParser.add_argument``.
-    """
-    metadata = {"check": check, "positional": positional, "argument": argument}
-    return field(default=default, metadata=metadata)
-
-
-def _share(text):
-    return text if text == "auto" else float(text)
-
-
-_share.__name__ = "share"  # argparse says "invalid share value"
-
-
 def _check_method(method):
     if method not in METHODS:
         raise BadInput(f"--method must be one of {', '.join(METHODS)}, not {method!r}")
-
-
-def _check_share(share):
-    if share != "auto" and not 0 <= share < 1:
-        raise BadInput(f"the share of rows must be in [0, 1), not {share:g}")
-
-
-def _check_jobs(jobs):
-    if jobs == 0:
-        raise BadInput("--jobs must not be 0: 1 is one process, -1 one per core")
-
-
-def _check_seed(seed):
-    if not 0 <= seed < 2**32:
-        raise BadInput(f"--seed must be in [0, 2**32), not {seed}")
-
-
-def _check_separator(separator):
-    if len(separator) != 1 or not separator.isascii():
-        raise BadInput(f"--separator must be one character of ASCII, not {separator!r}")
-
-
-def _jobs():
-    return option(
-        type=int, metavar="N", check=_check_jobs, help="processes (default: 1; -1: all)"
-    )
-
-
-def _seed():
-    return option(0, type=int, check=_check_seed, help="(default: %(default)s)")
 
 
 class _Checked:
@@ -98,53 +46,75 @@ class _Checked:
                 check(getattr(self, entry.name))
 
 
-@dataclass(frozen=True)
-class Settings(_Checked):
-    """Options of ``clean``. ``table`` is None for a table that is not in a file."""
+class _OfFiles(_Checked):
+    def reading(self):
+        """Return how the table is read.
 
-    table: str | None = option(
-        positional=True, metavar="TABLE", help="a .csv, .csv.gz or .parquet file"
-    )
-    target: str | None = option(
-        required=True, metavar="COLUMN", help="the column to predict"
-    )
-    output: str | None = option(
+        Returns
+        -------
+        reading : Reading
+        """
+        names = {entry.name for entry in fields(Reading)}
+        return Reading(
+            **{
+                entry.name: getattr(self, entry.name)
+                for entry in fields(self)
+                if entry.name in names
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Settings(_OfFiles):
+    """What ``clean`` does. ``tables`` is empty for a table that is not in a file."""
+
+    tables: tuple = options.tables()
+    target: str | None = options.target()
+    output: str | None = options.option(
         metavar="FILE", help="cleaned table (default: beside TABLE)"
     )
-    suspects: str | None = option(
+    suspects: str | None = options.option(
         metavar="FILE", help="ranked rows (default: beside TABLE)"
     )
-    report: str | None = option(metavar="FILE", help="report in HTML (default: none)")
-    drop: float | str = option(
+    report: str | None = options.option(
+        metavar="FILE", help="report in HTML (default: none)"
+    )
+    drop: float | str = options.option(
         "auto",
-        check=_check_share,
-        type=_share,
+        check=options.check_share,
+        type=options.share,
         metavar="SHARE",
         help="which rows are suspects: auto, those that are more likely wrong than "
         "right (with another --method: those that clearly hurt); or a share of the "
         "rows in [0, 1), most suspect first (default: %(default)s)",
     )
-    action: str = option(
+    action: str = options.option(
         "drop",
         choices=tuple(ACTIONS),
         help="what is done to suspects: drop; relabel: the target that models without "
         "them predict; weight: a column sample_weight (default: %(default)s)",
     )
-    per_class: bool = option(
+    per_class: bool = options.option(
         False,
         action="store_true",
         help="take the share given as --drop of every class",
     )
-    groups: str | None = option(
+    groups: str | None = options.option(
         metavar="COLUMN",
         help="rows with the same value are held out together; not used to predict",
     )
-    time_ordered: bool = option(
+    by: list | None = options.option(
+        action="append",
+        metavar="COLUMN",
+        help="show suspects, wrong rows and scores for each value of this column; may "
+        "be given several times (default: for each label)",
+    )
+    time_ordered: bool = options.option(
         False,
         action="store_true",
         help="rows are in order of time: hold out later ones only",
     )
-    method: str = option(
+    method: str = options.option(
         "auto",
         check=_check_method,
         choices=tuple(METHODS),
@@ -152,20 +122,19 @@ class Settings(_Checked):
         "finding wrong labels; loo, influence-functions: influence on predictions of "
         "held-out rows, exact or first order (default: %(default)s)",
     )
-    task: str = option(
-        "auto",
-        choices=("auto", "classification", "regression"),
-        help="auto: regression for numbers, unless whole and at most 20 different",
+    task: str = options.task()
+    file_format: str = options.file_format()
+    separator: str = options.separator()
+    encoding: str = options.encoding()
+    decimal: str = options.decimal()
+    thousands: str = options.thousands()
+    header: str = options.header()
+    sheet: str | None = options.sheet()
+    force: bool = options.option(
+        False, action="store_true", help="replace files that exist"
     )
-    separator: str = option(
-        ",",
-        check=_check_separator,
-        metavar="CHAR",
-        help="of a CSV file (default: ,)",
-    )
-    force: bool = option(False, action="store_true", help="replace files that exist")
-    jobs: int | None = _jobs()
-    seed: int = _seed()
+    jobs: int | None = options.jobs()
+    seed: int = options.seed()
 
     def __post_init__(self):
         super().__post_init__()
@@ -231,12 +200,79 @@ class Settings(_Checked):
 class DemoSettings(_Checked):
     """Options of ``demo``."""
 
-    flip: float = option(
+    flip: float = options.option(
         0.1,
-        check=_check_share,
+        check=options.check_share,
         type=float,
         metavar="SHARE",
         help="share of the labels to flip (default: %(default)s)",
     )
-    jobs: int | None = _jobs()
-    seed: int = _seed()
+    jobs: int | None = options.jobs()
+    seed: int = options.seed()
+
+
+@dataclass(frozen=True)
+class AuditSettings(_OfFiles):
+    """What ``audit`` does."""
+
+    tables: tuple = options.tables()
+    target: str | None = options.target()
+    test: str | None = options.option(
+        metavar="FILE", help="the table that a model will be measured on"
+    )
+    groups: str | None = options.option(
+        metavar="COLUMN", help="rows with the same value are one case"
+    )
+    output: str | None = options.option(
+        metavar="FILE", help="findings as a table (default: on the terminal only)"
+    )
+    fail_on: str | None = options.option(
+        choices=SEVERITIES,
+        help="end with status 3 if a finding is that serious or more (default: never)",
+    )
+    task: str = options.task()
+    file_format: str = options.file_format()
+    separator: str = options.separator()
+    encoding: str = options.encoding()
+    decimal: str = options.decimal()
+    thousands: str = options.thousands()
+    header: str = options.header()
+    sheet: str | None = options.sheet()
+    force: bool = options.option(
+        False, action="store_true", help="replace a file that exists"
+    )
+    seed: int = options.seed()
+
+
+@dataclass(frozen=True)
+class ApplySettings(_OfFiles):
+    """What ``apply`` does."""
+
+    table: str | None = options.option(
+        positional=True, metavar="TABLE", help="the table that was reviewed"
+    )
+    verdicts: str | None = options.option(
+        positional=True,
+        metavar="VERDICTS",
+        help="a CSV file with columns row, verdict (keep, drop, relabel or unsure), "
+        "value and note, as the review page writes it",
+    )
+    target: str | None = options.option(
+        required=True, metavar="COLUMN", help="the column that relabelled rows change"
+    )
+    output: str | None = options.option(
+        metavar="FILE", help="reviewed table (default: beside TABLE)"
+    )
+    log: str | None = options.option(
+        metavar="FILE", help="what was changed (default: beside TABLE)"
+    )
+    file_format: str = options.file_format()
+    separator: str = options.separator()
+    encoding: str = options.encoding()
+    decimal: str = options.decimal()
+    thousands: str = options.thousands()
+    header: str = options.header()
+    sheet: str | None = options.sheet()
+    force: bool = options.option(
+        False, action="store_true", help="replace files that exist"
+    )

@@ -19,6 +19,7 @@ def ranking_table(problem, analysis):
     ]
     columns = {
         "row": problem.rows,
+        "line": problem.lines,
         "given": problem.y,
         "suggested" if problem.classification else "predicted": analysis.expected,
         "value": _rounded(analysis.values),
@@ -33,7 +34,9 @@ def ranking_table(problem, analysis):
     ranking = pandas.DataFrame(
         {name: column[order] for name, column in columns.items()}
     )
-    ranking.insert(1, "rank", np.arange(1, len(order) + 1))
+    ranking.insert(2, "rank", np.arange(1, len(order) + 1))
+    if problem.files is not None:
+        ranking.insert(1, "file", problem.files[order])
     return ranking
 
 

@@ -1,18 +1,15 @@
-"""The table to clean: reading, checking, and splitting into features and target."""
+"""The table that is cleaned: cut into features and target, or refused."""
 
 import difflib
-import warnings
-import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from skinfluence._shown import LIMIT, shown
-from skinfluence.cleaning._labels_or_amounts import MAX_LABELS
+from skinfluence.cleaning._labels_or_amounts import MAX_LABELS, few_whole_numbers
 from skinfluence.cli._bad_input import BadInput
-from skinfluence.cli._files import file_format
-from skinfluence.cli._libraries import import_pandas
-from skinfluence.cli._table_bytes import check_parquet, csv_source
+from skinfluence.cli.tables._read import read_table
+from skinfluence.cli.tables._table import Reading, Table
 
 MIN_ROWS = 10
 
@@ -35,9 +32,12 @@ class Task:
         Labels (text, whole numbers or booleans) or numbers.
     classification : bool
         Whether y holds labels.
+    source : Table
+        What was read.
     groups : ndarray or None
-        Group of each row; rows of one group, for instance of one patient, are not
-        independent.
+        Rows of one group are not independent, those of one patient, say.
+    decision : str
+        Why the target is taken for labels or for numbers; empty where it is plain.
     """
 
     table: object
@@ -46,45 +46,76 @@ class Task:
     X: object
     y: np.ndarray
     classification: bool
+    source: Table
     groups: np.ndarray | None = None
+    decision: str = ""
+
+    @property
+    def lines(self):
+        """Line of each remaining row, as a spreadsheet counts."""
+        return self.source.lines[self.rows]
+
+    @property
+    def files(self):
+        """Name of the file of each remaining row; None where there is one file."""
+        files = self.source.files
+        return None if files is None else files[self.rows]
+
+    def column(self, name):
+        """Return a column of the file, for the remaining rows."""
+        return self.source.typed[name].iloc[self.rows]
+
+    def place(self, i):
+        """Say where people find a remaining row.
+
+        Parameters
+        ----------
+        i : int
+            Its position among them.
+
+        Returns
+        -------
+        place : str
+        """
+        line = f"line {self.lines[i]}"
+        return line if self.files is None else f"{self.files[i]}, {line}"
 
 
-def read_task(path, target, task="auto", separator=",", groups=None):
+def read_task(paths, target, task="auto", groups=None, reading=None, by=()):
     """Read a table and decide what its target is.
 
     Parameters
     ----------
-    path : Path
-        CSV, compressed or not, or Parquet.
+    paths : list of str or Path
+        Files of one table; "-" is standard input.
     target : str
         Name of the column to predict.
     task : {"auto", "classification", "regression"}
-        "auto" is regression for numbers, except for whole numbers with at most 20
-        different values.
-    separator : str
-        Separator of the values of a CSV file.
+        "auto" is regression for numbers, unless they are whole and at most 20.
     groups : str, default=None
-        Name of the column with the group of each row.
+        Name of the column that says which rows belong together.
+    reading : Reading, default=None
+        How the files are written, as far as that is known.
+    by : sequence of str, default=()
+        Other columns that must be there.
 
     Returns
     -------
     task : Task
     """
-    pandas = import_pandas()
-    typed, table = _read(pandas, path, separator)
-    return make_task(typed, table, target, task, path, separator, groups)
+    reading = replace(Reading() if reading is None else reading, target=target)
+    path = ", ".join("standard input" if str(p) == "-" else str(p) for p in paths)
+    return make_task(read_table(paths, reading), target, task, path, groups, by)
 
 
-def make_task(
-    typed, table, target, task="auto", path="table", separator=",", groups=None
-):
-    """Split a table that has been read; see `read_task`."""
-    columns = [str(name) for name in typed.columns]
-    typed.columns = table.columns = columns
+def make_task(source, target, task="auto", path="table", groups=None, by=()):
+    """Cut a `Table` into features and target; see `read_task`."""
+    typed, table = source.typed, source.cells
+    columns = list(typed.columns)
     named = [target] if groups is None else [target, groups]
-    for name in named:
+    for name in [*named, *by]:
         if name not in columns:
-            raise BadInput(_no_such_column(path, name, columns, separator))
+            raise BadInput(_no_such_column(path, name, columns))
     if groups == target:
         raise BadInput(f"--groups and --target are the same column, {target!r}")
     if len(columns) == len(named):
@@ -107,12 +138,22 @@ def make_task(
             f"target {target!r} of {path} is not numeric, which --task regression "
             f"needs: it holds {shown(column.iloc[rows[0]])!r}, for instance"
         )
-    y, classification = _target(column.iloc[rows], task, target, path)
+    y, classification, decision = _target(column.iloc[rows], task, target, path)
     X = typed.drop(columns=named).iloc[rows].reset_index(drop=True)
     X = X.replace([np.inf, -np.inf], np.nan)
     if groups is not None:
         groups = _groups(typed[groups].iloc[rows], groups, path)
-    return Task(table.iloc[rows], len(table), rows, X, y, classification, groups)
+    return Task(
+        table.iloc[rows],
+        len(table),
+        rows,
+        X,
+        y,
+        classification,
+        source,
+        groups,
+        decision,
+    )
 
 
 def _groups(column, name, path):
@@ -126,53 +167,7 @@ def _groups(column, name, path):
     return groups
 
 
-def _read(pandas, path, separator):
-    suffix = file_format(path)
-    if not path.is_file():
-        what = "is not a file" if path.exists() else "does not exist"
-        raise BadInput(f"{path} {what}")
-    try:
-        if suffix == ".parquet":
-            check_parquet(path)
-            typed = table = pandas.read_parquet(path)
-        else:
-            typed, table = _read_csv(pandas, path, separator)
-    except pandas.errors.EmptyDataError:
-        raise BadInput(f"{path} is empty") from None
-    except ImportError:
-        raise BadInput(
-            f'{path}: Parquet needs pyarrow: pip install "skinfluence[tables]"'
-        ) from None
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        zlib.error,
-        pandas.errors.ParserWarning,
-    ) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise BadInput(f"cannot read {path}: {reason}") from None
-    if not len(typed):
-        raise BadInput(f"{path} is empty: it has a header and no rows")
-    return typed, table.copy()
-
-
-def _read_csv(pandas, path, separator):
-    # If rows have one value more than the header, pandas would use the first as an
-    # index; with index_col=False it drops the last and warns.
-    options = {"sep": separator, "index_col": False}
-    source = csv_source(path, separator)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pandas.errors.ParserWarning)
-        typed = pandas.read_csv(source, low_memory=False, **options)
-    if source is not path:
-        source.seek(0)
-    # Read again as text, so that 007 and 1.50 are written as they were read.
-    table = pandas.read_csv(source, dtype=str, keep_default_na=False, **options)
-    return typed, table
-
-
-def _no_such_column(path, target, columns, separator):
+def _no_such_column(path, target, columns):
     message = f"{path} has no column {target!r}"
     names = [name for name in columns if len(name) <= LIMIT]  # matching takes long
     close = difflib.get_close_matches(target, names, n=3, cutoff=0.7)
@@ -180,26 +175,32 @@ def _no_such_column(path, target, columns, separator):
     close = list(dict.fromkeys(lower + close))
     if close:
         return f"{message}; did you mean {' or '.join(map(repr, close))}?"
-    other = [s for s in ",;\t|" if s != separator and s in columns[0]]
-    if len(columns) == 1 and other:
-        return f"{message}; its separator seems to be {other[0]!r}: use --separator"
     some = ", ".join(map(shown, columns[:10])) + (", ..." if len(columns) > 10 else "")
     return f"{message}; its columns are {some}"
 
 
 def _target(column, task, target, path):
-    """Return the target as an array, and whether it holds labels."""
-    kind = column.dtype.kind
+    """Return the target, whether it holds labels, and why where that was guessed."""
+    kind, decision = column.dtype.kind, ""
     numeric = kind in "iuf"
     values = column.to_numpy(dtype=np.float64) if numeric else None
     whole = numeric and (values == np.floor(values)).all()
-    if task == "auto":
-        few = whole and len(np.unique(values)) <= min(MAX_LABELS, len(values) // 2)
+    guess = task == "auto"
+    if guess:
+        distinct = len(np.unique(values)) if whole else 0
+        few = numeric and few_whole_numbers(values)
         task = "regression" if numeric and not few else "classification"
+        if whole:
+            decision = f"{distinct} different whole numbers, "
+            decision += (
+                "taken for labels (--task regression takes them for amounts)"
+                if few
+                else "taken for amounts (--task classification takes them for labels)"
+            )
     if task == "regression":
         if np.ptp(values) == 0:
             raise BadInput(f"target {target!r} of {path} is always {values[0]:g}")
-        return values, False
+        return values, False, decision
     if whole:
         labels = values.astype(np.int64)  # floats if some row had no label
     else:
@@ -209,10 +210,16 @@ def _target(column, task, target, path):
         raise BadInput(
             f"target {target!r} of {path} has one class only, {shown(classes[0])}"
         )
+    many = f"target {target!r} of {path} has {len(classes)} different values in "
+    many += f"{len(labels)} rows: "
     if len(classes) > len(labels) // 2:
         raise BadInput(
-            f"target {target!r} of {path} has {len(classes)} different values in "
-            f"{len(labels)} rows, too many for labels"
+            f"{many}too many for labels"
             + (", use --task regression" if numeric else "")
         )
-    return labels, True
+    if guess and len(classes) > MAX_LABELS and len(labels) < MIN_ROWS * len(classes):
+        raise BadInput(
+            f"{many}fewer than {MIN_ROWS} rows of a class. If they are labels, say "
+            f"--task classification; {shown(classes[0])!r} is one of them"
+        )
+    return labels, True, decision

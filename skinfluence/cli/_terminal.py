@@ -6,17 +6,22 @@ from contextlib import contextmanager
 import numpy as np
 
 from skinfluence._shown import LIMIT, shown
+from skinfluence.cli._by_group import unevenly_hit
 
 SHOWN = 5
 SHOWN_CLASSES = 10
 
 
 def print_table(problem, target, left_out):
-    """Print a summary of the table."""
+    """Print a summary of the table, and what was guessed when it was read."""
+    for note in problem.source.notes:
+        print(shown(note, 3 * LIMIT))
     target, kind = shown(target), "regression"
     if problem.classification:
         kind = f"classification, {len(np.unique(problem.y))} classes"
     print(f"{len(problem.y)} rows, {problem.X.shape[1]} columns; {target}: {kind}")
+    if problem.decision:
+        print(f"{target}: {problem.decision}")
     n_missing = problem.n_rows - len(problem.y)
     if n_missing:
         print(f"left out: {n_missing} rows without a value of {target}")
@@ -44,8 +49,9 @@ def print_suspects(problem, analysis, ranking):
         print(f"          a model without the row expects another label in {disagree}")
     first = ranking[ranking["suspect"]] if n_suspects else ranking
     print("rows whose target the columns predict worst:")
-    for row, reason in zip(first["row"][:SHOWN], first["reason"], strict=False):
-        print(f"  row {row}: {shown(reason, 3 * LIMIT)}")
+    positions = np.searchsorted(problem.rows, first["row"][:SHOWN])
+    for i, reason in zip(positions, first["reason"], strict=False):
+        print(f"  {shown(problem.place(i))}: {shown(reason, 3 * LIMIT)}")
     print(
         "a target taken from another row is more suspect than a given one in "
         f"{analysis.separation:.1%}\nof the pairs; by the out-of-fold loss of the "
@@ -86,6 +92,30 @@ def print_scores(analysis, action):
     if held_out.classification:
         print("The log loss after cleaning allows for the estimated mistakes in them.")
     print(held_out.verdict())
+
+
+def print_groups(name, groups, proper):
+    """Say who is hit by what is done to suspects."""
+    print(
+        f"\nby {shown(name)}: share of suspects [95% interval], estimated share of "
+        f"wrong rows, {proper}"
+    )
+    for group in groups:
+        low, high = group.interval
+        floor, ceiling = group.wrong
+        line = (
+            f"  {_cut(group.name) + f' ({group.n_rows})':<20} {group.share:>6.1%} "
+            f"[{low:.1%}, {high:.1%}]  {_share(floor)} to {_share(ceiling)}"
+        )
+        if group.score is not None:
+            line += (
+                f"  {group.score.before:.4f} -> {group.score.after:.4f} "
+                f"(standard error {group.score.error:.4f})"
+            )
+        print(line)
+    warning = unevenly_hit(groups)
+    if warning is not None:
+        print(f"  warning: {warning}")
 
 
 def _score_line(name, score, cleaned):

@@ -39,6 +39,7 @@ def test_clean_writes_the_ranking_and_the_table_without_the_worst(table, capsys)
     suspects = pd.read_csv(table.with_name("people.suspects.csv"))
     assert list(suspects.columns) == [
         "row",
+        "line",
         "rank",
         "given",
         "suggested",
@@ -86,7 +87,11 @@ def test_clean_writes_the_ranking_and_the_table_without_the_worst(table, capsys)
     assert "left out: column code (identifier" in out
     assert "the model on 5 held-out folds" in out
     for name in ("log loss", "balanced accuracy", "accuracy", "big (", "small ("):
-        (line,) = [row for row in out.splitlines() if row.startswith(f"  {name}")]
+        (line,) = [
+            row
+            for row in out.splitlines()
+            if row.startswith(f"  {name}") and "gain" in row
+        ]
         assert re.search(r"0\.\d{4} +0\.\d{4}  \(gain [+-]0\.\d{4}, standard", line)
 
 
@@ -168,16 +173,16 @@ def test_the_task_is_told_from_the_target(tmp_path):
     frame.to_csv(path, index=False)
     expected = {"few": True, "holes": True, "many": False, "real": False, "truth": True}
     for target, classification in expected.items():
-        assert read_task(path, target).classification is classification
-    assert set(map(str, read_task(path, "holes").y)) == {"0", "1", "2"}
-    assert read_task(path, "few", task="regression").classification is False
-    assert read_task(path, "many").X.columns.tolist() == [
+        assert read_task([path], target).classification is classification
+    assert set(map(str, read_task([path], "holes").y)) == {"0", "1", "2"}
+    assert read_task([path], "few", task="regression").classification is False
+    assert read_task([path], "many").X.columns.tolist() == [
         name for name in frame.columns if name != "many"
     ]
 
 
 def test_scores_are_those_of_untouched_held_out_folds(table):
-    task = read_task(table, "label")
+    task = read_task([table], "label")
     model, _ = default_model(task.X, True)
     held_out = analyse(task, model, Settings(drop=0.5, seed=3)).held_out
     assert (held_out.predicted[0] != held_out.predicted[1]).any()
@@ -275,7 +280,7 @@ BAD_OPTIONS = {
         "is the table itself",
     ),
     "unknown format": (
-        ["--target", "label", "--output", "a.xlsx"],
+        ["--target", "label", "--output", "a.doc"],
         "end in the format",
     ),
     "no folder": (["--target", "label", "--output", "no/a.csv"], "no such folder"),
@@ -301,17 +306,21 @@ def test_bad_options_get_one_line(table, options, message, capsys, monkeypatch):
 
 BAD_TABLES = {
     "missing.csv": (None, "does not exist"),
-    "table.xlsx": (b"", "end in the format"),
+    "table.doc": (b"", "end in the format"),
+    "broken.xlsx": (b"this is no workbook", "cannot read"),
+    "broken.ods": (b"this is no document", "cannot read"),
+    "broken.csv.zst": (b"this is no archive", "cannot read"),
+    "broken.zip": (b"this is no archive", "cannot read"),
+    "broken.feather": (b"this is no Feather", "cannot read"),
+    "broken.jsonl": (b'{"a": 1, "y": 0}\n{"a": 1,', "line 2 is no JSON"),
     "empty.csv": (b"", "is empty"),
     "header.csv": (b"a,y\n", "a header and no rows"),
     "short.csv": (b"a,y\n" + b"1,0\n2,1\n" * 4, "at least 10 are needed"),
     "alone.csv": (b"y\n" + b"0\n1\n" * 10, "no column besides"),
-    "latin.csv": (b"a,y\n" + "\xe9,1\n\xe8,0\n".encode("latin-1") * 9, "cannot read"),
     "ragged.csv": (b"a,y\n1,2\n1,2,3,4\n", "cannot read"),
     "longer.csv": (b"a,y\n" + b"1,2,0\n2,2,1\n" * 10, "cannot read"),
     "broken.csv.gz": (b"this is no archive", "cannot read"),
     "broken.parquet": (b"this is no Parquet", "cannot read"),
-    "semicolon.csv": (b"a;y\n" + b"1;0\n2;1\n" * 10, "separator seems to be ';'"),
     "same.csv": (b"a,y\n" + b"1,2.5\n2,2.5\n" * 10, "is always 2.5"),
     "unlabelled.csv": (b"a,y\n" + b"1,\n2,\n" * 10, "0 row(s) with a value of 'y'"),
 }
@@ -486,7 +495,7 @@ def test_groups_are_held_out_together(tmp_path, capsys):
         values[name] = ranking["value"].mean()
     # Copies vouch for each other, unless they are held out too.
     assert values["groups"] < values["rows"] - 0.1
-    task = read_task(path, "label", groups="patient")
+    task = read_task([path], "label", groups="patient")
     assert task.X.columns.tolist() == list("abcd")
     assert (task.groups == grouped()["patient"]).all()
 

@@ -1,5 +1,7 @@
 """The report says what was found, in one file that is safe to open."""
 
+import base64
+import hashlib
 import re
 import subprocess
 import sys
@@ -12,7 +14,7 @@ from sklearn.datasets import load_diabetes
 
 from skinfluence.__main__ import main
 
-VOID = {"meta"}
+VOID = {"input", "meta"}
 HOSTILE = "<script>alert('x')</script>"
 
 
@@ -40,7 +42,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if "style" in self.open:
+        if {"style", "script"} & set(self.open):
             return
         self.text.append(data)
         if self.open and self.open[-1] in ("td", "th"):
@@ -84,7 +86,8 @@ def hostile(tmp_path_factory):
 def test_nothing_of_the_table_becomes_markup(hostile):
     _, _, html, _ = hostile
     page = Page(html)
-    assert not {"script", "img", "link", "iframe", "b", "object"} & set(page.tags)
+    assert page.tags.count("script") == 2  # the data and the review
+    assert not {"img", "link", "iframe", "b", "object"} & set(page.tags)
     assert not [name for name, _ in page.attributes if name.startswith("on")]
     assert HOSTILE in page.words
     assert "</td><img src=x onerror=y>" in page.words
@@ -100,8 +103,11 @@ def test_nothing_is_loaded(hostile):
     references += re.findall(r"url\(([^)]*)\)", hostile[2])
     assert all(reference.startswith("#") for reference in references)
     assert "@import" not in hostile[2]
-    policy = ("content", "default-src 'none'; style-src 'unsafe-inline'")
-    assert policy in page.attributes
+    script = re.findall("<script>(.*?)</script>", hostile[2], re.DOTALL)[-1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = "default-src 'none'; style-src 'unsafe-inline'; "
+    policy += f"script-src 'sha256-{digest}'"
+    assert ("content", policy) in page.attributes
 
 
 def test_names_of_shapes_are_told_apart(hostile):
@@ -148,12 +154,11 @@ def test_it_tells_what_the_ranking_tells(hostile):
     assert n_suspects > 0
     assert f"{n_suspects} rows ({n_suspects / 150:.1%}) are suspects" in page.words
     for place, row in enumerate(ranking["row"][: min(20, n_suspects)]):
-        assert f"{place + 1}. row {row}" in page.words
+        assert f"{place + 1}. line {row + 2}" in page.words
     worst = ranking.iloc[0]
     assert worst["reason"] in page.words
-    assert f"It hurts the held-out rows {worst['hurts'].replace(' ', ', ')} most" in (
-        page.words
-    )
+    hurts = "; ".join(f"line {int(row) + 2}" for row in worst["hurts"].split())
+    assert f"It hurts the held-out rows {hurts} most" in page.words
 
 
 def test_suspects_stand_above_rows_that_agree(hostile):
@@ -165,13 +170,18 @@ def test_suspects_stand_above_rows_that_agree(hostile):
     last = None
     for cells in rows:
         if cells[0] == "suspect":
-            last = suggested[int(cells[1])]
+            last = suggested[_row(cells[1])]
         if cells[0] in ("suspect", "agrees"):
-            of_table = frame.iloc[int(cells[1])]
+            of_table = frame.iloc[_row(cells[1])]
             assert cells[2] == of_table["tar&get"]
             assert cells[3] == str(of_table["size <b>"])
         if cells[0] == "agrees":
             assert cells[2] == last
+
+
+def _row(place):
+    """Position in the frame of a line that people see: a header stands above."""
+    return int(place.removeprefix("line ")) - 2
 
 
 def test_scores_settings_and_limits(hostile):
@@ -217,7 +227,7 @@ def test_regression_and_wide_tables(tmp_path):
     page = Page(html)
     assert "the target is target, a number" in page.words
     assert "The first 30 of 35 columns" in page.words
-    assert "1. row 100" in page.words
+    assert "1. line 102" in page.words
     near = [row for row in page.rows if row and row[0] == "near"]
     assert len(near) == 3 * 4
     assert page.tags.count("svg") == 2

@@ -28,9 +28,9 @@ def test_help_names_every_option(command, settings, capsys):
 def test_arguments_become_settings():
     arguments = ["clean", "t.csv", "--target", "y", "--drop", "0.2", "--per-class"]
     assert parse([*arguments, "--jobs", "-1"]) == Settings(
-        table="t.csv", target="y", drop=0.2, per_class=True, jobs=-1
+        tables=["t.csv"], target="y", drop=0.2, per_class=True, jobs=-1
     )
-    assert parse(["clean", "t.csv", "--target", "y"]) == Settings("t.csv", "y")
+    assert parse(["clean", "t.csv", "--target", "y"]) == Settings(["t.csv"], "y")
     assert parse(["demo"]) == DemoSettings()
 
 
@@ -42,13 +42,16 @@ def test_arguments_become_settings():
         ({"jobs": 0}, "--jobs must not be 0"),
         ({"seed": -1}, "--seed must be in"),
         ({"separator": "::"}, "--separator must be one character"),
+        ({"encoding": "klingon"}, "--encoding must be a name such as"),
+        ({"decimal": ";"}, "--decimal must be a point or a comma"),
+        ({"thousands": "x"}, "--thousands must be a point, a comma"),
         ({"per_class": True}, "--per-class takes a share"),
         ({"groups": "g", "time_ordered": True}, "exclude each other"),
     ],
 )
 def test_settings_refuse_bad_values_whoever_makes_them(bad, message):
     with pytest.raises(BadInput, match=message):
-        Settings("t.csv", "y", **bad)
+        Settings(["t.csv"], "y", **bad)
 
 
 def test_actions_are_those_of_the_cleaner():

@@ -4,10 +4,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup
 
 from skinfluence.cli._settings import ACTIONS
 from skinfluence.cli.report._figures import histogram, svg
-from skinfluence.cli.report._scores import score_tables
+from skinfluence.cli.report._review import review_data, script_and_its_hash
+from skinfluence.cli.report._scores import group_tables, score_tables
 from skinfluence.cli.report._suspects import suspect_columns, top_suspects
 from skinfluence.cli.report._templates import environment
 
@@ -30,17 +33,23 @@ def report_page(problem, analysis, settings):
     -------
     html : str
     """
+    script, allowed = script_and_its_hash()
     return (
         environment()
         .get_template("page.html")
         .render(
-            name=Path(settings.table).name,
+            name=", ".join(Path(table).name for table in settings.tables),
             target=settings.target,
             settings=[*settings.in_words(), ("skinfluence", version("skinfluence"))],
             columns=suspect_columns(problem, settings.target),
             suspects=top_suspects(problem, analysis, settings.target),
             scores=score_tables(analysis),
+            groups=group_tables(problem, analysis, settings),
             action=ACTIONS[settings.action],
+            # No text in it ends the script element.
+            review=htmlsafe_json_dumps(review_data(problem, analysis, settings.target)),
+            script=Markup(script),
+            allowed=Markup(allowed),
             **_summary(problem, analysis),
             **_distribution(problem, analysis),
         )

@@ -1,5 +1,6 @@
 """The tables of held-out scores before and after cleaning, by score and by class."""
 
+from skinfluence.cli._by_group import hit_groups, unevenly_hit
 from skinfluence.cli.report._figures import dots, svg
 
 MAX_CLASSES = 30
@@ -66,3 +67,43 @@ def _cells(score, cleaned):
     if cleaned:
         cells += [f"{score.after:.4f}", f"{score.gain:+.4f}", f"{score.error:.4f}"]
     return cells
+
+
+GROUP_HEADER = ["rows", "suspects", "95% interval", "estimated wrong"]
+
+
+def group_tables(problem, analysis, settings):
+    """Tabulate who is hit, column by column.
+
+    Parameters
+    ----------
+    problem : Task
+        The table.
+    analysis : Analysis
+        What was found.
+    settings : Settings
+        Names the columns.
+
+    Returns
+    -------
+    tables : list of dict
+        What the template ``groups.html`` shows.
+    """
+    proper = analysis.held_out.proper
+    after = [f"{proper}, all rows", "after cleaning", "gain", "standard error"]
+    return [
+        {
+            "name": name,
+            "header": ["value", *GROUP_HEADER, *after],
+            "rows": [_group_cells(group) for group in groups],
+            "warning": unevenly_hit(groups),
+        }
+        for name, groups in hit_groups(problem, analysis, settings).items()
+    ]
+
+
+def _group_cells(group):
+    cells = [group.name, group.n_rows, f"{group.n_suspects} ({group.share:.1%})"]
+    for low, high in (group.interval, group.wrong):
+        cells.append(f"{low:.1%} to {high:.1%}")
+    return cells + ([""] * 4 if group.score is None else _cells(group.score, True))

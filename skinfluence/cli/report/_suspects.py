@@ -53,7 +53,7 @@ def top_suspects(problem, analysis, target):
         lines = [("suspect", row), *((role, j) for j in near)]
         out.append(
             {
-                "row": problem.rows[row],
+                "place": problem.place(row),
                 "given": suspects.given[i],
                 "suggested": suggested
                 if problem.classification
@@ -63,11 +63,11 @@ def top_suspects(problem, analysis, target):
                 "probability": suspects.probability_wrong[i],
                 "ceiling": suspects.probability_ceiling[i],
                 "reason": analysis.reasons[row],
-                "hurts": problem.rows[suspects.hurts[i]].tolist(),
+                "hurts": [problem.place(j) for j in suspects.hurts[i]],
                 "lines": [
                     {
                         "role": name,
-                        "row": problem.rows[j],
+                        "place": problem.place(j),
                         "target": problem.table[target].iloc[j],
                         "cells": [(c.text[j], c.differs(j, row)) for c in columns],
                     }

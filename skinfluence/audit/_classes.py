@@ -1,0 +1,48 @@
+"""Classes with too few rows to be learnt or measured."""
+
+import numpy as np
+
+from skinfluence._shown import shown
+from skinfluence.audit._findings import LOW, MEDIUM, Finding, first_rows
+
+N_FOLDS = 5
+FEW = 50
+
+
+def rare_classes(target, labels):
+    """Find classes with fewer rows than folds, and those of a few dozen.
+
+    Parameters
+    ----------
+    target : Column
+        Codes of the labels.
+    labels : list of str
+        Name of each code.
+
+    Returns
+    -------
+    findings : list of Finding
+    """
+    counts = np.bincount(target.codes[~target.missing])
+    findings = []
+    for code in np.argsort(counts, kind="stable"):
+        count = int(counts[code])
+        if (
+            count >= min(FEW, len(target.codes) / (4 * len(counts)))
+            and count >= N_FOLDS
+        ):
+            continue
+        few = count < N_FOLDS
+        findings.append(
+            Finding(
+                "rare class",
+                MEDIUM if few else LOW,
+                f"class {shown(labels[code])}",
+                f"has {count} rows of {len(target.codes)}",
+                f"Fewer than {N_FOLDS} folds: collect more, or merge it."
+                if few
+                else "Its score has a large standard error: look at it by class.",
+                first_rows(np.flatnonzero(target.codes == code)),
+            )
+        )
+    return findings

@@ -1,0 +1,63 @@
+"""Columns that say nothing: constant, mostly missing, or only which row it is."""
+
+import numpy as np
+
+from skinfluence._shown import shown
+from skinfluence.audit._findings import LOW, MEDIUM, Finding
+
+MOSTLY_MISSING = 0.5
+NEARLY_EMPTY = 0.9
+MIN_ROWS = 20
+
+
+def useless_columns(columns):
+    """Find columns that cannot help a model.
+
+    Parameters
+    ----------
+    columns : list of Column
+        Features.
+
+    Returns
+    -------
+    findings : list of Finding
+    """
+    return [f for column in columns for f in _of_column(column)]
+
+
+def _of_column(column):
+    where, n = f"column {shown(column.name)}", len(column.codes)
+    missing = column.missing.mean()
+    if missing == 1:
+        yield Finding("empty column", LOW, where, "no row has a value", "Remove it.")
+        return
+    if column.n_distinct == 1 and missing == 0:
+        yield Finding("constant column", LOW, where, "has one value", "Remove it.")
+        return
+    if missing > MOSTLY_MISSING:
+        yield Finding(
+            "missing values",
+            MEDIUM if missing > NEARLY_EMPTY else LOW,
+            where,
+            f"{missing:.1%} of the values are missing",
+            "Ask why: that a value is missing may say more than the value.",
+        )
+    if n >= MIN_ROWS and _is_identifier(column):
+        yield Finding(
+            "identifier",
+            LOW,
+            where,
+            f"has {column.n_distinct} different values in {n} rows",
+            "Remove it, or use it as groups: a model can only learn rows by heart.",
+        )
+
+
+def _is_identifier(column):
+    present = ~column.missing
+    distinct, n = column.n_distinct, int(present.sum())
+    if column.numbers is None:
+        return distinct > 0.9 * n
+    values = column.numbers[present]
+    if distinct < n or np.any(values != np.floor(values)):
+        return False
+    return bool(np.all(np.diff(values) > 0) or np.ptp(values) == n - 1)

@@ -1,0 +1,172 @@
+"""Rows that are there twice, nearly twice, or twice with different targets."""
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import OneHotEncoder
+
+from skinfluence.audit._columns import row_codes
+from skinfluence.audit._findings import HIGH, LOW, MEDIUM, Finding, first_rows
+
+# A copy with a changed last digit is nearer than this share of the usual distance of
+# nearest neighbours. In d columns of chance a share of about NEAR^d of the rows is.
+NEAR = 0.01
+MIN_NUMBERS = 3
+MAX_ROWS = 20_000
+MAX_CATEGORIES = 50
+
+
+def duplicate_rows(columns, target, influence_share):
+    """Find rows that are equal in all columns and in the target.
+
+    Parameters
+    ----------
+    columns : list of Column
+        Features.
+    target : Column
+        What is predicted.
+    influence_share : callable
+        Called with a mask of rows; returns their share in the self-influence of all
+        rows, or None where that takes too long.
+
+    Returns
+    -------
+    findings : list of Finding
+    copies : ndarray of bool, shape (n,)
+        Rows that have an equal one before or after them.
+    """
+    codes = row_codes([*columns, target])
+    counts = np.bincount(codes)
+    copies = counts[codes] > 1
+    if not copies.any():
+        return [], copies
+    surplus = len(codes) - len(counts)
+    chance = not any(column.continuous for column in columns)
+    evidence = f"{surplus} rows repeat another one ({surplus / len(codes):.1%})"
+    if chance:
+        evidence += "; no column tells all rows apart, so some may be coincidence"
+    share = influence_share(copies)
+    if share is not None:
+        evidence += (
+            f"; {copies.mean():.1%} of the rows have an equal one and hold {share:.1%} "
+            "of the self-influence"
+        )
+    return [
+        Finding(
+            "duplicates",
+            LOW if chance else MEDIUM,
+            f"{int(copies.sum())} rows",
+            evidence,
+            "Keep one of each, or keep equal rows in the same fold (groups).",
+            first_rows(np.flatnonzero(copies)),
+        )
+    ], copies
+
+
+def conflicting_rows(columns, target):
+    """Find rows that are equal in all columns and differ in the target.
+
+    Parameters
+    ----------
+    columns : list of Column
+        Features.
+    target : Column
+        What is predicted.
+
+    Returns
+    -------
+    findings : list of Finding
+    """
+    codes = row_codes(columns)
+    pairs = np.unique(np.column_stack([codes, target.codes]), axis=0)
+    conflict = np.bincount(pairs[:, 0], minlength=codes.max() + 1)[codes] > 1
+    if not conflict.any():
+        return []
+    chance = not any(column.continuous for column in columns)
+    n = int(conflict.sum())
+    return [
+        Finding(
+            "conflicts",
+            LOW if chance else HIGH,
+            f"{n} rows",
+            f"{n} rows ({n / len(codes):.1%}) are equal to another one in all columns "
+            "and have another target",
+            "Decide which target is right, or add the column that tells them apart.",
+            first_rows(np.flatnonzero(conflict)),
+        )
+    ]
+
+
+def near_duplicates(columns, target, copies, random_state):
+    """Find rows that differ from another one by next to nothing.
+
+    A row is a near duplicate if its nearest neighbour, among standardised numbers and
+    indicators of categories, is nearer than `NEAR` times the median distance of nearest
+    neighbours. It needs at least `MIN_NUMBERS` columns of many
+    numbers.
+
+    Parameters
+    ----------
+    columns : list of Column
+        Features.
+    target : Column
+        What is predicted.
+    copies : ndarray of bool
+        Exact duplicates, which are left out.
+    random_state : int
+        Chooses rows of large tables.
+
+    Returns
+    -------
+    findings : list of Finding
+    """
+    if sum(column.many_numbers for column in columns) < MIN_NUMBERS:
+        return []
+    rows = np.flatnonzero(~copies)
+    if len(rows) > MAX_ROWS:
+        rng = np.random.default_rng(random_state)
+        rows = np.sort(rng.choice(rows, MAX_ROWS, replace=False))
+    if len(rows) < 20:
+        return []
+    Z = coordinates(columns)[rows]
+    distances = NearestNeighbors(n_neighbors=1).fit(Z).kneighbors()[0][:, 0]
+    # Rows equal in all columns are conflicts; they have distance zero.
+    near = (distances < NEAR * np.median(distances)) & (distances > 0)
+    if not near.any():
+        return []
+    n = int(near.sum())
+    return [
+        Finding(
+            "near duplicates",
+            MEDIUM,
+            f"{n} rows",
+            f"{n} rows are within {NEAR:.0%} of the usual distance of neighbours of "
+            "another row",
+            "Look whether they are one case entered twice: keep one, or keep them in "
+            "the same fold.",
+            first_rows(rows[near]),
+        )
+    ]
+
+
+def coordinates(columns):
+    """Return rows as points: standardised numbers, indicators of categories.
+
+    Parameters
+    ----------
+    columns : list of Column
+        Features.
+
+    Returns
+    -------
+    Z : ndarray of shape (n, d)
+    """
+    parts = []
+    for column in columns:
+        if column.numbers is not None:
+            z = column.numbers - np.nanmean(column.numbers)
+            scale = np.nanstd(column.numbers)
+            parts.append(np.nan_to_num(z / scale if scale else 0 * z)[:, np.newaxis])
+        elif 1 < column.n_distinct <= MAX_CATEGORIES:
+            encoder = OneHotEncoder(sparse_output=False)
+            parts.append(encoder.fit_transform(column.codes[:, np.newaxis]))
+    return np.hstack(parts)

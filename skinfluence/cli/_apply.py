@@ -1,0 +1,108 @@
+"""The subcommand ``apply``: carry out the verdicts of a reviewer."""
+
+from pathlib import Path
+
+import numpy as np
+
+from skinfluence._shown import shown
+from skinfluence.cli._bad_input import BadInput
+from skinfluence.cli._clean import encoded
+from skinfluence.cli._files import check_outputs, write_files
+from skinfluence.cli._libraries import import_pandas
+from skinfluence.cli._spreadsheet import without_formulas
+from skinfluence.cli._verdicts import read_verdicts
+from skinfluence.cli.tables._file_names import beside
+from skinfluence.cli.tables._read import read_table
+
+
+def apply(settings):
+    """Write a table as a reviewer decided, and what was changed.
+
+    Rows that are dropped go, those that are relabelled get their value, all others stay
+    as they came.
+
+    Parameters
+    ----------
+    settings : ApplySettings
+        The table and the verdicts.
+    """
+    table = Path(settings.table)
+    output = _or_beside(settings.output, table, "reviewed")
+    log = _or_beside(settings.log, table, "changes")
+    check_outputs([settings.table, settings.verdicts], [output, log], settings.force)
+    source = read_table([settings.table], settings.reading())
+    frame = source.cells
+    if settings.target not in frame.columns:
+        raise BadInput(f"{settings.table} has no column {settings.target!r}")
+    verdicts = read_verdicts(settings.verdicts, len(frame))
+    frame = _relabelled(frame, verdicts, settings, source)
+    kept = frame.drop(index=verdicts.of("drop"))
+    changed = frame.loc[verdicts.of("relabel")]
+    changes = _changes(source, verdicts, settings.target)
+    write_files(
+        {
+            output: encoded(kept, output, source, came=True, changed=changed),
+            log: encoded(without_formulas(changes), log, source),
+        }
+    )
+    counts = [
+        f"{len(verdicts.of(v))} {v}" for v in ("keep", "drop", "relabel", "unsure")
+    ]
+    print(f"{len(verdicts.rows)} verdicts: {', '.join(counts)}")
+    print(f"wrote {shown(output)}: {len(kept)} rows")
+    print(f"wrote {shown(log)}: what was changed")
+
+
+def _or_beside(path, table, what):
+    return beside(table, what) if path is None else Path(path)
+
+
+def _relabelled(frame, verdicts, settings, source):
+    """Return the table with the values that rows are relabelled to."""
+    name = settings.target
+    typed = source.typed[name]
+    texts = frame[name].dtype.kind not in "iufb"
+    column = frame[name].to_numpy(dtype=object, copy=True)
+    for row, value in zip(verdicts.rows, verdicts.values, strict=True):
+        if value and typed.dtype.kind in "iuf":
+            number = _number(value, name, settings.verdicts)
+            whole = typed.dtype.kind in "iu" and number.is_integer()
+            column[row] = int(number) if whole else number
+            if texts:
+                column[row] = source.file.number(column[row])
+        elif value:
+            column[row] = value
+    column = import_pandas().Series(column, index=frame.index)
+    column = column.astype(frame[name].dtype) if texts else column.infer_objects()
+    return frame.assign(**{name: column})
+
+
+def _number(value, target, path):
+    try:
+        return float(value)
+    except ValueError:
+        raise BadInput(
+            f"{path}: {target!r} holds numbers, and a row is relabelled to "
+            f"{shown(value)!r}"
+        ) from None
+
+
+def _changes(source, verdicts, target):
+    """Tabulate every verdict, and the values before and after."""
+    pandas = import_pandas()
+    before = source.cells[target].iloc[verdicts.rows].to_numpy(dtype=object)
+    after = [
+        value if verdict == "relabel" else ("" if verdict == "drop" else old)
+        for verdict, value, old in zip(
+            verdicts.verdicts, verdicts.values, before, strict=True
+        )
+    ]
+    columns = {
+        "row": verdicts.rows,
+        "line": source.lines[verdicts.rows],
+        "verdict": np.array(verdicts.verdicts, dtype=object),
+        "before": before,
+        "after": np.array(after, dtype=object),
+        "note": np.array(verdicts.notes, dtype=object),
+    }
+    return pandas.DataFrame(columns)

@@ -1,0 +1,153 @@
+"""Who is hit: suspects, wrong rows and scores, group by group."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import binomtest, chi2_contingency
+
+from skinfluence._shown import shown
+from skinfluence.cli._held_out_scores import Score
+
+MAX_GROUPS = 12
+# Numbers of more different values are cut into quarters of the rows.
+MAX_NUMBERS = 10
+MISSING = "(missing)"
+# A difference is told where chance makes it once in a thousand tables and one group
+# loses twice as many of its rows as another.
+P_UNEVEN = 1e-3
+RATIO_UNEVEN = 2.0
+
+
+@dataclass(frozen=True)
+class Group:
+    """What cleaning does to the rows with one value of a column.
+
+    Attributes
+    ----------
+    name : str
+        The value, or an interval of numbers.
+    n_rows, n_suspects : int
+        How many.
+    interval : tuple of float
+        Of the share of suspects, 95% (Wilson).
+    wrong : tuple of float
+        Between which shares of the rows are estimated to be wrong.
+    score : Score or None
+        The proper score of held-out rows before and after cleaning; None where no fold
+        holds a row of the group out.
+    """
+
+    name: str
+    n_rows: int
+    n_suspects: int
+    interval: tuple
+    wrong: tuple
+    score: Score | None
+
+    @property
+    def share(self):
+        """Share of suspects."""
+        return self.n_suspects / self.n_rows
+
+
+def by_group(column, analysis):
+    """Tabulate what cleaning does to each value of a column.
+
+    Parameters
+    ----------
+    column : array-like of shape (n,)
+        Values of the rows that were judged.
+    analysis : Analysis
+        What was found.
+
+    Returns
+    -------
+    groups : list of Group
+        The largest ones first, at most `MAX_GROUPS`.
+    """
+    names = _names(column)
+    values, index, counts = np.unique(names, return_inverse=True, return_counts=True)
+    largest = np.argsort(-counts, kind="stable")[:MAX_GROUPS]
+    return [_group(values[k], index == k, analysis) for k in largest]
+
+
+def hit_groups(problem, analysis, settings):
+    """Tabulate the groups that are looked at: labels, and the columns of ``--by``.
+
+    Parameters
+    ----------
+    problem : Task
+        The table.
+    analysis : Analysis
+        What was found.
+    settings : Settings
+        Names the columns.
+
+    Returns
+    -------
+    groups : dict of str to list of Group
+        By name of the column; empty where nothing is a suspect.
+    """
+    if analysis.kept.all():
+        return {}
+    columns = {name: problem.column(name) for name in settings.by or ()}
+    if problem.classification:
+        columns = {settings.target: problem.y, **columns}
+    return {name: by_group(values, analysis) for name, values in columns.items()}
+
+
+def unevenly_hit(groups):
+    """Say that cleaning removes much more of one group; None where it does not.
+
+    Parameters
+    ----------
+    groups : list of Group
+        Of one column.
+
+    Returns
+    -------
+    warning : str or None
+    """
+    table = np.array([[g.n_suspects, g.n_rows - g.n_suspects] for g in groups])
+    if len(groups) < 2 or not table[:, 0].any() or not table[:, 1].any():
+        return None
+    if chi2_contingency(table).pvalue > P_UNEVEN:
+        return None
+    most, least = max(groups, key=_share), min(groups, key=_share)
+    if most.share < RATIO_UNEVEN * least.share:
+        return None
+    return (
+        f"suspects are {most.share:.1%} of {shown(most.name)} and {least.share:.1%} of "
+        f"{shown(least.name)}: what is done to them changes one group much more than "
+        "the other"
+    )
+
+
+def _share(group):
+    return group.share
+
+
+def _names(column):
+    import pandas
+
+    column = pandas.Series(np.asarray(column)).reset_index(drop=True)
+    if column.dtype.kind in "iuf" and column.nunique() > MAX_NUMBERS:
+        column = pandas.qcut(column, 4, duplicates="drop")
+    missing = column.isna().to_numpy()
+    return np.where(missing, MISSING, column.astype(str).to_numpy(dtype=object)).astype(
+        str
+    )
+
+
+def _group(name, rows, analysis):
+    n, suspects = int(rows.sum()), int((~analysis.kept)[rows].sum())
+    interval = binomtest(suspects, n).proportion_ci(method="wilson")
+    wrong = analysis.wrong
+    return Group(
+        str(name),
+        n,
+        suspects,
+        (float(interval.low), float(interval.high)),
+        (float(wrong.probability[rows].mean()), float(wrong.ceiling[rows].mean())),
+        analysis.held_out.of_rows(rows),
+    )

@@ -1,0 +1,169 @@
+"""Options that several subcommands have, and the checks of their values."""
+
+import codecs
+from dataclasses import field
+
+from skinfluence.cli._bad_input import BadInput
+from skinfluence.cli.tables._file_names import FORMATS
+from skinfluence.cli.tables._table import AUTO
+
+
+def option(default=None, *, check=None, positional=False, **argument):
+    """Make a field of settings that is an option of the command line.
+
+    Parameters
+    ----------
+    default : object, default=None
+        Of the option.
+    check : callable, default=None
+        Called with the value; raises `BadInput`.
+    positional : bool, default=False
+        Whether it is given without a name.
+    **argument : dict
+        Passed to ``ArgumentParser.add_argument``.
+    """
+    metadata = {"check": check, "positional": positional, "argument": argument}
+    return field(default=default, metadata=metadata)
+
+
+def share(text):
+    return text if text == "auto" else float(text)
+
+
+share.__name__ = "share"  # argparse says "invalid share value"
+
+
+def check_share(share):
+    if share != "auto" and not 0 <= share < 1:
+        raise BadInput(f"the share of rows must be in [0, 1), not {share:g}")
+
+
+def check_jobs(jobs):
+    if jobs == 0:
+        raise BadInput("--jobs must not be 0: 1 is one process, -1 one per core")
+
+
+def check_seed(seed):
+    if not 0 <= seed < 2**32:
+        raise BadInput(f"--seed must be in [0, 2**32), not {seed}")
+
+
+def check_separator(separator):
+    if separator != AUTO and (len(separator) != 1 or not separator.isascii()):
+        raise BadInput(f"--separator must be one character of ASCII, not {separator!r}")
+
+
+def check_encoding(encoding):
+    if encoding == AUTO:
+        return
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise BadInput(
+            f"--encoding must be a name such as utf-8 or cp1252, not {encoding!r}"
+        ) from None
+
+
+def check_decimal(mark):
+    if mark not in (AUTO, ".", ","):
+        raise BadInput(f"--decimal must be a point or a comma, not {mark!r}")
+
+
+def check_thousands(mark):
+    if mark not in (AUTO, "", ".", ",", " ", "'"):
+        raise BadInput(
+            "--thousands must be a point, a comma, a space, an apostrophe or nothing, "
+            f"not {mark!r}"
+        )
+
+
+def jobs():
+    return option(
+        type=int, metavar="N", check=check_jobs, help="processes (default: 1; -1: all)"
+    )
+
+
+def seed():
+    return option(0, type=int, check=check_seed, help="(default: %(default)s)")
+
+
+def file_format():
+    return option(
+        AUTO,
+        choices=(AUTO, *(name.removeprefix(".") for name in FORMATS)),
+        help="of TABLE (default: as its name says; of standard input as its first "
+        "bytes say)",
+    )
+
+
+def separator():
+    return option(
+        AUTO,
+        check=check_separator,
+        metavar="CHAR",
+        help="between the values of a text (default: told from its first lines)",
+    )
+
+
+def encoding():
+    return option(
+        AUTO,
+        check=check_encoding,
+        metavar="NAME",
+        help="of a text (default: UTF-8, UTF-16, cp1252 or Latin-1 as its bytes say)",
+    )
+
+
+def decimal():
+    return option(
+        AUTO,
+        check=check_decimal,
+        metavar="CHAR",
+        help="decimal mark (default: the one under which most columns are numbers)",
+    )
+
+
+def thousands():
+    return option(
+        AUTO,
+        check=check_thousands,
+        metavar="CHAR",
+        help="between groups of three digits (default: likewise)",
+    )
+
+
+def header():
+    return option(
+        AUTO,
+        choices=(AUTO, "yes", "no"),
+        help="whether the first row names the columns; without one they are column_1, "
+        "column_2 and so on (default: no if it looks like data)",
+    )
+
+
+def sheet():
+    return option(metavar="NAME", help="of a spreadsheet (default: the first)")
+
+
+def tables():
+    return option(
+        (),
+        positional=True,
+        nargs="+",
+        metavar="TABLE",
+        help="a file in .csv, .tsv, .txt or .jsonl, these also as .gz, .zst or .zip; "
+        ".xlsx, .ods, .parquet or .feather; - is standard input. Several files are one "
+        "table, whose rows follow each other",
+    )
+
+
+def target():
+    return option(required=True, metavar="COLUMN", help="the column to predict")
+
+
+def task():
+    return option(
+        AUTO,
+        choices=(AUTO, "classification", "regression"),
+        help="auto: regression for numbers, unless whole and at most 20 different",
+    )

@@ -1,0 +1,1 @@
+"""Tables in files: any format in, and the same format out."""

@@ -1,0 +1,313 @@
+"""Delimited text: CSV with any separator, quote, encoding and marks of numbers."""
+
+import csv
+import io
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skinfluence._shown import shown
+from skinfluence.cli._bad_input import BadInput
+from skinfluence.cli._libraries import import_pandas
+from skinfluence.cli.tables._bounds import BadTable, check_n_columns
+from skinfluence.cli.tables._dialects import (
+    Dialect,
+    guess_quote,
+    guess_separator,
+    looks_like_data,
+    read_records,
+    sample_records,
+)
+from skinfluence.cli.tables._encodings import (
+    Encoding,
+    guess_encoding,
+    named_encoding,
+)
+from skinfluence.cli.tables._number_marks import (
+    N_SAMPLE,
+    NumberMarks,
+    guess_marks,
+    texts_to_numbers,
+)
+from skinfluence.cli.tables._table import AUTO, Table, column_names
+
+SEPARATOR_NAMES = {"\t": "tab"}
+PLAIN = NumberMarks()
+
+
+@dataclass
+class DelimitedFile:
+    """How tables are written as delimited text.
+
+    Attributes
+    ----------
+    dialect : Dialect
+    encoding : Encoding
+    marks : NumberMarks
+    content : bytes or None
+        UTF-8 of the text that was read.
+    frame : DataFrame or None
+        Texts that were read.
+    """
+
+    dialect: Dialect
+    encoding: Encoding = Encoding()
+    marks: NumberMarks = NumberMarks()
+    content: bytes | None = None
+    frame: object = None
+
+    def joined(self, others, frame):
+        """Return how several files together are written.
+
+        Their rows stay as they came where all are written in the same manner.
+        """
+        manner = self._manner()
+        if any(file._manner() != manner for file in others):
+            return replace(self, content=None, frame=None)
+        records = self._records()
+        for file in others:
+            records += file._records()[1:]
+        content = b"".join(
+            r if r.endswith(b"\n") or not r else r + b"\n" for r in records
+        )
+        return replace(self, content=content, frame=frame)
+
+    def _manner(self):
+        return self.dialect, self.encoding.name, self.marks, list(self.frame.columns)
+
+    def encode(self, frame):
+        """Return a table as bytes."""
+        return self.encoding.encode(self._text(frame, self.dialect.header))
+
+    def _text(self, frame, header):
+        """Return a table as text.
+
+        Texts with a carriage return would end their line unless they are quoted, which
+        pandas does not see to: then all are.
+        """
+        texts = [name for name in frame if frame[name].dtype.kind not in "biufmM"]
+        returns = any("\r" in str(name) for name in frame.columns) or any(
+            "\r" in value
+            for name in texts
+            for value in frame[name]
+            if isinstance(value, str)
+        )
+        return frame.to_csv(
+            index=False,
+            header=header,
+            sep=self.dialect.separator,
+            quotechar=self.dialect.quote,
+            quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL,
+            decimal=self.marks.decimal,
+            lineterminator="\n",
+        )
+
+    def records(self, positions, changed=None):
+        """Return rows as they came, after the header if there is one.
+
+        Parameters
+        ----------
+        positions : ndarray of int
+            Which rows.
+        changed : DataFrame, default=None
+            Rows that did not stay as they came, by position.
+
+        Returns
+        -------
+        content : bytes or None
+            None where the records of the text cannot be told apart with certainty.
+        """
+        if self.content is None:
+            return None
+        expected = self.frame
+        try:
+            header, *records = self._records()
+            if changed is not None and len(changed):
+                expected = expected.copy()
+                expected.loc[changed.index] = changed
+                for i, row in changed.iterrows():
+                    end = b"\r\n" if records[i].endswith(b"\r\n") else b"\n"
+                    records[i] = self._text(row.to_frame().T, False).encode()[:-1] + end
+            content = b"".join([header, *(records[i] for i in positions)])
+            again = _parsed(content, self.dialect, dtype=str, keep_default_na=False)
+        except (IndexError, ValueError):
+            return None
+        again.columns = self.frame.columns
+        if not again.equals(expected.iloc[positions].reset_index(drop=True)):
+            return None
+        return self.encoding.encode(content.decode())
+
+    def number(self, value):
+        """Return the text of a number."""
+        return str(value).replace(".", self.marks.decimal)
+
+    def _records(self):
+        """Return the header (b"" if there is none) and the rows, each as bytes."""
+        records = [
+            record for record, _ in _numbered_records(self.content, self.dialect)
+        ]
+        return records if self.dialect.header else [b"", *records]
+
+
+def default_file(separator=","):
+    """Return how a table is written that is not like one that was read."""
+    return DelimitedFile(Dialect(separator))
+
+
+def read_delimited(name, content, reading, separator=","):
+    """Read a delimited text.
+
+    Parameters
+    ----------
+    name : str
+        Of the file.
+    content : bytes
+        Decompressed.
+    reading : Reading
+        What is known of it.
+    separator : str
+        What the name says; a tab is taken as certain.
+
+    Returns
+    -------
+    table : Table
+    """
+    encoding, content = _in_utf_8(content, reading.encoding)
+    _check_text(content, encoding)
+    dialect, plain = _dialect(content, reading, separator)
+    if dialect.header:
+        check_n_columns(content.partition(b"\n")[0].count(dialect.separator.encode()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", import_pandas().errors.ParserWarning)
+        typed = _parsed(content, dialect, low_memory=False)
+    # Read again as text: 007 and 1.50 must leave as they came.
+    cells = _parsed(content, dialect, dtype=str, keep_default_na=False)
+    marks, notes = _read_numbers(typed, cells, reading)
+    file = DelimitedFile(dialect, encoding, marks, content, cells)
+    said = _said(file, plain)
+    return Table(typed, cells, _lines(content, dialect, len(cells)), file, said + notes)
+
+
+def _in_utf_8(content, name):
+    encoding = (
+        guess_encoding(content) if name == AUTO else named_encoding(name, content)
+    )
+    if encoding.name == "utf-8":
+        encoding.decode(content)  # or raise
+        return encoding, content.removeprefix(encoding.mark)
+    return encoding, encoding.decode(content).encode()
+
+
+def _check_text(content, encoding):
+    place = content.find(b"\0")
+    if place >= 0:
+        what = "byte" if encoding.name == "utf-8" else "place"
+        raise BadTable(
+            f"it holds a NUL byte ({what} {place}), which no text has: save it as CSV "
+            "in UTF-8"
+        )
+
+
+def _dialect(content, reading, separator):
+    """Return the dialect, and whether its header is beyond doubt."""
+    text = content[: 2**20].decode(errors="ignore")
+    quote = guess_quote(text)
+    if reading.separator != AUTO:
+        separator = reading.separator
+    elif separator == ",":
+        separator = guess_separator(text, quote)
+    records = sample_records(text, separator, quote)
+    if reading.header != AUTO or len(records) < 2 or len(records[0]) < 2:
+        return Dialect(separator, quote, reading.header != "no"), True
+    named = reading.target in records[0]
+    data = looks_like_data(records, PLAIN.is_number)
+    if data and named and PLAIN.is_number(reading.target):
+        raise BadInput(
+            f"{shown(reading.target)!r} is in the first row, which looks like data: "
+            "say --header yes or --header no"
+        )
+    return Dialect(separator, quote, named or not data), named or not data
+
+
+def _parsed(content, dialect, **options):
+    """Parse UTF-8 with pandas; rows longer than the header are an error, not an index.
+
+    Where rows have one value more than the header, pandas would take the first for an
+    index; told not to, it drops the last and warns.
+    """
+    pandas = import_pandas()
+    header = 0 if dialect.header else None
+    frame = pandas.read_csv(
+        io.BytesIO(content),
+        sep=dialect.separator,
+        quotechar=dialect.quote,
+        index_col=False,
+        header=header,
+        **options,
+    )
+    if not dialect.header:
+        frame.columns = column_names(frame.shape[1])
+    return frame
+
+
+def _read_numbers(typed, cells, reading):
+    """Turn columns of numbers that pandas took for others into numbers, in place."""
+    kinds = [typed.iloc[:, i].dtype.kind for i in range(typed.shape[1])]
+    texts = {i: _texts(typed, cells, i) for i, k in enumerate(kinds) if k not in "biu"}
+    numbers = [cells.iloc[:N_SAMPLE, i] for i, k in enumerate(kinds) if k in "iu"]
+    samples = [[t for t in v[:N_SAMPLE] if t is not None] for v in texts.values()]
+    samples += [[t for t in column if t] for column in numbers]
+    marks = guess_marks(samples, reading.decimal, reading.thousands)
+    # pandas knows plain numbers, with nothing else among them.
+    asked = {i: v for i, v in texts.items() if kinds[i] != "f" or marks != PLAIN}
+    return marks, texts_to_numbers(typed, asked, marks)
+
+
+def _texts(typed, cells, i):
+    """Return a column as texts; None where a value is missing."""
+    values = cells.iloc[:, i].to_numpy(dtype=object).copy()
+    values[typed.iloc[:, i].isna().to_numpy()] = None
+    return values
+
+
+def _said(file, plain_header):
+    """Say in one line what was guessed, if a plain reader would have gone wrong."""
+    dialect, marks, said = file.dialect, file.marks, []
+    if dialect.separator != ",":
+        name = SEPARATOR_NAMES.get(dialect.separator, repr(dialect.separator))
+        said.append(f"separator {name} (--separator)")
+    if file.encoding.name != "utf-8":
+        said.append(f"encoding {file.encoding.name} (--encoding)")
+    if marks.decimal != ".":
+        said.append(f"decimal mark {marks.decimal!r} (--decimal)")
+    if marks.thousands:
+        said.append(f"thousands mark {marks.thousands!r} (--thousands)")
+    if dialect.quote != '"':
+        said.append(f"quotes {dialect.quote}")
+    if not plain_header:
+        said.append("no header: columns are column_1, column_2, ... (--header)")
+    return [f"read with {', '.join(said)}"] if said else []
+
+
+def _numbered_records(content, dialect):
+    """Return pairs of the bytes of a record and its number, blank ones counted."""
+    # Latin-1 has a character for every byte.
+    lines = io.StringIO(content.decode("latin-1"), newline="\n").readlines()
+    found, start, number = [], 0, 0
+    for record, end in read_records(lines, dialect.separator, dialect.quote):
+        number += 1
+        if record:
+            bytes_ = "".join(lines[start:end]).encode("latin-1")
+            found.append((bytes_, number))
+        start = end
+    return found
+
+
+def _lines(content, dialect, n_rows):
+    """Return the number that a spreadsheet shows for each row."""
+    numbers = [number for _, number in _numbered_records(content, dialect)]
+    numbers = numbers[int(dialect.header) :]
+    if len(numbers) == n_rows:
+        return np.array(numbers, dtype=np.int64)
+    return np.arange(n_rows) + 1 + int(dialect.header)

@@ -1,0 +1,68 @@
+"""JSON lines: an object per row."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from skinfluence.cli._libraries import import_pandas
+from skinfluence.cli.tables._bounds import BadTable, check_n_columns
+from skinfluence.cli.tables._table import Table
+
+
+@dataclass
+class JsonLinesFile:
+    """How tables are written as JSON lines; ``lines`` are those that were read."""
+
+    lines: list | None = None
+
+    def joined(self, others, frame):
+        """Return how several files together are written."""
+        return JsonLinesFile(sum((file.lines for file in others), self.lines))
+
+    def encode(self, frame):
+        """Return a table as bytes."""
+        text = frame.to_json(orient="records", lines=True, force_ascii=False)
+        return text.encode()
+
+    def records(self, positions, changed=None):
+        """Return rows as they came, but for those that were changed."""
+        lines = list(self.lines)
+        if changed is not None:
+            for i in changed.index:
+                lines[i] = self.encode(changed.loc[[i]])
+        return b"".join(lines[i] for i in positions)
+
+
+def read_json_lines(name, content, reading):
+    """Read JSON lines; see `read_delimited`. Values that are no scalars become JSON."""
+    pandas = import_pandas()
+    numbered = [
+        (line, i + 1)
+        for i, line in enumerate(content.splitlines(keepends=True))
+        if line.strip()
+    ]
+    rows = []
+    for line, number in numbered:
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise BadTable(f"line {number} is no JSON: {error}") from None
+        if not isinstance(row, dict):
+            raise BadTable(f"line {number} is no object with names and values")
+        rows.append({key: _scalar(value) for key, value in row.items()})
+    typed = pandas.DataFrame(rows)
+    check_n_columns(typed.shape[1])
+    lines = [line for line, _ in numbered]
+    if lines and not lines[-1].endswith(b"\n"):
+        lines[-1] += b"\n"
+    return Table(
+        typed,
+        typed.copy(),
+        np.array([number for _, number in numbered], dtype=np.int64),
+        JsonLinesFile(lines),
+    )
+
+
+def _scalar(value):
+    return json.dumps(value) if isinstance(value, (dict, list)) else value

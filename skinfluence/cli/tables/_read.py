@@ -1,0 +1,203 @@
+"""Read a table from files of any format, or from standard input."""
+
+import sys
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from skinfluence.cli._bad_input import BadInput
+from skinfluence.cli._libraries import import_pandas
+from skinfluence.cli.tables._bounds import check_parsed
+from skinfluence.cli.tables._columnar import ColumnarFile, read_columnar
+from skinfluence.cli.tables._compression import MAGIC, decompressed, zip_members
+from skinfluence.cli.tables._delimited import default_file, read_delimited
+from skinfluence.cli.tables._file_names import (
+    COLUMNAR,
+    DELIMITED,
+    JSON_LINES,
+    SPREADSHEETS,
+    STDIN,
+    check_name,
+    split_name,
+)
+from skinfluence.cli.tables._json_lines import JsonLinesFile, read_json_lines
+from skinfluence.cli.tables._spreadsheets import SpreadsheetFile, read_spreadsheet
+from skinfluence.cli.tables._table import AUTO, Reading
+
+
+def read_table(paths, reading=None):
+    """Read a table.
+
+    Parameters
+    ----------
+    paths : list of str or Path
+        Files, whose rows follow each other; "-" is standard input.
+    reading : Reading, default=None
+        What is known of the files.
+
+    Returns
+    -------
+    table : Table
+
+    Raises
+    ------
+    BadInput
+        Where a file is missing, damaged or no table.
+    """
+    reading = Reading() if reading is None else reading
+    tables = [_read_one(path, reading) for path in paths]
+    return tables[0] if len(tables) == 1 else _together(paths, tables)
+
+
+def file_like(path, table=None):
+    """Return how the table at a path is written: like one that was read, if it may be.
+
+    Parameters
+    ----------
+    path : Path
+        Where.
+    table : Table, default=None
+        What was read.
+
+    Returns
+    -------
+    file : object
+        See `Table.file`.
+    """
+    _, file_format, _ = split_name(path.name)
+    file_format = file_format or ".csv"  # of a ZIP archive
+    if file_format in DELIMITED:
+        new = default_file(DELIMITED[file_format])
+    elif file_format in JSON_LINES:
+        new = JsonLinesFile()
+    elif file_format in SPREADSHEETS:
+        new = SpreadsheetFile(file_format)
+    else:
+        new = ColumnarFile(file_format)
+    if table is None or type(table.file) is not type(new):
+        return new
+    same = getattr(table.file, "file_format", None) == getattr(new, "file_format", None)
+    tab = file_format == ".tsv" and table.file.dialect.separator != "\t"
+    return table.file if same and not tab else new
+
+
+def _read_one(path, reading):
+    pandas = import_pandas()
+    name = "standard input" if str(path) == STDIN else str(path)
+    try:
+        content, file_format = _content(path, reading.file_format)
+        if file_format in DELIMITED:
+            table = read_delimited(name, content, reading, DELIMITED[file_format])
+        elif file_format in JSON_LINES:
+            table = read_json_lines(name, content, reading)
+        elif file_format in SPREADSHEETS:
+            table = read_spreadsheet(name, content, reading, file_format)
+        else:
+            table = read_columnar(Path(name).name, content, reading, file_format)
+    except pandas.errors.EmptyDataError:
+        raise BadInput(f"{name} is empty") from None
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        KeyError,
+        zlib.error,
+        pandas.errors.ParserWarning,
+    ) as error:
+        raise _unreadable(name, error) from None
+    except Exception as error:
+        # Libraries of compressed and of spreadsheet files have errors of their own.
+        if type(error).__module__.split(".")[0] not in ("zstd", "zipfile", "zstandard"):
+            raise
+        raise _unreadable(name, error) from None
+    if not len(table.typed):
+        raise BadInput(f"{name} is empty: it has a header and no rows")
+    for frame in (table.typed, table.cells):
+        frame.columns = [str(column) for column in frame.columns]
+    return table
+
+
+def _unreadable(name, error):
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return BadInput(f"cannot read {name}: {reason}")
+
+
+def _content(path, file_format):
+    """Return the decompressed bytes of a file, and its format."""
+    if str(path) == STDIN:
+        content = sys.stdin.buffer.read()
+        stem, of_name, compression = "table", "", ""
+        for magic, of in MAGIC.items():
+            if content.startswith(magic):
+                compression = of
+    else:
+        path = Path(path)
+        if file_format == AUTO:
+            check_name(path)
+        if not path.is_file():
+            what = "is not a file" if path.exists() else "does not exist"
+            raise BadInput(f"{path} {what}")
+        stem, of_name, compression = split_name(path.name)
+        if not of_name or of_name not in COLUMNAR + SPREADSHEETS:
+            check_parsed(path.name, path.stat().st_size)
+        content = path.read_bytes()
+    if file_format != AUTO:
+        of_name = f".{file_format}"
+    if compression == ".zip" and not of_name:
+        of_name = _spreadsheet_in_zip(content)
+    if compression and of_name not in SPREADSHEETS:
+        name = getattr(path, "name", "standard input")
+        content, member = decompressed(name, content, compression)
+        if member is not None and not of_name:
+            _, of_name, _ = split_name(member)
+    return content, of_name or _format_of(content)
+
+
+def _spreadsheet_in_zip(content):
+    names = {info.filename for info in zip_members(content)}
+    if "xl/workbook.xml" in names:
+        return ".xlsx"
+    return ".ods" if "content.xml" in names else ""
+
+
+def _format_of(content):
+    if content.startswith(b"PAR1"):
+        return ".parquet"
+    if content.startswith((b"ARROW1", b"FEA1")):
+        return ".feather"
+    return ".jsonl" if content.lstrip()[:1] == b"{" else ".csv"
+
+
+def _together(paths, tables):
+    """Put the rows of several files below each other."""
+    pandas = import_pandas()
+    first = tables[0]
+    for path, table in zip(paths[1:], tables[1:], strict=True):
+        missing = set(first.typed.columns) ^ set(table.typed.columns)
+        if missing:
+            raise BadInput(
+                f"{paths[0]} and {path} have different columns: {sorted(missing)[0]!r} "
+                "is in one of them only"
+            )
+    columns = list(first.typed.columns)
+    typed, cells = (
+        pandas.concat([frame[columns] for frame in frames], ignore_index=True)
+        for frames in ([t.typed for t in tables], [t.cells for t in tables])
+    )
+    names = np.repeat([str(path) for path in paths], [len(t.typed) for t in tables])
+    notes = [
+        f"{path}: {note}"
+        for path, table in zip(paths, tables, strict=True)
+        for note in table.notes
+    ]
+    return replace(
+        first,
+        typed=typed,
+        cells=cells,
+        lines=np.concatenate([table.lines for table in tables]),
+        file=first.file.joined([table.file for table in tables[1:]], cells),
+        notes=notes,
+        files=names,
+    )

@@ -1,0 +1,152 @@
+"""Spreadsheets: a sheet of an Excel workbook or of an OpenDocument file."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+
+from skinfluence._shown import shown
+from skinfluence.cli._bad_input import BadInput
+from skinfluence.cli._libraries import import_pandas
+from skinfluence.cli.tables._bounds import check_decompressed, check_n_columns
+from skinfluence.cli.tables._compression import zip_members
+from skinfluence.cli.tables._dialects import N_RECORDS, looks_like_data
+from skinfluence.cli.tables._number_marks import (
+    NumberMarks,
+    guess_marks,
+    texts_to_numbers,
+)
+from skinfluence.cli.tables._table import AUTO, Table, column_names
+
+ENGINES = {".xlsx": "openpyxl", ".ods": "odf"}
+
+
+@dataclass
+class SpreadsheetFile:
+    """How tables are written as a sheet."""
+
+    file_format: str
+    sheet: str = "Sheet1"
+    header: bool = True
+
+    def joined(self, others, frame):
+        """Return how several files together are written."""
+        return self
+
+    def encode(self, frame):
+        """Return a table as the bytes of a file with one sheet."""
+        pandas = import_pandas()
+        content = io.BytesIO()
+        engine = _engine(self.file_format)
+        with pandas.ExcelWriter(content, engine=engine) as writer:
+            frame.to_excel(
+                writer, sheet_name=self.sheet, index=False, header=self.header
+            )
+            if engine == "openpyxl":
+                _write_texts_as_texts(writer.sheets[self.sheet])
+        return content.getvalue()
+
+    def records(self, positions, changed=None):
+        """Return None: there are no lines."""
+
+
+def read_spreadsheet(name, content, reading, file_format):
+    """Read a sheet; see `read_delimited`."""
+    pandas = import_pandas()
+    n_bytes = sum(info.file_size for info in zip_members(content))
+    check_decompressed(name, n_bytes, len(content))
+    with pandas.ExcelFile(io.BytesIO(content), engine=_engine(file_format)) as book:
+        sheet = _sheet(name, book.sheet_names, reading.sheet)
+        raw = pandas.read_excel(book, sheet_name=sheet, header=None, dtype=object)
+    notes = []
+    if len(book.sheet_names) > 1 and reading.sheet is None:
+        notes.append(
+            f"read sheet {shown(sheet)!r}, the first of {len(book.sheet_names)} "
+            "(--sheet)"
+        )
+    raw = raw.dropna(axis=1, how="all")
+    filled = raw.notna().any(axis=1).to_numpy()
+    lines, raw = np.flatnonzero(filled) + 1, raw[filled].reset_index(drop=True)
+    if raw.empty:
+        raise pandas.errors.EmptyDataError("No columns to parse from file")
+    check_n_columns(raw.shape[1])
+    header = _has_header(raw, reading)
+    if header:
+        names = _distinct(raw.iloc[0])
+        raw, lines = raw.iloc[1:].reset_index(drop=True), lines[1:]
+    else:
+        names = column_names(raw.shape[1])
+        notes.append("no header: columns are column_1, column_2, ... (--header)")
+    raw.columns = names
+    typed = _typed(raw, reading, notes)
+    return Table(typed, raw, lines, SpreadsheetFile(file_format, sheet, header), notes)
+
+
+def _sheet(name, sheets, wanted):
+    if wanted is None:
+        return sheets[0]
+    if wanted not in sheets:
+        raise BadInput(
+            f"{name} has no sheet {wanted!r}; its sheets are "
+            f"{', '.join(map(shown, sheets[:10]))}"
+        )
+    return wanted
+
+
+def _has_header(raw, reading):
+    if reading.header != AUTO or len(raw) < 2 or raw.shape[1] < 2:
+        return reading.header != "no"
+    first = raw.iloc[: N_RECORDS + 1]
+    records = [
+        ["" if v is None or v != v else str(v) for v in row]
+        for row in first.itertuples(index=False)
+    ]
+    return reading.target in records[0] or not looks_like_data(
+        records, NumberMarks().is_number
+    )
+
+
+def _distinct(first):
+    """Return names of columns as texts, each once, as pandas makes them."""
+    names, seen = [], {}
+    for i, value in enumerate(first):
+        name = f"Unnamed: {i}" if value is None or value != value else str(value)
+        count = seen.get(name, 0)
+        seen[name] = count + 1
+        names.append(f"{name}.{count}" if count else name)
+    return names
+
+
+def _typed(raw, reading, notes):
+    """Return the rows with numbers as numbers; what is mixed becomes texts."""
+    typed = raw.infer_objects()
+    texts = {}
+    for i in range(typed.shape[1]):
+        if typed.iloc[:, i].dtype.kind in "biufmM":
+            continue
+        values = [None if v is None or v != v else str(v) for v in raw.iloc[:, i]]
+        texts[i] = np.array(values, dtype=object)
+        typed.isetitem(i, texts[i])
+    columns = [[t for t in values if t is not None] for values in texts.values()]
+    marks = guess_marks(columns, reading.decimal, reading.thousands)
+    notes += texts_to_numbers(typed, texts, marks)
+    return typed
+
+
+def _engine(file_format):
+    engine = ENGINES[file_format]
+    try:
+        __import__(engine)
+    except ImportError:
+        raise BadInput(
+            f'{file_format} needs {engine}: pip install "skinfluence[spreadsheets]"'
+        ) from None
+    return engine
+
+
+def _write_texts_as_texts(sheet):
+    """Let no text become a formula, which openpyxl makes of those that begin with =."""
+    for row in sheet.iter_rows():
+        for cell in row:
+            if cell.data_type == "f":
+                cell.data_type = "s"

@@ -1,0 +1,406 @@
+"""Files of any format are read, and what is written has the format that came."""
+
+import gzip
+import io
+import json
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from written_tables import NARROW, PRICES, TOWNS, N, frame, said_as, text_of
+
+from skinfluence.__main__ import main
+from skinfluence.cli._bad_input import BadInput
+from skinfluence.cli.tables._number_marks import NumberMarks
+from skinfluence.cli.tables._read import file_like, read_table
+from skinfluence.cli.tables._table import Reading
+
+
+def read(path, **reading):
+    return read_table([path], Reading(target="label", **reading))
+
+
+# ------------------------------------------------------------------ delimited texts
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize(
+    ("decimal", "thousands"),
+    [(".", ""), (".", ","), (",", ""), (",", "."), (",", " "), (",", "\u202f")]
+    + [(".", "'"), (".", " ")],
+)
+def test_separators_and_marks_are_told(tmp_path, separator, decimal, thousands):
+    path = tmp_path / "t.csv"
+    path.write_text(text_of(frame(), separator, decimal, thousands), encoding="utf-8")
+    table = read(path)
+    assert table.typed["price"].tolist() == PRICES
+    assert table.typed["size"].tolist() == frame()["size"].tolist()
+    assert table.typed["town"].tolist() == frame()["town"].tolist()
+    assert table.cells["price"][0] == said_as(PRICES[0], decimal, thousands)
+    assert table.lines.tolist() == list(range(2, N + 2))
+    said = " ".join(table.notes)
+    assert ("--separator" in said) == (separator != ",")
+    assert ("--decimal" in said) == (decimal != ".")
+    assert ("--thousands" in said) == (thousands != "")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "mark"),
+    [
+        ("utf-8", b""),
+        ("utf-8", b"\xef\xbb\xbf"),
+        ("utf-16-le", b"\xff\xfe"),
+        ("utf-16-be", b"\xfe\xff"),
+        ("utf-16-le", b""),
+        ("utf-16-be", b""),
+        ("cp1252", b""),
+        ("latin-1", b""),
+    ],
+)
+def test_encodings_are_told_and_kept(tmp_path, encoding, mark):
+    towns = TOWNS if encoding.startswith("utf") else NARROW
+    if encoding == "latin-1":
+        towns = [*NARROW, "\x81\x8d"]  # not defined in cp1252
+    text = text_of(frame(towns), ";", end="\r\n")
+    path = tmp_path / "t.csv"
+    path.write_bytes(mark + text.encode(encoding))
+    table = read(path)
+    assert table.typed["town"].tolist() == frame(towns)["town"].tolist()
+    kept = np.arange(1, N, 2)
+    lines = text.splitlines(keepends=True)
+    expected = lines[0] + "".join(lines[1 + i] for i in kept)
+    assert table.file.records(kept) == mark + expected.encode(encoding)
+    again = tmp_path / "again.csv"
+    again.write_bytes(table.file.encode(table.cells))
+    pd.testing.assert_frame_equal(read(again).typed, table.typed)
+    assert again.read_bytes().startswith(mark + "price;town".encode(encoding))
+
+
+def test_options_stand_over_guesses(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes("a;b|label\n1,5;é|yes\n2,5;è|no\n".encode("cp1252"))
+    table = read(path, separator="|", encoding="latin-1")
+    assert list(table.typed.columns) == ["a;b", "label"]
+    path.write_text("a,label\n1.499,yes\n2.500,no\n")
+    assert read(path).typed["a"].tolist() == [1.499, 2.5]
+    assert read(path, decimal=",", thousands=".").typed["a"].tolist() == [1499, 2500]
+    path.write_bytes("a,é\n1,2\n".encode())
+    with pytest.raises(BadInput, match="byte 2 is not ascii: give its encoding"):
+        read(path, encoding="ascii")
+
+
+def test_single_quotes_are_told(tmp_path):
+    path = tmp_path / "t.csv"
+    rows = [f"'a, b {i}',{i},'{'yes' if i % 2 else 'no'}'" for i in range(20)]
+    path.write_text("\n".join(["note,x,label", *rows]))
+    table = read(path)
+    assert table.typed["note"][3] == "a, b 3"
+    assert set(table.typed["label"]) == {"yes", "no"}
+
+
+def test_numbers_with_units_and_a_few_texts_among_them(tmp_path):
+    path = tmp_path / "t.csv"
+    values = [f'"${1000 + i:,}"' for i in range(40)]
+    values[7], values[9] = "on request", ""
+    shares = [f"{i}%" for i in range(40)]
+    rows = [f"{v},{s},{i % 2}" for i, (v, s) in enumerate(zip(values, shares))]  # noqa: B905
+    path.write_text("\n".join(["price,share,label", *rows]))
+    table = read(path)
+    price = table.typed["price"]
+    assert price.isna().to_numpy().nonzero()[0].tolist() == [7, 9]
+    assert price[3] == 1003
+    assert table.typed["share"].tolist() == list(range(40))
+    assert any(
+        "1 value(s) of price are no numbers, 'on request'" in n for n in table.notes
+    )
+    assert table.cells["price"][7] == "on request"
+
+
+@given(
+    st.decimals(-(10**9), 10**9, places=2, allow_nan=False),
+    st.sampled_from([".", ","]),
+    st.sampled_from(["", ".", ",", " ", "'"]),
+)
+@settings(max_examples=200, deadline=None)
+def test_numbers_are_what_was_written(number, decimal, thousands):
+    if decimal == thousands:
+        return
+    text = said_as(number, decimal, thousands)
+    marks = NumberMarks(decimal, thousands)
+    assert marks.is_number(text)
+    assert marks.number(text) == float(number)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1,2,3", "12,34", "1,4999", "1.2.3", "2020-01-02", "a1", "", "-", "1 2", "$"],
+)
+def test_texts_that_are_no_numbers(text):
+    assert not NumberMarks(".", ",").is_number(text)
+    assert np.isnan(NumberMarks(".", ",").number(text))
+
+
+def test_a_missing_header_is_noticed(tmp_path):
+    path = tmp_path / "iris.csv"
+    rows = [f"{5 + i / 10},{i},{'ab'[i % 2]}" for i in range(30)]
+    path.write_text("\n".join(rows) + "\n")
+    table = read_table([path])
+    assert list(table.typed.columns) == ["column_1", "column_2", "column_3"]
+    assert len(table.typed) == 30
+    assert table.lines.tolist() == list(range(1, 31))
+    assert "no header: columns are column_1" in table.notes[0]
+    assert table.file.records(np.arange(2)) == "\n".join(rows[:2]).encode() + b"\n"
+    assert table.file.encode(table.cells).startswith(b"5.0,0,a\n")
+    assert list(read_table([path], Reading(header="yes")).typed.columns)[2] == "a"
+    # The name of the target is in the first row: a header, or doubt.
+    named = read_table([path], Reading(target="a"))
+    assert list(named.typed.columns)[2] == "a"
+    with pytest.raises(BadInput, match="say --header yes or --header no"):
+        read_table([path], Reading(target="0"))
+
+
+@pytest.mark.parametrize(
+    "header", ["x,y,label", "country,2019,2020", "id,1,2", "x,,label", "1st,2nd,3rd"]
+)
+def test_headers_are_not_taken_for_data(tmp_path, header):
+    path = tmp_path / "t.csv"
+    path.write_text(
+        "\n".join([header] + [f"{'ab'[i % 2]},{i},{i + 1}" for i in range(9)])
+    )
+    assert len(read_table([path]).typed) == 9
+
+
+def test_lines_count_what_a_spreadsheet_shows(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('note,label\n"two\nlines",a\n\nx,b\n"three\n\nlines",a\ny,b\n')
+    assert read(path).lines.tolist() == [2, 4, 5, 6]
+
+
+# ----------------------------------------------------------------------- containers
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst", ".zip"])
+@pytest.mark.parametrize("inner", [".csv", ".tsv", ".jsonl"])
+def test_compressed_texts(tmp_path, suffix, inner):
+    zstandard = pytest.importorskip("zstandard")
+    table = frame()
+    if inner == ".jsonl":
+        content = table.to_json(orient="records", lines=True).encode()
+    else:
+        content = text_of(table, "\t" if inner == ".tsv" else ",").encode()
+    path = tmp_path / f"t{inner}{suffix}"
+    if suffix == ".zip":
+        path = tmp_path / "t.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(f"inside{inner}", content)
+    else:
+        compress = gzip.compress if suffix == ".gz" else zstandard.compress
+        path.write_bytes(compress(content))
+    read_back = read(path).typed
+    pd.testing.assert_frame_equal(read_back, table, check_dtype=False)
+
+
+def test_an_archive_of_two_files_is_refused(tmp_path):
+    path = tmp_path / "t.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.csv", "x")
+        archive.writestr("b.csv", "x")
+    with pytest.raises(BadInput, match=r"holds 2 files \(a.csv, b.csv\)"):
+        read(path)
+
+
+@pytest.mark.parametrize("suffix", [".csv.zst", ".zip", ".xlsx"])
+def test_bombs_of_every_container(tmp_path, suffix):
+    zstandard = pytest.importorskip("zstandard")
+    zeros = b"a,y\n" + b"0" * 80 * 2**20
+    path = tmp_path / f"bomb{suffix}"
+    if suffix == ".csv.zst":
+        path.write_bytes(zstandard.compress(zeros))
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("xl/workbook.xml" if suffix == ".xlsx" else "a.csv", zeros)
+    with pytest.raises(BadInput, match="decompresses to more than 64 MiB, 100 times"):
+        read(path)
+
+
+# ------------------------------------------------------------- sheets, columns, JSON
+
+
+@pytest.mark.parametrize("suffix", [".xlsx", ".ods"])
+def test_spreadsheets(tmp_path, suffix):
+    pytest.importorskip("openpyxl")
+    pytest.importorskip("odf")
+    path = tmp_path / f"t{suffix}"
+    table = frame().assign(when=pd.date_range("2024-01-01", periods=N), code="=1+1")
+    table.loc[3, "price"] = np.nan
+    other = pd.DataFrame({"a": [1, 2], "label": ["x", "y"]})
+    with pd.ExcelWriter(str(path)) as writer:
+        table.drop(columns="code").to_excel(writer, sheet_name="People", index=False)
+        other.to_excel(writer, sheet_name="Other", index=False)
+    back = read(path)
+    assert back.typed["price"].dtype.kind == "f"
+    assert back.typed["price"].equals(table["price"])
+    assert back.typed["when"].dtype.kind == "M"
+    assert back.typed["town"].tolist() == table["town"].tolist()
+    assert back.lines.tolist() == list(range(2, N + 2))
+    assert "read sheet 'People', the first of 2 (--sheet)" in back.notes
+    assert len(read(path, sheet="Other").typed) == 2
+    with pytest.raises(BadInput, match="no sheet 'Else'; its sheets are People, Other"):
+        read(path, sheet="Else")
+    # A text that begins with = is none that runs, here or where it is written.
+    (tmp_path / f"u{suffix}").write_bytes(back.file.encode(table))
+    again = pd.read_excel(tmp_path / f"u{suffix}", sheet_name="People")
+    assert again["code"].tolist() == ["=1+1"] * N
+    assert again["price"].equals(table["price"])
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".feather"])
+def test_columnar_formats(tmp_path, suffix):
+    path = tmp_path / f"t{suffix}"
+    table = frame().assign(when=pd.date_range("2024-01-01", periods=N))
+    getattr(table, f"to_{suffix[1:]}")(path)
+    back = read(path)
+    pd.testing.assert_frame_equal(back.typed, table)
+    content = io.BytesIO(back.file.encode(back.cells.iloc[[1, 3]]))
+    again = getattr(pd, f"read_{suffix[1:]}")(content)
+    pd.testing.assert_frame_equal(again, table.iloc[[1, 3]].reset_index(drop=True))
+
+
+def test_json_lines(tmp_path):
+    path = tmp_path / "t.jsonl"
+    rows = [{"a": i / 2, "zip": f"00{i}", "tags": ["x", i], "label": "ab"[i % 2]}
+            for i in range(12)]  # fmt: skip
+    rows[4].pop("a")
+    lines = [json.dumps(row, indent=None) for row in rows]
+    path.write_text("\n".join([*lines[:5], "", *lines[5:]]))
+    table = read(path)
+    assert np.isnan(table.typed["a"][4])
+    assert table.typed["zip"][3] == "003"
+    assert table.typed["tags"][3] == '["x", 3]'
+    assert table.lines.tolist() == [1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13]
+    assert table.file.records([0, 11]) == f"{lines[0]}\n{lines[11]}\n".encode()
+    path.write_text(json.dumps([1, 2]))
+    with pytest.raises(BadInput, match="line 1 is no object"):
+        read(path)
+
+
+# ----------------------------------------------------------------- several and stdin
+
+
+def test_several_files_are_one_table(tmp_path):
+    first, second, third = (tmp_path / name for name in ("a.csv", "b.csv", "c.csv"))
+    table = frame()
+    first.write_text(text_of(table.iloc[:15]).removesuffix("\n"))
+    second.write_text(text_of(table.iloc[15:]))
+    both = read_table([first, second])
+    pd.testing.assert_frame_equal(both.typed, table, check_dtype=False)
+    assert both.lines.tolist() == [*range(2, 17), *range(2, 27)]
+    assert both.files.tolist() == [str(first)] * 15 + [str(second)] * 25
+    lines = text_of(table).splitlines(keepends=True)
+    kept = [0, 14, 15, 39]
+    expected = lines[0] + "".join(lines[1 + i] for i in kept)
+    assert both.file.records(np.array(kept)) == expected.encode()
+    # Another separator: the rows are written in the manner of the first.
+    second.write_text(text_of(table.iloc[15:], ";"))
+    mixed = read_table([first, second])
+    pd.testing.assert_frame_equal(mixed.typed, table, check_dtype=False)
+    assert mixed.file.records(np.array(kept)) is None
+    assert mixed.file.encode(mixed.cells).decode() == text_of(table)
+    third.write_text("price,town,size\n1,b,2\n")
+    with pytest.raises(BadInput, match="different columns: 'label' is in one"):
+        read_table([first, third])
+
+
+def test_standard_input(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    contents = {
+        "csv": text_of(frame(), ";", ",").encode(),
+        "csv.gz": gzip.compress(text_of(frame()).encode()),
+        "jsonl": frame().to_json(orient="records", lines=True).encode(),
+    }
+    for write in ("parquet", "feather", "excel"):
+        buffer = io.BytesIO()
+        keywords = {"index": False} if write == "excel" else {}
+        getattr(frame(), f"to_{write}")(buffer, **keywords)
+        contents[write] = buffer.getvalue()
+
+    class Stdin:
+        def __init__(self, content):
+            self.buffer = io.BytesIO(content)
+
+    for content in contents.values():
+        monkeypatch.setattr("sys.stdin", Stdin(content))
+        pd.testing.assert_frame_equal(read("-").typed, frame(), check_dtype=False)
+    monkeypatch.setattr("sys.stdin", Stdin(contents["csv"]))
+    assert main(["clean", "-", "--target", "label", "--drop", "0.1"]) == 0
+    out = capsys.readouterr().out
+    assert "read with separator ';' (--separator), decimal mark ',' (--decimal)" in out
+    lines = contents["csv"].decode().splitlines()
+    cleaned = (tmp_path / "stdin.cleaned.csv").read_text().splitlines()
+    assert len(cleaned) == 37
+    assert set(cleaned) < set(lines)
+
+
+# ----------------------------------------------------------------------- end to end
+
+
+def test_a_cleaned_table_has_the_manner_of_the_table(tmp_path, capsys):
+    path = tmp_path / "umsätze.csv"
+    text = text_of(frame(NARROW), ";", ",", ".", end="\r\n")
+    path.write_bytes(text.encode("cp1252"))
+    arguments = ["clean", str(path), "--target", "label", "--drop", "0.1"]
+    assert main(arguments) == 0
+    ranking = pd.read_csv(
+        tmp_path / "umsätze.suspects.csv", sep=";", decimal=",", encoding="cp1252"
+    )
+    assert ranking["value"].dtype.kind == "f"
+    assert (ranking["line"] == ranking["row"] + 2).all()
+    out = capsys.readouterr().out
+    worst = ranking.iloc[0]
+    assert f"  line {worst['line']}: " in out
+    lines = text.splitlines(keepends=True)
+    kept = sorted(ranking["row"][~ranking["suspect"]])
+    expected = lines[0] + "".join(lines[1 + i] for i in kept)
+    cleaned = tmp_path / "umsätze.cleaned.csv"
+    assert cleaned.read_bytes() == expected.encode("cp1252")
+    # Another format where its name says so.
+    options = [
+        "--force",
+        "--action",
+        "relabel",
+        "--output",
+        str(tmp_path / "c.parquet"),
+    ]
+    assert main([*arguments, *options]) == 0
+    assert len(pd.read_parquet(tmp_path / "c.parquet")) == N
+
+
+def test_the_ranking_of_a_workbook_holds_no_formula(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    path = tmp_path / "t.xlsx"
+    table = frame().assign(label=["=1+1" if i % 3 else "yes" for i in range(N)])
+    path.write_bytes(file_like(path).encode(table))
+    assert main(["clean", str(path), "--target", "label", "--drop", "0.1"]) == 0
+    for name in ("t.suspects.xlsx", "t.cleaned.xlsx"):
+        sheet = openpyxl.load_workbook(tmp_path / name).active
+        cells = [cell for row in sheet.iter_rows() for cell in row]
+        assert not [cell for cell in cells if cell.data_type == "f"]
+        assert len(cells) > 100
+
+
+def test_a_price_is_never_808_classes(tmp_path, capsys):
+    path = tmp_path / "t.csv"
+    rng = np.random.default_rng(0)
+    prices = rng.integers(900, 1900, 200)
+    rows = [f'{p / 100:.2f},"{p:,}",n{p % 97}' for p in prices]
+    path.write_text("\n".join(["x,price,model", *rows]))
+    assert main(["clean", str(path), "--target", "price"]) == 0
+    out = capsys.readouterr().out
+    assert "different whole numbers, taken for amounts (--task classification" in out
+    assert "price: regression" in out
+    assert main(["clean", str(path), "--target", "model", "--force"]) == 2
+    err = capsys.readouterr().err
+    assert "fewer than 10 rows of a class. If they are labels, say --task" in err
