@@ -32,7 +32,7 @@ def check_parsed(name, n_bytes, factor=PARSED_FACTOR):
     check_memory(
         factor * n_bytes,
         f"The table {name}, {memory_size(n_bytes)} of data,",
-        "Take a sample of its rows, or of its columns.",
+        "Use a sample of its rows, or of its columns.",
     )
 
 
@@ -51,6 +51,6 @@ def check_n_columns(n_columns):
     """Raise for more columns than anybody has."""
     if n_columns > MAX_COLUMNS:
         raise BadTable(
-            f"it has {n_columns} columns or more, at most {MAX_COLUMNS} are taken: "
-            "choose those to predict from"
+            f"it has {n_columns} columns or more, at most {MAX_COLUMNS} are supported: "
+            "choose the columns to predict from"
         )
