@@ -204,7 +204,7 @@ def _check_text(content, encoding):
     if place >= 0:
         what = "byte" if encoding.name == "utf-8" else "place"
         raise BadTable(
-            f"it holds a NUL byte ({what} {place}), and is not text: save it as CSV "
+            f"it holds a NUL byte ({what} {place}) and is not text: save it as CSV "
             "in UTF-8"
         )
 
