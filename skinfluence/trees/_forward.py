@@ -61,29 +61,37 @@ def leaf_changes(trees, run, masks=None):
             before, within = before + within, np.zeros_like(within)
         own = before + within / trees.learning_rate
         slopes = trees.objective.slopes(y, raw)
+        derivatives = trees.objective.derivatives(y, raw)
         leaves = trees.leaves[rows, trees.iteration(t)] - first
-        moved = []
-        for order, (total, slope, derivative) in enumerate(
-            zip(
-                (run.gradient_sums[first:after], run.curvature_sums[first:after]),
-                [weight[:, None, None] * slope for slope in slopes],
-                trees.objective.derivatives(y, raw),
-                strict=True,
-            )
-        ):
+
+        def left(total, derivative, slope, moves=True):
+            """A sum over rows without those that leave, the others moved."""
+            slope, derivative = (slope.T * weight).T, (derivative.T * weight).T
             part = np.repeat(total[:, None], len(base), axis=1)
-            if not (order and trees.objective.quadratic):  # else curvatures stay
+            if moves:
                 part += coupling(trees, t, slope) @ changes[:first]
                 part += base_coupling(trees, t, slope) @ base.T
-            gone = (weight[:, None] * derivative)[rows]
-            gone += np.einsum("ikm,im->ik", slope[rows], own)
+            gone = derivative[rows] + np.einsum("ikm,im->ik", slope[rows], own)
             for k in range(trees.n_outputs):
                 np.subtract.at(part, (leaves[:, k], sets), gone[:, k])
-            moved.append(part)
+            return part
+
+        whole = run.curvature_sums[first:after]
+        gradient = left(run.gradient_sums[first:after], derivatives[0], slopes[0])
+        if trees.objective.joint:
+            columns = [
+                left(whole[:, m], derivatives[1][..., m], slopes[1][:, :, m])
+                for m in range(trees.n_outputs)
+            ]
+            curvature = np.stack(columns, axis=1)
+        else:
+            moves = not trees.objective.quadratic
+            curvature = left(whole, derivatives[1], slopes[1], moves)
         values = trees.leaf_value(
-            *moved,
+            gradient,
+            curvature,
             trees.regularization[first:after, None],
-            run.curvature_sums[first:after, None],
+            whole[..., None],
         )
         changes[first:after] = values - run.values[first:after, None]
         for k in range(trees.n_outputs):
