@@ -79,7 +79,7 @@ def case_diagnostics(
     **Clusters.** With ``groups`` all rows of a label g leave together: the leverage of
     a cluster is the sum of its rows', :math:`\mathrm{tr}(H_{gg})`, Cook's distance and
     DFBETAS are as above with (g) for (i), and ``jackknife_std_errors`` are those of the
-    cluster jackknife, CV3 [4]_, which holds where rows of a cluster depend on each other.
+    cluster jackknife, CV3 [4]_, which allows rows of a cluster to depend on each other.
 
     **Other linear models.** Of lasso and elastic net, Huber's regression, logistic
     regression with an L1 penalty and linear support vector machines, which have no
@@ -87,12 +87,12 @@ def case_diagnostics(
     of the jackknife's standard errors. Of multinomial regression the same, in units of
     ``std_errors``.
 
-    **statsmodels.** Of results of OLS, WLS and GLM the rows, offset, exposure and weights
-    are the model's own, and coefficients are in its order. ``var_weights`` and the
-    weights of WLS are precisions. A row of ``freq_weights`` f stands for f observations,
-    which leave together: they count in n, and leverage and residual are those of all of
-    them (the residual :math:`\sqrt f` times that of one). Families and links without a
-    certified removal are solved by chord steps until these are nothing.
+    **statsmodels.** Results of OLS, WLS and GLM hold their rows, offset, exposure and
+    weights; coefficients are in their order. ``var_weights`` and the weights of WLS are
+    precisions. A row of ``freq_weights`` f stands for f observations, which leave
+    together: they count in n, and leverage and residual are those of all of them (the
+    residual :math:`\sqrt f` times that of one). For families and links without a
+    certified removal steps are taken until they are nothing beside the standard errors.
 
     **Cost.** O(n p^2) for least squares and one steps, memory O(n p). Exact steps of
     other models as in `LeaveOneOutInfluence`: about a fit, a few chord steps of
@@ -128,9 +128,9 @@ def case_diagnostics(
     Returns
     -------
     diagnostics : :class:`~sklearn.utils.Bunch`
-        Arrays in the order of the rows of X, or of ``groups``, all finite but where said
-        so below. Of several linear predictors (outputs, classes) they have one more
-        axis, behind that of the rows.
+        Arrays in the order of the rows of X, or of ``groups``, all finite but where
+        said so below. Of several linear predictors (outputs, classes) they have one
+        more axis, behind that of the rows.
 
         leverage : ndarray of shape (n_samples,)
             Diagonal of the hat matrix.
@@ -186,7 +186,8 @@ def case_diagnostics(
     among those that are left. Rows without which classes become separable and no
     finite optimum exists are refitted as well. Without the only row of its class no
     model can be fitted: Cook's distance, DFFITS and the intercept's DFBETAS are then
-    infinite for ``step="exact"``; of more than two classes DFBETAS are NaN.
+    infinite for ``step="exact"``; of more than two classes DFBETAS are NaN, as they are
+    where statsmodels cannot fit what is left.
 
     References
     ----------
@@ -218,7 +219,7 @@ def case_diagnostics(
             f"The 'step' parameter must be 'exact' or 'one_step'. Got {step!r}."
         )
     fitted = _read(estimator, X, y, sample_weight)
-    full, n = fitted.full, len(fitted.full.weight)
+    full, n = fitted.full, len(fitted.full.design.rows)
     removals = SingleRows(n) if groups is None else _clusters(groups, n)
     bases = None
     if has_working_model(full):
@@ -296,10 +297,10 @@ def _warn_if_other_rows(fitted, squared):
     if full.optimum_distance <= (NEAR_SQUARED if squared else NEAR) * spread + 1e-6:
         return
     warnings.warn(
-        f"{type(full.design.estimator).__name__} is not at the optimum of its objective "
-        f"for the X, y and sample_weight given: its linear predictors are up to "
-        f"{full.optimum_distance:.2g} away (their standard deviation is {spread:.2g}). "
-        "If it was fitted on other rows or with other weights, pass those; if its "
+        f"{type(full.design.estimator).__name__} is not at the optimum of its "
+        "objective for the X, y and sample_weight given: its linear predictors are up "
+        f"to {full.optimum_distance:.2g} away (their standard deviation is "
+        f"{spread:.2g}). If it was fitted on other rows or with other weights, pass those; if its "
         "solver stopped early, lower tol or raise max_iter. The diagnostics are about "
         "the optimum.",
         ConvergenceWarning,

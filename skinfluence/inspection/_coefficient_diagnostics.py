@@ -43,11 +43,10 @@ def coefficient_diagnostics(fitted, moves, alone, removals):
 def _softmax_errors(full):
     """Roots of the diagonal of the inverse Hessian, shape (C, n_coefficients).
 
-    Without penalty coefficients are known up to a constant over the classes, and sum
-    to zero: so do the directions that remain.
+    Coefficients sum to zero over the classes, of which predictions know differences
+    only: what a penalty says about the sums does not count.
     """
     values, vectors = np.linalg.eigh(full.hessian)
     roots = (vectors / np.sqrt(values)).T.reshape(-1, *full.theta.shape)
-    free = full.penalties.diagonal == 0
-    roots[..., free] -= roots[..., free].mean(axis=1, keepdims=True)
-    return np.sqrt((full.design.to_coef(roots) ** 2).sum(axis=0))
+    roots = full.design.to_coef(roots - roots.mean(axis=1, keepdims=True))
+    return np.sqrt((roots**2).sum(axis=0))

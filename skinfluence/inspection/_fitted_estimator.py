@@ -115,5 +115,3 @@ def _refitted(estimator, design, X, y, sample_weight, kept):
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = clone(estimator).fit(take_rows(X, kept), left, **params)
     return design.coefficients(model.coef_, model.intercept_)
-
-

@@ -7,6 +7,7 @@ stands for, exposure is an offset on the log scale.
 
 import copy
 import sys
+import warnings
 
 import numpy as np
 
@@ -65,9 +66,9 @@ def read_results(results):
         if type(model) is general.GLM:
             return _glm(model, results)
     raise UnsupportedEstimator(
-        "Case diagnostics take results of statsmodels' OLS, WLS and GLM, fitted without "
-        f"penalty. Got {type(results).__name__} of {type(model).__name__}: fit the same "
-        "model as a GLM, if it is one (Logit as Binomial, say)."
+        "Case diagnostics take results of statsmodels' OLS, WLS and GLM, fitted "
+        f"without penalty. Got {type(results).__name__} of {type(model).__name__}: fit "
+        "the same model as a GLM, if it is one (Logit as Binomial, say)."
     )
 
 
@@ -102,18 +103,26 @@ def _glm(model, results):
     offset = np.zeros(n)
     for part in (model.offset, model.exposure):  # exposure is a logarithm by now
         offset = offset if part is None else offset + np.asarray(part, np.float64)
-    weight, design = np.asarray(model.iweights, np.float64), ExogDesign(model)
+    weight = np.asarray(model.iweights * model.n_trials, np.float64)
+    design = ExogDesign(model)
     counts = np.asarray(model.freq_weights, np.float64)
 
     def refit(kept):
-        args = model.endog[kept], model.exog[kept]
-        left = type(model)(
-            *args,
-            family=copy.copy(model.family),
-            offset=offset[kept],
-            var_weights=weight[kept],
-        )
-        return np.asarray(left.fit(start_params=params, tol=1e-14).params)[None]
+        with warnings.catch_warnings():
+            # Of separable rows, of dependent columns: there is no other answer.
+            warnings.simplefilter("ignore")
+            left = type(model)(
+                model.endog[kept],
+                model.exog[kept],
+                family=copy.copy(model.family),
+                offset=offset[kept],
+                var_weights=weight[kept],
+            )
+            try:
+                fit = left.fit(start_params=params, tol=1e-14)
+            except (ValueError, np.linalg.LinAlgError):
+                return np.full((1, len(params)), np.nan)
+        return np.asarray(fit.params)[None]
 
     full = _glm_model(model, design, y, weight, offset, params)
     return _fitted(model, full, refit, counts, _dispersion(model))

@@ -40,6 +40,10 @@ class FamilyLoss:
         mean = self.link.inverse(eta + offset)
         return mean, self.link.deriv(mean), self.variance(mean)
 
+    def direction(self, eta):
+        """Return whether the mean rises (1) or falls (-1) with the predictor."""
+        return np.sign(self._mean(eta)[1])
+
     def slope(self, eta, y):
         """Return the first derivative, for eta of shape (n,) or (n, m)."""
         mean, rate, variance = self._mean(eta)

@@ -55,7 +55,8 @@ def row_diagnostics(design, base, moves, alone):
     Parameters as `moved_coefficients`, removal i being that of row i.
     """
     deviation = np.sqrt(base.scale_without)
-    standardised = np.where(base.full, 0.0, base.residual) / np.sqrt(base.gap)
+    residual = base.direction * base.residual
+    standardised = np.where(base.full, 0.0, residual) / np.sqrt(base.gap)
     coef_moves, distance = moved_coefficients(design, base, moves, alone)
     own = -np.einsum("ij,ij->i", design.rows, moves)
     own[alone] = np.inf * np.sign(base.residual[alone])

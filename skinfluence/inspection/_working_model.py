@@ -43,7 +43,9 @@ class WorkingModel:
     Z : ndarray of shape (n, rank)
         Rows in coordinates u.
     residual : ndarray of shape (n,)
-        Pearson residuals ``w_j^{1/2} (z_j - x_j' theta)``.
+        Pearson residuals ``w_j^{1/2} (z_j - x_j' theta)``, of the linear predictor.
+    direction : float or ndarray of shape (n,)
+        1, or -1 where the mean falls as the linear predictor rises.
     leverage : ndarray of shape (n,)
         Diagonal of ``W^{1/2} X H^{-1} X' W^{1/2}``.
     gap : ndarray of shape (n,)
@@ -54,8 +56,12 @@ class WorkingModel:
         Rows of leverage one, to rounding. What is left is a convention.
     n_parameters : float
         Sum of the leverages.
+    present : ndarray of bool, shape (n,)
+        Rows of positive weight.
+    counts : ndarray of shape (n,)
+        Observations that the rows stand for.
     scale : float
-        Estimated variance of the residuals; 1 where the mean fixes it.
+        Variance of the residuals: estimated, fixed by the mean, or given.
     scale_without : ndarray of shape (n,)
         The same for the working model without each row.
     """
@@ -66,6 +72,7 @@ class WorkingModel:
         X, theta, s = model.design.rows, model.theta[output], model.weight
         l2 = np.broadcast_to(goal.l2, len(model.theta))[output]
         penalty = replace(goal, l2=l2).penalty(model.design, s)
+        self.direction = 1.0
         self.share = np.zeros(len(X))  # of the penalty, that goes with each row
         if self.squared:
             penalty = penalty / 2  # that of half the squared error
@@ -75,6 +82,8 @@ class WorkingModel:
             eta, mass = X @ theta, goal.mass(s)
             information = model.pointwise.information(eta)
             slope = model.pointwise.slope(eta, model.y)
+            if isinstance(model, GlmModel):
+                self.direction = model.pointwise.direction(eta)
             if mass is not None:
                 self.share = mass / mass.sum()
         self.w = s * information
@@ -130,8 +139,9 @@ class WorkingModel:
         if freedom.min() < 1e-9 * n:
             raise ValueError(
                 f"Diagnostics in units of the residual variance need {needed}. Got "
-                f"{n:g} rows (of positive weight) and {self.n_parameters:.6g} effective "
-                "parameters: use more rows, fewer columns or a stronger penalty."
+                f"{n:g} rows (of positive weight) and {self.n_parameters:.6g} "
+                "effective parameters: use more rows, fewer columns or a stronger "
+                "penalty."
             )
 
     def scales_without(self, members):

@@ -3,9 +3,9 @@
 By default CatBoost takes ten Newton steps for the leaves of a tree of two classes. With
 more classes it takes one, for all outputs of a leaf together, by the whole Hessian.
 Which rows a tree drew ("bootstrap_type") shaped its splits only: leaf values are sums
-over all rows. CatBoost scales the penalty of a leaf by the mean weight of the rows; that
-of all rows is held when some leave. Categories beyond ``one_hot_max_size`` are refused:
-CatBoost replaces them by statistics of the targets that differ between training and
+over all rows. CatBoost scales the penalty of a leaf by the mean weight of the rows, and
+that of all rows is held when some leave. Categories beyond ``one_hot_max_size`` are
+refused: CatBoost replaces them by statistics of the targets that differ between training and
 prediction.
 """
 
