@@ -300,9 +300,9 @@ def _warn_if_other_rows(fitted, squared):
         f"{type(full.design.estimator).__name__} is not at the optimum of its "
         "objective for the X, y and sample_weight given: its linear predictors are up "
         f"to {full.optimum_distance:.2g} away (their standard deviation is "
-        f"{spread:.2g}). If it was fitted on other rows or with other weights, pass those; if its "
-        "solver stopped early, lower tol or raise max_iter. The diagnostics are about "
-        "the optimum.",
+        f"{spread:.2g}). If it was fitted on other rows or with other weights, pass "
+        "those; if its solver stopped early, lower tol or raise max_iter. The "
+        "diagnostics are about the optimum.",
         ConvergenceWarning,
         stacklevel=3,
     )

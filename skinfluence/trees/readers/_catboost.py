@@ -5,8 +5,8 @@ more classes it takes one, for all outputs of a leaf together, by the whole Hess
 Which rows a tree drew ("bootstrap_type") shaped its splits only: leaf values are sums
 over all rows. CatBoost scales the penalty of a leaf by the mean weight of the rows, and
 that of all rows is held when some leave. Categories beyond ``one_hot_max_size`` are
-refused: CatBoost replaces them by statistics of the targets that differ between training and
-prediction.
+refused: CatBoost replaces them by statistics of the targets that differ between
+training and prediction.
 """
 
 from functools import partial
