@@ -6,6 +6,8 @@ from skinfluence.removal.linear._quadratic import Quadratic
 
 # Certified error of the linear predictor without a row, for step="exact".
 TOLERANCE = 1e-11
+# Least share of the information that is left, from which normal equations lose digits.
+TRUSTED = 1e-3
 # Elements of a block of masks.
 BLOCK = 2**27
 
@@ -37,6 +39,8 @@ def moves_without(fitted, removals, step, bases):
     if step == "one_step" and bases is not None and not quadratic:
         moves = removals.one_steps(bases[0])[:, None]
         unresolved = certain
+    elif quadratic and isinstance(removals, Clusters):
+        moves, unresolved = _squares_without(model, removals, bases)
     elif step == "one_step" and bases is None:
         moves, unresolved = removals.ask(lambda masks: model.newton(0.0, masks))
     else:
@@ -51,6 +55,16 @@ def moves_without(fitted, removals, step, bases):
         else:
             moves[k] = theta - fitted.full.theta
     return moves, np.array(alone, dtype=np.intp)
+
+
+def _squares_without(model, clusters, bases):
+    """Least squares without clusters, by matrices of the size of the coefficients."""
+    steps = [base.steps_without(clusters.members) for base in bases]
+    moves = np.stack([moves for moves, _ in steps], axis=1)
+    rough = np.flatnonzero(np.min([left for _, left in steps], axis=0) < TRUSTED)
+    found, unresolved = clusters.ask(lambda masks: model.exact(TOLERANCE, masks), rough)
+    moves[rough] = found
+    return moves, rough[unresolved]
 
 
 class SingleRows:
@@ -98,15 +112,19 @@ class Clusters:
 
     def one_steps(self, base):
         """Scoring steps, shape (n_clusters, p)."""
-        return base.steps_without(self.members)
+        return base.steps_without(self.members)[0]
 
-    def ask(self, remove):
-        """Moves of the coefficients and removals without an answer."""
+    def ask(self, remove, some=None):
+        """Moves of the coefficients and removals without an answer.
+
+        ``some`` are the clusters asked about; None: all.
+        """
+        some = np.arange(self.n_removals) if some is None else some
         size = max(1, BLOCK // len(self.codes))
         moves, unresolved = [], []
-        for start in range(0, self.n_removals, size):
-            block = np.arange(start, min(start + size, self.n_removals))
+        for start in range(0, max(1, len(some)), size):
+            block = some[start : start + size]
             found = remove(self.codes == block[:, None])
             moves.append(found.displacements(np.arange(len(block))))
             unresolved.append(np.asarray(found.unresolved) + start)
-        return np.concatenate(moves), np.concatenate(unresolved)
+        return np.concatenate(moves), np.concatenate(unresolved).astype(np.intp)

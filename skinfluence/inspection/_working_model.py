@@ -155,7 +155,7 @@ class WorkingModel:
         out, freedom = np.empty(len(members)), np.empty(len(members))
         whole = self.residual @ self.residual
         for k, rows in enumerate(members):
-            inverse, weighted, rank = self._without(rows)
+            inverse, weighted, values = self._without(rows)
             u = inverse @ (weighted.T @ -self.residual[rows])
             own = self.residual[rows]
             rest = whole - own @ own
@@ -165,15 +165,16 @@ class WorkingModel:
                 left = self.residual - np.sqrt(self.w) * (self.Z @ u)
                 rest = np.delete(left, rows) @ np.delete(left, rows)
             out[k] = max(rest, 0.0)
+            rank = (values > ACCURACY).sum()
             parameters = rank - np.diag(inverse) @ self.P
             freedom[k] = self.counts.sum() - self.counts[rows].sum() - parameters
         self._check_freedom(freedom, "more rows without any cluster than parameters")
         return out / freedom
 
     def _without(self, rows, share=0.0):
-        """Inverse Hessian without rows, in coordinates u, their part and its rank.
+        """Inverse Hessian without rows, in coordinates u, their part, eigenvalues.
 
-        Directions that only these rows have are left out.
+        Directions that only these rows have, of an eigenvalue of zero, are left out.
         """
         weighted = np.sqrt(self.w[rows])[:, None] * self.Z[rows]
         values, vectors = np.linalg.eigh(
@@ -181,17 +182,26 @@ class WorkingModel:
         )
         kept = values > ACCURACY
         vectors = vectors[:, kept]
-        return (vectors / values[kept]) @ vectors.T, weighted, kept.sum()
+        return (vectors / values[kept]) @ vectors.T, weighted, values
 
     def steps_without(self, members):
-        """Moves of theta by a Fisher scoring step without sets of rows, (m, p)."""
-        out = np.empty((len(members), len(self.P)))
+        """Moves of theta by a Fisher scoring step without sets of rows.
+
+        Returns
+        -------
+        moves : ndarray of shape (m, p)
+            Exact for squared errors.
+        left : ndarray of shape (m,)
+            The least share that is left of the information in any direction: moves
+            have as many digits less.
+        """
+        out, left = np.empty((len(members), len(self.P))), np.empty(len(members))
         for k, rows in enumerate(members):
             share = self.share[rows].sum()
-            inverse, _, _ = self._without(rows, share)
+            inverse, _, values = self._without(rows, share)
             gradient = self.Z[rows].T @ self.slope[rows] + share * self.pull
-            out[k] = inverse @ gradient
-        return out @ self.root.T
+            out[k], left[k] = inverse @ gradient, values[0]
+        return out @ self.root.T, left
 
     def _least_squares_steps(self):
         """Moves of u to the working model without each row, (n, rank)."""

@@ -12,6 +12,7 @@ from checks.diagnosed_models import assert_equals_ols, table
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skinfluence import case_diagnostics
+from skinfluence.inspection._glm_deletion import FamilyLoss
 
 families, links = sm.families, sm.families.links
 rng = np.random.default_rng(0)
@@ -121,6 +122,26 @@ def test_equals_the_loop_that_statsmodels_has(name):
     loop = results.get_influence()._res_looo
     found = case_diagnostics(results)
     assert_allclose(found.dfbeta, results.params - loop["params"], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", GLMS)
+def test_slopes_of_a_family_are_derivatives_of_its_likelihood(name):
+    results = fit(name)
+    model, eta = results.model, results.predict(which="linear")
+    family, step = results.family, 1e-4
+
+    def minus_likelihood(move):
+        mean = family.link.inverse(eta + move)
+        if isinstance(family, families.Tweedie):  # its likelihood is a series
+            return mean**0.5 / 0.5 + model.endog * mean**-0.5 / 0.5
+        deviance = family._resid_dev(model.endog, mean)
+        return deviance / model.n_trials / 2
+
+    loss = FamilyLoss(family, np.zeros(N))
+    down, here, up = (minus_likelihood(move) for move in (-step, 0, step))
+    assert_allclose(loss.slope(eta, model.endog), (up - down) / (2 * step), atol=1e-5)
+    curvature = (up - 2 * here + down) / step**2
+    assert_allclose(loss.curvature(eta, model.endog), curvature, rtol=1e-4, atol=1e-4)
 
 
 def test_frequencies_are_rows_that_leave_together():
