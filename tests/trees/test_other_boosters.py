@@ -44,17 +44,31 @@ def test_leaves_and_targets_reproduce_the_booster(table, model, weighted):
     check_reproduces(table, model, weighted)
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        lightgbm.LGBMRegressor(**LGB, min_data_per_group=5),
-        xgboost.XGBRegressor(**XGB, enable_categorical=True),
-        catboost.CatBoostRegressor(**CAT, cat_features=["kind"], one_hot_max_size=9),
-    ],
-    ids=lambda model: type(model).__name__,
-)
-def test_categories_and_missing_values(model):
-    check_mixed(model)
+ONE_HOT = {"cat_features": ["kind"], "one_hot_max_size": 9}
+
+
+@pytest.mark.parametrize("task", ["numbers", "two", "three"])
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost", "catboost"])
+def test_categories_and_missing_values(library, task):
+    regressor, classifier, options = {
+        "lightgbm": (
+            lightgbm.LGBMRegressor,
+            lightgbm.LGBMClassifier,
+            LGB | {"min_data_per_group": 5},
+        ),
+        "xgboost": (
+            xgboost.XGBRegressor,
+            xgboost.XGBClassifier,
+            XGB | {"enable_categorical": True},
+        ),
+        "catboost": (
+            catboost.CatBoostRegressor,
+            catboost.CatBoostClassifier,
+            CAT | ONE_HOT,
+        ),
+    }[library]
+    kind = regressor if task == "numbers" else classifier
+    check_mixed(kind(**options), task)
 
 
 def test_categorical_splits_of_lightgbm_are_regularised():
