@@ -30,7 +30,8 @@ class FittedModel:
     outputs : list or None
         Names of the linear predictors where there are several.
     counts : ndarray of shape (n,) or None
-        How many observations each row stands for; None: one.
+        How many observations each row stands for; None: one, or none where its weight
+        is zero.
     dispersion : {"family"}, float or None
         Variance of a Pearson residual: what the family of the model fixes, if it does;
         a number that was given; or None, to be estimated.

@@ -10,6 +10,7 @@ import sys
 import warnings
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from skinfluence.inspection._fitted_model import FittedModel
 from skinfluence.inspection._glm_deletion import FamilyLoss, GlmModel
@@ -87,7 +88,8 @@ def _least_squares(model, results):
         rows = root[:, None] * design.rows[kept]
         return np.linalg.lstsq(rows, root * y[kept], rcond=None)[0][None]
 
-    return _fitted(model, full, refit, None, None)
+    # statsmodels counts rows of weight zero.
+    return _fitted(model, full, refit, np.ones(n), None)
 
 
 def _quadratic(design, y, weight, params):
@@ -124,7 +126,10 @@ def _glm(model, results):
                 return np.full((1, len(params)), np.nan)
         return np.asarray(fit.params)[None]
 
-    full = _glm_model(model, design, y, weight, offset, params)
+    with warnings.catch_warnings():
+        # Case diagnostics say how far the optimum is.
+        warnings.filterwarnings("ignore", ".*stopped early", ConvergenceWarning)
+        full = _glm_model(model, design, y, weight, offset, params)
     return _fitted(model, full, refit, counts, _dispersion(model))
 
 
@@ -141,6 +146,8 @@ def _glm_model(model, design, y, weight, offset, params):
     if family == "Gaussian" and link == "Identity":
         return _quadratic(design, y - offset, weight, params)
     none = np.zeros(len(params))
+    if np.linalg.matrix_rank(design.rows) < len(params):
+        power, link = None, None
     if link == "Log" and power is not None and 1 <= power <= 2:
         weight = weight * np.exp((2 - power) * offset)
         args = y * np.exp(-offset), weight, Tweedie(power), none, params[None], "log"
@@ -148,7 +155,13 @@ def _glm_model(model, design, y, weight, offset, params):
     if family == "Binomial" and link == "Logit" and np.isin(y, (0, 1)).all():
         if not offset.any():
             return Smooth(design, y, weight, Logistic(), none, params[None], "logit")
-    return GlmModel(design, y, weight, FamilyLoss(model.family, offset), params)
+    full = GlmModel(design, y, weight, FamilyLoss(model.family, offset), params)
+    if not np.isfinite(full.optimum_distance):
+        raise UnsupportedEstimator(
+            "No optimum is near the coefficients of these GLM results: classes are "
+            "separable, or the fit has not converged (raise maxiter)."
+        )
+    return full
 
 
 def _dispersion(model):
@@ -167,6 +180,11 @@ def _dispersion(model):
 
 
 def _check_fitted_alone(results):
+    if results.model.exog is None:
+        raise ValueError(
+            "These results hold no rows any more: case diagnostics need results "
+            "without remove_data."
+        )
     constrained = getattr(results, "k_constr", 0)
     if constrained or getattr(results, "constraints", None) is not None:
         raise UnsupportedEstimator(

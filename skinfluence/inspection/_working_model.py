@@ -104,9 +104,7 @@ class WorkingModel:
         floor = np.maximum(information, np.finfo(np.float64).tiny)
         self.residual = -np.sqrt(s / floor) * slope
         self.present = s > 0
-        self.counts = 1.0 * self.present
-        if fitted.counts is not None:
-            self.counts = np.where(self.present, fitted.counts, 0.0)
+        self.counts = 1.0 * self.present if fitted.counts is None else fitted.counts
         self.known = fitted.dispersion
         if fitted.dispersion == "family":
             fixed = not self.squared and model.pointwise.known_scale

@@ -272,6 +272,45 @@ def test_frames_keep_the_labels_of_rows_that_are_not_missing():
     assert len(found.frame) == 49
 
 
+def test_rows_of_weight_zero_count_as_in_statsmodels():
+    weight = np.where(np.arange(N) < 5, 0.0, 1.0)
+    results = sm.WLS(Y["number"], X, weights=weight).fit()
+    found = case_diagnostics(results)
+    assert_allclose(found.scale, results.scale)
+    for i in (0, 7, 30):
+        kept = np.arange(N) != i
+        left = sm.WLS(Y["number"][kept], X[kept], weights=weight[kept]).fit()
+        unit = np.sqrt(left.scale * np.diag(results.normalized_cov_params))
+        expected = (results.params - left.params) / unit
+        assert_allclose(found.dfbetas[i], expected, atol=1e-10)
+
+
+def test_dependent_columns_do_not_change_what_rows_do():
+    twice = np.column_stack([X, X[:, 1]])
+    for name in ("binary", "counts"):
+        family = families.Binomial if name == "binary" else families.Poisson
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            results = sm.GLM(Y[name], twice, family()).fit(tol=1e-14)
+        found = case_diagnostics(results)
+        once = case_diagnostics(sm.GLM(Y[name], X, family()).fit(tol=1e-14))
+        for key in ("leverage", "cooks_distance", "dffits"):
+            assert_allclose(found[key], once[key], rtol=1e-6, err_msg=key)
+
+
+def test_results_without_an_optimum_or_rows():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = sm.GLM(1.0 * (X[:, 1] > 0), X, families.Binomial(links.Probit()))
+        separable = model.fit()
+    with pytest.raises(TypeError, match="separable"):
+        case_diagnostics(separable)
+    results = sm.OLS(Y["number"], X).fit()
+    results.remove_data()
+    with pytest.raises(ValueError, match="without remove_data"):
+        case_diagnostics(results)
+
+
 def test_other_results_are_refused():
     y = Y["binary"]
     with pytest.raises(TypeError, match="LogitResults of Logit: fit the same"):
