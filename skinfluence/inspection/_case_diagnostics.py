@@ -96,7 +96,7 @@ def case_diagnostics(
 
     **Cost.** O(n p^2) for least squares and one steps, memory O(n p). Exact steps of
     other models as in `LeaveOneOutInfluence`: about a fit, a few chord steps of
-    O(n p) per row more.
+    O(n p) per row more. Clusters of other models cost some fits from a near start.
 
     **When it fails.** Two rows with the same mistake hide each other: each is well
     predicted without the other one alone. Penalties bound what a row can do, and
