@@ -13,7 +13,7 @@ from skinfluence.inspection._coefficient_moves import (
     SingleRows,
     moves_without,
 )
-from skinfluence.inspection._diagnostics_frame import diagnostics_frame
+from skinfluence.inspection._diagnostics_frame import OF_THE_MODEL, diagnostics_frame
 from skinfluence.inspection._fitted_estimator import read_estimator
 from skinfluence.inspection._fitted_statsmodels import is_statsmodels, read_results
 from skinfluence.inspection._row_diagnostics import row_diagnostics
@@ -283,12 +283,8 @@ def _stacked(each):
     out = Bunch()
     for key in each[0]:
         values = [np.asarray(one[key]) for one in each]
-        of_rows = key not in ("scale", "n_parameters", *STANDARD_ERRORS)
-        out[key] = np.stack(values, axis=1 if of_rows else 0)
+        out[key] = np.stack(values, axis=0 if key in OF_THE_MODEL else 1)
     return out
-
-
-STANDARD_ERRORS = "std_errors", "jackknife_std_errors"
 
 
 def _warn_if_other_rows(fitted, squared):

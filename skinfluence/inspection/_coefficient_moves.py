@@ -19,7 +19,7 @@ def moves_without(fitted, removals, step, bases):
     ----------
     fitted : FittedModel
         The model.
-    removals : Removed
+    removals : SingleRows or Clusters
         What is removed.
     step : {"exact", "one_step"}
         See `case_diagnostics`.
@@ -61,7 +61,12 @@ def _squares_without(model, clusters, bases):
     """Least squares without clusters, by matrices of the size of the coefficients."""
     steps = [base.steps_without(clusters.members) for base in bases]
     moves = np.stack([moves for moves, _ in steps], axis=1)
-    rough = np.flatnonzero(np.min([left for _, left in steps], axis=0) < TRUSTED)
+    rough = np.min([left for _, left in steps], axis=0) < TRUSTED
+    if model.labels is not None:
+        rough |= clusters.hold_all_of(model.labels)
+    rough = np.flatnonzero(rough)
+    if not len(rough):
+        return moves, rough
     found, unresolved = clusters.ask(lambda masks: model.exact(TOLERANCE, masks), rough)
     moves[rough] = found
     return moves, rough[unresolved]
@@ -106,6 +111,12 @@ class Clusters:
         """Positions of the rows that stay."""
         return np.flatnonzero(self.codes != k)
 
+    def hold_all_of(self, classes):
+        """Tell which clusters hold all rows of some class, shape (n_clusters,)."""
+        sizes = np.zeros((self.n_removals, classes.max() + 1))
+        np.add.at(sizes, (self.codes, classes), 1)
+        return (sizes == sizes.sum(axis=0)).any(axis=1)
+
     def certain(self, bases):
         """Removals whose algebra is not asked: none."""
         return np.empty(0, int)
@@ -122,7 +133,7 @@ class Clusters:
         some = np.arange(self.n_removals) if some is None else some
         size = max(1, BLOCK // len(self.codes))
         moves, unresolved = [], []
-        for start in range(0, max(1, len(some)), size):
+        for start in range(0, len(some), size):
             block = some[start : start + size]
             found = remove(self.codes == block[:, None])
             moves.append(found.displacements(np.arange(len(block))))

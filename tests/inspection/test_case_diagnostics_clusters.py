@@ -11,6 +11,7 @@ from sklearn.linear_model import (
     LogisticRegression,
     PoissonRegressor,
     Ridge,
+    RidgeClassifier,
 )
 from tables import counts, diabetes, overlapping, uneven_weights
 from truth.refits import refit
@@ -162,6 +163,12 @@ def test_without_a_class():
     assert found.dfbetas[found.groups == "all ones", -1] == np.inf
     others = found.groups != "all ones"
     assert np.isfinite(found.dfbetas[others]).all()
+    ridge = RidgeClassifier().fit(X, y)
+    found = case_diagnostics(ridge, X, y, groups=labels)
+    assert found.dfbetas[found.groups == "all ones", -1] == np.inf
+    signs = 2.0 * y - 1
+    expected = case_diagnostics(Ridge().fit(X, signs), X, signs, groups=labels)
+    assert_allclose(found.dfbetas[others], expected.dfbetas[others], rtol=1e-9)
 
 
 def test_too_few_rows_are_left():
