@@ -79,7 +79,7 @@ def fit(name, kept=slice(None), start=None):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # links whose domain is not the family's
         model = sm.GLM(Y[target][kept], X[kept], copy.copy(family), **options)
-        return model.fit(start_params=start, tol=1e-15, maxiter=200)
+        return model.fit(start_params=start, tol=1e-15, maxiter=100)
 
 
 @pytest.mark.parametrize("name", GLMS)
