@@ -1,36 +1,38 @@
-"""Classical diagnostics of single rows: leverage, Cook's distance and relatives."""
+"""Classical diagnostics of rows and clusters: Cook's distance and its relatives."""
 
-import re
 import warnings
 
 import numpy as np
-from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Bunch, indexable
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import Bunch, column_or_1d
 
-from skinfluence._sklearn import final_estimator, n_rows, preprocess, take_rows
-from skinfluence._targets import check_targets
-from skinfluence.inspection._working_model import WorkingModel
-from skinfluence.removal import UnsupportedEstimator, refuse_samplers, removal_model
-from skinfluence.removal.linear._class_weight import Balanced
-from skinfluence.removal.linear._design import original_columns
-from skinfluence.removal.linear._quadratic import Quadratic
-from skinfluence.removal.smooth._smooth import Smooth
+from skinfluence.inspection._cluster_diagnostics import cluster_diagnostics
+from skinfluence.inspection._coefficient_diagnostics import coefficient_diagnostics
+from skinfluence.inspection._coefficient_moves import (
+    Clusters,
+    SingleRows,
+    moves_without,
+)
+from skinfluence.inspection._diagnostics_frame import OF_THE_MODEL, diagnostics_frame
+from skinfluence.inspection._fitted_estimator import read_estimator
+from skinfluence.inspection._fitted_statsmodels import is_statsmodels, read_results
+from skinfluence.inspection._row_diagnostics import row_diagnostics
+from skinfluence.inspection._working_model import WorkingModel, has_working_model
 
 # Largest distance of the fitted model's linear predictors from those at the optimum for
 # the rows given, in standard deviations: solvers of least squares stop at less than a
 # thousandth, others at a few hundredths; one row of 400 less makes a hundredth.
 NEAR_SQUARED, NEAR = 0.005, 0.05
-# Certified error of the linear predictor without a row, for step="exact".
-TOLERANCE = 1e-11
 
 
-def case_diagnostics(estimator, X, y, *, sample_weight=None, step="exact"):
+def case_diagnostics(
+    estimator, X=None, y=None, *, sample_weight=None, groups=None, step="exact"
+):
     r"""Leverage, Cook's distance, DFFITS, DFBETAS and studentized residuals of rows.
 
-    What the removal of each row does to the coefficients and to the row's own
-    prediction of a model with a linear predictor, in units of standard errors. With
+    What the removal of each row, or of each cluster of rows, does to the coefficients
+    and to the predictions of a model with a linear predictor, in units of standard
+    errors. With
     design rows :math:`x_i` (the intercept is a column of ones), sample weights
     :math:`s_i`, penalty :math:`\theta^\top R \theta / 2`, working weights
     :math:`w_i` (:math:`s_i` for least squares; for other models :math:`s_i` times
@@ -50,10 +52,14 @@ def case_diagnostics(estimator, X, y, *, sample_weight=None, step="exact"):
     cooks_distance              :math:`\sum_j w_j (\eta_j - \eta_{j(i)})^2 / (p \phi)`
     dffits                      :math:`(\eta_i - \eta_{i(i)}) /
                                 \sqrt{\phi_{(i)} x_i^\top H^{-1} x_i}`
+    dfbeta                      :math:`\theta_k - \theta_{k(i)}`
     dfbetas                     :math:`(\theta_k - \theta_{k(i)}) /
                                 \sqrt{\phi_{(i)} (H^{-1})_{kk}}`
     cov_ratio                   :math:`\det(\phi_{(i)} H_{(i)}^{-1}) /
                                 \det(\phi H^{-1})`, least squares only
+    std_errors                  :math:`\sqrt{\phi (H^{-1})_{kk}}`
+    jackknife_std_errors        :math:`\sqrt{\frac{n - 1}{n}
+                                \sum_i (\theta_k - \theta_{k(i)})^2}`
     ==========================  =================================================
 
     **Sign.** As in statsmodels and R: with the row minus without it. Positive DFFITS:
@@ -70,9 +76,27 @@ def case_diagnostics(estimator, X, y, *, sample_weight=None, step="exact"):
     left, with its own effective degrees of freedom. For gamma and Tweedie regression
     :math:`\phi_{(i)}` is that of the working least squares, a first-order estimate.
 
+    **Clusters.** With ``groups`` all rows of a label g leave together: the leverage of
+    a cluster is the sum of its rows', :math:`\mathrm{tr}(H_{gg})`, Cook's distance and
+    DFBETAS are as above with (g) for (i), and ``jackknife_std_errors`` are those of the
+    cluster jackknife, CV3 [4]_, which allows rows of a cluster to depend on each other.
+
+    **Other linear models.** Of lasso and elastic net, Huber's regression, logistic
+    regression with an L1 penalty and linear support vector machines, which have no
+    leverage or standard errors of their own, dfbeta and dfbetas are reported, in units
+    of the jackknife's standard errors. Of multinomial regression the same, in units of
+    ``std_errors``.
+
+    **statsmodels.** Results of OLS, WLS and GLM hold their rows, offset, exposure and
+    weights; coefficients are in their order. ``var_weights`` and the weights of WLS are
+    precisions. A row of ``freq_weights`` f stands for f observations, which leave
+    together: they count in n, and leverage and residual are those of all of them (the
+    residual :math:`\sqrt f` times that of one). For families and links without a
+    certified removal steps are taken until they are nothing beside the standard errors.
+
     **Cost.** O(n p^2) for least squares and one steps, memory O(n p). Exact steps of
     other models as in `LeaveOneOutInfluence`: about a fit, a few chord steps of
-    O(n p) per row more.
+    O(n p) per row more. Clusters of other models cost some fits from a near start.
 
     **When it fails.** Two rows with the same mistake hide each other: each is well
     predicted without the other one alone. Penalties bound what a row can do, and
@@ -80,57 +104,73 @@ def case_diagnostics(estimator, X, y, *, sample_weight=None, step="exact"):
 
     Parameters
     ----------
-    estimator : fitted estimator
-        LinearRegression, Ridge, RidgeCV, RidgeClassifier, LogisticRegression without
-        L1 penalty, PoissonRegressor, GammaRegressor or TweedieRegressor, with one
-        output or two classes; or a Pipeline ending in one. Fitted steps of a
-        Pipeline and a chosen penalty are held fixed, and the diagnostics are about
-        the transformed columns.
-    X : array-like of shape (n_samples, n_features)
+    estimator : fitted estimator, or results of statsmodels
+        A linear model of scikit-learn that loses rows exactly, with any number of
+        outputs or classes, or a Pipeline ending in one; or results of OLS, WLS or GLM.
+        Fitted steps of a Pipeline and a chosen penalty are held fixed, and the
+        diagnostics are about the transformed columns.
+    X : array-like of shape (n_samples, n_features), default=None
         The rows it was fitted on, all of them. Diagnostics are about the optimum for
         the rows given: others, or other weights, get a warning once that is far from
-        the fitted model.
-    y : array-like of shape (n_samples,)
-        Their targets. Class 1 of RidgeClassifier and LogisticRegression is
-        ``classes_[1]``.
+        the fitted model. Not for results of statsmodels, which hold their rows.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+        Their targets. Class 1 of a model of two classes is ``classes_[1]``.
     sample_weight : array-like of shape (n_samples,), default=None
         The weights it (the last step of a Pipeline) was fitted with.
+    groups : array-like of shape (n_samples,), default=None
+        Labels of clusters that leave as a whole; None: every row alone.
     step : {"exact", "one_step"}, default="exact"
         How the coefficients without a row are found: the exact optimum without it,
         or one step of Fisher scoring towards it (Pregibon), as in statsmodels'
         ``get_influence(observed=False)`` and R's ``cooks.distance``. The same for
-        least squares.
+        least squares; a Newton step for models that are no likelihood.
 
     Returns
     -------
     diagnostics : :class:`~sklearn.utils.Bunch`
-        Arrays in the order of the rows of X, all finite but where said so below.
+        Arrays in the order of the rows of X, or of ``groups``, all finite but where
+        said so below. Of several linear predictors (outputs, classes) they have one
+        more axis, behind that of the rows.
 
         leverage : ndarray of shape (n_samples,)
             Diagonal of the hat matrix.
         resid_studentized_internal : ndarray of shape (n_samples,)
-            Pearson residuals over their standard errors.
+            Pearson residuals over their standard errors. Not of clusters.
         resid_studentized_external : ndarray of shape (n_samples,)
-            The same, with the variance estimated without the row.
+            The same, with the variance estimated without the row. Not of clusters.
         cooks_distance : ndarray of shape (n_samples,)
             Squared distance by which all predictions move.
         dffits : ndarray of shape (n_samples,)
-            Change of the row's own linear predictor.
-        dfbetas : ndarray of shape (n_samples, n_coefficients)
+            Change of the row's own linear predictor. Not of clusters.
+        dfbeta : ndarray of shape (n_samples, n_coefficients)
             Changes of ``coef_``, followed by ``intercept_`` if it is fitted.
+        dfbetas : ndarray of shape (n_samples, n_coefficients)
+            The same in standard errors.
         cov_ratio : ndarray of shape (n_samples,)
             Least squares only. Below 1: without the row, coefficients would be known
-            more precisely.
+            more precisely. Not of clusters.
+        std_errors : ndarray of shape (n_coefficients,)
+            Standard errors of the coefficients by the model. Penalties count as they
+            do in H.
+        jackknife_std_errors : ndarray of shape (n_coefficients,)
+            Standard errors by the differences that rows, or clusters, make.
         scale : float
             Estimated variance of a Pearson residual.
         n_parameters : float
             Sum of the leverages.
+        groups : ndarray of shape (n_groups,)
+            Only of clusters: their labels, sorted.
+        frame : DataFrame
+            All arrays that have an entry per row, DFBETA and DFBETAS a column for each
+            coefficient by its name (``dfbetas_age``). Its index is that of X, or of the
+            data of statsmodels, where they have one, or the labels of the clusters.
+            None where pandas is not installed.
 
     Raises
     ------
     UnsupportedEstimator
         A TypeError, for models without a linear predictor and settings that have no
-        such algebra.
+        such algebra, and for other models of statsmodels and penalised fits of it.
 
     See Also
     --------
@@ -146,7 +186,8 @@ def case_diagnostics(estimator, X, y, *, sample_weight=None, step="exact"):
     among those that are left. Rows without which classes become separable and no
     finite optimum exists are refitted as well. Without the only row of its class no
     model can be fitted: Cook's distance, DFFITS and the intercept's DFBETAS are then
-    infinite for ``step="exact"``.
+    infinite for ``step="exact"``; of more than two classes DFBETAS are NaN, as they are
+    where statsmodels cannot fit what is left.
 
     References
     ----------
@@ -156,6 +197,9 @@ def case_diagnostics(estimator, X, y, *, sample_weight=None, step="exact"):
        Influential Data and Sources of Collinearity", Wiley, 1980.
     .. [3] D. Pregibon, "Logistic Regression Diagnostics", Annals of Statistics 9(4),
        1981.
+    .. [4] J. G. MacKinnon, M. O. Nielsen, M. D. Webb, "Leverage, influence, and the
+       jackknife in clustered regression models: reliable inference using summclust",
+       Stata Journal 23(4), 2023.
 
     Examples
     --------
@@ -174,137 +218,87 @@ def case_diagnostics(estimator, X, y, *, sample_weight=None, step="exact"):
         raise ValueError(
             f"The 'step' parameter must be 'exact' or 'one_step'. Got {step!r}."
         )
-    check_is_fitted(estimator)
-    X, y, sample_weight = indexable(X, y, sample_weight)
-    refuse_samplers(estimator)
-    X, estimator = preprocess(estimator, X), final_estimator(estimator)
-    _check_target(estimator, y)
-    with warnings.catch_warnings():
-        # Of what else the reason may be, only this function knows.
-        warnings.filterwarnings("ignore", ".*stopped early", ConvergenceWarning)
-        model, full = _removal_model(estimator, X, y, sample_weight)
-    base = WorkingModel(full)
-    _warn_if_other_rows(estimator, full, base.squared)
-    unresolved = np.flatnonzero(base.full)
-    if step == "one_step" and not isinstance(model, Quadratic):
-        moves = base.one_steps()
+    fitted = _read(estimator, X, y, sample_weight)
+    full, n = fitted.full, len(fitted.full.design.rows)
+    removals = SingleRows(n) if groups is None else _clusters(groups, n)
+    bases = None
+    if has_working_model(full):
+        bases = [WorkingModel(fitted, k) for k in range(len(full.theta))]
+    _warn_if_other_rows(fitted, bases is not None and bases[0].squared)
+    moves, alone = moves_without(fitted, removals, step, bases)
+    if bases is None:
+        out = coefficient_diagnostics(fitted, moves, alone, removals)
     else:
-        removals = model.exact(TOLERANCE)
-        moves = removals.displacements(np.arange(len(base.w)))[:, 0]
-        unresolved = removals.unresolved
-    fitted = full.theta[0]
-    alone = []
-    for i in unresolved:
-        theta = _refitted(estimator, full.design, X, y, sample_weight, i)
-        if theta is None:  # the intercept alone would go to infinity
-            alone.append(i)
-            theta = np.zeros_like(fitted)
-        moves[i] = theta - fitted
-    return _bunch(full.design, base, moves, np.array(alone, dtype=np.intp))
+        rest = () if groups is None else (removals,)
+        diagnose = row_diagnostics if groups is None else cluster_diagnostics
+        each = [
+            diagnose(full.design, base, moves[:, k], alone, *rest)
+            for k, base in enumerate(bases)
+        ]
+        out = each[0] if len(each) == 1 else _stacked(each)
+    index = fitted.index
+    if groups is not None:
+        out.groups = index = removals.labels
+    out.frame = diagnostics_frame(out, index, fitted.names, fitted.outputs)
+    return out
 
 
-def _removal_model(estimator, X, y, sample_weight):
-    """Return the model that loses rows, and the one with all and one predictor."""
-    try:
-        # Standard errors are those of features, not of directions.
-        with original_columns():
-            model = removal_model(estimator, X, y, sample_weight)
-        reason = "its loss is not the likelihood of such a model"
-    except UnsupportedEstimator as error:
-        # without the advice, which is about removal
-        model, reason = None, re.split(" Supported: | Use ", str(error))[0].rstrip(".")
-    full = model.full if isinstance(model, Balanced) else model
-    if isinstance(full, Quadratic | Smooth):
-        if len(full.theta) == 1:
-            return model, full
-        reason = f"it has {len(full.theta)} linear predictors, fit one at a time"
-    raise UnsupportedEstimator(
-        "Case diagnostics are defined for LinearRegression, Ridge, RidgeCV, "
-        "RidgeClassifier, LogisticRegression (with L2 penalty or none), "
-        "PoissonRegressor, GammaRegressor and TweedieRegressor, with one output or two "
-        f"classes, and Pipelines that end in one. Got {estimator!r:.200}: {reason}. "
-        "For any model, LeaveOneOutInfluence(estimator).fit(X, y).self_influence() "
-        "tells what a row does to its own loss."
-    )
-
-
-def _check_target(estimator, y):
-    check_targets(y)
-    if not is_classifier(estimator):
-        return
-    unknown = np.setdiff1d(np.asarray(y), estimator.classes_)
-    if unknown.size:
+def _read(estimator, X, y, sample_weight):
+    if not is_statsmodels(estimator):
+        if X is None or y is None:
+            raise ValueError(
+                "X and y must be the rows that the estimator was fitted on; only "
+                f"results of statsmodels hold them. Got {type(estimator).__name__} "
+                f"without {'X' if X is None else 'y'}."
+            )
+        return read_estimator(estimator, X, y, sample_weight)
+    given = {"X": X, "y": y, "sample_weight": sample_weight}
+    given = [name for name, value in given.items() if value is not None]
+    if given:
         raise ValueError(
-            f"y must hold the classes of the fitted estimator, "
-            f"{estimator.classes_[:10].tolist()}. Got {unknown[:10].tolist()} as well: "
-            "X and y must be the rows that it was fitted on."
+            f"Results of statsmodels hold their rows and weights. Got {given} as well: "
+            "leave them out."
         )
+    return read_results(estimator)
 
 
-def _warn_if_other_rows(estimator, full, squared):
+def _clusters(groups, n):
+    labels = column_or_1d(groups)
+    if len(labels) != n:
+        raise ValueError(
+            "The 'groups' parameter must hold a label for each row, shape "
+            f"({n},). Got shape ({len(labels)},)."
+        )
+    clusters = Clusters(labels)
+    if clusters.n_removals < 2:
+        raise ValueError(
+            "The 'groups' parameter must have two different labels or more. Got "
+            f"{clusters.labels[0]!r} for every row."
+        )
+    return clusters
+
+
+def _stacked(each):
+    """Put the diagnostics of several linear predictors behind the axis of rows."""
+    out = Bunch()
+    for key in each[0]:
+        values = [np.asarray(one[key]) for one in each]
+        out[key] = np.stack(values, axis=0 if key in OF_THE_MODEL else 1)
+    return out
+
+
+def _warn_if_other_rows(fitted, squared):
+    full = fitted.full
     spread = (full.design.rows @ full.theta.T).std()
     if full.optimum_distance <= (NEAR_SQUARED if squared else NEAR) * spread + 1e-6:
         return
     warnings.warn(
-        f"{type(estimator).__name__} is not at the optimum of its objective for the X, "
-        f"y and sample_weight given: its linear predictors are up to "
-        f"{full.optimum_distance:.2g} away (their standard deviation is {spread:.2g}). "
-        "If it was fitted on other rows or with other weights, pass those; if its "
-        "solver stopped early, lower tol or raise max_iter. The diagnostics are about "
-        "the optimum.",
+        f"{type(full.design.estimator).__name__} is not at the optimum of its "
+        "objective for the X, y and sample_weight given: its linear predictors are up "
+        f"to {full.optimum_distance:.2g} away (their standard deviation is "
+        f"{spread:.2g}). If it was fitted on other rows or with other weights, pass "
+        "those; if its solver stopped early, lower tol or raise max_iter. The "
+        "diagnostics are about the optimum.",
         ConvergenceWarning,
         stacklevel=3,
     )
-
-
-def _refitted(estimator, design, X, y, sample_weight, i):
-    """Coefficients of the estimator without row i, or None where it has no answer."""
-    kept = np.delete(np.arange(n_rows(X)), i)
-    y = take_rows(y, kept)
-    if is_classifier(estimator) and len(np.unique(np.asarray(y))) == 1:
-        return None
-    params = {}
-    if sample_weight is not None:
-        params["sample_weight"] = take_rows(sample_weight, kept)
-    with warnings.catch_warnings():
-        # Of a separable set: there is nothing to converge to.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        left = clone(estimator).fit(take_rows(X, kept), y, **params)
-    return design.coefficients(left.coef_, left.intercept_)[0]
-
-
-def _bunch(design, base, moves, alone):
-    """Turn moves of the coefficients into diagnostics."""
-    deviation = np.sqrt(base.scale_without)
-    standardised = np.where(base.full, 0.0, base.residual) / np.sqrt(base.gap)
-    gram = np.linalg.qr(np.sqrt(base.w)[:, None] * design.rows, mode="r")
-    cooks = ((moves @ gram.T) ** 2).sum(axis=1)
-    own = -np.einsum("ij,ij->i", design.rows, moves)
-    own[alone] = np.inf * np.sign(base.residual[alone])
-    cooks[alone] = np.inf
-    coef_moves = design.to_coef(moves)
-    if design.intercept:
-        coef_moves[alone, -1] = -own[alone]
-    errors = np.sqrt((design.to_coef(base.root.T) ** 2).sum(axis=0))
-    own_errors = np.sqrt(np.einsum("ij,ij->i", base.Z, base.Z))
-    out = Bunch(
-        leverage=base.leverage,
-        resid_studentized_internal=_ratio(standardised, np.sqrt(base.scale)),
-        resid_studentized_external=_ratio(standardised, deviation),
-        cooks_distance=_ratio(cooks, base.n_parameters * base.scale),
-        dffits=_ratio(own, deviation * own_errors),
-        dfbetas=_ratio(-coef_moves, deviation[:, None] * errors),
-        scale=float(base.scale),
-        n_parameters=float(base.n_parameters),
-    )
-    if base.squared:
-        variance = _ratio(base.scale_without, base.scale) ** base.root.shape[1]
-        out.cov_ratio = np.where(base.full, np.inf, variance / base.gap)
-    return out
-
-
-def _ratio(numerator, denominator):
-    """Divide; nothing over nothing is zero, as in a model that fits perfectly."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        out = np.divide(numerator, denominator)
-    return np.where(np.asarray(numerator) == 0, 0.0, out)

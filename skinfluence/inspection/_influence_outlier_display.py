@@ -73,16 +73,16 @@ class InfluenceOutlierDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y, *, levels=None, n_labels=3, ax=None, **options
+        cls, estimator, X=None, y=None, *, levels=None, n_labels=3, ax=None, **options
     ):
         """Compute the diagnostics of a fitted model, and draw.
 
         Parameters
         ----------
-        estimator : fitted estimator
+        estimator : fitted estimator, or results of statsmodels
             A linear model that :func:`~skinfluence.case_diagnostics` takes.
-        X, y : array-like
-            The rows it was fitted on.
+        X, y : array-like, default=None
+            The rows it was fitted on; not for results of statsmodels.
         levels : array-like of float, default=None
             Cook's distances to draw contours of; None is 4 / n, 0.5 and 1.
         n_labels : int, default=3
@@ -113,6 +113,12 @@ class InfluenceOutlierDisplay:
         display : InfluenceOutlierDisplay
             Itself.
         """
+        if "resid_studentized_internal" not in self.diagnostics:
+            raise ValueError(
+                "The picture is of residuals and leverages of single rows. Got "
+                "diagnostics of clusters, or of a model that has none: leave groups "
+                "out, or take a least squares or generalised linear model."
+            )
         leverage = check_vector(self.diagnostics.leverage, "leverage")
         n = len(leverage)
         residual = check_vector(

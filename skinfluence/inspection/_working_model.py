@@ -1,12 +1,21 @@
 """A model with a linear predictor as the least squares it is at its optimum."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from skinfluence.inspection._glm_deletion import GlmModel
 from skinfluence.removal.linear._orthogonal import OrthogonalFactor
 from skinfluence.removal.linear._quadratic import Quadratic
+from skinfluence.removal.smooth._smooth import Smooth
 
 # Relative rounding error of one minus leverage from which on it counts as zero.
 ACCURACY = 1e-8
+
+
+def has_working_model(model):
+    """Tell whether a model is of squared errors, or smooth with one predictor."""
+    return isinstance(model, Quadratic | Smooth | GlmModel)
 
 
 class WorkingModel:
@@ -22,8 +31,10 @@ class WorkingModel:
 
     Parameters
     ----------
-    model : Quadratic or Smooth
-        A model with one linear predictor.
+    fitted : FittedModel
+        A model of squared errors, or a smooth one with one linear predictor.
+    output : int, default=0
+        Which linear predictor.
 
     Attributes
     ----------
@@ -32,7 +43,9 @@ class WorkingModel:
     Z : ndarray of shape (n, rank)
         Rows in coordinates u.
     residual : ndarray of shape (n,)
-        Pearson residuals ``w_j^{1/2} (z_j - x_j' theta)``.
+        Pearson residuals ``w_j^{1/2} (z_j - x_j' theta)``, of the linear predictor.
+    direction : float or ndarray of shape (n,)
+        1, or -1 where the mean falls as the linear predictor rises.
     leverage : ndarray of shape (n,)
         Diagonal of ``W^{1/2} X H^{-1} X' W^{1/2}``.
     gap : ndarray of shape (n,)
@@ -43,27 +56,38 @@ class WorkingModel:
         Rows of leverage one, to rounding. What is left is a convention.
     n_parameters : float
         Sum of the leverages.
+    present : ndarray of bool, shape (n,)
+        Rows of positive weight.
+    counts : ndarray of shape (n,)
+        Observations that the rows stand for.
     scale : float
-        Estimated variance of the residuals; 1 where the mean fixes it.
+        Variance of the residuals: estimated, fixed by the mean, or given.
     scale_without : ndarray of shape (n,)
         The same for the working model without each row.
     """
 
-    def __init__(self, model):
+    def __init__(self, fitted, output=0):
+        model, goal = fitted.full, fitted.goal
         self.squared = isinstance(model, Quadratic)
-        X, theta, s = model.design.rows, model.theta[0], model.weight
+        X, theta, s = model.design.rows, model.theta[output], model.weight
+        l2 = np.broadcast_to(goal.l2, len(model.theta))[output]
+        penalty = replace(goal, l2=l2).penalty(model.design, s)
+        self.direction = 1.0
         self.share = np.zeros(len(X))  # of the penalty, that goes with each row
         if self.squared:
-            penalty, information = model.penalties[0], np.ones(len(X))
-            slope = -model.residual[:, 0]
+            penalty = penalty / 2  # that of half the squared error
+            information = np.ones(len(X))
+            slope = -model.residual[:, output]
         else:
-            penalty, eta = model.penalty, X @ theta
+            eta, mass = X @ theta, goal.mass(s)
             information = model.pointwise.information(eta)
             slope = model.pointwise.slope(eta, model.y)
-            if model.mass is not None:
-                self.share = model.mass / model.mass.sum()
+            if isinstance(model, GlmModel):
+                self.direction = model.pointwise.direction(eta)
+            if mass is not None:
+                self.share = mass / mass.sum()
         self.w = s * information
-        factor = OrthogonalFactor(X, self.w, penalty, model.free_intercept)
+        factor = OrthogonalFactor(X, self.w, penalty, model.design.free_intercept)
         self.root, self.P = factor.root_inverse(), factor.penalty
         self.leverage, gaps = factor.leverage(), factor.gaps()
         self.n_parameters = self.leverage.sum()
@@ -71,21 +95,28 @@ class WorkingModel:
         self.pull = self.root.T @ (penalty * theta)  # gradient of the penalty
         self.slope = s * slope
         if self.squared:  # residuals of rows that are nearly alone have no digits
-            pull = factor.pull(model.targets, model.residual)[:, 0]
+            one = slice(output, output + 1)
+            pull = factor.pull(model.targets[:, one], model.residual[:, one])[:, 0]
             self.slope = -np.sqrt(s) * pull
             slope = np.divide(self.slope, s, out=np.zeros(len(s)), where=s > 0)
         self.full = ~(factor.gap_rounding(gaps) <= ACCURACY)
         self.gap = np.where(self.full, 1.0, gaps)
         floor = np.maximum(information, np.finfo(np.float64).tiny)
         self.residual = -np.sqrt(s / floor) * slope
-        known = not self.squared and model.pointwise.known_scale
-        self._set_scale(s > 0, known)
+        self.present = s > 0
+        self.counts = 1.0 * self.present if fitted.counts is None else fitted.counts
+        self.known = fitted.dispersion
+        if fitted.dispersion == "family":
+            fixed = not self.squared and model.pointwise.known_scale
+            self.known = 1.0 if fixed else None
+        self._set_scale()
 
-    def _set_scale(self, present, known):
-        if known:
-            self.scale, self.scale_without = 1.0, np.ones(len(present))
+    def _set_scale(self):
+        if self.known is not None:
+            self.scale = self.known
+            self.scale_without = np.full(len(self.w), self.known)
             return
-        n, P, u = present.sum(), self.P, self._least_squares_steps()
+        n, P, u = self.counts.sum(), self.P, self._least_squares_steps()
         # Without row i the objective falls by the row's PRESS term; the part of it
         # that is penalty is taken off again.
         rest = self.residual @ self.residual - self.residual**2 / self.gap
@@ -96,16 +127,79 @@ class WorkingModel:
             left[i] = 0.0
             rest[i] = left @ left
         released = self.w * (self.Z**2 @ P) / self.gap
-        freedom = n - present - (self.n_parameters - self.full - released)
-        if freedom.min() < 1e-9 * n:
-            raise ValueError(
-                "Diagnostics in units of the residual variance need two rows more than "
-                f"there are parameters. Got {n} rows (of positive weight) and "
-                f"{self.n_parameters:.6g} effective parameters: use more rows, fewer "
-                "columns or a stronger penalty."
-            )
+        freedom = n - self.counts - (self.n_parameters - self.full - released)
+        self._check_freedom(freedom, "two rows more than there are parameters")
         self.scale = self.residual @ self.residual / (n - self.n_parameters)
         self.scale_without = np.maximum(rest, 0.0) / freedom
+
+    def _check_freedom(self, freedom, needed):
+        n = self.counts.sum()
+        if freedom.min() < 1e-9 * n:
+            raise ValueError(
+                f"Diagnostics in units of the residual variance need {needed}. Got "
+                f"{n:g} rows (of positive weight) and {self.n_parameters:.6g} "
+                "effective parameters: use more rows, fewer columns or a stronger "
+                "penalty."
+            )
+
+    def scales_without(self, members):
+        """Variances of the working model without sets of rows, shape (m,).
+
+        What is left of the residuals' squares over the degrees of freedom that are
+        left, as in `scale_without` of single rows.
+        """
+        if self.known is not None:
+            return np.full(len(members), self.known)
+        out, freedom = np.empty(len(members)), np.empty(len(members))
+        whole = self.residual @ self.residual
+        for k, rows in enumerate(members):
+            inverse, weighted, values = self._without(rows)
+            u = inverse @ (weighted.T @ -self.residual[rows])
+            own = self.residual[rows]
+            rest = whole - own @ own
+            rest -= 2 * u @ (self.pull - weighted.T @ own)
+            rest += u @ u - u**2 @ self.P - ((weighted @ u) ** 2).sum()
+            if rest < 1e-3 * whole:  # little is left: it is added up again
+                left = self.residual - np.sqrt(self.w) * (self.Z @ u)
+                rest = np.delete(left, rows) @ np.delete(left, rows)
+            out[k] = max(rest, 0.0)
+            rank = (values > ACCURACY).sum()
+            parameters = rank - np.diag(inverse) @ self.P
+            freedom[k] = self.counts.sum() - self.counts[rows].sum() - parameters
+        self._check_freedom(freedom, "more rows without any cluster than parameters")
+        return out / freedom
+
+    def _without(self, rows, share=0.0):
+        """Inverse Hessian without rows, in coordinates u, their part, eigenvalues.
+
+        Directions that only these rows have, of an eigenvalue of zero, are left out.
+        """
+        weighted = np.sqrt(self.w[rows])[:, None] * self.Z[rows]
+        values, vectors = np.linalg.eigh(
+            np.eye(len(self.P)) - np.diag(share * self.P) - weighted.T @ weighted
+        )
+        kept = values > ACCURACY
+        vectors = vectors[:, kept]
+        return (vectors / values[kept]) @ vectors.T, weighted, values
+
+    def steps_without(self, members):
+        """Moves of theta by a Fisher scoring step without sets of rows.
+
+        Returns
+        -------
+        moves : ndarray of shape (m, p)
+            Exact for squared errors.
+        left : ndarray of shape (m,)
+            The least share that is left of the information in any direction: moves
+            have as many digits less.
+        """
+        out, left = np.empty((len(members), len(self.P))), np.empty(len(members))
+        for k, rows in enumerate(members):
+            share = self.share[rows].sum()
+            inverse, _, values = self._without(rows, share)
+            gradient = self.Z[rows].T @ self.slope[rows] + share * self.pull
+            out[k], left[k] = inverse @ gradient, values[0]
+        return out @ self.root.T, left
 
     def _least_squares_steps(self):
         """Moves of u to the working model without each row, (n, rank)."""

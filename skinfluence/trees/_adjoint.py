@@ -125,15 +125,14 @@ class Adjoint:
         for t in range(trees.n_trees):
             leaves = trees.leaves[:, trees.iteration(t)]
             g, h = trees.objective.derivatives(trees.y, run.raw[t])
-            g, h = trees.weight[:, None] * g, trees.weight[:, None] * h
+            g, h = (g.T * trees.weight).T, (h.T * trees.weight).T
             lam, curvature = trees.regularization[leaves], run.curvature_sums[leaves]
             if own == "derivative":
-                top = trees.learning_rate * trees.gradient_scale * g
-                top += trees.curvature_scale * run.values[leaves] * h
-                bottom = trees.curvature_scale * curvature + lam
-                effect = np.divide(top, bottom, where=bottom > 0, out=np.zeros_like(g))
+                effect = -trees.row_value(
+                    g + self._turned(h, run.values[leaves]), curvature, lam
+                )
             else:
-                effect = trees.leaf_value(
+                effect = trees.row_value(
                     run.gradient_sums[leaves] - g, curvature - h, lam, curvature
                 )
                 effect -= run.values[leaves]
@@ -144,18 +143,29 @@ class Adjoint:
             (effects.ravel(), trees.leaves.ravel(), starts), shape=(n, trees.n_leaves)
         )
 
+    def _turned(self, curvature, value):
+        """What a change of curvatures, (n, K, ...), is worth as a change of gradients.
+
+        The value of a leaf solves ``kappa H theta = -eta s G``.
+        """
+        trees = self.trees
+        worth = trees.curvature_scale / (trees.learning_rate * trees.gradient_scale)
+        if trees.objective.joint:
+            return worth * np.einsum("ikb...,ib->ik...", curvature, value)
+        return worth * (curvature.T * value.T).T
+
     def _derivatives(self, t):
         """Derivative of the values of each row's leaves in its raw predictions."""
         trees, run = self.trees, self.run
         leaves = trees.leaves[:, trees.iteration(t)]
         gradient, curvature = trees.objective.slopes(trees.y, run.raw[t])
-        value = run.values[leaves][..., None]
-        bottom = trees.curvature_scale * run.curvature_sums[leaves]
-        bottom = (bottom + trees.regularization[leaves])[..., None]
-        top = trees.learning_rate * trees.gradient_scale * gradient
-        top = top + trees.curvature_scale * value * curvature
-        top *= -trees.weight[:, None, None]
-        return np.divide(top, bottom, where=bottom > 0, out=np.zeros_like(top))
+        top = gradient + self._turned(curvature, run.values[leaves])
+        top *= trees.weight[:, None, None]
+        sums, lam = run.curvature_sums[leaves], trees.regularization[leaves]
+        columns = [
+            trees.row_value(top[..., m], sums, lam) for m in range(trees.n_outputs)
+        ]
+        return np.stack(columns, axis=-1)
 
     def _through_leaves(self, seed):
         trees = self.trees

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from skinfluence.trees._base_values import ConstantBase, MeanBase
+from skinfluence.trees._joint_leaves import by_leaf, flat, newton_step
 from skinfluence.trees._objectives import Objective
 
 
@@ -43,7 +44,8 @@ class BoostedTrees:
     weight : ndarray of shape (n,)
         Weights of the rows.
     leaf_ids : ndarray of shape (n, T, K)
-        The leaf of every training row in every tree, in any numbering.
+        The leaf of every training row in every tree, in any numbering. The same for
+        all outputs of a tree where the objective is joint.
     apply : callable
         ``X -> (m, T, K)``: the same numbering, of any rows.
     raw_prediction : callable
@@ -102,6 +104,11 @@ class BoostedTrees:
         """Number of leaves of all trees, and one more, see `leaves_of`."""
         return int(self.offsets[-1]) + 1
 
+    @property
+    def curvature_shape(self):
+        """What the curvature of one output has: a number, or a row of a matrix."""
+        return (self.n_outputs,) if self.objective.joint else ()
+
     def leaves_of(self, X):
         """Return the leaves of any rows, numbered over all trees, shape (m, T * K).
 
@@ -138,16 +145,46 @@ class BoostedTrees:
             int(self.offsets[(t + 1) * self.n_outputs]),
         )
 
+    def leaf_sums(self, t, numbers):
+        """Sum a number of each row, (n, K, ...), over the leaves of iteration t."""
+        first, after = self.span(t)
+        leaves = (self.leaves[:, self.iteration(t)] - first).ravel()
+        columns = numbers.reshape(len(leaves), -1).T
+        sums = [np.bincount(leaves, c, minlength=after - first) for c in columns]
+        return np.stack(sums, axis=1).reshape(after - first, *numbers.shape[2:])
+
     def leaf_value(self, gradient_sum, curvature_sum, regularization, whole=None):
         """Value of leaves from their sums; zero for a leaf without remaining rows.
 
         ``whole`` is the curvature with all rows; a remainder that is negligible
-        relative to it is rounding error.
+        relative to it is rounding error. Shapes (n_leaves, ...); the curvature of a
+        joint objective has shape (n_leaves, K, ...).
         """
-        bottom = self.curvature_scale * curvature_sum + regularization
+        if not self.objective.joint:
+            return self.row_value(gradient_sum, curvature_sum, regularization, whole)
+        K = self.n_outputs
+        whole = None if whole is None else by_leaf(whole, K, 2)
+        regularization = by_leaf(regularization, K, 1)[..., 0]
+        sums = by_leaf(gradient_sum, K, 1), by_leaf(curvature_sum, K, 2)
+        return flat(self._joint_value(*sums, regularization, whole))
+
+    def row_value(self, gradient, curvature, regularization, whole=None):
+        """The same for the leaves of rows, shapes (n, K), of joint curvature (n, K, K).
+
+        A rest of the sums of each row's leaves, say.
+        """
+        if self.objective.joint:
+            return self._joint_value(gradient, curvature, regularization[:, 0], whole)
+        bottom = self.curvature_scale * curvature + regularization
         least = 0.0
         if whole is not None:
             least = 1e-9 * np.abs(self.curvature_scale * whole + regularization)
         alive = bottom > least
-        step = -self.learning_rate * self.gradient_scale * gradient_sum
+        step = -self.learning_rate * self.gradient_scale * gradient
         return np.where(alive, step / np.where(alive, bottom, 1.0), 0.0)
+
+    def _joint_value(self, gradient, curvature, regularization, whole):
+        scale = self.curvature_scale
+        whole = None if whole is None else scale * whole
+        step = newton_step(gradient, scale * curvature, regularization, whole)
+        return -self.learning_rate * self.gradient_scale * step

@@ -17,6 +17,8 @@ are removed exactly, and the changes of the other rows enter to first order.
 per set, and ``8 n_leaves`` bytes.
 """
 
+from functools import partial
+
 import numpy as np
 
 from skinfluence.trees._coupling import base_coupling, coupling
@@ -61,34 +63,63 @@ def leaf_changes(trees, run, masks=None):
             before, within = before + within, np.zeros_like(within)
         own = before + within / trees.learning_rate
         slopes = trees.objective.slopes(y, raw)
+        derivatives = trees.objective.derivatives(y, raw)
         leaves = trees.leaves[rows, trees.iteration(t)] - first
-        moved = []
-        for order, (total, slope, derivative) in enumerate(
-            zip(
-                (run.gradient_sums[first:after], run.curvature_sums[first:after]),
-                [weight[:, None, None] * slope for slope in slopes],
-                trees.objective.derivatives(y, raw),
-                strict=True,
-            )
-        ):
-            part = np.repeat(total[:, None], len(base), axis=1)
-            if not (order and trees.objective.quadratic):  # else they are constant
-                part += coupling(trees, t, slope) @ changes[:first]
-                part += base_coupling(trees, t, slope) @ base.T
-            gone = (weight[:, None] * derivative)[rows]
-            gone += np.einsum("ikm,im->ik", slope[rows], own)
-            for k in range(trees.n_outputs):
-                np.subtract.at(part, (leaves[:, k], sets), gone[:, k])
-            moved.append(part)
+        left = partial(
+            _left, trees, t, (rows, sets, leaves), own, changes[:first], base
+        )
+        whole = run.curvature_sums[first:after]
+        gradient = left(run.gradient_sums[first:after], derivatives[0], slopes[0])
+        if trees.objective.joint:
+            columns = [
+                left(whole[:, m], derivatives[1][..., m], slopes[1][:, :, m])
+                for m in range(trees.n_outputs)
+            ]
+            curvature = np.stack(columns, axis=1)
+        else:
+            moves = not trees.objective.quadratic
+            curvature = left(whole, derivatives[1], slopes[1], moves)
         values = trees.leaf_value(
-            *moved,
+            gradient,
+            curvature,
             trees.regularization[first:after, None],
-            run.curvature_sums[first:after, None],
+            whole[..., None],
         )
         changes[first:after] = values - run.values[first:after, None]
         for k in range(trees.n_outputs):
             within[:, k] += changes[leaves[:, k] + first, sets]
     return changes, base
+
+
+def _left(trees, t, gone, own, changes, base, total, derivative, slope, moves=True):
+    """Sums of leaves of iteration t without the rows that leave, (n_leaves, n_sets).
+
+    Parameters
+    ----------
+    gone : tuple of ndarray
+        The rows that leave, the set of each, and its leaves, counted from the first.
+    own : ndarray of shape (n_gone, K)
+        How far their raw predictions have moved.
+    changes, base : ndarray
+        Changes of the leaves of earlier iterations and of the base, of all sets.
+    total : ndarray of shape (n_leaves,)
+        Sums with all rows.
+    derivative, slope : ndarray of shapes (n, K) and (n, K, K)
+        What each row adds, and its derivative with respect to raw predictions.
+    moves : bool, default=True
+        Whether the slope is not zero.
+    """
+    rows, sets, leaves = gone
+    slope = trees.weight[:, None, None] * slope
+    part = np.repeat(total[:, None], len(base), axis=1)
+    if moves:
+        part += coupling(trees, t, slope) @ changes
+        part += base_coupling(trees, t, slope) @ base.T
+    out = (trees.weight[:, None] * derivative)[rows]
+    out += np.einsum("ikm,im->ik", slope[rows], own)
+    for k in range(trees.n_outputs):
+        np.subtract.at(part, (leaves[:, k], sets), out[:, k])
+    return part
 
 
 def replayed_leaf_changes(trees, run, masks):

@@ -20,14 +20,21 @@ class Objective(ABC):
     quadratic : bool
         Whether the gradient is linear in the raw prediction, so that a first-order
         change is exact.
+    joint : bool
+        Whether curvatures are matrices, and all outputs of a leaf are solved for
+        together (`_joint_leaves`).
     """
 
     link: str
     quadratic = False
+    joint = False
 
     @abstractmethod
     def derivatives(self, y, raw):
-        """Gradient and curvature (the diagonal) of every row, each of shape (n, K)."""
+        """Gradient and curvature (the diagonal) of every row, each of shape (n, K).
+
+        The curvature of a `joint` objective has shape (n, K, K).
+        """
 
     @abstractmethod
     def slopes(self, y, raw):
@@ -37,7 +44,8 @@ class Objective(ABC):
         -------
         gradient_slope, curvature_slope : ndarray of shape (n, K, K)
             Entry (k, m): derivative of the gradient (curvature) of output k with
-            respect to the raw prediction of output m.
+            respect to the raw prediction of output m. Of a `joint` objective the
+            curvature's has shape (n, K, K, K), that with respect to m last.
         """
 
 
@@ -84,6 +92,33 @@ class MultinomialLoss(Objective):
         diagonal = np.arange(p.shape[1])
         slope[:, diagonal, diagonal] += p
         return slope, (1 - 2 * p)[:, :, None] * slope
+
+
+class JointMultinomialLoss(MultinomialLoss):
+    """The same with its whole Hessian, not the diagonal."""
+
+    joint = True
+
+    def derivatives(self, y, raw):
+        p = softmax(raw, axis=1)
+        return p - y, self._covariance(p)
+
+    def slopes(self, y, raw):
+        p = softmax(raw, axis=1)
+        covariance = self._covariance(p)
+        # Third derivatives: the third central moments of an indicator.
+        third = -p[:, :, None, None] * covariance[:, None]
+        third -= p[:, None, :, None] * covariance[:, :, None]
+        diagonal = np.arange(p.shape[1])
+        third[:, diagonal, diagonal] += covariance
+        return covariance, third
+
+    @staticmethod
+    def _covariance(p):
+        out = -p[:, :, None] * p[:, None, :]
+        diagonal = np.arange(p.shape[1])
+        out[:, diagonal, diagonal] += p
+        return out
 
 
 class PoissonLoss(Objective):

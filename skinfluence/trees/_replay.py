@@ -19,6 +19,7 @@ class Replay:
         Raw predictions of the training rows before each iteration.
     gradient_sums, curvature_sums : ndarray of shape (n_leaves,)
         Weighted sums over the rows of each leaf, without scales and regularisation.
+        Curvatures of a joint objective have shape (n_leaves, K).
     """
 
     base: np.ndarray
@@ -48,7 +49,8 @@ def replay(trees, weight=None, single_precision=False):
     base = trees.base.value(trees.y, weight)
     raw = np.tile(base, (len(weight), 1))
     values = np.zeros(trees.n_leaves)
-    sums = np.zeros((2, trees.n_leaves))
+    gradients = np.zeros(trees.n_leaves)
+    curvatures = np.zeros((trees.n_leaves, *trees.curvature_shape))
     history = np.empty((trees.n_trees, *raw.shape))
     moved = np.zeros_like(raw)  # by earlier Newton steps of the same tree
     for t in range(trees.n_trees):
@@ -56,21 +58,19 @@ def replay(trees, weight=None, single_precision=False):
             raw, moved = raw + moved, np.zeros_like(raw)
         history[t] = raw + moved / trees.learning_rate
         gradient, curvature = trees.objective.derivatives(trees.y, history[t])
-        gradient, curvature = weight[:, None] * gradient, weight[:, None] * curvature
+        gradient = weight[:, None] * gradient
+        curvature = (curvature.T * weight).T
         if single_precision:
             gradient = gradient.astype(np.float32).astype(np.float64)
             curvature = curvature.astype(np.float32).astype(np.float64)
-        first, after = trees.span(t)
-        leaves = trees.leaves[:, trees.iteration(t)]
-        for total, part in zip(sums, (gradient, curvature), strict=True):
-            total[first:after] = np.bincount(
-                (leaves - first).ravel(), part.ravel(), minlength=after - first
-            )
-        values[first:after] = trees.leaf_value(
-            *sums[:, first:after], trees.regularization[first:after]
+        leaves = slice(*trees.span(t))
+        gradients[leaves] = trees.leaf_sums(t, gradient)
+        curvatures[leaves] = trees.leaf_sums(t, curvature)
+        values[leaves] = trees.leaf_value(
+            gradients[leaves], curvatures[leaves], trees.regularization[leaves]
         )
-        moved = moved + values[leaves]
-    return Replay(base, values, history, *sums)
+        moved = moved + values[trees.leaves[:, trees.iteration(t)]]
+    return Replay(base, values, history, gradients, curvatures)
 
 
 def raw_prediction(trees, run, leaves):

@@ -6,6 +6,7 @@ from skinfluence.trees import BoostedTrees
 from skinfluence.trees._base_values import MeanBase
 from skinfluence.trees._objectives import (
     GammaLoss,
+    JointMultinomialLoss,
     LogisticLoss,
     MultinomialLoss,
     PoissonLoss,
@@ -16,6 +17,7 @@ OBJECTIVES = {
     "squared": (SquaredLoss, "identity"),
     "logistic": (LogisticLoss, "logit"),
     "multinomial": (MultinomialLoss, "centred_log_prior"),
+    "joint": (JointMultinomialLoss, "centred_log_prior"),
     "poisson": (PoissonLoss, "log"),
     "gamma": (GammaLoss, "log"),
 }
@@ -24,8 +26,8 @@ OBJECTIVES = {
 def random_trees(loss, seed, n=30, n_trees=5, n_leaves=4, rate=0.3, lam=0.5, steps=1):
     """Return an ensemble and what `naive_boosting.boost` takes for it."""
     rng = np.random.default_rng(seed)
-    n_outputs = 3 if loss == "multinomial" else 1
-    if loss == "multinomial":
+    n_outputs = 3 if loss in ("multinomial", "joint") else 1
+    if n_outputs == 3:
         y = np.eye(3)[np.r_[0, 1, 2, rng.integers(3, size=n - 3)]]
     elif loss == "logistic":
         y = np.r_[0.0, 0.0, 1.0, 1.0, rng.integers(2, size=n - 4)][:, None]
@@ -33,6 +35,8 @@ def random_trees(loss, seed, n=30, n_trees=5, n_leaves=4, rate=0.3, lam=0.5, ste
         y = rng.gamma(2.0, size=(n, 1))
     weight = rng.uniform(0.5, 2.0, size=n)
     ids = rng.integers(n_leaves, size=(n, n_trees, n_outputs))
+    if loss == "joint":
+        ids[:], lam = ids[:, :, :1], lam or 0.2
     scales = {"s": rng.uniform(0.5, 1.0), "kappa": rng.uniform(1.0, 2.0)}
     kind, link = OBJECTIVES[loss]
     trees = BoostedTrees(

@@ -248,6 +248,19 @@ def test_outlier_display_draws_the_diagnostics():
     assert [text.get_text() for text in display.texts_] == [str(i) for i in worst]
 
 
+def test_outlier_display_of_statsmodels_and_of_what_has_no_residuals():
+    sm = pytest.importorskip("statsmodels.api")
+    X, y = load_diabetes(return_X_y=True)
+    results = sm.OLS(y, sm.add_constant(X)).fit()
+    display = InfluenceOutlierDisplay.from_estimator(results)
+    expected = InfluenceOutlierDisplay.from_estimator(
+        LinearRegression().fit(X, y), X, y
+    )
+    assert_allclose(display.points_.get_offsets(), expected.points_.get_offsets())
+    with pytest.raises(ValueError, match="leave groups out"):
+        InfluenceOutlierDisplay.from_estimator(results, groups=y > 100)
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_numbers_of_rows_do_not_overlap(size):
     rng = np.random.default_rng(0)

@@ -1,8 +1,13 @@
 """LightGBM, XGBoost and CatBoost are reproduced, or a parameter is named."""
 
+import numpy as np
 import pytest
 from checks.reader_checks import TABLES, check_mixed, check_reproduces, mixed_table
+from numpy.testing import assert_allclose
+from scipy.special import log_softmax
+from truth.naive_boosting import boost
 
+from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator
 from skinfluence.trees import tree_structure
 
@@ -26,6 +31,10 @@ READ = [
     ("two", catboost.CatBoostClassifier(**CAT)),  # ten Newton steps for a tree
     ("two", catboost.CatBoostClassifier(**CAT, leaf_estimation_iterations=1)),
     ("numbers", catboost.CatBoostRegressor(**CAT, leaf_estimation_iterations=3)),
+    # of more than two classes: one system of equations for each leaf
+    ("three", catboost.CatBoostClassifier(**CAT)),
+    ("three", catboost.CatBoostClassifier(**CAT, leaf_estimation_iterations=4)),
+    ("three", catboost.CatBoostClassifier(**CAT, grow_policy="Lossguide")),
 ]
 
 
@@ -35,17 +44,31 @@ def test_leaves_and_targets_reproduce_the_booster(table, model, weighted):
     check_reproduces(table, model, weighted)
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        lightgbm.LGBMRegressor(**LGB, min_data_per_group=5),
-        xgboost.XGBRegressor(**XGB, enable_categorical=True),
-        catboost.CatBoostRegressor(**CAT, cat_features=["kind"], one_hot_max_size=9),
-    ],
-    ids=lambda model: type(model).__name__,
-)
-def test_categories_and_missing_values(model):
-    check_mixed(model)
+ONE_HOT = {"cat_features": ["kind"], "one_hot_max_size": 9}
+
+
+@pytest.mark.parametrize("task", ["numbers", "two", "three"])
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost", "catboost"])
+def test_categories_and_missing_values(library, task):
+    regressor, classifier, options = {
+        "lightgbm": (
+            lightgbm.LGBMRegressor,
+            lightgbm.LGBMClassifier,
+            LGB | {"min_data_per_group": 5},
+        ),
+        "xgboost": (
+            xgboost.XGBRegressor,
+            xgboost.XGBClassifier,
+            XGB | {"enable_categorical": True},
+        ),
+        "catboost": (
+            catboost.CatBoostRegressor,
+            catboost.CatBoostClassifier,
+            CAT | ONE_HOT,
+        ),
+    }[library]
+    kind = regressor if task == "numbers" else classifier
+    check_mixed(kind(**options), task)
 
 
 def test_categorical_splits_of_lightgbm_are_regularised():
@@ -53,6 +76,44 @@ def test_categorical_splits_of_lightgbm_are_regularised():
     X, y = mixed_table()
     model = lightgbm.LGBMRegressor(**LGB, min_data_per_group=5).fit(X, y)
     assert set(tree_structure(model, X, y).regularization) == {0.0, 10.0}
+
+
+def test_catboost_of_three_classes_without_rows():
+    X, y = TABLES["three"]
+    X, y, X_test, y_test = X[::3], y[::3], X[1:40:13], y[1:40:13]
+    weight = np.where(np.arange(len(y)) % 2, 1.0, 1.5)
+    model = catboost.CatBoostClassifier(**CAT | {"iterations": 6}, learning_rate=0.3)
+    fitted = model.copy().fit(X, y, sample_weight=weight)
+    ids, test_ids = (
+        np.repeat(fitted.calc_leaf_indexes(table)[:, :, None], 3, axis=2)
+        for table in (X, X_test)
+    )
+
+    def losses(rows):
+        kept = np.where(rows, 0.0, weight)
+        settings = {"rate": 0.3, "lam": 3.0 * weight.mean(), "start": [0.0, 0.0, 0.0]}
+        raw = boost("joint", np.eye(3)[y], kept, ids, test_ids, **settings)
+        return -log_softmax(raw, axis=1)[np.arange(len(y_test)), y_test]
+
+    nobody = np.zeros(len(y), dtype=bool)
+    assert_allclose(
+        losses(nobody),
+        -np.log(fitted.predict_proba(X_test)[np.arange(len(y_test)), y_test]),
+        rtol=1e-6,
+    )
+    loo = LeaveOneOutInfluence(model, solver="exact")
+    loo.fit(X, y, sample_weight=weight)
+    values = loo.influence(X_test, y_test)
+    near = InfluenceFunctions(model, step="newton")
+    near = near.fit(X, y, sample_weight=weight).influence(X_test, y_test)
+    for i in range(0, len(y), 9):
+        expected = losses(np.arange(len(y)) == i) - losses(nobody)
+        assert_allclose(values[:, i], expected, atol=1e-10)
+        assert_allclose(near[:, i], expected, atol=0.02 * np.abs(values).max())
+    groups = np.arange(len(y)) // 20
+    values = loo.group_influence(X_test, y_test, groups=groups)
+    expected = losses(groups == 1) - losses(nobody)
+    assert_allclose(values[:, 1], expected, atol=1e-10)
 
 
 REFUSED = [
@@ -71,6 +132,19 @@ REFUSED = [
         catboost.CatBoostRegressor(**CAT, boosting_type="Ordered"),
         "boosting_type='Ordered'",
     ),
+    (catboost.CatBoostClassifier(**CAT, l2_leaf_reg=0), "l2_leaf_reg"),
+    (
+        catboost.CatBoostClassifier(**CAT, loss_function="MultiClassOneVsAll"),
+        "loss_function='MultiClassOneVsAll'",
+    ),
+    (catboost.CatBoostClassifier(**CAT, class_weights=[1, 2, 3]), "class_weights"),
+    (catboost.CatBoostRegressor(**CAT, monotone_constraints=[1] * 10), "monotone"),
+    (lightgbm.LGBMRegressor(**LGB, monotone_constraints=[1] * 10), "monotone"),
+    (lightgbm.LGBMRegressor(**LGB, path_smooth=5.0), "path_smooth=5.0"),
+    (lightgbm.LGBMRegressor(**LGB, max_delta_step=0.1), "max_delta_step=0.1"),
+    (xgboost.XGBRegressor(**XGB, monotone_constraints=(1,) * 10), "monotone"),
+    (xgboost.XGBRegressor(**XGB, max_delta_step=1.0), "max_delta_step=1.0"),
+    (xgboost.XGBRegressor(**XGB, num_parallel_tree=2), "num_parallel_tree=2"),
     (
         catboost.CatBoostRegressor(**CAT, cat_features=["kind"], one_hot_max_size=2),
         "cat_features",
@@ -80,7 +154,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("model", "reason"), REFUSED, ids=lambda v: str(v)[:60])
 def test_refusals_name_the_parameter(model, reason):
-    X, y = TABLES["numbers"]
+    X, y = TABLES["three" if hasattr(model, "predict_proba") else "numbers"]
     if reason == "cat_features":
         X, y = mixed_table()
         X = X.assign(kind=X["kind"].astype(str))

@@ -35,8 +35,16 @@ def test_leaves_and_targets_reproduce_the_booster(table, model, weighted):
     check_reproduces(table, model, weighted)
 
 
-def test_categories_and_missing_values():
-    check_mixed(HistGradientBoostingRegressor(max_iter=12))
+@pytest.mark.parametrize(
+    ("task", "model"),
+    [
+        ("numbers", HistGradientBoostingRegressor(max_iter=12)),
+        ("two", HistGradientBoostingClassifier(max_iter=12)),
+        ("three", HistGradientBoostingClassifier(max_iter=6)),
+    ],
+)
+def test_categories_and_missing_values(task, model):
+    check_mixed(model, task)
 
 
 REFUSED = [

@@ -23,22 +23,24 @@ X, y, X_test, y_test = X[:150], y[:150], X[400:410], y[400:410]
 booster = GradientBoostingRegressor(n_estimators=8, max_depth=2, random_state=0)
 
 
-def brute_structure(model, rows, i, tests):
+def brute_structure(model, rows, i, tests, weight=None):
     """Change of a booster's predictions without one of its rows, splits held.
 
     For squared loss: leaf means of residuals, iteration by iteration.
     """
+    weight = np.ones(len(rows)) if weight is None else weight
     leaves = [tree[0].apply(X[rows].astype(np.float32)) for tree in model.estimators_]
     asked = [tree[0].apply(tests.astype(np.float32)) for tree in model.estimators_]
 
     def run(kept):
-        said = np.full(len(rows), y[rows][kept].mean())
-        test = np.full(len(tests), y[rows][kept].mean())
+        mean = np.average(y[rows][kept], weights=weight[kept])
+        said, test = np.full(len(rows), mean), np.full(len(tests), mean)
         for here, there in zip(leaves, asked, strict=True):
             residual = y[rows] - said
-            value = {
-                leaf: residual[kept & (here == leaf)].mean() for leaf in np.unique(here)
-            }
+            value = {}
+            for leaf in np.unique(here):
+                inside = kept & (here == leaf)
+                value[leaf] = np.average(residual[inside], weights=weight[inside])
             said = said + model.learning_rate * np.array([value[leaf] for leaf in here])
             test = test + model.learning_rate * np.array(
                 [value[leaf] for leaf in there]
@@ -70,6 +72,43 @@ def test_mean_over_the_structures_that_hold_the_row():
         # only the loss and products of moves within the own leaves are first order.
         error = np.abs(matrix[:, i] - expected).max()
         assert error < 0.05 * np.abs(expected).max()
+
+
+def test_weights_of_rows():
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, len(y))
+    influence = TreeInfluence(booster, n_structures=6, random_state=3)
+    influence.fit(X, y, sample_weight=weight)
+    matrix = influence.influence(X_test, y_test)
+    for i in (0, 11, 88):
+        said = []
+        for structure in influence._structures:
+            model, rows = structure.model, structure.rows
+            refitted = clone(booster).fit(X[rows], y[rows], sample_weight=weight[rows])
+            assert_allclose(refitted.predict(X_test), model.predict(X_test))
+            if i in rows:
+                whole, move = brute_structure(model, rows, i, X_test, weight[rows])
+                assert_allclose(whole, model.predict(X_test))
+                said.append(2 * (whole - y_test) * move)
+        expected = np.mean(said, axis=0)
+        error = np.abs(matrix[:, i] - expected).max()
+        assert error < 0.05 * np.abs(expected).max()
+
+
+def test_finished_structures_are_not_trained_again(tmp_path, monkeypatch):
+    few = TreeInfluence(booster, n_structures=4, memory=tmp_path, random_state=0)
+    few.fit(X, y)
+    trained, fit = [], GradientBoostingRegressor.fit
+
+    def counted(self, X, *args, **kwargs):
+        trained.append(len(X))
+        return fit(self, X, *args, **kwargs)
+
+    monkeypatch.setattr(GradientBoostingRegressor, "fit", counted)
+    again = TreeInfluence(booster, n_structures=6, memory=tmp_path, random_state=0)
+    again.fit(X, y)
+    assert trained == [150, 105, 105]  # the model of all rows, and two more
+    fresh = TreeInfluence(booster, n_structures=6, random_state=0).fit(X, y)
+    assert_allclose(again.influence(X_test, y_test), fresh.influence(X_test, y_test))
 
 
 def test_one_structure_is_the_fitted_model():

@@ -18,7 +18,10 @@ def gradient_and_curvature(loss, y, raw):
         return [1 - y[0] * exp(-raw[0])], [y[0] * exp(-raw[0])]
     total = sum(exp(r) for r in raw)
     p = [exp(r) / total for r in raw]
-    return [a - b for a, b in zip(p, y, strict=True)], [a * (1 - a) for a in p]
+    gradient = [a - b for a, b in zip(p, y, strict=True)]
+    if loss == "joint":
+        return gradient, np.diag(p) - np.outer(p, p)
+    return gradient, [a * (1 - a) for a in p]
 
 
 def first_raw(loss, y, weight):
@@ -35,14 +38,25 @@ def first_raw(loss, y, weight):
 
 
 def boost(
-    loss, y, weight, leaf_ids, test_leaf_ids, rate, s=1.0, kappa=1.0, lam=0.0, steps=1
+    loss,
+    y,
+    weight,
+    leaf_ids,
+    test_leaf_ids,
+    rate,
+    s=1.0,
+    kappa=1.0,
+    lam=0.0,
+    steps=1,
+    start=None,
 ):
     """Return raw predictions of test rows, (m, K), all leaf values computed anew.
 
-    Each tree takes ``steps`` Newton steps at full length, and is shrunk at the end.
+    Each tree takes ``steps`` Newton steps at full length, and is shrunk at the end. The
+    outputs of "joint" are those of one softmax, solved for by its whole Hessian.
     """
     n, n_trees, n_outputs = leaf_ids.shape
-    base = first_raw(loss, y, weight)
+    base = first_raw(loss, y, weight) if start is None else start
     raw = [list(base) for _ in range(n)]
     test = [list(base) for _ in range(len(test_leaf_ids))]
     for t in range(n_trees):
@@ -53,6 +67,16 @@ def boost(
                 for i in range(n)
             ]
             said = [gradient_and_curvature(loss, y[i], at[i]) for i in range(n)]
+            if loss == "joint":
+                for leaf in value[0]:
+                    inside = [i for i in range(n) if leaf_ids[i, t, 0] == leaf]
+                    top = sum(weight[i] * np.array(said[i][0]) for i in inside)
+                    bottom = sum(weight[i] * said[i][1] for i in inside)
+                    whole = kappa * bottom + lam * np.eye(n_outputs)
+                    step = s * np.linalg.solve(whole, top)
+                    for k in range(n_outputs):
+                        value[k][leaf] -= step[k]
+                continue
             for k in range(n_outputs):
                 top, bottom = {}, {}
                 for i in range(n):

@@ -1,9 +1,12 @@
 """CatBoostClassifier and CatBoostRegressor of CatBoost.
 
-By default CatBoost takes ten Newton steps for the leaves of a tree of two classes.
+By default CatBoost takes ten Newton steps for the leaves of a tree of two classes. With
+more classes it takes one, for all outputs of a leaf together, by the whole Hessian.
 The rows that a tree drew ("bootstrap_type") affect its splits only: leaf values are
-sums over all rows. Categorical features with more than ``one_hot_max_size`` values are
-refused: CatBoost replaces them by statistics of the targets, which differ between
+sums over all rows. CatBoost scales the penalty of a leaf by the mean weight of the rows;
+that of all rows is held fixed when rows are removed. Categorical features with more than
+``one_hot_max_size`` values are refused: CatBoost replaces them by statistics of the
+targets, which differ between
 training and prediction.
 """
 
@@ -16,7 +19,7 @@ from sklearn.base import is_classifier
 from skinfluence.trees._base_values import ConstantBase, MeanBase
 from skinfluence.trees._boosted_trees import BoostedTrees
 from skinfluence.trees._dispatch import tree_structure
-from skinfluence.trees._objectives import SquaredLoss
+from skinfluence.trees._objectives import JointMultinomialLoss, SquaredLoss
 from skinfluence.trees._verify import require, verified
 from skinfluence.trees.readers._targets import (
     class_targets,
@@ -27,14 +30,21 @@ from skinfluence.trees.readers._targets import (
 REQUIRED = {
     "boosting_type": (("Plain",), "ordered boosting trains one model per row prefix"),
     "leaf_estimation_method": (("Newton",), "leaf values must be Newton steps"),
-    "loss_function": (("RMSE", "Logloss"), "leaf values must be Newton steps"),
+    "loss_function": (
+        ("RMSE", "Logloss", "MultiClass"),
+        "leaf values must be Newton steps",
+    ),
     "model_shrink_rate": ((0,), "otherwise earlier trees are shrunk"),
     "auto_class_weights": (("None", None), "weights must be known"),
 }
+# Of more than two classes: the Hessian of a softmax is singular.
+LEAST_PENALTY = 1e-3
 
 
 def _leaves(model, X):
-    return np.asarray(model.calc_leaf_indexes(X), dtype=np.int64)[..., None]
+    leaves = np.asarray(model.calc_leaf_indexes(X), dtype=np.int64)[..., None]
+    n_classes = len(model.classes_) if is_classifier(model) else 0
+    return np.repeat(leaves, n_classes, axis=2) if n_classes > 2 else leaves
 
 
 def _raw(model, X):
@@ -44,11 +54,30 @@ def _raw(model, X):
 
 def _structure(model, X, y, sample_weight=None):
     params = model.get_all_params()
+    constraints = model.get_params().get("monotone_constraints")
+    require(
+        model,
+        "given" if constraints else None,
+        (None,),
+        "monotone_constraints",
+        "constraints clip leaf values",
+    )
     for name, (expected, reason) in REQUIRED.items():
         require(model, params.get(name, expected[0]), expected, name, reason)
     weight = row_weights(y, sample_weight)
     if is_classifier(model):
         objective, y = class_targets(model.classes_, y)
+        if y.shape[1] > 1:
+            objective = JointMultinomialLoss()
+            penalty = params["l2_leaf_reg"]
+            require(
+                model,
+                penalty if penalty < LEAST_PENALTY else "enough",
+                ("enough",),
+                "l2_leaf_reg",
+                "the values of a leaf of more than two classes are unique only up to a "
+                f"constant without a penalty of {LEAST_PENALTY:g} or more",
+            )
     else:
         objective, y = SquaredLoss(), number_targets(y)
     scale, bias = model.get_scale_and_bias()
@@ -72,6 +101,7 @@ def _structure(model, X, y, sample_weight=None):
     )
     suspects = [
         "class_weights",
+        "leaf_estimation_backtracking with several leaf_estimation_iterations",
         "cat_features with one_hot_max_size too small for them",
     ]
     return verified(trees, model, X, 1e-6, suspects)
