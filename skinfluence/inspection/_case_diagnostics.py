@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch, indexable
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._fit_weights import check_fit_weights
 from skinfluence._sklearn import final_estimator, n_rows, preprocess, take_rows
 from skinfluence._targets import check_targets
 from skinfluence.inspection._working_model import WorkingModel
@@ -175,6 +176,7 @@ def case_diagnostics(estimator, X, y, *, sample_weight=None, step="exact"):
             f"The 'step' parameter must be 'exact' or 'one_step'. Got {step!r}."
         )
     check_is_fitted(estimator)
+    check_fit_weights({"sample_weight": sample_weight})
     X, y, sample_weight = indexable(X, y, sample_weight)
     refuse_samplers(estimator)
     X, estimator = preprocess(estimator, X), final_estimator(estimator)

@@ -5,6 +5,7 @@ from numbers import Real
 
 import numpy as np
 
+from skinfluence._fit_weights import unusable_weights
 from skinfluence._sklearn import (
     Interval,
     StrOptions,
@@ -219,6 +220,11 @@ class LeaveOneOutInfluence(RetrainingInfluence):
             raise UnsupportedEstimator(
                 f"The fit parameters {others} have no exact removal of rows. Use "
                 "solver='refit', or leave them out."
+            )
+        if weight is not None and len(unusable_weights(weight)):
+            raise UnsupportedEstimator(
+                "Rows of negative weight have no exact removal. Use solver='refit', or "
+                "leave them out."
             )
         return removal_model(self.estimator_, X, y, weight)
 

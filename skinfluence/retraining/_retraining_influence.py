@@ -26,6 +26,7 @@ class RetrainingInfluence(BaseInfluence):
     """
 
     _lets_models_go = False
+    _negative_weights = True
 
     _parameter_constraints: dict = {
         **BaseInfluence._parameter_constraints,
