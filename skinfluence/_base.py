@@ -10,6 +10,7 @@ from sklearn.utils import check_array, column_or_1d, get_tags, indexable
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._disk_entries import check_folder
+from skinfluence._fit_weights import check_fit_weights
 from skinfluence._losses import LOSS_NAMES, MinusPrediction, resolve_loss
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import (
@@ -66,6 +67,9 @@ class BaseInfluence(EstimatorWrapper):
         "loss": [StrOptions({"auto", *LOSS_NAMES}), callable],
     }
 
+    # Whether rows of negative weight have an influence, where the estimator takes them.
+    _negative_weights = False
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         if tags.estimator_type == "classifier":  # one label per row is explained
@@ -106,6 +110,7 @@ class BaseInfluence(EstimatorWrapper):
         self._validate_params()
         self._refuse_frozen()
         check_targets(y)
+        check_fit_weights(fit_params, self._negative_weights)
         random_state = getattr(self, "random_state", None)
         check_folder(getattr(self, "memory", None))
         if random_state is None and getattr(self, "memory", None) is not None:

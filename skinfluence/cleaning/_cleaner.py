@@ -10,6 +10,7 @@ from sklearn.utils.metadata_routing import MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._disk_entries import check_folder
+from skinfluence._fit_weights import check_fit_weights
 from skinfluence._sklearn import (
     EstimatorWrapper,
     HasMethods,
@@ -244,6 +245,7 @@ class InfluenceCleaner(EstimatorWrapper):
         self._refuse_frozen()
         check_folder(self.memory)
         check_targets(y)
+        check_fit_weights(fit_params, negative=True)
         refuse_pairwise(self.estimator)
         check_flagging(
             self.drop_fraction,

@@ -5,6 +5,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils import assert_all_finite, indexable
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skinfluence._fit_weights import check_fit_weights
 from skinfluence._sklearn import take_rows
 from skinfluence._targets import check_targets
 from skinfluence.cleaning._cleaner import CLEANING_CONSTRAINTS
@@ -139,6 +140,7 @@ class InfluenceSampler(BaseEstimator):
                 "None."
             )
         check_targets(y)
+        check_fit_weights(fit_params, negative=True)
         targets = np.asarray(y)
         if targets.dtype.kind == "f":  # no estimator is there to refuse infinity
             assert_all_finite(targets, input_name="y")

@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import indexable
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._fit_weights import check_fit_weights
 from skinfluence._sklearn import final_estimator, preprocess, take_rows
 from skinfluence._targets import check_targets
 from skinfluence.inspection._fitted_model import FittedModel
@@ -23,6 +24,7 @@ from skinfluence.removal.sparse._sparse import SparseModel
 def read_estimator(estimator, X, y, sample_weight):
     """Return the `FittedModel` of an estimator and the rows it was fitted on."""
     check_is_fitted(estimator)
+    check_fit_weights({"sample_weight": sample_weight})
     X, y, sample_weight = indexable(X, y, sample_weight)
     refuse_samplers(estimator)
     index = getattr(X, "index", None)

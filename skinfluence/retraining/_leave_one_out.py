@@ -5,6 +5,7 @@ from numbers import Real
 
 import numpy as np
 
+from skinfluence._fit_weights import unusable_weights
 from skinfluence._sklearn import (
     Interval,
     StrOptions,
@@ -224,6 +225,11 @@ class LeaveOneOutInfluence(RetrainingInfluence):
                 f"The fit parameters {others} have no exact removal of rows. Use "
                 "solver='refit', or leave them out."
             )
+        if weight is not None and len(unusable_weights(weight)):
+            raise UnsupportedEstimator(
+                "Rows of negative weight have no exact removal. Use solver='refit', or "
+                "leave them out."
+            )
         return removal_model(self.estimator_, X, y, weight)
 
     def _supported(self, build):
@@ -282,6 +288,8 @@ class LeaveOneOutInfluence(RetrainingInfluence):
 
     def _unanswered(self, values):
         """Return the rows whose removal has no exact answer for some test row."""
+        if not np.isnan(values.min(initial=0.0)):  # faster than looking at each
+            return np.empty(0, dtype=np.intp)
         missing = np.isnan(values).reshape(-1, values.shape[-1]).any(axis=0)
         return np.setdiff1d(np.flatnonzero(missing), self.refitted_rows_)
 

@@ -27,6 +27,7 @@ class RetrainingInfluence(BaseInfluence):
     """
 
     _discards_models = False
+    _negative_weights = True
 
     _parameter_constraints: dict = {
         **BaseInfluence._parameter_constraints,

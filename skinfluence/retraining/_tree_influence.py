@@ -8,7 +8,7 @@ from sklearn.base import is_classifier
 from sklearn.utils import check_consistent_length
 
 from skinfluence._base import BaseInfluence
-from skinfluence._losses import Brier
+from skinfluence._losses import Brier, refuse_without_slope
 from skinfluence._sklearn import (
     Interval,
     final_estimator,
@@ -169,8 +169,12 @@ class TreeInfluence(SampledInfluence):
         self.random_state = random_state
         self.verbose = verbose
 
+    _negative_weights = False
+
     def _fit_clone(self, X, y, fit_params, seed):
         refuse_samplers(self.estimator)
+        if not isinstance(final_estimator(self.estimator), KINDS):
+            refuse_without_slope(self.loss)
         check_consistent_length(X, y)  # XGBoost's own error is not a ValueError
         return super()._fit_clone(X, y, fit_params, seed)
 

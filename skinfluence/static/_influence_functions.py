@@ -6,6 +6,7 @@ from numbers import Real
 import numpy as np
 
 from skinfluence._base import BaseInfluence
+from skinfluence._losses import refuse_without_slope
 from skinfluence._sklearn import (
     Interval,
     StrOptions,
@@ -161,6 +162,8 @@ class InfluenceFunctions(BaseInfluence):
 
     def _fit_clone(self, X, y, fit_params, seed):
         refuse_samplers(self.estimator)
+        if self.step == "infinitesimal":
+            refuse_without_slope(self.loss)
         if not is_net(final_estimator(self.estimator)):
             if self.hessian not in ("auto", "exact"):
                 raise ValueError(

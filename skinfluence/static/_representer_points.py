@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils.validation import validate_data
 
 from skinfluence._base import BaseInfluence
-from skinfluence._losses import MarginLoss
+from skinfluence._losses import MarginLoss, refuse_without_slope
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import (
     Interval,
@@ -127,6 +127,7 @@ class RepresenterPoints(BaseInfluence):
 
     def _fit_clone(self, X, y, fit_params, seed):
         refuse_samplers(self.estimator)
+        refuse_without_slope(self.loss)
         if not is_net(final_estimator(self.estimator)):
             return super()._fit_clone(X, y, fit_params, seed)
         from skinfluence.nets.net._model import net_model

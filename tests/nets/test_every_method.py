@@ -416,3 +416,10 @@ def test_a_net_behind_a_sampler():
     assert_array_equal(loo.predict_proba(X), alone.predict_proba(X))
     with pytest.raises(ValueError, match=r"X\.astype\(np\.float32\)"):
         loo.influence(X.astype(np.float64), names)
+
+
+@pytest.mark.parametrize("loss", ["zero_one", lambda y, prediction: 1.0 * (y != 0)])
+@pytest.mark.parametrize("method", [InfluenceFunctions, RepresenterPoints, TracIn])
+def test_losses_without_a_slope_are_refused_before_training(method, loss):
+    with pytest.raises(TypeError, match="has no gradient"):
+        method(untrained(), loss=loss).fit(X, THREE)

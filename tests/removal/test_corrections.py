@@ -16,7 +16,7 @@ from skinfluence.removal.smooth._newton import pair_products
 def test_tensors_are_sums_of_powers(p):
     rng = np.random.default_rng(p)
     Z, c, u = rng.normal(size=(30, p)), rng.normal(size=30), rng.normal(size=(4, p))
-    pairs, triples = _corrections._orders(p)
+    pairs, triples = _corrections._pair_orders(p), _corrections._triple_orders(p)
     for orders, products, power in (
         (pairs, pair_products, 2),
         (triples, _corrections.triple_products, 3),

@@ -4,9 +4,11 @@ import numpy as np
 import scipy.linalg as sla
 
 EPS = np.finfo(np.float64).eps
-# Relative rounding error up to which the normal equations are used. What they cannot
+# Relative rounding error up to which the normal equations are used: this many times eps
+# for each row, and never more than the second. What is measured is a fifth of the bound
+# or less, no more than sums over the rows round anyway. What normal equations cannot
 # tell to this accuracy is left to `OrthogonalFactor`, at a few times the cost.
-TRUSTED = 1e-11
+TRUSTED_PER_ROW, TRUSTED = 16 * EPS, 1e-11
 
 
 def relative_rounding(hessian, lower):
@@ -49,6 +51,8 @@ class NormalFactor:
         X: row i leaves along ``lift @ rows[i]``.
     error : float
         Absolute error of a leverage.
+    tolerance : float
+        Largest relative error of what is trusted.
     """
 
     def __init__(self, X, weight, penalty, gram=None):
@@ -59,6 +63,7 @@ class NormalFactor:
         size[size == 0] = 1.0
         scaled = hessian / np.multiply.outer(size, size)
         self.lift, self.error = None, np.inf
+        self.tolerance = min(TRUSTED_PER_ROW * len(X), TRUSTED)
         try:
             lower = np.linalg.cholesky(scaled)
         except np.linalg.LinAlgError:
@@ -71,7 +76,7 @@ class NormalFactor:
     @property
     def trusted(self):
         """Whether solutions are as good as they are promised to be."""
-        return self.error <= TRUSTED
+        return self.error <= self.tolerance
 
     def solve(self, targets, center):
         """Minimise ``|S^{1/2} (targets - X t)|^2 + |R^{1/2} (t + center)|^2``."""
@@ -86,7 +91,7 @@ class NormalFactor:
         """One minus leverage; None where a row's would not be trusted."""
         lifted = self.rows @ self.lift
         gap = 1.0 - self.weight * np.einsum("ij,ij->i", lifted, self.rows)
-        return gap if np.all(self.error <= TRUSTED * gap) else None
+        return gap if np.all(self.error <= self.tolerance * gap) else None
 
     def without(self, rows, pull):
         """Return ``(I - K)^{-1} pull`` of a set of rows; None if not trusted."""
@@ -94,7 +99,7 @@ class NormalFactor:
         X = root * self.rows[rows]
         # I - S^1/2 K S^1/2 is symmetric with eigenvalues in [0, 1]
         values, vectors = np.linalg.eigh(np.eye(len(rows)) - X @ self.lift @ X.T)
-        if not self.error <= TRUSTED * values[0]:
+        if not self.error <= self.tolerance * values[0]:
             return None
         inner = np.divide(pull, root, out=np.zeros_like(pull), where=root > 0)
         return root * (vectors @ ((vectors.T @ inner) / values[:, None]))

@@ -10,8 +10,23 @@ from skinfluence.removal.linear._linear import (
 from skinfluence.removal.linear._normal_equations import NormalFactor
 from skinfluence.removal.linear._orthogonal import OrthogonalFactor
 from skinfluence.removal.linear._penalty import COLLAPSE, Penalty
+from skinfluence.removal.linear._refined import refined
 from skinfluence.removal.linear._rescaled_squares import moves_without_rows
 from skinfluence.removal.linear._solved_without import moves_without
+
+# Rows are solved again without them from so many times the bound of that solution on.
+DOUBTFUL = 10
+# Multiplications (n p^2 for each) that this may take where the tolerance does not ask
+# for it, some seconds.
+AFFORDABLE = 5 * 10**9
+
+
+def _doubt(factor, bound, tol):
+    """Bounds of rows or sets that are to be solved again without them, else zeros."""
+    if isinstance(factor, NormalFactor):
+        return np.zeros_like(bound)
+    good = bound <= min(DOUBTFUL * factor.solution_rounding, tol)
+    return np.where(good, 0.0, bound)
 
 
 class Quadratic(LinearModel):
@@ -27,10 +42,11 @@ class Quadratic(LinearModel):
     O(|S| p^2 + |S|^3) per set. One Newton step is the exact answer.
 
     All this is done by normal equations where their rounding errors are small, else
-    by orthogonal factors (`OrthogonalFactor`). Rows and sets whose bound still exceeds
-    the tolerance, because one minus their leverage is nearly nothing, are solved again
-    without them (`_solved_without`), O(n p^2) each; those that have no accurate
-    solution there either are unresolved.
+    by orthogonal factors (`OrthogonalFactor`). Rows and sets whose bound is still
+    larger than that of a solution without them, because one minus their leverage is
+    nearly nothing, are solved again without them (`_solved_without`), O(n p^2) each.
+    Where that would take more than seconds, only those whose bound exceeds the
+    tolerance are. Those that miss the tolerance there too are unresolved.
 
     Parameters
     ----------
@@ -55,17 +71,15 @@ class Quadratic(LinearModel):
         X = design.rows
         self.gram = X.T @ (weight[:, None] * X)
         theta = np.zeros((targets.shape[1], X.shape[1]))
+        zeros = np.zeros((X.shape[1], 1))
         # Outputs that share a penalty share the factorisation.
         self.penalties, which = np.unique(penalty, axis=0, return_inverse=True)
         self.which, self._orthogonal = which.ravel(), {}
         self._normal = [self._normal_factor(diagonal) for diagonal in self.penalties]
         for key in range(len(self.penalties)):
             factor, outputs = self._factor(key), self._outputs(key)
-            # The second time is a step of iterative refinement: the residuals are
-            # what influence is made of.
-            for _ in range(2):
-                residual = targets[:, outputs] - X @ theta[outputs].T
-                theta[outputs] += factor.solve(residual, theta[outputs].T).T
+            # The residuals are what influence is made of.
+            theta[outputs] = refined(factor, X, targets[:, outputs], zeros).T
         self._set_optimum(theta, fitted)
         self.residual = targets - X @ theta.T
 
@@ -119,12 +133,12 @@ class Quadratic(LinearModel):
         return not null.size
 
     def _jumps(self, key, tol, damping):
-        """Return a factor, jumps c of shape (n, outputs), and rows that miss ``tol``.
+        """Return a factor, jumps c of shape (n, outputs), and doubts, see `_doubt`.
 
         Row i moves coefficients by ``-factor.lift @ factor.rows[i] c_i``.
         """
         factor = self._factor(key, damping)
-        rough = np.zeros(len(self.weight), dtype=bool)
+        doubt = np.zeros(len(self.weight))
         gaps = factor.gaps()
         if gaps is None:
             factor = self._orthogonal_factor(key, damping)
@@ -132,21 +146,20 @@ class Quadratic(LinearModel):
         pull = self._pull(key, factor)
         if isinstance(factor, OrthogonalFactor):
             residual = self.residual[:, self._outputs(key)]
-            rough = ~(factor.rounding(gaps, pull, residual) <= tol)
-            gaps = np.where(rough, 1.0, gaps)
-        return factor, pull / gaps[:, None], rough
+            doubt = _doubt(factor, factor.rounding(gaps, pull, residual), tol)
+            gaps = np.where(doubt <= tol, gaps, 1.0)
+        return factor, pull / gaps[:, None], doubt
 
     def _first_jumps(self, key, damping):
         """The same to first order: the gradients, all of which are accurate."""
         factor = self._factor(key, damping)
-        rough = np.zeros(len(self.weight), dtype=bool)
-        return factor, self._pull(key, factor), rough
+        return factor, self._pull(key, factor), np.zeros(len(self.weight))
 
     def _rows_by_jumps(self, jumps_of, tol, damping, first_order=False):
         """Removals of single rows, from what ``jumps_of`` finds for each penalty."""
         n = len(self.weight)
-        factor, jumps, rough = jumps_of(0)
-        if len(self.penalties) == 1 and not rough.any():
+        factor, jumps, doubt = jumps_of(0)
+        if len(self.penalties) == 1 and not self._affordable(doubt, tol).any():
             none = np.empty(0, dtype=np.intp)
             return RankOneRemovals(
                 self, factor.lift, -jumps, none, first_order, rows=factor.rows
@@ -155,14 +168,12 @@ class Quadratic(LinearModel):
         moves = np.empty((n, *self.theta.shape))
         for key in range(len(self.penalties)):
             if key > 0:
-                factor, jumps, some = jumps_of(key)
-                rough |= some
+                factor, jumps, more = jumps_of(key)
+                doubt = np.maximum(doubt, more)
             lifted = factor.rows @ factor.lift.T
             for place, output in enumerate(self._outputs(key)):
                 np.multiply(lifted, -jumps[:, [place]], out=moves[:, output])
-        rough = np.flatnonzero(rough)
-        masks = rough[:, None] == np.arange(n)
-        found = self._resolved(moves, rough, masks, tol, damping)
+        found = self._resolved(moves, doubt, tol, damping)
         return self._moved(*found, first_order)
 
     def _exact_rows(self, tol):
@@ -188,34 +199,43 @@ class Quadratic(LinearModel):
         moves = np.empty((n, *self.theta.shape))
         scales = self.variances.without_rows()
         # what is left of the penalty is no small change of it
-        rough = (scales < COLLAPSE).any(axis=1)
+        doubt = np.where((scales < COLLAPSE).any(axis=1), np.inf, 0.0)
         for key, penalty in enumerate(self.penalties):
             outputs = self._outputs(key)
-            factor, jumps, some = self._jumps(key, tol, 0.0)
-            rough |= some
-            rest = self.theta[outputs], scales - 1, penalty, rough
+            factor, jumps, more = self._jumps(key, tol, 0.0)
+            doubt = np.maximum(doubt, more)
+            rest = self.theta[outputs], scales - 1, penalty, ~(doubt <= tol)
             found = moves_without_rows(factor, jumps, *rest)
             if found is None:
                 factor = self._orthogonal_factor(key)
-                gaps = np.where(some, 1.0, factor.gaps())[:, None]
+                gaps = np.where(more <= tol, factor.gaps(), 1.0)[:, None]
                 jumps = self._pull(key, factor) / gaps
                 found = moves_without_rows(factor, jumps, *rest)
             moves[:, outputs] = found
-        rough = np.flatnonzero(rough)
-        masks = rough[:, None] == np.arange(n)
-        return self._moved(
-            *self._resolved(moves, rough, masks, tol, 0.0, scales[rough])
-        )
+        found = self._resolved(moves, doubt, tol, 0.0, scales=scales)
+        return self._moved(*found)
 
-    def _resolved(self, moves, rough, masks, tol, damping, scales=None):
-        """Solve again without the sets that missed ``tol``, in place."""
+    def _affordable(self, doubt, tol):
+        """Doubts without those that meet ``tol``, where all would take too long."""
+        cost = np.count_nonzero(doubt) * self.design.rows.size * self.theta.shape[1]
+        return doubt if cost <= AFFORDABLE else np.where(doubt <= tol, 0.0, doubt)
+
+    def _resolved(self, moves, doubt, tol, damping, masks=None, scales=None):
+        """Solve again without the rows, or sets of them, in doubt, in place."""
+        rough = np.flatnonzero(~(doubt <= tol))
         if damping:  # one step, an approximation of what it is
-            return moves, np.empty(0, dtype=np.intp)
+            return moves, rough[:0]
         keys = range(len(self.penalties)) if len(rough) else ()
         if any(self._orthogonal_factor(k).solution_rounding > tol for k in keys):
             return moves, rough
-        moves[rough], unresolved = moves_without(self, masks, tol, scales)
-        return moves, rough[unresolved]
+        again = np.flatnonzero(self._affordable(doubt, tol))
+        everyone = np.arange(len(self.weight))
+        gone = again[:, None] == everyone if masks is None else masks[again]
+        scales = None if scales is None else scales[again]
+        found, unsolved = moves_without(self, gone, tol, scales)
+        solved = np.setdiff1d(np.arange(len(again)), unsolved)
+        moves[again[solved]] = found[solved]
+        return moves, np.intersect1d(again[unsolved], rough)
 
     def _exact_groups(self, masks, tol):
         if self.variances.constant:
@@ -229,7 +249,7 @@ class Quadratic(LinearModel):
     def _groups(self, masks, tol, damping):
         """Removals of sets of rows: of a quadratic, one step is the exact answer."""
         moves = np.empty((len(masks), *self.theta.shape))
-        rough = np.zeros(len(masks), dtype=bool)
+        doubt = np.zeros(len(masks))
         for key in range(len(self.penalties)):
             factor, outputs = self._factor(key, damping), self._outputs(key)
             pull = self._pull(key, factor)
@@ -240,10 +260,9 @@ class Quadratic(LinearModel):
                     used, jumps, bound = self._group_jumps(
                         key, factor, rows, jumps, damping
                     )
-                    rough[g] |= not bound <= tol
+                    doubt[g] = np.maximum(doubt[g], _doubt(used, bound, tol))
                 moves[g, outputs] = -(used.rows[rows].T @ jumps).T @ used.lift.T
-        rough = np.flatnonzero(rough)
-        return self._moved(*self._resolved(moves, rough, masks[rough], tol, damping))
+        return self._moved(*self._resolved(moves, doubt, tol, damping, masks))
 
     def _first_order_groups(self, masks, damping):
         moves = np.empty((len(masks), *self.theta.shape))

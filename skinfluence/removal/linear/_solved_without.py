@@ -5,6 +5,7 @@ import numpy as np
 from skinfluence.removal.linear._normal_equations import NormalFactor
 from skinfluence.removal.linear._orthogonal import OrthogonalFactor
 from skinfluence.removal.linear._recentred import recentred
+from skinfluence.removal.linear._refined import refined
 
 
 def move_without(model, gone, tol, scale=1.0):
@@ -44,7 +45,7 @@ def move_without(model, gone, tol, scale=1.0):
             if factor.dependent or not factor.solution_rounding <= tol:
                 return None
         residual = model.residual[np.ix_(kept, outputs)]
-        move[outputs] = factor.solve(residual, model.theta[outputs].T).T
+        move[outputs] = refined(factor, X, residual, model.theta[outputs].T).T
     if model.free_intercept:
         move[:, -1] -= move @ mean
     return move

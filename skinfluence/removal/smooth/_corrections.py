@@ -24,16 +24,21 @@ def triple_products(Z):
     return out
 
 
-def _orders(p):
-    """How many orders the factors of each pair, and of each triple, have."""
+def _pair_orders(p):
+    """How many orders the factors of each pair have."""
     a, b = np.triu_indices(p)
-    pairs = np.where(a == b, 1.0, 2.0)
+    return np.where(a == b, 1.0, 2.0)
+
+
+def _triple_orders(p):
+    """How many orders the factors of each triple have."""
+    a, b = np.triu_indices(p)
     triples = []
     for k in range(p):
         later = a >= k
         equal = (a[later] == k).astype(int) + (a[later] == b[later])
         triples.append(np.array([6.0, 3.0, 1.0])[equal])
-    return pairs, np.concatenate(triples)
+    return np.concatenate(triples)
 
 
 def _tensor(Z, coefficients, products, orders):
@@ -66,17 +71,17 @@ class Corrections:
         """
         base = self.base
         n, p = base.Z.shape
-        pairs, triples = _orders(p)
-        series = base.pointwise.series(base.eta, base.y)[:2] * base.weight
+        series = self.ladder.series
         self.powers = [(series[0], pair_products)]
-        self.tensors = [_tensor(base.Z, series[0], pair_products, pairs)]
+        self.tensors = [_tensor(base.Z, series[0], pair_products, _pair_orders(p))]
         first = u[todo]
         left, helped = self._steps(u, first, todo, tol)
         worth = np.flatnonzero(helped)
-        if len(triples) * (n + len(worth)) > n * len(worth):
+        if p * (p + 1) * (p + 2) // 6 * (n + len(worth)) > n * len(worth):
             return todo[left]
         self.powers.append((series[1], triple_products))
-        self.tensors.append(_tensor(base.Z, series[1], triple_products, triples))
+        orders = _triple_orders(p)
+        self.tensors.append(_tensor(base.Z, series[1], triple_products, orders))
         again, _ = self._steps(u, first[worth], todo[worth], tol)
         left[worth] = again
         return todo[left]

@@ -1,5 +1,7 @@
 """The ladder of `Smooth`: from a base to its minimisers without each row."""
 
+from functools import cached_property
+
 import numpy as np
 import scipy.linalg as sla
 
@@ -163,6 +165,12 @@ class Ladder:
         self.h_max = base.h.max()
         self.M = base.pointwise.M
 
+    @cached_property
+    def series(self):
+        """Weighted Taylor coefficients of l' at the base, one row per order."""
+        series = self.base.pointwise.series(self.base.eta, self.base.y)
+        return np.ascontiguousarray(series * self.base.weight)
+
     def solve(self, rows, v):
         """``B_i^{-1} v`` for each of ``rows``: a rank-one correction."""
         z = self.base.Z[rows]
@@ -214,7 +222,8 @@ class Ladder:
         rough = base.rough(ROUGH)  # one minus leverage has no digits
         if only is not None:
             todo, rough = np.intersect1d(todo, only), np.intersect1d(rough, only)
-        todo = np.setdiff1d(todo, rough)
+        if len(rough):
+            todo = np.setdiff1d(todo, rough)
         n, p = base.Z.shape
         if p * p < 2 * n and len(todo) > p:
             todo = Corrections(self, slack).correct(u, todo, tol)
@@ -231,9 +240,7 @@ class Ladder:
     def _chords(self, u, todo, tol, max_passes=8):
         """Take chord steps in place; return the rows that do not contract."""
         hard = []
-        series = np.ascontiguousarray(
-            self.base.pointwise.series(self.base.eta, self.base.y) * self.base.weight
-        )
+        series = self.series
         # Below this reach the series is a thousand times more exact than tol.
         reach = (1e-3 * tol / SERIES_ERROR) ** 0.2
         for start in range(0, len(todo), _BATCH):

@@ -205,7 +205,9 @@ class Smooth(LinearModel):
         theta, penalty, excess = self._without_one()
         base = Whitened(self, theta, penalty)
         rough = base.rough(ROUGH)
-        climbing = np.setdiff1d(np.arange(len(self.y)), rough)
+        climbing = None
+        if len(rough):
+            climbing = np.setdiff1d(np.arange(len(self.y)), rough)
         u, unresolved = Ladder(base, excess).climb(tol, climbing)
         moves = base.to_theta(u)
         if not self.penalties.constant:

@@ -3,10 +3,10 @@
 By default CatBoost takes ten Newton steps for the leaves of a tree of two classes. With
 more classes it takes one, for all outputs of a leaf together, by the whole Hessian.
 The rows that a tree drew ("bootstrap_type") affect its splits only: leaf values are
-sums over all rows. CatBoost scales the penalty of a leaf by the mean weight of the rows;
-that of all rows is held fixed when rows are removed. Categorical features with more than
-``one_hot_max_size`` values are refused: CatBoost replaces them by statistics of the
-targets, which differ between
+sums over all rows. CatBoost scales the penalty of a leaf by the mean weight of the
+rows; that of all rows is held fixed when rows are removed. Categorical features with
+more than ``one_hot_max_size`` values are refused: CatBoost replaces them by statistics
+of the targets, which differ between
 training and prediction.
 """
 
