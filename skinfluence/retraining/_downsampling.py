@@ -52,9 +52,8 @@ class DownsamplingInfluence(SampledInfluence):
 
     **When it fails.** The plain estimate's error falls with the square root of
     ``n_retrainings`` and does not depend on how small the influence is: compare
-    values with their standard errors before reading a ranking. Influence in models
-    of half of the rows is larger than in models of all rows, since each row matters
-    more. Duplicates of a row share its effect.
+    values with their standard errors. Influence in models of half of the rows is
+    larger than in models of all rows. Duplicates of a row share its effect.
 
     Parameters
     ----------
@@ -345,9 +344,8 @@ class DownsamplingInfluence(SampledInfluence):
             raise ValueError(
                 f"Only {n_left} of {self.n_retrainings} retrainings succeeded. "
                 f"{len(stuck)} training row(s), for instance row {stuck[0]}, are in "
-                "all of their subsets or in none, so that their influence cannot be "
-                "estimated. Set error_score='raise' to see why fits fail, or raise "
-                "n_retrainings."
+                "all of their subsets or in none. Set error_score='raise' to see why "
+                "fits fail, or raise n_retrainings."
             )
         return pool
 

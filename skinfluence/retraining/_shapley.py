@@ -114,8 +114,7 @@ class ShapleyInfluence(SampledInfluence):
     error_score : "raise" or float, default="raise"
         What a retraining that fails does: its error, or this loss on every row.
     random_state : int, RandomState or None, default=None
-        Draws the orders or subsets and seeds estimators whose own ``random_state``
-        is None.
+        Draws orders or subsets, seeds estimators whose own ``random_state`` is None.
     verbose : int, default=0
         Above 0, the progress of retraining is printed, with the time left, and
         before it an estimate of the cost.
