@@ -2,6 +2,7 @@
 
 from skinfluence._base import BaseInfluence
 from skinfluence.attacks import TargetDetector
+from skinfluence.certificates import PartitionClassifier, PredictionCertificate
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
 from skinfluence.dynamic import TRAK, HyDRA, TracIn
 from skinfluence.inspection import (
@@ -41,6 +42,8 @@ __all__ = [
     "LeaveOneOutInfluence",
     "MemorizationDisplay",
     "OutOfBagInfluence",
+    "PartitionClassifier",
+    "PredictionCertificate",
     "RemovalCurveDisplay",
     "RepresenterPoints",
     "SampleValuesDisplay",

@@ -1,0 +1,372 @@
+"""How many training rows a prediction survives, with proof."""
+
+from numbers import Integral, Real
+from time import perf_counter
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.utils import Bunch, indexable
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted
+
+from skinfluence._sklearn import (
+    EstimatorWrapper,
+    Interval,
+    StrOptions,
+    fresh_seed,
+    n_rows,
+    take_rows,
+)
+from skinfluence._targets import check_targets
+from skinfluence._threads import blas_threads
+from skinfluence.certificates._certifier import Training
+from skinfluence.certificates._changed import Changed
+from skinfluence.certificates._families import certifier
+from skinfluence.certificates._linear_flips import LinearFlips
+from skinfluence.certificates._plans import shortest_head
+from skinfluence.retraining.engine import announce_training
+
+
+class PredictionCertificate(EstimatorWrapper):
+    r"""How many training rows can be removed, or relabelled, before a prediction turns.
+
+    For every test row two numbers: ``lower``, so that no ``lower`` changes of the
+    training table turn the prediction, with proof; and ``upper``, the size of a set of
+    changes that does turn it, found and verified by a refit. Where the two are
+    neighbours the answer is exact.
+
+    ====================================  =============================================
+    label flips of ridge and least        exact: a flip moves the prediction by
+    squares, ridge classifiers, kernel    ``w_i(x) (y'_i - y_i)``, and flips add up
+    ridge, Gaussian processes
+    flips and removals of k nearest       exact: the vote can be counted
+    neighbours
+    removals from ridge and least         a bound for sets of any size by the leverages
+    squares, two-class ridge classifiers  and residuals of all rows
+    removals and flips of two-class       a bound from the region that no model without
+    logistic regression                   (or with other labels of) k rows can leave
+    removals from every other model that  exact for a single row: ``lower`` is 0 or 1
+    loses rows exactly
+    :class:`PartitionClassifier`          the votes, with the parts' own certificates
+    ====================================  =============================================
+
+    **What it does not cover.** Rows that are added, features that are changed, and
+    hyper-parameters that would be chosen differently.
+
+    **Cost.** Flips: O(n p) per test row and one refit for all of them. Bounds for
+    removals: O(n^2) memory, and some O(n^2) passes for every number of rows tried.
+    ``upper`` of removals and of logistic regression: about ``2 log2(max_rows)`` refits
+    for each test row, which a warning announces where it takes long.
+
+    **When it fails.** Bounds are far from the truth where single rows have much
+    leverage: logistic regression needs many more rows than columns, or a strong
+    penalty. They are about the optimum of the training objective; a solver that
+    stops early makes errors of its own on predictions that are nearly undecided.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Classifier, or regressor whose prediction is compared with ``threshold``; or a
+        Pipeline that ends in one. For label flips its other steps must not look at y;
+        for removals of more than one row they must learn nothing from the rows.
+    change : {"removal", "label_flip"}, default="removal"
+        What happens to training rows: they are missing, or their label is any other
+        class (of regressors: the other one of two values of y).
+    max_rows : int, default=None
+        Largest number of changes that is asked about; None: half of the rows.
+    threshold : float, default=None
+        For regressors: the prediction turns when it crosses this number. None: half
+        way between the two values of y.
+    n_jobs : int, default=None
+        Test rows for which refits run at once; None obeys ``joblib.parallel_config``.
+    random_state : int, RandomState or None, default=None
+        Seeds estimators whose own ``random_state`` is None: the same in every refit.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        Trained on all rows.
+    n_samples_fit_ : int
+        Number of training rows.
+    max_rows_ : int
+        Largest number of changes that is asked about.
+    threshold_ : float or None
+        What regressors' predictions are compared with.
+
+    See Also
+    --------
+    PartitionClassifier : A certificate for any classifier.
+    find_flip_set : A smallest set for one prediction, coefficient or p-value.
+    CertifiedAccuracyDisplay : Picture of `certified_accuracy`.
+
+    References
+    ----------
+    .. [1] A. Meyer, A. Albarghouthi, L. D'Antoni, "The Dataset Multiplicity Problem",
+       FAccT 2023, arXiv:2304.10655.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.linear_model import RidgeClassifier
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skinfluence import PredictionCertificate
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = make_pipeline(StandardScaler(), RidgeClassifier())
+    >>> certificate = PredictionCertificate(model, change="label_flip")
+    >>> certificate = certificate.fit(X[:426], y[:426])
+    >>> found = certificate.robustness(X[426:])
+    >>> found.lower[:3], found.upper[:3]
+    (array([...]), array([...]))
+    >>> bool((found.upper == found.lower + 1).all())  # exact
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **EstimatorWrapper._parameter_constraints,
+        "change": [StrOptions({"removal", "label_flip"})],
+        "max_rows": [Interval(Integral, 1, None, closed="left"), None],
+        "threshold": [Real, None],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        change="removal",
+        max_rows=None,
+        threshold=None,
+        n_jobs=None,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.change = change
+        self.max_rows = max_rows
+        self.threshold = threshold
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if tags.classifier_tags is not None:
+            tags.classifier_tags.multi_label = False
+        tags.target_tags.multi_output = False
+        return tags
+
+    def fit(self, X, y, **fit_params):
+        """Train a clone of the estimator, and prepare the certificate.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,)
+            Their targets.
+        **fit_params : dict
+            Passed to the estimator's ``fit``, ``sample_weight``, say.
+
+        Returns
+        -------
+        self : object
+            The fitted certificate.
+
+        Raises
+        ------
+        UnsupportedEstimator
+            A TypeError, where nothing can be certified; it names what can.
+        """
+        self._validate_params()
+        self._refuse_frozen()
+        check_targets(y)
+        self._seed = fresh_seed(self.random_state)
+        params = self._routed("fit", fit_params)
+        start = perf_counter()
+        self.estimator_ = self._fit_clone(X, y, params, self._seed)
+        self._fit_seconds = perf_counter() - start
+        X, y = indexable(X, y)
+        n = self.n_samples_fit_ = n_rows(X)
+        y = np.asarray(y)
+        if y.ndim != 1 and y.size != n:
+            raise ValueError(
+                "A certificate is about one prediction per row: y must have shape "
+                f"({n},). Got {y.shape}: fit one certificate per output."
+            )
+        y = y.ravel()
+        self.max_rows_ = min(self.max_rows or max(n // 2, 1), n - 1)
+        self.threshold_ = self._threshold(y)
+        training = Training(
+            self.estimator,
+            self.estimator_,
+            X,
+            y,
+            params,
+            self.change,
+            self.threshold_,
+            self._seed,
+            self.n_jobs,
+        )
+        self._changed = Changed(training)
+        with self._threads():
+            self._certifier = certifier(training)
+        return self
+
+    def robustness(self, X):
+        """How many changes each prediction survives.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Test rows.
+
+        Returns
+        -------
+        robustness : :class:`~sklearn.utils.Bunch`
+            lower : ndarray of int of shape (n_samples,)
+                No set of ``lower`` changes, or fewer, turns the prediction. At most
+                ``max_rows_``.
+            upper : ndarray of shape (n_samples,)
+                Size of the smallest set found that turns it, verified by a refit;
+                infinite where none of at most ``max_rows_`` was found.
+            flip_sets : list of ndarray of int
+                These sets, as positions of training rows; empty where none was found.
+            flip_labels : list of ndarray
+                For label flips, the new targets of these rows; else empty.
+        """
+        check_is_fitted(self)
+        (X,) = indexable(X)
+        before = self._changed.side(self.estimator_, X)
+        with self._threads():
+            bounds = list(self._certifier.bounds(X, self.max_rows_))
+            lower = np.array([low for low, _ in bounds], dtype=np.intp)
+            plans = [plan for _, plan in bounds]
+            lower = np.minimum(lower, self.max_rows_)
+            if is_classifier(self.estimator_):
+                # Without its last row a class cannot be predicted.
+                sizes = np.bincount(self._changed.labels)
+                lower = np.minimum(lower, np.maximum(sizes[before] - 1, 0))
+            sizes = self._verified(X, before, lower, plans)
+        upper = np.array([np.inf if size is None else size for size in sizes])
+        heads = [plan.head(size or 0) for plan, size in zip(plans, sizes, strict=True)]
+        return Bunch(
+            lower=lower,
+            upper=upper,
+            flip_sets=[rows for rows, _ in heads],
+            flip_labels=[self._changed.values(labels) for _, labels in heads],
+        )
+
+    def certified_accuracy(self, X, y):
+        """Accuracy that no k changes of the training table can spoil, over k.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Test rows.
+        y : array-like of shape (n_samples,)
+            Their true targets; of regressors, those that exceed the threshold are to
+            have predictions that do.
+
+        Returns
+        -------
+        curve : :class:`~sklearn.utils.Bunch`
+            n_changes : ndarray of int of shape (n_points,)
+                Numbers k of changes, from 0.
+            certified : ndarray of shape (n_points,)
+                Share of test rows that are predicted right, whatever k changes.
+            attacked : ndarray of shape (n_points,)
+                Share that is right after the changes that were found, at most k for
+                each test row; never below ``certified``.
+        """
+        check_is_fitted(self)
+        check_targets(y)
+        X, y = indexable(X, y)
+        found = self.robustness(X)
+        right = self._changed.side(self.estimator_, X) == self._changed.side_of(y)
+        finite = found.upper[np.isfinite(found.upper)]
+        most = int(max(found.lower.max(initial=0) + 1, finite.max(initial=0)))
+        k = np.arange(min(most, self.max_rows_) + 1)
+        return Bunch(
+            n_changes=k,
+            certified=(right & (found.lower >= k[:, None])).mean(axis=1),
+            attacked=(right & (found.upper > k[:, None])).mean(axis=1),
+        )
+
+    def _threshold(self, y):
+        if is_classifier(self.estimator_):
+            if self.threshold is not None:
+                raise ValueError(
+                    "The 'threshold' parameter is for regressors: the prediction of a "
+                    f"classifier is a class. Got {self.threshold!r}; leave it out."
+                )
+            return None
+        values = np.unique(y)
+        if self.change == "label_flip" and len(values) != 2:
+            raise ValueError(
+                "Labels can be flipped where y holds two values. Got "
+                f"{len(values)} different ones: use change='removal', or a y of two "
+                "values."
+            )
+        if self.threshold is None and len(values) != 2:
+            raise ValueError(
+                "The 'threshold' parameter must be the number that the prediction of a "
+                f"regressor is compared with, as y holds {len(values)} different "
+                "values. Got None."
+            )
+        return float(values.mean() if self.threshold is None else self.threshold)
+
+    def _threads(self):
+        return blas_threads(self.n_samples_fit_, getattr(self, "n_features_in_", 1))
+
+    def _verified(self, X, before, lower, plans):
+        """Sizes of heads of plans that turn predictions, None where none does."""
+        sizes, open_ = [None] * len(plans), np.arange(len(plans))
+        exact = self._certifier.exact
+        first = [
+            plan.size if exact else low + 1
+            for plan, low in zip(plans, lower, strict=True)
+        ]
+        if isinstance(self._certifier, LinearFlips):
+            open_ = self._verified_at_once(X, before, plans, sizes)
+        if not len(open_):
+            return sizes
+        announce_training(
+            2 * len(open_) * max(1, int(np.log2(self.max_rows_))),
+            self._fit_seconds,
+            "The sets that turn predictions are verified by refits. A smaller max_rows "
+            "or fewer test rows take less.",
+            n_jobs=self.n_jobs,
+            stacklevel=5,
+        )
+
+        def task(t):
+            x = take_rows(X, np.array([t]))
+
+            def turns(rows, labels):
+                return self._changed.turns(x, before[t], rows, labels)
+
+            return shortest_head(plans[t], first[t], turns)
+
+        found = Parallel(n_jobs=self.n_jobs)(delayed(task)(t) for t in open_)
+        for t, size in zip(open_, found, strict=True):
+            sizes[t] = size
+        return sizes
+
+    def _verified_at_once(self, X, before, plans, sizes):
+        """Verify flips of smoothers by one fit; return the rows that are left."""
+        counts = np.bincount(self._changed.labels)
+        done = []
+        for t, plan in enumerate(plans):
+            rows, labels = plan.head(plan.size)
+            left = counts - np.bincount(self._changed.labels[rows], None, len(counts))
+            left += np.bincount(labels, None, len(counts))
+            if len(rows) == plan.size and left.min() > 0:
+                done.append(t)
+        done = np.array(done, dtype=np.intp)
+        if len(done):
+            rows = take_rows(X, done)
+            heads = [plans[t].head(plans[t].size) for t in done]
+            turned = self._certifier.refitted(rows, heads) != before[done]
+            for t in done[turned]:
+                sizes[t] = plans[t].size
+        return np.array([t for t, s in enumerate(sizes) if s is None], dtype=np.intp)
