@@ -5,6 +5,7 @@ from skinfluence.attacks import TargetDetector
 from skinfluence.certificates import PartitionClassifier, PredictionCertificate
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
 from skinfluence.dynamic import TRAK, HyDRA, TracIn
+from skinfluence.groups import find_flip_set, most_influential_set
 from skinfluence.inspection import (
     InfluenceDisplay,
     InfluenceOutlierDisplay,
@@ -53,6 +54,8 @@ __all__ = [
     "TreeInfluence",
     "case_diagnostics",
     "datamodels",
+    "find_flip_set",
     "high_influence_pairs",
     "memorization_curve",
+    "most_influential_set",
 ]

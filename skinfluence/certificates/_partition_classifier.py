@@ -137,7 +137,7 @@ class PartitionClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         if len(self.classes_) < 2:
             raise ValueError(
                 "y must hold at least two classes, or there is nothing to vote on. Got "
-                f"the class {self.classes_.tolist()} alone."
+                f"only one class, {self.classes_.tolist()}."
             )
         self.partition_ = partition(X, self.n_partitions, self.key)
         self._seed = fresh_seed(self.random_state)

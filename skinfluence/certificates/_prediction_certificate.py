@@ -5,7 +5,7 @@ from time import perf_counter
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.utils import Bunch, indexable
+from sklearn.utils import Bunch, column_or_1d, get_tags, indexable
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
@@ -187,13 +187,7 @@ class PredictionCertificate(EstimatorWrapper):
         self._fit_seconds = perf_counter() - start
         X, y = indexable(X, y)
         n = self.n_samples_fit_ = n_rows(X)
-        y = np.asarray(y)
-        if y.ndim != 1 and y.size != n:
-            raise ValueError(
-                "A certificate is about one prediction per row: y must have shape "
-                f"({n},). Got {y.shape}: fit one certificate per output."
-            )
-        y = y.ravel()
+        y = self._one_target(np.asarray(y))
         self.max_rows_ = min(self.max_rows or max(n // 2, 1), n - 1)
         self.threshold_ = self._threshold(y)
         training = Training(
@@ -291,6 +285,22 @@ class PredictionCertificate(EstimatorWrapper):
             certified=(right & (found.lower >= k[:, None])).mean(axis=1),
             attacked=(right & (found.upper > k[:, None])).mean(axis=1),
         )
+
+    def _one_target(self, y):
+        if y.ndim != 1 and y.size != len(y):
+            raise ValueError(
+                "A certificate is about one prediction per row: y must have shape "
+                f"({len(y)},). Got {y.shape}: fit one certificate per output."
+            )
+        # The wrapped estimator warns itself, unless it takes several outputs.
+        warns = get_tags(self.estimator).target_tags.multi_output
+        y = column_or_1d(y, warn=warns)
+        if is_classifier(self.estimator_) and len(np.unique(y)) < 2:
+            raise ValueError(
+                "y must hold at least two classes, or no prediction can turn. Got only "
+                f"one class, {y[:1].tolist()}."
+            )
+        return y
 
     def _threshold(self, y):
         if is_classifier(self.estimator_):

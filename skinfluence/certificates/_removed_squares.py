@@ -79,12 +79,26 @@ class RemovedSquares:
             factor = ratio / before if np.isfinite(before) else 0.5
             reach = factor / (1 - factor) if factor < 1 else 1.0
             candidate = new + 1.1 * min(reach, 1e3) * step + 1e-7 * new
-            if np.all(self._image(candidate, errors, k) < candidate * (1 - STRICT)):
-                return candidate
+            image = self._image(candidate, errors, k)
+            if np.all(image < candidate * (1 - STRICT)):
+                return self._tightened(candidate, image, errors, k)
             if not np.isfinite(ratio) or E.max() > 1e9 * errors.max():
                 return None
             E, before = new, ratio
         return None
+
+    def _tightened(self, E, image, errors, k):
+        """Go down from a solution: its image, a little larger, mostly is one too."""
+        for _ in range(MOST_ITERATIONS):
+            lower = image * (1 + 1e-7)
+            image = self._image(lower, errors, k)
+            if not np.all(image < lower * (1 - STRICT)):
+                break
+            settled = np.all(lower > E * (1 - 1e-5))
+            E = lower
+            if settled:
+                break
+        return E
 
     def _image(self, E, errors, k):
         if k <= 1:

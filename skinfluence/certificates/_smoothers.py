@@ -54,7 +54,17 @@ def target_weights(estimator, X, y, sample_weight):
     kept = size > max(rows.shape) * np.finfo(np.float64).eps * size[0]
     lift = (V[kept] / size[kept, None]).T
     back = U[: len(rows), kept].T * root
-    return lambda X: (model.design(X) @ lift) @ back
+    return _LinearWeights(model.design, lift, back)
+
+
+class _LinearWeights:
+    """The weights ``x' H^{-1} X' S``."""
+
+    def __init__(self, design, lift, back):
+        self.design, self.lift, self.back = design, lift, back
+
+    def __call__(self, X):
+        return (self.design(X) @ self.lift) @ self.back
 
 
 def _kernel_weights(estimator, X, sample_weight):
