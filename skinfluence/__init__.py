@@ -7,6 +7,7 @@ from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
 from skinfluence.dynamic import TRAK, HyDRA, TracIn
 from skinfluence.groups import find_flip_set, most_influential_set
 from skinfluence.inspection import (
+    CertifiedAccuracyDisplay,
     InfluenceDisplay,
     InfluenceOutlierDisplay,
     MemorizationDisplay,
@@ -32,6 +33,7 @@ __version__ = "0.1.0"
 __all__ = [
     "TRAK",
     "BaseInfluence",
+    "CertifiedAccuracyDisplay",
     "DownsamplingInfluence",
     "HyDRA",
     "InfluenceCleaner",

@@ -19,7 +19,8 @@ LAYERS = [
     {"addition"},
     {"trees"},
     {"retraining", "static", "dynamic"},
-    {"cleaning", "attacks", "groups", "metrics"},
+    {"cleaning", "attacks", "certificates", "metrics"},
+    {"groups"},  # what no few rows can turn stands beside what a search has found
     {"inspection"},
     {"cli"},
     {"testing"},  # sees nothing but what users see

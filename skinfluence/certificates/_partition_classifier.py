@@ -197,7 +197,7 @@ class PartitionClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return self.classes_[votes.argmax(axis=1)]
 
     def votes(self, X):
-        """Votes of all parts that have rows.
+        """Return the votes of all parts that have rows.
 
         Parameters
         ----------
@@ -207,7 +207,7 @@ class PartitionClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         votes : ndarray of int of shape (n_voters, n_samples)
-            Positions in ``classes_``.
+            Positions of the predicted labels in ``classes_``.
         """
         check_is_fitted(self)
         X = self._checked(X, reset=False)

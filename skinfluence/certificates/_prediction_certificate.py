@@ -207,7 +207,7 @@ class PredictionCertificate(EstimatorWrapper):
         return self
 
     def robustness(self, X):
-        """How many changes each prediction survives.
+        """Find how many changes each prediction survives.
 
         Parameters
         ----------
@@ -217,6 +217,8 @@ class PredictionCertificate(EstimatorWrapper):
         Returns
         -------
         robustness : :class:`~sklearn.utils.Bunch`
+            Both sides of the smallest number of changes, for each test row.
+
             lower : ndarray of int of shape (n_samples,)
                 No set of ``lower`` changes, or fewer, turns the prediction. At most
                 ``max_rows_``.
@@ -264,6 +266,8 @@ class PredictionCertificate(EstimatorWrapper):
         Returns
         -------
         curve : :class:`~sklearn.utils.Bunch`
+            The curve, from both sides.
+
             n_changes : ndarray of int of shape (n_points,)
                 Numbers k of changes, from 0.
             certified : ndarray of shape (n_points,)
@@ -340,8 +344,9 @@ class PredictionCertificate(EstimatorWrapper):
             open_ = self._verified_at_once(X, before, plans, sizes)
         if not len(open_):
             return sizes
+        each = 1 if exact else 2 * max(1, int(np.log2(self.max_rows_)))
         announce_training(
-            2 * len(open_) * max(1, int(np.log2(self.max_rows_))),
+            each * len(open_),
             self._fit_seconds,
             "The sets that turn predictions are verified by refits. A smaller max_rows "
             "or fewer test rows take less.",

@@ -8,9 +8,10 @@ from sklearn.utils import Bunch
 STARS = """\
 The 47 stars of the cluster CYG OB1 in the direction of Cygnus: the Hertzsprung-Russell
 diagram of P. J. Rousseeuw and A. M. Leroy, "Robust Regression and Outlier Detection",
-Wiley 1987, p. 27, table 3 (``starsCYG`` of R's package robustbase). Feature: log_temperature, the decimal logarithm of the effective
-temperature at the surface. Target: log_light, that of the light intensity. Four giants
-(rows 10, 19, 29, 33) are cool and bright, and turn the slope of least squares.
+Wiley 1987, p. 27, table 3 (``starsCYG`` of R's package robustbase). Feature:
+log_temperature, the decimal logarithm of the effective temperature at the surface.
+Target: log_light, that of the light intensity. Four giants (rows 10, 19, 29, 33) are
+cool and bright, and turn the slope of least squares.
 """
 
 SAVINGS = """\

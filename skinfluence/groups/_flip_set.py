@@ -92,6 +92,8 @@ def find_flip_set(
     Returns
     -------
     found : :class:`~sklearn.utils.Bunch`
+        The set, and what is known about it.
+
         rows : ndarray of int
             The training rows, ascending. Empty where no set was found.
         groups : ndarray or None
@@ -101,8 +103,8 @@ def find_flip_set(
         verified : bool
             Whether a set was found. Without it, a refit has turned the answer.
         lower_bound : int
-            No fewer rows (groups) turn it. Equal to ``size``: the set is a smallest one,
-            by proof.
+            No fewer rows (groups) turn it. Equal to ``size``: the set is a smallest
+            one, by proof.
         predicted_size : int or None
             What first-order effects add up to; None where they never do, or where
             they are changes of a loss.
@@ -199,10 +201,9 @@ def _lower_bound(estimand, players, most):
         everything = np.arange(players.n)
         model = estimand.refit(everything)
         who, gain = estimand.gains(model, everything, players)
+        distance = estimand.distance()
         # Beyond rounding, so that what is undecided is not taken for proven.
-        if len(who) == players.n_players and gain.max() < estimand.distance() * (
-            1 - 1e-6
-        ):
+        if len(who) == players.n_players and gain.max() < 0.999999 * distance:
             lower = 2
     return lower
 

@@ -65,6 +65,8 @@ def most_influential_set(
     Returns
     -------
     found : :class:`~sklearn.utils.Bunch`
+        The set, and what its removal does.
+
         rows : ndarray of int
             The training rows, ascending.
         groups : ndarray or None

@@ -92,7 +92,7 @@ class Prediction(Estimand):
         return who, change if self._held else -change
 
     def distance(self):
-        """Implement `Estimand.distance`: losses of classes do not add up to a margin."""
+        """Implement `Estimand.distance`: losses do not add up to a margin."""
         return None if self.classifies else abs(self.value_before)
 
     def certified_rows(self, most):

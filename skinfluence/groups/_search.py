@@ -12,8 +12,8 @@ from skinfluence.retraining.engine import announce_training
 # Sets that an exhaustive search goes through.
 MOST_SETS = 200_000
 WHY = (
-    "Each set is verified by a refit. A smaller max_rows, or groups in the place of rows, "
-    "take less."
+    "Each set is verified by a refit. A smaller max_rows, or groups in the place of "
+    "rows, take less."
 )
 
 
@@ -84,7 +84,7 @@ def greedy(estimand, players, most, stop_when_turned=True):
 
 
 def without_needless(estimand, players, chosen):
-    """Put players back who are not needed to turn the estimand, the first ones first."""
+    """Put players back who are not needed, the first ones first."""
     for player in list(chosen[:-1]):
         rest = [other for other in chosen if other != player]
         if rest and turns(estimand, players, rest):

@@ -46,8 +46,8 @@ class Significance(Coefficient):
         if not isinstance(last, LinearRegression) or last.positive:
             raise UnsupportedEstimator(
                 "target='significance' is about the t-test of least squares: the "
-                "estimator must be LinearRegression, or a Pipeline that ends in it. Got "
-                f"{influence.estimator!r:.100}."
+                "estimator must be LinearRegression, or a Pipeline that ends in it. "
+                f"Got {influence.estimator!r:.100}."
             )
         super().__init__(influence, coefficient)
         if not np.isfinite(self.value_before):
@@ -76,7 +76,7 @@ class Significance(Coefficient):
         return X * root[:, None], y * root, weight > 0
 
     def _table(self, model, kept):
-        return TTest(*self._weighted(model, kept), self.j)
+        return CoefficientTest(*self._weighted(model, kept), self.j)
 
     def value(self, model, kept):
         """Implement `Estimand.value`."""
@@ -150,7 +150,7 @@ class Significance(Coefficient):
         return np.inf
 
 
-class TTest:
+class CoefficientTest:
     """The t-test of one coefficient, and of what it is without each row.
 
     Parameters
