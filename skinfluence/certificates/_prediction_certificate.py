@@ -23,7 +23,7 @@ from skinfluence.certificates._certifier import Training
 from skinfluence.certificates._changed import Changed
 from skinfluence.certificates._families import certifier
 from skinfluence.certificates._linear_flips import LinearFlips
-from skinfluence.certificates._plans import shortest_head
+from skinfluence.certificates._plans import Plan, shortest_head
 from skinfluence.retraining.engine import announce_training
 
 
@@ -342,8 +342,6 @@ class PredictionCertificate(EstimatorWrapper):
         ]
         if isinstance(self._certifier, LinearFlips):
             open_ = self._verified_at_once(X, before, plans, sizes)
-        if not len(open_):
-            return sizes
         each = 1 if exact else 2 * max(1, int(np.log2(self.max_rows_)))
         announce_training(
             each * len(open_),
@@ -365,7 +363,23 @@ class PredictionCertificate(EstimatorWrapper):
         found = Parallel(n_jobs=self.n_jobs)(delayed(task)(t) for t in open_)
         for t, size in zip(open_, found, strict=True):
             sizes[t] = size
+        self._without_class(X, before, plans, sizes)
         return sizes
+
+    def _without_class(self, X, before, plans, sizes):
+        """Try all rows of the predicted class, where they are fewer, in place."""
+        if not is_classifier(self.estimator_):
+            return
+        labels = self._changed.labels
+        for t, a in enumerate(before):
+            own = np.flatnonzero(labels == a)
+            most = self.max_rows_ if sizes[t] is None else sizes[t] - 1
+            if len(own) <= most:
+                other = None
+                if self.change == "label_flip":
+                    other = np.full(len(own), int(a == 0))
+                if self._changed.turns(take_rows(X, np.array([t])), a, own, other):
+                    plans[t], sizes[t] = Plan(own, other, len(own)), len(own)
 
     def _verified_at_once(self, X, before, plans, sizes):
         """Verify flips of smoothers by one fit; return the rows that are left."""

@@ -11,7 +11,7 @@ from skinfluence.certificates._largest import largest_number
 from skinfluence.certificates._logistic_box import LogisticBox
 from skinfluence.certificates._plans import Plan
 from skinfluence.certificates._removed_squares import RemovedSquares
-from skinfluence.removal import removal_model
+from skinfluence.removal import UnsupportedEstimator, removal_model
 from skinfluence.removal._pipeline import PipelineModel
 from skinfluence.removal.linear._linear import LinearModel
 from skinfluence.removal.linear._quadratic import Quadratic
@@ -33,6 +33,14 @@ class RemovalBounds(Certifier):
         self.estimator, self.threshold = training.fitted, training.threshold
         X, y = training.X, training.y
         self._model = removal_model(self.estimator, X, y, training.sample_weight)
+        if self._model.held_fixed:
+            raise UnsupportedEstimator(
+                "Removals are certified where the whole estimator loses rows exactly. "
+                f"Held fixed would be: {', '.join(self._model.held_fixed)}. Leave these "
+                "out (with hyper-parameters as numbers), or use "
+                f"PartitionClassifier({type(final_estimator(self.estimator)).__name__}())"
+                ", which takes any classifier."
+            )
         self._loo = LeaveOneOutInfluence(
             training.estimator, n_jobs=training.n_jobs, random_state=training.seed
         ).fit(X, y, **training.fit_params)
