@@ -36,8 +36,8 @@ class RemovalBounds(Certifier):
         if self._model.held_fixed:
             raise UnsupportedEstimator(
                 "Removals are certified where the whole estimator loses rows exactly. "
-                f"Held fixed would be: {', '.join(self._model.held_fixed)}. Leave these "
-                "out (with hyper-parameters as numbers), or use "
+                f"Held fixed would be: {', '.join(self._model.held_fixed)}. Leave "
+                "these out (with hyper-parameters as numbers), or use "
                 f"PartitionClassifier({type(final_estimator(self.estimator)).__name__}())"
                 ", which takes any classifier."
             )

@@ -19,7 +19,7 @@ from skinfluence.groups._search import (
 
 METHODS = ("greedy", "one_shot", "dinkelbach", "exhaustive")
 # Sets that are gone through to close the gap between the bound and what was found.
-CLOSING = 3_000
+CLOSING = 300
 
 
 def find_flip_set(

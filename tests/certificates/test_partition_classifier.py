@@ -23,7 +23,12 @@ def test_parts_depend_on_features_alone_in_whatever_container():
     X[:, 1] = np.round(X[:, 1])
     parts = partition(X, 4, 0)
     assert set(parts) == set(range(4))
-    for same in (pd.DataFrame(X), sp.csr_array(X).toarray(), X[:, :].tolist(), -(-X)):
+    for same in (
+        pd.DataFrame(X),
+        sp.csr_array(X).toarray(),
+        X.tolist(),
+        np.asfortranarray(X),
+    ):
         assert np.array_equal(partition(same, 4, 0), parts)
     order = np.random.default_rng(1).permutation(40)
     assert np.array_equal(partition(X[order], 4, 0), parts[order])
@@ -70,8 +75,8 @@ def test_cheapest_turn_equals_every_choice_of_voters(seed):
     "base", [KNeighborsClassifier(1), DecisionTreeClassifier(random_state=0)]
 )
 def test_certificates_hold_for_every_table(change, base):
-    X, y, X_test = two_clouds(4, 14, n_test=8, apart=1.5)
-    model = PartitionClassifier(base, n_partitions=3)
+    X, y, X_test = two_clouds(4, 11, n_test=8, apart=6)
+    model = PartitionClassifier(base, n_partitions=3, key=1)
     truth = fewest_changes(model, X, y, X_test, change, 2)
     certificate = PredictionCertificate(model, change=change, max_rows=2).fit(X, y)
     found = certificate.robustness(X_test)
@@ -82,24 +87,21 @@ def test_certificates_hold_for_every_table(change, base):
 
 def test_certificates_of_parts_add_up_and_no_attack_beats_them():
     X, y = load_digits(return_X_y=True)
-    X, y, X_test, y_test = X[:900], y[:900], X[1000:1060], y[1000:1060]
-    base = KNeighborsClassifier(5)
-    model = PartitionClassifier(base, n_partitions=15)
+    X, y, X_test = X[:600], y[:600], X[1000:1012]
+    model = PartitionClassifier(KNeighborsClassifier(5), n_partitions=8)
     options = {"change": "label_flip", "max_rows": 120}
     certificate = PredictionCertificate(model, **options).fit(X, y)
-    curve = certificate.certified_accuracy(X_test, y_test)
-    assert (curve.certified <= curve.attacked).all()
     found = certificate.robustness(X_test)
-    votes = np.sort(model.fit(X, y).predict_proba(X_test) * 15, axis=1)
+    votes = np.sort(model.fit(X, y).predict_proba(X_test) * 8, axis=1)
     plain = (votes[:, -1] - votes[:, -2]) // 2
     assert found.lower.sum() > 1.2 * plain.sum()
-    for t in range(0, 60, 6):  # what was found is an attack
-        if not np.isfinite(found.upper[t]):
-            continue
+    attacked = np.flatnonzero(np.isfinite(found.upper))
+    assert len(attacked) > 6
+    for t in attacked[::3]:
         labels = y.copy()
         labels[found.flip_sets[t]] = found.flip_labels[t]
-        attacked = clone(model).fit(X, labels).predict(X_test[[t]])
-        assert attacked != model.predict(X_test[[t]])
+        refit = clone(model).fit(X, labels)
+        assert refit.predict(X_test[[t]]) != model.predict(X_test[[t]])
         assert len(found.flip_sets[t]) > found.lower[t]
 
 
