@@ -22,6 +22,8 @@ from skinfluence.certificates._largest import sum_of_largest
 
 # By how much the inequality for E has to hold, relative: far above rounding.
 STRICT = 1e-9
+# By how much the errors are increased to leave that room, relative to the largest.
+ROOM = 1e-6
 MOST_ITERATIONS = 200
 
 
@@ -67,32 +69,36 @@ class RemovedSquares:
         return half.T @ self._Q.T
 
     def sizes(self, k, errors=None):
-        """Return E for sets of at most k rows and other right-hand sides than e."""
-        errors = self.residual if errors is None else errors
-        floor = 1e-9 * np.abs(errors).max(initial=0.0) + np.finfo(float).tiny
-        errors = np.maximum(np.abs(errors), floor)
-        E, before = errors / self._gap, np.inf
+        """Return E for sets of at most k rows and other right-hand sides than e.
+
+        Found as the fixed point for slightly larger errors, from below, and accepted
+        once the inequality holds; None where it does not.
+        """
+        errors = np.abs(self.residual if errors is None else errors)
+        more = errors + ROOM * errors.max(initial=0.0) + np.finfo(float).tiny
+        E, before = more / self._gap, np.inf
         for _ in range(MOST_ITERATIONS):
-            new = self._image(E, errors, k)
+            new = self._image(E, more, k)
             step = new - E
             ratio = np.max(step / E)
-            factor = ratio / before if np.isfinite(before) else 0.5
+            factor = ratio / before if 0 < before < np.inf else 0.5
             reach = factor / (1 - factor) if factor < 1 else 1.0
-            candidate = new + 1.1 * min(reach, 1e3) * step + 1e-7 * new
-            image = self._image(candidate, errors, k)
-            if np.all(image < candidate * (1 - STRICT)):
-                return self._tightened(candidate, image, errors, k)
-            if not np.isfinite(ratio) or E.max() > 1e9 * errors.max():
+            found = new + 1.1 * min(reach, 1e3) * step
+            if self._holds(found, errors, k):
+                return self._tightened(found, errors, more, k)
+            if not ratio > 0 or new.max() > 1e9 * more.max():
                 return None
             E, before = new, ratio
         return None
 
-    def _tightened(self, E, image, errors, k):
-        """Go down from a solution: its image, a little larger, mostly is one too."""
+    def _holds(self, E, errors, k):
+        return bool(np.all(self._image(E, errors, k) < E * (1 - STRICT)))
+
+    def _tightened(self, E, errors, more, k):
+        """Go down towards the fixed point, as long as the inequality holds."""
         for _ in range(MOST_ITERATIONS):
-            lower = image * (1 + 1e-7)
-            image = self._image(lower, errors, k)
-            if not np.all(image < lower * (1 - STRICT)):
+            lower = self._image(E, more, k)
+            if not self._holds(lower, errors, k):
                 break
             settled = np.all(lower > E * (1 - 1e-5))
             E = lower
