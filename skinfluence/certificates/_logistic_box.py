@@ -24,7 +24,6 @@ import numpy as np
 import scipy.linalg as sla
 from scipy.special import expit
 
-from skinfluence._memory import check_memory
 from skinfluence.certificates._largest import sum_of_largest
 
 # Relative slack of all inequalities: the base is polished to rounding.
@@ -33,6 +32,8 @@ SLACK = 1e-7
 # entries.
 AFFORDABLE = 4e9
 MOST_ITERATIONS = 60
+# Training rows up to which the passes over their n x n products take some seconds.
+LARGEST = 2000
 LARGEST_BOX = 15.0
 
 
@@ -49,11 +50,6 @@ class LogisticBox:
     def __init__(self, model, change):
         X, self.change = model.design.rows, change
         n, p = X.shape
-        check_memory(
-            8 * 5 * n * n,
-            f"The bounds on what any rows of {n} can do",
-            "Use fewer training rows.",
-        )
         eta = X @ model.theta[0]
         _, curvature, third = model.pointwise.derivatives(eta, model.y)
         self.a, self.l3 = model.weight * curvature, model.weight * third

@@ -55,6 +55,11 @@ class PartitionChanges(Certifier):
             costs = np.array([1.0 + part[t][0] for part in found])
             cost, voters, rival = cheapest_turn(votes[:, t], costs, n_classes)
             lower = int(min(cost - 1, most))
+            # A part may turn to a third class: then more of those for the winner help.
+            winner = np.bincount(votes[:, t], minlength=n_classes).argmax()
+            spare = np.argsort(costs, kind="stable")
+            spare = spare[(votes[spare, t] == winner) & ~np.isin(spare, voters)]
+            voters = np.concatenate([voters, spare])
             yield lower, self._plan(votes[:, t], voters, rival, [f[t] for f in found])
 
     def _plan(self, votes, voters, rival, found):

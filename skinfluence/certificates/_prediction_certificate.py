@@ -54,7 +54,8 @@ class PredictionCertificate(EstimatorWrapper):
     hyper-parameters that would be chosen differently.
 
     **Cost.** Flips: O(n p) per test row and one refit for all of them. Bounds for
-    removals: O(n^2) memory, and some O(n^2) passes for every number of rows tried.
+    more than one removal: O(n^2) memory, and some O(n^2) passes for every number of
+    rows tried; they are computed for up to 3,000 rows (logistic regression: 2,000).
     ``upper`` of removals and of logistic regression: about ``2 log2(max_rows)`` refits
     for each test row, which a warning announces where it takes long.
 

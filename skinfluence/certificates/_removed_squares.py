@@ -17,7 +17,6 @@ direction s by more than the k largest of ``(s g_i e_i + |g_i| (E_i - |e_i|))_+`
 import numpy as np
 import scipy.linalg as sla
 
-from skinfluence._memory import check_memory
 from skinfluence.certificates._largest import sum_of_largest
 
 # By how much the inequality for E has to hold, relative: far above rounding.
@@ -25,6 +24,8 @@ STRICT = 1e-9
 # By how much the errors are increased to leave that room, relative to the largest.
 ROOM = 1e-6
 MOST_ITERATIONS = 200
+# Training rows up to which the passes over their n x n products take some seconds.
+LARGEST = 3000
 
 
 class RemovedSquares:
@@ -47,11 +48,6 @@ class RemovedSquares:
 
     def __init__(self, rows, penalty, residual):
         n, p = rows.shape
-        check_memory(
-            8 * 4 * n * n,
-            f"The bounds on what any rows of {n} can do",
-            "Use fewer training rows.",
-        )
         stacked = np.concatenate([rows, np.diag(np.sqrt(penalty))])
         Q, self._R = sla.qr(stacked, mode="economic", check_finite=False)
         diagonal = np.abs(np.diag(self._R))

@@ -11,7 +11,7 @@ from skinfluence._sklearn import (
     take_params,
     take_rows,
 )
-from skinfluence.certificates._removed_squares import RemovedSquares
+from skinfluence.certificates._removed_squares import LARGEST, RemovedSquares
 from skinfluence.groups._estimand import Estimand
 from skinfluence.removal import UnsupportedEstimator, removal_model
 from skinfluence.removal._pipeline import PipelineModel
@@ -30,8 +30,6 @@ class Coefficient(Estimand):
     coefficient : int or str
         Position in ``coef_``, or name of the feature.
     """
-
-    exact_effects = True
 
     def __init__(self, influence, coefficient):
         super().__init__(influence)
@@ -53,9 +51,10 @@ class Coefficient(Estimand):
             removals = whole.first_order(masks=masks)
         else:
             removals = whole.exact(TOLERANCE, masks)
-        removals = getattr(removals, "removals", removals)  # of a Pipeline's last step
-        inner = whole.model if isinstance(whole, PipelineModel) else whole
-        moves = removals.displacements(np.arange(len(who)))[:, 0]
+        inner, last = whole, removals
+        if isinstance(whole, PipelineModel):
+            inner, last = whole.model, removals.removals
+        moves = last.displacements(np.arange(len(who)))[:, 0]
         change = inner.design.to_coef(moves)[:, self.j]
         before = self.value(model, kept)
         for i in np.asarray(removals.unresolved, dtype=np.intp):
@@ -63,6 +62,12 @@ class Coefficient(Estimand):
             left = np.delete(kept, gone)
             change[i] = self.value(self.refit(left), left) - before
         return who, -np.sign(self.value_before) * change
+
+    def exact_effects(self):
+        """Implement `Estimand.exact_effects`."""
+        everything = np.arange(self.influence.n_samples_fit_)
+        model = self.removal_model(self.influence.estimator_, everything)
+        return not model.held_fixed
 
     def removal_model(self, model, kept):
         """Return what removes rows from a model of rows ``kept``."""
@@ -111,7 +116,8 @@ class Coefficient(Estimand):
             if model.steps.learning or model.steps.fixed:
                 return None, None
             model = model.model
-        if not isinstance(model, Quadratic) or model.held_fixed:
+        small = len(self.y) <= LARGEST
+        if not isinstance(model, Quadratic) or model.held_fixed or not small:
             return None, None
         root = np.sqrt(model.weight)
         squares = RemovedSquares(

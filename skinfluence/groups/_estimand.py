@@ -20,11 +20,7 @@ class Estimand(ABC):
     ----------
     value_before : float
         With all rows.
-    exact_effects : bool
-        Whether `gains` of single players are exact, so that they prove something.
     """
-
-    exact_effects = False
 
     def __init__(self, influence):
         self.influence = influence
@@ -74,6 +70,10 @@ class Estimand(ABC):
     def distance(self):
         """How much `gains` have to add up to, to first order; None: not comparable."""
         return abs(self.value_before)
+
+    def exact_effects(self):
+        """Tell whether `gains` of single players are exact, and prove something."""
+        return False
 
     def certified_rows(self, most):
         """Return the largest number of rows, up to ``most``, that cannot turn it."""

@@ -54,7 +54,8 @@ def find_flip_set(
 
     **Cost.** Greedy: a refit and the influences of all rows for each row that is
     removed. One-shot: ``2 log2`` of the size of the set refits. Lower bounds: those of
-    `PredictionCertificate`, O(n^2) memory for least squares.
+    `PredictionCertificate`, O(n^2) memory, for least squares of up to 3,000 rows; else
+    they tell a single row from more.
 
     **When it fails.** First-order effects are those of single rows; rows that hide each
     other have none. The size that they predict, ``predicted_size``, may be off by
@@ -154,19 +155,19 @@ def find_flip_set(
 
 
 def _found(estimand, players, method, most):
-    lower, predicted = _lower_bound(estimand, players, most), None
     if method == "exhaustive":
+        lower = _lower_bound(estimand, players, most)
         chosen, lower = _by_exhaustion(estimand, players, lower, most)
-    elif method == "dinkelbach":
-        chosen = _by_ratio(estimand, players, lower, most)
-    elif method == "one_shot":
-        chosen, predicted = one_shot(estimand, players, most)
     else:
-        chosen = greedy(estimand, players, most)
-    if method != "one_shot":
-        predicted = _predicted(estimand, players)
-    if chosen is not None and method != "exhaustive":
-        chosen, lower = _close(estimand, players, chosen, lower)
+        search = {"greedy": greedy, "one_shot": one_shot, "dinkelbach": _by_ratio}
+        chosen = search[method](estimand, players, most)
+        limit = most if chosen is None else len(chosen) - 1
+        lower = _lower_bound(estimand, players, limit)
+        if chosen is not None:
+            chosen, lower = _close(estimand, players, chosen, lower)
+    predicted = None
+    if estimand.distance() is not None:
+        predicted = first_order(estimand, players)[1]
     value = np.nan
     if chosen is not None:
         kept = players.left(chosen)
@@ -184,20 +185,16 @@ def _found(estimand, players, method, most):
     )
 
 
-def _predicted(estimand, players):
-    if estimand.distance() is None:
-        return None
-    return first_order(estimand, players)[1]
-
-
 def _lower_bound(estimand, players, most):
-    """Fewest players that may turn the estimand, by proof."""
+    """Fewest players that may turn the estimand, by proof; ``most + 1`` at most."""
+    if most < 1:
+        return 1
     n_rows = most
     if not players.are_rows:
         largest = np.sort(players.masks.sum(axis=1))[::-1]
         n_rows = min(int(largest[:most].sum()), players.n - 1)
     lower = players.fewest_for(estimand.certified_rows(n_rows))
-    if lower == 1 and estimand.exact_effects:
+    if lower == 1 and estimand.exact_effects():
         everything = np.arange(players.n)
         model = estimand.refit(everything)
         who, gain = estimand.gains(model, everything, players)
@@ -236,12 +233,10 @@ def _close(estimand, players, chosen, lower):
     return chosen, lower
 
 
-def _by_ratio(estimand, players, lower, most):
+def _by_ratio(estimand, players, most):
     """Fewest rows whose set is best while other coefficients are held."""
     best_set = ratio_of(estimand, players)
-    low, high = lower - 1, lower
-    if high > most:
-        return None
+    low, high = 0, 1
     while not turns(estimand, players, best_set(high)):
         if high >= most:
             return None

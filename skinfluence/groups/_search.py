@@ -30,13 +30,11 @@ def one_shot(estimand, players, most):
     -------
     chosen : list of int or None
         The shortest head of this order that turns the estimand.
-    predicted : int or None
-        How many should do so to first order; None where all of them do not.
     """
-    order, predicted = first_order(estimand, players)
+    order, _ = first_order(estimand, players)
     plan = Plan(order[:most], None, 1)
     size = shortest_head(plan, 1, lambda head, _: turns(estimand, players, head))
-    return (None if size is None else list(order[:size])), predicted
+    return None if size is None else list(order[:size])
 
 
 def first_order(estimand, players, positive=True):

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.linalg as sla
 from scipy import stats
 from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import Pipeline
 
 from skinfluence._sklearn import (
     final_estimator,
@@ -99,6 +100,10 @@ class Significance(Coefficient):
             left = kept[~mask]
             sizes[i] = self._table(self.refit(left), left).size(self.level)
         return who, toward * (sizes - test.size(self.level))
+
+    def exact_effects(self):
+        """Implement `Estimand.exact_effects`: the closed form holds steps fixed."""
+        return not isinstance(self.influence.estimator_, Pipeline)
 
     def distance(self):
         """Implement `Estimand.distance`: of the size of t from its threshold."""
