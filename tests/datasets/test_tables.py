@@ -14,7 +14,7 @@ def test_stars_have_the_published_slopes():
     assert np.array_equal(stars.target, y)
     assert X.shape == (47, 1)
     assert len(stars.row_names) == 47
-    # Rousseeuw and Leroy (1987), p. 28: LS log light = 6.793 - .413 log Te
+    # Rousseeuw and Leroy (1987): intercept and slope of least squares
     model = LinearRegression().fit(X, y)
     assert_allclose([model.intercept_, model.coef_[0]], [6.793, -0.413], atol=5e-4)
     giants = [10, 19, 29, 33]
