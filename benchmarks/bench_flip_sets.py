@@ -132,8 +132,8 @@ def partitions():
         ]
         print(
             f"{base!r:.40}, {parts} parts, accuracy {curve.certified[0]:.3f}: "
-            f"certified flips {own.mean():.2f} (median {np.median(own):.0f}), by votes alone "
-            f"{plain.mean():.2f} (median {np.median(plain):.0f}): "
+            f"certified flips {own.mean():.2f} (median {np.median(own):.0f}), by votes "
+            f"alone {plain.mean():.2f} (median {np.median(plain):.0f}): "
             f"{own.mean() / plain.mean() - 1:+.0%}; half of the rows are right after "
             f"{half[0]} flips (certified), {half[1]} (attacked); certified above "
             f"attacked: {(curve.certified > curve.attacked).any()}"

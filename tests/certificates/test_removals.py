@@ -119,6 +119,37 @@ def test_bound_of_logistic_regression_holds_for_every_set(seed, change):
     assert np.median(largest / worst) < 1.7
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from([0.0, 1e-3, 1.0, 100.0]),
+    st.integers(1, 3),
+    st.booleans(),
+)
+def test_bounds_of_least_squares_hold_on_wild_tables(seed, alpha, k, copies):
+    rng = np.random.default_rng(seed)
+    n = 9
+    X = rng.standard_t(1.5, size=(n, 2))
+    X[: 3 * copies] = X[0]
+    y = rng.standard_t(1.5, size=n)
+    weight = rng.exponential(size=n)
+    root = np.sqrt(weight)
+    A = np.column_stack([X, np.ones(n)]) * root[:, None]
+    R = np.diag([alpha, alpha, 0.0])
+
+    def theta_of(kept):
+        B = A[kept]
+        return np.linalg.solve(B.T @ B + R, B.T @ (y * root)[kept])
+
+    theta = theta_of(np.arange(n))
+    functionals, signs = rng.normal(size=(4, 3)), np.array([1.0, -1.0, 1.0, -1.0])
+    bound = RemovedSquares(A, np.diag(R), y * root - A @ theta)
+    largest = bound.largest_move(k, bound.pulls(functionals), signs)
+    if np.isfinite(largest).any():
+        worst = largest_moves(theta_of, theta, functionals, signs, n, k)
+        assert (largest >= worst * (1 - 1e-7)).all()
+
+
 def test_leverage_one_has_no_bound():
     X = np.diag(np.ones(4))[:, :3]
     bound = RemovedSquares(X, np.zeros(3), np.ones(4))
