@@ -6,7 +6,6 @@ from time import perf_counter
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import Bunch, column_or_1d, get_tags, indexable
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._sklearn import (
@@ -15,16 +14,13 @@ from skinfluence._sklearn import (
     StrOptions,
     fresh_seed,
     n_rows,
-    take_rows,
 )
 from skinfluence._targets import check_targets
 from skinfluence._threads import blas_threads
 from skinfluence.certificates._certifier import Training
 from skinfluence.certificates._changed import Changed
 from skinfluence.certificates._families import certifier
-from skinfluence.certificates._linear_flips import LinearFlips
-from skinfluence.certificates._plans import Plan, shortest_head
-from skinfluence.retraining.engine import announce_training
+from skinfluence.certificates._verification import Verification
 
 
 class PredictionCertificate(EstimatorWrapper):
@@ -35,20 +31,17 @@ class PredictionCertificate(EstimatorWrapper):
     changes that does turn it, found and verified by a refit. Where the two are
     neighbours the answer is exact.
 
-    ====================================  =============================================
-    label flips of ridge and least        exact: a flip moves the prediction by
-    squares, ridge classifiers, kernel    ``w_i(x) (y'_i - y_i)``, and flips add up
-    ridge, Gaussian processes
-    flips and removals of k nearest       exact: the vote can be counted
-    neighbours
-    removals from ridge and least         a bound for sets of any size by the leverages
-    squares, two-class ridge classifiers  and residuals of all rows
-    removals and flips of two-class       a bound from the region that no model without
-    logistic regression                   (or with other labels of) k rows can leave
-    removals from every other model that  exact for a single row: ``lower`` is 0 or 1
-    loses rows exactly
-    :class:`PartitionClassifier`          the votes, with the parts' own certificates
-    ====================================  =============================================
+    - Label flips of ridge and least squares, ridge classifiers, kernel ridge and
+      Gaussian processes: exact. A flip moves a prediction by ``w_i(x) (y'_i - y_i)``,
+      and flips add up.
+    - Flips and removals of K nearest neighbours: exact, the vote can be counted.
+    - Removals from ridge, least squares and two-class ridge classifiers: a bound for
+      sets of any size, by the leverages and residuals of all rows.
+    - Removals and flips of two-class logistic regression: a bound, from the region
+      that no model without (or with other labels of) k rows can leave.
+    - Removals from every other model that loses rows exactly: exact for a single row,
+      so that ``lower`` is 0 or 1.
+    - :class:`PartitionClassifier`: the votes, with the parts' own certificates.
 
     **What it does not cover.** Rows that are added, features that are changed, and
     hyper-parameters that would be chosen differently.
@@ -205,6 +198,9 @@ class PredictionCertificate(EstimatorWrapper):
         self._changed = Changed(training)
         with self._threads():
             self._certifier = certifier(training)
+        self._verification = Verification(
+            self._changed, self._certifier, self.max_rows_, self._fit_seconds
+        )
         return self
 
     def robustness(self, X):
@@ -243,7 +239,7 @@ class PredictionCertificate(EstimatorWrapper):
                 # Without its last row a class cannot be predicted.
                 sizes = np.bincount(self._changed.labels)
                 lower = np.minimum(lower, np.maximum(sizes[before] - 1, 0))
-            sizes = self._verified(X, before, lower, plans)
+            sizes = self._verification.sizes(X, before, lower, plans)
         upper = np.array([np.inf if size is None else size for size in sizes])
         heads = [plan.head(size or 0) for plan, size in zip(plans, sizes, strict=True)]
         return Bunch(
@@ -332,71 +328,3 @@ class PredictionCertificate(EstimatorWrapper):
 
     def _threads(self):
         return blas_threads(self.n_samples_fit_, getattr(self, "n_features_in_", 1))
-
-    def _verified(self, X, before, lower, plans):
-        """Sizes of heads of plans that turn predictions, None where none does."""
-        sizes, open_ = [None] * len(plans), np.arange(len(plans))
-        exact = self._certifier.exact
-        first = [
-            plan.size if exact else low + 1
-            for plan, low in zip(plans, lower, strict=True)
-        ]
-        if isinstance(self._certifier, LinearFlips):
-            open_ = self._verified_at_once(X, before, plans, sizes)
-        each = 1 if exact else 2 * max(1, int(np.log2(self.max_rows_)))
-        announce_training(
-            each * len(open_),
-            self._fit_seconds,
-            "The sets that turn predictions are verified by refits. A smaller max_rows "
-            "or fewer test rows take less.",
-            n_jobs=self.n_jobs,
-            stacklevel=5,
-        )
-
-        def task(t):
-            x = take_rows(X, np.array([t]))
-
-            def turns(rows, labels):
-                return self._changed.turns(x, before[t], rows, labels)
-
-            return shortest_head(plans[t], first[t], turns)
-
-        found = Parallel(n_jobs=self.n_jobs)(delayed(task)(t) for t in open_)
-        for t, size in zip(open_, found, strict=True):
-            sizes[t] = size
-        self._without_class(X, before, plans, sizes)
-        return sizes
-
-    def _without_class(self, X, before, plans, sizes):
-        """Try all rows of the predicted class, where they are fewer, in place."""
-        if not is_classifier(self.estimator_):
-            return
-        labels = self._changed.labels
-        for t, a in enumerate(before):
-            own = np.flatnonzero(labels == a)
-            most = self.max_rows_ if sizes[t] is None else sizes[t] - 1
-            if len(own) <= most:
-                other = None
-                if self.change == "label_flip":
-                    other = np.full(len(own), int(a == 0))
-                if self._changed.turns(take_rows(X, np.array([t])), a, own, other):
-                    plans[t], sizes[t] = Plan(own, other, len(own)), len(own)
-
-    def _verified_at_once(self, X, before, plans, sizes):
-        """Verify flips of smoothers by one fit; return the rows that are left."""
-        counts = np.bincount(self._changed.labels)
-        done = []
-        for t, plan in enumerate(plans):
-            rows, labels = plan.head(plan.size)
-            left = counts - np.bincount(self._changed.labels[rows], None, len(counts))
-            left += np.bincount(labels, None, len(counts))
-            if len(rows) == plan.size and left.min() > 0:
-                done.append(t)
-        done = np.array(done, dtype=np.intp)
-        if len(done):
-            rows = take_rows(X, done)
-            heads = [plans[t].head(plans[t].size) for t in done]
-            turned = self._certifier.refitted(rows, heads) != before[done]
-            for t in done[turned]:
-                sizes[t] = plans[t].size
-        return np.array([t for t, s in enumerate(sizes) if s is None], dtype=np.intp)
