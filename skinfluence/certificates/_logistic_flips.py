@@ -27,10 +27,10 @@ class LogisticFlips(Certifier):
         args = training.transformed, training.y, training.sample_weight
         model = removal_model(estimator, *args)
         unweighted = getattr(estimator, "class_weight", None) is None
-        if not isinstance(model, Smooth) or not unweighted:
+        if not isinstance(model, Smooth) or not unweighted or model.held_fixed:
             raise UnsupportedEstimator(
-                "Label flips of LogisticRegression are certified for two classes, an "
-                f"L2 penalty and class_weight=None. Got {estimator!r:.100} of "
+                "Label flips of LogisticRegression are certified for two classes, a "
+                f"given L2 penalty and class_weight=None. Got {estimator!r:.100} of "
                 f"{len(estimator.classes_)} classes. Use RidgeClassifier, whose flips "
                 "are exact for any number of classes, or PartitionClassifier."
             )
@@ -47,6 +47,10 @@ class LogisticFlips(Certifier):
         X = preprocess(self.training.fitted, X)
         margin, holds = self._bound(X, 0.0)
         lower = largest_number(holds, n_rows(X), most)
+        predicted = final_estimator(self.training.fitted).predict(X)
+        second = final_estimator(self.training.fitted).classes_[1]
+        # The solver's model and the optimum disagree: nothing is certain.
+        lower[(predicted == second) != (margin > 0)] = 0
         _, pulls = self._bound.pulls(X)
         box = self._bound.box
         gain = -np.sign(margin)[:, None] * pulls * (box.sign * box.weight)

@@ -1,5 +1,6 @@
 """Label flips: the fewest that turn a prediction, against every table of labels."""
 
+import warnings
 from itertools import product
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import (
     LinearRegression,
     LogisticRegression,
+    LogisticRegressionCV,
     Ridge,
     RidgeClassifier,
 )
@@ -85,7 +87,16 @@ def test_ridge_classifiers_equal_every_table(seed, n_classes):
     check_exact(found, truth, 4)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_of_third_classes_count(seed):
+    rng = np.random.default_rng(seed)
+    X, X_test = rng.normal(size=(7, 2)), rng.normal(size=(20, 2))
+    y = rng.permutation([0, 1, 2, 2, 2, 2, 2])
+    truth = fewest_by_ridge(X, y, X_test, 1.0, 3)
+    check_exact(certified(RidgeClassifier(), X, y, X_test, max_rows=4), truth, 4)
+
+
+@pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("weights", ["uniform", "distance"])
 def test_neighbours_equal_every_table(seed, n_classes, weights):
@@ -182,6 +193,10 @@ def test_what_has_no_certificate_is_refused_by_name():
         certified(make_pipeline(TargetEncoder(cv=2), RidgeClassifier()), X, y, X)
     with pytest.raises(UnsupportedEstimator, match="two classes"):
         certified(LogisticRegression(), X, np.arange(12) % 3, X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of its defaults
+        with pytest.raises(UnsupportedEstimator, match="given L2 penalty"):
+            certified(LogisticRegressionCV(2, cv=2), X, y, X)
     with pytest.raises(ValueError, match="two values"):
         certified(Ridge(), X, np.arange(12.0), X)
     with pytest.raises(ValueError, match="threshold"):

@@ -13,6 +13,7 @@ from sklearn.linear_model import (
     LogisticRegression,
     Ridge,
     RidgeClassifier,
+    RidgeClassifierCV,
 )
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -261,6 +262,8 @@ def test_what_has_no_certificate_is_refused_by_name():
     X, y, _ = two_clouds(0, 12)
     with pytest.raises(UnsupportedEstimator, match="DecisionTreeClassifier"):
         certified(DecisionTreeClassifier(), X, y, X)
+    with pytest.raises(UnsupportedEstimator, match="Held fixed would be: alpha_"):
+        certified(RidgeClassifierCV(), X, y, X)
     with pytest.raises(UnsupportedEstimator, match="weights that fall"):
         certified(KNeighborsClassifier(weights=np.ones_like), X, y, X)
     with pytest.raises(ValueError, match="threshold"):
