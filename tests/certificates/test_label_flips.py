@@ -196,7 +196,7 @@ def test_what_has_no_certificate_is_refused_by_name():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of its defaults
         with pytest.raises(UnsupportedEstimator, match="given L2 penalty"):
-            certified(LogisticRegressionCV(2, cv=2), X, y, X)
+            certified(LogisticRegressionCV(Cs=2, cv=2), X, y, X)
     with pytest.raises(ValueError, match="two values"):
         certified(Ridge(), X, np.arange(12.0), X)
     with pytest.raises(ValueError, match="threshold"):

@@ -232,11 +232,15 @@ def test_bounds_reach_beyond_one_row():
 
 
 def test_without_the_last_row_of_a_class_it_is_not_predicted():
-    X = np.array([[0.0], [0.1], [10.0], [10.1], [10.2], [10.3], [10.4]])
-    y = np.array([0, 0, 1, 1, 1, 1, 1])
-    found = certified(RidgeClassifier(), X, y, np.array([[-5.0]]), max_rows=6)
-    assert found.lower[0] <= 1
-    assert found.upper[0] == 2
+    X = np.array([[1.0]] * 8 + [[0.1]] * 2)
+    y = np.array([0] * 8 + [1] * 2)
+    x = np.array([[-1.0]])  # class 1 by the line through zero, with or without its rows
+    model = RidgeClassifier(fit_intercept=False)
+    assert model.fit(X, y).predict(x) == [1]
+    for change in ("removal", "label_flip"):
+        found = certified(model, X, y, x, max_rows=6, change=change)
+        assert found.lower[0] <= 1
+        assert found.upper[0] == 2
 
 
 def test_a_curve_and_its_truth():

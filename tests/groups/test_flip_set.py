@@ -8,6 +8,7 @@ import pytest
 import statsmodels.api as sm
 from changed_tables import fewest_changes, two_clouds
 from numpy.testing import assert_allclose
+from scipy import stats
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import (
@@ -28,6 +29,8 @@ from skinfluence import (
     most_influential_set,
 )
 from skinfluence.datasets import load_cyg_ob1, load_life_cycle_savings
+from skinfluence.groups._players import Players
+from skinfluence.groups._significance import Significance
 from skinfluence.removal import UnsupportedEstimator
 
 ols = LinearRegression()
@@ -202,6 +205,49 @@ def test_significance_is_that_of_statsmodels(weighted):
             else [found.size]
         )
         assert found.lower_bound <= min(truth, default=3)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_bounds_of_significance_hold_at_the_very_level(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(14, 2))
+    y = X @ [0.9 * (seed % 2), 0.3] + rng.normal(size=14)
+    everything = np.arange(14)
+
+    def t_test(rows):
+        kept = np.delete(everything, rows)
+        fit = sm.OLS(y[kept], sm.add_constant(X[kept])).fit()
+        return fit.pvalues[1]
+
+    loo, before = fitted(ols, X, y), t_test([])
+    one = np.array([t_test([i]) for i in range(14)])
+    two = np.array([t_test(list(rows)) for rows in combinations(range(14), 2)])
+    for p_values, k in ((one, 1), (np.concatenate([one, two]), 2)):
+        worst = p_values.max() if seed % 2 else p_values.min()
+        step = 1e-6 if seed % 2 else -1e-6
+        within, beyond = worst * (1 - step), worst * (1 + 0.9 * np.sign(step))
+        estimand = Significance(loo, 0, within)
+        assert (before < within) == (seed % 2 == 1)
+        assert estimand.certified_rows(2) < k
+        if k == 1:  # where nothing turns it, that is known
+            certified = Significance(loo, 0, beyond).certified_rows(2)
+            assert certified >= 1 or not 0 < beyond < 1
+
+
+def test_effects_on_significance_are_those_of_refits():
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(15, 2))
+    y = X @ [0.5, 0.3] + rng.normal(size=15)
+    estimand = Significance(fitted(ols, X, y), 0, 0.05)
+    _, gain = estimand.gains(ols.fit(X, y), np.arange(15), Players(15))
+
+    def size(kept):
+        fit = sm.OLS(y[kept], sm.add_constant(X[kept])).fit()
+        return abs(fit.tvalues[1]) / stats.t.isf(0.025, len(kept) - 3)
+
+    sizes = np.array([size(np.delete(np.arange(15), i)) for i in range(15)])
+    expected = (sizes - size(np.arange(15))) * np.sign(estimand.value_before)
+    assert_allclose(gain, expected, rtol=1e-9)
 
 
 def test_whole_groups_are_removed():
