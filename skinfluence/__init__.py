@@ -3,9 +3,12 @@
 from skinfluence._base import BaseInfluence
 from skinfluence.attacks import TargetDetector
 from skinfluence.audit import audit_table
+from skinfluence.certificates import PartitionClassifier, PredictionCertificate
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
 from skinfluence.dynamic import TRAK, HyDRA, TracIn
+from skinfluence.groups import find_flip_set, most_influential_set
 from skinfluence.inspection import (
+    CertifiedAccuracyDisplay,
     InfluenceDisplay,
     InfluenceOutlierDisplay,
     MemorizationDisplay,
@@ -31,6 +34,7 @@ __version__ = "0.1.0"
 __all__ = [
     "TRAK",
     "BaseInfluence",
+    "CertifiedAccuracyDisplay",
     "DownsamplingInfluence",
     "HyDRA",
     "InfluenceCleaner",
@@ -42,6 +46,8 @@ __all__ = [
     "LeaveOneOutInfluence",
     "MemorizationDisplay",
     "OutOfBagInfluence",
+    "PartitionClassifier",
+    "PredictionCertificate",
     "RemovalCurveDisplay",
     "RepresenterPoints",
     "SampleValuesDisplay",
@@ -52,6 +58,8 @@ __all__ = [
     "audit_table",
     "case_diagnostics",
     "datamodels",
+    "find_flip_set",
     "high_influence_pairs",
     "memorization_curve",
+    "most_influential_set",
 ]

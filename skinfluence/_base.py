@@ -125,6 +125,7 @@ class BaseInfluence(EstimatorWrapper):
         self.n_samples_fit_ = n_rows(X)
         self._loss = resolve_loss(self.loss, self.estimator_)
         self._fit_X, self._fit_y = X, self._encode(y)
+        self._fit_params = params
         with self._threads(), fit_callbacks(self):
             self._fit_influence(X, y, params)
         return self

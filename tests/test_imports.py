@@ -19,7 +19,8 @@ LAYERS = [
     {"addition"},
     {"trees"},
     {"retraining", "static", "dynamic"},
-    {"cleaning", "attacks", "groups", "metrics"},
+    {"cleaning", "attacks", "certificates", "metrics"},
+    {"groups"},  # imports certificates: lower bounds beside the sets that were found
     {"inspection", "audit"},
     {"cli"},
     {"testing"},  # sees nothing but what users see

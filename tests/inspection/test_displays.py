@@ -10,6 +10,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.utils import Bunch
 
 from skinfluence import (
+    CertifiedAccuracyDisplay,
     InfluenceDisplay,
     InfluenceOutlierDisplay,
     LeaveOneOutInfluence,
@@ -478,3 +479,21 @@ def test_missing_matplotlib_is_reported_with_the_command(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match=r"pip install 'skinfluence\[plot\]'"):
         InfluenceDisplay(VALUES).plot()
+
+
+def test_certified_accuracy_is_drawn_from_both_sides():
+    curve = Bunch(
+        n_changes=np.arange(4),
+        certified=np.array([0.9, 0.6, 0.2, 0.0]),
+        attacked=np.array([0.9, 0.8, 0.4, 0.1]),
+    )
+    display = CertifiedAccuracyDisplay(curve, change="label_flip", name="ridge").plot()
+    assert_array_equal(display.certified_.get_ydata(), curve.certified)
+    assert_array_equal(display.attacked_.get_ydata(), curve.attacked)
+    assert_array_equal(display.certified_.get_xdata(), curve.n_changes)
+    assert to_hex(display.certified_.get_color()) == HELPFUL.lower()
+    assert to_hex(display.attacked_.get_color()) == HARMFUL.lower()
+    assert "another label" in display.ax_.get_xlabel()
+    assert "ridge" in display.ax_.get_legend().get_texts()[0].get_text()
+    other = plt.figure().subplots()
+    assert display.plot(ax=other).ax_ is other

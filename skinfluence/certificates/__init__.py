@@ -1,0 +1,6 @@
+"""What no k rows can change: certified predictions and partition ensembles."""
+
+from skinfluence.certificates._partition_classifier import PartitionClassifier
+from skinfluence.certificates._prediction_certificate import PredictionCertificate
+
+__all__ = ["PartitionClassifier", "PredictionCertificate"]

@@ -1,0 +1,60 @@
+"""How many label flips a prediction of logistic regression survives: bounds."""
+
+import numpy as np
+
+from skinfluence._sklearn import final_estimator, n_rows, preprocess
+from skinfluence.certificates._certifier import Certifier
+from skinfluence.certificates._largest import largest_number
+from skinfluence.certificates._logistic_box import LARGEST
+from skinfluence.certificates._plans import Plan
+from skinfluence.certificates._removal_bounds import BoxBound
+from skinfluence.removal import UnsupportedEstimator, removal_model
+from skinfluence.removal.smooth._smooth import Smooth
+
+
+class LogisticFlips(Certifier):
+    """Flips of the labels of a binary logistic regression with an L2 penalty.
+
+    Parameters
+    ----------
+    training : Training
+        Of LogisticRegression, or a Pipeline that ends in one.
+    """
+
+    def __init__(self, training):
+        super().__init__(training)
+        estimator = final_estimator(training.fitted)
+        args = training.transformed, training.y, training.sample_weight
+        model = removal_model(estimator, *args)
+        unweighted = getattr(estimator, "class_weight", None) is None
+        if not isinstance(model, Smooth) or not unweighted or model.held_fixed:
+            raise UnsupportedEstimator(
+                "Label flips of LogisticRegression are certified for two classes, a "
+                f"given L2 penalty and class_weight=None. Got {estimator!r:.100} of "
+                f"{len(estimator.classes_)} classes. Use RidgeClassifier, whose flips "
+                "are exact for any number of classes, or PartitionClassifier."
+            )
+        if len(model.y) > LARGEST:
+            raise UnsupportedEstimator(
+                f"Label flips of LogisticRegression are certified up to {LARGEST} "
+                f"rows. Got {len(model.y)}: use RidgeClassifier, whose flips are exact "
+                "at any size, or PartitionClassifier."
+            )
+        self._bound, self.labels = BoxBound(model, None, "label_flip"), model.labels
+
+    def bounds(self, X, most):
+        """Implement `Certifier.bounds`."""
+        X = preprocess(self.training.fitted, X)
+        margin, holds = self._bound(X, 0.0)
+        lower = largest_number(holds, n_rows(X), most)
+        predicted = final_estimator(self.training.fitted).predict(X)
+        second = final_estimator(self.training.fitted).classes_[1]
+        # The solver's model and the optimum disagree: nothing is certain.
+        lower[(predicted == second) != (margin > 0)] = 0
+        _, pulls = self._bound.pulls(X)
+        box = self._bound.box
+        gain = -np.sign(margin)[:, None] * pulls * (box.sign * box.weight)
+        for k, own in zip(lower, gain, strict=True):
+            order = np.argsort(-own, kind="stable")[:most]
+            order = order[own[order] > 0]
+            yield int(k), Plan(order, 1 - self.labels[order], int(k) + 1)

@@ -1,0 +1,114 @@
+"""Partition ensembles: parts, votes, and certificates against refits and attacks."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from changed_tables import fewest_changes, two_clouds
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.linear_model import RidgeClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.tree import DecisionTreeClassifier
+
+from skinfluence import PartitionClassifier, PredictionCertificate
+from skinfluence.certificates._partition_classifier import partition
+from skinfluence.certificates._votes import cheapest_turn
+
+
+def test_parts_depend_on_features_alone_in_whatever_container():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    X[:, 1] = np.round(X[:, 1])
+    parts = partition(X, 4, 0)
+    assert set(parts) == set(range(4))
+    for same in (
+        pd.DataFrame(X),
+        sp.csr_array(X).toarray(),
+        X.tolist(),
+        np.asfortranarray(X),
+    ):
+        assert np.array_equal(partition(same, 4, 0), parts)
+    order = np.random.default_rng(1).permutation(40)
+    assert np.array_equal(partition(X[order], 4, 0), parts[order])
+    assert not np.array_equal(partition(X, 4, 1), parts)
+    sparse = sp.csr_array(X)
+    assert np.array_equal(partition(sparse, 4, 0), partition(sparse.tocoo(), 4, 0))
+    words = pd.DataFrame({"a": ["x", "y", "x"], "b": [1, 2, 1]})
+    assert partition(words, 1000, 0)[0] == partition(words, 1000, 0)[2]
+
+
+def test_votes_are_those_of_models_of_the_parts():
+    X, y, X_test = two_clouds(0, 60, n_classes=3, n_test=20)
+    y = np.array(["a", "b", "c"])[y]
+    model = PartitionClassifier(DecisionTreeClassifier(random_state=0), n_partitions=5)
+    model.fit(X, y)
+    votes = np.zeros((20, 3))
+    for p in range(5):
+        rows = model.partition_ == p
+        tree = DecisionTreeClassifier(random_state=0).fit(X[rows], y[rows])
+        votes += tree.predict(X_test)[:, None] == np.array(["a", "b", "c"])
+    assert np.array_equal(model.predict_proba(X_test), votes / 5)
+    assert np.array_equal(model.predict(X_test), model.classes_[votes.argmax(axis=1)])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_cheapest_turn_equals_every_choice_of_voters(seed):
+    rng = np.random.default_rng(seed)
+    n_classes = 2 + seed % 3
+    votes, costs = rng.integers(0, n_classes, 6), rng.integers(1, 6, 6).astype(float)
+    winner = np.bincount(votes, minlength=n_classes).argmax()
+    best = np.inf
+    for new in product(range(n_classes), repeat=6):
+        if np.bincount(new, minlength=n_classes).argmax() != winner:
+            best = min(best, costs[np.array(new) != votes].sum())
+    cost, voters, rival = cheapest_turn(votes, costs, n_classes)
+    assert cost == best == costs[voters].sum()
+    turned = votes.copy()
+    turned[voters] = rival
+    assert np.bincount(turned, minlength=n_classes).argmax() == rival != winner
+
+
+@pytest.mark.parametrize("change", ["removal", "label_flip"])
+@pytest.mark.parametrize(
+    "base", [KNeighborsClassifier(1), DecisionTreeClassifier(random_state=0)]
+)
+def test_certificates_hold_for_every_table(change, base):
+    X, y, X_test = two_clouds(4, 11, n_test=8, apart=6)
+    model = PartitionClassifier(base, n_partitions=3, key=1)
+    truth = fewest_changes(model, X, y, X_test, change, 2)
+    certificate = PredictionCertificate(model, change=change, max_rows=2).fit(X, y)
+    found = certificate.robustness(X_test)
+    assert (found.lower < truth).all()
+    assert (found.upper >= truth).all()
+    assert found.lower.max() > 0
+
+
+def test_certificates_of_parts_add_up_and_no_attack_beats_them():
+    X, y = load_digits(return_X_y=True)
+    X, y, X_test = X[:600], y[:600], X[1000:1012]
+    model = PartitionClassifier(KNeighborsClassifier(5), n_partitions=8)
+    options = {"change": "label_flip", "max_rows": 120}
+    certificate = PredictionCertificate(model, **options).fit(X, y)
+    found = certificate.robustness(X_test)
+    votes = np.sort(model.fit(X, y).predict_proba(X_test) * 8, axis=1)
+    plain = (votes[:, -1] - votes[:, -2]) // 2
+    assert found.lower.sum() > 1.2 * plain.sum()
+    attacked = np.flatnonzero(np.isfinite(found.upper))
+    assert len(attacked) > 6
+    for t in attacked[::3]:
+        labels = y.copy()
+        labels[found.flip_sets[t]] = found.flip_labels[t]
+        refit = clone(model).fit(X, labels)
+        assert refit.predict(X_test[[t]]) != model.predict(X_test[[t]])
+        assert len(found.flip_sets[t]) > found.lower[t]
+
+
+def test_a_part_without_rows_does_not_vote():
+    X, y = np.array([[0.0], [1.0], [2.0]]), np.array([0, 1, 1])
+    model = PartitionClassifier(RidgeClassifier(), n_partitions=50).fit(X, y)
+    assert sum(part is not None for part in model.estimators_) <= 3
+    assert model.predict([[5.0]]) == [1]
+    certificate = PredictionCertificate(model).fit(X, y)
+    assert certificate.robustness([[5.0]]).lower.tolist() == [0]
