@@ -13,8 +13,8 @@ from skinfluence._sklearn import final_estimator, n_rows, preprocess, take_rows
 from skinfluence._targets import check_targets
 from skinfluence.inspection._working_model import WorkingModel
 from skinfluence.removal import UnsupportedEstimator, refuse_samplers, removal_model
+from skinfluence.removal._objective import has_objective
 from skinfluence.removal.linear._class_weight import Balanced
-from skinfluence.removal.linear._design import original_columns
 from skinfluence.removal.linear._quadratic import Quadratic
 from skinfluence.removal.smooth._smooth import Smooth
 
@@ -207,8 +207,8 @@ def _removal_model(estimator, X, y, sample_weight):
     """Return the model that loses rows, and the one with all and one predictor."""
     try:
         # Standard errors are those of features, not of directions.
-        with original_columns():
-            model = removal_model(estimator, X, y, sample_weight)
+        columns = {"keep_columns": True} if has_objective(estimator) else {}
+        model = removal_model(estimator, X, y, sample_weight, **columns)
         reason = "its loss is not the likelihood of such a model"
     except UnsupportedEstimator as error:
         # without the advice, which is about removal

@@ -33,6 +33,12 @@ class Objective:
         function of the raw prediction alone, or no part of the library needs it.
     held_fixed : tuple of str, default=()
         What a refit would choose anew, and removals keep.
+    weighs_classes : bool, default=False
+        Whether a class is as large, for ``class_weight="balanced"``, as the sum of its
+        sample weights; else as the number of its rows, whatever their weights.
+    own_class : bool, default=False
+        Whether, of several one-vs-rest problems, a class weight multiplies the losses
+        of its class in the problem of that class alone.
     """
 
     l2: float | np.ndarray
@@ -41,6 +47,8 @@ class Objective:
     constant: float = 0.0
     slope: Callable | None = None
     held_fixed: tuple = ()
+    weighs_classes: bool = False
+    own_class: bool = False
 
     def size(self, weight):
         """What the penalties are multiplied by, for sample weights of shape (n,)."""
@@ -50,12 +58,23 @@ class Objective:
         """What the penalties are proportional to the sum of, None for nothing."""
         return {None: None, "weight": weight, "row": np.ones(len(weight))}[self.per]
 
-    def penalty(self, design, weight):
-        """Diagonal of the second derivative of the L2 penalty, shape (p,)."""
-        out = np.full(design.rows.shape[1], self.l2 * self.size(weight))
+    def penalties(self, design, weight):
+        """Penalties of the columns of a design, for sample weights of shape (n,).
+
+        Returns
+        -------
+        l2, l1 : ndarray of shape (p,) or (n_outputs, p)
+            Second derivatives of the L2 penalty; factors of the absolute values.
+        """
+        columns = np.ones(design.rows.shape[1])
+        l2, l1 = (
+            np.multiply.outer(size * self.size(weight), columns)
+            for size in (self.l2, self.l1)
+        )
         if design.intercept:
-            out[-1] = out[-1] / self.constant**2 if self.constant else 0.0
-        return out
+            l2[..., -1] = l2[..., -1] / self.constant**2 if self.constant else 0.0
+            l1[..., -1] = l1[..., -1] / self.constant if self.constant else 0.0
+        return l2, l1
 
 
 @singledispatch

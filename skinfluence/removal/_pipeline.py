@@ -8,16 +8,14 @@ changes otherwise are unresolved, that is to say refitted. A step that most rows
 change otherwise is held fixed.
 """
 
-from contextlib import nullcontext
-
 import numpy as np
 from sklearn.pipeline import Pipeline
 
 from skinfluence.removal._dispatch import refuse_samplers, removal_model
 from skinfluence.removal._fills import FilledRemovals
 from skinfluence.removal._model import RemovalModel, Removals
+from skinfluence.removal._objective import has_objective
 from skinfluence.removal._steps_before import StepsBefore
-from skinfluence.removal.linear._design import original_columns
 
 
 class PipelineModel(RemovalModel):
@@ -109,8 +107,7 @@ def _(estimator: Pipeline, X, y, sample_weight=None):
     named, last = _flat(estimator)
     steps = StepsBefore(named, X)
     # New scales change the penalty of one feature more than that of another.
-    scaled = steps.changes.scales.any()
-    with original_columns() if scaled else nullcontext():
-        model = removal_model(last, steps.transform(X), y, sample_weight)
+    columns = {"scales": steps.scales} if has_objective(last) else {}
+    model = removal_model(last, steps.transform(X), y, sample_weight, **columns)
     steps.agree_with(model)
     return PipelineModel(steps, model)

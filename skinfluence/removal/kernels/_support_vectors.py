@@ -8,7 +8,7 @@ from skinfluence._sklearn import n_rows
 from skinfluence.removal._dispatch import refuse, removal_model
 from skinfluence.removal._model import ClosedFormModel, Removals
 from skinfluence.removal._precomputed import refuse_precomputed
-from skinfluence.removal._weights import classifier_weights, row_weights
+from skinfluence.removal._weights import ClassWeights, row_weights
 
 # A dual coefficient this close to its bound may lie on it.
 AT_BOUND = 1 - 1e-6
@@ -123,8 +123,10 @@ def pairs_at_bounds(coef, bound, labels):
 @removal_model.register
 def _(estimator: SVC, X, y, sample_weight=None):
     _refuse(estimator)
-    weight = classifier_weights(estimator, y, sample_weight)
-    labels = np.searchsorted(estimator.classes_, np.ravel(y))
+    classes = ClassWeights(estimator, y, sample_weight)
+    if classes.balanced:
+        refuse(estimator, "class_weight", "every row's weight changes with the removed")
+    weight, labels = classes.of_rows(), classes.labels
     support = _support(estimator, X, weight)
     retrained = np.zeros(len(labels), dtype=bool)
     retrained[support] = True

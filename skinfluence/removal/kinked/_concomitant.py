@@ -62,7 +62,8 @@ class Concomitant(LinearModel):
     """
 
     def __init__(self, design, y, weight, epsilon, penalty, fitted, scale):
-        self.design, self.weight = design, weight
+        super().__init__(design)
+        self.weight = weight
         self.unit = scale if scale > 0 else 1.0
         self.objective = HuberObjective(
             design.rows, y / self.unit, epsilon, penalty * self.unit

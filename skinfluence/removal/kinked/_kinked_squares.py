@@ -82,10 +82,15 @@ class KinkedSquares(LinearModel):
         Diagonal of R.
     fitted : ndarray of shape (K, p)
         Coefficients that scikit-learn returned.
+    link, labels
+        See `LinearModel`.
     """
 
-    def __init__(self, design, losses, cost, penalty, fitted):
-        self.design, self.losses = design, losses
+    def __init__(
+        self, design, losses, cost, penalty, fitted, link="identity", labels=None
+    ):
+        super().__init__(design, link, labels)
+        self.losses = losses
         self.cost, self.penalty = cost, penalty
         theta = [
             minimise(design.rows, losses[k], cost[:, k], penalty, start)

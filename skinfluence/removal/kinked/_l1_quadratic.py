@@ -64,7 +64,8 @@ class L1Quadratic(LinearModel):
     """
 
     def __init__(self, design, targets, weight, l1, l2, fitted, positive=False):
-        self.design, self.weight, self.targets = design, weight, targets
+        super().__init__(design)
+        self.weight, self.targets = weight, targets
         self.l1, self.l2, self.positive = l1, l2, positive
         p = design.rows.shape[1]
         self.free = (l1 == 0) & (not positive)

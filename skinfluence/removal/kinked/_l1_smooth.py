@@ -60,6 +60,8 @@ class L1Smooth(LinearModel):
         Coefficients that scikit-learn returned.
     link : str
         How the linear predictor becomes a prediction.
+    labels : ndarray of shape (n,), default=None
+        See `LinearModel`.
 
     References
     ----------
@@ -67,8 +69,8 @@ class L1Smooth(LinearModel):
        composite functions", SIAM J. Optim. 24(3), 2014.
     """
 
-    def __init__(self, design, y, weight, pointwise, l1, l2, fitted, link):
-        self.design, self.link = design, link
+    def __init__(self, design, y, weight, pointwise, l1, l2, fitted, link, labels=None):
+        super().__init__(design, link, labels)
         self.y, self.weight, self.pointwise = y, weight, pointwise
         self.l1, self.l2, self.free = l1, l2, l1 == 0
         theta = self.minimise(weight, fitted[0])

@@ -31,21 +31,29 @@ class LinearModel(RemovalModel, ABC):
     `_first_order_rows(damping)`, each of which returns `Removals`, and, where it has
     a shorter way, `_first_order_groups(masks, damping)`.
 
-    Attributes
+    Parameters
     ----------
     design : Design
         Its ``rows`` are the training rows, shape (n, p).
-    theta : ndarray of shape (k, p)
-        Coefficients at the exact optimum, one row per raw prediction.
-    link : str
+    link : str, default="identity"
         How raw predictions become predictions, see `_predictions.link_prediction`.
-    labels : ndarray of shape (n,) or None
+    labels : ndarray of shape (n,), default=None
         Class index of each training row, for classifiers. A removal that empties
         a class is unresolved: what is left is a model of fewer classes.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (k, p)
+        Coefficients at the exact optimum, one row per raw prediction.
+    follows_scales : bool
+        Whether exact removals multiply the penalties of columns by the scales of the
+        design.
     """
 
-    link = "identity"
-    labels = None
+    follows_scales = False
+
+    def __init__(self, design, link="identity", labels=None):
+        self.design, self.link, self.labels = design, link, labels
 
     @property
     def held_fixed(self):
@@ -81,22 +89,6 @@ class LinearModel(RemovalModel, ABC):
         """Whether a column of zeros has no coefficient: nothing but a penalty sees it.
 
         False where that is not known of a family.
-        """
-        return False
-
-    def follow_scales(self, scales):
-        """Let exact removals multiply the penalties of columns.
-
-        Parameters
-        ----------
-        scales : object
-            Has ``without_rows()`` and ``without_groups(masks)``: factors of shape
-            (n_removals, p); and the ``columns`` whose factors are not all one.
-
-        Returns
-        -------
-        exact : bool
-            False where the family cannot.
         """
         return False
 

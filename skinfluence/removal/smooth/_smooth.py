@@ -58,6 +58,8 @@ class Smooth(LinearModel):
     mass : ndarray of shape (n,), default=None
         Where the loss is a mean, R is proportional to the sum of these and a row
         takes its share of the penalty with it: the weights (GLMs), or one per row.
+    labels : ndarray of shape (n,), default=None
+        See `LinearModel`.
     """
 
     def __init__(
@@ -70,11 +72,12 @@ class Smooth(LinearModel):
         fitted,
         link,
         mass=None,
+        labels=None,
     ):
-        self.design, self.link = design, link
+        super().__init__(design, link, labels)
         self.y, self.weight, self.pointwise = y, weight, pointwise
         self.penalty, self.mass = penalty, mass
-        self.penalties = Penalty(penalty, weight, mass)
+        self.penalties = Penalty(penalty, weight, mass, design.scales)
         self._set_optimum(self._optimum(penalty, fitted[0])[None], fitted)
 
     def _optimum(self, penalty, start):
@@ -130,10 +133,9 @@ class Smooth(LinearModel):
         """Implement `LinearModel.penalises_columns`."""
         return bool(np.all(self.penalty[: -1 if self.design.intercept else None] > 0))
 
-    def follow_scales(self, scales):
-        """Implement `LinearModel.follow_scales`."""
-        self.penalties.follow_scales(scales)
-        return True
+    @property
+    def follows_scales(self):
+        return self.design.scales is not None
 
     def _without_one(self):
         """Base and its penalty for removals of one row, and what R_i exceeds it by.

@@ -63,17 +63,16 @@ class Softmax(LinearModel):
         Coefficients that scikit-learn returned.
     """
 
-    link = "softmax"
-
     def __init__(self, design, y_idx, weight, penalty, fitted):
-        self.design, self.labels, self.weight = design, y_idx, weight
+        super().__init__(design, "softmax", y_idx)
+        self.weight = weight
         (n, p), C = design.rows.shape, len(fitted)
         check_memory(
             8 * (4 * (C * p) ** 2 + n * C * (p + 2 * C)),
             f"Exact removal from a model of {C} classes and {p} columns",
             "Use fewer columns, or LeaveOneOutInfluence(..., solver='refit').",
         )
-        self.penalties = Penalty(penalty, weight)
+        self.penalties = Penalty(penalty, weight, scales=design.scales)
         objective = SoftmaxObjective(design.rows, y_idx, weight, penalty, C)
         self.objective = objective
         start = fitted - (penalty == 0) * fitted.mean(axis=0)
@@ -95,10 +94,9 @@ class Softmax(LinearModel):
         penalty = self.penalties.diagonal
         return bool(np.all(penalty[: -1 if self.design.intercept else None] > 0))
 
-    def follow_scales(self, scales):
-        """Implement `LinearModel.follow_scales`."""
-        self.penalties.follow_scales(scales)
-        return True
+    @property
+    def follows_scales(self):
+        return self.design.scales is not None
 
     def _first_order_rows(self, damping):
         self._check_moves(len(self.weight))

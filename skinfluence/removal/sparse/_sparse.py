@@ -18,19 +18,22 @@ from skinfluence.removal.sparse._matrix_free import FLOP, InverseHessian
 LONG = 300
 
 
-def smooth_model(design, y, weight, pointwise, penalty, fitted, link):
+def smooth_model(design, y, weight, pointwise, penalty, fitted, link, labels=None):
     """Return the model of a smooth loss that suits the design."""
+    args = weight, pointwise, penalty, fitted, link
     if isinstance(design, SparseDesign):
-        return SparseModel(design, y[:, None], weight, pointwise, penalty, fitted, link)
-    return Smooth(design, y, weight, pointwise, penalty, fitted, link)
+        return SparseModel(design, y[:, None], *args, labels)
+    return Smooth(design, y, *args, labels=labels)
 
 
-def quadratic_model(design, targets, weight, penalty, fitted, link="identity"):
+def quadratic_model(
+    design, targets, weight, penalty, fitted, link="identity", labels=None
+):
     """Return the model of a squared loss that suits the design."""
     if isinstance(design, SparseDesign):
-        args = design, targets, weight, Squared(), penalty[0], fitted, link
-        return SparseModel(*args)
-    return Quadratic(design, targets, weight, penalty, fitted, link)
+        args = weight, Squared(), penalty[0], fitted, link, labels
+        return SparseModel(design, targets, *args)
+    return Quadratic(design, targets, weight, penalty, fitted, link, labels)
 
 
 class SparseModel(LinearModel):
@@ -63,11 +66,16 @@ class SparseModel(LinearModel):
         Coefficients that scikit-learn returned.
     link : str
         How the linear predictor becomes a prediction.
+    labels : ndarray of shape (n,), default=None
+        See `LinearModel`.
     """
 
-    def __init__(self, design, targets, weight, pointwise, penalty, fitted, link):
-        self.design, self.link, self.targets = design, link, targets
-        self.weight, self.pointwise, self.penalty = weight, pointwise, penalty
+    def __init__(
+        self, design, targets, weight, pointwise, penalty, fitted, link, labels=None
+    ):
+        super().__init__(design, link, labels)
+        self.targets, self.weight = targets, weight
+        self.pointwise, self.penalty = pointwise, penalty
         start = design.rows @ fitted.T
         curvature = weight * pointwise.derivatives(start, targets)[1][:, 0]
         self.structure = InverseHessian(

@@ -22,8 +22,6 @@ class Removed(ABC):
         ``id`` of the fitted steps that are held fixed; None while that is open.
     """
 
-    held = None
-
     @abstractmethod
     def sums(self, values):
         """Sums over the removed rows, shape (n_removals, n_columns)."""
@@ -51,8 +49,9 @@ class Removed(ABC):
 class SingleRows(Removed):
     """Every single row."""
 
-    def __init__(self, n_samples):
+    def __init__(self, n_samples, held=None):
         self.n_samples = self.n_removals = n_samples
+        self.held = held
         self.left = np.full(n_samples, n_samples - 1)
 
     def sums(self, values):
@@ -113,10 +112,12 @@ class Groups(Removed):
     ----------
     masks : ndarray of bool, shape (n_groups, n_samples)
         The rows of each set.
+    held : frozenset of int, default=None
+        See `Removed`.
     """
 
-    def __init__(self, masks):
-        self.masks = masks
+    def __init__(self, masks, held=None):
+        self.masks, self.held = masks, held
         self.n_removals, self.n_samples = masks.shape
         self.left = self.n_samples - masks.sum(axis=1)
 
