@@ -2,6 +2,8 @@
 
 from abc import ABC, abstractmethod
 
+import numpy as np
+
 from skinfluence.removal._dispatch import UnsupportedEstimator
 
 
@@ -14,6 +16,11 @@ class Removals(ABC):
         Removals the algebra has no answer for (leverage one, a class that loses
         its only row, a separable set without penalty). They are to be refitted.
     """
+
+    def leave_to_refits(self, removals):
+        """Add removals, as indices or as a mask, to those that are unresolved."""
+        more = np.flatnonzero(removals) if removals.dtype == bool else removals
+        self.unresolved = np.union1d(self.unresolved, more).astype(np.intp)
 
     @abstractmethod
     def influence(self, X, y, loss):

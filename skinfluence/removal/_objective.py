@@ -58,20 +58,28 @@ class Objective:
         """What the penalties are proportional to the sum of, None for nothing."""
         return {None: None, "weight": weight, "row": np.ones(len(weight))}[self.per]
 
-    def penalties(self, design, weight):
-        """Penalties of the columns of a design, for sample weights of shape (n,).
+    def penalties(self, n_columns, intercept, size=1.0):
+        """Return the penalties of coefficients, the intercept's last.
+
+        Parameters
+        ----------
+        n_columns : int
+            Number of coefficients p, that of the intercept included.
+        intercept : bool
+            Whether there is one.
+        size : float, default=1.0
+            What they are multiplied by, see `size`.
 
         Returns
         -------
         l2, l1 : ndarray of shape (p,) or (n_outputs, p)
             Second derivatives of the L2 penalty; factors of the absolute values.
         """
-        columns = np.ones(design.rows.shape[1])
         l2, l1 = (
-            np.multiply.outer(size * self.size(weight), columns)
-            for size in (self.l2, self.l1)
+            np.multiply.outer(penalty * size, np.ones(n_columns))
+            for penalty in (self.l2, self.l1)
         )
-        if design.intercept:
+        if intercept:
             l2[..., -1] = l2[..., -1] / self.constant**2 if self.constant else 0.0
             l1[..., -1] = l1[..., -1] / self.constant if self.constant else 0.0
         return l2, l1

@@ -8,7 +8,6 @@ changes otherwise are unresolved, that is to say refitted. A step that most rows
 change otherwise is held fixed.
 """
 
-import numpy as np
 from sklearn.pipeline import Pipeline
 
 from skinfluence.removal._dispatch import refuse_samplers, removal_model
@@ -63,8 +62,7 @@ class PipelineRemovals(Removals):
         self.unresolved, self.filled = removals.unresolved, None
         if changes is None:
             return
-        refit = np.flatnonzero(pipeline.steps.to_refit(changes))
-        self.unresolved = np.union1d(self.unresolved, refit).astype(np.intp)
+        self.leave_to_refits(pipeline.steps.to_refit(changes))
         self.fills = changes.fills
         if self.fills:
             model = pipeline.model

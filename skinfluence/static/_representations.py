@@ -133,7 +133,7 @@ def represent(estimator, X, y, labels, sample_weight=None):
 def _objective(estimator):
     """Return the objective, if training rows represent its minimiser."""
     goal = objective(estimator) if has_objective(estimator) else None
-    if goal is None or goal.slope is None:
+    if goal is None or goal.slope is None or goal.per is not None:
         raise UnsupportedEstimator(
             f"RepresenterPoints does not know {type(estimator).__name__}. It supports "
             f"{SUPPORTED}. InfluenceFunctions and DownsamplingInfluence take more."

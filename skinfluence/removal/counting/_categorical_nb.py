@@ -33,10 +33,17 @@ class CategoricalNaiveBayes(CountScores, OneClassScores):
 
     **Cost.** O(d) for each test row and removal. **When it fails.** As
     `MultinomialNaiveBayes`.
+
+    Parameters
+    ----------
+    all_sizes : ndarray of int, shape (n_features,), default=None
+        For a model without a group of rows, the number of categories with them: test
+        rows may have these.
     """
 
-    def __init__(self, estimator, X, y, sample_weight=None):
+    def __init__(self, estimator, X, y, sample_weight=None, all_sizes=None):
         super().__init__(estimator, X, y, sample_weight)
+        self.all_sizes = all_sizes
         self.sizes = np.asarray(estimator.n_categories_)
         self._count()
         self.first = np.concatenate([[0], np.cumsum(self.sizes)])
@@ -76,17 +83,14 @@ class CategoricalNaiveBayes(CountScores, OneClassScores):
         out = self.scores(np.where(unseen, 0, rows))
         for t, j in np.argwhere(unseen):
             total = self.totals + self.alpha * np.array(
-                [[self.sizes[j]], [self.kept[j]]]
+                [[self.sizes[j]], [self.all_sizes[j]]]
             )
             out[t] += np.log(self.alpha * total[0] / total[1])
             out[t] -= self.log_prob[:, self.first[j]]
         return out
 
     def refitted(self, kept):
-        """Implement `ClassScores.refitted`."""
-        model = super().refitted(kept)
-        model.kept = self.sizes
-        return model
+        return super().refitted(kept, all_sizes=self.sizes)
 
     def state(self, rows):
         """Implement `ClassScores.state`."""

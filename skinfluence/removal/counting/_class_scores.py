@@ -14,6 +14,7 @@ from sklearn.base import clone
 
 from skinfluence._losses import LogLoss
 from skinfluence._sklearn import take_rows
+from skinfluence.removal._classes import loses_class
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal._model import ClosedFormModel
 from skinfluence.removal._raw import TILE, RawRemovals
@@ -90,12 +91,12 @@ class ClassScores(ClosedFormModel):
         rest = total - self.weight
         return rest, rest <= REMAINS * total
 
-    def refitted(self, kept):
+    def refitted(self, kept, **options):
         """Return this model of some of the rows."""
         X, y, weight = (v if v is None else take_rows(v, kept) for v in self.training)
         params = {} if weight is None else {"sample_weight": weight}
         estimator = clone(self.estimator).fit(X, y, **params)
-        return type(self)(estimator, X, y, weight)
+        return type(self)(estimator, X, y, weight, **options)
 
     def _without(self, masks):
         return ClassRemovals(self) if masks is None else GroupRemovals(self, masks)
@@ -209,16 +210,15 @@ class GroupRemovals(RawRemovals):
     def __init__(self, model, masks):
         self.model, self.link, self.n_removals = model, model.link, len(masks)
         self.models, unresolved = [], []
+        emptied = loses_class(model.labels, masks, model.weight > 0)
         for g, mask in enumerate(masks):
             # A group of all rows, or an emptied class, is left to the caller.
-            kept = np.flatnonzero(~mask)
-            left = np.bincount(model.labels[kept], model.weight[kept], model.n_classes)
             self.models.append(model)
-            if not left.all():
+            if emptied[g]:
                 unresolved.append(g)
             elif mask.any():
                 try:
-                    self.models[g] = model.refitted(kept)
+                    self.models[g] = model.refitted(np.flatnonzero(~mask))
                 except (ValueError, UnsupportedEstimator):  # LinAlgError is one
                     unresolved.append(g)
         self.unresolved = np.asarray(unresolved, dtype=np.intp)

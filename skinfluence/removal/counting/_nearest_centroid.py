@@ -6,6 +6,7 @@ from sklearn.neighbors import NearestCentroid
 from sklearn.utils.validation import validate_data
 
 from skinfluence._memory import check_memory
+from skinfluence.removal._classes import loses_class
 from skinfluence.removal._dispatch import refuse, removal_model
 from skinfluence.removal._model import Removals
 from skinfluence.removal.counting._class_scores import (
@@ -127,7 +128,7 @@ class NearestCentroids(DiagonalScores):
     def unresolved(self):
         """Implement `ClassScores.unresolved`."""
         n, d = self.rows.shape
-        out = self.totals[self.labels] <= 1
+        out = loses_class(self.labels)
         if n - 1 <= self.n_classes:
             out[:] = True
         size = max(1, PARAMETERS // self.means.size)
@@ -161,9 +162,7 @@ class NearestCentroids(DiagonalScores):
         return np.repeat(precision[:, None], self.n_classes, axis=1), pull, constant
 
     def refitted(self, kept):
-        """Implement `ClassScores.refitted`."""
-        model = super().refitted(kept)
-        return model.seen_by(self.predicts)
+        return super().refitted(kept, predicts=self.predicts)
 
     def seen_by(self, predicts):
         """Return this model with the scores of predict, or of predict_proba."""

@@ -55,15 +55,15 @@ def linear_problem(estimator, X, sample_weight, *, turns=True, **columns):
     """
     goal = objective(estimator)
     weight = row_weights(sample_weight, n_rows(X))
+    size = goal.size(weight)
     args = estimator, X, estimator.fit_intercept, not goal.constant, weight
     if turns:
-        ridge = np.min(goal.l2) / 2 * goal.size(weight)
-        design = make_design(*args, ridge, **columns)
+        design = make_design(*args, np.min(goal.l2) / 2 * size, **columns)
     else:
         try:
             design = Design(*args)
         except MemoryError as error:  # refits need less
             raise UnsupportedEstimator(str(error)) from error
-    l2, l1 = goal.penalties(design, weight)
+    l2, l1 = goal.penalties(design.rows.shape[1], design.intercept, size)
     fitted = design.coefficients(estimator.coef_, estimator.intercept_)
     return Problem(goal, design, weight, l2, l1, fitted)

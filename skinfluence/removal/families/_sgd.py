@@ -8,9 +8,13 @@ Descent stops near the optimum, at another distance in each training: leaving a 
 out there is another question than training again, and only asked for explicitly.
 """
 
+from functools import partial
+
 import numpy as np
+from scipy.special import expit
 from sklearn.linear_model import SGDClassifier, SGDRegressor
 
+from skinfluence._losses import MarginLoss, log_loss_slope
 from skinfluence.removal._dispatch import refuse, removal_model
 from skinfluence.removal._objective import Objective, objective
 from skinfluence.removal._weights import ClassWeights
@@ -22,11 +26,51 @@ from skinfluence.removal.smooth._smooth import Smooth
 _HELD_FIXED = ("the optimum of the objective (SGD stops near it)",)
 
 
-@objective.register(SGDRegressor)
-@objective.register(SGDClassifier)
-def _(estimator):
+def residual(y, raw):
+    """Derivative of half the squared error."""
+    return raw - y
+
+
+def _clipped_residual(epsilon, y, raw):
+    return np.clip(raw - y, -epsilon, epsilon)
+
+
+def _logistic(y, raw):
+    if raw.shape[1] == 1:
+        return log_loss_slope(y, raw)
+    return expit(raw) - (y[:, None] == np.arange(raw.shape[1]))  # one against the rest
+
+
+def _margin(loss, y, raw):
+    return MarginLoss(loss).slope(y, raw, "margin")
+
+
+# Derivatives of the losses that are known, by their names in scikit-learn.
+REGRESSION_SLOPES = {
+    "squared_error": lambda estimator: residual,
+    "huber": lambda estimator: partial(_clipped_residual, estimator.epsilon),
+}
+CLASSIFICATION_SLOPES = {
+    "log_loss": lambda estimator: _logistic,
+    "hinge": lambda estimator: partial(_margin, estimator.loss),
+    "squared_hinge": lambda estimator: partial(_margin, estimator.loss),
+}
+
+
+def _objective(estimator, slopes):
     l2 = estimator.alpha if estimator.penalty == "l2" else 0.0
-    return Objective(l2, per="row", held_fixed=_HELD_FIXED)
+    slope = slopes[estimator.loss](estimator) if estimator.loss in slopes else None
+    return Objective(l2, per="row", slope=slope, held_fixed=_HELD_FIXED)
+
+
+@objective.register
+def _(estimator: SGDRegressor):
+    return _objective(estimator, REGRESSION_SLOPES)
+
+
+@objective.register
+def _(estimator: SGDClassifier):
+    return _objective(estimator, CLASSIFICATION_SLOPES)
 
 
 def _sgd(estimator, X, y, sample_weight, pointwise, link, columns, labels=None):

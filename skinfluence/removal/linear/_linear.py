@@ -138,8 +138,7 @@ class LinearModel(RemovalModel, ABC):
             self._check_moves(len(masks))
             removals = self._exact_groups(masks, tol)
         if self.labels is not None:
-            lost = np.flatnonzero(loses_class(self.labels, masks))
-            removals.unresolved = np.union1d(removals.unresolved, lost).astype(np.intp)
+            removals.leave_to_refits(loses_class(self.labels, masks))
         return removals
 
     def newton(self, damping=0.0, masks=None):

@@ -55,7 +55,7 @@ class KNeighborsModel(NeighborsModel):
         # What is left of fewer rows than neighbours, a refit is to say.
         short = len(self.targets) - masks.sum(axis=1) < self.k
         removals = super()._without(masks & ~short[:, None])
-        removals.unresolved = np.flatnonzero(short & ~masks.all(axis=1))
+        removals.leave_to_refits(short & ~masks.all(axis=1))
         return removals
 
     def changed_predictions(self, X, masks, response, own):

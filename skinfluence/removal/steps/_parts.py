@@ -100,18 +100,16 @@ def _side_by_side(parts, before, removed):
     the slice of its output.
     """
     n_removals = removed.n_removals
-    refit, moved = before.refit, before.otherwise
-    out = Changes.none(0, n_removals)
-    results = []
+    moved, results = before.otherwise, []
     for name, part, X, columns, place in parts:
         chosen = () if columns is None else (partial(_some_columns, columns=columns),)
-        own = Changes.none(0, n_removals, path=before.path + chosen)
         # What moves before transformers side by side moves all of them.
-        own = replace(own, refit=moved.copy())
+        refit = moved.copy()
+        own = Changes.none(0, n_removals, refit=refit, path=before.path + chosen)
         after = _named(name, own, follow(name, part, X, own, removed))
         results.append((after, place))
     if not results:
-        return replace(out, refit=refit)
+        return Changes.none(0, n_removals, refit=before.refit)
     return Changes(
         n_columns=max(place.stop for _, place in results),
         refit=np.any([after.refit for after, _ in results], axis=0),

@@ -32,11 +32,6 @@ def _numbers(X):
     return check_array(X, dtype=np.float64, ensure_all_finite="allow-nan")
 
 
-def _unknown(n_columns, removed):
-    everyone = np.ones(removed.n_removals, dtype=bool)
-    return replace(Changes.none(n_columns, removed.n_removals), refit=everyone)
-
-
 def _scaled(before, scale, squared_scale, shifted, flat, has_mean):
     """Columns that a scaler moves: its scale stands in the place of all before it.
 
@@ -68,14 +63,14 @@ def _(step: StandardScaler, X, before, removed):
         return before
     n_columns, values = step.n_features_in_, _numbers(X)
     if values is None:
-        return _unknown(n_columns, removed)
+        return Changes.unknown(n_columns, removed.n_removals)
     present = ~np.isnan(values)
     counts = present.sum(axis=0)
     mean = np.where(present, values, 0.0).sum(axis=0) / np.maximum(counts, 1)
     centred = np.where(present, values - mean, 0.0)
     squares = (centred**2).sum(axis=0)
     if not _is_unweighted(step, mean, squares / np.maximum(counts, 1), counts):
-        return _unknown(n_columns, removed)
+        return Changes.unknown(n_columns, removed.n_removals)
     moved = removed.sums(centred) != 0
     if not step.with_std:
         return replace(
@@ -126,11 +121,7 @@ def _(step: MinMaxScaler, X, before, removed):
     if step.feature_range[0] != 0:  # it scales about the smallest value, not zero
         shifted |= squared != 1
     if step.clip:  # a function of the range that is not linear
-        changed = (squared != 1) | shifted | flat
-        changed = before.otherwise | changed.any(axis=1)
-        return replace(
-            Changes.none(step.n_features_in_, removed.n_removals), refit=changed
-        )
+        return _refitted(before, (squared != 1) | shifted | flat)
     return _scaled(before, 1 / step.scale_, squared, shifted, flat, True)
 
 
@@ -138,15 +129,19 @@ def _(step: MinMaxScaler, X, before, removed):
 def _(step: MaxAbsScaler, X, before, removed):
     values = _numbers(X)
     if values is None:
-        return _unknown(step.n_features_in_, removed)
+        return Changes.unknown(step.n_features_in_, removed.n_removals)
     squared, flat = _ratio(removed.maxima(np.abs(values)), step.max_abs_)
     still = np.zeros_like(flat)
     if getattr(step, "clip", False) or before.shifts.any():
-        changed = before.otherwise | ((squared != 1) | flat).any(axis=1)
-        return replace(
-            Changes.none(step.n_features_in_, removed.n_removals), refit=changed
-        )
+        return _refitted(before, (squared != 1) | flat)
     return _scaled(before, step.scale_, squared, still, flat, False)
+
+
+def _refitted(before, changed):
+    """Nothing is followed: removals that change any column are refitted."""
+    n_removals, n_columns = changed.shape
+    refit = before.otherwise | changed.any(axis=1)
+    return Changes.none(n_columns, n_removals, refit=refit)
 
 
 def _ratio(without, full):
