@@ -52,6 +52,7 @@ class PrefixModels(ABC):
     """
 
     link = "identity"
+    n_classes = 1  # scores of a row, of classifiers that have one for each class
 
     @abstractmethod
     def prepare(self, X):

@@ -297,9 +297,8 @@ class ShapleyInfluence(SampledInfluence):
                     "must then be known when models are trained: give X_val and y_val "
                     f"to fit. Got {name}={getattr(self, name)!r} without them."
                 )
-        if self.scoring is None:
-            return None
-        return check_scoring(self.estimator_, scoring=self.scoring)
+        given = self.scoring is not None
+        return check_scoring(self.estimator_, scoring=self.scoring) if given else None
 
     def _prefix_models(self, X, fit_params):
         """Models that take a row more without training, where they are the same."""
