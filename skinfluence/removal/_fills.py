@@ -36,19 +36,17 @@ class FilledRemovals(RawRemovals):
         self.slopes = coef * moves[:, None]
 
     def prepare(self, X):
-        """Implement `RawRemovals.prepare`."""
         missing = np.hstack([fill.missing(X) for fill in self.fills])
         raw, state = self.removals.prepare(self.transform(X))
         state = state if isinstance(state, tuple) else (state,)
         return raw, (*state, missing.astype(np.float64))
 
     def moves(self, state, removals):
-        """Implement `RawRemovals.moves`."""
         *state, missing = state
         state = tuple(state) if len(state) > 1 else state[0]
         out = self.removals.moves(state, removals)
         return out + np.einsum("tf,ikf->tik", missing, self.slopes[removals])
 
     def own_moves(self):
-        """Implement `RawRemovals.own_moves`; no training row misses an entry."""
+        """Return those of the model, since no training row misses an entry."""
         return self.removals.own_moves()

@@ -137,5 +137,5 @@ class ClosedFormModel(RemovalModel, ABC):
         """Return the exact `Removals` of sets of rows; of each single row for None."""
 
     def exact(self, tol=1e-8, masks=None):
-        """Implement `RemovalModel.exact`; there is nothing to iterate to ``tol``."""
+        """Return the exact `Removals`; nothing is iterated to ``tol``."""
         return self._without(masks)

@@ -40,17 +40,14 @@ class PipelineModel(RemovalModel):
         return (*self.steps.learning, *self.model.held_fixed_by_steps)
 
     def exact(self, tol=1e-8, masks=None):
-        """Implement `RemovalModel.exact`."""
         removals, steps = self.model.exact(tol, masks), self.steps
         changes = steps.changes if masks is None else steps.without_groups(masks)
         return PipelineRemovals(self, removals, changes)
 
     def newton(self, damping=0.0, masks=None):
-        """Implement `RemovalModel.newton`."""
         return PipelineRemovals(self, self.model.newton(damping, masks), None)
 
     def first_order(self, damping=0.0, masks=None):
-        """Implement `RemovalModel.first_order`."""
         return PipelineRemovals(self, self.model.first_order(damping, masks), None)
 
 
@@ -75,17 +72,14 @@ class PipelineRemovals(Removals):
         return self.removals, self.transform(X)
 
     def influence(self, X, y, loss):
-        """Implement `Removals.influence`."""
         removals, X = self._answering(X)
         return removals.influence(X, y, loss)
 
     def mean_influence(self, X, y, loss, weight):
-        """Implement `Removals.mean_influence`."""
         removals, X = self._answering(X)
         return removals.mean_influence(X, y, loss, weight)
 
     def own_influence(self, y, loss):
-        """Implement `Removals.own_influence`."""
         return self.removals.own_influence(y, loss)
 
 

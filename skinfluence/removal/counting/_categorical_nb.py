@@ -54,7 +54,6 @@ class CategoricalNaiveBayes(CountScores, OneClassScores):
         self.offsets = self.offsets - np.log(total).sum(axis=1)
 
     def check(self, X):
-        """Implement `ClassScores.check`."""
         rows = validate_data(self.estimator, X, reset=False, dtype="int")
         check_non_negative(rows, "CategoricalNB (input X)")
         unknown = np.argwhere(rows >= self.sizes)
@@ -75,7 +74,6 @@ class CategoricalNaiveBayes(CountScores, OneClassScores):
         return sp.csr_array((np.ones(n * d), columns, pointers), shape=shape)
 
     def scores(self, rows):
-        """Implement `ClassScores.scores`."""
         unseen = rows >= self.sizes
         if not unseen.any():
             return self._one_hot(rows) @ self.log_prob.T + self.offsets
@@ -93,17 +91,15 @@ class CategoricalNaiveBayes(CountScores, OneClassScores):
         return super().refitted(kept, all_sizes=self.sizes)
 
     def state(self, rows):
-        """Implement `ClassScores.state`."""
         return rows, self._one_hot(rows)
 
     def lost(self):
-        """Implement `CountScores.lost`."""
         columns = self.rows + self.first[:-1]
         smoothed = self.count[self.labels[:, None], columns] + self.alpha
         return self.too_low(self.weight[:, None], smoothed).any(axis=1)
 
     def unresolved(self):
-        """Implement `ClassScores.unresolved`; finds who shrinks a table."""
+        """Also find the rows that alone have the last category of a feature."""
         least = self.estimator.min_categories
         self.shrunk = []
         for j, column in enumerate(self.rows.T):
@@ -119,7 +115,6 @@ class CategoricalNaiveBayes(CountScores, OneClassScores):
         return super().unresolved()
 
     def class_moves(self, state, removed, label):
-        """Implement `OneClassScores.class_moves`."""
         test = state[1]
         out = np.empty((test.shape[0], len(removed)))
         size = max(1, PARAMETERS // self.first[-1])
@@ -138,7 +133,6 @@ class CategoricalNaiveBayes(CountScores, OneClassScores):
         return out
 
     def moves(self, state, removed):
-        """Implement `ClassScores.moves`."""
         out = super().moves(state, removed)
         for i, j, size in self.shrunk:
             for m in np.flatnonzero(removed == i):

@@ -111,7 +111,6 @@ class ClassRemovals(RawRemovals):
         self.unresolved = np.flatnonzero(model.unresolved())
 
     def influence(self, X, y, loss):
-        """Implement `Removals.influence`."""
         rows = self.model.check(X)
         out = np.empty((rows.shape[0], self.n_removals))
         for t in range(0, rows.shape[0], TEST_ROWS):
@@ -120,7 +119,6 @@ class ClassRemovals(RawRemovals):
         return out
 
     def mean_influence(self, X, y, loss, weight):
-        """Implement `Removals.mean_influence`."""
         rows = self.model.check(X)
         out = np.zeros(self.n_removals)
         for t in range(0, rows.shape[0], TEST_ROWS):
@@ -132,15 +130,13 @@ class ClassRemovals(RawRemovals):
         return super().influence(rows, y, loss)
 
     def prepare(self, X):
-        """Implement `RawRemovals.prepare`, of rows that are validated."""
+        """Take rows that `check` has returned."""
         return self.model.scores(X), self.model.state(X)
 
     def moves(self, state, removals):
-        """Implement `RawRemovals.moves`."""
         return self.model.moves(state, np.arange(removals.start, removals.stop))
 
     def own_moves(self):
-        """Implement `RawRemovals.own_moves`."""
         rows = self.model.check(self.model.training[0])
         raw = np.empty((self.n_removals, self.model.n_classes))
         own = np.empty_like(raw)
@@ -164,7 +160,6 @@ class OneClassScores(ClassScores):
         """
 
     def moves(self, state, removed):
-        """Implement `ClassScores.moves`."""
         n = (state[0] if isinstance(state, tuple) else state).shape[0]
         out = np.zeros((n, len(removed), self.n_classes))
         for label in np.unique(self.labels[removed]):
@@ -224,13 +219,11 @@ class GroupRemovals(RawRemovals):
         self.unresolved = np.asarray(unresolved, dtype=np.intp)
 
     def prepare(self, X):
-        """Implement `RawRemovals.prepare`."""
         rows = self.model.check(X)
         raw = self.model.scores(rows)
         return raw, (rows, raw)
 
     def moves(self, state, removals):
-        """Implement `RawRemovals.moves`."""
         rows, raw = state
         after = [
             raw if model is self.model else model.scores(rows)

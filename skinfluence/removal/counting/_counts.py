@@ -38,7 +38,6 @@ class CountScores:
         self.whole = _whole(values) and _whole(self.weight)
 
     def check(self, X):
-        """Implement `ClassScores.check`."""
         return validate_data(
             self.estimator, X, accept_sparse="csr", reset=False, dtype=np.float64
         )
@@ -48,7 +47,6 @@ class CountScores:
         """Tell which rows take a count too far down, shape (n,)."""
 
     def unresolved(self):
-        """Implement `ClassScores.unresolved`."""
         rest, unresolved = self.rest()
         unresolved |= self.lost()
         # Without effect, so that what is computed for them is finite

@@ -59,11 +59,10 @@ class GaussianNaiveBayes(DiagonalScores):
         self.offsets = np.log(np.asarray(prior, dtype=np.float64)) - 0.5 * log_det
 
     def check(self, X):
-        """Implement `ClassScores.check`."""
         return validate_data(self.estimator, X, reset=False, dtype=np.float64)
 
     def unresolved(self):
-        """Implement `ClassScores.unresolved`; prepares `changes`."""
+        """Also compute what `changes` needs."""
         n = len(self.rows)
         rest, unresolved = self.rest()
         self.ratio = np.where(unresolved, 0, self.weight) / np.where(
@@ -165,14 +164,13 @@ class GaussianNaiveBayes(DiagonalScores):
         return constant
 
     def changes(self, removed):
-        """Implement `DiagonalScores.changes`, but for collapsed variances."""
+        """Leave out variances that collapse, which `moves` corrects."""
         growth, after, shift, own = self._growth(removed)
         shift /= after[own]
         growth /= -self.scales * after
         return growth, shift, self.constant[removed]
 
     def moves(self, state, removed):
-        """Implement `ClassScores.moves`."""
         out = super().moves(state, removed)
         centred, square = state
         for i, j, center, scale in zip(*self._collapsed(removed), strict=True):

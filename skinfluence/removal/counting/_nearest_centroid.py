@@ -94,7 +94,6 @@ class NearestCentroids(DiagonalScores):
         return means, scales, np.where(plain, 0.0, 2 * np.log(prior))
 
     def check(self, X):
-        """Implement `ClassScores.check`."""
         rows = validate_data(
             self.estimator, X, accept_sparse="csr", reset=False, dtype=np.float64
         )
@@ -126,7 +125,6 @@ class NearestCentroids(DiagonalScores):
         return (means, mean, scatter, counts), away / left
 
     def unresolved(self):
-        """Implement `ClassScores.unresolved`."""
         n, d = self.rows.shape
         out = loses_class(self.labels)
         if n - 1 <= self.n_classes:
@@ -145,7 +143,6 @@ class NearestCentroids(DiagonalScores):
         return out
 
     def changes(self, removed):
-        """Implement `DiagonalScores.changes`."""
         resolved = self.resolved[removed]
         parameters, pull = self._remaining(removed, resolved)
         centers, scales, offsets = self._parameters(*parameters)
@@ -187,11 +184,9 @@ class CentroidRemovals(Removals):
         return self.predictions if predicts else self.probabilities
 
     def influence(self, X, y, loss):
-        """Implement `Removals.influence`."""
         return self._seen_by(loss).influence(X, y, loss)
 
     def own_influence(self, y, loss):
-        """Implement `Removals.own_influence`."""
         return self._seen_by(loss).own_influence(y, loss)
 
 

@@ -169,14 +169,12 @@ class KernelRemovals(RawRemovals):
         return jump
 
     def prepare(self, X):
-        """Implement `RawRemovals.prepare`."""
         kernel = self.model.cross(X)
         raw, ones = self.model.raw(kernel)
         lifted = np.stack([kernel @ inverse for inverse in self.model.inverses], axis=1)
         return raw, (lifted, ones)
 
     def moves(self, state, removals):
-        """Implement `RawRemovals.moves`."""
         lifted, ones = state
         if self.masks is None:
             out = -lifted[:, self.model.which, removals].transpose(0, 2, 1)
@@ -191,7 +189,6 @@ class KernelRemovals(RawRemovals):
         return self._centred(out, ones[:, None], removals)
 
     def own_moves(self):
-        """Implement `RawRemovals.own_moves`."""
         kernel = self.model.cross(self.model.X)
         raw, ones = self.model.raw(kernel)
         own = [np.einsum("ij,ij->i", kernel, m) for m in self.model.inverses]

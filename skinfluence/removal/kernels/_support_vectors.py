@@ -52,11 +52,9 @@ class IdleRemovals(Removals):
         self.n_removals, self.unresolved = n_removals, unresolved
 
     def influence(self, X, y, loss):
-        """Implement `Removals.influence`."""
         return np.zeros((n_rows(X), self.n_removals))
 
     def own_influence(self, y, loss):
-        """Implement `Removals.own_influence`."""
         return np.zeros(self.n_removals)
 
 

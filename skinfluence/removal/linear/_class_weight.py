@@ -49,7 +49,6 @@ class Balanced(LinearModel):
 
     @property
     def penalises_columns(self):
-        """Implement `LinearModel.penalises_columns`."""
         return self.full.penalises_columns
 
     @property

@@ -131,7 +131,6 @@ class LinearModel(RemovalModel, ABC):
         return LinearRemovals(self, moves, unresolved, first_order)
 
     def exact(self, tol=1e-8, masks=None):
-        """Implement `RemovalModel.exact`."""
         if masks is None:
             removals = self._exact_rows(tol)
         else:
@@ -142,14 +141,12 @@ class LinearModel(RemovalModel, ABC):
         return removals
 
     def newton(self, damping=0.0, masks=None):
-        """Implement `RemovalModel.newton`."""
         if masks is None:
             return self._newton_rows(damping)
         self._check_moves(len(masks))
         return self._newton_groups(masks, damping)
 
     def first_order(self, damping=0.0, masks=None):
-        """Implement `RemovalModel.first_order`."""
         if masks is None:
             return self._first_order_rows(damping)
         self._check_moves(len(masks))
@@ -190,7 +187,6 @@ class RankOneRemovals(RawRemovals):
         self.unresolved = unresolved
 
     def prepare(self, X):
-        """Implement `RawRemovals.prepare`."""
         rows = self.model.design(X)
         return rows @ self.model.theta.T, self._state(rows)
 
@@ -199,7 +195,6 @@ class RankOneRemovals(RawRemovals):
         return rows @ self.lift, common
 
     def moves(self, state, removals):
-        """Implement `RawRemovals.moves`."""
         solved, common = state
         rows, factor = self.rows[removals], self.factor[removals]
         if factor.shape[1] == 1:  # scaling rows is less work than scaling products
@@ -219,7 +214,6 @@ class RankOneRemovals(RawRemovals):
         return out
 
     def own_moves(self):
-        """Implement `RawRemovals.own_moves`."""
         rows, own = self.model.design.rows, np.empty_like(self.factor)
         for start in range(0, len(rows), 4096):
             part = slice(start, start + 4096)
@@ -231,7 +225,6 @@ class RankOneRemovals(RawRemovals):
         return rows @ self.model.theta.T, own
 
     def influence(self, X, y, loss):
-        """Implement `Removals.influence`."""
         if not self.first_order:
             return super().influence(X, y, loss)
         raw, state = self.prepare(X)
@@ -252,7 +245,7 @@ class RankOneRemovals(RawRemovals):
         return out
 
     def mean_influence(self, X, y, loss, weight):
-        """Implement `Removals.mean_influence`; to first order without the matrix."""
+        """Form no matrix to first order."""
         if not self.first_order:
             return super().mean_influence(X, y, loss, weight)
         rows = self.model.design(X)
@@ -278,12 +271,10 @@ class LinearRemovals(RawRemovals):
         self.first_order = first_order
 
     def prepare(self, X):
-        """Implement `RawRemovals.prepare`."""
         rows = self.model.design(X)
         return rows @ self.model.theta.T, rows
 
     def moves(self, state, removals):
-        """Implement `RawRemovals.moves`."""
         n_removals, k, p = self.displacement[removals].shape
         flat = self.displacement[removals].reshape(n_removals * k, p)
         return (state @ flat.T).reshape(state.shape[0], n_removals, k)
@@ -293,13 +284,12 @@ class LinearRemovals(RawRemovals):
         return self.displacement[rows]
 
     def own_moves(self):
-        """Implement `RawRemovals.own_moves`."""
         rows = self.model.design.rows
         own = np.einsum("ip,ikp->ik", rows, self.displacement)
         return rows @ self.model.theta.T, own
 
     def mean_influence(self, X, y, loss, weight):
-        """Implement `Removals.mean_influence`; to first order without the matrix."""
+        """Form no matrix to first order."""
         if not self.first_order:
             return super().mean_influence(X, y, loss, weight)
         raw, rows = self.prepare(X)

@@ -107,7 +107,6 @@ class Quadratic(LinearModel):
 
     @property
     def penalises_columns(self):
-        """Implement `LinearModel.penalises_columns`."""
         features = slice(-1 if self.design.intercept else None)
         return bool(np.all(self.penalties[:, features] > 0))
 

@@ -59,7 +59,6 @@ class KNeighborsModel(NeighborsModel):
         return removals
 
     def changed_predictions(self, X, masks, response, own):
-        """Implement `NeighborsModel.changed_predictions`."""
         n, k = len(self.targets), self.k
         distance, neighbor = self.estimator.kneighbors(X, min(k + 2, n))
         close = Closeness(self.estimator, X, self.X)
@@ -152,11 +151,7 @@ def _put_first(distance, neighbor, tied, nearest):
         found[tied] = np.take_along_axis(both, order, axis=1)
 
 
-@removal_model.register
-def _(estimator: KNeighborsClassifier, X, y, sample_weight=None):
-    return KNeighborsModel(estimator, X, y)
-
-
-@removal_model.register
-def _(estimator: KNeighborsRegressor, X, y, sample_weight=None):
+@removal_model.register(KNeighborsClassifier)
+@removal_model.register(KNeighborsRegressor)
+def _(estimator, X, y, sample_weight=None):
     return KNeighborsModel(estimator, X, y)

@@ -177,21 +177,19 @@ class NeighborRemovals(Removals):
             yield tests, removals, np.where(lost, np.nan, value)
 
     def influence(self, X, y, loss):
-        """Implement `Removals.influence`."""
         out = np.zeros((n_rows(X), self.n_removals))
         for tests, removals, value in self._changes(X, y, loss):
             out[tests, removals] = value
         return out
 
     def mean_influence(self, X, y, loss, weight):
-        """Implement `Removals.mean_influence`, without the matrix."""
+        """Form no matrix."""
         out = np.zeros(self.n_removals)
         for tests, removals, value in self._changes(X, y, loss):
             out += np.bincount(removals, weight[tests] * value, self.n_removals)
         return out
 
     def own_influence(self, y, loss):
-        """Implement `Removals.own_influence`."""
         out = np.zeros(self.n_removals)
         for _, removals, value in self._changes(self.model.X, y, loss, own=True):
             out[removals] = value

@@ -79,7 +79,6 @@ class RadiusNeighborsModel(NeighborsModel):
             )
 
     def changed_predictions(self, X, masks, response, own):
-        """Implement `NeighborsModel.changed_predictions`."""
         exact = self._counts_exactly(X)
         lower = upper = self.estimator.radius
         if not exact:
@@ -248,11 +247,7 @@ class RadiusNeighborsModel(NeighborsModel):
         return seen[:, None] * np.eye(self.n_classes)[code]
 
 
-@removal_model.register
-def _(estimator: RadiusNeighborsClassifier, X, y, sample_weight=None):
-    return RadiusNeighborsModel(estimator, X, y)
-
-
-@removal_model.register
-def _(estimator: RadiusNeighborsRegressor, X, y, sample_weight=None):
+@removal_model.register(RadiusNeighborsClassifier)
+@removal_model.register(RadiusNeighborsRegressor)
+def _(estimator, X, y, sample_weight=None):
     return RadiusNeighborsModel(estimator, X, y)

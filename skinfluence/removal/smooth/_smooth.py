@@ -130,7 +130,6 @@ class Smooth(LinearModel):
 
     @property
     def penalises_columns(self):
-        """Implement `LinearModel.penalises_columns`."""
         return bool(np.all(self.penalty[: -1 if self.design.intercept else None] > 0))
 
     @property

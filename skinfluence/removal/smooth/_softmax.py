@@ -90,7 +90,6 @@ class Softmax(LinearModel):
 
     @property
     def penalises_columns(self):
-        """Implement `LinearModel.penalises_columns`."""
         penalty = self.penalties.diagonal
         return bool(np.all(penalty[: -1 if self.design.intercept else None] > 0))
 

@@ -55,17 +55,14 @@ class SingleRows(Removed):
         self.left = np.full(n_samples, n_samples - 1)
 
     def sums(self, values):
-        """Implement `Removed.sums`."""
         return values
 
     def kept(self, removal):
-        """Implement `Removed.kept`."""
         mask = np.ones(self.n_samples, dtype=bool)
         mask[removal] = False
         return mask
 
     def maxima(self, values):
-        """Implement `Removed.maxima`."""
         values = np.where(np.isnan(values), -np.inf, values)
         largest = values.max(axis=0)
         at = values == largest
@@ -74,7 +71,6 @@ class SingleRows(Removed):
         return np.where(np.isinf(out), np.nan, out)
 
     def medians(self, values):
-        """Implement `Removed.medians`."""
         out = np.full(values.shape, np.nan)
         for column, result in zip(values.T, out.T, strict=True):
             present = np.flatnonzero(~np.isnan(column))
@@ -91,7 +87,6 @@ class SingleRows(Removed):
         return out
 
     def counts(self, codes, n_codes):
-        """Implement `Removed.counts`."""
         order = np.argsort(codes, kind="stable")
         counts = np.bincount(codes[codes >= 0], minlength=n_codes)
         bounds = np.searchsorted(codes[order], np.arange(-1, n_codes + 1))
@@ -122,11 +117,9 @@ class Groups(Removed):
         self.left = self.n_samples - masks.sum(axis=1)
 
     def sums(self, values):
-        """Implement `Removed.sums`."""
         return self.masks.astype(np.float64) @ values
 
     def kept(self, removal):
-        """Implement `Removed.kept`."""
         return ~self.masks[removal]
 
     def _each(self, statistic, values):
@@ -139,15 +132,12 @@ class Groups(Removed):
         return out
 
     def maxima(self, values):
-        """Implement `Removed.maxima`."""
         return self._each(np.nanmax, values)
 
     def medians(self, values):
-        """Implement `Removed.medians`."""
         return self._each(np.nanmedian, values)
 
     def counts(self, codes, n_codes):
-        """Implement `Removed.counts`."""
         for g, mask in enumerate(self.masks):
             remaining = codes[~mask]
             yield [g], np.bincount(remaining[remaining >= 0], minlength=n_codes)
