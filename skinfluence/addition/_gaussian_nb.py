@@ -15,7 +15,7 @@ from skinfluence.addition._prefix_models import (
     prefix_models,
 )
 
-# Rows without any variance have no density in scikit-learn; here a very high one.
+# Rows without any variance have no density in scikit-learn, and a very high one here.
 SMALLEST_VARIANCE = 1e-150
 
 

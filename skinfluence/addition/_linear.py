@@ -50,7 +50,7 @@ class LinearPrefixes(PenalisedPrefixes):
         self.cutoff = None if self.penalty or SKLEARN < (1, 9) else estimator.tol
         length = np.linalg.norm(self.rows, axis=0) / np.sqrt(len(self.rows))
         if not self.penalty:
-            # The cut-off of singular values does not know units: nor may the condition
+            # The cut-off of singular values ignores units, and so must the condition
             d = len(length) - self.intercept
             length[:d] = length[:d].max(initial=0.0)
         self.scale = np.where(length > 0, length, 1.0)
@@ -66,7 +66,7 @@ class LinearPrefixes(PenalisedPrefixes):
         eigenvalues = np.linalg.eigvalsh(normal)
         if not eigenvalues[0] * CONDITION > eigenvalues[-1]:
             return None
-        # By way of the factor: an inverse that is not symmetric loses digits below
+        # By the factor, since an inverse that is not symmetric loses digits below
         root = solve_triangular(
             np.linalg.cholesky(normal),
             np.diag(1.0 / self.scale),

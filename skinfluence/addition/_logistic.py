@@ -132,7 +132,7 @@ class _Batch:
         return residual @ self.rows + self.penalty * theta
 
     def _quasi_newton(self, todo):
-        """BFGS steps; orders in which they do not contract go on to Newton."""
+        """BFGS steps, and Newton steps for orders in which these do not contract."""
         whole = len(todo) == len(self.theta)
         pick = slice(None) if whole else todo
         theta, eta, inverse = self.theta[pick], self.eta[pick], self.inverse[pick]
@@ -216,7 +216,7 @@ class _Batch:
 
 
 def _expit(eta):
-    """Logistic function, by half the time of `scipy.special.expit`."""
+    """Logistic function, in half the time of `scipy.special.expit`."""
     out = np.tanh(0.5 * eta)
     out += 1.0
     out *= 0.5

@@ -48,7 +48,7 @@ class NearestCentroidPrefixes(CentredPrefixes):
         for ends in blocks_of_ends(*counts.shape, rows.shape[1]):
             means, squares = path.at(ends)
             variance = squares.sum(axis=1) / np.maximum(freedom[ends], 1)[:, None]
-            # The noise that centring makes of a constant column is no variance
+            # Rounding errors of centred constant columns do not count as variance
             plain = (variance <= self.noise) | (freedom[ends] == 0)[:, None]
             if response == "predict":
                 plain |= True if self.uniform else equal[ends, None]

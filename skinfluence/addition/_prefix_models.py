@@ -1,4 +1,4 @@
-"""The seam: models of the first rows of an order, without a fit for each."""
+"""The interface of models of the first rows of an order, without a fit for each."""
 
 from abc import ABC, abstractmethod
 from functools import singledispatch
@@ -170,7 +170,7 @@ class CentredPrefixes(ClassifierPrefixes):
 
 
 def only_seen(scores, counts):
-    """Give classes that a prefix has not seen no chance; one class alone, all.
+    """Set the probability of classes without rows to zero, of a single class to one.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which fitted estimators the exact algebra knows, by type."""
+"""Dispatch of fitted estimators to the families that remove rows exactly."""
 
 from functools import singledispatch
 
@@ -10,7 +10,7 @@ class UnsupportedEstimator(TypeError):
 
 
 class NothingLeft(ValueError):
-    """Without any row of the training set the model cannot predict."""
+    """The model cannot predict without any one of its training rows."""
 
 
 @singledispatch

@@ -1,4 +1,4 @@
-"""Test rows with missing entries, filled by values that move when rows go."""
+"""Test rows with missing entries, whose fill values depend on the training rows."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from skinfluence.removal._raw import RawRemovals
 
 
 class FilledRemovals(RawRemovals):
-    """Removals from a linear model behind an imputer that they move.
+    """Removals that change the fill values of an imputer before a linear model.
 
     Only of columns in which no training row misses an entry: what the model is
     trained on stays, and the linear predictor of a test row that misses one moves by

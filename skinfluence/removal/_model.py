@@ -1,4 +1,4 @@
-"""The seam: what a fitted model can be asked about itself without some rows."""
+"""The interface of a fitted model that loses rows: `RemovalModel`, `Removals`."""
 
 from abc import ABC, abstractmethod
 
@@ -77,7 +77,7 @@ class RemovalModel:
         return self.held_fixed
 
     def choose_damping(self, damping):
-        """Return the number that ``damping`` stands for; "auto" is none."""
+        """Return the damping as a number; "auto" is zero."""
         return 0.0 if damping == "auto" else damping
 
     def exact(self, tol=1e-8, masks=None):
@@ -118,7 +118,7 @@ class RemovalModel:
 
 
 class ClosedFormModel(RemovalModel, ABC):
-    """A model whose fit is sums or stored rows: removals subtract, nothing iterates.
+    """A model made of sums over rows or of stored rows, from which rows are subtracted.
 
     It has no gradient with respect to parameters, so that influence functions are
     not defined; a family implements `_without`.

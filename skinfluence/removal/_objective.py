@@ -1,4 +1,4 @@
-"""What a linear scikit-learn estimator minimises: one statement that all parts read."""
+"""What a linear scikit-learn estimator minimises, stated once for the whole library."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,11 +51,11 @@ class Objective:
     own_class: bool = False
 
     def size(self, weight):
-        """What the penalties are multiplied by, for sample weights of shape (n,)."""
+        """Return what the penalties are multiplied by, for weights of shape (n,)."""
         return {None: 1.0, "weight": weight.sum(), "row": len(weight)}[self.per]
 
     def mass(self, weight):
-        """What the penalties are proportional to the sum of, None for nothing."""
+        """Return what the penalties are proportional to the sum of, or None."""
         return {None: None, "weight": weight, "row": np.ones(len(weight))}[self.per]
 
     def penalties(self, n_columns, intercept, size=1.0):
@@ -100,5 +100,5 @@ def has_objective(estimator):
 
 
 def chosen(estimator, *names):
-    """Say that parameters chosen by ``fit`` are held fixed."""
+    """Return how `held_fixed` names parameters that ``fit`` chooses."""
     return tuple(f"{name} of {type(estimator).__name__}" for name in names)

@@ -36,7 +36,7 @@ class PipelineModel(RemovalModel):
 
     @property
     def held_fixed_by_steps(self):
-        """Single steps hold all that is fitted fixed."""
+        """Newton and first-order steps hold everything that was fitted fixed."""
         return (*self.steps.learning, *self.model.held_fixed_by_steps)
 
     def exact(self, tol=1e-8, masks=None):
@@ -52,7 +52,7 @@ class PipelineModel(RemovalModel):
 
 
 class PipelineRemovals(Removals):
-    """Removals of the last step, asked about rows before they are transformed."""
+    """Removals of the last step, for test rows that are not transformed yet."""
 
     def __init__(self, pipeline, removals, changes):
         self.transform, self.removals = pipeline.steps.transform, removals
@@ -66,7 +66,7 @@ class PipelineRemovals(Removals):
             self.filled = FilledRemovals(model, removals, changes.fills, self.transform)
 
     def _answering(self, X):
-        """Return who answers about rows X, and what is to be passed."""
+        """Return the removals that know rows X, and these rows as they take them."""
         if self.filled is not None and any(f.missing(X).any() for f in self.fills):
             return self.filled, X
         return self.removals, self.transform(X)

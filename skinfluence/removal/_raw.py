@@ -1,4 +1,4 @@
-"""Removals seen as moves of raw predictions: the loop that turns them into losses."""
+"""Changes of losses, computed from how removals move raw predictions."""
 
 from abc import abstractmethod
 
@@ -29,7 +29,7 @@ class RawRemovals(Removals):
 
     @abstractmethod
     def prepare(self, X):
-        """Do what does not depend on removals.
+        """Compute what does not depend on removals.
 
         Returns
         -------

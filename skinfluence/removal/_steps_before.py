@@ -21,7 +21,7 @@ class StepsBefore:
         Without each single row.
     """
 
-    # What of the changes the model follows; settled by `agree_with`.
+    # Which of the changes the model follows, set by `agree_with`.
     _empty = _shifts = _scales = _fills = False
 
     def __init__(self, steps, X):
@@ -61,7 +61,7 @@ class StepsBefore:
         return self._without(Groups(masks, self._held))
 
     def agree_with(self, model):
-        """Settle what of the changes a model follows.
+        """Find out which of the changes a model follows.
 
         Where that leaves most rows to be refitted, what moves columns is held fixed.
         """

@@ -1,4 +1,4 @@
-"""Bernoulli naive Bayes: counts of present and absent features lose a row."""
+"""Bernoulli naive Bayes: counts of features without a row."""
 
 import numpy as np
 import scipy.sparse as sp

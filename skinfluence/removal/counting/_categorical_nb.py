@@ -1,4 +1,4 @@
-"""Categorical naive Bayes: counts of categories lose a row."""
+"""Categorical naive Bayes: counts of categories without a row."""
 
 import numpy as np
 import scipy.sparse as sp

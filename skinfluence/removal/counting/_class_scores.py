@@ -26,8 +26,8 @@ TEST_ROWS = 256
 # Numbers in an array over (removal, class, feature).
 PARAMETERS = 2**20
 
-# What is left of a sum when less than this share of it remains has lost too many
-# digits to the subtraction.
+# A sum of which less than this share remains has lost too many digits to the
+# subtraction.
 REMAINS = 1e-5
 
 
@@ -232,7 +232,7 @@ class GroupRemovals(RawRemovals):
         return np.stack(after, axis=1) - raw[:, None]
 
     def own_moves(self):
-        """Sets have no own rows."""
+        """Raise an error: sets of rows have no own row."""
         raise NotImplementedError("Only for removals of single rows.")
 
 

@@ -1,4 +1,4 @@
-"""What naive Bayes models of counts share: smoothing, priors, logarithms of ratios."""
+"""Smoothing, priors and ratios of counts of naive Bayes models."""
 
 from abc import abstractmethod
 
@@ -24,7 +24,7 @@ class CountScores:
     """
 
     def _count(self):
-        """Set what all families need; refuse what has no logarithm."""
+        """Set what all families need; refuse priors of zero."""
         estimator = self.estimator
         self.alpha = np.asarray(estimator.alpha, dtype=np.float64)
         if not estimator.force_alpha:
@@ -61,7 +61,7 @@ class CountScores:
         return np.log1p(-self.removed_weight[removed] / total)
 
     def too_low(self, taken, smoothed):
-        """Tell where subtracting leaves nothing, or nothing but rounding errors."""
+        """Tell where subtracting leaves zero, or rounding errors alone."""
         return smoothed - taken <= (0.0 if self.whole else REMAINS) * smoothed
 
     def refuse_zeros(self, smoothed):

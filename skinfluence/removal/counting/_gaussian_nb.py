@@ -1,4 +1,4 @@
-"""Gaussian naive Bayes: means and variances of each class lose a row."""
+"""Gaussian naive Bayes: means and variances of classes without a row."""
 
 import numpy as np
 from sklearn.naive_bayes import GaussianNB
@@ -98,7 +98,7 @@ class GaussianNaiveBayes(DiagonalScores):
         square = (self.rows - self.rows.mean(axis=0)) ** 2
         after = (n * variance - (n / (n - 1)) * square) / (n - 1)
         largest = after.max(axis=1)
-        # Features of which the row has nearly all the variance: digits are lost
+        # Where the row has nearly all the variance of a feature, digits are lost
         lost = after < COLLAPSE * variance
         lost &= after + 1e-10 * variance >= largest[:, None]
         for i in np.flatnonzero(lost.any(axis=1)):

@@ -1,4 +1,4 @@
-"""Multinomial and complement naive Bayes: counts of features lose a row."""
+"""Multinomial and complement naive Bayes: counts of features without a row."""
 
 import numpy as np
 import scipy.sparse as sp

@@ -1,4 +1,4 @@
-"""Nearest centroids: means of classes, and a common scale, lose a row."""
+"""Nearest centroids: means of classes and their common scale without a row."""
 
 import numpy as np
 import scipy.sparse as sp

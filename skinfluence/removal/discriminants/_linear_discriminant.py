@@ -1,4 +1,4 @@
-"""Linear discriminant analysis: means and the common covariance lose a row."""
+"""Linear discriminant analysis: means and common covariance without a row."""
 
 import numpy as np
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis

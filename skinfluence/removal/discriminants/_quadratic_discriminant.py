@@ -1,4 +1,4 @@
-"""Quadratic discriminant analysis: the covariance of one class loses a row."""
+"""Quadratic discriminant analysis: the covariance of a class without a row."""
 
 import numpy as np
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis

@@ -1,4 +1,4 @@
-"""HuberRegressor: coefficients and scale together.
+"""HuberRegressor, whose coefficients and scale are minimised jointly.
 
 What scikit-learn minimises: ``sum_j s_j (sigma + sigma H(r_j / sigma)) + alpha
 |w|^2``, the intercept free, ``H(z) = z^2`` up to epsilon and linear beyond. alpha is

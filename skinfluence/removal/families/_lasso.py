@@ -1,4 +1,4 @@
-"""Lasso and elastic net, with one output or several that share nothing.
+"""Lasso and elastic net, with one output or several independent ones.
 
 What scikit-learn minimises: ``sum_j s_j (y_j - x_j'w - b)^2 / (2 S) +
 alpha (l1_ratio |w|_1 + (1 - l1_ratio) |w|^2 / 2)`` with ``S = sum_j s_j`` and the

@@ -1,4 +1,4 @@
-"""LinearSVC with the squared hinge: one-vs-rest problems of their own.
+"""LinearSVC with the squared hinge: one independent problem per class.
 
 What liblinear minimises, primal or dual, for each class: ``C sum_j s_j max(0, 1 -
 c_j (x_j'w + b))^2 + |w|^2 / 2 + (b / intercept_scaling)^2 / 2``: the intercept is the

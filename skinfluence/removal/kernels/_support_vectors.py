@@ -15,7 +15,7 @@ AT_BOUND = 1 - 1e-6
 
 
 class SupportVectorModel(ClosedFormModel):
-    r"""Kernel machine that rows of dual coefficient zero did not help to build.
+    r"""Kernel machine that does not depend on rows whose dual coefficient is zero.
 
     The decision function is ``sum_j a_j k(x, x_j) + b``. With ``a_i = 0`` the
     constraint of row i is slack at the optimum, so the optimum without row i is the
@@ -46,7 +46,7 @@ class SupportVectorModel(ClosedFormModel):
 
 
 class IdleRemovals(Removals):
-    """Removals that change nothing, but for those to be retrained."""
+    """Removals that change nothing, except for those that are to be retrained."""
 
     def __init__(self, n_removals, unresolved):
         self.n_removals, self.unresolved = n_removals, unresolved

@@ -1,4 +1,4 @@
-"""Class weights, and ``"balanced"`` ones that change whenever a row goes."""
+"""Balanced class weights, which change with every removal."""
 
 import warnings
 

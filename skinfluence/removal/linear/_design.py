@@ -14,7 +14,7 @@ from sklearn.utils.validation import validate_data
 
 from skinfluence._memory import check_memory
 
-# Elements up to which sparse rows are made dense without further thought.
+# Elements up to which sparse rows are always made dense.
 SMALL = 2**22
 # Sparse rows or columns up to which dense algebra on them (cubic) takes seconds.
 DENSE = 4000

@@ -1,4 +1,4 @@
-"""What all linear families share: displacements, and their influence.
+"""Linear models: moves of the coefficients, and the influence that follows.
 
 A linear model without a row is the full model with its coefficients moved. A
 family computes these moves; everything the methods ask for is read off them here.
@@ -86,7 +86,7 @@ class LinearModel(RemovalModel, ABC):
 
     @property
     def penalises_columns(self):
-        """Whether a column of zeros has no coefficient: nothing but a penalty sees it.
+        """Whether the coefficient of a column of zeros is zero, because of a penalty.
 
         False where that is not known of a family.
         """

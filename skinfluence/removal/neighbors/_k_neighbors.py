@@ -1,4 +1,4 @@
-"""K nearest neighbours: the next neighbour takes the place of the removed one."""
+"""K nearest neighbours: the next neighbour replaces the removed one."""
 
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
@@ -52,7 +52,7 @@ class KNeighborsModel(NeighborsModel):
     def _without(self, masks):
         if masks is None:
             return super()._without(None)
-        # What is left of fewer rows than neighbours, a refit is to say.
+        # Where fewer rows than neighbours are left, a refit raises or answers.
         short = len(self.targets) - masks.sum(axis=1) < self.k
         removals = super()._without(masks & ~short[:, None])
         removals.leave_to_refits(short & ~masks.all(axis=1))

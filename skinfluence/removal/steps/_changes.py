@@ -1,4 +1,4 @@
-"""What refitting a transformer without rows changes, and by what it is followed.
+"""What changes where a transformer is refitted without rows, and how it is followed.
 
 Every transformer answers one question (`step_changes`): given its training rows, does
 the output of all other rows stay as it is without a removal, does it only move and
@@ -17,7 +17,7 @@ from sklearn.utils import get_tags
 
 from skinfluence._sklearn import take_rows
 
-# Steps made of steps: their parts are followed and named, not they.
+# Steps made of steps: their parts are followed and named instead of themselves.
 CONTAINERS = (ColumnTransformer, FeatureUnion, Pipeline)
 
 
@@ -87,7 +87,7 @@ class Changes:
 
     @classmethod
     def none(cls, n_columns, n_removals, **params):
-        """No change at all, but for ``params``."""
+        """Return no change at all, except for ``params``."""
         never = np.zeros(n_removals, dtype=bool)
         nothing = {
             "refit": never,
@@ -101,7 +101,7 @@ class Changes:
 
     @classmethod
     def unknown(cls, n_columns, n_removals):
-        """Every removal is one to be refitted: the step will be held fixed."""
+        """Return that every removal has to be refitted: the step will be held fixed."""
         return cls.none(n_columns, n_removals, refit=np.ones(n_removals, dtype=bool))
 
     def rows(self, X):
@@ -125,12 +125,12 @@ class Changes:
 
     @property
     def otherwise(self):
-        """Removals after which anything is different, for whoever sees all of it."""
+        """Removals that change the output in any way, shape (n_removals,)."""
         moves = self.shifts | self.scales | self.fills_move
         return self.refit | self.empties | self.flattens | moves
 
     def into_unknown(self, n_columns):
-        """Changes behind a function of these columns of which nothing is known."""
+        """Return the changes behind an unknown function of these columns."""
         return Changes.none(n_columns, len(self.refit), refit=self.otherwise)
 
 

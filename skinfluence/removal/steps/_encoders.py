@@ -1,4 +1,4 @@
-"""Encoders of categories: without a row, categories go, merge or are dropped."""
+"""Encoders of categories: which categories remain, merge or are dropped."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""SimpleImputer: without a row, the value that fills missing entries may move."""
+"""SimpleImputer: fill values without some rows."""
 
 from dataclasses import replace
 from functools import partial
@@ -49,7 +49,7 @@ def _moves(step, X, missing, removed):
 
 
 def _modes_move(step, X, missing, removed):
-    """Moves of the most frequent values, the smallest of equals."""
+    """Moves of the most frequent values, the smallest one where there are several."""
     values = check_array(X, dtype=None, ensure_all_finite=False)
     moves = np.zeros((removed.n_removals, missing.shape[1]))
     for j in range(missing.shape[1]):
@@ -105,7 +105,7 @@ def _is_moved(before):
 
 
 def _kept(step, missing):
-    """Features that come out."""
+    """Features that the imputer does not leave out."""
     if step.keep_empty_features:
         return np.arange(missing.shape[1])
     return np.flatnonzero(~missing.all(axis=0))

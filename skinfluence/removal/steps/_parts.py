@@ -1,4 +1,4 @@
-"""Steps made of steps: pipelines, and transformers side by side."""
+"""Steps made of other steps: pipelines, and transformers side by side."""
 
 from dataclasses import replace
 from functools import partial
@@ -26,7 +26,7 @@ def _(step: FunctionTransformer, X, before, removed):
 
 @step_changes.register
 def _(step: PolynomialFeatures, X, before, removed):
-    # it learns the number of columns alone
+    # it learns nothing but the number of columns
     return before.into_unknown(n_outputs(step, X))
 
 

@@ -1,7 +1,7 @@
-"""Which rows go, and what statistics of columns become without them.
+"""Removed rows, and statistics of columns without them.
 
-Single rows and sets of rows answer the same questions, so that a transformer is
-described once. Missing entries are NaN and take part in nothing.
+Single rows and sets of rows have the same methods, so that a transformer is described
+once. Missing entries are NaN and are left out of all statistics.
 """
 
 from abc import ABC, abstractmethod

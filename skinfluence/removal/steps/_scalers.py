@@ -1,4 +1,4 @@
-"""Scalers: without a row, columns move and scale."""
+"""Scalers: shifts and scales of columns without some rows."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ def _numbers(X):
 
 
 def _scaled(before, scale, squared_scale, shifted, flat, has_mean):
-    """Columns that a scaler moves: its scale stands in the place of all before it.
+    """Columns that a scaler moves; its scale replaces all scales before it.
 
     ``shifted`` and ``flat`` tell which columns a removal moves, and leaves constant,
     (n_removals, n_columns).
@@ -84,7 +84,7 @@ def _(step: StandardScaler, X, before, removed):
     shift = -removed.sums(centred) / some  # of the mean
     variance = (squares - removed.sums(centred**2)) / some - shift**2
     full = squares / np.maximum(counts, 1)
-    # Where a row is most of the variance, what the difference leaves is rounding.
+    # Where a row makes up most of the variance, the difference is mostly rounding.
     for i, j in np.argwhere((variance < SHRUNK * full) & (left > 0)):
         variance[i, j] = values[removed.kept(i) & present[:, j], j].var()
     constant = variance <= left * EPS * variance + (left * (mean + shift) * EPS) ** 2
@@ -145,7 +145,7 @@ def _refitted(before, changed):
 
 
 def _ratio(without, full):
-    """Square of the ratio of two widths, and where only the first one is none."""
+    """Square of the ratio of two widths, and where only the first one is zero."""
     none = ~(without >= 10 * EPS)  # scalers divide by one
     full = np.where(full < 10 * EPS, 1.0, full)
     return np.where(none, 1.0, without / full) ** 2, none & (full != 1)
