@@ -41,18 +41,12 @@ class Concomitant(LinearModel):
 
     Parameters
     ----------
-    design : Design
-        Rows and their handling.
     y : ndarray of shape (n,)
         Targets.
-    weight : ndarray of shape (n,)
-        Sample weights.
     epsilon : float
         The kink.
     penalty : ndarray of shape (p,)
         Second derivative of the penalty.
-    fitted : ndarray of shape (1, p)
-        Coefficients that scikit-learn returned.
     scale : float
         Scale that it returned: the unit of all computations.
 

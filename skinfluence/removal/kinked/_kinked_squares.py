@@ -72,18 +72,12 @@ class KinkedSquares(LinearModel):
 
     Parameters
     ----------
-    design : Design
-        Rows and their handling.
     losses : list of K losses
         One for each independent problem.
     cost : ndarray of shape (n, K)
         Weights a of the losses.
     penalty : ndarray of shape (p,)
         Diagonal of R.
-    fitted : ndarray of shape (K, p)
-        Coefficients that scikit-learn returned.
-    link, labels
-        See `LinearModel`.
     """
 
     def __init__(

@@ -44,16 +44,10 @@ class L1Quadratic(LinearModel):
 
     Parameters
     ----------
-    design : Design
-        Rows and their handling.
     targets : ndarray of shape (n, k)
         One column per output.
-    weight : ndarray of shape (n,)
-        Sample weights s.
     l1, l2 : ndarray of shape (p,)
         Penalties with all rows; zero for the intercept.
-    fitted : ndarray of shape (k, p)
-        Coefficients that scikit-learn returned.
     positive : bool, default=False
         Whether coefficients (but the intercept) must not be negative.
 

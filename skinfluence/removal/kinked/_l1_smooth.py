@@ -46,22 +46,12 @@ class L1Smooth(LinearModel):
 
     Parameters
     ----------
-    design : Design
-        Rows and their handling.
     y : ndarray of shape (n,)
         Targets as the pointwise loss takes them.
-    weight : ndarray of shape (n,)
-        Sample weights s.
     pointwise : object
         The loss l, see `_pointwise`.
     l1, l2 : ndarray of shape (p,)
         Penalties; coefficients without l1 are always in use.
-    fitted : ndarray of shape (1, p)
-        Coefficients that scikit-learn returned.
-    link : str
-        How the linear predictor becomes a prediction.
-    labels : ndarray of shape (n,), default=None
-        See `LinearModel`.
 
     References
     ----------

@@ -31,6 +31,11 @@ class LinearModel(RemovalModel, ABC):
     `_first_order_rows(damping)`, each of which returns `Removals`, and, where it has
     a shorter way, `_first_order_groups(masks, damping)`.
 
+    All families are constructed from the parameters below, from ``weight``, the sample
+    weights s times class weights, of shape (n,), and from ``fitted``, the coefficients
+    that scikit-learn returned, of shape (k, p). Their docstrings list what they take
+    besides.
+
     Parameters
     ----------
     design : Design

@@ -34,20 +34,12 @@ class Quadratic(LinearModel):
 
     Parameters
     ----------
-    design : Design
-        Rows and their handling.
     targets : ndarray of shape (n, k)
         One column per output.
-    weight : ndarray of shape (n,)
-        Sample weights.
     penalty : ndarray of shape (k, p)
         Diagonal of R, for each output.
-    fitted : ndarray of shape (k, p)
-        Coefficients that scikit-learn returned.
     link : str, default="identity"
         "margin" for ridge classifiers.
-    labels : ndarray of shape (n,), default=None
-        See `LinearModel`.
     """
 
     def __init__(

@@ -41,25 +41,15 @@ class Smooth(LinearModel):
 
     Parameters
     ----------
-    design : Design
-        Rows and their handling.
     y : ndarray of shape (n,)
         Targets as the pointwise loss takes them.
-    weight : ndarray of shape (n,)
-        Sample weights s.
     pointwise : object
         The loss l, see `_pointwise`.
     penalty : ndarray of shape (p,)
         Diagonal of R.
-    fitted : ndarray of shape (1, p)
-        Coefficients that scikit-learn returned.
-    link : str
-        How the linear predictor becomes a prediction.
     mass : ndarray of shape (n,), default=None
         Where the loss is a mean, R is proportional to the sum of these and a row
         takes its share of the penalty with it: the weights (GLMs), or one per row.
-    labels : ndarray of shape (n,), default=None
-        See `LinearModel`.
     """
 
     def __init__(

@@ -51,16 +51,10 @@ class Softmax(LinearModel):
 
     Parameters
     ----------
-    design : Design
-        Rows and their handling.
     y_idx : ndarray of shape (n,)
         Class indices.
-    weight : ndarray of shape (n,)
-        Sample weights.
     penalty : ndarray of shape (p,)
         Diagonal of R, the same for all classes.
-    fitted : ndarray of shape (C, p)
-        Coefficients that scikit-learn returned.
     """
 
     def __init__(self, design, y_idx, weight, penalty, fitted):

@@ -52,22 +52,12 @@ class SparseModel(LinearModel):
 
     Parameters
     ----------
-    design : SparseDesign
-        Rows and their handling.
     targets : ndarray of shape (n, k)
         Targets as the pointwise loss takes them; one column unless it is squared.
-    weight : ndarray of shape (n,)
-        Sample weights s.
     pointwise : object
         The loss l, see `_pointwise`.
     penalty : ndarray of shape (p,)
         Diagonal of R.
-    fitted : ndarray of shape (k, p)
-        Coefficients that scikit-learn returned.
-    link : str
-        How the linear predictor becomes a prediction.
-    labels : ndarray of shape (n,), default=None
-        See `LinearModel`.
     """
 
     def __init__(
