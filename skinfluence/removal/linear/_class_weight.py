@@ -87,6 +87,29 @@ class Balanced(LinearModel):
             warnings.simplefilter("ignore", ConvergenceWarning)
             return self.build(self.classes.of_rows(sizes))
 
+    def parts(self, masks=None):
+        """Yield removals that share a base, and that base; None for an emptied class.
+
+        Parameters
+        ----------
+        masks : ndarray of bool of shape (n_groups, n), default=None
+            Sets of rows; None: every single row.
+        """
+        classes = self.classes
+        emptied = classes.emptied(masks)
+        yield np.flatnonzero(emptied), None
+        if masks is not None:
+            left = ~masks @ classes.member()
+            for g in np.flatnonzero(~emptied):
+                yield np.array([g]), self._base(left[g])
+            return
+        for pair, (c, size) in enumerate(self.pairs):
+            rows = np.flatnonzero((self.pair_of_row == pair) & ~emptied)
+            if len(rows):
+                sizes = classes.sizes.copy()
+                sizes[int(c)] -= size
+                yield rows, self._base(sizes)
+
     def _exact_rows(self, tol):
         n = len(self.labels)
         self._check_moves(n)
@@ -95,36 +118,27 @@ class Balanced(LinearModel):
             f"Balanced class weights without each of {n} rows",
             "Give class_weight as a dict, or use InfluenceFunctions.",
         )
-        moves = np.zeros((n, *self.theta.shape))
-        emptied = self.classes.emptied()
-        unresolved = [np.flatnonzero(emptied)]
-        for pair, (c, size) in enumerate(self.pairs):
-            rows = np.flatnonzero(self.pair_of_row == pair)
-            if emptied[rows].any():  # the class has no other row
-                continue
-            sizes = self.classes.sizes.copy()
-            sizes[int(c)] -= size
-            base = self._base(sizes)
-            if len(rows) == 1:
-                mask = np.arange(n)[None] == rows[0]
-                removals = base.exact(tol, mask)
+        moves, unresolved = np.zeros((n, *self.theta.shape)), []
+        for rows, base in self.parts():
+            if base is None:
+                unresolved.append(rows)
+            elif len(rows) == 1:
+                removals = base.exact(tol, np.arange(n)[None] == rows[0])
                 moves[rows] = removals.displacement + (base.theta - self.theta)
                 unresolved.append(rows[removals.unresolved])
-                continue
-            removals = base.exact(tol)
-            moves[rows] = removals.displacements(rows) + (base.theta - self.theta)
-            unresolved.append(np.intersect1d(removals.unresolved, rows))
+            else:
+                removals = base.exact(tol)
+                moves[rows] = removals.displacements(rows) + (base.theta - self.theta)
+                unresolved.append(np.intersect1d(removals.unresolved, rows))
         return self._moved(moves, np.concatenate(unresolved))
 
     def _exact_groups(self, masks, tol):
-        moves = np.zeros((len(masks), *self.theta.shape))
-        emptied = self.classes.emptied(masks)
-        unresolved = list(np.flatnonzero(emptied))
-        left = ~masks @ self.classes.member()
-        for g in np.flatnonzero(~emptied):
-            mask = masks[g]
-            base = self._base(left[g])
-            removals = base.exact(tol, mask[None])
-            moves[g] = removals.displacement[0] + (base.theta - self.theta)
-            unresolved += [g] * len(removals.unresolved)
-        return self._moved(moves, unresolved)
+        moves, unresolved = np.zeros((len(masks), *self.theta.shape)), []
+        for group, base in self.parts(masks):
+            if base is None:
+                unresolved.append(group)
+                continue
+            removals = base.exact(tol, masks[group])
+            moves[group] = removals.displacement + (base.theta - self.theta)
+            unresolved.append(group[removals.unresolved])
+        return self._moved(moves, np.concatenate(unresolved))
