@@ -97,7 +97,8 @@ class Balanced(LinearModel):
         """
         classes = self.classes
         emptied = classes.emptied(masks)
-        yield np.flatnonzero(emptied), None
+        if emptied.any():
+            yield np.flatnonzero(emptied), None
         if masks is not None:
             left = ~masks @ classes.member()
             for g in np.flatnonzero(~emptied):
@@ -130,7 +131,7 @@ class Balanced(LinearModel):
                 removals = base.exact(tol)
                 moves[rows] = removals.displacements(rows) + (base.theta - self.theta)
                 unresolved.append(np.intersect1d(removals.unresolved, rows))
-        return self._moved(moves, np.concatenate(unresolved))
+        return self._moved(moves, np.concatenate([[], *unresolved]))
 
     def _exact_groups(self, masks, tol):
         moves, unresolved = np.zeros((len(masks), *self.theta.shape)), []
@@ -141,4 +142,4 @@ class Balanced(LinearModel):
             removals = base.exact(tol, masks[group])
             moves[group] = removals.displacement + (base.theta - self.theta)
             unresolved.append(group[removals.unresolved])
-        return self._moved(moves, np.concatenate(unresolved))
+        return self._moved(moves, np.concatenate([[], *unresolved]))
