@@ -101,9 +101,9 @@ class Softmax(LinearModel):
         base, moves, full = self._steps(damping)
         return self._moved(moves, np.flatnonzero(full))
 
-    def _steps(self, damping):
+    def _steps(self, damping, excess=None):
         """Newton steps without single rows, and which mean nothing by rounding."""
-        base = DowndatedRows(self, damping)
+        base = DowndatedRows(self, damping, excess)
         base.downdate()
         full = ~(base.error <= ROUGH * (1 - base.leverage)) & (self.weight > 0)
         return base, base.lift(base.v), full
@@ -111,10 +111,11 @@ class Softmax(LinearModel):
     def _exact_rows(self, tol):
         self._check_moves(len(self.weight))
         # What the downdate of rounded numbers cannot tell is minimised by itself.
-        base, moves, full = self._steps(0.0)
-        used = self.weight > 0
+        excess = None
         if not self.penalties.constant:
-            base.excess = self.penalties.without_rows() - self.penalties.diagonal
+            excess = self.penalties.without_rows() - self.penalties.diagonal
+        base, moves, full = self._steps(0.0, excess)
+        used = self.weight > 0
         last = loses_class(self.labels, used=used)
         uncertain = used & ~(base.newton_radius(moves) <= tol)
         if base.excess is not None:
@@ -232,7 +233,7 @@ class Softmax(LinearModel):
 class DowndatedRows:
     """The optimum with all rows, and by what C x C matrices single rows change it."""
 
-    def __init__(self, model, damping):
+    def __init__(self, model, damping, excess=None):
         self.model, self.objective = model, model.objective
         self.rows, self.shape = model.design.rows, (-1, *model.theta.shape)
         self.hessian = model.hessian + damping * np.eye(len(model.hessian))
@@ -241,7 +242,7 @@ class DowndatedRows:
         self.pivots = np.diag(factor[0]) ** 2
         self.inverse = sla.cho_solve(factor, np.eye(len(self.hessian)))
         self.state = self.objective.start_state(model.theta)
-        self.excess = None
+        self.excess = excess
 
     def factor_without(self, rows):
         """Cholesky factor of the Hessian without a set of rows, None if singular."""

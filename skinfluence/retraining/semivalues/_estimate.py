@@ -113,7 +113,7 @@ class FixedRows:
         )
         rest, counted = _count(game, sampling, source, evaluation, empty)
         estimates = self.estimate, self.mean_estimate
-        sampling.n_draws = spend(budget, scheme, rest, estimates)
+        sampling.stop_after(spend(budget, scheme, rest, estimates))
         self.n_retrainings = source.n_retrainings
         store = None if engine is None else engine.store
         check_drawn(sampling, self.n_retrainings, given.max_time, store)
