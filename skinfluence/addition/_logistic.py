@@ -11,7 +11,6 @@ from skinfluence.addition._prefix_models import (
     prefix_models,
 )
 from skinfluence.removal._objective import objective
-from skinfluence.removal.smooth._pointwise import Logistic
 
 # The last step moves no linear predictor by more than this, relative to 1 + itself.
 TOL = 1e-9
@@ -224,8 +223,9 @@ def _expit(eta):
 
 
 def _objective(eta, labels, theta, penalty):
-    loss = Logistic().value(eta, labels).sum()
-    return loss + 0.5 * (penalty * theta**2).sum()
+    return (np.logaddexp(0.0, eta) - labels * eta).sum() + 0.5 * (
+        penalty * theta**2
+    ).sum()
 
 
 def _inverse(hessian):
