@@ -219,9 +219,8 @@ class InfluenceFunctions(BaseInfluence):
 
     def _without(self, masks=None):
         """Return the `Removals` that ``step`` names, of single rows or of sets."""
-        newton = self.step == "newton"
-        without = self._model.newton if newton else self._model.first_order
-        return without(self.damping_, masks)
+        names = {"infinitesimal": "first_order", "newton": "newton"}
+        return getattr(self._model, names[self.step])(self.damping_, masks)
 
     def _sample_values(self, X, y, loss, weight):
         if self.step == "infinitesimal":  # linear in the gradients: no matrix needed
