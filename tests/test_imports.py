@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -97,19 +98,42 @@ def test_dependencies_point_one_way(path):
     assert not upward, f"{own} must not import from {sorted(upward)}"
 
 
-def test_folders_of_removal_do_not_import_each_other_in_circles():
-    home = PACKAGE / "removal"
-    edges = {
-        (path.parent.name, name.split(".")[2])
-        for path in home.rglob("*.py")
-        if path.parent != home
-        for name in imported_names(path)
-        if name.startswith("skinfluence.removal.")
-        and (home / name.split(".")[2]).is_dir()
-    }
-    mutual = {(a, b) for a, b in edges if a < b and (b, a) in edges}
-    assert edges
-    assert not mutual
+def parts_and_imports(package):
+    """Return, of each module and folder of a package, those that it imports from."""
+    graph = {}
+    for path in package.rglob("*.py"):
+        own = path.relative_to(package).parts[0].removesuffix(".py")
+        if own == "__init__":  # re-exports
+            continue
+        graph.setdefault(own, set())
+        prefix = ".".join(("skinfluence", *package.relative_to(PACKAGE).parts, ""))
+        for name in imported_names(path):
+            part = name.removeprefix(prefix).split(".")[0]
+            exists = (package / part).is_dir() or (package / f"{part}.py").exists()
+            if name.startswith(prefix) and exists and part != own:
+                graph[own].add(part)
+    return graph
+
+
+@pytest.mark.parametrize(
+    "package", sorted({path.parent for path in MODULES} - {PACKAGE}), ids=relative
+)
+def test_parts_of_a_package_do_not_import_each_other_in_circles(package):
+    graph = parts_and_imports(package)
+    assert graph, "an empty package"
+    assert any(graph.values()) or package.name != "removal", "no import was found"
+    TopologicalSorter(graph).prepare()  # raises CycleError
+
+
+def test_circles_are_seen(tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "PACKAGE", tmp_path)
+    package = tmp_path / "removal"
+    for name, imported in (("a", "b"), ("b", "c"), ("c", "a")):
+        (package / name).mkdir(parents=True)
+        code = f"from skinfluence.removal.{imported}._x import y"
+        (package / name / "_x.py").write_text(code, encoding="utf-8")
+    with pytest.raises(CycleError, match="cycle"):
+        TopologicalSorter(parts_and_imports(package)).prepare()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)

@@ -77,7 +77,7 @@ class BernoulliPrefixes(CountPrefixes):
 
 
 class ComplementPrefixes(CountPrefixes):
-    """Complement naive Bayes: counts of all other classes; priors have no say.
+    """Complement naive Bayes: counts of all other classes, without priors.
 
     Every row changes the scores of every class: O(n n_classes d) per test row.
     """

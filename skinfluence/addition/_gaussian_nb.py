@@ -10,35 +10,22 @@ from skinfluence.addition._moments import (
     squared_distances,
 )
 from skinfluence.addition._prefix_models import (
-    ClassifierPrefixes,
-    dense_rows,
+    CentredPrefixes,
     only_seen,
     prefix_models,
 )
 
-# Rows without any variance have no density in scikit-learn; here a very high one.
+# Rows without any variance have no density in scikit-learn, and a very high one here.
 SMALLEST_VARIANCE = 1e-150
 
 
-class GaussianNaiveBayesPrefixes(ClassifierPrefixes):
+class GaussianNaiveBayesPrefixes(CentredPrefixes):
     """Gaussian naive Bayes: running means and variances of every class.
 
     ``var_smoothing`` times the largest variance over the prefix is added to all
     variances, so that every row changes the scores of every class. **Cost.**
     O(n n_classes d) per order and test row, in matrix products; memory O(n d).
     """
-
-    def __init__(self, estimator, X, y):
-        super().__init__(estimator, y)
-        rows = self._check(X)
-        self.center = rows.mean(axis=0)
-        self.rows = rows - self.center
-
-    def _check(self, X):
-        return dense_rows(self.estimator, X)
-
-    def prepare(self, X):
-        return self._check(X) - self.center
 
     def path(self, order, ends):
         """Running moments of the classes, and the smoothing of each prefix."""

@@ -6,10 +6,10 @@ from sklearn.linear_model import LinearRegression, Ridge
 
 from skinfluence.addition._prefix_models import (
     SKLEARN,
-    PrefixModels,
-    dense_rows,
+    PenalisedPrefixes,
     prefix_models,
 )
+from skinfluence.removal._objective import objective
 
 # Rows that enter the inverse at a time.
 BLOCK = 64
@@ -21,7 +21,7 @@ CONDITION = 1e5
 MOST_ROWS = 2**13
 
 
-class LinearPrefixes(PrefixModels):
+class LinearPrefixes(PenalisedPrefixes):
     r"""Penalised least squares: rows enter the inverse of the normal equations.
 
     With A the normal equations of the rows before a block, P its inverse and X_B the
@@ -40,38 +40,24 @@ class LinearPrefixes(PrefixModels):
     memory O(n p).
     """
 
-    def __init__(self, estimator, X, y, penalty):
-        self.estimator, self.penalty, self.targets = estimator, penalty, y
-        self.intercept = bool(estimator.fit_intercept)
+    def __init__(self, estimator, X, y):
+        super().__init__(estimator, X)
+        self.targets = y
+        # scikit-learn's alpha: it does not halve the squared error
+        self.diagonal = self.penalties / 2
+        self.penalty = self.diagonal.max(initial=0.0)
         # Of singular values, relative to the largest, where they are zero
-        self.cutoff = None if penalty or SKLEARN < (1, 9) else estimator.tol
-        rows = self._check(X)
-        self.center = rows.mean(axis=0) if self.intercept else 0.0
-        self.rows = self._augment(rows)
-        self.diagonal = np.full(self.rows.shape[1], penalty)
-        if self.intercept:
-            self.diagonal[-1] = 0.0
-        length = np.linalg.norm(self.rows, axis=0) / np.sqrt(len(rows))
-        if not penalty:
-            # The cut-off of singular values does not know units: nor may the condition
-            length[: rows.shape[1]] = length[: rows.shape[1]].max(initial=0.0)
+        self.cutoff = None if self.penalty or SKLEARN < (1, 9) else estimator.tol
+        length = np.linalg.norm(self.rows, axis=0) / np.sqrt(len(self.rows))
+        if not self.penalty:
+            # The cut-off of singular values ignores units, and so must the condition
+            d = len(length) - self.intercept
+            length[:d] = length[:d].max(initial=0.0)
         self.scale = np.where(length > 0, length, 1.0)
-
-    def _check(self, X):
-        return dense_rows(self.estimator, X)
-
-    def _augment(self, rows):
-        rows = rows - self.center
-        if self.intercept:
-            rows = np.column_stack([rows, np.ones(len(rows))])
-        return rows
 
     def well_posed(self):
         """Tell whether the normal equations of all rows have an accurate inverse."""
         return self._inverse(self.rows) is not None
-
-    def prepare(self, X):
-        return self._augment(self._check(X))
 
     def _inverse(self, rows):
         rows = rows / self.scale
@@ -80,7 +66,7 @@ class LinearPrefixes(PrefixModels):
         eigenvalues = np.linalg.eigvalsh(normal)
         if not eigenvalues[0] * CONDITION > eigenvalues[-1]:
             return None
-        # By way of the factor: an inverse that is not symmetric loses digits below
+        # By the factor, since an inverse that is not symmetric loses digits below
         root = solve_triangular(
             np.linalg.cholesky(normal),
             np.diag(1.0 / self.scale),
@@ -195,25 +181,15 @@ class KernelPrefixes(LinearPrefixes):
         return values
 
 
-@prefix_models.register
-def _(estimator: Ridge, X, y):
-    penalty = estimator.alpha
-    if type(estimator) is not Ridge or estimator.positive or np.ndim(penalty):
+@prefix_models.register(Ridge)
+@prefix_models.register(LinearRegression)
+def _(estimator, X, y):
+    known = type(estimator) in (Ridge, LinearRegression) and not estimator.positive
+    if not known or np.ndim(objective(estimator).l2):
         return None
-    return _least_squares_models(estimator, X, y, float(penalty))
-
-
-@prefix_models.register
-def _(estimator: LinearRegression, X, y):
-    if type(estimator) is not LinearRegression or estimator.positive:
-        return None
-    return _least_squares_models(estimator, X, y, 0.0)
-
-
-def _least_squares_models(estimator, X, y, penalty):
-    model = LinearPrefixes(estimator, X, y, penalty)
+    model = LinearPrefixes(estimator, X, y)
     n, p = model.rows.shape
     size = (model.rows**2).sum(axis=1).max()
-    if MOST_ROWS >= n < 2 * p and penalty * CONDITION > size * n:
-        return KernelPrefixes(estimator, X, y, penalty)
+    if MOST_ROWS >= n < 2 * p and model.penalty * CONDITION > size * n:
+        return KernelPrefixes(estimator, X, y)
     return model if 2 * p <= n and model.well_posed() else None

@@ -8,8 +8,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from skinfluence.addition._moments import ClassMoments
 from skinfluence.addition._prefix_models import (
     SKLEARN,
-    ClassifierPrefixes,
-    dense_rows,
+    CentredPrefixes,
     only_seen,
     prefix_models,
 )
@@ -24,7 +23,7 @@ FEW = 16
 CONDITION = 1e6
 
 
-class LinearDiscriminantPrefixes(ClassifierPrefixes):
+class LinearDiscriminantPrefixes(CentredPrefixes):
     r"""Linear discriminants (solver "svd"): rows enter the inverse of the scatter.
 
     A row adds :math:`\frac{n_c}{n_c + 1} u u'` to the scatter within classes, u its
@@ -39,22 +38,13 @@ class LinearDiscriminantPrefixes(ClassifierPrefixes):
     all prefixes' predictions; memory O(n n_classes d).
     """
 
-    def __init__(self, estimator, X, y):
-        super().__init__(estimator, y)
-        rows = self._check(X)
-        self.center = rows.mean(axis=0)
-        self.rows = rows - self.center
-
-    def _check(self, X):
-        return dense_rows(self.estimator, X)
-
     def well_posed(self):
         """Tell whether the scatter of all rows has an accurate inverse."""
         order = np.argsort(self.labels, kind="stable")
         return self._inverse(self._increments(order)) is not None
 
     def prepare(self, X):
-        rows = self._check(X) - self.center
+        rows = super().prepare(X)
         return np.column_stack([rows, np.ones(len(rows))])
 
     def _increments(self, order):

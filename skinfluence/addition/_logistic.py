@@ -7,10 +7,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from skinfluence.addition._prefix_models import (
-    PrefixModels,
-    dense_rows,
+    PenalisedPrefixes,
     prefix_models,
 )
+from skinfluence.removal._objective import objective
 
 # The last step moves no linear predictor by more than this, relative to 1 + itself.
 TOL = 1e-9
@@ -24,7 +24,7 @@ MAX_STEPS = 200
 BATCH = 2**19
 
 
-class LogisticPrefixes(PrefixModels):
+class LogisticPrefixes(PenalisedPrefixes):
     r"""Penalised logistic regression: a few quasi-Newton steps for each new row.
 
     .. math:: F(\theta) = \sum_{j} [\log(1 + e^{\eta_j}) - y_j \eta_j]
@@ -44,32 +44,8 @@ class LogisticPrefixes(PrefixModels):
     link = "logit"
 
     def __init__(self, estimator, X, y):
-        self.estimator, self.labels = estimator, y
-        rows = self._check(X)
-        self.center = rows.mean(axis=0) if estimator.fit_intercept else 0.0
-        self.basis = None
-        if rows.shape[1] > len(rows):
-            # An L2 penalty does not know the axes: n directions are all there is
-            self.basis = np.linalg.svd(rows, full_matrices=False)[2].T
-            self.center = 0.0  # centring would leave the span
-        self.rows = self._augment(rows)
-        self.penalty = np.full(self.rows.shape[1], 1.0 / estimator.C)
-        if estimator.fit_intercept:
-            self.penalty[-1] = 0.0
-
-    def _check(self, X):
-        return dense_rows(self.estimator, X)
-
-    def _augment(self, rows):
-        rows = rows - self.center
-        if self.basis is not None:
-            rows = rows @ self.basis
-        if self.estimator.fit_intercept:
-            rows = np.column_stack([rows, np.ones(len(rows))])
-        return rows
-
-    def prepare(self, X):
-        return self._augment(self._check(X))
+        super().__init__(estimator, X, turns=True)
+        self.labels = y
 
     def path(self, order, ends):
         return next(self.paths(order[None], ends))
@@ -107,7 +83,7 @@ class _Batch:
 
     def __init__(self, models, orders):
         self.orders = orders
-        self.rows, self.penalty = models.rows, models.penalty
+        self.rows, self.penalty = models.rows, models.penalties
         self.labels = models.labels.astype(np.float64)
         n_orders, n = orders.shape
         p = self.rows.shape[1]
@@ -155,7 +131,7 @@ class _Batch:
         return residual @ self.rows + self.penalty * theta
 
     def _quasi_newton(self, todo):
-        """BFGS steps; orders in which they do not contract go on to Newton."""
+        """BFGS steps, and Newton steps for orders in which these do not contract."""
         whole = len(todo) == len(self.theta)
         pick = slice(None) if whole else todo
         theta, eta, inverse = self.theta[pick], self.eta[pick], self.inverse[pick]
@@ -239,6 +215,7 @@ class _Batch:
 
 
 def _expit(eta):
+    """Logistic function, in half the time of `scipy.special.expit`."""
     out = np.tanh(0.5 * eta)
     out += 1.0
     out *= 0.5
@@ -275,15 +252,13 @@ def _bfgs(inverse, step, change):
 
 @prefix_models.register
 def _(estimator: LogisticRegression, X, y):
-    l1_ratio = getattr(estimator, "l1_ratio", 0) or 0
-    penalty = getattr(estimator, "penalty", "l2")
+    goal = objective(estimator)
     plain = (
         type(estimator) is LogisticRegression
         and len(estimator.classes_) == 2
-        and penalty in ("l2", "deprecated")
-        and (penalty == "l2" or l1_ratio == 0)
         and estimator.class_weight is None
-        and np.isfinite(estimator.C)
-        and estimator.solver != "liblinear"  # it penalises the intercept
+        and goal.l2 > 0
+        and not goal.l1
+        and not goal.constant
     )
     return LogisticPrefixes(estimator, X, y) if plain else None

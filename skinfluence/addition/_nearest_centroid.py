@@ -9,14 +9,14 @@ from skinfluence.addition._moments import (
     squared_distances,
 )
 from skinfluence.addition._prefix_models import (
-    ClassifierPrefixes,
+    CentredPrefixes,
     dense_rows,
     only_seen,
     prefix_models,
 )
 
 
-class NearestCentroidPrefixes(ClassifierPrefixes):
+class NearestCentroidPrefixes(CentredPrefixes):
     """Nearest centroids: running means of the classes, pooled variances.
 
     With uniform priors ``predict`` takes plain distances; probabilities divide by
@@ -26,18 +26,10 @@ class NearestCentroidPrefixes(ClassifierPrefixes):
     """
 
     def __init__(self, estimator, X, y):
-        super().__init__(estimator, y)
+        super().__init__(estimator, X, y)
         self.uniform = estimator.priors != "empirical"
-        rows = self._check(X)
-        self.center = rows.mean(axis=0)
-        self.rows = rows - self.center
-        self.noise = (1e-13 * np.abs(rows).max(axis=0)) ** 2
-
-    def _check(self, X):
-        return dense_rows(self.estimator, X)
-
-    def prepare(self, X):
-        return self._check(X) - self.center
+        size = np.abs(dense_rows(estimator, X)).max(axis=0)
+        self.noise = (1e-13 * size) ** 2
 
     def path(self, order, ends):
         """Running moments of the classes."""
@@ -56,7 +48,7 @@ class NearestCentroidPrefixes(ClassifierPrefixes):
         for ends in blocks_of_ends(*counts.shape, rows.shape[1]):
             means, squares = path.at(ends)
             variance = squares.sum(axis=1) / np.maximum(freedom[ends], 1)[:, None]
-            # The noise that centring makes of a constant column is no variance
+            # Rounding errors of centred constant columns do not count as variance
             plain = (variance <= self.noise) | (freedom[ends] == 0)[:, None]
             if response == "predict":
                 plain |= True if self.uniform else equal[ends, None]

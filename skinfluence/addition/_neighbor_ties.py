@@ -1,4 +1,4 @@
-"""Training rows by distance, and prefixes in which equals compete for a place."""
+"""Training rows by distance, and prefixes in which rows tie for a place."""
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class RankedNeighbors:
         return RankedNeighbors(take_rows(self.X, part), *arrays)
 
     def undecided(self, order, codes, k):
-        """Yield the prefixes in which equals of different targets compete for a place.
+        """Yield the prefixes in which rows of different targets tie for a place.
 
         Parameters
         ----------

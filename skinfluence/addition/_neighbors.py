@@ -14,7 +14,7 @@ from skinfluence.addition._prefix_models import (
 )
 from skinfluence.removal.neighbors._ties import RefittedNeighbors, target_codes
 
-# Distances that other rows have a part in.
+# Metrics that depend on all rows.
 RELATIVE = ("precomputed", "seuclidean", "mahalanobis")
 
 
@@ -41,7 +41,6 @@ class NeighborPrefixes(PrefixModels):
         return RankedNeighbors.of(self.estimator, X, self.X, self.y)
 
     def paths(self, orders, ends):
-        """Implement `PrefixModels.paths`."""
         for order in orders:
             yield order, ends, len(orders)
 
@@ -50,7 +49,6 @@ class NeighborPrefixes(PrefixModels):
         return order, ends, 1
 
     def predict(self, path, rows, response):
-        """Implement `PrefixModels.predict`."""
         order, ends, n_orders = path
         out = self._voted(path, rows, response)
         undecided = [
@@ -69,10 +67,10 @@ class NeighborPrefixes(PrefixModels):
 
     @abstractmethod
     def _voted(self, path, rows, response):
-        """Predictions that hold wherever no ties decide."""
+        """Predictions, correct where no ties decide."""
 
     def _neighborhoods(self, path, ranks):
-        """Yield each prefix that is asked for, where it changed, and who is near.
+        """Yield each prefix that is asked for, where it changed, and its neighbours.
 
         Yields
         ------

@@ -1,4 +1,4 @@
-"""The seam: models of the first rows of an order, without a fit for each."""
+"""The interface of models of the first rows of an order, without a fit for each."""
 
 from abc import ABC, abstractmethod
 from functools import singledispatch
@@ -10,6 +10,7 @@ from sklearn.utils.validation import validate_data
 
 from skinfluence._losses import LogLoss, log_loss_of_raw
 from skinfluence._predictions import link_prediction
+from skinfluence.removal._objective import objective
 
 # Version of scikit-learn, where what it computes has changed.
 SKLEARN = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
@@ -51,6 +52,7 @@ class PrefixModels(ABC):
     """
 
     link = "identity"
+    n_classes = 1  # scores of a row, of classifiers that have one for each class
 
     @abstractmethod
     def prepare(self, X):
@@ -88,6 +90,51 @@ class PrefixModels(ABC):
         return loss.value(y, self.predict(path, rows, loss.response))
 
 
+class PenalisedPrefixes(PrefixModels):
+    """Models with a linear predictor and L2 penalties, of what `objective` states.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted to all rows.
+    X : array-like of shape (n, n_features)
+        Training rows.
+    turns : bool, default=False
+        Whether rows of more columns than rows are turned into their span: an L2 penalty
+        does not depend on the axes.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n, p)
+        Centred where there is an intercept, whose column of ones is the last.
+    penalties : ndarray of shape (p,)
+        Second derivatives of the penalty.
+    """
+
+    def __init__(self, estimator, X, turns=False):
+        self.estimator, self.intercept = estimator, bool(estimator.fit_intercept)
+        rows = dense_rows(estimator, X)
+        self.basis = None
+        self.center = rows.mean(axis=0) if self.intercept else 0.0
+        if turns and rows.shape[1] > len(rows):
+            self.basis = np.linalg.svd(rows, full_matrices=False)[2].T
+            self.center = 0.0  # centring would leave the span
+        self.rows = self._augment(rows)
+        goal = objective(estimator)
+        self.penalties, _ = goal.penalties(self.rows.shape[1], self.intercept)
+
+    def _augment(self, rows):
+        rows = rows - self.center
+        if self.basis is not None:
+            rows = rows @ self.basis
+        if self.intercept:
+            rows = np.column_stack([rows, np.ones(len(rows))])
+        return rows
+
+    def prepare(self, X):
+        return self._augment(dense_rows(self.estimator, X))
+
+
 class ClassifierPrefixes(PrefixModels):
     """Prefix models of a classifier with one score per class."""
 
@@ -103,8 +150,27 @@ class ClassifierPrefixes(PrefixModels):
         return np.cumsum(indicator, axis=0)[ends - 1]
 
 
+class CentredPrefixes(ClassifierPrefixes):
+    """Prefix models of a classifier made of means and variances of its classes.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n, n_features)
+        Training rows less their mean, so that sums of squares lose no digits.
+    """
+
+    def __init__(self, estimator, X, y):
+        super().__init__(estimator, y)
+        rows = dense_rows(estimator, X)
+        self.center = rows.mean(axis=0)
+        self.rows = rows - self.center
+
+    def prepare(self, X):
+        return dense_rows(self.estimator, X) - self.center
+
+
 def only_seen(scores, counts):
-    """Give classes that a prefix has not seen no chance; one class alone, all.
+    """Set the probability of classes without rows to zero, of a single class to one.
 
     Parameters
     ----------

@@ -30,6 +30,12 @@ from skinfluence._losses import (
 )
 from skinfluence._sklearn import final_estimator
 from skinfluence.nets.run._training_run import TrainingRun, checkpoint_epochs
+from skinfluence.removal._objective import objective
+from skinfluence.removal.families._sgd import (
+    CLASSIFICATION_SLOPES,
+    REGRESSION_SLOPES,
+    residual,
+)
 
 _SLOPES = {  # of MLP activations, from the activated values
     "identity": lambda h: np.ones_like(h),
@@ -90,8 +96,8 @@ class PerceptronRun(TrainingRun):
         if getattr(model, "solver", None) == "lbfgs":
             raise ValueError("TracIn needs solver='sgd' or 'adam'. Got solver='lbfgs'.")
         losses = {
-            SGDClassifier: {"log_loss", "hinge", "squared_hinge"},
-            SGDRegressor: {"squared_error", "huber"},
+            SGDClassifier: CLASSIFICATION_SLOPES.keys(),
+            SGDRegressor: REGRESSION_SLOPES.keys(),
             MLPClassifier: {"log_loss"},
             MLPRegressor: {"squared_error"},
         }
@@ -193,17 +199,10 @@ class PerceptronRun(TrainingRun):
         return "logit" if len(model.classes_) == 2 else "softmax"
 
     def _training_slope(self, y, raw):
-        model, link = self.last, self._link()
-        if link == "identity":
-            residual = raw - y
-            if getattr(model, "loss", None) == "huber":
-                return np.clip(residual, -model.epsilon, model.epsilon)
-            return residual
-        if link in ("logit", "softmax"):
-            return log_loss_slope(y, raw)
-        if link == "ovr":
-            return expit(raw) - (y[:, None] == np.arange(raw.shape[1]))
-        return MarginLoss(model.loss).slope(y, raw, link)
+        if isinstance(self.last, SGDClassifier | SGDRegressor):
+            return objective(self.last).slope(y, raw)
+        slope = log_loss_slope if is_classifier(self.last) else residual
+        return slope(y, raw)
 
     def _test_slope(self, y, raw, loss):
         link = self._link()

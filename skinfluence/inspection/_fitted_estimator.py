@@ -14,9 +14,8 @@ from skinfluence._sklearn import final_estimator, preprocess, take_rows
 from skinfluence._targets import check_targets
 from skinfluence.inspection._fitted_model import FittedModel
 from skinfluence.removal import UnsupportedEstimator, refuse_samplers, removal_model
-from skinfluence.removal._objective import objective
+from skinfluence.removal._objective import has_objective, objective
 from skinfluence.removal.linear._class_weight import Balanced
-from skinfluence.removal.linear._design import original_columns
 from skinfluence.removal.linear._linear import LinearModel
 from skinfluence.removal.sparse._sparse import SparseModel
 
@@ -53,8 +52,8 @@ def _removal_model(estimator, X, y, sample_weight):
     """Return the model that loses rows, and the one with all of them."""
     try:
         # Standard errors are those of features, not of directions.
-        with original_columns():
-            model = removal_model(estimator, X, y, sample_weight)
+        columns = {"keep_columns": True} if has_objective(estimator) else {}
+        model = removal_model(estimator, X, y, sample_weight, **columns)
         reason = "it has no linear predictor"
     except UnsupportedEstimator as error:
         # without the advice, which is about removal

@@ -1,4 +1,4 @@
-"""Which fitted estimators the exact algebra knows, by type."""
+"""Dispatch of fitted estimators to the families that remove rows exactly."""
 
 from functools import singledispatch
 
@@ -10,11 +10,11 @@ class UnsupportedEstimator(TypeError):
 
 
 class NothingLeft(ValueError):
-    """Without any row of the training set the model cannot predict."""
+    """The model cannot predict without any one of its training rows."""
 
 
 @singledispatch
-def removal_model(estimator, X, y, sample_weight=None):
+def removal_model(estimator, X, y, sample_weight=None, **columns):
     """Return the `RemovalModel` of a fitted estimator.
 
     Third parties register a type of their own with ``removal_model.register``.
@@ -29,6 +29,9 @@ def removal_model(estimator, X, y, sample_weight=None):
         Their targets, as given to ``fit``.
     sample_weight : array-like of shape (n_samples,), default=None
         Their weights.
+    **columns
+        Only of estimators that have an `objective`: ``keep_columns`` and ``scales`` of
+        `linear._design.make_design`.
 
     Returns
     -------

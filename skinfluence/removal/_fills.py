@@ -1,4 +1,4 @@
-"""Test rows with missing entries, filled by values that move when rows go."""
+"""Test rows with missing entries, whose fill values depend on the training rows."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from skinfluence.removal._raw import RawRemovals
 
 
 class FilledRemovals(RawRemovals):
-    """Removals from a linear model behind an imputer that they move.
+    """Removals that change the fill values of an imputer before a linear model.
 
     Only of columns in which no training row misses an entry: what the model is
     trained on stays, and the linear predictor of a test row that misses one moves by
@@ -36,19 +36,17 @@ class FilledRemovals(RawRemovals):
         self.slopes = coef * moves[:, None]
 
     def prepare(self, X):
-        """Implement `RawRemovals.prepare`."""
         missing = np.hstack([fill.missing(X) for fill in self.fills])
         raw, state = self.removals.prepare(self.transform(X))
         state = state if isinstance(state, tuple) else (state,)
         return raw, (*state, missing.astype(np.float64))
 
     def moves(self, state, removals):
-        """Implement `RawRemovals.moves`."""
         *state, missing = state
         state = tuple(state) if len(state) > 1 else state[0]
         out = self.removals.moves(state, removals)
         return out + np.einsum("tf,ikf->tik", missing, self.slopes[removals])
 
     def own_moves(self):
-        """Implement `RawRemovals.own_moves`; no training row misses an entry."""
+        """Return those of the model, since no training row misses an entry."""
         return self.removals.own_moves()

@@ -1,6 +1,8 @@
-"""The seam: what a fitted model can be asked about itself without some rows."""
+"""The interface of a fitted model that loses rows: `RemovalModel`, `Removals`."""
 
 from abc import ABC, abstractmethod
+
+import numpy as np
 
 from skinfluence.removal._dispatch import UnsupportedEstimator
 
@@ -14,6 +16,11 @@ class Removals(ABC):
         Removals the algebra has no answer for (leverage one, a class that loses
         its only row, a separable set without penalty). They are to be refitted.
     """
+
+    def leave_to_refits(self, removals):
+        """Add removals, as indices or as a mask, to those that are unresolved."""
+        more = np.flatnonzero(removals) if removals.dtype == bool else removals
+        self.unresolved = np.union1d(self.unresolved, more).astype(np.intp)
 
     @abstractmethod
     def influence(self, X, y, loss):
@@ -70,7 +77,7 @@ class RemovalModel:
         return self.held_fixed
 
     def choose_damping(self, damping):
-        """Return the number that ``damping`` stands for; "auto" is none."""
+        """Return the damping as a number; "auto" is zero."""
         return 0.0 if damping == "auto" else damping
 
     def exact(self, tol=1e-8, masks=None):
@@ -111,7 +118,7 @@ class RemovalModel:
 
 
 class ClosedFormModel(RemovalModel, ABC):
-    """A model whose fit is sums or stored rows: removals subtract, nothing iterates.
+    """A model made of sums over rows or of stored rows, from which rows are subtracted.
 
     It has no gradient with respect to parameters, so that influence functions are
     not defined; a family implements `_without`.
@@ -130,5 +137,5 @@ class ClosedFormModel(RemovalModel, ABC):
         """Return the exact `Removals` of sets of rows; of each single row for None."""
 
     def exact(self, tol=1e-8, masks=None):
-        """Implement `RemovalModel.exact`; there is nothing to iterate to ``tol``."""
+        """Return the exact `Removals`; nothing is iterated to ``tol``."""
         return self._without(masks)

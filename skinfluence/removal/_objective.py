@@ -1,4 +1,4 @@
-"""What a linear scikit-learn estimator minimises: one statement that all parts read."""
+"""What a linear scikit-learn estimator minimises, stated once for the whole library."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +33,12 @@ class Objective:
         function of the raw prediction alone, or no part of the library needs it.
     held_fixed : tuple of str, default=()
         What a refit would choose anew, and removals keep.
+    weighs_classes : bool, default=False
+        Whether a class is as large, for ``class_weight="balanced"``, as the sum of its
+        sample weights; else as the number of its rows, whatever their weights.
+    own_class : bool, default=False
+        Whether, of several one-vs-rest problems, a class weight multiplies the losses
+        of its class in the problem of that class alone.
     """
 
     l2: float | np.ndarray
@@ -41,21 +47,42 @@ class Objective:
     constant: float = 0.0
     slope: Callable | None = None
     held_fixed: tuple = ()
+    weighs_classes: bool = False
+    own_class: bool = False
 
     def size(self, weight):
-        """What the penalties are multiplied by, for sample weights of shape (n,)."""
+        """Return what the penalties are multiplied by, for weights of shape (n,)."""
         return {None: 1.0, "weight": weight.sum(), "row": len(weight)}[self.per]
 
     def mass(self, weight):
-        """What the penalties are proportional to the sum of, None for nothing."""
+        """Return what the penalties are proportional to the sum of, or None."""
         return {None: None, "weight": weight, "row": np.ones(len(weight))}[self.per]
 
-    def penalty(self, design, weight):
-        """Diagonal of the second derivative of the L2 penalty, shape (p,)."""
-        out = np.full(design.rows.shape[1], self.l2 * self.size(weight))
-        if design.intercept:
-            out[-1] = out[-1] / self.constant**2 if self.constant else 0.0
-        return out
+    def penalties(self, n_columns, intercept, size=1.0):
+        """Return the penalties of coefficients, the intercept's last.
+
+        Parameters
+        ----------
+        n_columns : int
+            Number of coefficients p, that of the intercept included.
+        intercept : bool
+            Whether there is one.
+        size : float, default=1.0
+            What they are multiplied by, see `size`.
+
+        Returns
+        -------
+        l2, l1 : ndarray of shape (p,) or (n_outputs, p)
+            Second derivatives of the L2 penalty; factors of the absolute values.
+        """
+        l2, l1 = (
+            np.multiply.outer(penalty * size, np.ones(n_columns))
+            for penalty in (self.l2, self.l1)
+        )
+        if intercept:
+            l2[..., -1] = l2[..., -1] / self.constant**2 if self.constant else 0.0
+            l1[..., -1] = l1[..., -1] / self.constant if self.constant else 0.0
+        return l2, l1
 
 
 @singledispatch
@@ -73,5 +100,5 @@ def has_objective(estimator):
 
 
 def chosen(estimator, *names):
-    """Say that parameters chosen by ``fit`` are held fixed."""
+    """Return how `held_fixed` names parameters that ``fit`` chooses."""
     return tuple(f"{name} of {type(estimator).__name__}" for name in names)

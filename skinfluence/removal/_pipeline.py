@@ -8,16 +8,13 @@ changes otherwise are unresolved, that is to say refitted. A step that most rows
 change otherwise is held fixed.
 """
 
-from contextlib import nullcontext
-
-import numpy as np
 from sklearn.pipeline import Pipeline
 
 from skinfluence.removal._dispatch import refuse_samplers, removal_model
 from skinfluence.removal._fills import FilledRemovals
 from skinfluence.removal._model import RemovalModel, Removals
+from skinfluence.removal._objective import has_objective
 from skinfluence.removal._steps_before import StepsBefore
-from skinfluence.removal.linear._design import original_columns
 
 
 class PipelineModel(RemovalModel):
@@ -39,57 +36,50 @@ class PipelineModel(RemovalModel):
 
     @property
     def held_fixed_by_steps(self):
-        """Single steps hold all that is fitted fixed."""
+        """Newton and first-order steps hold everything that was fitted fixed."""
         return (*self.steps.learning, *self.model.held_fixed_by_steps)
 
     def exact(self, tol=1e-8, masks=None):
-        """Implement `RemovalModel.exact`."""
         removals, steps = self.model.exact(tol, masks), self.steps
         changes = steps.changes if masks is None else steps.without_groups(masks)
         return PipelineRemovals(self, removals, changes)
 
     def newton(self, damping=0.0, masks=None):
-        """Implement `RemovalModel.newton`."""
         return PipelineRemovals(self, self.model.newton(damping, masks), None)
 
     def first_order(self, damping=0.0, masks=None):
-        """Implement `RemovalModel.first_order`."""
         return PipelineRemovals(self, self.model.first_order(damping, masks), None)
 
 
 class PipelineRemovals(Removals):
-    """Removals of the last step, asked about rows before they are transformed."""
+    """Removals of the last step, for test rows that are not transformed yet."""
 
     def __init__(self, pipeline, removals, changes):
         self.transform, self.removals = pipeline.steps.transform, removals
         self.unresolved, self.filled = removals.unresolved, None
         if changes is None:
             return
-        refit = np.flatnonzero(pipeline.steps.to_refit(changes))
-        self.unresolved = np.union1d(self.unresolved, refit).astype(np.intp)
+        self.leave_to_refits(pipeline.steps.to_refit(changes))
         self.fills = changes.fills
         if self.fills:
             model = pipeline.model
             self.filled = FilledRemovals(model, removals, changes.fills, self.transform)
 
     def _answering(self, X):
-        """Return who answers about rows X, and what is to be passed."""
+        """Return the removals that know rows X, and these rows as they take them."""
         if self.filled is not None and any(f.missing(X).any() for f in self.fills):
             return self.filled, X
         return self.removals, self.transform(X)
 
     def influence(self, X, y, loss):
-        """Implement `Removals.influence`."""
         removals, X = self._answering(X)
         return removals.influence(X, y, loss)
 
     def mean_influence(self, X, y, loss, weight):
-        """Implement `Removals.mean_influence`."""
         removals, X = self._answering(X)
         return removals.mean_influence(X, y, loss, weight)
 
     def own_influence(self, y, loss):
-        """Implement `Removals.own_influence`."""
         return self.removals.own_influence(y, loss)
 
 
@@ -109,8 +99,7 @@ def _(estimator: Pipeline, X, y, sample_weight=None):
     named, last = _flat(estimator)
     steps = StepsBefore(named, X)
     # New scales change the penalty of one feature more than that of another.
-    scaled = steps.changes.scales.any()
-    with original_columns() if scaled else nullcontext():
-        model = removal_model(last, steps.transform(X), y, sample_weight)
+    columns = {"scales": steps.scales} if has_objective(last) else {}
+    model = removal_model(last, steps.transform(X), y, sample_weight, **columns)
     steps.agree_with(model)
     return PipelineModel(steps, model)

@@ -1,4 +1,4 @@
-"""Square inputs: a row cannot leave without its column."""
+"""Refusal of precomputed kernels and distances."""
 
 
 def refuse_precomputed(estimator, parameter):

@@ -1,4 +1,4 @@
-"""Removals seen as moves of raw predictions: the loop that turns them into losses."""
+"""Changes of losses, computed from how removals move raw predictions."""
 
 from abc import abstractmethod
 
@@ -29,7 +29,7 @@ class RawRemovals(Removals):
 
     @abstractmethod
     def prepare(self, X):
-        """Do what does not depend on removals.
+        """Compute what does not depend on removals.
 
         Returns
         -------
@@ -52,7 +52,6 @@ class RawRemovals(Removals):
         """Raw predictions of the training rows (n, k), and row i's own moves (n, k)."""
 
     def influence(self, X, y, loss):
-        """Implement `Removals.influence`."""
         raw, state = self.prepare(X)
         out = np.empty((len(raw), self.n_removals))
         for rows, removals, tile in self._tiles(raw, state, y, loss):
@@ -60,7 +59,7 @@ class RawRemovals(Removals):
         return out
 
     def mean_influence(self, X, y, loss, weight):
-        """Implement `Removals.mean_influence`; the matrix is never held."""
+        """Add up tiles, so that the matrix is never held."""
         raw, state = self.prepare(X)
         out = np.zeros(self.n_removals)
         for rows, removals, tile in self._tiles(raw, state, y, loss):
@@ -90,7 +89,6 @@ class RawRemovals(Removals):
                 yield rows, removals, tile
 
     def own_influence(self, y, loss):
-        """Implement `Removals.own_influence`."""
         raw, moves = self.own_moves()
         if self.first_order:
             return (loss.slope(y, raw, self.link) * moves).sum(axis=1)

@@ -1,7 +1,5 @@
 """The fitted transformers before a model, and what of their changes it follows."""
 
-import numpy as np
-
 from skinfluence._sklearn import n_rows
 from skinfluence.removal.linear._linear import LinearModel
 from skinfluence.removal.steps import Changes, Groups, SingleRows, follow_steps
@@ -23,7 +21,7 @@ class StepsBefore:
         Without each single row.
     """
 
-    # What of the changes the model follows; settled by `agree_with`.
+    # Which of the changes the model follows, set by `agree_with`.
     _empty = _shifts = _scales = _fills = False
 
     def __init__(self, steps, X):
@@ -48,30 +46,33 @@ class StepsBefore:
         both = (*self.changes.followed, *self.changes.fixed)
         return tuple(name for name, _ in both)
 
+    @property
+    def scales(self):
+        """`Scales` of these steps, None where no removal changes any."""
+        return Scales(self) if self.changes.scales.any() else None
+
     def _without(self, removed):
-        removed.held = self._held
         before = Changes.none(0, removed.n_removals)
         return follow_steps(self.steps, self.X, before, removed)
 
     def without_groups(self, masks):
         """Changes without groups of rows, masks of shape (n_groups, n)."""
         self._held = frozenset(id(step) for _, step in self.changes.fixed)
-        return self._without(Groups(masks))
+        return self._without(Groups(masks, self._held))
 
     def agree_with(self, model):
-        """Settle what of the changes a model follows.
+        """Find out which of the changes a model follows.
 
         Where that leaves most rows to be refitted, what moves columns is held fixed.
         """
         if isinstance(model, LinearModel):
             self._fills, self._empty = True, model.penalises_columns
             self._shifts = model.free_intercept
-            scaled = self.changes.scales.any() and model.design.keeps_columns
-            self._scales = bool(scaled) and model.follow_scales(_Scales(self, model))
+            self._scales = model.follows_scales
         if 2 * self.to_refit(self.changes).sum() > n_rows(self.X):
             held = (*self.changes.movers, *self.changes.fixed)
             self._held = frozenset(id(step) for _, step in held)
-            self.changes = self._without(SingleRows(n_rows(self.X)))
+            self.changes = self._without(SingleRows(n_rows(self.X), self._held))
             self._scales = False
 
     def to_refit(self, changes):
@@ -90,11 +91,11 @@ class StepsBefore:
         return refit
 
 
-class _Scales:
-    """By what removals multiply the penalties of a model's columns."""
+class Scales:
+    """By what removals multiply the penalties of a model's columns, see `Penalty`."""
 
-    def __init__(self, steps, model):
-        self.steps, self.width = steps, model.design.rows.shape[1]
+    def __init__(self, steps):
+        self.steps = steps
 
     @property
     def columns(self):
@@ -102,14 +103,10 @@ class _Scales:
         return self.steps.changes.columns
 
     def without_rows(self):
-        """Factors without each single row, shape (n, p)."""
-        return self._factors(self.steps.changes)
+        """Columns, and their factors without each single row, (n, n_columns)."""
+        return self.columns, self.steps.changes.squared_scale
 
     def without_groups(self, masks):
-        """Factors without groups of rows, shape (n_groups, p)."""
-        return self._factors(self.steps.without_groups(masks))
-
-    def _factors(self, changes):
-        out = np.ones((len(changes.refit), self.width))
-        out[:, changes.columns] = changes.squared_scale
-        return out
+        """Columns, and their factors without groups of rows, (n_groups, n_columns)."""
+        changes = self.steps.without_groups(masks)
+        return changes.columns, changes.squared_scale

@@ -1,5 +1,6 @@
 """Influence by downsampling: models of random subsets with and without each row."""
 
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -368,7 +369,7 @@ class DownsamplingInfluence(SampledInfluence):
     def _of_mean(self, X, y, loss, weight):
         """Return pool and control variate of the weighted mean of test rows."""
         pool, guess = self._pool(X, y, loss), None
-        pool.losses = (pool.losses @ weight)[:, None]
+        pool = replace(pool, losses=(pool.losses @ weight)[:, None])
         if self._partial_weight is not None:
             guess = self._partial_weight.mean(self._test_rows(X), y, loss, weight)[None]
         return pool, guess

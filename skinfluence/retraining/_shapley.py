@@ -296,9 +296,8 @@ class ShapleyInfluence(SampledInfluence):
                     "must be known when models are trained: pass X_val and y_val to "
                     f"fit. Got {name}={getattr(self, name)!r} without them."
                 )
-        if self.scoring is None:
-            return None
-        return check_scoring(self.estimator_, scoring=self.scoring)
+        given = self.scoring is not None
+        return check_scoring(self.estimator_, scoring=self.scoring) if given else None
 
     def _prefix_models(self, X, fit_params):
         """Return models that add rows without retraining, or None."""

@@ -37,7 +37,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 
 from skinfluence.removal import UnsupportedEstimator, removal_model
 from skinfluence.removal._objective import has_objective, objective
-from skinfluence.removal.linear._class_weight import class_weighted
+from skinfluence.removal._weights import ClassWeights, row_weights
 from skinfluence.trees import averaged_trees, is_booster, tree_structure
 from skinfluence.trees._averaged_trees import KINDS
 from skinfluence.trees._base_values import MeanBase
@@ -115,7 +115,11 @@ def represent(estimator, X, y, labels, sample_weight=None):
     if estimator.fit_intercept:
         raw = raw + coef[:, -1]
     slope = goal.slope(labels, raw)
-    weight = class_weighted(estimator, y, labels, sample_weight, raw.shape[1])
+    if is_classifier(estimator):
+        classes = ClassWeights(estimator, y, sample_weight)
+        weight = classes.of_outputs(classes.of_rows(), raw.shape[1])
+    else:
+        weight = row_weights(sample_weight, len(raw))[:, None]
     return Representation(
         alpha=-weight * slope / penalty,
         bias=coef[:, -1] if free else np.zeros(len(coef)),
@@ -129,7 +133,7 @@ def represent(estimator, X, y, labels, sample_weight=None):
 def _objective(estimator):
     """Return the objective, if training rows represent its minimiser."""
     goal = objective(estimator) if has_objective(estimator) else None
-    if goal is None or goal.slope is None:
+    if goal is None or goal.slope is None or goal.per is not None:
         raise UnsupportedEstimator(
             f"RepresenterPoints does not support {type(estimator).__name__}. It takes "
             f"{SUPPORTED}. InfluenceFunctions supports more models, "

@@ -25,9 +25,9 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
+from skinfluence.nets._inputs import count_rows, rows_of
 from skinfluence.nets.gradients._blocks import Dense
 from skinfluence.nets.gradients._layers import has_rule, layer_block
-from skinfluence.nets.net._target import count_rows, rows_of
 
 
 @dataclass

@@ -22,6 +22,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from skinfluence._losses import SMALLEST_PROBABILITY, LogLoss, clip_log_loss
+from skinfluence.nets._inputs import rows_of
 
 
 class NetTarget:
@@ -234,19 +235,3 @@ class NetTarget:
                 module.training = flag
             if before is not None:
                 self.module.load_state_dict(before)
-
-
-def rows_of(inputs, rows):
-    """Index the rows of a batch of inputs: a tensor, or tensors in a container."""
-    if isinstance(inputs, torch.Tensor):
-        return inputs[rows]
-    if isinstance(inputs, dict):
-        return {k: rows_of(v, rows) for k, v in inputs.items()}
-    return type(inputs)(rows_of(v, rows) for v in inputs)
-
-
-def count_rows(inputs):
-    """Return the number of rows of a batch of inputs."""
-    while not isinstance(inputs, torch.Tensor):
-        inputs = next(iter(inputs.values() if isinstance(inputs, dict) else inputs))
-    return len(inputs)

@@ -1,1 +1,1 @@
-"""Classifiers made of counts and moments: a row's part is subtracted."""
+"""Classifiers made of counts and moments, from which a row's part is subtracted."""

@@ -1,4 +1,4 @@
-"""Bernoulli naive Bayes: counts of present and absent features lose a row."""
+"""Bernoulli naive Bayes: counts of features without a row."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -41,13 +41,11 @@ class BernoulliNaiveBayes(CountScores, OneClassScores):
         self.intercept -= d * np.log(self.totals + 2 * self.alpha)
 
     def check(self, X):
-        """Implement `ClassScores.check`."""
         rows = super().check(X)
         threshold = self.estimator.binarize
         return rows if threshold is None else binarize(rows, threshold=threshold)
 
     def scores(self, rows):
-        """Implement `ClassScores.scores`."""
         return safe_sparse_dot(rows, self.coef.T, dense_output=True) + self.intercept
 
     def _dense(self, removed):
@@ -55,7 +53,6 @@ class BernoulliNaiveBayes(CountScores, OneClassScores):
         return rows.toarray() if sp.issparse(rows) else rows
 
     def lost(self):
-        """Implement `CountScores.lost`."""
         lost = np.zeros(len(self.labels), dtype=bool)
         size = max(1, PARAMETERS // self.present.shape[1])
         for start in range(0, len(lost), size):
@@ -69,7 +66,6 @@ class BernoulliNaiveBayes(CountScores, OneClassScores):
         return lost
 
     def class_moves(self, state, removed, label):
-        """Implement `OneClassScores.class_moves`."""
         out = np.empty((state.shape[0], len(removed)))
         d = self.present.shape[1]
         size = max(1, PARAMETERS // d)

@@ -1,4 +1,4 @@
-"""Categorical naive Bayes: counts of categories lose a row."""
+"""Categorical naive Bayes: counts of categories without a row."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -33,10 +33,17 @@ class CategoricalNaiveBayes(CountScores, OneClassScores):
 
     **Cost.** O(d) for each test row and removal. **When it fails.** As
     `MultinomialNaiveBayes`.
+
+    Parameters
+    ----------
+    all_sizes : ndarray of int, shape (n_features,), default=None
+        For a model without a group of rows, the number of categories with them: test
+        rows may have these.
     """
 
-    def __init__(self, estimator, X, y, sample_weight=None):
+    def __init__(self, estimator, X, y, sample_weight=None, all_sizes=None):
         super().__init__(estimator, X, y, sample_weight)
+        self.all_sizes = all_sizes
         self.sizes = np.asarray(estimator.n_categories_)
         self._count()
         self.first = np.concatenate([[0], np.cumsum(self.sizes)])
@@ -47,7 +54,6 @@ class CategoricalNaiveBayes(CountScores, OneClassScores):
         self.offsets = self.offsets - np.log(total).sum(axis=1)
 
     def check(self, X):
-        """Implement `ClassScores.check`."""
         rows = validate_data(self.estimator, X, reset=False, dtype="int")
         check_non_negative(rows, "CategoricalNB (input X)")
         unknown = np.argwhere(rows >= self.sizes)
@@ -68,7 +74,6 @@ class CategoricalNaiveBayes(CountScores, OneClassScores):
         return sp.csr_array((np.ones(n * d), columns, pointers), shape=shape)
 
     def scores(self, rows):
-        """Implement `ClassScores.scores`."""
         unseen = rows >= self.sizes
         if not unseen.any():
             return self._one_hot(rows) @ self.log_prob.T + self.offsets
@@ -76,30 +81,25 @@ class CategoricalNaiveBayes(CountScores, OneClassScores):
         out = self.scores(np.where(unseen, 0, rows))
         for t, j in np.argwhere(unseen):
             total = self.totals + self.alpha * np.array(
-                [[self.sizes[j]], [self.kept[j]]]
+                [[self.sizes[j]], [self.all_sizes[j]]]
             )
             out[t] += np.log(self.alpha * total[0] / total[1])
             out[t] -= self.log_prob[:, self.first[j]]
         return out
 
     def refitted(self, kept):
-        """Implement `ClassScores.refitted`."""
-        model = super().refitted(kept)
-        model.kept = self.sizes
-        return model
+        return super().refitted(kept, all_sizes=self.sizes)
 
     def state(self, rows):
-        """Implement `ClassScores.state`."""
         return rows, self._one_hot(rows)
 
     def lost(self):
-        """Implement `CountScores.lost`."""
         columns = self.rows + self.first[:-1]
         smoothed = self.count[self.labels[:, None], columns] + self.alpha
         return self.too_low(self.weight[:, None], smoothed).any(axis=1)
 
     def unresolved(self):
-        """Implement `ClassScores.unresolved`; finds who shrinks a table."""
+        """Also find the rows that alone have the last category of a feature."""
         least = self.estimator.min_categories
         self.shrunk = []
         for j, column in enumerate(self.rows.T):
@@ -115,7 +115,6 @@ class CategoricalNaiveBayes(CountScores, OneClassScores):
         return super().unresolved()
 
     def class_moves(self, state, removed, label):
-        """Implement `OneClassScores.class_moves`."""
         test = state[1]
         out = np.empty((test.shape[0], len(removed)))
         size = max(1, PARAMETERS // self.first[-1])
@@ -134,7 +133,6 @@ class CategoricalNaiveBayes(CountScores, OneClassScores):
         return out
 
     def moves(self, state, removed):
-        """Implement `ClassScores.moves`."""
         out = super().moves(state, removed)
         for i, j, size in self.shrunk:
             for m in np.flatnonzero(removed == i):

@@ -14,6 +14,7 @@ from sklearn.base import clone
 
 from skinfluence._losses import LogLoss
 from skinfluence._sklearn import take_rows
+from skinfluence.removal._classes import loses_class
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal._model import ClosedFormModel
 from skinfluence.removal._raw import TILE, RawRemovals
@@ -25,8 +26,8 @@ TEST_ROWS = 256
 # Numbers in an array over (removal, class, feature).
 PARAMETERS = 2**20
 
-# What is left of a sum when less than this share of it remains has lost too many
-# digits to the subtraction.
+# A sum of which less than this share remains has lost too many digits to the
+# subtraction.
 REMAINS = 1e-5
 
 
@@ -90,12 +91,12 @@ class ClassScores(ClosedFormModel):
         rest = total - self.weight
         return rest, rest <= REMAINS * total
 
-    def refitted(self, kept):
+    def refitted(self, kept, **options):
         """Return this model of some of the rows."""
         X, y, weight = (v if v is None else take_rows(v, kept) for v in self.training)
         params = {} if weight is None else {"sample_weight": weight}
         estimator = clone(self.estimator).fit(X, y, **params)
-        return type(self)(estimator, X, y, weight)
+        return type(self)(estimator, X, y, weight, **options)
 
     def _without(self, masks):
         return ClassRemovals(self) if masks is None else GroupRemovals(self, masks)
@@ -110,7 +111,6 @@ class ClassRemovals(RawRemovals):
         self.unresolved = np.flatnonzero(model.unresolved())
 
     def influence(self, X, y, loss):
-        """Implement `Removals.influence`."""
         rows = self.model.check(X)
         out = np.empty((rows.shape[0], self.n_removals))
         for t in range(0, rows.shape[0], TEST_ROWS):
@@ -119,7 +119,6 @@ class ClassRemovals(RawRemovals):
         return out
 
     def mean_influence(self, X, y, loss, weight):
-        """Implement `Removals.mean_influence`."""
         rows = self.model.check(X)
         out = np.zeros(self.n_removals)
         for t in range(0, rows.shape[0], TEST_ROWS):
@@ -131,15 +130,13 @@ class ClassRemovals(RawRemovals):
         return super().influence(rows, y, loss)
 
     def prepare(self, X):
-        """Implement `RawRemovals.prepare`, of rows that are validated."""
+        """Take rows that `check` has returned."""
         return self.model.scores(X), self.model.state(X)
 
     def moves(self, state, removals):
-        """Implement `RawRemovals.moves`."""
         return self.model.moves(state, np.arange(removals.start, removals.stop))
 
     def own_moves(self):
-        """Implement `RawRemovals.own_moves`."""
         rows = self.model.check(self.model.training[0])
         raw = np.empty((self.n_removals, self.model.n_classes))
         own = np.empty_like(raw)
@@ -163,7 +160,6 @@ class OneClassScores(ClassScores):
         """
 
     def moves(self, state, removed):
-        """Implement `ClassScores.moves`."""
         n = (state[0] if isinstance(state, tuple) else state).shape[0]
         out = np.zeros((n, len(removed), self.n_classes))
         for label in np.unique(self.labels[removed]):
@@ -209,28 +205,25 @@ class GroupRemovals(RawRemovals):
     def __init__(self, model, masks):
         self.model, self.link, self.n_removals = model, model.link, len(masks)
         self.models, unresolved = [], []
+        emptied = loses_class(model.labels, masks, model.weight > 0)
         for g, mask in enumerate(masks):
             # A group of all rows, or an emptied class, is left to the caller.
-            kept = np.flatnonzero(~mask)
-            left = np.bincount(model.labels[kept], model.weight[kept], model.n_classes)
             self.models.append(model)
-            if not left.all():
+            if emptied[g]:
                 unresolved.append(g)
             elif mask.any():
                 try:
-                    self.models[g] = model.refitted(kept)
+                    self.models[g] = model.refitted(np.flatnonzero(~mask))
                 except (ValueError, UnsupportedEstimator):  # LinAlgError is one
                     unresolved.append(g)
         self.unresolved = np.asarray(unresolved, dtype=np.intp)
 
     def prepare(self, X):
-        """Implement `RawRemovals.prepare`."""
         rows = self.model.check(X)
         raw = self.model.scores(rows)
         return raw, (rows, raw)
 
     def moves(self, state, removals):
-        """Implement `RawRemovals.moves`."""
         rows, raw = state
         after = [
             raw if model is self.model else model.scores(rows)
@@ -239,7 +232,7 @@ class GroupRemovals(RawRemovals):
         return np.stack(after, axis=1) - raw[:, None]
 
     def own_moves(self):
-        """Sets have no own rows."""
+        """Raise an error: sets of rows have no own row."""
         raise NotImplementedError("Only for removals of single rows.")
 
 

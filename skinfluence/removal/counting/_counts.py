@@ -1,4 +1,4 @@
-"""What naive Bayes models of counts share: smoothing, priors, logarithms of ratios."""
+"""Smoothing, priors and ratios of counts of naive Bayes models."""
 
 from abc import abstractmethod
 
@@ -24,7 +24,7 @@ class CountScores:
     """
 
     def _count(self):
-        """Set what all families need; refuse what has no logarithm."""
+        """Set what all families need; refuse priors of zero."""
         estimator = self.estimator
         self.alpha = np.asarray(estimator.alpha, dtype=np.float64)
         if not estimator.force_alpha:
@@ -38,7 +38,6 @@ class CountScores:
         self.whole = _whole(values) and _whole(self.weight)
 
     def check(self, X):
-        """Implement `ClassScores.check`."""
         return validate_data(
             self.estimator, X, accept_sparse="csr", reset=False, dtype=np.float64
         )
@@ -48,7 +47,6 @@ class CountScores:
         """Tell which rows take a count too far down, shape (n,)."""
 
     def unresolved(self):
-        """Implement `ClassScores.unresolved`."""
         rest, unresolved = self.rest()
         unresolved |= self.lost()
         # Without effect, so that what is computed for them is finite
@@ -63,7 +61,7 @@ class CountScores:
         return np.log1p(-self.removed_weight[removed] / total)
 
     def too_low(self, taken, smoothed):
-        """Tell where subtracting leaves nothing, or nothing but rounding errors."""
+        """Tell where subtracting leaves zero, or rounding errors alone."""
         return smoothed - taken <= (0.0 if self.whole else REMAINS) * smoothed
 
     def refuse_zeros(self, smoothed):

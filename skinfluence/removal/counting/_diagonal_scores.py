@@ -42,7 +42,6 @@ class DiagonalScores(ClassScores):
         """
 
     def scores(self, rows):
-        """Implement `ClassScores.scores`."""
         out = np.empty((len(rows), self.n_classes))
         for c in range(self.n_classes):
             square = (rows - self.centers[c]) ** 2
@@ -50,12 +49,10 @@ class DiagonalScores(ClassScores):
         return out
 
     def state(self, rows):
-        """Implement `ClassScores.state`."""
         centred = rows[:, None] - self.centers
         return centred, centred**2
 
     def moves(self, state, removed):
-        """Implement `ClassScores.moves`."""
         centred, square = state
         # One matrix per class, so that products are written where they belong
         out = np.empty((self.n_classes, len(centred), len(removed)))

@@ -1,4 +1,4 @@
-"""Gaussian naive Bayes: means and variances of each class lose a row."""
+"""Gaussian naive Bayes: means and variances of classes without a row."""
 
 import numpy as np
 from sklearn.naive_bayes import GaussianNB
@@ -59,11 +59,10 @@ class GaussianNaiveBayes(DiagonalScores):
         self.offsets = np.log(np.asarray(prior, dtype=np.float64)) - 0.5 * log_det
 
     def check(self, X):
-        """Implement `ClassScores.check`."""
         return validate_data(self.estimator, X, reset=False, dtype=np.float64)
 
     def unresolved(self):
-        """Implement `ClassScores.unresolved`; prepares `changes`."""
+        """Also compute what `changes` needs."""
         n = len(self.rows)
         rest, unresolved = self.rest()
         self.ratio = np.where(unresolved, 0, self.weight) / np.where(
@@ -99,7 +98,7 @@ class GaussianNaiveBayes(DiagonalScores):
         square = (self.rows - self.rows.mean(axis=0)) ** 2
         after = (n * variance - (n / (n - 1)) * square) / (n - 1)
         largest = after.max(axis=1)
-        # Features of which the row has nearly all the variance: digits are lost
+        # Where the row has nearly all the variance of a feature, digits are lost
         lost = after < COLLAPSE * variance
         lost &= after + 1e-10 * variance >= largest[:, None]
         for i in np.flatnonzero(lost.any(axis=1)):
@@ -165,14 +164,13 @@ class GaussianNaiveBayes(DiagonalScores):
         return constant
 
     def changes(self, removed):
-        """Implement `DiagonalScores.changes`, but for collapsed variances."""
+        """Leave out variances that collapse, which `moves` corrects."""
         growth, after, shift, own = self._growth(removed)
         shift /= after[own]
         growth /= -self.scales * after
         return growth, shift, self.constant[removed]
 
     def moves(self, state, removed):
-        """Implement `ClassScores.moves`."""
         out = super().moves(state, removed)
         centred, square = state
         for i, j, center, scale in zip(*self._collapsed(removed), strict=True):

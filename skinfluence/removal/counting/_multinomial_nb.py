@@ -1,4 +1,4 @@
-"""Multinomial and complement naive Bayes: counts of features lose a row."""
+"""Multinomial and complement naive Bayes: counts of features without a row."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -46,11 +46,9 @@ class MultinomialNaiveBayes(CountScores, OneClassScores):
         self.log_prob = np.log(self.count + self.alpha) - log_total[:, None]
 
     def scores(self, rows):
-        """Implement `ClassScores.scores`."""
         return safe_sparse_dot(rows, self.log_prob.T, dense_output=True) + self.offsets
 
     def lost(self):
-        """Implement `CountScores.lost`."""
         lost = np.zeros(len(self.labels), dtype=bool)
         for c in range(self.n_classes):
             for part in _parts(np.flatnonzero(self.labels == c), self.rows):
@@ -62,7 +60,6 @@ class MultinomialNaiveBayes(CountScores, OneClassScores):
         return lost
 
     def class_moves(self, state, removed, label):
-        """Implement `OneClassScores.class_moves`."""
         rows, weight = self.rows[removed], self.removed_weight[removed]
         ratios = feature_ratios(rows, weight, self.count[label], self.alpha)
         out = safe_sparse_dot(state, ratios.T, dense_output=True)
@@ -101,11 +98,9 @@ class ComplementNaiveBayes(CountScores, ClassScores):
         self.coef = log_prob / self.norm[:, None] if estimator.norm else -log_prob
 
     def scores(self, rows):
-        """Implement `ClassScores.scores`."""
         return safe_sparse_dot(rows, self.coef.T, dense_output=True)
 
     def lost(self):
-        """Implement `CountScores.lost`."""
         lost = np.zeros(len(self.labels), dtype=bool)
         for c in range(self.n_classes):
             for part in _parts(np.flatnonzero(self.labels != c), self.rows):
@@ -117,11 +112,9 @@ class ComplementNaiveBayes(CountScores, ClassScores):
         return lost
 
     def state(self, rows):
-        """Implement `ClassScores.state`."""
         return rows, row_sums(rows), self.scores(rows)
 
     def moves(self, state, removed):
-        """Implement `ClassScores.moves`."""
         test, test_sums, scores = state
         out = np.empty((self.n_classes, len(scores), len(removed)))
         for part in _parts(np.arange(len(removed)), self.rows):

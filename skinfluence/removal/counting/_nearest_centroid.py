@@ -1,4 +1,4 @@
-"""Nearest centroids: means of classes, and a common scale, lose a row."""
+"""Nearest centroids: means of classes and their common scale without a row."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -6,6 +6,7 @@ from sklearn.neighbors import NearestCentroid
 from sklearn.utils.validation import validate_data
 
 from skinfluence._memory import check_memory
+from skinfluence.removal._classes import loses_class
 from skinfluence.removal._dispatch import refuse, removal_model
 from skinfluence.removal._model import Removals
 from skinfluence.removal.counting._class_scores import (
@@ -93,7 +94,6 @@ class NearestCentroids(DiagonalScores):
         return means, scales, np.where(plain, 0.0, 2 * np.log(prior))
 
     def check(self, X):
-        """Implement `ClassScores.check`."""
         rows = validate_data(
             self.estimator, X, accept_sparse="csr", reset=False, dtype=np.float64
         )
@@ -125,9 +125,8 @@ class NearestCentroids(DiagonalScores):
         return (means, mean, scatter, counts), away / left
 
     def unresolved(self):
-        """Implement `ClassScores.unresolved`."""
         n, d = self.rows.shape
-        out = self.totals[self.labels] <= 1
+        out = loses_class(self.labels)
         if n - 1 <= self.n_classes:
             out[:] = True
         size = max(1, PARAMETERS // self.means.size)
@@ -144,7 +143,6 @@ class NearestCentroids(DiagonalScores):
         return out
 
     def changes(self, removed):
-        """Implement `DiagonalScores.changes`."""
         resolved = self.resolved[removed]
         parameters, pull = self._remaining(removed, resolved)
         centers, scales, offsets = self._parameters(*parameters)
@@ -161,9 +159,7 @@ class NearestCentroids(DiagonalScores):
         return np.repeat(precision[:, None], self.n_classes, axis=1), pull, constant
 
     def refitted(self, kept):
-        """Implement `ClassScores.refitted`."""
-        model = super().refitted(kept)
-        return model.seen_by(self.predicts)
+        return super().refitted(kept, predicts=self.predicts)
 
     def seen_by(self, predicts):
         """Return this model with the scores of predict, or of predict_proba."""
@@ -188,11 +184,9 @@ class CentroidRemovals(Removals):
         return self.predictions if predicts else self.probabilities
 
     def influence(self, X, y, loss):
-        """Implement `Removals.influence`."""
         return self._seen_by(loss).influence(X, y, loss)
 
     def own_influence(self, y, loss):
-        """Implement `Removals.own_influence`."""
         return self._seen_by(loss).own_influence(y, loss)
 
 

@@ -1,9 +1,10 @@
-"""Linear discriminant analysis: means and the common covariance lose a row."""
+"""Linear discriminant analysis: means and common covariance without a row."""
 
 import numpy as np
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from skinfluence._memory import check_memory
+from skinfluence.removal._classes import loses_class
 from skinfluence.removal._dispatch import UnsupportedEstimator, refuse, removal_model
 from skinfluence.removal._model import ClosedFormModel
 from skinfluence.removal.counting._class_scores import (
@@ -130,28 +131,27 @@ class LinearDiscriminant(ClosedFormModel):
         if masks is None:
             self._remove_rows(moves, resolved)
         else:
-            for g, mask in enumerate(masks):
-                left = np.bincount(self.labels[~mask], minlength=self.n_classes)
-                if left.all() and left.sum() > self.n_classes:
-                    theta, resolved[g] = self._solution(~mask)
-                    if resolved[g]:
-                        moves[g] = theta - self.theta
+            enough = (~masks).sum(axis=1) > self.n_classes
+            for g in np.flatnonzero(enough & ~loses_class(self.labels, masks)):
+                theta, resolved[g] = self._solution(~masks[g])
+                if resolved[g]:
+                    moves[g] = theta - self.theta
         return LinearRemovals(self, moves, np.flatnonzero(~resolved), False)
 
     def _remove_rows(self, moves, resolved):
         """Fill in the moves of theta of single rows, and which of them are exact."""
         n, d = self.rows.shape
         statistics = Statistics(self.rows, self.labels, self.n_classes)
-        basis = None
+        basis, emptied = None, loses_class(self.labels)
         for label, count in enumerate(statistics.counts):
-            if count == 1 or n - 1 <= self.n_classes:
+            members = np.flatnonzero((self.labels == label) & ~emptied)
+            if not len(members) or n - 1 <= self.n_classes:
                 continue
             counts = statistics.counts.copy()
             counts[label] -= 1
             prior, shares = self._shares(counts)
             if basis is None or np.ptp(shares) > 1e-12 * shares.max():
                 basis = Basis(self, statistics, shares, self.labels)
-            members = np.flatnonzero(self.labels == label)
             size = max(1, PARAMETERS // statistics.means.size)
             for start in range(0, len(members), size):
                 removed = members[start : start + size]

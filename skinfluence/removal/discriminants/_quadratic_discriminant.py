@@ -1,4 +1,4 @@
-"""Quadratic discriminant analysis: the covariance of one class loses a row."""
+"""Quadratic discriminant analysis: the covariance of a class without a row."""
 
 import numpy as np
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
@@ -82,7 +82,6 @@ class QuadraticDiscriminant(OneClassScores):
         return keep * values / np.expand_dims(divisor, -1) + np.expand_dims(shift, -1)
 
     def check(self, X):
-        """Implement `ClassScores.check`."""
         return validate_data(self.estimator, X, reset=False, dtype=np.float64)
 
     def state(self, rows):
@@ -93,7 +92,6 @@ class QuadraticDiscriminant(OneClassScores):
         return out
 
     def scores(self, rows):
-        """Implement `ClassScores.scores`."""
         return self.offsets - 0.5 * (self.state(rows) ** 2 / self.scales).sum(axis=2)
 
     def _downdate(self, removed, label):
@@ -115,7 +113,6 @@ class QuadraticDiscriminant(OneClassScores):
         )
 
     def unresolved(self):
-        """Implement `ClassScores.unresolved`."""
         d = self.rows.shape[1]
         out = np.zeros(len(self.labels), dtype=bool)
         tol = self.estimator.tol
@@ -141,7 +138,6 @@ class QuadraticDiscriminant(OneClassScores):
         return [removed[i : i + size] for i in range(0, len(removed), size)]
 
     def class_moves(self, state, removed, label):
-        """Implement `OneClassScores.class_moves`."""
         z, n = state[:, label], self.totals[label]
         out = np.zeros((len(z), len(removed)))
         resolved = np.flatnonzero(self.resolved[removed])

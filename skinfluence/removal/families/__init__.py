@@ -1,1 +1,1 @@
-"""What scikit-learn estimators minimise, and the models that lose rows of it."""
+"""What each linear estimator minimises, and the model of its removals."""

@@ -10,8 +10,7 @@ from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegres
 
 from skinfluence.removal._dispatch import refuse, removal_model
 from skinfluence.removal._objective import Objective, objective
-from skinfluence.removal._weights import row_weights
-from skinfluence.removal.linear._design import make_design
+from skinfluence.removal.families._problem import linear_problem
 from skinfluence.removal.smooth._pointwise import Tweedie
 from skinfluence.removal.smooth._smooth import Smooth
 
@@ -23,32 +22,29 @@ def _(estimator):
     return Objective(estimator.alpha, per="weight")
 
 
-def _glm(estimator, X, y, sample_weight, power):
+def _glm(estimator, X, y, sample_weight, power, columns):
     y = np.asarray(y, dtype=np.float64).ravel()
-    weight = row_weights(sample_weight, len(y))
-    goal = objective(estimator)
-    ridge = goal.l2 * goal.size(weight)
-    design = make_design(estimator, X, estimator.fit_intercept, True, weight, ridge)
-    penalty, mass = goal.penalty(design, weight), goal.mass(weight)
-    fitted = design.coefficients(estimator.coef_, estimator.intercept_)
-    return Smooth(design, y, weight, Tweedie(power), penalty, fitted, "log", mass)
+    problem = linear_problem(estimator, X, sample_weight, **columns)
+    weight, mass = problem.weight, problem.goal.mass(problem.weight)
+    args = weight, Tweedie(power), problem.l2, problem.fitted, "log", mass
+    return Smooth(problem.design, y, *args)
 
 
 @removal_model.register
-def _(estimator: PoissonRegressor, X, y, sample_weight=None):
-    return _glm(estimator, X, y, sample_weight, 1)
+def _(estimator: PoissonRegressor, X, y, sample_weight=None, **columns):
+    return _glm(estimator, X, y, sample_weight, 1, columns)
 
 
 @removal_model.register
-def _(estimator: GammaRegressor, X, y, sample_weight=None):
-    return _glm(estimator, X, y, sample_weight, 2)
+def _(estimator: GammaRegressor, X, y, sample_weight=None, **columns):
+    return _glm(estimator, X, y, sample_weight, 2, columns)
 
 
 @removal_model.register
-def _(estimator: TweedieRegressor, X, y, sample_weight=None):
+def _(estimator: TweedieRegressor, X, y, sample_weight=None, **columns):
     power = estimator.power
     if not 1 <= power <= 2:
         refuse(estimator, "power", "only 1 <= power <= 2 is convex with a log link")
     if estimator.link == "identity":
         refuse(estimator, "link", "the objective is not convex")
-    return _glm(estimator, X, y, sample_weight, power)
+    return _glm(estimator, X, y, sample_weight, power, columns)

@@ -1,4 +1,4 @@
-"""HuberRegressor: coefficients and scale together.
+"""HuberRegressor, whose coefficients and scale are minimised jointly.
 
 What scikit-learn minimises: ``sum_j s_j (sigma + sigma H(r_j / sigma)) + alpha
 |w|^2``, the intercept free, ``H(z) = z^2`` up to epsilon and linear beyond. alpha is
@@ -12,9 +12,8 @@ from sklearn.linear_model import HuberRegressor
 
 from skinfluence.removal._dispatch import removal_model
 from skinfluence.removal._objective import Objective, objective
-from skinfluence.removal._weights import row_weights
+from skinfluence.removal.families._problem import linear_problem
 from skinfluence.removal.kinked._concomitant import Concomitant
-from skinfluence.removal.linear._design import make_design
 
 
 @objective.register
@@ -23,13 +22,8 @@ def _(estimator: HuberRegressor):
 
 
 @removal_model.register
-def _(estimator: HuberRegressor, X, y, sample_weight=None):
+def _(estimator: HuberRegressor, X, y, sample_weight=None, **columns):
     y = np.asarray(y, dtype=np.float64).ravel()
-    weight = row_weights(sample_weight, len(y))
-    goal = objective(estimator)
-    design = make_design(estimator, X, estimator.fit_intercept, True, weight, goal.l2)
-    penalty = goal.penalty(design, weight)
-    fitted = design.coefficients(estimator.coef_, estimator.intercept_)
-    return Concomitant(
-        design, y, weight, estimator.epsilon, penalty, fitted, estimator.scale_
-    )
+    problem = linear_problem(estimator, X, sample_weight, **columns)
+    args = estimator.epsilon, problem.l2, problem.fitted, estimator.scale_
+    return Concomitant(problem.design, y, problem.weight, *args)

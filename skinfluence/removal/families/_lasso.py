@@ -1,4 +1,4 @@
-"""Lasso and elastic net, with one output or several that share nothing.
+"""Lasso and elastic net, with one output or several independent ones.
 
 What scikit-learn minimises: ``sum_j s_j (y_j - x_j'w - b)^2 / (2 S) +
 alpha (l1_ratio |w|_1 + (1 - l1_ratio) |w|^2 / 2)`` with ``S = sum_j s_j`` and the
@@ -18,9 +18,8 @@ from sklearn.linear_model import (
 
 from skinfluence.removal._dispatch import UnsupportedEstimator, refuse, removal_model
 from skinfluence.removal._objective import Objective, chosen, objective
-from skinfluence.removal._weights import row_weights
+from skinfluence.removal.families._problem import linear_problem
 from skinfluence.removal.kinked._l1_quadratic import L1Quadratic
-from skinfluence.removal.linear._design import Design
 
 
 def _objective(estimator, alpha, l1_ratio, *names):
@@ -53,24 +52,16 @@ def _(estimator):
 
 @removal_model.register(ElasticNetCV)
 @removal_model.register(LassoCV)
-def _lasso(estimator, X, y, sample_weight=None):
-    y, goal = np.asarray(y, dtype=np.float64), objective(estimator)
+def _lasso(estimator, X, y, sample_weight=None, **columns):
+    y = np.asarray(y, dtype=np.float64)
     targets = y.reshape(len(y), -1)
-    weight = row_weights(sample_weight, len(targets))
-    try:
-        design = Design(estimator, X, estimator.fit_intercept, True, weight)
-    except MemoryError as error:  # refits need less
-        raise UnsupportedEstimator(str(error)) from error
-    l1 = np.full(design.rows.shape[1], goal.l1 * goal.size(weight))
-    if estimator.fit_intercept:
-        l1[-1] = 0.0
-    fitted = design.coefficients(estimator.coef_, estimator.intercept_)
-    l2, positive = goal.penalty(design, weight), estimator.positive
-    return L1Quadratic(design, targets, weight, l1, l2, fitted, positive)
+    problem = linear_problem(estimator, X, sample_weight, turns=False)
+    args = problem.l1, problem.l2, problem.fitted, estimator.positive
+    return L1Quadratic(problem.design, targets, problem.weight, *args)
 
 
 @removal_model.register
-def _(estimator: ElasticNet, X, y, sample_weight=None):
+def _(estimator: ElasticNet, X, y, sample_weight=None, **columns):
     if isinstance(estimator, MultiTaskElasticNet):
         raise UnsupportedEstimator(
             f"{type(estimator).__name__} has no exact removal of rows: its penalty "
@@ -81,7 +72,7 @@ def _(estimator: ElasticNet, X, y, sample_weight=None):
 
 
 @removal_model.register
-def _(estimator: LassoLars, X, y, sample_weight=None):
+def _(estimator: LassoLars, X, y, sample_weight=None, **columns):
     if not isinstance(estimator, LassoLarsIC) and estimator.jitter is not None:
         refuse(estimator, "jitter", "its targets are random")
     return _lasso(estimator, X, y, sample_weight)

@@ -13,9 +13,8 @@ from sklearn.svm import LinearSVR
 
 from skinfluence.removal._dispatch import refuse, removal_model
 from skinfluence.removal._objective import Objective, objective
-from skinfluence.removal._weights import row_weights
+from skinfluence.removal.families._problem import linear_problem
 from skinfluence.removal.kinked._kinked_squares import KinkedSquares, Tube
-from skinfluence.removal.linear._design import make_design
 from skinfluence.removal.linear._quadratic import Quadratic
 
 
@@ -36,16 +35,13 @@ def _(estimator: LinearSVR):
 
 
 @removal_model.register
-def _(estimator: LinearSVR, X, y, sample_weight=None):
+def _(estimator: LinearSVR, X, y, sample_weight=None, **columns):
     if estimator.loss != "squared_epsilon_insensitive":
         refuse(estimator, "loss", "its minimiser has kinks")
     y = np.asarray(y, dtype=np.float64).ravel()
-    weight = row_weights(sample_weight, len(y))
-    design = make_design(estimator, X, estimator.fit_intercept, False, weight, 1.0)
-    penalty = estimator.C * objective(estimator).penalty(design, weight)
-    fitted = design.coefficients(estimator.coef_, estimator.intercept_)
+    problem = linear_problem(estimator, X, sample_weight, **columns)
+    design, weight, fitted = problem.design, problem.weight, problem.fitted
     if estimator.epsilon == 0:
-        ridge = penalty[None] / (2 * estimator.C)
-        return Quadratic(design, y[:, None], weight, ridge, fitted)
-    cost = estimator.C * weight[:, None]
+        return Quadratic(design, y[:, None], weight, problem.l2[None] / 2, fitted)
+    cost, penalty = estimator.C * weight[:, None], estimator.C * problem.l2
     return KinkedSquares(design, [Tube(y, estimator.epsilon)], cost, penalty, fitted)

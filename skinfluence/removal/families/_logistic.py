@@ -10,16 +10,12 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 
 from skinfluence._losses import log_loss_slope
-from skinfluence.removal._dispatch import (
-    UnsupportedEstimator,
-    refuse,
-    removal_model,
-)
+from skinfluence.removal._dispatch import refuse, removal_model
 from skinfluence.removal._objective import Objective, chosen, objective
-from skinfluence.removal._weights import row_weights
+from skinfluence.removal._weights import ClassWeights
+from skinfluence.removal.families._problem import linear_problem
 from skinfluence.removal.kinked._l1_smooth import L1Smooth
 from skinfluence.removal.linear._class_weight import with_class_weight
-from skinfluence.removal.linear._design import Design, make_design
 from skinfluence.removal.smooth._pointwise import Logistic
 from skinfluence.removal.smooth._softmax import Softmax
 from skinfluence.removal.sparse._sparse import smooth_model
@@ -40,6 +36,7 @@ def _objective(estimator, C, ratio, held_fixed=()):
         constant=estimator.intercept_scaling if liblinear else 0.0,
         slope=log_loss_slope,
         held_fixed=held_fixed,
+        weighs_classes=True,
     )
 
 
@@ -60,50 +57,34 @@ def _(estimator: LogisticRegressionCV):
 
 
 @removal_model.register
-def _(estimator: LogisticRegressionCV, X, y, sample_weight=None):
+def _(estimator: LogisticRegressionCV, X, y, sample_weight=None, **columns):
     C = np.ravel(estimator.C_)
     if not np.all(C == C[0]):
         refuse(estimator, "Cs", "each class has chosen another one")
     ratios = [0.0 if r is None else r for r in np.ravel(estimator.l1_ratio_)]
     if np.ptp(ratios) > 0:
         refuse(estimator, "l1_ratios", "each class has chosen another one")
-    return _logistic(estimator, X, y, sample_weight)
+    return _logistic(estimator, X, y, sample_weight, **columns)
 
 
 @removal_model.register(LogisticRegression)
-def _logistic(estimator, X, y, sample_weight=None):
-    goal = objective(estimator)
-    y_index = np.searchsorted(estimator.classes_, np.asarray(y).ravel())
-    n_classes = len(estimator.classes_)
-    liblinear = estimator.solver == "liblinear"
-    if liblinear and n_classes > 2:
+def _logistic(estimator, X, y, sample_weight=None, **columns):
+    goal, n_classes = objective(estimator), len(estimator.classes_)
+    if estimator.solver == "liblinear" and n_classes > 2:
         refuse(estimator, "solver", "it fits one-vs-rest problems that share nothing")
     if goal.l1 and n_classes > 2:
         refuse(estimator, "l1_ratio", "its minimiser has kinks (known for two classes)")
-    intercept = estimator.fit_intercept
-    weight = row_weights(sample_weight, len(y_index))
-    args = estimator, X, intercept, not liblinear, weight
-    if goal.l1:  # not the same in rotated columns
-        try:
-            design = Design(*args)
-        except MemoryError as error:  # refits need less
-            raise UnsupportedEstimator(str(error)) from error
-    else:
-        design = make_design(*args, goal.l2, matrix_free=n_classes == 2)
-    penalty = goal.penalty(design, weight)
-    l1 = np.full(len(penalty), goal.l1)
-    if intercept:
-        l1[-1] = goal.l1 / goal.constant if goal.constant else 0.0
-    fitted = design.coefficients(estimator.coef_, estimator.intercept_)
+    classes = ClassWeights(estimator, y, sample_weight)
+    columns["matrix_free"] = n_classes == 2
+    problem = linear_problem(estimator, X, sample_weight, turns=not goal.l1, **columns)
+    labels, rest = classes.labels, (problem.l2, problem.fitted)
 
     def build(weight):
         if n_classes > 2:
-            return Softmax(design, y_index, weight, penalty, fitted)
-        target = y_index.astype(np.float64)
-        if l1.any():
-            args = design, target, weight, Logistic(), l1, penalty, fitted, "logit"
-            return L1Smooth(*args)
-        args = design, target, weight, Logistic(), penalty, fitted, "logit"
-        return smooth_model(*args)
+            return Softmax(problem.design, labels, weight, *rest)
+        args = problem.design, labels.astype(np.float64), weight, Logistic()
+        if goal.l1:
+            return L1Smooth(*args, problem.l1, *rest, "logit", labels)
+        return smooth_model(*args, *rest, "logit", labels)
 
-    return with_class_weight(estimator, y, y_index, sample_weight, build)
+    return with_class_weight(classes, build)

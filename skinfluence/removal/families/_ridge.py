@@ -16,12 +16,11 @@ from sklearn.linear_model import (
 from sklearn.preprocessing import LabelBinarizer
 
 from skinfluence._losses import MarginLoss
-from skinfluence._sklearn import n_rows
 from skinfluence.removal._dispatch import refuse, removal_model
 from skinfluence.removal._objective import Objective, chosen, objective
-from skinfluence.removal._weights import row_weights
+from skinfluence.removal._weights import ClassWeights
+from skinfluence.removal.families._problem import linear_problem
 from skinfluence.removal.linear._class_weight import with_class_weight
-from skinfluence.removal.linear._design import make_design
 from skinfluence.removal.sparse._sparse import quadratic_model
 
 
@@ -62,61 +61,48 @@ def _(estimator: RidgeClassifierCV):
     return Objective(l2, slope=squared_codes, held_fixed=held)
 
 
-def _problem(estimator, X, n_outputs, sample_weight):
-    """Design matrix, penalties of each output and fitted coefficients."""
+def _problem(estimator, X, n_outputs, sample_weight, columns):
+    """Return the problem, and ``alpha |w|^2`` of each output as a diagonal matrix."""
     if getattr(estimator, "positive", False):
         refuse(estimator, "positive", "rows on the boundary move the active set")
-    alpha = objective(estimator).l2 / 2
-    weight = row_weights(sample_weight, n_rows(X))
-    design = make_design(
-        estimator,
-        X,
-        estimator.fit_intercept,
-        True,
-        weight,
-        np.min(alpha),
-        matrix_free=np.ptp(alpha) == 0,
-    )
-    p = design.rows.shape[1]
-    penalty = np.tile(np.broadcast_to(alpha, n_outputs)[:, None], (1, p))
-    if estimator.fit_intercept:
-        penalty[:, -1] = 0.0
-    fitted = design.coefficients(estimator.coef_, estimator.intercept_)
-    return design, weight, penalty, fitted
+    columns["matrix_free"] = np.ptp(objective(estimator).l2) == 0
+    problem = linear_problem(estimator, X, sample_weight, **columns)
+    shape = n_outputs, problem.l2.shape[-1]
+    return problem, np.broadcast_to(problem.l2 / 2, shape)
 
 
 @removal_model.register(Ridge)
 @removal_model.register(RidgeCV)
-def least_squares(estimator, X, y, sample_weight=None):
+def least_squares(estimator, X, y, sample_weight=None, **columns):
     """Return the model of a regressor with squared errors and an L2 penalty."""
     targets = np.asarray(y, dtype=np.float64)
     targets = targets.reshape(len(targets), -1)
-    design, weight, penalty, fitted = _problem(
-        estimator, X, targets.shape[1], sample_weight
-    )
-    return quadratic_model(design, targets, weight, penalty, fitted)
+    problem, penalty = _problem(estimator, X, targets.shape[1], sample_weight, columns)
+    args = problem.weight, penalty, problem.fitted
+    return quadratic_model(problem.design, targets, *args)
 
 
 @removal_model.register
-def _(estimator: LinearRegression, X, y, sample_weight=None):
+def _(estimator: LinearRegression, X, y, sample_weight=None, **columns):
     values = getattr(estimator, "singular_", np.empty(0))  # not of sparse X
     rounding = 10 * max(len(y), len(values)) * np.finfo(np.float64).eps
     if (values > rounding * values.max(initial=0)).sum() > getattr(
         estimator, "rank_", len(values)
     ):
         refuse(estimator, "tol", "columns of small scale count as dependent, scale X")
-    return least_squares(estimator, X, y, sample_weight)
+    return least_squares(estimator, X, y, sample_weight, **columns)
 
 
 @removal_model.register(RidgeClassifier)
 @removal_model.register(RidgeClassifierCV)
-def _(estimator, X, y, sample_weight=None):
+def _(estimator, X, y, sample_weight=None, **columns):
     codes = LabelBinarizer(pos_label=1, neg_label=-1).fit_transform(np.asarray(y))
     codes = codes.astype(np.float64)
-    design, _, penalty, fitted = _problem(estimator, X, codes.shape[1], sample_weight)
+    problem, penalty = _problem(estimator, X, codes.shape[1], sample_weight, columns)
+    classes = ClassWeights(estimator, y, sample_weight)
+    rest = penalty, problem.fitted, "margin", classes.labels
 
     def build(weight):
-        return quadratic_model(design, codes, weight, penalty, fitted, "margin")
+        return quadratic_model(problem.design, codes, weight, *rest)
 
-    y_index = np.searchsorted(estimator.classes_, np.asarray(y).ravel())
-    return with_class_weight(estimator, y, y_index, sample_weight, build)
+    return with_class_weight(classes, build)

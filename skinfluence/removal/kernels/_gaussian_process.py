@@ -32,7 +32,6 @@ class GaussianProcessModel(KernelModel):
         self._solve(X, gram, [estimator.alpha], which, targets, mean)
 
     def cross(self, X):
-        """Implement `KernelModel.cross`."""
         model = self.estimator
         vectors = model.kernel_.requires_vector_input
         dtype = "numeric" if vectors else None

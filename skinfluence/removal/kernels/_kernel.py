@@ -1,4 +1,4 @@
-"""What kernel least squares share: rows leave by the inverse of one matrix."""
+"""Kernel least squares: removal by the inverse of one matrix."""
 
 from abc import abstractmethod
 
@@ -10,7 +10,7 @@ from skinfluence.removal._dispatch import refuse
 from skinfluence.removal._model import ClosedFormModel
 from skinfluence.removal._raw import RawRemovals
 
-# Below this the digits of the solution are rounding: scikit-learn's as well.
+# Below this the solution, scikit-learn's as well, is mostly rounding errors.
 RCOND = 1e-13
 
 
@@ -152,7 +152,7 @@ class KernelRemovals(RawRemovals):
             self.sets = [np.flatnonzero(mask) for mask in masks]
             self.jump = [self._set_jump(rows) for rows in self.sets]
         if model.mean is not None:
-            # The targets are centred: without S their mean is -sum_S / (n - |S|).
+            # The targets are centred: their mean without S is -sum_S / (n - |S|).
             gone = model.targets if masks is None else masks * 1.0 @ model.targets
             left = n - (np.ones(n) if masks is None else masks.sum(axis=1))
             self.shift = -gone / np.maximum(left, 1)[:, None]
@@ -169,14 +169,12 @@ class KernelRemovals(RawRemovals):
         return jump
 
     def prepare(self, X):
-        """Implement `RawRemovals.prepare`."""
         kernel = self.model.cross(X)
         raw, ones = self.model.raw(kernel)
         lifted = np.stack([kernel @ inverse for inverse in self.model.inverses], axis=1)
         return raw, (lifted, ones)
 
     def moves(self, state, removals):
-        """Implement `RawRemovals.moves`."""
         lifted, ones = state
         if self.masks is None:
             out = -lifted[:, self.model.which, removals].transpose(0, 2, 1)
@@ -191,7 +189,6 @@ class KernelRemovals(RawRemovals):
         return self._centred(out, ones[:, None], removals)
 
     def own_moves(self):
-        """Implement `RawRemovals.own_moves`."""
         kernel = self.model.cross(self.model.X)
         raw, ones = self.model.raw(kernel)
         own = [np.einsum("ij,ij->i", kernel, m) for m in self.model.inverses]

@@ -34,7 +34,6 @@ class KernelRidgeModel(KernelModel):
         self._solve(X, root * self.cross(X), noise, which.ravel(), root * targets)
 
     def cross(self, X):
-        """Implement `KernelModel.cross`."""
         model = self.estimator
         X = validate_data(
             model, X, reset=False, accept_sparse=("csr", "csc"), dtype=np.float64

@@ -8,14 +8,14 @@ from skinfluence._sklearn import n_rows
 from skinfluence.removal._dispatch import refuse, removal_model
 from skinfluence.removal._model import ClosedFormModel, Removals
 from skinfluence.removal._precomputed import refuse_precomputed
-from skinfluence.removal._weights import classifier_weights, row_weights
+from skinfluence.removal._weights import ClassWeights, row_weights
 
 # A dual coefficient this close to its bound may lie on it.
 AT_BOUND = 1 - 1e-6
 
 
 class SupportVectorModel(ClosedFormModel):
-    r"""Kernel machine that rows of dual coefficient zero did not help to build.
+    r"""Kernel machine that does not depend on rows whose dual coefficient is zero.
 
     The decision function is ``sum_j a_j k(x, x_j) + b``. With ``a_i = 0`` the
     constraint of row i is slack at the optimum, so the optimum without row i is the
@@ -46,17 +46,15 @@ class SupportVectorModel(ClosedFormModel):
 
 
 class IdleRemovals(Removals):
-    """Removals that change nothing, but for those to be retrained."""
+    """Removals that change nothing, except for those that are to be retrained."""
 
     def __init__(self, n_removals, unresolved):
         self.n_removals, self.unresolved = n_removals, unresolved
 
     def influence(self, X, y, loss):
-        """Implement `Removals.influence`."""
         return np.zeros((n_rows(X), self.n_removals))
 
     def own_influence(self, y, loss):
-        """Implement `Removals.own_influence`."""
         return np.zeros(self.n_removals)
 
 
@@ -123,8 +121,10 @@ def pairs_at_bounds(coef, bound, labels):
 @removal_model.register
 def _(estimator: SVC, X, y, sample_weight=None):
     _refuse(estimator)
-    weight = classifier_weights(estimator, y, sample_weight)
-    labels = np.searchsorted(estimator.classes_, np.ravel(y))
+    classes = ClassWeights(estimator, y, sample_weight)
+    if classes.balanced:
+        refuse(estimator, "class_weight", "every row's weight changes with the removed")
+    weight, labels = classes.of_rows(), classes.labels
     support = _support(estimator, X, weight)
     retrained = np.zeros(len(labels), dtype=bool)
     retrained[support] = True

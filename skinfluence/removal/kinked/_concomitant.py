@@ -41,18 +41,12 @@ class Concomitant(LinearModel):
 
     Parameters
     ----------
-    design : Design
-        Rows and their handling.
     y : ndarray of shape (n,)
         Targets.
-    weight : ndarray of shape (n,)
-        Sample weights.
     epsilon : float
         The kink.
     penalty : ndarray of shape (p,)
         Second derivative of the penalty.
-    fitted : ndarray of shape (1, p)
-        Coefficients that scikit-learn returned.
     scale : float
         Scale that it returned: the unit of all computations.
 
@@ -62,7 +56,8 @@ class Concomitant(LinearModel):
     """
 
     def __init__(self, design, y, weight, epsilon, penalty, fitted, scale):
-        self.design, self.weight = design, weight
+        super().__init__(design)
+        self.weight = weight
         self.unit = scale if scale > 0 else 1.0
         self.objective = HuberObjective(
             design.rows, y / self.unit, epsilon, penalty * self.unit

@@ -72,20 +72,19 @@ class KinkedSquares(LinearModel):
 
     Parameters
     ----------
-    design : Design
-        Rows and their handling.
     losses : list of K losses
         One for each independent problem.
     cost : ndarray of shape (n, K)
         Weights a of the losses.
     penalty : ndarray of shape (p,)
         Diagonal of R.
-    fitted : ndarray of shape (K, p)
-        Coefficients that scikit-learn returned.
     """
 
-    def __init__(self, design, losses, cost, penalty, fitted):
-        self.design, self.losses = design, losses
+    def __init__(
+        self, design, losses, cost, penalty, fitted, link="identity", labels=None
+    ):
+        super().__init__(design, link, labels)
+        self.losses = losses
         self.cost, self.penalty = cost, penalty
         theta = [
             minimise(design.rows, losses[k], cost[:, k], penalty, start)
@@ -95,7 +94,6 @@ class KinkedSquares(LinearModel):
 
     @property
     def penalises_columns(self):
-        """Implement `LinearModel.penalises_columns`."""
         return True
 
     def _exact_rows(self, tol):

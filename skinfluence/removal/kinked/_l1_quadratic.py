@@ -44,16 +44,10 @@ class L1Quadratic(LinearModel):
 
     Parameters
     ----------
-    design : Design
-        Rows and their handling.
     targets : ndarray of shape (n, k)
         One column per output.
-    weight : ndarray of shape (n,)
-        Sample weights s.
     l1, l2 : ndarray of shape (p,)
         Penalties with all rows; zero for the intercept.
-    fitted : ndarray of shape (k, p)
-        Coefficients that scikit-learn returned.
     positive : bool, default=False
         Whether coefficients (but the intercept) must not be negative.
 
@@ -64,7 +58,8 @@ class L1Quadratic(LinearModel):
     """
 
     def __init__(self, design, targets, weight, l1, l2, fitted, positive=False):
-        self.design, self.weight, self.targets = design, weight, targets
+        super().__init__(design)
+        self.weight, self.targets = weight, targets
         self.l1, self.l2, self.positive = l1, l2, positive
         p = design.rows.shape[1]
         self.free = (l1 == 0) & (not positive)

@@ -46,20 +46,12 @@ class L1Smooth(LinearModel):
 
     Parameters
     ----------
-    design : Design
-        Rows and their handling.
     y : ndarray of shape (n,)
         Targets as the pointwise loss takes them.
-    weight : ndarray of shape (n,)
-        Sample weights s.
     pointwise : object
         The loss l, see `_pointwise`.
     l1, l2 : ndarray of shape (p,)
         Penalties; coefficients without l1 are always in use.
-    fitted : ndarray of shape (1, p)
-        Coefficients that scikit-learn returned.
-    link : str
-        How the linear predictor becomes a prediction.
 
     References
     ----------
@@ -67,8 +59,8 @@ class L1Smooth(LinearModel):
        composite functions", SIAM J. Optim. 24(3), 2014.
     """
 
-    def __init__(self, design, y, weight, pointwise, l1, l2, fitted, link):
-        self.design, self.link = design, link
+    def __init__(self, design, y, weight, pointwise, l1, l2, fitted, link, labels=None):
+        super().__init__(design, link, labels)
         self.y, self.weight, self.pointwise = y, weight, pointwise
         self.l1, self.l2, self.free = l1, l2, l1 == 0
         theta = self.minimise(weight, fitted[0])

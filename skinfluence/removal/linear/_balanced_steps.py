@@ -51,18 +51,15 @@ class BalancedSteps(Removals):
         return out
 
     def influence(self, X, y, loss):
-        """Implement `Removals.influence`."""
         classes = self._of_classes(self.model.design(X), y, loss)
         return self.removals.influence(X, y, loss) + classes @ self.shares.T
 
     def mean_influence(self, X, y, loss, weight):
-        """Implement `Removals.mean_influence`."""
         classes = weight @ self._of_classes(self.model.design(X), y, loss)
         held = self.removals.mean_influence(X, y, loss, weight)
         return held + self.shares @ classes
 
     def own_influence(self, y, loss):
-        """Implement `Removals.own_influence`."""
         classes = self._of_classes(self.model.design.rows, y, loss)
         held = self.removals.own_influence(y, loss)
         return held + (classes * self.shares).sum(axis=1)

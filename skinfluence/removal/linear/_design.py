@@ -7,9 +7,6 @@ family works on them unchanged: the dual form. What is too large for any dense
 matrix of rows stays sparse (`SparseDesign`).
 """
 
-from contextlib import contextmanager
-from contextvars import ContextVar
-
 import numpy as np
 import scipy.linalg as sla
 import scipy.sparse as sp
@@ -17,7 +14,7 @@ from sklearn.utils.validation import validate_data
 
 from skinfluence._memory import check_memory
 
-# Elements up to which sparse rows are made dense without further thought.
+# Elements up to which sparse rows are always made dense.
 SMALL = 2**22
 # Sparse rows or columns up to which dense algebra on them (cubic) takes seconds.
 DENSE = 4000
@@ -27,21 +24,18 @@ KERNEL, KERNEL_ONLY = 1000, 8000
 # Bytes up to which dense copies of sparse rows are preferred.
 DENSE_BYTES = 2**32
 
-_keep_columns = ContextVar("keep_columns", default=False)
-
-
-@contextmanager
-def original_columns():
-    """Make designs keep one coordinate per feature, where that is affordable."""
-    token = _keep_columns.set(True)
-    try:
-        yield
-    finally:
-        _keep_columns.reset(token)
-
 
 def make_design(
-    estimator, X, intercept, center, sample_weight, ridge, matrix_free=False
+    estimator,
+    X,
+    intercept,
+    center,
+    sample_weight,
+    ridge,
+    matrix_free=False,
+    *,
+    keep_columns=False,
+    scales=None,
 ):
     """Return the design that suits the shape of X, for a rotation-free penalty.
 
@@ -53,6 +47,10 @@ def make_design(
         Smallest penalty of a feature; all features of an output share it.
     matrix_free : bool, default=False
         Whether the family can do with sparse rows, see `SparseDesign`.
+    keep_columns : bool, default=False
+        Whether to prefer one coordinate per feature, where that is affordable.
+    scales : Scales, default=None
+        See `Design`; implies ``keep_columns``.
 
     Returns
     -------
@@ -60,14 +58,15 @@ def make_design(
     """
     args = estimator, X, intercept, center, sample_weight
     n, d = X.shape if hasattr(X, "shape") else np.shape(X)
-    if _keep_columns.get() and d <= min(10 * n, DENSE):
-        return Design(*args)
+    keep_columns = keep_columns or scales is not None
+    if keep_columns and d <= min(10 * n, DENSE):
+        return Design(*args, scales)
     if not sp.issparse(X) or n * d <= SMALL:
-        return RowSpaceDesign(*args) if d > n else Design(*args)
+        return RowSpaceDesign(*args) if d > n else Design(*args, scales)
     if d <= n or not ridge > 0:
         fits = 8 * (3 * n * d + 2 * d * d) <= DENSE_BYTES and min(n, d) <= DENSE
         if fits or not matrix_free or not ridge > 0:
-            return RowSpaceDesign(*args) if d > n else Design(*args)
+            return RowSpaceDesign(*args) if d > n else Design(*args, scales)
         return SparseDesign(*args)
     if n <= (KERNEL if matrix_free else KERNEL_ONLY):
         design = KernelDesign(*args)
@@ -97,6 +96,8 @@ class Design:
         Whether the intercept is free of penalty, so that columns may be centred.
     sample_weight : ndarray of shape (n_samples,) or None
         Weights of the column means; None for equal ones.
+    scales : Scales, default=None
+        By what removals multiply the penalties of columns, see `Penalty`.
 
     Attributes
     ----------
@@ -112,8 +113,8 @@ class Design:
 
     keeps_columns = True
 
-    def __init__(self, estimator, X, intercept, center, sample_weight):
-        self.estimator, self.intercept = estimator, intercept
+    def __init__(self, estimator, X, intercept, center, sample_weight, scales=None):
+        self.estimator, self.intercept, self.scales = estimator, intercept, scales
         self.free_intercept = bool(center and intercept)
         self.mean = None
         self._set_rows(self._checked(X), sample_weight)

@@ -1,4 +1,4 @@
-"""What all linear families share: displacements, and their influence.
+"""Linear models: moves of the coefficients, and the influence that follows.
 
 A linear model without a row is the full model with its coefficients moved. A
 family computes these moves; everything the methods ask for is read off them here.
@@ -31,21 +31,34 @@ class LinearModel(RemovalModel, ABC):
     `_first_order_rows(damping)`, each of which returns `Removals`, and, where it has
     a shorter way, `_first_order_groups(masks, damping)`.
 
-    Attributes
+    All families are constructed from the parameters below, from ``weight``, the sample
+    weights s times class weights, of shape (n,), and from ``fitted``, the coefficients
+    that scikit-learn returned, of shape (k, p). Their docstrings list what they take
+    besides.
+
+    Parameters
     ----------
     design : Design
         Its ``rows`` are the training rows, shape (n, p).
-    theta : ndarray of shape (k, p)
-        Coefficients at the exact optimum, one row per raw prediction.
-    link : str
+    link : str, default="identity"
         How raw predictions become predictions, see `_predictions.link_prediction`.
-    labels : ndarray of shape (n,) or None
+    labels : ndarray of shape (n,), default=None
         Class index of each training row, for classifiers. A removal that empties
         a class is unresolved: what is left is a model of fewer classes.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (k, p)
+        Coefficients at the exact optimum, one row per raw prediction.
+    follows_scales : bool
+        Whether exact removals multiply the penalties of columns by the scales of the
+        design.
     """
 
-    link = "identity"
-    labels = None
+    follows_scales = False
+
+    def __init__(self, design, link="identity", labels=None):
+        self.design, self.link, self.labels = design, link, labels
 
     @property
     def held_fixed(self):
@@ -78,25 +91,9 @@ class LinearModel(RemovalModel, ABC):
 
     @property
     def penalises_columns(self):
-        """Whether a column of zeros has no coefficient: nothing but a penalty sees it.
+        """Whether the coefficient of a column of zeros is zero, because of a penalty.
 
         False where that is not known of a family.
-        """
-        return False
-
-    def follow_scales(self, scales):
-        """Let exact removals multiply the penalties of columns.
-
-        Parameters
-        ----------
-        scales : object
-            Has ``without_rows()`` and ``without_groups(masks)``: factors of shape
-            (n_removals, p); and the ``columns`` whose factors are not all one.
-
-        Returns
-        -------
-        exact : bool
-            False where the family cannot.
         """
         return False
 
@@ -139,26 +136,22 @@ class LinearModel(RemovalModel, ABC):
         return LinearRemovals(self, moves, unresolved, first_order)
 
     def exact(self, tol=1e-8, masks=None):
-        """Implement `RemovalModel.exact`."""
         if masks is None:
             removals = self._exact_rows(tol)
         else:
             self._check_moves(len(masks))
             removals = self._exact_groups(masks, tol)
         if self.labels is not None:
-            lost = np.flatnonzero(loses_class(self.labels, masks))
-            removals.unresolved = np.union1d(removals.unresolved, lost).astype(np.intp)
+            removals.leave_to_refits(loses_class(self.labels, masks))
         return removals
 
     def newton(self, damping=0.0, masks=None):
-        """Implement `RemovalModel.newton`."""
         if masks is None:
             return self._newton_rows(damping)
         self._check_moves(len(masks))
         return self._newton_groups(masks, damping)
 
     def first_order(self, damping=0.0, masks=None):
-        """Implement `RemovalModel.first_order`."""
         if masks is None:
             return self._first_order_rows(damping)
         self._check_moves(len(masks))
@@ -199,7 +192,6 @@ class RankOneRemovals(RawRemovals):
         self.unresolved = unresolved
 
     def prepare(self, X):
-        """Implement `RawRemovals.prepare`."""
         rows = self.model.design(X)
         return rows @ self.model.theta.T, self._state(rows)
 
@@ -208,7 +200,6 @@ class RankOneRemovals(RawRemovals):
         return rows @ self.lift, common
 
     def moves(self, state, removals):
-        """Implement `RawRemovals.moves`."""
         solved, common = state
         rows, factor = self.rows[removals], self.factor[removals]
         if factor.shape[1] == 1:  # scaling rows is less work than scaling products
@@ -228,7 +219,6 @@ class RankOneRemovals(RawRemovals):
         return out
 
     def own_moves(self):
-        """Implement `RawRemovals.own_moves`."""
         rows, own = self.model.design.rows, np.empty_like(self.factor)
         for start in range(0, len(rows), 4096):
             part = slice(start, start + 4096)
@@ -240,7 +230,6 @@ class RankOneRemovals(RawRemovals):
         return rows @ self.model.theta.T, own
 
     def influence(self, X, y, loss):
-        """Implement `Removals.influence`."""
         if not self.first_order:
             return super().influence(X, y, loss)
         raw, state = self.prepare(X)
@@ -261,7 +250,7 @@ class RankOneRemovals(RawRemovals):
         return out
 
     def mean_influence(self, X, y, loss, weight):
-        """Implement `Removals.mean_influence`; to first order without the matrix."""
+        """Form no matrix to first order."""
         if not self.first_order:
             return super().mean_influence(X, y, loss, weight)
         rows = self.model.design(X)
@@ -287,12 +276,10 @@ class LinearRemovals(RawRemovals):
         self.first_order = first_order
 
     def prepare(self, X):
-        """Implement `RawRemovals.prepare`."""
         rows = self.model.design(X)
         return rows @ self.model.theta.T, rows
 
     def moves(self, state, removals):
-        """Implement `RawRemovals.moves`."""
         n_removals, k, p = self.displacement[removals].shape
         flat = self.displacement[removals].reshape(n_removals * k, p)
         return (state @ flat.T).reshape(state.shape[0], n_removals, k)
@@ -302,13 +289,12 @@ class LinearRemovals(RawRemovals):
         return self.displacement[rows]
 
     def own_moves(self):
-        """Implement `RawRemovals.own_moves`."""
         rows = self.model.design.rows
         own = np.einsum("ip,ikp->ik", rows, self.displacement)
         return rows @ self.model.theta.T, own
 
     def mean_influence(self, X, y, loss, weight):
-        """Implement `Removals.mean_influence`; to first order without the matrix."""
+        """Form no matrix to first order."""
         if not self.first_order:
             return super().mean_influence(X, y, loss, weight)
         raw, rows = self.prepare(X)

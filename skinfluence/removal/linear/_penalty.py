@@ -23,15 +23,15 @@ class Penalty:
         Sample weights.
     mass : ndarray of shape (n,), default=None
         What R is proportional to the sum of; None for nothing.
+    scales : Scales, default=None
+        By what removals multiply R: has ``without_rows()`` and
+        ``without_groups(masks)``, which return columns and their factors, of shape
+        (n_removals, n_columns); None for nothing.
     """
 
-    def __init__(self, diagonal, weight, mass=None):
-        self.diagonal, self.weight, self.mass = diagonal, weight, mass
-        self.scales = None
-
-    def follow_scales(self, scales):
-        """Let R follow scales, which tell its factors without rows and groups."""
-        self.scales = scales
+    def __init__(self, diagonal, weight, mass=None, scales=None):
+        self.diagonal, self.weight = diagonal, weight
+        self.mass, self.scales = mass, scales
 
     @property
     def constant(self):
@@ -44,7 +44,8 @@ class Penalty:
         if self.mass is not None:
             out *= 1 - (self.mass / self.mass.sum())[:, None]
         if self.scales is not None:
-            out *= self.scales.without_rows()
+            columns, factors = self.scales.without_rows()
+            out[:, columns] *= factors
         return out
 
     def without_groups(self, masks):
@@ -53,5 +54,6 @@ class Penalty:
         if self.mass is not None:
             out *= 1 - (masks @ self.mass / self.mass.sum())[:, None]
         if self.scales is not None:
-            out *= self.scales.without_groups(masks)
+            columns, factors = self.scales.without_groups(masks)
+            out[:, columns] *= factors
         return out

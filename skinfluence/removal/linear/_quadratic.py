@@ -50,24 +50,22 @@ class Quadratic(LinearModel):
 
     Parameters
     ----------
-    design : Design
-        Rows and their handling.
     targets : ndarray of shape (n, k)
         One column per output.
-    weight : ndarray of shape (n,)
-        Sample weights.
     penalty : ndarray of shape (k, p)
         Diagonal of R, for each output.
-    fitted : ndarray of shape (k, p)
-        Coefficients that scikit-learn returned.
     link : str, default="identity"
         "margin" for ridge classifiers.
     """
 
-    def __init__(self, design, targets, weight, penalty, fitted, link="identity"):
-        self.design, self.link, self.weight = design, link, weight
-        self.targets = targets
-        self.variances = Penalty(np.ones(design.rows.shape[1]), weight)
+    def __init__(
+        self, design, targets, weight, penalty, fitted, link="identity", labels=None
+    ):
+        super().__init__(design, link, labels)
+        self.weight, self.targets = weight, targets
+        # Without penalty there is nothing to multiply.
+        scales = design.scales if np.any(penalty) else None
+        self.variances = Penalty(np.ones(design.rows.shape[1]), weight, scales=scales)
         X = design.rows
         self.gram = X.T @ (weight[:, None] * X)
         theta = np.zeros((targets.shape[1], X.shape[1]))
@@ -115,21 +113,19 @@ class Quadratic(LinearModel):
 
     @property
     def penalises_columns(self):
-        """Implement `LinearModel.penalises_columns`."""
         features = slice(-1 if self.design.intercept else None)
         return bool(np.all(self.penalties[:, features] > 0))
 
-    def follow_scales(self, scales):
-        """Implement `LinearModel.follow_scales`."""
-        if np.any(self.penalties):
-            self.variances.follow_scales(scales)
-            return True
+    @property
+    def follows_scales(self):
+        if self.design.scales is None or np.any(self.penalties):
+            return self.design.scales is not None
         # Without penalty, scales matter to the smallest of several solutions only.
         size = np.sqrt(np.diag(self.gram))
         size[size == 0] = 1.0
         values, vectors = np.linalg.eigh(self.gram / np.multiply.outer(size, size))
         null = vectors[:, values < 1e-9 * values[-1]]
-        null = null[:, (null**2)[scales.columns].sum(axis=0) > 1e-9]
+        null = null[:, (null**2)[self.design.scales.columns].sum(axis=0) > 1e-9]
         return not null.size
 
     def _jumps(self, key, tol, damping):

@@ -1,1 +1,1 @@
-"""Neighbours: whoever comes next takes the place of a removed row."""
+"""Neighbours models without some of their stored rows."""

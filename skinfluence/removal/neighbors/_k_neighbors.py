@@ -1,4 +1,4 @@
-"""K nearest neighbours: the next neighbour takes the place of the removed one."""
+"""K nearest neighbours: the next neighbour replaces the removed one."""
 
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
@@ -52,14 +52,13 @@ class KNeighborsModel(NeighborsModel):
     def _without(self, masks):
         if masks is None:
             return super()._without(None)
-        # What is left of fewer rows than neighbours, a refit is to say.
+        # Where fewer rows than neighbours are left, a refit raises or answers.
         short = len(self.targets) - masks.sum(axis=1) < self.k
         removals = super()._without(masks & ~short[:, None])
-        removals.unresolved = np.flatnonzero(short & ~masks.all(axis=1))
+        removals.leave_to_refits(short & ~masks.all(axis=1))
         return removals
 
     def changed_predictions(self, X, masks, response, own):
-        """Implement `NeighborsModel.changed_predictions`."""
         n, k = len(self.targets), self.k
         distance, neighbor = self.estimator.kneighbors(X, min(k + 2, n))
         close = Closeness(self.estimator, X, self.X)
@@ -152,11 +151,7 @@ def _put_first(distance, neighbor, tied, nearest):
         found[tied] = np.take_along_axis(both, order, axis=1)
 
 
-@removal_model.register
-def _(estimator: KNeighborsClassifier, X, y, sample_weight=None):
-    return KNeighborsModel(estimator, X, y)
-
-
-@removal_model.register
-def _(estimator: KNeighborsRegressor, X, y, sample_weight=None):
+@removal_model.register(KNeighborsClassifier)
+@removal_model.register(KNeighborsRegressor)
+def _(estimator, X, y, sample_weight=None):
     return KNeighborsModel(estimator, X, y)

@@ -1,4 +1,4 @@
-"""For which removals a tie at the K-th place decides what K neighbours predict."""
+"""Removals after which a tie at the K-th place decides a prediction."""
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def _mark_rows(undecided, model, X, codes, pending):
 
 
 def _deciding(k, n, ahead, tied, codes):
-    """Rows without which it matters who is taken of those that are tied.
+    """Rows without which the choice among tied rows changes a prediction.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
-"""What neighbours models share: a row matters only where it is a neighbour.
+"""Neighbours models: a row has influence only where it is a neighbour.
 
 A neighbours model stores its rows, and a prediction is an average over few of
 them. Leaving a row out changes only the predictions it takes part in; everywhere
 else its influence is exactly zero. So a family yields the pairs of a test row and
-a removal whose prediction changes, and nothing else is ever computed.
+a removal whose prediction changes, and only these are computed.
 """
 
 from abc import abstractmethod
@@ -134,7 +134,7 @@ class NeighborsModel(ClosedFormModel):
         return votes / votes.sum(axis=1, keepdims=True)
 
     def refuse_zero(self, total):
-        """Refuse neighbours that all have weight zero: they predict nothing."""
+        """Refuse neighbours that all have weight zero, which define no prediction."""
         if (total == 0).any():
             raise ValueError(
                 "The 'weights' parameter must give some neighbour of every test row "
@@ -177,21 +177,19 @@ class NeighborRemovals(Removals):
             yield tests, removals, np.where(lost, np.nan, value)
 
     def influence(self, X, y, loss):
-        """Implement `Removals.influence`."""
         out = np.zeros((n_rows(X), self.n_removals))
         for tests, removals, value in self._changes(X, y, loss):
             out[tests, removals] = value
         return out
 
     def mean_influence(self, X, y, loss, weight):
-        """Implement `Removals.mean_influence`, without the matrix."""
+        """Form no matrix."""
         out = np.zeros(self.n_removals)
         for tests, removals, value in self._changes(X, y, loss):
             out += np.bincount(removals, weight[tests] * value, self.n_removals)
         return out
 
     def own_influence(self, y, loss):
-        """Implement `Removals.own_influence`."""
         out = np.zeros(self.n_removals)
         for _, removals, value in self._changes(self.model.X, y, loss, own=True):
             out[removals] = value

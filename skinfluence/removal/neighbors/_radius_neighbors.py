@@ -1,4 +1,4 @@
-"""Neighbours within a radius: the removed row is missing, nothing takes its place."""
+"""Neighbours within a radius: nothing replaces the removed row."""
 
 import numpy as np
 from scipy.sparse import issparse
@@ -81,7 +81,6 @@ class RadiusNeighborsModel(NeighborsModel):
             )
 
     def changed_predictions(self, X, masks, response, own):
-        """Implement `NeighborsModel.changed_predictions`."""
         exact = self._counts_exactly(X)
         lower = upper = self.estimator.radius
         if not exact:
@@ -116,7 +115,7 @@ class RadiusNeighborsModel(NeighborsModel):
             yield from zip(*self.estimator.radius_neighbors(rows, radius), strict=True)
 
     def _counts_exactly(self, X):
-        """Tell whether distances are sums of integers, which do not round."""
+        """Tell whether distances are sums of integers, without rounding errors."""
         if self.estimator._fit_method == "ball_tree":  # whose centers are means
             return False
         if self.estimator.effective_metric_ not in EXACT:
@@ -177,7 +176,7 @@ class RadiusNeighborsModel(NeighborsModel):
         return tests, removals, np.repeat(before, len(removals), axis=0), after
 
     def _lonely(self, t, masks, response, own):
-        """A test row without neighbours: rows matter to it by the outlier label."""
+        """A test row without neighbours, which depends on rows by the outlier label."""
         before = self._outlier(None, masks, response)
         n_removals = len(self.targets) if masks is None else len(masks)
         removals = np.array([t]) if own else np.arange(n_removals)
@@ -245,16 +244,12 @@ class RadiusNeighborsModel(NeighborsModel):
             code = np.full(len(left), self.outlier)
         if response == "predict":
             return code[:, None]
-        # A label that is not, or no longer, a class has no column to be certain of.
+        # A label that is not a class, or no longer one, has no column of its own.
         seen = (code >= 0) & (left[np.arange(len(left)), code] > 0)
         return seen[:, None] * np.eye(self.n_classes)[code]
 
 
-@removal_model.register
-def _(estimator: RadiusNeighborsClassifier, X, y, sample_weight=None):
-    return RadiusNeighborsModel(estimator, X, y)
-
-
-@removal_model.register
-def _(estimator: RadiusNeighborsRegressor, X, y, sample_weight=None):
+@removal_model.register(RadiusNeighborsClassifier)
+@removal_model.register(RadiusNeighborsRegressor)
+def _(estimator, X, y, sample_weight=None):
     return RadiusNeighborsModel(estimator, X, y)

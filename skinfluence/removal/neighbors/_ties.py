@@ -1,10 +1,10 @@
-"""Rows at equal distance: whom scikit-learn takes, only a refit can tell.
+"""Rows at equal distance, among which scikit-learn chooses by its own search.
 
 Which of several rows at the K-th distance are neighbours depends on the algorithm, on
 how a tree cuts the rows and on the order in which they are compared, and all of these
-change with a row that leaves, however far away it is. Nothing but the estimator itself,
-fitted to the rows that remain, says the same as scikit-learn. So what is found here is
-where it matters: a tie at the K-th place between rows of different targets.
+change with a row that is removed, however far away it is. Only the estimator itself,
+fitted to the rows that remain, chooses as scikit-learn does. So this module finds where
+the choice matters: a tie at the K-th place between rows of different targets.
 """
 
 import warnings
@@ -75,7 +75,7 @@ class Closeness:
 
 
 def _norms(X):
-    """Squared norms of rows; what is no number counts for nothing."""
+    """Squared norms of rows; entries that are not finite count as zero."""
     X = check_array(
         X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=False, copy=False
     )

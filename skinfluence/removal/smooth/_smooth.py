@@ -41,20 +41,12 @@ class Smooth(LinearModel):
 
     Parameters
     ----------
-    design : Design
-        Rows and their handling.
     y : ndarray of shape (n,)
         Targets as the pointwise loss takes them.
-    weight : ndarray of shape (n,)
-        Sample weights s.
     pointwise : object
         The loss l, see `_pointwise`.
     penalty : ndarray of shape (p,)
         Diagonal of R.
-    fitted : ndarray of shape (1, p)
-        Coefficients that scikit-learn returned.
-    link : str
-        How the linear predictor becomes a prediction.
     mass : ndarray of shape (n,), default=None
         Where the loss is a mean, R is proportional to the sum of these and a row
         takes its share of the penalty with it: the weights (GLMs), or one per row.
@@ -70,11 +62,12 @@ class Smooth(LinearModel):
         fitted,
         link,
         mass=None,
+        labels=None,
     ):
-        self.design, self.link = design, link
+        super().__init__(design, link, labels)
         self.y, self.weight, self.pointwise = y, weight, pointwise
         self.penalty, self.mass = penalty, mass
-        self.penalties = Penalty(penalty, weight, mass)
+        self.penalties = Penalty(penalty, weight, mass, design.scales)
         self._set_optimum(self._optimum(penalty, fitted[0])[None], fitted)
 
     def _optimum(self, penalty, start):
@@ -127,13 +120,11 @@ class Smooth(LinearModel):
 
     @property
     def penalises_columns(self):
-        """Implement `LinearModel.penalises_columns`."""
         return bool(np.all(self.penalty[: -1 if self.design.intercept else None] > 0))
 
-    def follow_scales(self, scales):
-        """Implement `LinearModel.follow_scales`."""
-        self.penalties.follow_scales(scales)
-        return True
+    @property
+    def follows_scales(self):
+        return self.design.scales is not None
 
     def _without_one(self):
         """Base and its penalty for removals of one row, and what R_i exceeds it by.

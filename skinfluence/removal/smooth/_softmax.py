@@ -51,29 +51,22 @@ class Softmax(LinearModel):
 
     Parameters
     ----------
-    design : Design
-        Rows and their handling.
     y_idx : ndarray of shape (n,)
         Class indices.
-    weight : ndarray of shape (n,)
-        Sample weights.
     penalty : ndarray of shape (p,)
         Diagonal of R, the same for all classes.
-    fitted : ndarray of shape (C, p)
-        Coefficients that scikit-learn returned.
     """
 
-    link = "softmax"
-
     def __init__(self, design, y_idx, weight, penalty, fitted):
-        self.design, self.labels, self.weight = design, y_idx, weight
+        super().__init__(design, "softmax", y_idx)
+        self.weight = weight
         (n, p), C = design.rows.shape, len(fitted)
         check_memory(
             8 * (4 * (C * p) ** 2 + n * C * (p + 2 * C)),
             f"Exact removal from a model of {C} classes and {p} columns",
             "Use fewer columns, or LeaveOneOutInfluence(..., solver='refit').",
         )
-        self.penalties = Penalty(penalty, weight)
+        self.penalties = Penalty(penalty, weight, scales=design.scales)
         objective = SoftmaxObjective(design.rows, y_idx, weight, penalty, C)
         self.objective = objective
         start = fitted - (penalty == 0) * fitted.mean(axis=0)
@@ -91,14 +84,12 @@ class Softmax(LinearModel):
 
     @property
     def penalises_columns(self):
-        """Implement `LinearModel.penalises_columns`."""
         penalty = self.penalties.diagonal
         return bool(np.all(penalty[: -1 if self.design.intercept else None] > 0))
 
-    def follow_scales(self, scales):
-        """Implement `LinearModel.follow_scales`."""
-        self.penalties.follow_scales(scales)
-        return True
+    @property
+    def follows_scales(self):
+        return self.design.scales is not None
 
     def _first_order_rows(self, damping):
         self._check_moves(len(self.weight))
@@ -110,9 +101,9 @@ class Softmax(LinearModel):
         base, moves, full = self._steps(damping)
         return self._moved(moves, np.flatnonzero(full))
 
-    def _steps(self, damping):
+    def _steps(self, damping, excess=None):
         """Newton steps without single rows, and which mean nothing by rounding."""
-        base = DowndatedRows(self, damping)
+        base = DowndatedRows(self, damping, excess)
         base.downdate()
         full = ~(base.error <= ROUGH * (1 - base.leverage)) & (self.weight > 0)
         return base, base.lift(base.v), full
@@ -120,10 +111,11 @@ class Softmax(LinearModel):
     def _exact_rows(self, tol):
         self._check_moves(len(self.weight))
         # What the downdate of rounded numbers cannot tell is minimised by itself.
-        base, moves, full = self._steps(0.0)
-        used = self.weight > 0
+        excess = None
         if not self.penalties.constant:
-            base.excess = self.penalties.without_rows() - self.penalties.diagonal
+            excess = self.penalties.without_rows() - self.penalties.diagonal
+        base, moves, full = self._steps(0.0, excess)
+        used = self.weight > 0
         last = loses_class(self.labels, used=used)
         uncertain = used & ~(base.newton_radius(moves) <= tol)
         if base.excess is not None:
@@ -241,7 +233,7 @@ class Softmax(LinearModel):
 class DowndatedRows:
     """The optimum with all rows, and by what C x C matrices single rows change it."""
 
-    def __init__(self, model, damping):
+    def __init__(self, model, damping, excess=None):
         self.model, self.objective = model, model.objective
         self.rows, self.shape = model.design.rows, (-1, *model.theta.shape)
         self.hessian = model.hessian + damping * np.eye(len(model.hessian))
@@ -250,7 +242,7 @@ class DowndatedRows:
         self.pivots = np.diag(factor[0]) ** 2
         self.inverse = sla.cho_solve(factor, np.eye(len(self.hessian)))
         self.state = self.objective.start_state(model.theta)
-        self.excess = None
+        self.excess = excess
 
     def factor_without(self, rows):
         """Cholesky factor of the Hessian without a set of rows, None if singular."""

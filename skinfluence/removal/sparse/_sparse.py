@@ -18,19 +18,22 @@ from skinfluence.removal.sparse._matrix_free import FLOP, InverseHessian
 LONG = 300
 
 
-def smooth_model(design, y, weight, pointwise, penalty, fitted, link):
+def smooth_model(design, y, weight, pointwise, penalty, fitted, link, labels=None):
     """Return the model of a smooth loss that suits the design."""
+    args = weight, pointwise, penalty, fitted, link
     if isinstance(design, SparseDesign):
-        return SparseModel(design, y[:, None], weight, pointwise, penalty, fitted, link)
-    return Smooth(design, y, weight, pointwise, penalty, fitted, link)
+        return SparseModel(design, y[:, None], *args, labels)
+    return Smooth(design, y, *args, labels=labels)
 
 
-def quadratic_model(design, targets, weight, penalty, fitted, link="identity"):
+def quadratic_model(
+    design, targets, weight, penalty, fitted, link="identity", labels=None
+):
     """Return the model of a squared loss that suits the design."""
     if isinstance(design, SparseDesign):
-        args = design, targets, weight, Squared(), penalty[0], fitted, link
-        return SparseModel(*args)
-    return Quadratic(design, targets, weight, penalty, fitted, link)
+        args = weight, Squared(), penalty[0], fitted, link, labels
+        return SparseModel(design, targets, *args)
+    return Quadratic(design, targets, weight, penalty, fitted, link, labels)
 
 
 class SparseModel(LinearModel):
@@ -49,25 +52,20 @@ class SparseModel(LinearModel):
 
     Parameters
     ----------
-    design : SparseDesign
-        Rows and their handling.
     targets : ndarray of shape (n, k)
         Targets as the pointwise loss takes them; one column unless it is squared.
-    weight : ndarray of shape (n,)
-        Sample weights s.
     pointwise : object
         The loss l, see `_pointwise`.
     penalty : ndarray of shape (p,)
         Diagonal of R.
-    fitted : ndarray of shape (k, p)
-        Coefficients that scikit-learn returned.
-    link : str
-        How the linear predictor becomes a prediction.
     """
 
-    def __init__(self, design, targets, weight, pointwise, penalty, fitted, link):
-        self.design, self.link, self.targets = design, link, targets
-        self.weight, self.pointwise, self.penalty = weight, pointwise, penalty
+    def __init__(
+        self, design, targets, weight, pointwise, penalty, fitted, link, labels=None
+    ):
+        super().__init__(design, link, labels)
+        self.targets, self.weight = targets, weight
+        self.pointwise, self.penalty = pointwise, penalty
         start = design.rows @ fitted.T
         curvature = weight * pointwise.derivatives(start, targets)[1][:, 0]
         self.structure = InverseHessian(
@@ -243,12 +241,10 @@ class SparseRemovals(RawRemovals):
         self.n_removals = len(model.weight)
 
     def prepare(self, X):
-        """Implement `RawRemovals.prepare`."""
         rows = self.model.design(X)
         return rows @ self.model.theta.T, self.inverse.products(rows)
 
     def moves(self, state, removals):
-        """Implement `RawRemovals.moves`."""
         if self.exact is not None:
             return (state @ self.exact[0][removals].T)[:, :, None]
         return state[:, removals, None] * self.factor[removals]
@@ -262,14 +258,13 @@ class SparseRemovals(RawRemovals):
         return self.factor[rows][:, :, None] * self.inverse.lift(unit)[:, None]
 
     def own_moves(self):
-        """Implement `RawRemovals.own_moves`."""
         if self.exact is not None:
             return self.model.raw, self.exact[1][:, None]
         norms = self.inverse.factorise().norms(self.factor)
         return self.model.raw, self.factor * norms[:, None]
 
     def mean_influence(self, X, y, loss, weight):
-        """Implement `Removals.mean_influence`; to first order by a single solve."""
+        """Solve once to first order, for all test rows together."""
         if not self.first_order:
             return super().mean_influence(X, y, loss, weight)
         rows = self.model.design(X)

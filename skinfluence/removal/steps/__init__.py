@@ -1,4 +1,4 @@
-"""Fitted transformers without some rows: what changes, and what does not."""
+"""How fitted transformers change where they are refitted without some rows."""
 
 from skinfluence.removal.steps import (  # noqa: F401  (they register themselves)
     _encoders,

@@ -1,4 +1,4 @@
-"""What refitting a transformer without rows changes, and by what it is followed.
+"""What changes where a transformer is refitted without rows, and how it is followed.
 
 Every transformer answers one question (`step_changes`): given its training rows, does
 the output of all other rows stay as it is without a removal, does it only move and
@@ -17,7 +17,7 @@ from sklearn.utils import get_tags
 
 from skinfluence._sklearn import take_rows
 
-# Steps made of steps: their parts are followed and named, not they.
+# Steps made of steps: their parts are followed and named instead of themselves.
 CONTAINERS = (ColumnTransformer, FeatureUnion, Pipeline)
 
 
@@ -87,11 +87,22 @@ class Changes:
 
     @classmethod
     def none(cls, n_columns, n_removals, **params):
-        """No change at all."""
+        """Return no change at all, except for ``params``."""
         never = np.zeros(n_removals, dtype=bool)
-        columns = np.empty(0, dtype=np.intp)
-        scale = np.ones((n_removals, 0))
-        return cls(n_columns, never, never, never, columns, scale, never, **params)
+        nothing = {
+            "refit": never,
+            "empties": never,
+            "flattens": never,
+            "columns": np.empty(0, dtype=np.intp),
+            "squared_scale": np.ones((n_removals, 0)),
+            "shifts": never,
+        }
+        return cls(n_columns, **(nothing | params))
+
+    @classmethod
+    def unknown(cls, n_columns, n_removals):
+        """Return that every removal has to be refitted: the step will be held fixed."""
+        return cls.none(n_columns, n_removals, refit=np.ones(n_removals, dtype=bool))
 
     def rows(self, X):
         """Take rows that go into the pipeline to this output."""
@@ -114,14 +125,13 @@ class Changes:
 
     @property
     def otherwise(self):
-        """Removals after which anything is different, for whoever sees all of it."""
+        """Removals that change the output in any way, shape (n_removals,)."""
         moves = self.shifts | self.scales | self.fills_move
         return self.refit | self.empties | self.flattens | moves
 
     def into_unknown(self, n_columns):
-        """Changes behind a function of these columns of which nothing is known."""
-        none = Changes.none(n_columns, len(self.refit))
-        return replace(none, refit=self.otherwise)
+        """Return the changes behind an unknown function of these columns."""
+        return Changes.none(n_columns, len(self.refit), refit=self.otherwise)
 
 
 @singledispatch
@@ -149,8 +159,7 @@ def step_changes(step, X, before, removed):
     n_columns = n_outputs(step, X)
     if isinstance(step, FrozenEstimator) or not get_tags(step).requires_fit:
         return before.into_unknown(n_columns)
-    everyone = np.ones(removed.n_removals, dtype=bool)
-    return replace(Changes.none(n_columns, removed.n_removals), refit=everyone)
+    return Changes.unknown(n_columns, removed.n_removals)
 
 
 def n_outputs(step, X):
@@ -188,5 +197,5 @@ def follow(name, step, X, before, removed):
         if removed.held is not None or 2 * new.sum() <= len(new):
             movers = movers if len(after.columns) or after.fills else ()
             return replace(after, path=path, movers=movers, followed=parts, fixed=fixed)
-    none = Changes.none(n_outputs(step, X), removed.n_removals)
-    return replace(none, path=path, fixed=fixed + parts)
+    n_columns, n_removals = n_outputs(step, X), removed.n_removals
+    return Changes.none(n_columns, n_removals, path=path, fixed=fixed + parts)

@@ -1,4 +1,4 @@
-"""Encoders of categories: without a row, categories go, merge or are dropped."""
+"""Encoders of categories: which categories remain, merge or are dropped."""
 
 from dataclasses import dataclass, replace
 
@@ -125,15 +125,11 @@ def _changes(step, X, before, removed, features, strict):
             other, empty = _compare(feature, without, full, n_rows)
             refit[which] |= other or (empty and strict)
             empties[which] |= empty and not strict
-    none = Changes.none(n_columns, removed.n_removals)
-    return replace(none, refit=refit, empties=empties)
+    return Changes.none(n_columns, removed.n_removals, refit=refit, empties=empties)
 
 
 def _unknown(step, removed):
-    """Hold the encoder fixed: every removal counts as a change."""
-    everyone = np.ones(removed.n_removals, dtype=bool)
-    n_columns = len(step.get_feature_names_out())
-    return replace(Changes.none(n_columns, removed.n_removals), refit=everyone)
+    return Changes.unknown(len(step.get_feature_names_out()), removed.n_removals)
 
 
 @step_changes.register

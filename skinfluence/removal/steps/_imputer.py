@@ -1,4 +1,4 @@
-"""SimpleImputer: without a row, the value that fills missing entries may move."""
+"""SimpleImputer: fill values without some rows."""
 
 from dataclasses import replace
 from functools import partial
@@ -49,7 +49,7 @@ def _moves(step, X, missing, removed):
 
 
 def _modes_move(step, X, missing, removed):
-    """Moves of the most frequent values, the smallest of equals."""
+    """Moves of the most frequent values, the smallest one where there are several."""
     values = check_array(X, dtype=None, ensure_all_finite=False)
     moves = np.zeros((removed.n_removals, missing.shape[1]))
     for j in range(missing.shape[1]):
@@ -73,11 +73,8 @@ def _modes_move(step, X, missing, removed):
 
 @step_changes.register
 def _(step: SimpleImputer, X, before, removed):
-    n_removals = removed.n_removals
-    everyone = np.ones(n_removals, dtype=bool)
     if sp.issparse(X) or _is_moved(before):
-        n_columns = step.transform(X).shape[1]
-        return replace(Changes.none(n_columns, n_removals), refit=everyone)
+        return Changes.unknown(step.transform(X).shape[1], removed.n_removals)
     missing = _missing(step, X)
     kept = _kept(step, missing)
     moves = _moves(step, X, missing, removed)
@@ -85,7 +82,7 @@ def _(step: SimpleImputer, X, before, removed):
     indicators = np.flatnonzero(missing.any(axis=0)) if has_indicator else kept[:0]
     n_columns = len(kept) + len(indicators)
     if moves is None:
-        return replace(Changes.none(n_columns, n_removals), refit=everyone)
+        return Changes.unknown(n_columns, removed.n_removals)
     # A column without any entry is left out, or filled by another rule.
     left = (~missing).sum(axis=0) - removed.sums((~missing).astype(np.float64))
     refit = ((left == 0) & (~missing).any(axis=0)).any(axis=1)
@@ -108,7 +105,7 @@ def _is_moved(before):
 
 
 def _kept(step, missing):
-    """Features that come out."""
+    """Features that the imputer does not leave out."""
     if step.keep_empty_features:
         return np.arange(missing.shape[1])
     return np.flatnonzero(~missing.all(axis=0))

@@ -1,4 +1,4 @@
-"""Steps made of steps: pipelines, and transformers side by side."""
+"""Steps made of other steps: pipelines, and transformers side by side."""
 
 from dataclasses import replace
 from functools import partial
@@ -26,7 +26,7 @@ def _(step: FunctionTransformer, X, before, removed):
 
 @step_changes.register
 def _(step: PolynomialFeatures, X, before, removed):
-    # it learns the number of columns alone
+    # it learns nothing but the number of columns
     return before.into_unknown(n_outputs(step, X))
 
 
@@ -100,18 +100,16 @@ def _side_by_side(parts, before, removed):
     the slice of its output.
     """
     n_removals = removed.n_removals
-    refit, moved = before.refit, before.otherwise
-    out = Changes.none(0, n_removals)
-    results = []
+    moved, results = before.otherwise, []
     for name, part, X, columns, place in parts:
         chosen = () if columns is None else (partial(_some_columns, columns=columns),)
-        own = Changes.none(0, n_removals, path=before.path + chosen)
         # What moves before transformers side by side moves all of them.
-        own = replace(own, refit=moved.copy())
+        refit = moved.copy()
+        own = Changes.none(0, n_removals, refit=refit, path=before.path + chosen)
         after = _named(name, own, follow(name, part, X, own, removed))
         results.append((after, place))
     if not results:
-        return replace(out, refit=refit)
+        return Changes.none(0, n_removals, refit=before.refit)
     return Changes(
         n_columns=max(place.stop for _, place in results),
         refit=np.any([after.refit for after, _ in results], axis=0),

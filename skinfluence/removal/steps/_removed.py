@@ -1,7 +1,7 @@
-"""Which rows go, and what statistics of columns become without them.
+"""Removed rows, and statistics of columns without them.
 
-Single rows and sets of rows answer the same questions, so that a transformer is
-described once. Missing entries are NaN and take part in nothing.
+Single rows and sets of rows have the same methods, so that a transformer is described
+once. Missing entries are NaN and are left out of all statistics.
 """
 
 from abc import ABC, abstractmethod
@@ -21,8 +21,6 @@ class Removed(ABC):
     held : frozenset of int or None
         ``id`` of the fitted steps that are held fixed; None while that is open.
     """
-
-    held = None
 
     @abstractmethod
     def sums(self, values):
@@ -51,22 +49,20 @@ class Removed(ABC):
 class SingleRows(Removed):
     """Every single row."""
 
-    def __init__(self, n_samples):
+    def __init__(self, n_samples, held=None):
         self.n_samples = self.n_removals = n_samples
+        self.held = held
         self.left = np.full(n_samples, n_samples - 1)
 
     def sums(self, values):
-        """Implement `Removed.sums`."""
         return values
 
     def kept(self, removal):
-        """Implement `Removed.kept`."""
         mask = np.ones(self.n_samples, dtype=bool)
         mask[removal] = False
         return mask
 
     def maxima(self, values):
-        """Implement `Removed.maxima`."""
         values = np.where(np.isnan(values), -np.inf, values)
         largest = values.max(axis=0)
         at = values == largest
@@ -75,7 +71,6 @@ class SingleRows(Removed):
         return np.where(np.isinf(out), np.nan, out)
 
     def medians(self, values):
-        """Implement `Removed.medians`."""
         out = np.full(values.shape, np.nan)
         for column, result in zip(values.T, out.T, strict=True):
             present = np.flatnonzero(~np.isnan(column))
@@ -92,7 +87,6 @@ class SingleRows(Removed):
         return out
 
     def counts(self, codes, n_codes):
-        """Implement `Removed.counts`."""
         order = np.argsort(codes, kind="stable")
         counts = np.bincount(codes[codes >= 0], minlength=n_codes)
         bounds = np.searchsorted(codes[order], np.arange(-1, n_codes + 1))
@@ -113,19 +107,19 @@ class Groups(Removed):
     ----------
     masks : ndarray of bool, shape (n_groups, n_samples)
         The rows of each set.
+    held : frozenset of int, default=None
+        See `Removed`.
     """
 
-    def __init__(self, masks):
-        self.masks = masks
+    def __init__(self, masks, held=None):
+        self.masks, self.held = masks, held
         self.n_removals, self.n_samples = masks.shape
         self.left = self.n_samples - masks.sum(axis=1)
 
     def sums(self, values):
-        """Implement `Removed.sums`."""
         return self.masks.astype(np.float64) @ values
 
     def kept(self, removal):
-        """Implement `Removed.kept`."""
         return ~self.masks[removal]
 
     def _each(self, statistic, values):
@@ -138,15 +132,12 @@ class Groups(Removed):
         return out
 
     def maxima(self, values):
-        """Implement `Removed.maxima`."""
         return self._each(np.nanmax, values)
 
     def medians(self, values):
-        """Implement `Removed.medians`."""
         return self._each(np.nanmedian, values)
 
     def counts(self, codes, n_codes):
-        """Implement `Removed.counts`."""
         for g, mask in enumerate(self.masks):
             remaining = codes[~mask]
             yield [g], np.bincount(remaining[remaining >= 0], minlength=n_codes)

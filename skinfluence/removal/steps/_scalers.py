@@ -1,4 +1,4 @@
-"""Scalers: without a row, columns move and scale."""
+"""Scalers: shifts and scales of columns without some rows."""
 
 from dataclasses import replace
 
@@ -32,13 +32,8 @@ def _numbers(X):
     return check_array(X, dtype=np.float64, ensure_all_finite="allow-nan")
 
 
-def _unknown(n_columns, removed):
-    everyone = np.ones(removed.n_removals, dtype=bool)
-    return replace(Changes.none(n_columns, removed.n_removals), refit=everyone)
-
-
 def _scaled(before, scale, squared_scale, shifted, flat, has_mean):
-    """Columns that a scaler moves: its scale stands in the place of all before it.
+    """Columns that a scaler moves; its scale replaces all scales before it.
 
     ``shifted`` and ``flat`` tell which columns a removal moves, and leaves constant,
     (n_removals, n_columns).
@@ -68,14 +63,14 @@ def _(step: StandardScaler, X, before, removed):
         return before
     n_columns, values = step.n_features_in_, _numbers(X)
     if values is None:
-        return _unknown(n_columns, removed)
+        return Changes.unknown(n_columns, removed.n_removals)
     present = ~np.isnan(values)
     counts = present.sum(axis=0)
     mean = np.where(present, values, 0.0).sum(axis=0) / np.maximum(counts, 1)
     centred = np.where(present, values - mean, 0.0)
     squares = (centred**2).sum(axis=0)
     if not _is_unweighted(step, mean, squares / np.maximum(counts, 1), counts):
-        return _unknown(n_columns, removed)
+        return Changes.unknown(n_columns, removed.n_removals)
     moved = removed.sums(centred) != 0
     if not step.with_std:
         return replace(
@@ -89,7 +84,7 @@ def _(step: StandardScaler, X, before, removed):
     shift = -removed.sums(centred) / some  # of the mean
     variance = (squares - removed.sums(centred**2)) / some - shift**2
     full = squares / np.maximum(counts, 1)
-    # Where a row is most of the variance, what the difference leaves is rounding.
+    # Where a row makes up most of the variance, the difference is mostly rounding.
     for i, j in np.argwhere((variance < SHRUNK * full) & (left > 0)):
         variance[i, j] = values[removed.kept(i) & present[:, j], j].var()
     constant = variance <= left * EPS * variance + (left * (mean + shift) * EPS) ** 2
@@ -126,11 +121,7 @@ def _(step: MinMaxScaler, X, before, removed):
     if step.feature_range[0] != 0:  # it scales about the smallest value, not zero
         shifted |= squared != 1
     if step.clip:  # a function of the range that is not linear
-        changed = (squared != 1) | shifted | flat
-        changed = before.otherwise | changed.any(axis=1)
-        return replace(
-            Changes.none(step.n_features_in_, removed.n_removals), refit=changed
-        )
+        return _refitted(before, (squared != 1) | shifted | flat)
     return _scaled(before, 1 / step.scale_, squared, shifted, flat, True)
 
 
@@ -138,19 +129,23 @@ def _(step: MinMaxScaler, X, before, removed):
 def _(step: MaxAbsScaler, X, before, removed):
     values = _numbers(X)
     if values is None:
-        return _unknown(step.n_features_in_, removed)
+        return Changes.unknown(step.n_features_in_, removed.n_removals)
     squared, flat = _ratio(removed.maxima(np.abs(values)), step.max_abs_)
     still = np.zeros_like(flat)
     if getattr(step, "clip", False) or before.shifts.any():
-        changed = before.otherwise | ((squared != 1) | flat).any(axis=1)
-        return replace(
-            Changes.none(step.n_features_in_, removed.n_removals), refit=changed
-        )
+        return _refitted(before, (squared != 1) | flat)
     return _scaled(before, step.scale_, squared, still, flat, False)
 
 
+def _refitted(before, changed):
+    """Nothing is followed: removals that change any column are refitted."""
+    n_removals, n_columns = changed.shape
+    refit = before.otherwise | changed.any(axis=1)
+    return Changes.none(n_columns, n_removals, refit=refit)
+
+
 def _ratio(without, full):
-    """Square of the ratio of two widths, and where only the first one is none."""
+    """Square of the ratio of two widths, and where only the first one is zero."""
     none = ~(without >= 10 * EPS)  # scalers divide by one
     full = np.where(full < 10 * EPS, 1.0, full)
     return np.where(none, 1.0, without / full) ** 2, none & (full != 1)

@@ -184,7 +184,8 @@ class Coalitions:
             workers = effective_n_jobs(self.n_jobs)
             with Parallel(n_jobs=self.n_jobs) as parallel:
                 while len(results) < len(calls) and not deadline.passed():
-                    alone = not results and getattr(self.store, "one_first", False)
+                    one_first = self.store is not None and self.store.one_first
+                    alone = one_first and not results
                     start = monotonic()
                     todo = calls[len(results) :][: 1 if alone else size * workers]
                     try:

@@ -46,7 +46,7 @@ def estimate_rows(game, sampling, kept, rows, weight=None, spread=False):
     for draw, losses in zip(draws, rest(draws), strict=True):
         sampling.scheme.add(estimate, draw, losses)
     if counted is not None:
-        estimate.mean += counted
+        estimate.shift(counted)
     return estimate
 
 
@@ -113,14 +113,14 @@ class FixedRows:
         )
         rest, counted = _count(game, sampling, source, evaluation, empty)
         estimates = self.estimate, self.mean_estimate
-        sampling.n_draws = spend(budget, scheme, rest, estimates)
-        self.n_retrainings = getattr(source, "n_retrainings", 0)
-        store = getattr(engine, "store", None)
+        sampling.stop_after(spend(budget, scheme, rest, estimates))
+        self.n_retrainings = source.n_retrainings
+        store = None if engine is None else engine.store
         check_drawn(sampling, self.n_retrainings, given.max_time, store)
         budget.warn_if_missed(self.mean_estimate)
         if counted is not None:
-            self.estimate.mean += counted
-            self.mean_estimate.mean += counted.mean(axis=0)
+            self.estimate.shift(counted)
+            self.mean_estimate.shift(counted.mean(axis=0))
 
 
 def _count(game, sampling, source, evaluation, empty):

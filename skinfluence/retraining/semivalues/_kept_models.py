@@ -46,7 +46,7 @@ class KeptDraws:
         self.models, self.n_retrainings = train(
             engine, self.scheme, players.of_row, budget
         )
-        sampling.n_draws = budget.n_done
+        sampling.stop_after(budget.n_done)
         check_drawn(sampling, self.n_retrainings, limits.max_time, engine.store)
 
     def losses(self, evaluation, empty, full):

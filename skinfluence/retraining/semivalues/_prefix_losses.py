@@ -36,6 +36,8 @@ class PrefixLosses:
         Of `truncate`.
     """
 
+    n_retrainings = 0
+
     def __init__(
         self,
         models,
@@ -67,7 +69,7 @@ class PrefixLosses:
 
     def _along(self, orders):
         """Yield, for each order of players, losses (n_rows, n_players + 1)."""
-        n_players, n_classes = len(self.players), getattr(self.models, "n_classes", 1)
+        n_players, n_classes = len(self.players), self.models.n_classes
         size = max(1, BLOCK // (n_players * n_classes))
         for path in self._paths(orders):
             rows = 1 if self.weight is not None else len(self.y)

@@ -46,6 +46,10 @@ class RunningMean:
             change *= draw - self.mean
             self.squares += change
 
+    def shift(self, amount):
+        """Add a known amount to the mean."""
+        self.mean += amount
+
     def standard_error(self):
         """Return the standard error of the mean; infinite for a single draw."""
         if self.n_draws < 2:

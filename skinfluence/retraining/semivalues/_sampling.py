@@ -78,6 +78,10 @@ class Sampling:
         """Models that all draws train."""
         return self.scheme.n_retrainings(self.n_draws)
 
+    def stop_after(self, n_draws):
+        """Take over the number of draws that were made."""
+        self.n_draws = n_draws
+
     def draw_at_random(self):
         """Choose random orders or random coalitions, however small the game is."""
         n = len(self.probabilities)
