@@ -9,10 +9,16 @@ from sklearn.decomposition import TruncatedSVD
 from threadpoolctl import threadpool_limits
 
 from skinfluence.cleaning.surprise._preprocessing import default_preprocessor
-from skinfluence.cleaning.surprise._stacked_ridge import StackedRidge
+from skinfluence.cleaning.surprise._stacked_ridge import StackedRidge, stacked
+from skinfluence.cleaning.surprise._tree_columns import tree_columns
+from skinfluence.cleaning.surprise._trees import Trees
 
 MAX_COLUMNS = 256
 TEMPERATURES = 2.0 ** np.arange(0, 5.5, 0.5)
+# Fewer rows than this do not show that trees are better.
+MIN_ROWS_OF_TREES = 1000
+# Standard errors of the gain: of a few trees, to go on; of all, to use them.
+PROMISING, CLEAR = 1.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -48,17 +54,20 @@ class RowScores:
 
 @dataclass(frozen=True)
 class Scored:
-    """A fitted stack, and how its predictions become values.
+    """Predictions of rows held out, and how they become values.
 
     Attributes
     ----------
     stack : StackedRidge
         Of indicators of labels, or of numbers in units of their standard deviation.
+    predictions : ndarray of shape (n, k)
+        Those of the stack, with trees in it where they gain.
     temperature : float or None
         Inverse temperature of the softmax; None for numbers.
     """
 
     stack: StackedRidge
+    predictions: np.ndarray
     temperature: float | None
 
     def values(self, said, T):
@@ -136,16 +145,18 @@ def score_rows(X, y, classification, folds=None):
     (60, 1)
     """
     # Small matrices one after the other: threads would only wait for each other.
-    with threadpool_limits(1, user_api="blas"):
-        return _score(scorer_matrix(X), np.asarray(y), classification, folds)
+    with threadpool_limits(1):
+        Z = scorer_matrix(X)
+        columns = tree_columns(X, MAX_COLUMNS)
+        return _score(Z, columns, np.asarray(y), classification, folds)
 
 
-def _score(Z, y, classification, folds):
+def _score(Z, columns, y, classification, folds):
     if not classification:
-        return _score_numbers(Z, y.astype(np.float64), folds)
+        return _score_numbers(Z, columns, y.astype(np.float64), folds)
     if y.ndim == 1 or y.shape[1] == 1:
-        return _score_labels(Z, y.ravel(), folds)
-    scores = [_score_labels(Z, column, folds) for column in y.T]
+        return _score_labels(Z, columns, y.ravel(), folds)
+    scores = [_score_labels(Z, columns, column, folds) for column in y.T]
     return RowScores(
         np.sum([s.values for s in scores], axis=0),
         np.column_stack([s.expected for s in scores]),
@@ -164,18 +175,47 @@ def scorer_matrix(X):
     return Z.toarray() if sp.issparse(Z) else np.asarray(Z)
 
 
-def _score_labels(Z, y, folds):
+def _scored(Z, columns, T, labels, folds):
+    """Stack the regressions, and trees with them where their loss is clearly less."""
+    stack = StackedRidge(Z, T, folds)
+    plain = _at_best_temperature(stack, stack.predictions, T, labels)
+    if columns[0] is None or len(T) < MIN_ROWS_OF_TREES:
+        return plain
+    trees = Trees(*columns, T, labels, folds)
+
+    def gain(members, rows):
+        members = [stack.predictions[rows], *members]
+        _, said = stacked(members, T[rows], stack.mean)
+        tried = _at_best_temperature(stack, said, T[rows], labels)
+        more = tried.values(said, T[rows])
+        more -= plain.values(stack.predictions[rows], T[rows])
+        more = more[~np.isnan(more)]
+        error = max(more.std() / np.sqrt(len(more)), np.finfo(float).tiny)
+        return more.mean() / error, tried
+
+    rows, said = trees.probe()
+    if gain([said], rows)[0] < PROMISING:
+        return plain
+    certainty, with_trees = gain(trees.held_out(), slice(None))
+    return with_trees if certainty > CLEAR else plain
+
+
+def _at_best_temperature(stack, said, T, labels):
+    scored = [
+        Scored(stack, said, temperature)
+        for temperature in (TEMPERATURES if labels else [None])
+    ]
+    return max(scored, key=lambda scored: np.nansum(scored.values(said, T)))
+
+
+def _score_labels(Z, columns, y, folds):
     classes, index = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         zeros = np.zeros(len(y))
         return RowScores(zeros, y, np.ones(len(y)), zeros, None, [])
     T = np.eye(len(classes))[index]
-    stack = StackedRidge(Z, T, folds)
-    scored = max(
-        (Scored(stack, t) for t in TEMPERATURES),
-        key=lambda scored: np.nansum(scored.values(stack.predictions, T)),
-    )
-    said = stack.predictions
+    scored = _scored(Z, columns, T, True, folds)
+    said = scored.predictions
     values = scored.values(said, T)
     expected = np.where(np.isnan(values), index, said.argmax(axis=1))
     wrong = np.eye(len(classes))[_wrong_labels(index, len(classes))]
@@ -198,7 +238,7 @@ def _wrong_labels(index, n_classes):
     return (upper <= drawn[:, None]).sum(axis=1)
 
 
-def _score_numbers(Z, y, folds):
+def _score_numbers(Z, columns, y, folds):
     if len(y) < 2:
         zeros = np.zeros(len(y))
         return RowScores(zeros, y, None, zeros, None, [])
@@ -206,8 +246,8 @@ def _score_numbers(Z, y, folds):
     spread = columns.std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
     T = (columns - columns.mean(axis=0)) / spread
-    stack = StackedRidge(Z, T, folds)
-    scored, said = Scored(stack, None), stack.predictions
+    scored = _scored(Z, columns, T, False, folds)
+    said = scored.predictions
     values = scored.values(said, T)
     wrong = T[np.random.default_rng(0).permutation(len(T))]
     expected = columns.mean(axis=0) + spread * said

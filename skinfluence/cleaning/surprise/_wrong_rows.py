@@ -93,12 +93,12 @@ def wrong_rows(scores):
     probability, transition = np.zeros(len(ceiling)), None
     columns = scores.columns
     if columns and columns[0].temperature is None:
-        if _numbers_look_wrong(columns[0].stack):
+        if _numbers_look_wrong(columns[0]):
             probability = ceiling
     elif columns:
         # A row is right where all its labels are.
         share = ceiling.mean()
-        results = [_wrong_labels(column.stack, share) for column in columns]
+        results = [_wrong_labels(column, share) for column in columns]
         probability = 1 - np.prod([1 - floor for floor, _, _ in results], axis=0)
         most = 1 - np.prod([1 - most for _, most, _ in results], axis=0)
         ceiling = np.maximum(ceiling, np.maximum(most, probability))
@@ -113,21 +113,23 @@ def wrong_rows(scores):
     )
 
 
-def _judged(stack):
-    return np.flatnonzero(~np.isnan(stack.predictions).any(axis=1))
+def _judged(scored):
+    """Return the rows that are judged, what is said of them, and their targets."""
+    rows = np.flatnonzero(~np.isnan(scored.predictions).any(axis=1))
+    return rows, scored.predictions[rows], scored.stack.T[rows]
 
 
-def _numbers_look_wrong(stack):
-    rows = _judged(stack)
-    return targets_look_exchanged(stack.predictions[rows], stack.T[rows])
+def _numbers_look_wrong(scored):
+    _, said, T = _judged(scored)
+    return targets_look_exchanged(said, T)
 
 
-def _wrong_labels(stack, share):
+def _wrong_labels(scored, share):
     """Return the estimate, the largest possible and the matrix of one column."""
-    rows = _judged(stack)
-    labels = stack.T[rows].argmax(axis=1)
-    best, possible = fit_label_noise(stack.predictions[rows], labels, share)
-    floor, most = np.zeros((2, len(stack.T)))
+    rows, said, T = _judged(scored)
+    labels = T.argmax(axis=1)
+    best, possible = fit_label_noise(said, labels, share)
+    floor, most = np.zeros((2, len(scored.stack.T)))
     floor[rows] = best.probability_wrong(labels)
     most[rows] = np.max(
         [noise.probability_wrong(labels) for noise in (best, *possible)], axis=0
