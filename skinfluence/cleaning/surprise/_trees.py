@@ -1,7 +1,7 @@
 r"""What trees say of rows that they have not seen: two more members of the stack.
 
-Ridge regressions on kernels take columns as they come: they are blind to thresholds and
-to what holds for a few categories together. Two ensembles see these:
+Ridge regressions on kernels are blind to thresholds and to what holds for a few
+categories together. Two ensembles see these:
 
 - gradient boosting, 60 trees of 8 leaves at a learning rate of 0.05, trained without one
   of five parts of the rows after another; up to three such cuts are averaged. Wrong
@@ -51,6 +51,12 @@ class Trees:
         self.columns, self.categorical = columns, categorical
         self.T, self.labels, self.folds = T, labels, folds
 
+    @property
+    def n_boostings(self):
+        """How many trees one step of boosting takes."""
+        k = self.T.shape[1]
+        return 1 if self.labels and k == 2 else k
+
     def probe(self):
         """Train one boosting on some rows; return other rows and what it says of them.
 
@@ -82,7 +88,9 @@ class Trees:
         if self.folds is None:
             n_repeats = int(np.clip(MANY_ROWS // len(self.T), 1, MAX_REPEATS))
             cuts = [self._cut(seed) for seed in range(n_repeats)]
-        return np.mean([self._fold_by_fold(self._boosting, cut) for cut in cuts], axis=0)
+        return np.mean(
+            [self._fold_by_fold(self._boosting, cut) for cut in cuts], axis=0
+        )
 
     def _cut(self, seed):
         """Cut the rows into parts with the same share of every class."""

@@ -1,4 +1,12 @@
-"""How likely each row's target is wrong: the least that is needed, and the most."""
+"""How likely each row's target is wrong: an estimate, the least and the most.
+
+The estimate looks at the form of the predictions of the fixed scorer's regressions:
+whether they go on or stop where they become extreme. Trees in the scorer's stack learn
+where they stop: of what is observed they say so much that no mistakes are needed to
+explain it, whether there are any or not. So trees never make the estimate. But where they
+predict clearly better than the regressions, the form of the regressions' predictions is
+partly a misfit, and what trees say widens the range at both ends.
+"""
 
 from dataclasses import dataclass
 
@@ -15,14 +23,17 @@ class WrongRows:
 
     Attributes
     ----------
+    floor : ndarray of shape (n,)
+        The smallest that predictions without the row need, never above
+        ``probability``: with trees in the scorer's stack also theirs.
     probability : ndarray of shape (n,)
-        The estimate: the smallest that the shape of the predictions needs. Zero where
-        no fold judges the row.
+        The estimate: the smallest that the shape of the regressions' predictions
+        needs. Zero where no fold judges the row.
     ceiling : ndarray of shape (n,)
         The largest of all estimates that the table does not rule out, never below
         ``probability``.
     share : float
-        Mean of ``probability``.
+        Mean of ``floor``.
     share_ceiling : float
         Mean of ``ceiling``.
     transition : ndarray of shape (k, k) or None
@@ -31,6 +42,7 @@ class WrongRows:
         compare.
     """
 
+    floor: np.ndarray
     probability: np.ndarray
     ceiling: np.ndarray
     share: float
@@ -38,7 +50,7 @@ class WrongRows:
     transition: np.ndarray | None
 
     def fine_share(self, rows):
-        """Return the smallest possible and the estimated share of rows that are right.
+        """Return the smallest and the largest possible share of rows that are right.
 
         Parameters
         ----------
@@ -47,14 +59,14 @@ class WrongRows:
 
         Returns
         -------
-        smallest, estimate : float
+        smallest, largest : float
             NaN without rows.
         """
         if not len(self.probability[rows]):
             return np.nan, np.nan
         return (
             float(1 - self.ceiling[rows].mean()),
-            float(1 - self.probability[rows].mean()),
+            float(1 - self.floor[rows].mean()),
         )
 
 
@@ -89,6 +101,25 @@ def wrong_rows(scores):
     >>> print(f"{wrong.share:.2f}, but up to {wrong.share_ceiling:.2f} are possible")
     0.00, but up to 0.46 are possible
     """
+    plain = scores.without_trees or scores
+    probability, ceiling, transition = _estimate(plain)
+    floor = probability
+    if scores.without_trees:
+        needed, allowed, _ = _estimate(scores)
+        floor = np.minimum(probability, needed)
+        ceiling = np.maximum(ceiling, allowed)
+    return WrongRows(
+        floor,
+        probability,
+        ceiling,
+        float(floor.mean()),
+        float(ceiling.mean()),
+        transition,
+    )
+
+
+def _estimate(scores):
+    """Return estimate, ceiling and matrix of noise of one stack."""
     ceiling = probability_wrong(scores.values, scores.wrong_values, scores.n_classes)
     probability, transition = np.zeros(len(ceiling)), None
     columns = scores.columns
@@ -104,13 +135,7 @@ def wrong_rows(scores):
         ceiling = np.maximum(ceiling, np.maximum(most, probability))
         if len(results) == 1:
             transition = results[0][2]
-    return WrongRows(
-        probability,
-        ceiling,
-        float(probability.mean()),
-        float(ceiling.mean()),
-        transition,
-    )
+    return probability, ceiling, transition
 
 
 def _judged(scored):
