@@ -1,11 +1,11 @@
 """Which score finds wrong targets in tables with categories and interactions?
 
-A table like that of diamonds is generated: the price follows from carat, cut, colour and
-clarity, which act together. Its labels are fifths of the price, a share of them flipped,
-or its numbers are prices, a share of them exchanged. Average precision and seconds of
-CPU time on one thread, means over seeds, for the fixed scorer, the same without trees,
-out-of-bag loss of `TreeInfluence`, cleanlab and out-of-bag loss of a random forest. For
-numbers cleanlab's place is taken by out-of-fold residuals.
+A table like that of diamonds is generated: the price follows from carat, cut, colour
+and clarity, which act together. Its labels are fifths of the price, a share of them
+flipped, or its numbers are prices, a share of them exchanged. Average precision and
+seconds of CPU time on one thread, means over seeds, for the fixed scorer, the same
+without trees, out-of-bag loss of `TreeInfluence`, cleanlab and out-of-bag loss of a
+random forest. For numbers cleanlab's place is taken by out-of-fold residuals.
 
     python benchmarks/bench_noise_in_tables.py [seeds] [table.csv target]
 

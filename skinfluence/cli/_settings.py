@@ -219,7 +219,9 @@ class Settings(_Checked):
             return f"the lowest {self.drop:.1%} of {where}"
         if self.method == "auto":
             return "rows that are more likely wrong than right"
-        return "rows whose influence is negative by three standard errors over folds"
+        return (
+            "rows that are more likely wrong than right and whose influence is negative"
+        )
 
     def _folds(self):
         if self.time_ordered:

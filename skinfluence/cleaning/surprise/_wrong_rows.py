@@ -3,9 +3,9 @@
 The estimate looks at the form of the predictions of the fixed scorer's regressions:
 whether they go on or stop where they become extreme. Trees in the scorer's stack learn
 where they stop: of what is observed they say so much that no mistakes are needed to
-explain it, whether there are any or not. So trees never make the estimate. But where they
-predict clearly better than the regressions, the form of the regressions' predictions is
-partly a misfit, and what trees say widens the range at both ends.
+explain it, whether there are any or not. So trees never make the estimate. But where
+they predict clearly better than the regressions, the form of the regressions'
+predictions is partly a misfit, and what trees say widens the range at both ends.
 """
 
 from dataclasses import dataclass
