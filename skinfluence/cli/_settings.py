@@ -220,7 +220,8 @@ class Settings(_Checked):
         if self.method == "auto":
             return "rows that are more likely wrong than right"
         return (
-            "rows that are more likely wrong than right and whose influence is negative"
+            "rows that are more likely wrong than right, whose influence is negative "
+            "by two standard errors over folds"
         )
 
     def _folds(self):

@@ -101,7 +101,10 @@ def score_rows(X, y, classification, folds=None):
     bad as predicting the mean). For labels the regressions predict indicators of the
     classes, which a softmax turns into probabilities, its temperature being the one
     with the largest likelihood of rows left out; the loss is the log loss. Nothing in
-    it depends on the model that is to be trained, and nothing is random.
+    it depends on the model that is to be trained, and all seeds are fixed.
+
+    From 1,000 rows on the ensembles of `Trees` are in the stack as well, where the loss
+    on rows held out is less with them by a standard error.
 
     Columns are prepared by `default_preprocessor` on all rows, and projected on their
     first 256 principal directions where there are more.
