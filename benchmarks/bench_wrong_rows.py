@@ -3,10 +3,10 @@
 Tables whose wrong rows are known: labels drawn at random or from a logistic model, all
 of them right; data sets with labels flipped, to any other class or only those of every
 second class to the next one; numbers with and without exchanged targets. Means over
-seeds of: the share of fine rows among the lowest 10% by estimate, at least, at most (the
-range, see `WrongRows.fine_share`) and in truth; the largest error of the estimate; the
-share of wrong rows, by estimate, by the ceiling and in truth; precision, recall and share
-of rows more likely wrong than right; how often the range holds the truth, give or take
+seeds of: the share of fine rows among the lowest 10% by estimate, at least, at most
+(the range, see `WrongRows.fine_share`) and in truth; the largest error of the estimate;
+the share of wrong rows, by estimate, by the ceiling and in truth; precision, recall and
+share of rows more likely wrong than right; how often the range holds the truth, within
 0.02. Then how many of the rows with a given probability are wrong, and of numbers in
 how many tables mistakes were shown.
 
