@@ -156,9 +156,9 @@ def test_mistakes_that_cleaning_took_away():
     np.testing.assert_allclose(
         remaining_mistakes(wrong, kept), 0.4 * np.eye(2) + 0.6 * transition
     )
-    none = WrongRows(0 * probability, probability, 0.0, 0.5, np.eye(2))
+    none = WrongRows(0 * probability, 0 * probability, probability, 0.0, 0.5, np.eye(2))
     assert remaining_mistakes(none, kept) is None
-    numbers = WrongRows(probability, probability, 0.5, 0.5, None)
+    numbers = WrongRows(*[probability] * 3, 0.5, 0.5, None)
     assert remaining_mistakes(numbers, kept) is None
 
 
