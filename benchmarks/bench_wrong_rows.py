@@ -3,12 +3,12 @@
 The wrong rows of the tables are known: labels drawn at random or from a logistic model,
 all of them right; data sets with labels flipped, to any other class or only those of
 every second class to the next one; numbers with and without exchanged targets. Means
-over seeds of: the share of right rows among the lowest 10% by estimate, by the smallest
-possible (from the ceiling) and in truth; the largest error of the estimate; the share
-of wrong rows, by estimate, by the ceiling and in truth; precision, recall and share of
-rows more likely wrong than right; how often the range contains the truth, up to 0.02.
-Then the share of wrong rows among those with a given probability, and for numbers the
-number of tables in which mistakes were detected.
+over seeds of: the share of right rows among the lowest 10% by estimate, at least, at
+most (the range, see `WrongRows.fine_share`) and in truth; the largest error of the
+estimate; the share of wrong rows, by estimate, by the ceiling and in truth; precision,
+recall and share of rows more likely wrong than right; how often the range contains the
+truth, up to 0.02. Then the share of wrong rows among those with a given probability,
+and for numbers the number of tables in which mistakes were detected.
 
     python benchmarks/bench_wrong_rows.py [seeds] [table.csv target]
 
@@ -49,7 +49,9 @@ REAL = {
     "iris": load_iris,
 }
 EDGES = [0.05, 0.25, 0.5, 0.75, 0.95]
-LAYOUT = "{:<26} {:>5} {:>5} {:>5} {:>5}  {:>5} {:>5} {:>5}  {:>5} {:>5} {:>5}  {:>7}"
+LAYOUT = (
+    "{:<26} {:>5} {:>5} {:>5} {:>5} {:>5}  {:>5} {:>5} {:>5}  {:>5} {:>5} {:>5}  {:>7}"
+)
 
 
 def chance(n, shares):
@@ -169,21 +171,23 @@ def measure(X, y, is_wrong=None):
     scores = score_rows(X, y, classification=True)
     wrong = wrong_rows(scores)
     low = scores.values.argsort(kind="stable")[: len(y) // 10]
-    smallest, fine = wrong.fine_share(low)
+    smallest, largest = wrong.fine_share(low)
+    fine = 1 - wrong.probability[low].mean()
     truth = (~is_wrong[low]).mean()
     flag = wrong.probability > 0.5
     row = {
         "fine": fine,
         "smallest": smallest,
+        "largest": largest,
         "truth": truth,
         "error": abs(fine - truth),
-        "share": wrong.share,
+        "share": wrong.probability.mean(),
         "ceiling": wrong.share_ceiling,
         "wrong": is_wrong.mean(),
         "precision": is_wrong[flag].mean() if flag.any() else np.nan,
         "recall": flag[is_wrong].mean() if is_wrong.any() else np.nan,
         "flagged": flag.mean(),
-        "holds": smallest - 0.02 <= truth <= fine + 0.02,
+        "holds": smallest - 0.02 <= truth <= largest + 0.02,
     }
     return row, wrong.probability, is_wrong
 
@@ -202,7 +206,7 @@ def reliability(probability, is_wrong):
 def main(seeds="10", *table):
     """Print one line per case, reliability curves, and the tables of numbers."""
     seeds = range(FIRST_SEED, FIRST_SEED + int(seeds))
-    names = "case fine least truth worst share most truth prec. rec. flag holds"
+    names = "case fine least most truth worst share most truth prec. rec. flag holds"
     print(LAYOUT.format(*names.split()))
     kept = {}
     for name, make in label_cases(table).items():
@@ -219,7 +223,7 @@ def main(seeds="10", *table):
             f"{np.nanmean(column):.2f}" if not np.isnan(column).all() else "-"
             for column in columns.values()
         ]
-        means.insert(3, f"{worst:.2f}")
+        means.insert(4, f"{worst:.2f}")
         print(LAYOUT.format(name, *means, f"{held}/{len(rows)}"), flush=True)
     for kind, parts in kept.items():
         print(f"\nreliability on {kind}, 10% and 20% flipped")

@@ -7,8 +7,9 @@ from skinfluence.retraining import OutOfBagInfluence, TreeInfluence
 # Their models hold rows out by themselves: rows are valued by ``oob_values_``.
 OUT_OF_BAG = OutOfBagInfluence, TreeInfluence
 
-# Standard errors below zero of an influence that is clearly negative.
-SURE = 3.0
+# Standard errors below zero of an influence that is clearly negative. That the row is
+# also more likely wrong than right is what keeps right rows, so two are enough.
+SURE = 2.0
 
 
 def check_flagging(drop_fraction, per_class, influence, y, classification):
@@ -67,7 +68,7 @@ def kept_rows(
         Targets.
     drop_fraction : float or "auto"
         The share to flag, lowest values first; or "auto": rows that are more likely
-        wrong than right, or, where an influence estimator values the rows, rows whose
+        wrong than right and, where an influence estimator values the rows, whose
         value is clearly negative. Where these are more than half of all rows, none.
     classification : bool
         Whether y holds labels.
@@ -82,10 +83,9 @@ def kept_rows(
     values = np.asarray(rows.values, dtype=np.float64)
     if drop_fraction != "auto":
         return without_lowest(values, y, drop_fraction, classification, per_class)
+    flagged = probability_wrong > 0.5
     if rows.of_influence:
-        flagged = clearly_negative(values, rows.standard_error)
-    else:
-        flagged = probability_wrong > 0.5
+        flagged &= clearly_negative(values, rows.standard_error)
     if flagged.mean() > 0.5:  # nothing is left to tell right from wrong by
         return np.ones(len(values), dtype=bool)
     if classification:
@@ -94,7 +94,7 @@ def kept_rows(
 
 
 def clearly_negative(values, standard_error):
-    """Tell which values are below zero by three standard errors.
+    """Tell which values are below zero by two standard errors.
 
     A standard error of four or five folds is small by chance in many of a thousand
     rows: none counts for less than that of the median row. Rows without one (NaN) are
@@ -105,7 +105,7 @@ def clearly_negative(values, standard_error):
     >>> import numpy as np
     >>> from skinfluence.cleaning._flagged import clearly_negative
     >>> error = np.array([1.0, 0.1, 1.0, 1.0, np.nan])
-    >>> clearly_negative(np.array([-3.5, -2.0, -2.9, 4.0, -9.0]), error)
+    >>> clearly_negative(np.array([-2.5, -1.5, -1.9, 4.0, -9.0]), error)
     array([ True, False, False, False, False])
     """
     if np.isnan(standard_error).all():

@@ -63,7 +63,7 @@ class Judged:
 
     @property
     def false_discovery_rate(self):
-        """Smallest possible and estimated share of suspects that are fine, or NaN."""
+        """Smallest and largest possible share of suspects that are fine, or NaN."""
         return self.wrong.fine_share(~self.kept)
 
 

@@ -33,9 +33,9 @@ class InfluenceSampler(BaseEstimator):
         What values the rows. None: the fixed scorer of `InfluenceCleaner`.
     drop_fraction : float or "auto", default="auto"
         Which rows to drop. "auto": those that are more likely wrong than right, be
-        they none, many or few; with ``influence``, those whose value is negative by
-        three standard errors. A number: this share of the rows, in [0, 1), lowest
-        values first, rounded down to whole rows, whether they look wrong or not.
+        they none, many or few; with ``influence``, those of them whose value is
+        negative by two standard errors. A number: this share of the rows, in [0, 1),
+        lowest values first, rounded down to whole rows, whether they look wrong or not.
         Every class keeps at least one row, its best.
     per_class : bool, default=False
         Whether a number as ``drop_fraction`` is the share of every class instead of

@@ -188,7 +188,10 @@ class Settings(_OfFiles):
             return f"the lowest {self.drop:.1%} of {where}"
         if self.method == "auto":
             return "rows that are more likely wrong than right"
-        return "rows whose influence is negative by three standard errors over folds"
+        return (
+            "rows that are more likely wrong than right, whose influence is negative "
+            "by two standard errors over folds"
+        )
 
     def _folds(self):
         if self.time_ordered:

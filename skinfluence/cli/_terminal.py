@@ -39,9 +39,9 @@ def print_suspects(problem, analysis, ranking):
     )
     print(f"suspects: {n_suspects} rows ({n_suspects / n:.1%})")
     if n_suspects:
-        smallest, estimate = analysis.judged.false_discovery_rate
+        smallest, largest = analysis.judged.false_discovery_rate
         print(
-            f"          of which between {_share(1 - estimate)} and "
+            f"          of which between {_share(1 - largest)} and "
             f"{_share(1 - smallest)} are wrong, by the same estimate"
         )
     if problem.classification:

@@ -73,21 +73,32 @@ def test_where_most_rows_look_wrong_nothing_is_known(classification):
     assert kept_rows(rows, probability, y, "auto", classification).all()
 
 
-def test_influence_is_flagged_by_its_own_rule():
-    error = np.array([1.0, 1.0, 0.01, np.nan, 1.0])
-    rows = row_values([-2.9, -3.1, -1.0, -99.0, 5.0], error, of_influence=True)
-    # What the fixed scorer says of them does not matter.
-    probability = np.array([1.0, 0.0, 1.0, 1.0, 1.0])
-    kept = kept_rows(rows, probability, np.zeros(5), "auto", False)
-    assert kept.tolist() == [True, False, True, True, True]
+def test_influence_is_flagged_where_it_is_harmful_and_likely_wrong():
+    error = np.array([1.0, 1.0, 1.0, 0.01, np.nan, 1.0])
+    rows = row_values([-1.9, -2.1, -9.0, -1.0, -99.0, 5.0], error, of_influence=True)
+    # The third does harm, but nothing says that it is wrong.
+    probability = np.array([1.0, 1.0, 0.5, 1.0, 1.0, 1.0])
+    kept = kept_rows(rows, probability, np.zeros(6), "auto", False)
+    assert kept.tolist() == [True, False, True, True, True, True]
+
+
+@pytest.mark.parametrize("load", [load_breast_cancer, load_wine])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_right_rows_stay_whatever_their_influence(load, seed):
+    # Without a scaler and with C = 1 some values of right rows are far below zero.
+    X, y = load(return_X_y=True)
+    model = LogisticRegression(solver="newton-cholesky")
+    influence = InfluenceFunctions(model)
+    cleaner = InfluenceCleaner(model, influence=influence, random_state=seed).fit(X, y)
+    assert cleaner.sample_mask_.all()
 
 
 def test_chance_alone_makes_few_influences_clearly_negative():
     # Mean and error of four folds whose values are pure noise.
     folds = np.random.default_rng(0).normal(size=(4, 20_000))
     values, error = folds.mean(axis=0), folds.std(axis=0, ddof=1) / 2
-    assert clearly_negative(values, error).mean() < 0.005
-    assert (values < -3 * error).mean() > 0.02
+    assert clearly_negative(values, error).mean() < 0.03
+    assert (values < -2 * error).mean() > 0.06
     assert not clearly_negative(values, np.full(20_000, np.nan)).any()
 
 
@@ -99,7 +110,8 @@ def test_the_cleaner_flags_by_the_influence_it_was_given():
         model, influence=InfluenceFunctions(model), random_state=0
     ).fit(X, y)
     suspects = cleaner.suspects_
-    assert (suspects.value < -3 * suspects.standard_error).all()
+    assert (suspects.value < -2 * suspects.standard_error).all()
+    assert (suspects.probability_wrong > 0.5).all()
     assert (suspects.row % 10 == 0).mean() > 0.8
     assert len(suspects.row) >= 5
     assert cleaner.drop_fraction_ == len(suspects.row) / 178

@@ -152,15 +152,15 @@ def test_gains_and_what_is_too_small_to_see():
 def test_mistakes_that_cleaning_took_away():
     transition = np.array([[0.9, 0.1], [0.3, 0.7]])
     probability = np.array([0.8, 0.6, 0.4, 0.2])
-    wrong = WrongRows(probability, probability, 0.5, 0.5, transition)
+    wrong = WrongRows(*[probability] * 3, 0.5, 0.5, transition)
     kept = np.array([False, True, False, True])
     # 1.2 of the 2 wrong rows that are expected went.
     np.testing.assert_allclose(
         remaining_mistakes(wrong, kept), 0.4 * np.eye(2) + 0.6 * transition
     )
-    none = WrongRows(0 * probability, probability, 0.0, 0.5, np.eye(2))
+    none = WrongRows(0 * probability, 0 * probability, probability, 0.0, 0.5, np.eye(2))
     assert remaining_mistakes(none, kept) is None
-    numbers = WrongRows(probability, probability, 0.5, 0.5, None)
+    numbers = WrongRows(*[probability] * 3, 0.5, 0.5, None)
     assert remaining_mistakes(numbers, kept) is None
 
 

@@ -80,19 +80,26 @@ def default_preprocessor(X):
     return _numbers(), {}
 
 
-def _by_column(X, names):
-    values = [take_columns(X, j) for j in range(len(names))]
+def kinds_of_columns(X, n_columns):
+    """Return the kind of every column, and why it is left out or None.
+
+    Kinds are "number", "date" and "category".
+    """
+    values = [take_columns(X, j) for j in range(n_columns)]
     kinds = [_kind(column) for column in values]
     reasons = [
         _says_nothing(column, kind) for column, kind in zip(values, kinds, strict=True)
     ]
-    if all(reasons):
-        reasons = [None] * len(names)
+    return kinds, [None] * n_columns if all(reasons) else reasons
+
+
+def _by_column(X, names):
+    kinds, reasons = kinds_of_columns(X, len(names))
     parts = []
     for kind, transformer in (
         ("number", _numbers()),
         ("date", make_pipeline(FunctionTransformer(_seconds), _numbers())),
-        ("category", make_pipeline(FunctionTransformer(_text), _indicators())),
+        ("category", make_pipeline(FunctionTransformer(as_text), _indicators())),
     ):
         chosen = [
             j for j in range(len(names)) if kinds[j] == kind and reasons[j] is None
@@ -143,10 +150,10 @@ def _kind(column):
 def _says_nothing(column, kind):
     """Return why a column is left out, or None."""
     values = np.asarray(column)
-    missing = _missing(values)
+    missing = is_missing(values)
     present = values[~missing]
     if kind != "date":
-        present = _text(present) if kind == "category" else present.astype(np.float64)
+        present = as_text(present) if kind == "category" else present.astype(np.float64)
     if not len(present):
         return "empty: no row has a value"
     distinct = len(set(present.tolist()))
@@ -164,7 +171,7 @@ def _says_nothing(column, kind):
     return None
 
 
-def _missing(values):
+def is_missing(values):
     """Tell None, NaN, NaT and pandas.NA, without importing pandas."""
     if values.dtype.kind == "O":
         return np.array([v is None or str(v) in ("nan", "<NA>", "NaT") for v in values])
@@ -173,21 +180,24 @@ def _missing(values):
     return np.zeros(len(values), dtype=bool)
 
 
-def _text(X):
+def as_text(X):
+    """Turn every value into its text."""
     # Encoders refuse columns of mixed types; None, nan and NA have a text as well.
     return np.frompyfunc(str, 1, 1)(np.asarray(X, dtype=object))
+
+
+def as_seconds(column):
+    """Return the dates or spans of time of one column in seconds, NaN where missing."""
+    span = np.asarray(column).dtype.kind == "m"
+    # Converted by the column itself, which knows its time zone.
+    seconds = np.asarray(column, dtype="timedelta64[s]" if span else "datetime64[s]")
+    return np.where(np.isnat(seconds), np.nan, seconds.astype(np.float64))
 
 
 def _seconds(X):
     out = np.empty((n_rows(X), X.shape[1]))
     for j in range(X.shape[1]):
-        column = take_columns(X, j)
-        span = np.asarray(column).dtype.kind == "m"
-        # Converted by the column itself, which knows its time zone.
-        seconds = np.asarray(
-            column, dtype="timedelta64[s]" if span else "datetime64[s]"
-        )
-        out[:, j] = np.where(np.isnat(seconds), np.nan, seconds.astype(np.float64))
+        out[:, j] = as_seconds(take_columns(X, j))
     return out
 
 

@@ -63,13 +63,9 @@ class StackedRidge:
             penalty, prediction = (
                 leave_one_out(F, T) if folds is None else leave_fold_out(F, T, folds)
             )
-            said.append(prediction - self.mean)
+            said.append(prediction)
             self.penalties.append(penalty)
-        said = np.stack(said)
-        judged = ~np.isnan(said[0, :, 0])
-        A = said[:, judged].reshape(len(said), -1).T
-        self.weights, _ = nnls(A, (T - self.mean)[judged].ravel())
-        self.predictions = self.mean + np.tensordot(self.weights, said, axes=1)
+        self.weights, self.predictions = stacked(said, T, self.mean)
 
     def members(self):
         """Yield weight, orthonormal features and relative penalties of members in use.
@@ -83,6 +79,31 @@ class StackedRidge:
             if weight > 0:
                 _, values, U = orthonormal(F)
                 yield weight, *with_constant(U, penalty / values)
+
+
+def stacked(said, T, mean):
+    """Combine predictions of rows held out.
+
+    Parameters
+    ----------
+    said : list of ndarray of shape (n, k)
+        By each member; NaN in rows that are not judged.
+    T : ndarray of shape (n, k)
+        Targets.
+    mean : ndarray of shape (k,)
+        What is predicted where no member has a weight.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_members,)
+        Not negative; those with the smallest squared error.
+    predictions : ndarray of shape (n, k)
+    """
+    moves = np.stack(said) - mean
+    judged = ~np.isnan(moves[0, :, 0])
+    A = moves[:, judged].reshape(len(moves), -1).T
+    weights, _ = nnls(A, (T - mean)[judged].ravel())
+    return weights, mean + np.tensordot(weights, moves, axes=1)
 
 
 def feature_maps(Z):

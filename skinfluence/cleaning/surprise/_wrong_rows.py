@@ -1,4 +1,12 @@
-"""How likely each row's target is wrong: the least that is needed, and the most."""
+"""How likely each row's target is wrong: an estimate, the least and the most.
+
+The estimate looks at the form of the predictions of the fixed scorer's regressions:
+whether they go on or stop where they become extreme. Trees in the scorer's stack learn
+where they stop: of what is observed they say so much that no mistakes are needed to
+explain it, whether there are any or not. So trees never make the estimate. But where
+they predict clearly better than the regressions, the form of the regressions'
+predictions is partly a misfit, and what trees say widens the range at both ends.
+"""
 
 from dataclasses import dataclass
 
@@ -15,14 +23,17 @@ class WrongRows:
 
     Attributes
     ----------
+    floor : ndarray of shape (n,)
+        The smallest that predictions without the row need, never above
+        ``probability``: with trees in the scorer's stack also theirs.
     probability : ndarray of shape (n,)
-        The estimate: the smallest that the shape of the predictions needs. Zero where
-        no fold judges the row.
+        The estimate: the smallest that the shape of the regressions' predictions
+        needs. Zero where no fold judges the row.
     ceiling : ndarray of shape (n,)
         The largest of all estimates that the table does not rule out, never below
         ``probability``.
     share : float
-        Mean of ``probability``.
+        Mean of ``floor``.
     share_ceiling : float
         Mean of ``ceiling``.
     transition : ndarray of shape (k, k) or None
@@ -31,6 +42,7 @@ class WrongRows:
         compare.
     """
 
+    floor: np.ndarray
     probability: np.ndarray
     ceiling: np.ndarray
     share: float
@@ -38,7 +50,7 @@ class WrongRows:
     transition: np.ndarray | None
 
     def fine_share(self, rows):
-        """Return the smallest possible and the estimated share of rows that are right.
+        """Return the smallest and the largest possible share of rows that are right.
 
         Parameters
         ----------
@@ -47,14 +59,14 @@ class WrongRows:
 
         Returns
         -------
-        smallest, estimate : float
+        smallest, largest : float
             NaN without rows.
         """
         if not len(self.probability[rows]):
             return np.nan, np.nan
         return (
             float(1 - self.ceiling[rows].mean()),
-            float(1 - self.probability[rows].mean()),
+            float(1 - self.floor[rows].mean()),
         )
 
 
@@ -89,45 +101,60 @@ def wrong_rows(scores):
     >>> print(f"{wrong.share:.2f}, but up to {wrong.share_ceiling:.2f} are possible")
     0.00, but up to 0.46 are possible
     """
-    ceiling = probability_wrong(scores.values, scores.wrong_values, scores.n_classes)
-    probability, transition = np.zeros(len(ceiling)), None
-    columns = scores.columns
-    if columns and columns[0].temperature is None:
-        if _numbers_look_wrong(columns[0].stack):
-            probability = ceiling
-    elif columns:
-        # A row is right where all its labels are.
-        share = ceiling.mean()
-        results = [_wrong_labels(column.stack, share) for column in columns]
-        probability = 1 - np.prod([1 - floor for floor, _, _ in results], axis=0)
-        most = 1 - np.prod([1 - most for _, most, _ in results], axis=0)
-        ceiling = np.maximum(ceiling, np.maximum(most, probability))
-        if len(results) == 1:
-            transition = results[0][2]
+    plain = scores.without_trees or scores
+    probability, ceiling, transition = _estimate(plain)
+    floor = probability
+    if scores.without_trees:
+        needed, allowed, _ = _estimate(scores)
+        floor = np.minimum(probability, needed)
+        ceiling = np.maximum(ceiling, allowed)
     return WrongRows(
+        floor,
         probability,
         ceiling,
-        float(probability.mean()),
+        float(floor.mean()),
         float(ceiling.mean()),
         transition,
     )
 
 
-def _judged(stack):
-    return np.flatnonzero(~np.isnan(stack.predictions).any(axis=1))
+def _estimate(scores):
+    """Return estimate, ceiling and matrix of noise of one stack."""
+    ceiling = probability_wrong(scores.values, scores.wrong_values, scores.n_classes)
+    probability, transition = np.zeros(len(ceiling)), None
+    columns = scores.columns
+    if columns and columns[0].temperature is None:
+        if _numbers_look_wrong(columns[0]):
+            probability = ceiling
+    elif columns:
+        # A row is right where all its labels are.
+        share = ceiling.mean()
+        results = [_wrong_labels(column, share) for column in columns]
+        probability = 1 - np.prod([1 - floor for floor, _, _ in results], axis=0)
+        most = 1 - np.prod([1 - most for _, most, _ in results], axis=0)
+        ceiling = np.maximum(ceiling, np.maximum(most, probability))
+        if len(results) == 1:
+            transition = results[0][2]
+    return probability, ceiling, transition
 
 
-def _numbers_look_wrong(stack):
-    rows = _judged(stack)
-    return targets_look_exchanged(stack.predictions[rows], stack.T[rows])
+def _judged(scored):
+    """Return the rows that are judged, what is said of them, and their targets."""
+    rows = np.flatnonzero(~np.isnan(scored.predictions).any(axis=1))
+    return rows, scored.predictions[rows], scored.stack.T[rows]
 
 
-def _wrong_labels(stack, share):
+def _numbers_look_wrong(scored):
+    _, said, T = _judged(scored)
+    return targets_look_exchanged(said, T)
+
+
+def _wrong_labels(scored, share):
     """Return the estimate, the largest possible and the matrix of one column."""
-    rows = _judged(stack)
-    labels = stack.T[rows].argmax(axis=1)
-    best, possible = fit_label_noise(stack.predictions[rows], labels, share)
-    floor, most = np.zeros((2, len(stack.T)))
+    rows, said, T = _judged(scored)
+    labels = T.argmax(axis=1)
+    best, possible = fit_label_noise(said, labels, share)
+    floor, most = np.zeros((2, len(scored.stack.T)))
     floor[rows] = best.probability_wrong(labels)
     most[rows] = np.max(
         [noise.probability_wrong(labels) for noise in (best, *possible)], axis=0

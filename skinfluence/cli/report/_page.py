@@ -58,7 +58,7 @@ def report_page(problem, analysis, settings):
 
 def _summary(problem, analysis):
     n, judged = len(problem.y), analysis.judged
-    smallest, estimate = judged.false_discovery_rate
+    smallest, largest = judged.false_discovery_rate
     labels = problem.classification
     return {
         "n_rows": n,
@@ -69,7 +69,7 @@ def _summary(problem, analysis):
         "n_disagree": int((analysis.expected != problem.y).sum()),
         "why_not": analysis.reason_to_keep_all,
         "wrong_share": _percents(judged.wrong.share, judged.wrong.share_ceiling),
-        "wrong_suspects": _percents(1 - estimate, 1 - smallest),
+        "wrong_suspects": _percents(1 - largest, 1 - smallest),
         "left_out": analysis.left_out,
     }
 

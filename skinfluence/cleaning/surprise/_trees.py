@@ -1,0 +1,181 @@
+r"""What trees say of rows that they have not seen: two more members of the stack.
+
+Ridge regressions on kernels are blind to thresholds and to what holds for a few
+categories together. Two ensembles see these:
+
+- gradient boosting, 60 trees of 8 leaves at a learning rate of 0.05, trained without
+  one of five parts of the rows after another; up to three such cuts are averaged. Wrong
+  targets are fitted late, so few small steps are better than the library's defaults.
+- 150 extremely randomised trees, each of which judges the rows that its bootstrap
+  sample lacks.
+
+Trees cost more than the regressions. `worth_training` asks one ensemble of one half of
+at most 4,000 rows whether the rest would pay.
+
+**Cost.** One boosting of 2,000 rows; if that promises a gain, 15 boostings of the
+table, 5 from 20,000 rows on, and the randomised trees on at most 5,000 rows each. Per
+class and step for more than two classes.
+"""
+
+import numpy as np
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+)
+
+N_FOLDS, MAX_REPEATS, MANY_ROWS = 5, 3, 20_000
+N_RANDOMISED, MAX_SAMPLES = 150, 5_000
+N_PROBED = 2_000
+
+
+class Trees:
+    """Ensembles of trees for one table and one column of labels, or numbers.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n, d)
+        Numbers and codes of categories; NaN where missing.
+    categorical : ndarray of bool, shape (d,)
+        Which columns hold codes.
+    T : ndarray of shape (n, k)
+        Indicators of labels, or numbers.
+    labels : bool
+        Whether T holds indicators.
+    folds : list of (ndarray, ndarray), default=None
+        Training and test rows. None leaves out parts at random.
+    """
+
+    def __init__(self, columns, categorical, T, labels, folds=None):
+        self.columns, self.categorical = columns, categorical
+        self.T, self.labels, self.folds = T, labels, folds
+
+    @property
+    def n_boostings(self):
+        """How many trees one step of boosting takes."""
+        k = self.T.shape[1]
+        return 1 if self.labels and k == 2 else k
+
+    def probe(self):
+        """Train one boosting on some rows; return other rows and what it says of them.
+
+        Returns
+        -------
+        rows : ndarray of int, shape (m,)
+        predictions : ndarray of shape (m, k)
+        """
+        rng = np.random.default_rng(0)
+        if self.folds is None:
+            train, test = np.array_split(rng.permutation(len(self.T)), 2)
+        else:
+            train, test = max(self.folds, key=lambda fold: len(fold[0]))
+        train, test = (rng.permutation(part)[:N_PROBED] for part in (train, test))
+        # Fewer and larger steps where each takes a tree per class.
+        n_steps = max(8, 60 // self.T.shape[1])
+        return test, self._boosting(train, test, n_steps, 3 / n_steps)
+
+    def held_out(self):
+        """Predict every row by models without it, or without its fold.
+
+        Returns
+        -------
+        predictions : list of ndarray of shape (n, k)
+            Of each member; NaN where no fold holds the row out.
+        """
+        return [self._boosted(), self._randomised()]
+
+    def _boosted(self):
+        cuts = [self.folds]
+        if self.folds is None:
+            n_repeats = int(np.clip(MANY_ROWS // len(self.T), 1, MAX_REPEATS))
+            cuts = [self._cut(seed) for seed in range(n_repeats)]
+        return np.mean(
+            [self._fold_by_fold(self._boosting, cut) for cut in cuts], axis=0
+        )
+
+    def _cut(self, seed):
+        """Cut the rows into parts with the same share of every class."""
+        order = np.random.default_rng(seed).permutation(len(self.T))
+        if self.labels:
+            order = order[self.T[order].argmax(axis=1).argsort(kind="stable")]
+        part = np.empty(len(order), dtype=int)
+        part[order] = np.arange(len(order)) % N_FOLDS
+        return [
+            (np.flatnonzero(part != k), np.flatnonzero(part == k))
+            for k in range(N_FOLDS)
+        ]
+
+    def _randomised(self):
+        if self.folds is not None:
+            return self._fold_by_fold(self._forest, self.folds)
+        kind = ExtraTreesClassifier if self.labels else ExtraTreesRegressor
+        forest = kind(**self._forest_params(len(self.T)), oob_score=True)
+        forest.fit(self.columns, self._target(slice(None)))
+        if self.labels:
+            return forest.oob_decision_function_
+        return forest.oob_prediction_.reshape(self.T.shape)
+
+    def _fold_by_fold(self, predict, folds):
+        said = np.full(self.T.shape, np.nan)
+        for train, test in folds:
+            said[test] = predict(train, test)
+        return said
+
+    def _boosting(self, train, test, max_iter=60, learning_rate=0.05):
+        params = {
+            "max_iter": max_iter,
+            "max_leaf_nodes": 8,
+            "learning_rate": learning_rate,
+            "early_stopping": False,
+            "categorical_features": self.categorical,
+            "random_state": 0,
+        }
+        if self.labels:
+            model = HistGradientBoostingClassifier(**params)
+            return self._class_shares(model, train, test)
+        return np.column_stack(
+            [
+                HistGradientBoostingRegressor(**params)
+                .fit(self.columns[train], column)
+                .predict(self.columns[test])
+                for column in self.T[train].T
+            ]
+        )
+
+    def _forest(self, train, test):
+        params = self._forest_params(len(train))
+        if self.labels:
+            return self._class_shares(ExtraTreesClassifier(**params), train, test)
+        model = ExtraTreesRegressor(**params)
+        said = model.fit(self.columns[train], self._target(train)).predict(
+            self.columns[test]
+        )
+        return said.reshape(len(test), -1)
+
+    def _forest_params(self, n):
+        return {
+            "n_estimators": N_RANDOMISED,
+            "min_samples_leaf": 5,
+            "max_features": 1.0,
+            "bootstrap": True,
+            "max_samples": min(n, MAX_SAMPLES),
+            "random_state": 0,
+        }
+
+    def _target(self, rows):
+        T = self.T[rows]
+        if self.labels:
+            return T.argmax(axis=1)
+        return T[:, 0] if T.shape[1] == 1 else T
+
+    def _class_shares(self, model, train, test):
+        """Train a classifier; classes that the training rows lack have no share."""
+        y = self._target(train)
+        said = np.zeros((len(test), self.T.shape[1]))
+        if (y == y[0]).all():
+            said[:, y[0]] = 1.0
+            return said
+        model.fit(self.columns[train], y)
+        said[:, model.classes_] = model.predict_proba(self.columns[test])
+        return said
