@@ -8,11 +8,12 @@ drops problems as they are solved, and gives up those that cannot be.
 from abc import ABC, abstractmethod
 
 import numpy as np
+import scipy.linalg as sla
 
 # A step is too long if the slope at its end is positive and larger than this share
 # of the slope at its start. It is shortened by these factors, so many times at most.
-BEYOND, SHORTEST, LONGEST, SEARCHES = 0.1, 0.1, 0.5, 40
-# Below this decrement steps that do not halve any more are rounding errors.
+BEYOND, SHORTEST, LONGEST, SEARCHES = 0.5, 0.3, 0.9, 40
+# Decrements that do not halve any more, with less than this left, are rounding errors.
 ROUNDING = 1e-9
 
 
@@ -97,7 +98,7 @@ def minimise(problems, x, tol=1e-13, max_iter=100, state=None):
         best[active] = np.minimum(best[active], decrement)
         done = usable & (ahead <= tol)
         if problems.searches:  # no more digits: that is the minimum too
-            done |= usable & ~halved & (decrement < ROUNDING) & (ahead < np.inf)
+            done |= usable & ~halved & (ahead < ROUNDING)
         else:
             usable &= halved | (decrement < 1e-14)
         left[active[done]] = ahead[done]
@@ -155,12 +156,15 @@ def newton_steps(hessian, gradient, least=0.0):
 
 def _solve(matrices, vectors, least):
     """Solve stacked systems; NaN where a matrix is not positive definite."""
+    if len(vectors) == 1:
+        lower, out, info = sla.lapack.dposv(matrices[0], vectors[0], lower=1)
+        if info or np.any(np.diag(lower) ** 2 <= least):
+            return np.full_like(vectors, np.nan)
+        return out[None]
     try:
         pivots = np.einsum("kii->ki", np.linalg.cholesky(matrices))
         out = np.linalg.solve(matrices, vectors[..., None])[..., 0]
     except np.linalg.LinAlgError:  # numpy does not say which
-        if len(vectors) == 1:
-            return np.full_like(vectors, np.nan)
         half = len(vectors) // 2
         parts = slice(half), slice(half, None)
         return np.concatenate([_solve(matrices[s], vectors[s], least) for s in parts])

@@ -217,9 +217,9 @@ def test_set_that_alone_determines_a_direction_is_unresolved(step):
 def test_damped_newton_steps_reach_the_minimiser_from_afar(wine):
     X, y = wine
     objective = SoftmaxObjective(X, y, np.ones(len(y)), np.full(13, 0.1), 3)
-    near, _ = objective.minimise(np.zeros((3, 13)), np.ones(len(y)))
+    near = objective.minimise(np.zeros((3, 13)), np.ones(len(y)))
     start = np.random.default_rng(0).normal(scale=30, size=(3, 13))
-    far, _ = objective.minimise(start, np.ones(len(y)))
+    far = objective.minimise(start, np.ones(len(y)))
     np.testing.assert_allclose(far, near, atol=1e-9)
 
 

@@ -82,12 +82,16 @@ class SmoothProblems(Problems):
             slope = self.pointwise.slope(eta, self.y)
             slope *= self._of(which, self.weights)
             gradient = slope @ self.Z
-        if len(self.penalty) == 1:
-            gradient += x @ self.penalty[0]
-        else:
-            gradient += np.einsum("kab,kb->ka", self._of(which, self.penalty), x)
+        gradient += self._penalty_times(which, x)
         gradient += self._of(which, self.pull)
         return gradient, eta
+
+    def _penalty_times(self, which, x):
+        if self.penalty.ndim == 1:
+            return self.penalty * x
+        if len(self.penalty) == 1:
+            return x @ self.penalty[0]
+        return np.einsum("kab,kb->ka", self._of(which, self.penalty), x)
 
     def hessian(self, which, eta):
         """Hessians at linear predictors (m, n), shape (m, p, p)."""
@@ -95,7 +99,10 @@ class SmoothProblems(Problems):
             curvature = self.pointwise.curvature(eta, self.y)
             curvature *= self._of(which, self.weights)
         out = hessians(self.Z, curvature, self.products)
-        out += self._of(which, self.penalty)
+        if self.penalty.ndim == 1:
+            np.einsum("kii->ki", out)[...] += self.penalty
+        else:
+            out += self._of(which, self.penalty)
         return out
 
     def step(self, which, x, state):
@@ -128,8 +135,8 @@ def minimise_each(
         Weights of the rows in each problem.
     pointwise : object
         Loss, see `_pointwise`.
-    penalty : ndarray of shape (k, p, p)
-        Hessian of each penalty (leading axis 1 if shared).
+    penalty : ndarray of shape (k, p, p) or (p,)
+        Hessian of each penalty (leading axis 1 if shared), or its diagonal.
     pull : ndarray of shape (k, p)
         Gradient of each penalty at u = 0.
     u : ndarray of shape (k, p)

@@ -84,9 +84,9 @@ class Softmax(LinearModel):
                 "separable and there is no penalty. Add a penalty, or use "
                 "solver='refit'."
             )
-        self._set_optimum(optimum[0], fitted)
-        self.hessian = optimum[1]
-        _, _, self.P = objective.state(self.theta, weight)
+        self._set_optimum(optimum, fitted)
+        _, self.P = objective.state(self.theta, weight)
+        self.hessian = objective.hessian(self.P, weight) + objective.penalty_hessian()
         self.pull = objective.pull(self.P, weight)
 
     @property
@@ -159,7 +159,7 @@ class Softmax(LinearModel):
         optimum = objective.minimise(self.theta + move, weight)
         if optimum is None:
             return np.zeros_like(move), False
-        return optimum[0] - self.theta, True
+        return optimum - self.theta, True
 
     def _exact_groups(self, masks, tol):
         base, unresolved = DowndatedRows(self, 0.0), []
