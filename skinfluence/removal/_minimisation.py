@@ -12,7 +12,7 @@ import scipy.linalg as sla
 
 # A step is too long if the slope at its end is positive and larger than this share
 # of the slope at its start. It is shortened by these factors, so many times at most.
-BEYOND, SHORTEST, LONGEST, SEARCHES = 0.5, 0.3, 0.9, 40
+BEYOND, SHORTEST, LONGEST, SEARCHES = 0.1, 0.3, 0.9, 40
 # Decrements that do not halve any more, with less than this left, are rounding errors.
 ROUNDING = 1e-9
 
@@ -103,7 +103,7 @@ def minimise(problems, x, tol=1e-13, max_iter=100, state=None):
             usable &= halved | (decrement < 1e-14)
         left[active[done]] = ahead[done]
         x[active[done]] += step[done]
-        keep = usable & ~done
+        keep = usable & ~done & (slope < 0)
         if not keep.any():
             break
         if not keep.all():

@@ -197,7 +197,7 @@ class SparseModel(LinearModel):
 
 
 class SparseProblems(SmoothProblems):
-    """The problem of a `SparseModel` with other weights; steps by conjugate gradients."""
+    """The problem of a `SparseModel` with some weights, by conjugate gradients."""
 
     # Relative residual of a step: the steps that follow make up for it.
     INEXACT = 1e-6
