@@ -201,7 +201,7 @@ class _Batch:
     def _newton(self, todo):
         """Minimise some orders by exact Hessians, whose inverses they then keep."""
         problems = _NewtonOrders(self, todo)
-        theta, left = minimise(problems, self.theta[todo], max_iter=MAX_STEPS)
+        theta, left = minimise(problems, self.theta[todo], TOL / 10, MAX_STEPS)
         if np.inf in left:
             warnings.warn(
                 f"The optimum of logistic regression on a subset of the rows was not "
@@ -217,9 +217,11 @@ class _NewtonOrders(SmoothProblems):
     """Orders of a batch; their Hessians may be singular to working precision."""
 
     def __init__(self, batch, todo):
-        rows, inside, p = batch.rows, batch.inside[todo], batch.rows.shape[1]
+        used = np.flatnonzero(batch.inside[todo].any(axis=0))
+        rows, inside = batch.rows[used], batch.inside[np.ix_(todo, used)]
+        p = rows.shape[1]
         args = inside, Logistic(), batch.penalty, np.zeros((1, p))
-        super().__init__(rows, np.zeros(len(rows)), batch.labels, *args)
+        super().__init__(rows, np.zeros(len(used)), batch.labels[used], *args)
         self.inverse = np.empty((len(todo), p, p))
 
     def step(self, which, x, state):
@@ -233,6 +235,12 @@ class _NewtonOrders(SmoothProblems):
         self.inverse[which] = inverse
         step = -np.matmul(inverse, state[0][:, :, None])[..., 0]
         return step, np.isfinite(step).all(axis=1)
+
+    def left(self, which, x, state, step, decrement):
+        # The next step is about the square of this one.
+        reach = np.abs(step @ self.Z.T).max(axis=1)
+        left = reach**2 / (1.0 + np.abs(state[1]).max(axis=1))
+        return np.where(reach < 0.1, left, np.inf)
 
 
 def _expit(eta):

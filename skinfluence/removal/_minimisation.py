@@ -156,11 +156,13 @@ def newton_steps(hessian, gradient, least=0.0):
 
 def _solve(matrices, vectors, least):
     """Solve stacked systems; NaN where a matrix is not positive definite."""
-    if len(vectors) == 1:
-        lower, out, info = sla.lapack.dposv(matrices[0], vectors[0], lower=1)
-        if info or np.any(np.diag(lower) ** 2 <= least):
-            return np.full_like(vectors, np.nan)
-        return out[None]
+    if len(vectors) < 8:
+        out = np.full_like(vectors, np.nan)
+        for k, (matrix, vector) in enumerate(zip(matrices, vectors, strict=True)):
+            lower, solution, info = sla.lapack.dposv(matrix, vector, lower=1)
+            if info == 0 and np.diag(lower).min(initial=np.inf) ** 2 > least:
+                out[k] = solution
+        return out
     try:
         pivots = np.einsum("kii->ki", np.linalg.cholesky(matrices))
         out = np.linalg.solve(matrices, vectors[..., None])[..., 0]
