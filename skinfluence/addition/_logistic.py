@@ -112,6 +112,7 @@ class _Batch:
         self.orders = orders
         self.rows, self.penalty = models.rows, models.penalty
         self.labels = models.labels.astype(np.float64)
+        self.side = 1.0 - 2.0 * self.labels
         n_orders, n = orders.shape
         p = self.rows.shape[1]
         self.inside = np.zeros((n_orders, n))
@@ -146,14 +147,15 @@ class _Batch:
         self.inside[everyone, new] = 1.0
         x = self.rows[new]
         mean = _expit(self.eta[everyone, new])
-        weight = mean * (1.0 - mean)
+        weight = mean * _expit(-self.eta[everyone, new])
         ahead = np.matmul(self.inverse, x[:, :, None])[..., 0]
         share = weight / (1.0 + weight * np.einsum("op,op->o", ahead, x))
         self.inverse -= (share[:, None] * ahead)[:, :, None] * ahead[:, None, :]
 
     def _gradient(self, eta, inside, theta):
-        residual = _expit(eta)
-        residual -= self.labels
+        # Not expit(eta) - label, which has no digits where a row is surely right.
+        residual = _expit(self.side * eta)
+        residual *= self.side
         residual *= inside
         return residual @ self.rows + self.penalty * theta
 
@@ -244,10 +246,10 @@ class _NewtonOrders(SmoothProblems):
 
 
 def _expit(eta):
-    out = np.tanh(0.5 * eta)
+    with np.errstate(over="ignore"):
+        out = np.exp(-eta)
     out += 1.0
-    out *= 0.5
-    return out
+    return np.reciprocal(out, out=out)
 
 
 def _bfgs(inverse, step, change):

@@ -115,7 +115,8 @@ class SmoothProblems(Problems):
         if len(short):
             reach = np.abs(step[short] @ self.Z.T).max(axis=1, initial=0.0)
             zeta = self.pointwise.M * reach
-            rest = psi2(np.minimum(zeta, 1.0)) * decrement[short]
+            # Where curvatures are tiny, predictors move by more than decrements.
+            rest = psi2(np.minimum(zeta, 1.0)) * np.maximum(decrement[short], zeta)
             left[short] = np.where(zeta < 0.1, rest, np.inf)
         return left
 

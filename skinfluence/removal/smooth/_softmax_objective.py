@@ -90,7 +90,7 @@ class SoftmaxObjective:
         None where no minimiser is within reach: separable classes, no penalty.
         """
         problems = SoftmaxProblems(self, weight)
-        end, left = minimise(problems, theta.reshape(1, -1), max_iter=60)
+        end, left = minimise(problems, theta.reshape(1, -1), max_iter=200)
         return end.reshape(theta.shape) if left[0] < np.inf else None
 
     def kernels(self, inverse):
