@@ -41,7 +41,6 @@ class NeighborPrefixes(PrefixModels):
         return RankedNeighbors.of(self.estimator, X, self.X, self.y)
 
     def paths(self, orders, ends):
-        """Implement `PrefixModels.paths`."""
         for order in orders:
             yield order, ends, len(orders)
 
@@ -50,7 +49,6 @@ class NeighborPrefixes(PrefixModels):
         return order, ends, 1
 
     def predict(self, path, rows, response):
-        """Implement `PrefixModels.predict`."""
         order, ends, n_orders = path
         out = self._voted(path, rows, response)
         undecided = [

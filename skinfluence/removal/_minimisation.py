@@ -140,11 +140,12 @@ def _search(problems, which, x, step, slope):
 def newton_steps(hessian, gradient, least=0.0):
     """Return ``-H^{-1} gradient`` for each problem, and which H are positive definite.
 
-    Those whose pivots, with the diagonal made one, are not above ``least`` are not.
+    Pivots, with the diagonal made about one, have to be above ``least``.
     """
     diagonal = np.einsum("kii->ki", hessian)
-    scale = 1 / np.sqrt(np.maximum(diagonal, 1e-300))
     with np.errstate(over="ignore", invalid="ignore"):
+        # powers of two, which round nothing
+        scale = np.exp2(np.round(-0.5 * np.log2(np.maximum(diagonal, 1e-300))))
         scaled = hessian * scale[:, :, None] * scale[:, None]
         right = scale * gradient
     usable = np.isfinite(scaled).all(axis=(1, 2)) & np.isfinite(right).all(axis=1)

@@ -97,7 +97,6 @@ class KinkedSquares(LinearModel):
 
     @property
     def penalises_columns(self):
-        """Implement `LinearModel.penalises_columns`."""
         return True
 
     def _exact_rows(self, tol):

@@ -127,11 +127,9 @@ class Smooth(LinearModel):
 
     @property
     def penalises_columns(self):
-        """Implement `LinearModel.penalises_columns`."""
         return bool(np.all(self.penalty[: -1 if self.design.intercept else None] > 0))
 
     def follow_scales(self, scales):
-        """Implement `LinearModel.follow_scales`."""
         self.penalties.follow_scales(scales)
         return True
 

@@ -10,7 +10,7 @@ from skinfluence.removal.linear._linear import LinearModel
 from skinfluence.removal.linear._normal_equations import relative_rounding
 from skinfluence.removal.linear._penalty import Penalty
 from skinfluence.removal.smooth._certificate import psi2
-from skinfluence.removal.smooth._quasi_newton import certified_radius, minimise
+from skinfluence.removal.smooth._quasi_newton import minimise, range_radius
 from skinfluence.removal.smooth._softmax_objective import (
     SoftmaxObjective,
     largest_range,
@@ -91,12 +91,10 @@ class Softmax(LinearModel):
 
     @property
     def penalises_columns(self):
-        """Implement `LinearModel.penalises_columns`."""
         penalty = self.penalties.diagonal
         return bool(np.all(penalty[: -1 if self.design.intercept else None] > 0))
 
     def follow_scales(self, scales):
-        """Implement `LinearModel.follow_scales`."""
         self.penalties.follow_scales(scales)
         return True
 
@@ -300,7 +298,7 @@ class DowndatedRows:
         own = np.einsum("icp,ip->ic", moves, self.rows)
         self.zeta = self.rho * np.sqrt(np.maximum((self.v * own).sum(axis=1), 0.0))
         length = np.sqrt(np.maximum((self.model.pull * own).sum(axis=1), 0.0))
-        return certified_radius(self.zeta, self.reach, psi2(self.zeta) * length)
+        return range_radius(psi2(self.zeta) * length, self.zeta, self.reach)
 
     def refine(self, rows, moves, tol):
         """Minimise without each of ``rows``, from their Newton steps."""

@@ -246,12 +246,10 @@ class SparseRemovals(RawRemovals):
         self.n_removals = len(model.weight)
 
     def prepare(self, X):
-        """Implement `RawRemovals.prepare`."""
         rows = self.model.design(X)
         return rows @ self.model.theta.T, self.inverse.products(rows)
 
     def moves(self, state, removals):
-        """Implement `RawRemovals.moves`."""
         if self.exact is not None:
             return (state @ self.exact[0][removals].T)[:, :, None]
         return state[:, removals, None] * self.factor[removals]
@@ -265,14 +263,13 @@ class SparseRemovals(RawRemovals):
         return self.factor[rows][:, :, None] * self.inverse.lift(unit)[:, None]
 
     def own_moves(self):
-        """Implement `RawRemovals.own_moves`."""
         if self.exact is not None:
             return self.model.raw, self.exact[1][:, None]
         norms = self.inverse.factorise().norms(self.factor)
         return self.model.raw, self.factor * norms[:, None]
 
     def mean_influence(self, X, y, loss, weight):
-        """Implement `Removals.mean_influence`; to first order by a single solve."""
+        """To first order by a single solve, else as any `RawRemovals`."""
         if not self.first_order:
             return super().mean_influence(X, y, loss, weight)
         rows = self.model.design(X)
