@@ -10,7 +10,10 @@ from skinfluence.addition._prefix_models import (
     PenalisedPrefixes,
     prefix_models,
 )
+from skinfluence.removal._minimisation import minimise
 from skinfluence.removal._objective import objective
+from skinfluence.removal.smooth._newton import SmoothProblems
+from skinfluence.removal.smooth._pointwise import Logistic
 
 # The last step moves no linear predictor by more than this, relative to 1 + itself.
 TOL = 1e-9
@@ -33,7 +36,7 @@ class LogisticPrefixes(PenalisedPrefixes):
     Many orders advance together, a row each. From the optimum before, the inverse
     Hessian gains the new row by a rank-one update; steps with it, corrected by
     BFGS, cost two matrix products for all orders. Where they do not contract, Newton
-    steps with the exact Hessian and a line search take over. What is found is the
+    steps with the exact Hessian (`removal._minimisation`) take over. Found is the
     optimum of the objective, not where a solver's tolerance stops. Rows with more
     columns than rows are rotated into the span of the training rows.
 
@@ -85,6 +88,7 @@ class _Batch:
         self.orders = orders
         self.rows, self.penalty = models.rows, models.penalties
         self.labels = models.labels.astype(np.float64)
+        self.side = 1.0 - 2.0 * self.labels
         n_orders, n = orders.shape
         p = self.rows.shape[1]
         self.inside = np.zeros((n_orders, n))
@@ -119,14 +123,15 @@ class _Batch:
         self.inside[everyone, new] = 1.0
         x = self.rows[new]
         mean = _expit(self.eta[everyone, new])
-        weight = mean * (1.0 - mean)
+        weight = mean * _expit(-self.eta[everyone, new])
         ahead = np.matmul(self.inverse, x[:, :, None])[..., 0]
         share = weight / (1.0 + weight * np.einsum("op,op->o", ahead, x))
         self.inverse -= (share[:, None] * ahead)[:, :, None] * ahead[:, None, :]
 
     def _gradient(self, eta, inside, theta):
-        residual = _expit(eta)
-        residual -= self.labels
+        # Not expit(eta) - label, which has no digits where a row is surely right.
+        residual = _expit(self.side * eta)
+        residual *= self.side
         residual *= inside
         return residual @ self.rows + self.penalty * theta
 
@@ -172,68 +177,56 @@ class _Batch:
             self._newton(slow)
 
     def _newton(self, todo):
-        """Newton steps with line search, one order after the other."""
-        for order in todo:
-            mine = np.flatnonzero(self.inside[order])
-            rows, labels = self.rows[mine], self.labels[mine]
-            theta = self.theta[order].copy()
-            eta = rows @ theta
-            value = _objective(eta, labels, theta, self.penalty)
-            for _ in range(MAX_STEPS):
-                mean = _expit(eta)
-                gradient = (mean - labels) @ rows + self.penalty * theta
-                hessian = (rows.T * (mean * (1.0 - mean))) @ rows
-                hessian.flat[:: len(hessian) + 1] += self.penalty
-                inverse = _inverse(hessian)
-                step = -inverse @ gradient
-                move = rows @ step
-                length = 1.0
-                limit = TOL * (1.0 + np.abs(eta).max())
-                while True:
-                    after = _objective(
-                        eta + length * move, labels, theta + length * step, self.penalty
-                    )
-                    # Near the optimum differences of the objective are rounding
-                    if np.abs(move).max() < 1e-4 or length < 1e-8:
-                        break
-                    if after <= value + 0.25 * length * (gradient @ step):
-                        break
-                    length /= 2.0
-                theta, eta, value = theta + length * step, eta + length * move, after
-                # The error left is about the square of the last move
-                if np.abs(move).max() < max(limit, 1e-5 * np.sqrt(limit / TOL)):
-                    break
-            else:
-                warnings.warn(
-                    f"The optimum of logistic regression on {len(mine)} rows was not "
-                    f"found in {MAX_STEPS} Newton steps: is C too large?",
-                    ConvergenceWarning,
-                    stacklevel=2,
-                )
-            self.theta[order], self.inverse[order] = theta, inverse
-            self.eta[order] = self.rows @ theta
+        """Minimise some orders by exact Hessians, whose inverses they then keep."""
+        problems = _NewtonOrders(self, todo)
+        theta, left = minimise(problems, self.theta[todo], TOL / 10, MAX_STEPS)
+        if np.inf in left:
+            warnings.warn(
+                f"The optimum of logistic regression on a subset of the rows was not "
+                f"found in {MAX_STEPS} Newton steps: is C too large?",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        self.theta[todo], self.inverse[todo] = theta, problems.inverse
+        self.eta[todo] = theta @ self.rows.T
+
+
+class _NewtonOrders(SmoothProblems):
+    """Orders of a batch; their Hessians may be singular to working precision."""
+
+    def __init__(self, batch, todo):
+        used = np.flatnonzero(batch.inside[todo].any(axis=0))
+        rows, inside = batch.rows[used], batch.inside[np.ix_(todo, used)]
+        p = rows.shape[1]
+        args = inside, Logistic(), batch.penalty, np.zeros((1, p))
+        super().__init__(rows, np.zeros(len(used)), batch.labels[used], *args)
+        self.inverse = np.empty((len(todo), p, p))
+
+    def step(self, which, x, state):
+        hessian = self.hessian(which, state[1])
+        diagonal = np.einsum("kii->ki", hessian)
+        scale = 1 / np.sqrt(np.maximum(diagonal, 1e-300))
+        hessian *= scale[:, :, None] * scale[:, None]
+        diagonal += 1e-14
+        inverse = np.linalg.inv(hessian)
+        inverse *= scale[:, :, None] * scale[:, None]
+        self.inverse[which] = inverse
+        step = -np.matmul(inverse, state[0][:, :, None])[..., 0]
+        return step, np.isfinite(step).all(axis=1)
+
+    def left(self, which, x, state, step, decrement):
+        # The next step is about the square of this one.
+        reach = np.abs(step @ self.Z.T).max(axis=1)
+        left = reach**2 / (1.0 + np.abs(state[1]).max(axis=1))
+        return np.where(reach < 0.1, left, np.inf)
 
 
 def _expit(eta):
-    """Logistic function, in half the time of `scipy.special.expit`."""
-    out = np.tanh(0.5 * eta)
+    """Logistic function, in less time than `scipy.special.expit`."""
+    with np.errstate(over="ignore"):
+        out = np.exp(-eta)
     out += 1.0
-    out *= 0.5
-    return out
-
-
-def _objective(eta, labels, theta, penalty):
-    return (np.logaddexp(0.0, eta) - labels * eta).sum() + 0.5 * (
-        penalty * theta**2
-    ).sum()
-
-
-def _inverse(hessian):
-    """Inverse of a Hessian that may be singular to working precision."""
-    scale = np.sqrt(np.maximum(hessian.diagonal(), 1e-300))
-    relative = hessian / np.outer(scale, scale)
-    relative.flat[:: len(relative) + 1] += 1e-14
-    return np.linalg.inv(relative) / np.outer(scale, scale)
+    return np.reciprocal(out, out=out)
 
 
 def _bfgs(inverse, step, change):

@@ -13,7 +13,7 @@ from tables import scaled
 
 from skinfluence._losses import MarginLoss
 from skinfluence.removal import UnsupportedEstimator, removal_model
-from skinfluence.removal.kinked._kinked_squares import Hinge, minimise
+from skinfluence.removal.kinked._kinked_squares import Hinge, minimise_squares
 
 HINGE = MarginLoss("squared_hinge")
 
@@ -213,8 +213,8 @@ def test_step_without_newton_start_reaches_the_minimiser(cancer):
     # far from the optimum full steps would cycle: the line search must not
     X, y = cancer
     code, cost = 2.0 * y - 1, np.full(len(y), 1e3)
-    penalty = np.ones(X.shape[1])
-    theta = minimise(X, Hinge(code), cost, penalty, np.full(X.shape[1], 100.0))
+    penalty, start = np.ones(X.shape[1]), np.full((1, X.shape[1]), 100.0)
+    theta = minimise_squares(X, Hinge(code), cost[None], penalty, start)[0]
     truth = solve_dual(X, code, cost, penalty)
     np.testing.assert_allclose(X @ theta, X @ truth, rtol=0, atol=1e-6)
 

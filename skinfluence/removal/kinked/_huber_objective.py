@@ -15,6 +15,7 @@ theta`` and ``sum_j s_j (1 - c_j^2)``. Where no row crosses its kink the Hessian
 
 import numpy as np
 
+from skinfluence.removal._minimisation import Problems, minimise, newton_steps
 from skinfluence.removal.smooth._newton import hessians, row_chunks
 
 
@@ -66,7 +67,7 @@ class HuberObjective:
         return out
 
     def minimise(self, weights, point):
-        """Minimise k problems by Newton steps with a line search.
+        """Minimise k problems.
 
         Parameters
         ----------
@@ -82,82 +83,39 @@ class HuberObjective:
         converged : ndarray of bool, shape (k,)
             False where there is no minimiser of positive scale, or none was reached.
         """
-        point, converged = point.copy(), np.zeros(len(point), dtype=bool)
+        left = np.empty(len(point))
+        point = point.copy()
         for part in row_chunks(len(point), 8 * len(self.y)):
-            point[part], converged[part] = self._minimise(weights[part], point[part])
-        return point, converged
-
-    def _minimise(self, weights, point, max_iter=100):
-        k = len(point)
-        active, converged = np.arange(k), np.zeros(k, dtype=bool)
-        best = np.full(k, np.inf)
-        total = np.sqrt(weights.sum(axis=1))
-        c, inlier = self.clipped(point)
-        grad = self.gradient(weights, c, point)
-        for _ in range(max_iter):
-            hessian = self.hessian(weights[active], c, inlier, point[active])
-            step, usable = _newton_steps(hessian, grad)
-            # Too few inliers to tell the curvature: a larger scale makes more.
-            few = ~usable & (grad[:, -1] < 0)
-            step[few, -1] = point[active[few], -1]
-            usable |= few
-            decrement = np.sqrt(np.maximum(-(step * grad).sum(axis=1), 0.0))
-            decrement /= total[active]
-            # Rounding stops the decrement from falling further.
-            stalled = (decrement < 1e-9) & (decrement >= best[active] / 2)
-            best[active] = np.minimum(best[active], decrement)
-            done = usable & ((decrement <= 1e-15) | stalled)
-            converged[active[done]] = True
-            keep = usable & ~done
-            active, step, grad = active[keep], step[keep], grad[keep]
-            if not len(active):
-                break
-            new, c, inlier, grad = self._search(
-                weights[active], point[active], step, grad
-            )
-            point[active] = new
-            # A scale that vanishes: more rows fit exactly than F can hold.
-            alive = new[:, -1] > 1e-9
-            active, c, inlier, grad = (
-                active[alive],
-                c[alive],
-                inlier[alive],
-                grad[alive],
-            )
-        return point, converged
-
-    def _search(self, weights, point, step, grad):
-        """Halve steps until F no longer grows along them by more than a tenth."""
-        shrink = -step[:, -1] / (0.9 * point[:, -1])
-        length = 1 / np.maximum(shrink, 1.0)
-        slope = (grad * step).sum(axis=1)
-        todo = np.arange(len(point))
-        new, c, inlier = point.copy(), None, None
-        for _ in range(40):
-            new[todo] = point[todo] + length[todo, None] * step[todo]
-            part = self.clipped(new[todo])
-            if c is None:
-                c, inlier = part
-                grad = self.gradient(weights, c, new)
-            else:
-                c[todo], inlier[todo] = part
-                grad[todo] = self.gradient(weights[todo], c[todo], new[todo])
-            beyond = (grad[todo] * step[todo]).sum(axis=1) > -0.1 * slope[todo]
-            todo = todo[beyond]
-            if not len(todo):
-                break
-            length[todo] /= 2
-        return new, c, inlier, grad
+            problems = HuberProblems(self, weights[part])
+            point[part], left[part] = minimise(problems, point[part])
+        return point, left < np.inf
 
 
-def _newton_steps(hessian, grad):
-    """Newton steps, and which Hessians were positive definite."""
-    diagonal = np.einsum("kii->ki", hessian)
-    scale = 1 / np.sqrt(np.maximum(diagonal, 1e-300))
-    scaled = hessian * scale[:, :, None] * scale[:, None]
-    usable = np.isfinite(scaled).all(axis=(1, 2))
-    usable[usable] = np.linalg.eigvalsh(scaled[usable])[:, 0] > 1e-13
-    step = np.zeros_like(grad)
-    right = (scale * grad)[usable][:, :, None]
-    step[usable] = -scale[usable] * np.linalg.solve(scaled[usable], right)[:, :, 0]
-    return step, usable
+class HuberProblems(Problems):
+    """Huber's objective with weights of each problem's own."""
+
+    def __init__(self, objective, weights):
+        self.objective, self.weights = objective, weights
+        self.root = np.sqrt(weights.sum(axis=1))
+
+    def evaluate(self, which, x):
+        c, inlier = self.objective.clipped(x)
+        return self.objective.gradient(self.weights[which], c, x), c, inlier
+
+    def step(self, which, x, state):
+        gradient, c, inlier = state
+        hessian = self.objective.hessian(self.weights[which], c, inlier, x)
+        step, usable = newton_steps(hessian, gradient, least=1e-13)
+        # Too few inliers to tell the curvature: a larger scale makes more.
+        few = ~usable & (gradient[:, -1] < 0)
+        step[few] = 0.0
+        step[few, -1] = x[few, -1]
+        # A scale that vanishes: more rows fit exactly than the objective can hold.
+        return step, (usable | few) & (x[:, -1] > 1e-9)
+
+    def left(self, which, x, state, step, decrement):
+        return decrement / self.root[which]
+
+    def longest(self, x, step):
+        shrink = -step[:, -1] / (0.9 * x[:, -1])
+        return 1 / np.maximum(shrink, 1.0)

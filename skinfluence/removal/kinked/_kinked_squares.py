@@ -3,8 +3,10 @@
 import numpy as np
 import scipy.linalg as sla
 
+from skinfluence.removal._minimisation import Problems, minimise, newton_steps
 from skinfluence.removal.linear._linear import LinearModel
 from skinfluence.removal.linear._normal_equations import relative_rounding
+from skinfluence.removal.smooth._newton import row_chunks
 
 # Removed rows whose margins are checked together, and floats of a temporary.
 BATCH, TILE = 128, 2**20
@@ -87,10 +89,10 @@ class KinkedSquares(LinearModel):
         self.losses = losses
         self.cost, self.penalty = cost, penalty
         theta = [
-            minimise(design.rows, losses[k], cost[:, k], penalty, start)
-            for k, start in enumerate(fitted)
+            minimise_squares(design.rows, loss, cost[None, :, k], penalty, fitted[[k]])
+            for k, loss in enumerate(losses)
         ]
-        self._set_optimum(np.array(theta), fitted)
+        self._set_optimum(np.concatenate(theta), fitted)
 
     @property
     def penalises_columns(self):
@@ -124,12 +126,14 @@ class KinkedSquares(LinearModel):
         return moves
 
     def _exact_groups(self, masks, tol):
-        def move(piece, mask, rows):
-            cost = np.where(mask, 0.0, piece.cost)
-            end = minimise(piece.X, piece.loss, cost, piece.penalty, piece.theta)
-            return end - piece.theta
-
-        return self._moved(self._each_group(masks, 0.0, move))
+        moves = np.zeros((len(masks), *self.theta.shape))
+        for k in range(len(self.theta)):
+            piece = _Piece(self, k, 0.0)
+            groups = np.flatnonzero(masks[:, piece.active].any(axis=1))
+            for part in row_chunks(len(groups), 8 * len(piece.X)):
+                which = groups[part]
+                moves[which, k] = piece.minimise_without(masks[which], moves[which, k])
+        return self._moved(moves)
 
     def _newton_groups(self, masks, damping):
         def move(piece, mask, rows):
@@ -193,6 +197,12 @@ class _Piece:
         """Moves without each row to first order."""
         return self.slope[rows][:, None] * self.lifted[rows]
 
+    def minimise_without(self, masks, moves):
+        """Moves to the minimisers without sets of rows, from ``moves``."""
+        cost, start = np.where(masks, 0.0, self.cost), self.theta + moves
+        end = minimise_squares(self.X, self.loss, cost, self.penalty, start)
+        return end - self.theta
+
     def refine(self, rows, moves):
         """Follow the active sets from ``moves``, each without one of ``rows``."""
         moves = moves.copy()
@@ -227,13 +237,10 @@ class _Piece:
                 )
                 start = s.stop
         lost.extend(todo)
-        for j in lost:
-            cost = self.cost.copy()
-            cost[rows[j]] = 0.0
-            start = self.theta + moves[j] if not high[j] else self.theta
-            moves[j] = (
-                minimise(self.X, self.loss, cost, self.penalty, start) - self.theta
-            )
+        if lost:
+            gone = rows[lost][:, None] == np.arange(len(self.X))
+            near = np.where(high[lost], 0.0, moves[lost].T).T
+            moves[lost] = self.minimise_without(gone, near)
         return moves
 
     def _on_pieces(self, rows, side, size):
@@ -264,42 +271,41 @@ class _Piece:
         return -np.matmul(coefficient.transpose(0, 2, 1), lifted)[:, 0] - constant
 
 
-def minimise(X, loss, cost, penalty, theta, max_iter=1000):
-    """Minimise by Newton steps between active sets, with a line search.
+class SquaresProblems(Problems):
+    """Squares beyond a kink with weights of each problem's own.
 
-    Finite: F decreases, so no active set returns, and the step on the last one
-    ends at the minimiser.
+    Newton steps between active sets: the step on the last one ends at the minimiser.
     """
-    raw = X @ theta
 
-    def gaps(raw):
-        side = loss.side(raw)
-        return np.where(side != 0, raw - loss.center(side), 0.0)
+    def __init__(self, X, loss, cost, penalty):
+        self.X, self.loss, self.cost, self.penalty = X, loss, cost, penalty
 
-    for _ in range(max_iter):
-        gap = gaps(raw)
-        active = (gap != 0) & (cost > 0)
-        A, a = X[active], cost[active]
-        value = a @ gap[active] ** 2 + 0.5 * penalty @ theta**2
-        gradient = penalty * theta + A.T @ (2 * a * gap[active])
-        factor = sla.cho_factor(_gram(A, 2 * a) + np.diag(penalty))
-        step = -sla.cho_solve(factor, gradient)
-        reach = X @ step
-        # Rounding alone can move a row across its kink: no further step then.
-        if np.abs(reach).max() <= 1e-14 * (1 + np.abs(raw).max()):
-            break
-        slope, length = gradient @ step, 1.0
-        while True:
-            new = theta + length * step
-            trial = cost @ gaps(raw + length * reach) ** 2
-            trial += 0.5 * penalty @ new**2
-            noise = 1e-14 * value
-            if trial <= value + 1e-4 * length * slope + noise or length < 1e-12:
-                break
-            length *= 0.5
-        theta = new
-        raw = X @ theta
-    return theta
+    def evaluate(self, which, x):
+        raw = x @ self.X.T
+        side = self.loss.side(raw)
+        gap = np.where(side != 0, raw - self.loss.center(side), 0.0)
+        gradient = (2 * self.cost[which] * gap) @ self.X + self.penalty * x
+        return gradient, gap
+
+    def step(self, which, x, state):
+        gradient, gap = state
+        hessian = np.empty((*x.shape, x.shape[1]))
+        for k, cost in enumerate(self.cost[which]):
+            active = np.flatnonzero((gap[k] != 0) & (cost > 0))
+            hessian[k] = _gram(self.X[active], 2 * cost[active])
+        np.einsum("kii->ki", hessian)[...] += self.penalty
+        return newton_steps(hessian, gradient)
+
+    def left(self, which, x, state, step, decrement):
+        gap = state[1]
+        value = np.einsum("kn,kn->k", self.cost[which] * gap, gap)
+        value += 0.5 * x**2 @ self.penalty
+        return decrement / np.sqrt(np.where(value > 0, value, 1.0))
+
+
+def minimise_squares(X, loss, cost, penalty, theta):
+    """Minimise problems of costs (k, n), from starts (k, p)."""
+    return minimise(SquaresProblems(X, loss, cost, penalty), theta, max_iter=1000)[0]
 
 
 def _gram(X, weight):

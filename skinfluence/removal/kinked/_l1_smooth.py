@@ -262,7 +262,7 @@ class L1Smooth(LinearModel):
             self.y,
             weights,
             self.pointwise,
-            np.diag(self.l2[A])[None],
+            self.l2[A],
             np.repeat(tilt[None], len(weights), axis=0),
             np.repeat(self.theta[:, A], len(weights), axis=0),
         )

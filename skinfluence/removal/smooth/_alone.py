@@ -44,9 +44,7 @@ def move_without(model, gone, penalty, tol, one_step=False):
     else:
         args = Z, eta, y, weight[None], model.pointwise
         start = np.zeros((1, Z.shape[1]))
-        found, converged = minimise_each(
-            *args, np.diag(factor.penalty)[None], pull[None], start
-        )
+        found, converged = minimise_each(*args, factor.penalty, pull[None], start)
         if not converged[0]:
             return None
         move = found[0]

@@ -1,13 +1,15 @@
-r"""Many small convex problems at once: Newton's method on batches.
+r"""Smooth convex losses of linear predictors: many problems that share their rows.
 
-Each problem is ``sum_j w_j l(eta_j + z_j'u) + penalty(u)``, with its own weights w
-(zero for removed rows). Damping needs no line search: where the full step has not
-overshot the minimum along its own direction it is taken, else the step
-``log(1 + d) / d`` with ``d = M max_j |z_j' step|``, which decreases any function with
-``|l'''| <= M l''`` (Sun & Tran-Dinh, Math. Prog. 2019).
+Problem k is ``sum_j w_kj l(eta_j + z_j'u) + penalty_k(u)``. All losses satisfy
+``|l'''| <= M l''``, so that what is left after a Newton step is bounded by its length:
+predictors that move by at most ``zeta / M`` leave a decrement of
+``(exp(zeta) - 1 - zeta) / zeta`` times the one before (`_certificate`).
 """
 
 import numpy as np
+
+from skinfluence.removal._minimisation import Problems, minimise, newton_steps
+from skinfluence.removal.smooth._certificate import psi2
 
 _CHUNK = 2**21  # doubles in a temporary of products of columns
 
@@ -56,10 +58,73 @@ def hessians(Z, A, products=None):
     return out
 
 
+class SmoothProblems(Problems):
+    """The problems of `minimise_each`."""
+
+    def __init__(self, Z, eta, y, weights, pointwise, penalty, pull):
+        self.Z, self.eta, self.y, self.pointwise = Z, eta, y, pointwise
+        self.weights, self.penalty = weights, penalty
+        k, p = len(weights), Z.shape[1]
+        self.pull = np.broadcast_to(pull, (k, p))
+        small = k >= 8 and len(Z) * p * (p + 1) // 2 <= _CHUNK
+        self.products = pair_products(Z) if small else None
+
+    def _of(self, which, array):
+        """Rows of an array, which is not copied if these are all."""
+        if len(array) == 1 or len(which) == len(array):
+            return array
+        return array[which]
+
+    def evaluate(self, which, x):
+        eta = x @ self.Z.T
+        eta += self.eta
+        with np.errstate(over="ignore", invalid="ignore"):
+            slope = self.pointwise.slope(eta, self.y)
+            slope *= self._of(which, self.weights)
+            gradient = slope @ self.Z
+        gradient += self._penalty_times(which, x)
+        gradient += self._of(which, self.pull)
+        return gradient, eta
+
+    def _penalty_times(self, which, x):
+        if self.penalty.ndim == 1:
+            return self.penalty * x
+        if len(self.penalty) == 1:
+            return x @ self.penalty[0]
+        return np.einsum("kab,kb->ka", self._of(which, self.penalty), x)
+
+    def hessian(self, which, eta):
+        """Hessians at linear predictors (m, n), shape (m, p, p)."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            curvature = self.pointwise.curvature(eta, self.y)
+            curvature *= self._of(which, self.weights)
+        out = hessians(self.Z, curvature, self.products)
+        if self.penalty.ndim == 1:
+            np.einsum("kii->ki", out)[...] += self.penalty
+        else:
+            out += self._of(which, self.penalty)
+        return out
+
+    def step(self, which, x, state):
+        return newton_steps(self.hessian(which, state[1]), state[0])
+
+    def left(self, which, x, state, step, decrement):
+        # Towards an infimum at infinity decrements vanish as well, but not steps.
+        left = np.full(len(which), np.inf)
+        short = np.flatnonzero(decrement < 1e-5)
+        if len(short):
+            reach = np.abs(step[short] @ self.Z.T).max(axis=1, initial=0.0)
+            zeta = self.pointwise.M * reach
+            # Where curvatures are tiny, predictors move by more than decrements.
+            rest = psi2(np.minimum(zeta, 1.0)) * np.maximum(decrement[short], zeta)
+            left[short] = np.where(zeta < 0.1, rest, np.inf)
+        return left
+
+
 def minimise_each(
     Z, eta, y, weights, pointwise, penalty, pull, u, tol=1e-13, max_iter=100
 ):
-    """Minimise k problems by damped Newton steps.
+    """Minimise k problems.
 
     Parameters
     ----------
@@ -71,14 +136,14 @@ def minimise_each(
         Weights of the rows in each problem.
     pointwise : object
         Loss, see `_pointwise`.
-    penalty : ndarray of shape (k, p, p)
-        Hessian of each penalty (leading axis 1 if shared).
+    penalty : ndarray of shape (k, p, p) or (p,)
+        Hessian of each penalty (leading axis 1 if shared), or its diagonal.
     pull : ndarray of shape (k, p)
         Gradient of each penalty at u = 0.
     u : ndarray of shape (k, p)
         Starting points.
     tol : float, default=1e-13
-        Newton decrement at which a problem is done.
+        Newton decrement that may be left.
     max_iter : int, default=100
         Steps after which a problem is given up.
 
@@ -89,83 +154,6 @@ def minimise_each(
     converged : ndarray of bool, shape (k,)
         False where there is no finite minimiser, or none was reached.
     """
-    u = u.copy()
-    k, p = u.shape
-    penalty = np.broadcast_to(penalty, (k, p, p))
-    converged = np.zeros(k, dtype=bool)
-    active = np.arange(k)
-    best = np.full(k, np.inf)
-    T = u @ Z.T
-    small = k >= 8 and len(Z) * p * (p + 1) // 2 <= _CHUNK
-    products = pair_products(Z) if small else None
-
-    def gradient(index, v, moved):
-        with np.errstate(over="ignore", invalid="ignore"):
-            slope = weights[index] * pointwise.slope(eta + moved, y)
-            return slope @ Z + pull[index] + np.einsum("kab,kb->ka", penalty[index], v)
-
-    grad = gradient(active, u, T)
-    for _ in range(max_iter):
-        with np.errstate(over="ignore", invalid="ignore"):
-            A = weights[active] * pointwise.curvature(eta + T, y)
-        hessian = hessians(Z, A, products) + penalty[active]
-        step, usable = _solve(hessian, grad)
-        decrement = np.sqrt(np.maximum(-(step * grad).sum(axis=1), 0.0))
-        # Rounding stops the decrement from falling further: that is converged too.
-        stalled = (decrement < 1e-9) & (decrement >= best[active] / 2)
-        best[active] = np.minimum(best[active], decrement)
-        reach = step @ Z.T
-        # Towards an infimum at infinity decrements vanish as well, but not steps.
-        near = pointwise.M * np.abs(reach).max(axis=1, initial=0.0) < 0.1
-        done = usable & near & ((decrement <= tol) | stalled)
-        converged[active[done]] = True
-        keep = usable & ~done
-        active, step, reach = active[keep], step[keep], reach[keep]
-        grad, T = grad[keep], T[keep]
-        if not len(active):
-            break
-        base = u[active]
-        trial = base + step
-        trial_grad = gradient(active, trial, T + reach)
-        with np.errstate(invalid="ignore", over="ignore"):
-            overshot = ~(
-                (trial_grad * step).sum(axis=1) <= -0.1 * (grad * step).sum(axis=1)
-            )
-        factor = np.ones(len(active))
-        if overshot.any():
-            d = pointwise.M * np.abs(reach[overshot]).max(axis=1)
-            factor[overshot] = np.log1p(d) / np.maximum(d, 1e-300)
-            trial[overshot] = base[overshot] + factor[overshot, None] * step[overshot]
-        T = T + factor[:, None] * reach
-        u[active] = trial
-        if overshot.any():
-            trial_grad[overshot] = gradient(
-                active[overshot], trial[overshot], T[overshot]
-            )
-        grad = trial_grad
-    return u, converged
-
-
-def _solve(H, grad):
-    """Newton steps ``-H^{-1} grad``, and which Hessians were positive definite."""
-    usable = np.isfinite(H).all(axis=(1, 2)) & np.isfinite(grad).all(axis=1)
-    step = np.zeros_like(grad)
-    index = np.flatnonzero(usable)
-    try:
-        np.linalg.cholesky(H[index])
-    except np.linalg.LinAlgError:
-        for i in index:
-            try:
-                np.linalg.cholesky(H[i])
-            except np.linalg.LinAlgError:
-                usable[i] = False
-        index = np.flatnonzero(usable)
-    try:
-        step[index] = -np.linalg.solve(H[index], grad[index][..., None])[..., 0]
-    except np.linalg.LinAlgError:  # underflow, on the way to a minimum at infinity
-        for i in index:
-            try:
-                step[i] = -np.linalg.solve(H[i], grad[i])
-            except np.linalg.LinAlgError:
-                usable[i] = False
-    return step, usable
+    problems = SmoothProblems(Z, eta, y, weights, pointwise, penalty, pull)
+    u, left = minimise(problems, u, tol, max_iter)
+    return u, left < np.inf

@@ -33,7 +33,11 @@ class Logistic:
 
     def slope(self, eta, y):
         """Return l' at eta (any shape that broadcasts with y)."""
-        return expit(eta) - y
+        # Not expit(eta) - y, which has no digits where a row is surely right.
+        side = 1 - 2 * y
+        out = expit(side * eta)
+        out *= side
+        return out
 
     def curvature(self, eta, y):
         """Return l'' at eta."""
@@ -58,9 +62,11 @@ class Logistic:
 
     def remainder(self, eta, y, a, t):
         """Return l'(eta + t) - l'(eta) - a t, without overflow."""
-        out = np.tanh((eta + t) / 2)
-        out -= np.tanh(eta / 2)
-        out /= 2
+        # p' - p = p q (e^t - 1) / (q + p e^t): nothing cancels where p is 0 or 1.
+        p, q = expit(eta), expit(-eta)
+        out = np.expm1(np.clip(t, -700, 700))
+        out = out / (q + p * (out + 1))
+        out *= p * q
         out -= a * t
         return out
 

@@ -1,41 +1,35 @@
-"""Many small minimisations at once, each near a quadratic whose inverse is known."""
+"""Many small minimisations at once, each near a quadratic whose inverse is known.
+
+A loop of its own beside `removal._minimisation`: the gradient at the first point is
+known, so that only its Newton step is evaluated, and the last step is a chord step, for
+which alone there is a bound, where the others follow the secant pairs.
+"""
 
 import numpy as np
+
+from skinfluence.removal.smooth._certificate import radius
 
 # Secant pairs kept per problem; gradients evaluated before giving a problem up.
 MEMORY, PASSES = 12, 50
 
 
-def certified_radius(zeta, rho, nu):
-    r"""Bound how far raw predictions are from those at the minimiser.
+def range_radius(nu, zeta, rho):
+    """Bound the range of the error of any row's raw predictions (`radius`).
 
-    For losses with ``|D^3 l[u, u, v]| <= range(v) D^2 l[u, u]``, ``range`` being
-    the largest minus the smallest change of a row's raw predictions, the Hessian
-    changes by a factor of at most ``exp(range)`` (self-concordance; Bach 2010,
-    Electronic Journal of Statistics 4, 384-414). Then, if a gradient is small,
-
-    .. math:: range_t \le -\log(1 - e^{\zeta} \rho \nu)
-
-    bounds the range of the error on row t, and a minimiser exists.
+    Losses of several raw predictions have ``|D^3 l[u, u, v]| <= range(v) D^2 l[u, u]``,
+    ``range`` being the largest minus the smallest change of a row's raw predictions:
+    in ranges they are what losses of one predictor are for M = 1.
 
     Parameters
     ----------
+    nu : ndarray
+        Length of the gradient in the norm of the inverse of B.
     zeta : ndarray
         Largest range, over weighted rows, of the move since the Hessian was B.
     rho : ndarray
         Largest range, over rows, of a move of length one in the norm of B.
-    nu : ndarray
-        Length of the gradient in the norm of the inverse of B.
-
-    Returns
-    -------
-    radius : ndarray
-        Infinite where nothing is certified.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        product = np.exp(zeta) * rho * nu
-        small = product < 1
-        return np.where(small, -np.log1p(-np.where(small, product, 0.0)), np.inf)
+    return radius(nu, zeta, 1.0, np.square(rho), 1.0)
 
 
 class SecantPairs:
@@ -80,7 +74,7 @@ def minimise(evaluate, solve, gradient, start, rho, tol, neglect=None):
     """Minimise m convex functions of d unknowns, close to quadratics.
 
     Chord steps ``x - B^{-1} g(x)``, accelerated by secant pairs, with a line
-    search. A problem stops as soon as `certified_radius` holds for its point, or
+    search. A problem stops as soon as `range_radius` holds for its point, or
     for a chord step from it: such a step leaves
     ``nu+ <= expm1(zeta + rho nu) nu``, which needs no evaluation.
 
@@ -96,9 +90,9 @@ def minimise(evaluate, solve, gradient, start, rho, tol, neglect=None):
     start : ndarray of shape (m, d)
         Its Newton step, ``-B^{-1} gradient``: the first points.
     rho : ndarray of shape (m,)
-        See `certified_radius`.
+        See `range_radius`.
     tol : float
-        Largest certified radius.
+        Largest radius.
     neglect : ndarray of shape (m,), default=None
         Norm of what the Hessian at x = 0 has beyond B, relative to B.
 
@@ -123,11 +117,11 @@ def minimise(evaluate, solve, gradient, start, rho, tol, neglect=None):
         new_s = solve(new_g, which)
         new_nu = np.sqrt(np.maximum(_dot(new_g, new_s), 0.0))
 
-        here = certified_radius(zeta, rho[which], new_nu) <= tol
+        here = range_radius(new_nu, zeta, rho[which]) <= tol
         with np.errstate(over="ignore", invalid="ignore"):
             beyond = zeta + rho[which] * new_nu
             left = (np.expm1(beyond) + neglect[which]) * new_nu
-        after = ~here & (certified_radius(beyond, rho[which], left) <= tol)
+        after = ~here & (range_radius(left, beyond, rho[which]) <= tol)
         x[which[here]] = point[here]
         x[which[after]] = point[after] - new_s[after]
         certified[which[here | after]] = True

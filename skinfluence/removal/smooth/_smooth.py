@@ -79,7 +79,7 @@ class Smooth(LinearModel):
             self.y,
             self.weight[None],
             self.pointwise,
-            np.diag(penalty)[None],
+            penalty,
             (penalty * start)[None],
             np.zeros((1, len(start))),
             max_iter=1000,  # far from the optimum, damped steps are small
@@ -112,7 +112,7 @@ class Smooth(LinearModel):
             self.y,
             self.weight[None],
             self.pointwise,
-            np.diag(factor.penalty)[None],
+            factor.penalty,
             (root.T @ (penalty * theta))[None],
             np.zeros((1, root.shape[1])),
         )

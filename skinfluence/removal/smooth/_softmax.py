@@ -10,7 +10,7 @@ from skinfluence.removal.linear._linear import LinearModel
 from skinfluence.removal.linear._normal_equations import relative_rounding
 from skinfluence.removal.linear._penalty import Penalty
 from skinfluence.removal.smooth._certificate import psi2
-from skinfluence.removal.smooth._quasi_newton import certified_radius, minimise
+from skinfluence.removal.smooth._quasi_newton import minimise, range_radius
 from skinfluence.removal.smooth._softmax_objective import (
     SoftmaxObjective,
     largest_range,
@@ -77,9 +77,9 @@ class Softmax(LinearModel):
                 "separable and there is no penalty. Add a penalty, or use "
                 "solver='refit'."
             )
-        self._set_optimum(optimum[0], fitted)
-        self.hessian = optimum[1]
-        _, _, self.P = objective.state(self.theta, weight)
+        self._set_optimum(optimum, fitted)
+        _, self.P = objective.state(self.theta, weight)
+        self.hessian = objective.hessian(self.P, weight) + objective.penalty_hessian()
         self.pull = objective.pull(self.P, weight)
 
     @property
@@ -151,7 +151,7 @@ class Softmax(LinearModel):
         optimum = objective.minimise(self.theta + move, weight)
         if optimum is None:
             return np.zeros_like(move), False
-        return optimum[0] - self.theta, True
+        return optimum - self.theta, True
 
     def _exact_groups(self, masks, tol):
         base, unresolved = DowndatedRows(self, 0.0), []
@@ -292,7 +292,7 @@ class DowndatedRows:
         own = np.einsum("icp,ip->ic", moves, self.rows)
         self.zeta = self.rho * np.sqrt(np.maximum((self.v * own).sum(axis=1), 0.0))
         length = np.sqrt(np.maximum((self.model.pull * own).sum(axis=1), 0.0))
-        return certified_radius(self.zeta, self.reach, psi2(self.zeta) * length)
+        return range_radius(psi2(self.zeta) * length, self.zeta, self.reach)
 
     def refine(self, rows, moves, tol):
         """Minimise without each of ``rows``, from their Newton steps."""

@@ -1,8 +1,10 @@
 """The penalised multinomial log loss: values, derivatives, its minimiser."""
 
 import numpy as np
-import scipy.linalg as sla
 from scipy.special import logsumexp, softmax
+
+from skinfluence.removal._minimisation import Problems, minimise, newton_steps
+from skinfluence.removal.smooth._certificate import psi2
 
 # Rows of one tile when Hessians and kernels are summed over the training set,
 # and when the logits of many models at once are.
@@ -50,13 +52,9 @@ class SoftmaxObjective:
         return theta @ self.ridge + (theta.sum(axis=-2) @ self.gauge)[..., None, :]
 
     def state(self, theta, weight):
-        """Return value, gradient (C, p) and probabilities (n, C) at theta."""
-        logits = self.rows @ theta.T
-        P = softmax(logits, axis=1)
-        loss = logsumexp(logits, axis=1) - (logits * self.truth).sum(axis=1)
-        penal = self.penalise(theta)
-        gradient = self.pull(P, weight).T @ self.rows + penal
-        return weight @ loss + 0.5 * (penal * theta).sum(), gradient, P
+        """Return gradient (C, p) and probabilities (n, C) at theta."""
+        P = softmax(self.rows @ theta.T, axis=1)
+        return self.pull(P, weight).T @ self.rows + self.penalise(theta), P
 
     def pull(self, P, weight):
         """Gradient with respect to the logits, ``s (p - e_y)``, (n, C)."""
@@ -86,44 +84,14 @@ class SoftmaxObjective:
         C = self.n_classes
         return np.kron(np.eye(C), self.ridge) + np.tile(self.gauge, (C, C))
 
-    def minimise(self, theta, weight, max_iter=60):
-        """Minimise by damped Newton steps from theta.
+    def minimise(self, theta, weight):
+        """Minimise from theta (C, p).
 
-        Returns
-        -------
-        optimum : tuple or None
-            theta, shape (C, p), and the Hessian at it, shape (Cp, Cp). None where
-            no minimiser is within reach: separable classes, no penalty.
+        None where no minimiser is within reach: separable classes, no penalty.
         """
-        penalty = self.penalty_hessian()
-        value, gradient, P = self.state(theta, weight)
-        last = np.inf
-        for _ in range(max_iter):
-            H = self.hessian(P, weight) + penalty
-            try:
-                factor = sla.cho_factor(H, lower=True)
-            except np.linalg.LinAlgError:
-                return None
-            step = sla.cho_solve(factor, gradient.ravel()).reshape(gradient.shape)
-            nu = np.sqrt(max((step * gradient).sum(), 0.0))
-            if nu < 1e-13 or (nu < 1e-7 and nu > 0.5 * last):
-                inverse = sla.cho_solve(factor, np.eye(len(H)))
-                # On separable data nu falls as well, but the reach grows as fast.
-                if self.reach(inverse) * nu < 1e-5:
-                    return theta, H
-                return None
-            last, length = nu, 1.0
-            while True:
-                trial = self.state(theta - length * step, weight)
-                enough = value - 1e-4 * length * nu**2 + 1e-12 * (1 + abs(value))
-                if trial[0] <= enough:
-                    break
-                length *= 0.5
-                if length < 1e-10:
-                    return None
-            theta = theta - length * step
-            value, gradient, P = trial
-        return None
+        problems = SoftmaxProblems(self, weight)
+        end, left = minimise(problems, theta.reshape(1, -1), max_iter=200)
+        return end.reshape(theta.shape) if left[0] < np.inf else None
 
     def kernels(self, inverse):
         """Yield slices of rows and ``K = (I x x_j)' inverse (I x x_j)``, (m, C, C)."""
@@ -221,6 +189,31 @@ class SoftmaxObjective:
         relative = np.ascontiguousarray((logits[:, 1:] - logits[:, :1]).T)
         log_sum = np.logaddexp(logsumexp(relative, axis=0), 0.0)
         return relative, log_sum, np.ascontiguousarray(softmax(logits, axis=1).T[1:])
+
+
+class SoftmaxProblems(Problems):
+    """The problem of a `SoftmaxObjective` with some weights."""
+
+    def __init__(self, objective, weight):
+        self.objective, self.weight = objective, weight
+        self.penalty = objective.penalty_hessian()
+
+    def _theta(self, x):
+        return x.reshape(self.objective.n_classes, -1)
+
+    def evaluate(self, which, x):
+        gradient, P = self.objective.state(self._theta(x), self.weight)
+        return gradient.reshape(1, -1), P[None]
+
+    def step(self, which, x, state):
+        gradient, P = state
+        hessian = self.objective.hessian(P[0], self.weight) + self.penalty
+        return newton_steps(hessian[None], gradient)
+
+    def left(self, which, x, state, step, decrement):
+        # On separable data decrements fall as well, but steps are long.
+        zeta = np.ptp(self.objective.rows @ self._theta(step).T, axis=1).max()
+        return psi2(zeta) * decrement if zeta < 0.1 else np.full(1, np.inf)
 
 
 def largest_range(K):

@@ -5,10 +5,12 @@ import warnings
 import numpy as np
 
 from skinfluence.removal._dispatch import UnsupportedEstimator
+from skinfluence.removal._minimisation import minimise
 from skinfluence.removal._raw import RawRemovals
 from skinfluence.removal.linear._design import SparseDesign
 from skinfluence.removal.linear._linear import STEP_TOLERANCE, LinearModel
 from skinfluence.removal.linear._quadratic import Quadratic
+from skinfluence.removal.smooth._newton import SmoothProblems
 from skinfluence.removal.smooth._pointwise import Squared
 from skinfluence.removal.smooth._smooth import Smooth
 from skinfluence.removal.sparse._dual import DualLadder
@@ -74,7 +76,7 @@ class SparseModel(LinearModel):
         theta, slack = zip(
             *(self.minimise(k, weight, t) for k, t in enumerate(fitted)), strict=True
         )
-        if None in slack:
+        if np.inf in slack:
             raise UnsupportedEstimator(
                 "The training objective has no unique finite optimum. Use "
                 "solver='refit'."
@@ -86,37 +88,15 @@ class SparseModel(LinearModel):
         self.slope = weight[:, None] * first
         self.curvature = weight * second[:, 0]
 
-    def minimise(self, output, weight, theta, max_iter=100):
-        """Minimise by damped Newton steps; return theta and what is left of F.
+    def minimise(self, output, weight, theta):
+        """Minimise without some weights; return theta and what is left of F.
 
         The latter is the norm of the gradient in the metric of the inverse Hessian;
-        None where there is no minimiser.
+        infinite where there is no minimiser.
         """
-        rows, y, M = self.design.rows, self.targets[:, output], self.pointwise.M
-        eta, best = rows @ theta, np.inf
-        for _ in range(max_iter):
-            first, second, _ = self.pointwise.derivatives(eta, y)
-            curvature = weight * second
-            if not curvature.any():
-                return theta, None
-            gradient = rows.T @ (weight * first) + self.penalty * theta
-            inverse = self.structure.reweighted(curvature)
-            step = -inverse.solve(gradient, 1e-6)
-            slope = gradient @ step
-            decrement = np.sqrt(max(-slope, 0.0))
-            reach = rows @ step
-            largest = np.abs(reach).max(initial=0.0)
-            stalled = decrement < 1e-9 and decrement >= best / 2
-            if M * largest < 0.1 and (decrement <= 1e-13 or stalled):
-                return theta, decrement
-            best = min(best, decrement)
-            length = 1.0
-            after = weight * self.pointwise.slope(eta + reach, y)
-            after = after @ reach + (self.penalty * (theta + step)) @ step
-            if not after <= -0.1 * slope:  # beyond the minimum
-                length = np.log1p(M * largest) / (M * largest) if M else 1.0
-            theta, eta = theta + length * step, eta + length * reach
-        return theta, None
+        problems = SparseProblems(self, self.targets[:, output], weight)
+        end, left = minimise(problems, theta[None])
+        return end[0], left[0]
 
     def _inverse(self, damping, curvature=None):
         """Inverse Hessian at the optimum, or with other curvatures."""
@@ -171,7 +151,7 @@ class SparseModel(LinearModel):
             weight = self.weight.copy()
             weight[i] = 0.0
             theta, slack = self.minimise(0, weight, self.theta[0])
-            if slack is None:
+            if slack == np.inf:
                 unresolved.append(i)
                 continue
             moved = self.design.rows @ (theta - self.theta[0])
@@ -184,10 +164,9 @@ class SparseModel(LinearModel):
             return self._newton_groups(masks, 0.0)
         moves, unresolved = np.zeros((len(masks), *self.theta.shape)), []
         for g, mask in enumerate(masks):
-            left, slack = np.where(mask, 0.0, self.weight), None
-            if left.any():
-                theta, slack = self.minimise(0, left, self.theta[0])
-            if slack is None:
+            left = np.where(mask, 0.0, self.weight)
+            theta, slack = self.minimise(0, left, self.theta[0])
+            if slack == np.inf:
                 unresolved.append(g)
             else:
                 moves[g, 0] = theta - self.theta[0]
@@ -213,6 +192,30 @@ class SparseModel(LinearModel):
         """``inverse`` applied to the gradients of a set of rows, shape (k, p)."""
         pull = self.design.rows.T @ (mask[:, None] * self.slope)
         return np.stack([inverse.solve(column) for column in pull.T])
+
+
+class SparseProblems(SmoothProblems):
+    """The problem of a `SparseModel` with some weights, by conjugate gradients."""
+
+    # Relative residual of a step: the steps that follow make up for it.
+    INEXACT = 1e-6
+
+    def __init__(self, model, y, weight):
+        rows, p = model.design.rows, model.design.rows.shape[1]
+        args = y, weight[None], model.pointwise, model.penalty, np.zeros((1, p))
+        super().__init__(rows, np.zeros(len(y)), *args)
+        self.structure = model.structure
+
+    def step(self, which, x, state):
+        curvature = self.weights[0] * self.pointwise.curvature(state[1][0], self.y)
+        if not (curvature.any() and np.isfinite(curvature).all()):
+            return np.zeros_like(x), np.zeros(1, dtype=bool)
+        inverse = self.structure.reweighted(curvature)
+        return -inverse.solve(state[0][0], self.INEXACT)[None], np.ones(1, dtype=bool)
+
+    def left(self, which, x, state, step, decrement):
+        left = super().left(which, x, state, step, decrement)
+        return left + self.INEXACT * decrement
 
 
 class SparseRemovals(RawRemovals):
