@@ -21,15 +21,7 @@ class Problems(ABC):
     """k convex problems of p unknowns each.
 
     Methods are asked about m of them at a time: ``which`` has their numbers.
-
-    Attributes
-    ----------
-    searches : bool
-        Whether steps may be shortened. Without it (steps by a fixed Hessian) a problem
-        is given up as soon as its decrement is not halved by a step.
     """
-
-    searches = True
 
     @abstractmethod
     def evaluate(self, which, x):
@@ -60,7 +52,7 @@ class Problems(ABC):
         return np.ones(len(x))
 
 
-def minimise(problems, x, tol=1e-13, max_iter=100, state=None):
+def minimise(problems, x, tol=1e-13, max_iter=100):
     """Minimise k problems.
 
     Parameters
@@ -73,8 +65,6 @@ def minimise(problems, x, tol=1e-13, max_iter=100, state=None):
         Value of `Problems.left` up to which a step is the last one.
     max_iter : int, default=100
         Steps after which a problem is given up.
-    state : tuple of ndarrays, default=None
-        State at the starting points, where it is known.
 
     Returns
     -------
@@ -86,8 +76,7 @@ def minimise(problems, x, tol=1e-13, max_iter=100, state=None):
     """
     x, left = x.copy(), np.full(len(x), np.inf)
     active, best = np.arange(len(x)), np.full(len(x), np.inf)
-    if state is None:
-        state = problems.evaluate(active, x)
+    state = problems.evaluate(active, x)
     for _ in range(max_iter):
         at = x[active]
         step, usable = problems.step(active, at, state)
@@ -96,11 +85,8 @@ def minimise(problems, x, tol=1e-13, max_iter=100, state=None):
         ahead = problems.left(active, at, state, step, decrement)
         halved = decrement < best[active] / 2
         best[active] = np.minimum(best[active], decrement)
-        done = usable & (ahead <= tol)
-        if problems.searches:  # no more digits: that is the minimum too
-            done |= usable & ~halved & (ahead < ROUNDING)
-        else:
-            usable &= halved | (decrement < 1e-14)
+        # Where there are no more digits is the minimum too.
+        done = usable & ((ahead <= tol) | (~halved & (ahead < ROUNDING)))
         left[active[done]] = ahead[done]
         x[active[done]] += step[done]
         keep = usable & ~done & (slope < 0)
@@ -117,8 +103,6 @@ def _search(problems, which, x, step, slope):
     length = problems.longest(x, step)
     new = x + length[:, None] * step
     state = problems.evaluate(which, new)
-    if not problems.searches:
-        return new, state
     todo, end = np.arange(len(x)), problems.slope(new, state, step)
     for _ in range(SEARCHES):
         beyond = ~(end <= -BEYOND * slope[todo])

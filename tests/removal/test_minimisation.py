@@ -9,9 +9,8 @@ from skinfluence.removal._minimisation import Problems, minimise, newton_steps
 class Exponentials(Problems):
     """``sum_a exp(x_a) - c_a x_a``: x = log(c); nothing is below c = 0."""
 
-    def __init__(self, c, fixed=None):
-        self.c, self.fixed = c, fixed
-        self.searches = fixed is None
+    def __init__(self, c):
+        self.c = c
 
     def evaluate(self, which, x):
         with np.errstate(over="ignore"):
@@ -19,8 +18,6 @@ class Exponentials(Problems):
         return e - self.c[which], e
 
     def step(self, which, x, state):
-        if self.fixed is not None:
-            return -state[0] / self.fixed, np.ones(len(x), dtype=bool)
         return newton_steps(np.eye(x.shape[1]) * state[1][:, None], state[0])
 
     def left(self, which, x, state, step, decrement):
@@ -41,14 +38,6 @@ def test_problems_without_a_minimiser_are_given_up_and_others_are_not():
     x, left = minimise(Exponentials(c), np.zeros((3, 2)))
     np.testing.assert_array_equal(left == np.inf, [False, True, False])
     np.testing.assert_allclose(x[[0, 2]], np.log(c[[0, 2]]), atol=1e-12)
-
-
-def test_fixed_hessians_converge_near_and_are_given_up_far_away():
-    c = np.array([[1.0, 1.0], [1.0, 1.0]])
-    start = np.array([[0.1, -0.2], [0.1, 4.0]])
-    x, left = minimise(Exponentials(c, fixed=1.0), start, tol=1e-12)
-    np.testing.assert_array_equal(left == np.inf, [False, True])
-    np.testing.assert_allclose(x[0], 0.0, atol=1e-12)
 
 
 @pytest.mark.parametrize("k", [1, 7, 8, 30])

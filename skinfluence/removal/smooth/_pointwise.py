@@ -64,8 +64,12 @@ class Logistic:
         """Return l'(eta + t) - l'(eta) - a t, without overflow."""
         # p' - p = p q (e^t - 1) / (q + p e^t): nothing cancels where p is 0 or 1.
         p, q = expit(eta), expit(-eta)
-        out = np.expm1(np.clip(t, -700, 700))
-        out = out / (q + p * (out + 1))
+        out = np.minimum(t, np.broadcast_to(700.0, eta.shape))
+        np.expm1(out, out=out)
+        below = out + 1
+        below *= p
+        below += q
+        out /= below
         out *= p * q
         out -= a * t
         return out
