@@ -1,0 +1,32 @@
+"""Changes of a loss's slope by moves of the linear predictor, to all digits.
+
+``l'(eta + t) - l'(eta)`` as a difference would lose what is small against l'; each loss
+has a form whose relative error is some units times ``exp(M |t|)`` at most.
+"""
+
+import numpy as np
+
+from skinfluence.removal.smooth._pointwise import Logistic, Squared
+
+
+def slope_terms(pointwise, eta, y):
+    """Sum of the sizes of the terms of l': what its rounding is relative to."""
+    if isinstance(pointwise, Logistic | Squared):
+        return np.abs(pointwise.derivatives(eta, y)[0])
+    return sum(np.abs(part) for part in pointwise._parts(eta, y))
+
+
+def slope_change(pointwise, eta, y, curvature, t):
+    """``l'(eta + t) - l'(eta)``, shape of t (m, n), with ``curvature`` l''(eta)."""
+    t = np.minimum(t, 700.0)  # nothing is proven of moves that far
+    if isinstance(pointwise, Logistic):
+        probability = pointwise.slope(eta, 0.0)
+        growth = np.expm1(t)
+        return curvature * growth / (1 + probability * growth)
+    if isinstance(pointwise, Squared):
+        return t
+    up, down = pointwise._parts(eta, y)
+    out = up * np.expm1(pointwise.rise * t)
+    if pointwise.fall:
+        out -= down * np.expm1(pointwise.fall * t)
+    return out

@@ -1,0 +1,181 @@
+"""Refits in long double: Newton's method on scikit-learn's objectives, by definition.
+
+Hessians are float64, gradients long double: the iteration ends at minimisers with the
+digits of the gradients. Nothing is centred and nothing is shared with the library.
+Many refits, each with weights of its own, are done at once.
+"""
+
+import numpy as np
+
+WIDE = np.longdouble
+CLIP = WIDE(-np.log(WIDE(np.finfo(float).eps)))
+
+
+class Logistic:
+    """``log(1 + exp(eta)) - y eta``, for y of 0 and 1; the loss is clipped."""
+
+    outputs = 1
+
+    def slope(self, eta, y):
+        toward = np.where(y > 0, -1, 1)
+        return toward / (1 + np.exp(np.clip(-toward * eta, None, 11000)))
+
+    def curvature(self, eta, y):
+        e = np.exp(-np.abs(eta))
+        return e / (1 + e) ** 2
+
+    def value(self, eta, y):
+        against = np.where(y > 0, -eta, eta)
+        return np.maximum(against, 0) + np.log1p(np.exp(-np.abs(against)))
+
+    def loss(self, eta, y):
+        return np.minimum(self.value(eta, y), CLIP)
+
+
+class Squared:
+    """Half the squared error; the loss is all of it."""
+
+    def slope(self, eta, y):
+        return eta - y
+
+    def curvature(self, eta, y):
+        return np.ones_like(eta)
+
+    def value(self, eta, y):
+        return (eta - y) ** 2 / 2
+
+    def loss(self, eta, y):
+        return (eta - y) ** 2
+
+
+class Tweedie:
+    """Half the unit deviance with log link; the loss is all of it."""
+
+    def __init__(self, power):
+        self.power = power
+
+    def slope(self, eta, y):
+        return np.exp((2 - self.power) * eta) - y * np.exp((1 - self.power) * eta)
+
+    def curvature(self, eta, y):
+        q = WIDE(self.power)
+        return (2 - q) * np.exp((2 - q) * eta) + (q - 1) * y * np.exp((1 - q) * eta)
+
+    def value(self, eta, y):
+        return self.loss(eta, y) / 2
+
+    def loss(self, eta, y):
+        q, mu = WIDE(self.power), np.exp(eta)
+        if q == 1:
+            logs = np.where(y > 0, np.log(np.where(y > 0, y, 1)) - eta, 0)
+            return 2 * (y * logs - y + mu)
+        if q == 2:
+            return 2 * (eta - np.log(y) + y / mu - 1)
+        first = np.where(y > 0, y, 0) ** (2 - q) / ((1 - q) * (2 - q))
+        return 2 * (first - y * mu ** (1 - q) / (1 - q) + mu ** (2 - q) / (2 - q))
+
+
+class SquaredHinge:
+    """``max(0, 1 - y eta)^2``, for y of -1 and 1."""
+
+    def slope(self, eta, y):
+        return -2 * y * np.maximum(1 - y * eta, 0)
+
+    def curvature(self, eta, y):
+        return 2.0 * (1 - y * eta > 0)
+
+    def value(self, eta, y):
+        return np.maximum(1 - y * eta, 0) ** 2
+
+    loss = value
+
+
+def minimisers(X, y, weights, penalties, pointwise, start=None, steps=400):
+    """Minimise ``sum_j w_j l(x_j'theta, y_j) + theta' R theta / 2`` m times.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+        Rows, with a column of ones where there is an intercept.
+    weights : ndarray of shape (m, n)
+    penalties : ndarray of shape (m, p)
+        Diagonals of R.
+
+    Returns
+    -------
+    theta : ndarray of longdouble, shape (m, p)
+    """
+    wide = X.astype(WIDE)
+    theta = np.zeros((len(weights), X.shape[1]), WIDE)
+    if start is not None:
+        theta += start
+    y, penalties = np.asarray(y, dtype=WIDE), penalties.astype(WIDE)
+    active = np.arange(len(weights))
+    weights = weights.astype(WIDE)
+
+    def objective(theta, eta, w, R):
+        return (w * pointwise.value(eta, y)).sum(axis=1) + (R * theta**2).sum(axis=1) / 2
+
+    eta = theta @ wide.T
+    last = np.full(len(weights), np.inf)
+    for _ in range(steps):
+        w, R = weights[active], penalties[active]
+        here = theta[active]
+        gradient = (w * pointwise.slope(eta, y)) @ wide + R * here
+        a = (w * pointwise.curvature(eta, y)).astype(float)
+        hessian = np.einsum("mi,ij,ik->mjk", a, X, X, optimize=True)
+        hessian[:, np.arange(X.shape[1]), np.arange(X.shape[1])] += R.astype(float)
+        step = -np.linalg.solve(hessian, gradient.astype(float)[..., None])[..., 0]
+        size = np.abs(step @ X.T).max(axis=1)
+        near = np.abs(eta).max(axis=1).astype(float) + 1
+        # to the last digits: a step that does not get shorter any more
+        done = (size <= 1e-15 * near) & (size >= last[active] / 8)
+        done |= size <= 1e-20 * near
+        last[active] = np.minimum(last[active], size)
+        keep = ~done
+        active, here, step, eta = active[keep], here[keep], step[keep], eta[keep]
+        if not len(active):
+            return theta
+        w, R = w[keep], R[keep]
+        before = objective(here, eta, w, R)
+        slope = (gradient[keep] * step).sum(axis=1)
+        length = np.ones(len(active), WIDE)
+        careful = size[keep] > 1e-6 * near[keep]
+        for _ in range(60):
+            trial = here + length[:, None] * step
+            new = trial @ wide.T
+            worse = careful & ~(
+                objective(trial, new, w, R)
+                <= before + 1e-4 * length * slope + 1e-17 * np.abs(before)
+            )
+            if not worse.any():
+                break
+            length[worse] /= 2
+        theta[active], eta = trial, new
+    raise AssertionError(f"{len(active)} refits have not converged: {size}")
+
+
+def influences(pointwise, X, y, weight, penalty, sets, X_test, y_test, mass=None):
+    """Loss without each set minus with all rows, in long double, (n_test, n_sets).
+
+    ``mass``: where the penalty is proportional to the sum of these over the rows.
+    """
+    masks = np.zeros((len(sets) + 1, len(X)), dtype=bool)
+    for i, rows in enumerate(sets):
+        masks[i, rows] = True
+    weights = np.where(masks, 0.0, weight)
+    penalties = np.tile(np.asarray(penalty, dtype=WIDE), (len(masks), 1))
+    if mass is not None:
+        left = np.where(masks, WIDE(0), WIDE(1) * mass).sum(axis=1) / WIDE(np.sum(mass))
+        penalties *= left[:, None]
+    whole = minimisers(X, y, weights[-1:], penalties[-1:], pointwise)
+    out = [whole]
+    for start in range(0, len(sets), 128):
+        part = slice(start, min(start + 128, len(sets)))
+        args = X, y, weights[part], penalties[part], pointwise
+        out.append(minimisers(*args, start=whole))
+    theta = np.concatenate(out[1:])
+    raw = X_test.astype(WIDE) @ theta.T
+    before = X_test.astype(WIDE) @ whole[0]
+    y_test = np.asarray(y_test, dtype=WIDE)[:, None]
+    return pointwise.loss(raw, y_test) - pointwise.loss(before[:, None], y_test)
