@@ -5,6 +5,7 @@ from numbers import Real
 
 import numpy as np
 
+from skinfluence._bounds import BoundedInfluence
 from skinfluence._sklearn import (
     Interval,
     StrOptions,
@@ -14,6 +15,7 @@ from skinfluence._sklearn import (
     take_rows,
 )
 from skinfluence.removal import NothingLeft, UnsupportedEstimator, removal_model
+from skinfluence.removal.certificates import EXACT, Source, certificate
 from skinfluence.retraining._retraining_influence import RetrainingInfluence
 from skinfluence.retraining.engine import (
     announce_training,
@@ -36,7 +38,7 @@ REFITS_ARE_CHANCE = (
 MOST_BASES = 100
 
 
-class LeaveOneOutInfluence(RetrainingInfluence):
+class LeaveOneOutInfluence(BoundedInfluence, RetrainingInfluence):
     r"""Influence of a row = test loss without it minus test loss with it.
 
     .. math:: I(i, t) = \ell_t(\hat\theta_{-i}) - \ell_t(\hat\theta)
@@ -175,7 +177,7 @@ class LeaveOneOutInfluence(RetrainingInfluence):
                 "Leaving a row out needs at least 2 rows to fit. Got n_samples = 1."
             )
         self._training = X, y, fit_params
-        self._model = self._removals = None
+        self._model = self._removals = self._row_certificate = None
         self._why = "solver='refit' was asked for; 'auto' retrains where it has to."
         if self.solver != "refit":
             self._model = self._supported(self._removal_model)
@@ -341,6 +343,17 @@ class LeaveOneOutInfluence(RetrainingInfluence):
         if len(refits):
             out[:, refits] = self._refit_influence(X, y, loss, models, removals)
         return out
+
+    def _certified(self, masks=None):
+        if self.solver_ == "refit":
+            raise UnsupportedEstimator(
+                "What retraining returns has no proof: solvers stop before the "
+                f"minimum, by an unknown distance. {self._why} Bounds need "
+                "solver='exact' or 'auto', and a linear model that lets rows go "
+                "exactly: logistic, ridge or Poisson regression, say."
+            )
+        source = Source(EXACT, self.tol, found=self._removals)
+        return certificate(self._model, source, masks)
 
     def _refit_influence(self, X, y, loss, models, removals):
         """Loss of each retrained model minus that of the full one."""

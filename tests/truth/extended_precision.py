@@ -179,3 +179,95 @@ def influences(pointwise, X, y, weight, penalty, sets, X_test, y_test, mass=None
     before = X_test.astype(WIDE) @ whole[0]
     y_test = np.asarray(y_test, dtype=WIDE)[:, None]
     return pointwise.loss(raw, y_test) - pointwise.loss(before[:, None], y_test)
+
+
+def softmax_minimisers(X, labels, weights, penalty, start=None, steps=200):
+    """As `minimisers`, of the multinomial log loss; (m, C, p), summing to zero.
+
+    Where R is zero a shift common to all classes is free: it is fixed by a penalty on
+    the sum over classes, which is zero at the minimum.
+    """
+    wide, C = X.astype(WIDE), labels.max() + 1
+    truth = np.eye(C, dtype=WIDE)[labels]
+    p, m = X.shape[1], len(weights)
+    theta = np.zeros((m, C, p), WIDE) + (0 if start is None else start)
+    penalty = np.asarray(penalty, dtype=WIDE)
+    tie = np.where(penalty == 0, WIDE(len(X)), WIDE(0))
+    R = np.kron(np.eye(C), np.diag(penalty.astype(float)))
+    R += np.kron(np.ones((C, C)), np.diag(tie.astype(float)))
+
+    def probabilities(logits):
+        e = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return e / e.sum(axis=-1, keepdims=True)
+
+    def objective(theta, logits, w):
+        top = logits.max(axis=-1)
+        loss = np.log(np.exp(logits - top[..., None]).sum(axis=-1)) + top
+        loss -= (logits * truth).sum(axis=-1)
+        total = theta.sum(axis=1)
+        return (
+            (w * loss).sum(axis=1)
+            + (penalty * theta**2).sum(axis=(1, 2)) / 2
+            + (tie * total**2).sum(axis=1) / 2
+        )
+
+    for k in range(m):  # one after the other: Hessians are large
+        w, last = weights[k : k + 1].astype(WIDE), np.inf
+        here = theta[k : k + 1]
+        logits = np.einsum("np,mcp->mnc", wide, here)
+        for _ in range(steps):
+            P = probabilities(logits)
+            pull = w[..., None] * (P - truth)
+            gradient = np.einsum("mnc,np->mcp", pull, wide) + penalty * here
+            gradient += (tie * here.sum(axis=1))[:, None]
+            P64, w64 = P[0].astype(float), w[0].astype(float)
+            scaled = np.sqrt(w64)[:, None, None] * P64[:, :, None] * X[:, None]
+            scaled = scaled.reshape(len(X), -1)
+            hessian = R - scaled.T @ scaled
+            for c in range(C):
+                block = slice(c * p, c * p + p)
+                hessian[block, block] += X.T @ ((w64 * P64[:, c])[:, None] * X)
+            step = -np.linalg.solve(hessian, gradient.astype(float).ravel())
+            step = step.reshape(1, C, p)
+            size = np.abs(np.einsum("np,mcp->mnc", X, step)).max()
+            near = float(np.abs(logits).max()) + 1
+            if size <= 1e-20 * near or (size <= 1e-15 * near and size >= last / 8):
+                break
+            last = min(last, size)
+            before = objective(here, logits, w)
+            slope, length = (gradient * step).sum(), WIDE(1)
+            for _ in range(60):
+                trial = here + length * step
+                new = np.einsum("np,mcp->mnc", wide, trial)
+                limit = before + 1e-4 * length * slope + 1e-17 * np.abs(before)
+                if size <= 1e-6 * near or (objective(trial, new, w) <= limit).all():
+                    break
+                length /= 2
+            here, logits = trial, new
+        else:
+            raise AssertionError("a refit has not converged")
+        theta[k] = here[0]
+    return theta
+
+
+def softmax_influences(X, labels, weight, penalty, sets, X_test, labels_test):
+    """As `influences`, of the multinomial log loss."""
+    masks = np.zeros((len(sets) + 1, len(X)), dtype=bool)
+    for i, rows in enumerate(sets):
+        masks[i, rows] = True
+    weights = np.where(masks, 0.0, weight)
+    whole = softmax_minimisers(X, labels, weights[-1:], penalty)
+    theta = softmax_minimisers(X, labels, weights[:-1], penalty, whole[0])
+
+    def losses(theta):
+        logits = np.einsum("np,mcp->nmc", X_test.astype(WIDE), theta)
+        own = np.take_along_axis(logits, labels_test[:, None, None], axis=2)
+        others = labels_test[:, None, None] != np.arange(logits.shape[2])
+        apart = np.where(others, logits - own, -np.inf)
+        top = np.maximum(apart.max(axis=2), 0)
+        rest = np.exp(apart - top[..., None]).sum(axis=2)
+        # log(e^0 + sum of the others' e^apart), to all digits where they are small
+        loss = np.where(top > 0, top + np.log(np.exp(-top) + rest), np.log1p(rest))
+        return np.minimum(loss, CLIP)
+
+    return losses(theta) - losses(whole)

@@ -9,6 +9,6 @@ from skinfluence.removal.certificates import (  # noqa: F401  (they register the
     _squares,
 )
 from skinfluence.removal.certificates._dispatch import certificate
-from skinfluence.removal.certificates._sources import EXACT, Source
+from skinfluence.removal.certificates._sources import EXACT, FIRST_ORDER, NEWTON, Source
 
-__all__ = ["EXACT", "Source", "certificate"]
+__all__ = ["EXACT", "FIRST_ORDER", "NEWTON", "Source", "certificate"]

@@ -1,7 +1,7 @@
 """Changes of a loss's slope by moves of the linear predictor, to all digits.
 
 ``l'(eta + t) - l'(eta)`` as a difference would lose what is small against l'; each loss
-has a form whose relative error is some units times ``exp(M |t|)`` at most.
+has a form that loses nothing: its relative error is some units.
 """
 
 import numpy as np
@@ -21,8 +21,9 @@ def slope_change(pointwise, eta, y, curvature, t):
     t = np.minimum(t, 700.0)  # nothing is proven of moves that far
     if isinstance(pointwise, Logistic):
         probability = pointwise.slope(eta, 0.0)
-        growth = np.expm1(t)
-        return curvature * growth / (1 + probability * growth)
+        # of 1 + p (e^t - 1), what is left may be next to nothing: not so of this sum
+        rest = pointwise.slope(-eta, 0.0) + probability * np.exp(t)
+        return curvature * np.expm1(t) / rest
     if isinstance(pointwise, Squared):
         return t
     up, down = pointwise._parts(eta, y)

@@ -85,6 +85,11 @@ class Metric:
         scaled = np.abs(self.inverse) @ (np.asarray(bound, dtype=float) / self.size)
         return (1 + self.turn) * float(np.linalg.norm(scaled))
 
+    def norms_of_boxes(self, bounds):
+        """As `box`, of bounds of shape (m, p)."""
+        scaled = (bounds / self.size) @ np.abs(self.inverse).T
+        return (1 + self.turn) * np.linalg.norm(scaled, axis=1)
+
 
 
 class PenaltyMetric:
@@ -109,6 +114,6 @@ class PenaltyMetric:
         relative, absolute = errors
         return self.norms(np.abs(rows) * (1 + relative) + absolute)
 
-    def box(self, bound):
-        """As `Metric.box`."""
-        return float(self.norms(bound))
+    def norms_of_boxes(self, bounds):
+        """As `Metric.norms_of_boxes`."""
+        return self.norms(bounds)

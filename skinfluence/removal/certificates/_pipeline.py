@@ -1,5 +1,7 @@
 """Pipelines: certificates of the last step's model on transformed rows."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from skinfluence.removal._dispatch import UnsupportedEstimator
@@ -19,6 +21,8 @@ def _(model: PipelineModel, source, masks=None):
                 "influence."
             )
         refitted = np.flatnonzero(steps.to_refit(changes))
+    if source.found is not None:
+        source = replace(source, found=source.found.removals)
     return PipelineCertificate(
         steps.transform, certificate(model.model, source, masks), refitted
     )

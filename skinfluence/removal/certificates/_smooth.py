@@ -376,20 +376,23 @@ class Distances:
         length = np.abs(self.moves) @ metric.size
         by_pass = self.source.polished and M > 0
         if by_pass:
-            gradient, zeta, dropped = self._gradients(d, a)
+            gradient, zeta, dropped, total = self._gradients(d, a)
         else:
             gradient, zeta, dropped = self._a_priori(d, a, h_max)
+            total = length
         gradient += base.gradient.astype(float)
+        n, p = X.shape
+        _, absolute = errors
         with np.errstate(over="ignore", invalid="ignore"):
-            growth = np.exp(np.minimum(2 * M * zeta, 700.0))
-            n, p = X.shape
-            units = (4 * (p + 16) + (n + 32) * metric.unit) * EPS + UNITS * metric.unit
-            if not by_pass:
-                units = units + metric.units * metric.unit
-            _, absolute = errors
+            growth = np.exp(np.minimum(M * zeta, 700.0))
+            # of the moves of predictors, of sums over rows, and of the rows
+            units = 4 * (p + 16) * EPS + UNITS * metric.unit
             spill = np.sqrt(a.sum()) * metric.box(np.full(p, absolute))
-            nu = metric.norms(gradient) + dropped + left_over
-            nu = nu + growth * (metric.box(base.slack) + (units + spill) * length)
+            lost = growth * (metric.box(base.slack) + (units + spill) * length)
+            lost = lost + ((n + 32) * EPS + 4 * UNITS) * metric.unit * total
+            if not by_pass:
+                lost = lost + metric.units * metric.unit * length
+            nu = metric.norms(gradient) + dropped + left_over + lost
             self.distance = distances(nu, zeta, kappa, h_max, M)
 
     def _own_part(self, d):
@@ -427,13 +430,18 @@ class Distances:
         return self._penalties(gradient), zeta, rest
 
     def _gradients(self, d, a):
-        """Gradients summed over all rows, largest moves and what series drop."""
+        """Gradients summed over all rows, largest moves, and what rounding sees.
+
+        That is what the series drop, and ``sqrt(sum_j v_j^2 / a_j)`` of the changes v
+        of slopes, which bounds ``|sum_j v_j z_j|`` and the sums of their sizes.
+        """
         problem, X = self.problem, self.problem.design.rows
         raw, y, pointwise = self.base.raw, problem.y, problem.pointwise
         weight = problem.weight
         m, n = self.removed.n_removals, len(X)
         gradient = -self._own_part(d)
-        zeta, dropped = np.zeros(m), np.zeros(m)
+        zeta, dropped, square = np.zeros((3, m))
+        share = 1 / np.where(a > 1e-290, a, np.inf)
         curvature = pointwise.curvature(raw, y)
         used = weight > 0
         series = np.where(used, pointwise.series(raw, y) * weight, 0.0)
@@ -465,10 +473,13 @@ class Distances:
                         )
                     change[t == 0] = 0.0
                 total += change @ X[tile]
+                change *= change
+                square[start:stop] += change @ share[tile]
             gradient[start:stop] += total
             if short:
                 dropped[start:stop] = SERIES_ERROR * _REACH**5 * lengths[start:stop]
-        return self._penalties(gradient), zeta, dropped
+        square = np.sqrt(square) * (1 + 1e-6)
+        return self._penalties(gradient), zeta, dropped, square
 
     def _solve_alone(self, hard):
         """Certify removals at their own minimisers, in their own metrics."""

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from skinfluence.removal._model import Removals
+
 EXACT, NEWTON, FIRST_ORDER = "exact", "newton", "first_order"
 
 
@@ -18,11 +20,14 @@ class Source:
         Of "exact": distance of raw predictions that is polished for.
     damping : float, default=0.0
         Of the steps.
+    found : Removals, default=None
+        The removals of single rows, where they are known already.
     """
 
     kind: str
     tol: float = 1e-8
     damping: float = 0.0
+    found: Removals | None = None
 
     @property
     def polished(self):
@@ -31,6 +36,8 @@ class Source:
 
     def removals(self, model, masks):
         """Return the `Removals`."""
+        if masks is None and getattr(self.found, "model", None) is model:
+            return self.found
         if self.polished:
             return model.exact(self.tol, masks)
         return getattr(model, self.kind)(self.damping, masks)
