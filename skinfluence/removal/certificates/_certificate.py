@@ -7,6 +7,7 @@ from skinfluence.removal.certificates._spreads import change_with_error, spread
 
 # Elements of a tile of the (test row, removal, output) array.
 TILE = 2**16
+UNDERFLOW = 1e-300
 
 
 class Certificate:
@@ -128,9 +129,9 @@ class Certificate:
             down, up = spread(loss, y, raw[:, None] + delta, radius, model.link)
             low[:, part] = center + down - up_before - error
             high[:, part] = center + up - down_before + error
-        slack = 8 * EPS
-        low -= slack * np.abs(low)
-        high += slack * np.abs(high)
+        # outwards, by more than the numbers that are too small for a double
+        low -= 8 * EPS * np.abs(low) + UNDERFLOW
+        high += 8 * EPS * np.abs(high) + UNDERFLOW
         if self.unchanged is not None:
             low[:, self.unchanged] = high[:, self.unchanged] = 0.0
         return low, high

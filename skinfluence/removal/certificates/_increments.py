@@ -5,15 +5,22 @@ has a form that loses nothing: its relative error is some units.
 """
 
 import numpy as np
+from scipy.special import expit
 
 from skinfluence.removal.smooth._pointwise import Logistic, Squared
 
 
-def slope_terms(pointwise, eta, y):
-    """Sum of the sizes of the terms of l': what its rounding is relative to."""
-    if isinstance(pointwise, Logistic | Squared):
-        return np.abs(pointwise.derivatives(eta, y)[0])
-    return sum(np.abs(part) for part in pointwise._parts(eta, y))
+def slope_and_terms(pointwise, eta, y):
+    """l' to all digits, and the sizes of its terms, which its rounding is relative to."""
+    if isinstance(pointwise, Logistic):
+        toward = np.where(y > 0, -1.0, 1.0)
+        slope = toward * expit(toward * eta)
+        return slope, np.abs(slope)
+    if isinstance(pointwise, Squared):
+        slope = eta - y
+        return slope, np.abs(slope)
+    up, down = pointwise._parts(eta, y)
+    return up - down, np.abs(up) + np.abs(down)
 
 
 def slope_change(pointwise, eta, y, curvature, t):

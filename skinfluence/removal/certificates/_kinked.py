@@ -117,19 +117,12 @@ class _Output:
         """Gradient of all rows, and its error."""
         steep = 2 * self.cost
 
-        def slope(part, eta):
-            return steep[part] * self._excess(eta, part)[0]
-
-        def curvature(part, eta):
-            return np.broadcast_to(steep[part], eta.shape)
-
-        def terms(part, eta):
-            return np.abs(slope(part, eta))
+        def derivatives(part, eta):
+            slope = steep[part] * self._excess(eta, part)[0]
+            return slope, np.abs(slope), steep[part]
 
         theta = self.theta.astype(np.longdouble)
-        gradient, slack, self.raw, _ = wide_gradient(
-            self.design, theta, slope, terms, curvature
-        )
+        gradient, slack, self.raw, _ = wide_gradient(self.design, theta, derivatives)
         # an excess is a difference of the prediction and a kink
         scale = np.abs(self.raw) + self._excess(self.raw)[1]
         slack += 8 * WIDE_EPS * (steep * scale) @ np.abs(self.X)

@@ -33,7 +33,7 @@ def row_errors(design):
     return UNITS, UNITS * sum(rows.shape) * longest
 
 
-def wide_gradient(design, theta, slope, magnitude, curvature):
+def wide_gradient(design, theta, derivatives):
     """Gradient of the losses at theta, and how far rounding may have put it.
 
     Parameters
@@ -42,10 +42,10 @@ def wide_gradient(design, theta, slope, magnitude, curvature):
         Its rows.
     theta : ndarray of longdouble, shape (p,) or (k, p)
         Coefficients.
-    slope, magnitude, curvature : callable
-        Of a slice of rows and their raw predictions in long double: weighted first
-        derivatives, the sum of the sizes of their terms, and bounds of the weighted
-        second derivatives; each of the shape of the raw predictions.
+    derivatives : callable
+        Returns, for a slice of rows and their raw predictions in long double, weighted
+        first derivatives, the sum of the sizes of their terms, and bounds of the
+        weighted second derivatives; each of the shape of the raw predictions.
 
     Returns
     -------
@@ -70,14 +70,15 @@ def wide_gradient(design, theta, slope, magnitude, curvature):
         X = rows[part].astype(np.longdouble)
         eta = X @ theta.T
         raw[part] = eta.astype(float)
-        gradient += slope(part, eta).T @ X
+        slope, terms, curvature = derivatives(part, eta)
+        gradient += slope.T @ X
         off = np.abs(rows[part])
         reach = off @ size.T  # what a relative error of the row moves its prediction
         error = relative * off + absolute
         moved = relative * reach + absolute * size.sum(axis=-1)
         moved += (p + 4) * WIDE_EPS * reach
         largest = max(largest, float(moved.max(initial=0.0)))
-        terms = np.abs(magnitude(part, eta)).astype(float)
+        terms = terms.astype(float)
         slack += terms.T @ (error + (n + 8) * WIDE_EPS * off)
-        slack += ((UNITS * terms + curvature(part, eta).astype(float) * moved).T) @ off
+        slack += ((UNITS * terms + curvature.astype(float) * moved).T) @ off
     return gradient, 1.01 * slack, raw, largest

@@ -30,7 +30,7 @@ from skinfluence.removal._classes import loses_class
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal.certificates._certificate import Certificate
 from skinfluence.removal.certificates._dispatch import certificate
-from skinfluence.removal.certificates._increments import slope_change, slope_terms
+from skinfluence.removal.certificates._increments import slope_and_terms, slope_change
 from skinfluence.removal.certificates._metric import Metric
 from skinfluence.removal.certificates._rounding import (
     EPS,
@@ -44,9 +44,11 @@ from skinfluence.removal.smooth._newton import hessians, row_chunks
 from skinfluence.removal.smooth._pointwise import SERIES_ERROR
 from skinfluence.removal.smooth._smooth import Smooth
 
+# Sum of leverages up to which it is good enough as the largest eigenvalue of a set.
+ENOUGH = 0.3
 _BATCH, _TILE = 256, 512  # removals and rows of a tile: it stays in cache
 _REACH = 2e-3  # moves of predictors for which a Taylor series has all digits
-_POLISH = 3  # Newton steps at a point
+_POLISH = 60  # Newton steps at a point, which two or three are enough for
 
 
 @dataclass(frozen=True)
@@ -85,19 +87,13 @@ def at_point(problem, theta, weight, penalty):
     def weighted(part, values):
         return np.where(used[part], weight[part] * values, 0.0)
 
-    def slope(part, eta):
-        return weighted(part, pointwise.derivatives(eta, wide_y[part])[0])
-
-    def terms(part, eta):
-        return weighted(part, slope_terms(pointwise, eta, wide_y[part]))
-
-    def curvature(part, eta):
-        return weighted(part, pointwise.curvature(eta, wide_y[part]))
+    def derivatives(part, eta):
+        slope, terms = slope_and_terms(pointwise, eta, wide_y[part])
+        curvature = pointwise.curvature(eta.astype(float), y[part])
+        return tuple(weighted(part, v) for v in (slope, terms, curvature))
 
     with np.errstate(over="ignore", invalid="ignore"):
-        gradient, slack, raw, off = wide_gradient(
-            problem.design, theta, slope, terms, curvature
-        )
+        gradient, slack, raw, off = wide_gradient(problem.design, theta, derivatives)
         gradient = gradient + penalty * theta
         slack = slack + UNITS * penalty * np.abs(theta).astype(float)
         a = weighted(slice(None), pointwise.curvature(raw, y))
@@ -195,7 +191,7 @@ def leverages(metric, rows, weight, removed, errors):
     p = rows.shape[1]
     slip = np.maximum(lengths - metric.norms(rows) / (1 + metric.turn), 0.0)
     slip = np.sqrt(removed.sums((weight * slip**2)[removed.row]))
-    for i in range(removed.n_removals):
+    for i in np.flatnonzero(sums > ENOUGH):
         _, chosen = removed.pairs(i, i + 1)
         chosen = chosen[weight[chosen] > 0]
         if len(chosen) < 2 or not np.isfinite(sums[i]):
@@ -499,11 +495,18 @@ class Distances:
             kept = move = self.moves[i].copy()
             for _ in range(_POLISH):
                 point = at_point(problem, theta + move, weight, penalty)
+                if not point.metric.trusted:
+                    break
+                if np.isfinite(best) and not point.distance < best / 2:
+                    break  # rounding is what is left
                 if point.distance < best:
                     kept, best = move, point.distance
                     self.own[i] = point.metric, best
-                if not point.metric.trusted or best * point.reach <= wanted:
+                if best * point.reach <= wanted:
                     break
                 inverse = point.metric.inverse / point.metric.size
-                move = move - inverse.T @ (inverse @ point.gradient.astype(float))
+                step = inverse.T @ (inverse @ point.gradient.astype(float))
+                far = problem.pointwise.M * np.abs(problem.design.rows @ step).max()
+                # A damped step, as in `removal.smooth._newton`: it cannot overshoot.
+                move = move - step * (np.log1p(far) / far if far > 1 else 1.0)
             self.moves[i] = kept

@@ -88,18 +88,14 @@ class Point:
         truth = objective.truth
         gauge = np.diag(objective.gauge)
 
-        def terms(part, eta):
-            return weight[part, None] * _slopes(eta, truth[part])
-
-        def slope(part, eta):
-            return np.where(truth[part] > 0, -1, 1) * terms(part, eta)
-
-        def curvature(part, eta):
-            # a row of the Hessian of the log loss sums to at most 2 p (1 - p)
+        def derivatives(part, eta):
             P = softmax(eta, axis=1)
-            return 2 * weight[part, None] * P * (P @ (1 - np.eye(C)))
+            others, own = P @ (1 - np.eye(C)), truth[part] > 0
+            terms = weight[part, None] * np.where(own, others, P)
+            # a row of the Hessian of the log loss sums to at most 2 p (1 - p)
+            return np.where(own, -terms, terms), terms, 2 * weight[part, None] * P * others
 
-        args = model.design, theta, slope, terms, curvature
+        args = model.design, theta, derivatives
         gradient, slack, self.raw, off = wide_gradient(*args)
         pull = penalty * theta + gauge * theta.sum(axis=0)
         self.gradient = gradient + pull
@@ -122,13 +118,6 @@ class Point:
         nu += self.metric.box(self.slack.ravel())
         kappa = self.metric.kappa
         self.distance = float(distances(nu, 0.0, kappa, self.reach**2, 1.0))
-
-
-def _slopes(eta, truth):
-    """Sizes of the derivatives ``p - e_y``, without cancellation."""
-    P = softmax(eta, axis=1)
-    others = P @ (1 - np.eye(P.shape[1]))
-    return np.where(truth > 0, others, P)
 
 
 @certificate.register
@@ -348,10 +337,14 @@ class _Softmax:
             for _ in range(_POLISH):
                 args = weight, own_penalty, own_objective
                 point = Point(model, theta + move, *args)
+                if not point.metric.trusted:
+                    break
+                if np.isfinite(best) and not point.distance < best / 2:
+                    break  # rounding is what is left
                 if point.distance < best:
                     kept, best = move, point.distance
                     self.own[i, 0] = point.ranges, best
-                if not point.metric.trusted or best * point.reach <= wanted:
+                if best * point.reach <= wanted:
                     break
                 inverse = point.metric.inverse / point.metric.size
                 step = inverse.T @ (inverse @ point.gradient.astype(float).ravel())
