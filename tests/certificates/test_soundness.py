@@ -27,7 +27,7 @@ def check(case, truth, bounds):
     lower, upper = bounds
     assert lower.shape == upper.shape == truth.shape
     outside = (truth < lower) | (truth > upper)
-    assert not np.isnan(lower).any() and not np.isnan(upper).any(), case.name
+    assert not np.isnan([lower, upper]).any(), case.name
     assert not outside.any(), (case.name, outside.sum(), np.argwhere(outside)[:5])
     return truth.size
 
@@ -80,14 +80,20 @@ def sets_of_rows(case, n_test, n_sets, names=METHODS):
 HARD = list(hard_cases(range(4)))
 
 
+def both(case, n_test, n_sets, rows=slice(None)):
+    """Check rows and sets; False for a model of which nothing is said."""
+    try:
+        single_rows(case, n_test, rows=rows)
+    except UnsupportedEstimator as error:
+        assert "double precision" in str(error)  # noqa: PT017 (most are not refused)
+        return False
+    sets_of_rows(case, n_test, n_sets)
+    return True
+
+
 @pytest.mark.parametrize("case", HARD, ids=lambda case: case.name)
 def test_hard_tables(case):
-    try:
-        single_rows(case, 8, rows=slice(0, 24))
-        sets_of_rows(case, 8, 8)
-    except UnsupportedEstimator as error:
-        assert "double precision" in str(error)  # and not a word more is claimed
-        assert "duplicated" or case.seed % 4 == 2
+    assert both(case, 8, 8, slice(0, 24)) or case.seed % 4 == 2  # copies of columns
 
 
 def test_breast_cancer():
@@ -110,13 +116,5 @@ def test_a_hundred_thousand_sets():
 
 @pytest.mark.slow
 def test_many_hard_tables():
-    refused = []
     for case in hard_cases(range(4, 60)):
-        try:
-            single_rows(case, 20)
-            sets_of_rows(case, 20, 20)
-        except UnsupportedEstimator:
-            refused.append(case.name)
-    assert len(refused) < 60, refused
-
-
+        assert both(case, 20, 20) or case.seed % 4 == 2, case.name

@@ -114,7 +114,9 @@ def minimisers(X, y, weights, penalties, pointwise, start=None, steps=400):
     weights = weights.astype(WIDE)
 
     def objective(theta, eta, w, R):
-        return (w * pointwise.value(eta, y)).sum(axis=1) + (R * theta**2).sum(axis=1) / 2
+        return (w * pointwise.value(eta, y)).sum(axis=1) + (R * theta**2).sum(
+            axis=1
+        ) / 2
 
     eta = theta @ wide.T
     last = np.full(len(weights), np.inf)
@@ -220,13 +222,13 @@ def softmax_minimisers(X, labels, weights, penalty, start=None, steps=200):
             pull = w[..., None] * (P - truth)
             gradient = np.einsum("mnc,np->mcp", pull, wide) + penalty * here
             gradient += (tie * here.sum(axis=1))[:, None]
-            P64, w64 = P[0].astype(float), w[0].astype(float)
-            scaled = np.sqrt(w64)[:, None, None] * P64[:, :, None] * X[:, None]
-            scaled = scaled.reshape(len(X), -1)
-            hessian = R - scaled.T @ scaled
+            hessian = R.copy()
             for c in range(C):
-                block = slice(c * p, c * p + p)
-                hessian[block, block] += X.T @ ((w64 * P64[:, c])[:, None] * X)
+                for e in range(C):  # 1 - p as a sum: it may be tiny
+                    other = np.delete(P[0], c, axis=1).sum(axis=1)
+                    a = w[0] * P[0, :, c] * (other if c == e else -P[0, :, e])
+                    block = np.ix_(range(c * p, c * p + p), range(e * p, e * p + p))
+                    hessian[block] += X.T @ (a.astype(float)[:, None] * X)
             step = -np.linalg.solve(hessian, gradient.astype(float).ravel())
             step = step.reshape(1, C, p)
             size = np.abs(np.einsum("np,mcp->mnc", X, step)).max()

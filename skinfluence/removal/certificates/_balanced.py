@@ -1,4 +1,4 @@
-"""Balanced class weights: what remains has weights of its own, and a base of its own."""
+"""Balanced class weights: what remains has weights, and a base, of its own."""
 
 import numpy as np
 

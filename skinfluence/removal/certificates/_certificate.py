@@ -112,7 +112,9 @@ class Certificate:
         before = _times(self._lengths(rows, self.base_metrics), self.base) + fixed
         low, high = np.empty((2, n, m))
         size = max(1, TILE // max(1, n * theta.shape[0]))
-        down_before, up_before = spread(loss, y, raw[:, None], before[:, None], model.link)
+        down_before, up_before = spread(
+            loss, y, raw[:, None], before[:, None], model.link
+        )
         for start in range(0, m, size):
             part = slice(start, min(start + size, m))
             moves = self.moves[part]

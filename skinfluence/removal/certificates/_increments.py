@@ -11,7 +11,7 @@ from skinfluence.removal.smooth._pointwise import Logistic, Squared
 
 
 def slope_and_terms(pointwise, eta, y):
-    """l' to all digits, and the sizes of its terms, which its rounding is relative to."""
+    """l' to all digits, and the size of its terms, to which its errors are relative."""
     if isinstance(pointwise, Logistic):
         toward = np.where(y > 0, -1.0, 1.0)
         slope = toward * expit(toward * eta)

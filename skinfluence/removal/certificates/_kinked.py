@@ -88,7 +88,9 @@ class _Output:
         ).sum(axis=1)
         units = (4 * (p + 16) + n + 32) * EPS + 2 * UNITS
         errors = slack + np.multiply.outer(units * length, size)
-        errors += 2 * absolute * np.multiply.outer(length, np.full(p, steep.sum()) ** 0.5)
+        errors += (
+            2 * absolute * np.multiply.outer(length, np.full(p, steep.sum()) ** 0.5)
+        )
         errors += UNITS * self.penalty * np.abs(moves)
         self.lengths = self.metric.row_norms(self.X, row_errors(self.design))
         first = self._distance(self.metric, gradient[None], slack[None])[0]

@@ -45,7 +45,9 @@ class Metric:
         if not (np.isfinite(hessian).all() and self.size.all()):
             return
         try:
-            lower = np.linalg.cholesky(hessian / np.multiply.outer(self.size, self.size))
+            lower = np.linalg.cholesky(
+                hessian / np.multiply.outer(self.size, self.size)
+            )
         except np.linalg.LinAlgError:
             return
         self.lower = lower
@@ -74,7 +76,7 @@ class Metric:
             return (1 + self.turn) * np.linalg.norm(solved, axis=0)
 
     def row_norms(self, rows, errors):
-        """Upper bounds of the lengths of rows (m, p) with the errors of `row_errors`."""
+        """Upper bounds of the lengths of rows (m, p) that have these `row_errors`."""
         relative, absolute = errors
         off = relative * np.linalg.norm(rows / self.size, axis=-1)
         off += absolute * np.linalg.norm(1 / self.size)
@@ -89,7 +91,6 @@ class Metric:
         """As `box`, of bounds of shape (m, p)."""
         scaled = (bounds / self.size) @ np.abs(self.inverse).T
         return (1 + self.turn) * np.linalg.norm(scaled, axis=1)
-
 
 
 class PenaltyMetric:

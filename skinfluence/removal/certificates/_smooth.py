@@ -388,7 +388,9 @@ class Distances:
             lost = lost + ((n + 32) * EPS + 4 * UNITS) * metric.unit * total
             if not by_pass:
                 lost = lost + metric.units * metric.unit * length
-            nu = metric.norms(gradient) + dropped + left_over + lost
+            # sums over rows are bounded by H, which L L' may exceed
+            rest = (1 + metric.slack) * (dropped + lost)
+            nu = metric.norms(gradient) + left_over + rest
             self.distance = distances(nu, zeta, kappa, h_max, M)
 
     def _own_part(self, d):

@@ -41,7 +41,7 @@ class Ranges:
         scaled = metric.inverse / metric.size
         self.whole = scaled.T @ scaled
 
-    def kernels(self, rows):
+    def kernels(self, rows, errors):
         """``(I x x)' H^{-1} (I x x)`` of rows, (m, C, C), and its largest error."""
         C, p = self.C, rows.shape[1]
         out = np.empty((len(rows), C, C))
@@ -51,19 +51,23 @@ class Ranges:
                 out[:, c, e] = out[:, e, c] = np.einsum("ij,ij->i", rows @ block, rows)
         size = self.metric.size.reshape(C, p)
         length = np.sqrt(((rows[:, None] / size) ** 2).sum(axis=2)).max(axis=1)
-        error = 16 * (C * p + 8) * EPS + 4 * self.metric.turn
-        return out, error * (self.metric.spread * length) ** 2
+        relative, absolute = errors
+        error = 16 * (C * p + 8) * EPS + 4 * self.metric.turn + 4 * relative
+        error = error * length**2 + 4 * length * absolute * np.linalg.norm(1 / size)
+        return out, error * self.metric.spread**2
 
     def row_norms(self, rows, errors):
         """Upper bounds of lengths, of rows with the errors of `row_errors`."""
-        K, error = self.kernels(rows)
+        K, error = self.kernels(rows, errors)
         diagonal = np.einsum("mcc->mc", K)
         squared = diagonal[:, :, None] + diagonal[:, None, :] - 2 * K
         out = np.sqrt(np.maximum(squared.max(axis=(1, 2)), 0.0) + 4 * error)
         relative, absolute = errors
         size = self.metric.size.reshape(self.C, -1).min(axis=0)
         off = relative * np.linalg.norm(rows / size, axis=1)
-        return out + 2 * self.metric.spread * (off + absolute * np.linalg.norm(1 / size))
+        return out + 2 * self.metric.spread * (
+            off + absolute * np.linalg.norm(1 / size)
+        )
 
 
 class Point:
@@ -93,7 +97,11 @@ class Point:
             others, own = P @ (1 - np.eye(C)), truth[part] > 0
             terms = weight[part, None] * np.where(own, others, P)
             # a row of the Hessian of the log loss sums to at most 2 p (1 - p)
-            return np.where(own, -terms, terms), terms, 2 * weight[part, None] * P * others
+            return (
+                np.where(own, -terms, terms),
+                terms,
+                2 * weight[part, None] * P * others,
+            )
 
         args = model.design, theta, derivatives
         gradient, slack, self.raw, off = wide_gradient(*args)
@@ -190,8 +198,7 @@ class _Softmax:
 
     def _bound_all(self):
         model, base, metric = self.model, self.base, self.base.metric
-        X, removed = model.design.rows, self.removed
-        C, p = model.theta.shape
+        X, (C, p) = model.design.rows, model.theta.shape
         P = softmax(base.raw, axis=1)
         flat = self.moves.reshape(len(self.moves), -1)
         # What slopes and curvatures weigh, of both classes' side without cancellation
@@ -228,6 +235,7 @@ class _Softmax:
                 errors += metric.unit * metric.units * (np.abs(flat) @ metric.size)
             nu = metric.norms(gradient) + rest + left_over
             nu = nu + growth * (metric.box(base.slack.ravel()) + errors)
+            nu = nu * (1 + metric.slack)
             self.distance = distances(nu, zeta, kappa, base.reach**2, 1.0)
 
     def _leverages(self, P):
@@ -239,19 +247,23 @@ class _Softmax:
         out = np.empty(len(X))
         for start in range(0, len(X), 1024):
             part = slice(start, start + 1024)
-            K, error = ranges.kernels(X[part])
+            K, error = ranges.kernels(X[part], row_errors(self.model.design))
             root = np.sqrt(P[part])
             A = root[:, :, None] * np.eye(P.shape[1])
             A = A - P[part][:, :, None] * root[:, None, :]
             A *= np.sqrt(self.model.weight[part])[:, None, None]
             top = np.linalg.eigvalsh(A.transpose(0, 2, 1) @ K @ A)[:, -1]
             error = error * P.shape[1] * self.model.weight[part]
-            out[part] = np.maximum(top, 0.0) * (1 + 1e-10) + error
+            relative = 1 + 1e-10 + self.base.metric.units
+            out[part] = np.maximum(top, 0.0) * relative + error
         return self.removed.sums(out[self.removed.row])
 
     def _own_part(self, P):
         """Gradients that the rows of each set took with them, (m, C, p)."""
-        pull, X = self.model.objective.pull(P, self.model.weight), self.model.design.rows
+        pull, X = (
+            self.model.objective.pull(P, self.model.weight),
+            self.model.design.rows,
+        )
         row = self.removed.row
         return self.removed.sums(pull[row][:, :, None] * X[row][:, None])
 

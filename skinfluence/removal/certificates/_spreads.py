@@ -61,7 +61,19 @@ def spread(loss, y, raw, radius, link):
 def change_with_error(loss, y, raw, delta, link):
     """Change of the loss by moves, and the largest rounding error of it."""
     change = loss.change(y, raw, delta, link)
-    return change, 64 * EPS * (np.abs(change) + _size(loss, y, raw, delta, link))
+    error = 64 * EPS * (np.abs(change) + _size(loss, y, raw, delta, link))
+    if isinstance(loss, LogLoss):
+        error += _underflow(delta)
+    return change, error
+
+
+def _underflow(delta):
+    """What probabilities that are no normal numbers make of moves that are long."""
+    reach = np.abs(delta).max(axis=-1) * (1 if delta.shape[-1] == 1 else 2)
+    if reach.max(initial=0.0) < 50:
+        return 0.0
+    small = np.finfo(float).tiny * EPS * np.exp(np.minimum(reach, 700.0))
+    return delta.shape[-1] * np.where(reach < 700, small, 2 * np.exp(-60.0))
 
 
 @singledispatch
@@ -260,6 +272,8 @@ def _(loss: MarginLoss, y, raw, radius, link):
     here = hinge(violation)
     down, up = hinge(violation - radius) - here, hinge(violation + radius) - here
     with np.errstate(over="ignore"):
-        noise = np.where(np.isfinite(up), 16 * EPS * (np.abs(violation) + 1) ** power, 0)
+        noise = np.where(
+            np.isfinite(up), 16 * EPS * (np.abs(violation) + 1) ** power, 0
+        )
     noise = noise + np.where(np.isfinite(up), 16 * EPS * (here + np.abs(up)), 0)
     return (down - noise).sum(axis=-1), (up + noise).sum(axis=-1)

@@ -4,7 +4,6 @@ The objective is quadratic, so that bounds of gradients are bounds of distances 
 move: `Distances` with M = 0, whose linear part is all there is.
 """
 
-
 from skinfluence.removal.certificates._dispatch import certificate
 from skinfluence.removal.certificates._smooth import (
     Distances,
@@ -43,5 +42,3 @@ def _(model: Quadratic, source, masks=None):
         args = problem, source, removed, moves[:, k], unresolved, minimise
         outputs.append(Distances(*args))
     return joined(model, source, removed, outputs)
-
-
