@@ -105,7 +105,7 @@ def minimisers(X, y, weights, penalties, pointwise, start=None, steps=400):
     -------
     theta : ndarray of longdouble, shape (m, p)
     """
-    wide = X.astype(WIDE)
+    wide, X = X.astype(WIDE), X.astype(float)
     theta = np.zeros((len(weights), X.shape[1]), WIDE)
     if start is not None:
         theta += start
@@ -183,6 +183,18 @@ def influences(pointwise, X, y, weight, penalty, sets, X_test, y_test, mass=None
     return pointwise.loss(raw, y_test) - pointwise.loss(before[:, None], y_test)
 
 
+def solve(hessian, gradient):
+    """Solve a positive definite system, in long double by elimination."""
+    if hessian.dtype == float:
+        return np.linalg.solve(hessian, gradient)
+    A = np.column_stack([hessian, gradient])
+    for j in range(len(A)):
+        A[j] /= A[j, j]
+        others = np.arange(len(A)) != j
+        A[others] -= np.outer(A[others, j], A[j])
+    return A[:, -1]
+
+
 def softmax_minimisers(X, labels, weights, penalty, start=None, steps=200):
     """As `minimisers`, of the multinomial log loss; (m, C, p), summing to zero.
 
@@ -214,7 +226,7 @@ def softmax_minimisers(X, labels, weights, penalty, start=None, steps=200):
         )
 
     for k in range(m):  # one after the other: Hessians are large
-        w, last = weights[k : k + 1].astype(WIDE), np.inf
+        w, last, precise = weights[k : k + 1].astype(WIDE), np.inf, False
         here = theta[k : k + 1]
         logits = np.einsum("np,mcp->mnc", wide, here)
         for _ in range(steps):
@@ -222,19 +234,21 @@ def softmax_minimisers(X, labels, weights, penalty, start=None, steps=200):
             pull = w[..., None] * (P - truth)
             gradient = np.einsum("mnc,np->mcp", pull, wide) + penalty * here
             gradient += (tie * here.sum(axis=1))[:, None]
-            hessian = R.copy()
+            kind = WIDE if precise else float
+            hessian = R.astype(kind)
             for c in range(C):
                 for e in range(C):  # 1 - p as a sum: it may be tiny
                     other = np.delete(P[0], c, axis=1).sum(axis=1)
                     a = w[0] * P[0, :, c] * (other if c == e else -P[0, :, e])
                     block = np.ix_(range(c * p, c * p + p), range(e * p, e * p + p))
-                    hessian[block] += X.T @ (a.astype(float)[:, None] * X)
-            step = -np.linalg.solve(hessian, gradient.astype(float).ravel())
-            step = step.reshape(1, C, p)
+                    hessian[block] += X.T @ (a.astype(kind)[:, None] * X)
+            step = -solve(hessian, gradient.astype(kind).ravel()).reshape(1, C, p)
             size = np.abs(np.einsum("np,mcp->mnc", X, step)).max()
             near = float(np.abs(logits).max()) + 1
             if size <= 1e-20 * near or (size <= 1e-15 * near and size >= last / 8):
                 break
+            # double has told what it can of a Hessian
+            precise = precise or (size <= 1e-6 * near and size >= last / 8)
             last = min(last, size)
             before = objective(here, logits, w)
             slope, length = (gradient * step).sum(), WIDE(1)
@@ -247,7 +261,7 @@ def softmax_minimisers(X, labels, weights, penalty, start=None, steps=200):
                 length /= 2
             here, logits = trial, new
         else:
-            raise AssertionError("a refit has not converged")
+            raise AssertionError(f"a refit has not converged: {size}, {near}")
         theta[k] = here[0]
     return theta
 

@@ -27,6 +27,9 @@ from skinfluence._predictions import link_prediction
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal.certificates._rounding import EPS
 
+# Length of a move from which on the change of a log loss is taken as a difference.
+_LONG = 50.0
+
 
 @singledispatch
 def spread(loss, y, raw, radius, link):
@@ -63,17 +66,34 @@ def change_with_error(loss, y, raw, delta, link):
     change = loss.change(y, raw, delta, link)
     error = 64 * EPS * (np.abs(change) + _size(loss, y, raw, delta, link))
     if isinstance(loss, LogLoss):
-        error += _underflow(delta)
+        _replace_long_moves(y, raw, delta, change, error)
     return change, error
 
 
-def _underflow(delta):
-    """What probabilities that are no normal numbers make of moves that are long."""
+def _replace_long_moves(y, raw, delta, change, error):
+    """Take differences of log losses where probabilities may have underflown."""
     reach = np.abs(delta).max(axis=-1) * (1 if delta.shape[-1] == 1 else 2)
-    if reach.max(initial=0.0) < 50:
-        return 0.0
-    small = np.finfo(float).tiny * EPS * np.exp(np.minimum(reach, 700.0))
-    return delta.shape[-1] * np.where(reach < 700, small, 2 * np.exp(-60.0))
+    if reach.max(initial=0.0) < 10:
+        return
+    small = delta.shape[-1] * np.finfo(float).tiny
+    error += np.where(reach < _LONG, small * np.exp(np.minimum(reach, _LONG)), 0.0)
+    t, m = np.nonzero(reach >= _LONG)
+    before = np.minimum(_log_loss(y[t], raw[t]), LARGEST_LOG_LOSS)
+    after = np.minimum(_log_loss(y[t], raw[t] + delta[t, m]), LARGEST_LOG_LOSS)
+    change[t, m] = after - before
+    error[t, m] = 64 * EPS * (before + after)
+
+
+def _log_loss(y, raw):
+    """Log losses of logits (n, k) to all digits, however small they are."""
+    if raw.shape[1] == 1:
+        apart = np.where(y == 1, -1.0, 1.0)[:, None] * raw
+    else:
+        own = y[:, None] == np.arange(raw.shape[1])
+        apart = np.where(own, -np.inf, raw - raw[own][:, None])
+    top = np.maximum(apart.max(axis=1, initial=0.0), 0.0)
+    rest = np.exp(apart - top[:, None]).sum(axis=1)
+    return np.where(top > 0, top + np.log(np.exp(-top) + rest), np.log1p(rest))
 
 
 @singledispatch
@@ -190,12 +210,18 @@ def _deviance_terms(loss, y, raw):
 def _(loss: LogLoss, y, raw, radius, link):
     radius = radius[..., 0]
     value = unclipped_log_loss_of_raw(y, raw)
-    wrong = _wrong(y, raw, link)
+    right, wrong = _right_and_wrong(y, raw, link)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         # log(1 + pbar (e^r - 1)), which is r - log(...) where e^r overflows
         up = np.where(radius < 30, np.log1p(wrong * np.expm1(radius)), radius)
-        down = np.maximum(np.log1p(wrong * np.expm1(-radius)), -radius)
-    up, down = (1 + 16 * EPS) * up, (1 + 16 * EPS) * down
+        down = np.where(
+            wrong < 0.5,
+            np.log1p(wrong * np.expm1(-radius)),
+            np.log(right + wrong * np.exp(-radius)),
+        )
+        down = np.maximum(np.where(np.isnan(down), -np.inf, down), -radius)
+    error = 32 * EPS * (wrong >= 0.5)  # of a sum of about one
+    up, down = (1 + 16 * EPS) * up + error, (1 + 16 * EPS) * down - error
     room = LARGEST_LOG_LOSS - value
     up = np.clip(room, 0.0, np.maximum(up, 0.0))
     # a loss above the clip falls only once it is below
@@ -205,14 +231,14 @@ def _(loss: LogLoss, y, raw, radius, link):
     return down - noise, up + noise
 
 
-def _wrong(y, raw, link):
-    """Probability of the other classes."""
+def _right_and_wrong(y, raw, link):
+    """Probabilities of the true class and of the others."""
     if link == "logit":
-        sign = np.where(y == 1, -1.0, 1.0)[:, None]
-        return expit(sign * raw[..., 0])
+        against = np.where(y == 1, -1.0, 1.0)[:, None] * raw[..., 0]
+        return expit(-against), expit(against)
     probability = softmax(raw, axis=-1)
-    others = y[:, None] != np.arange(raw.shape[-1])
-    return (probability * others[:, None]).sum(axis=-1)
+    own = (y[:, None] == np.arange(raw.shape[-1]))[:, None]
+    return (probability * own).sum(axis=-1), (probability * ~own).sum(axis=-1)
 
 
 @spread.register
