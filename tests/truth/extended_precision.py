@@ -231,7 +231,8 @@ def softmax_minimisers(X, labels, weights, penalty, start=None, steps=200):
         logits = np.einsum("np,mcp->mnc", wide, here)
         for _ in range(steps):
             P = probabilities(logits)
-            pull = w[..., None] * (P - truth)
+            others = P @ (1 - np.eye(C, dtype=WIDE))  # 1 - p to all digits
+            pull = w[..., None] * np.where(truth > 0, -others, P)
             gradient = np.einsum("mnc,np->mcp", pull, wide) + penalty * here
             gradient += (tie * here.sum(axis=1))[:, None]
             kind = WIDE if precise else float

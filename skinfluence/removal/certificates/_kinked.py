@@ -20,6 +20,7 @@ from skinfluence.removal._classes import loses_class
 from skinfluence.removal.certificates._certificate import Certificate
 from skinfluence.removal.certificates._dispatch import certificate
 from skinfluence.removal.certificates._metric import Metric, PenaltyMetric
+from skinfluence.removal.certificates._removed import Removed
 from skinfluence.removal.certificates._rounding import (
     EPS,
     UNITS,
@@ -27,7 +28,6 @@ from skinfluence.removal.certificates._rounding import (
     row_errors,
     wide_gradient,
 )
-from skinfluence.removal.certificates._smooth import Removed
 from skinfluence.removal.certificates._sources import EXACT
 from skinfluence.removal.kinked._kinked_squares import Hinge, KinkedSquares
 

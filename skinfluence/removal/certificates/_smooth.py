@@ -9,11 +9,9 @@ rows S, at any move u from the model of all rows, is
 
 with g_0 what is left of the gradient of all rows. Three ways to bound its length nu:
 
-- *a priori*: the sum is its linear part, which needs no pass over the rows, plus
-  Taylor remainders, of norm at most ``psi2(M zeta) |u|`` (as
-  ``|sum_j v_j z_j|^2 <= sum_j v_j^2 / a_j``; ``zeta`` bounds all ``|z_j'u|``). At the
-  Newton step the linear part vanishes; at the first-order step it is
-  ``sum_S a_i (z_i'u) z_i``;
+- *a priori*: by its Taylor series, which needs no pass over the rows (`_series`). At
+  the Newton step the linear part of g vanishes, at the first-order step it is
+  ``sum_S a_i (z_i'u) z_i``, and at Halley's the quadratic part vanishes too;
 - *by a pass*: the sum itself, over all rows;
 - *at the point*: the gradient and the Hessian there, O(n p^2), for removals that move
   predictors so far that the Hessian of all rows says nothing about theirs.
@@ -22,238 +20,25 @@ A gradient becomes a distance by `radius`, with ``B_S >= kappa H``, ``kappa`` th
 smallest share of the penalties that is left, minus the leverage of the set.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from skinfluence.removal._classes import loses_class
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal.certificates._certificate import Certificate
 from skinfluence.removal.certificates._dispatch import certificate
-from skinfluence.removal.certificates._increments import slope_and_terms, slope_change
-from skinfluence.removal.certificates._metric import Metric
-from skinfluence.removal.certificates._rounding import (
-    EPS,
-    UNITS,
-    row_errors,
-    wide_gradient,
-)
-from skinfluence.removal.linear._penalty import Penalty
-from skinfluence.removal.smooth._certificate import psi2, radius
-from skinfluence.removal.smooth._newton import hessians, row_chunks
+from skinfluence.removal.certificates._increments import slope_change
+from skinfluence.removal.certificates._points import at_point, distances
+from skinfluence.removal.certificates._problem import Problem, excess_penalty
+from skinfluence.removal.certificates._removed import Removed, leverages
+from skinfluence.removal.certificates._rounding import EPS, UNITS, row_errors
+from skinfluence.removal.certificates._series import Series
+from skinfluence.removal.smooth._newton import row_chunks
 from skinfluence.removal.smooth._pointwise import SERIES_ERROR
 from skinfluence.removal.smooth._smooth import Smooth
 
-# Sum of leverages up to which it is good enough as the largest eigenvalue of a set.
-ENOUGH = 0.3
 _BATCH, _TILE = 256, 512  # removals and rows of a tile: it stays in cache
 _REACH = 2e-3  # moves of predictors for which a Taylor series has all digits
 _POLISH = 60  # Newton steps at a point, which two or three are enough for
-
-
-@dataclass(frozen=True)
-class Point:
-    """The objective of some rows at some coefficients, and how far its minimiser is.
-
-    Attributes
-    ----------
-    metric : Metric
-        That of its Hessian there.
-    gradient : ndarray of longdouble, shape (p,)
-        Its gradient.
-    slack : ndarray of shape (p,)
-        The gradient's error, that of the rows included.
-    raw : ndarray of shape (n,)
-        Raw predictions.
-    reach : float
-        Length of the longest row in the metric.
-    distance : float
-        Of the minimiser, in the metric; infinite where nothing is known.
-    """
-
-    metric: Metric
-    gradient: np.ndarray
-    slack: np.ndarray
-    raw: np.ndarray
-    reach: float
-    distance: float
-
-
-def at_point(problem, theta, weight, penalty):
-    """Return the `Point` of weights and a penalty at ``theta``, in long double."""
-    pointwise, y, X = problem.pointwise, problem.y, problem.design.rows
-    wide_y, used = y.astype(np.longdouble), weight > 0
-
-    def weighted(part, values):
-        return np.where(used[part], weight[part] * values, 0.0)
-
-    def derivatives(part, eta):
-        slope, terms = slope_and_terms(pointwise, eta, wide_y[part])
-        curvature = pointwise.curvature(eta.astype(float), y[part])
-        return tuple(weighted(part, v) for v in (slope, terms, curvature))
-
-    with np.errstate(over="ignore", invalid="ignore"):
-        gradient, slack, raw, off = wide_gradient(problem.design, theta, derivatives)
-        gradient = gradient + penalty * theta
-        slack = slack + UNITS * penalty * np.abs(theta).astype(float)
-        a = weighted(slice(None), pointwise.curvature(raw, y))
-    finite = np.isfinite(a).all() and np.isfinite(slack).all()
-    if not finite:
-        nothing = Metric(np.full((len(theta), len(theta)), np.nan), 1)
-        return Point(nothing, gradient, slack, raw, np.inf, np.inf)
-    # A slope may change with the error of a raw prediction by a factor of e^(M off).
-    slack *= np.exp(min(2 * pointwise.M * off, 1.0))
-    hessian = hessians(X, a[None])[0]
-    hessian[np.diag_indices_from(hessian)] += penalty
-    metric = metric_of(problem.design, hessian, a, pointwise.M * off)
-    if not metric.trusted:
-        return Point(metric, gradient, slack, raw, np.inf, np.inf)
-    nu = metric.norms(gradient[None].astype(float))[0] + metric.box(slack)
-    kappa = metric.kappa
-    lengths = metric.row_norms(X[used], row_errors(problem.design))
-    reach = float(lengths.max(initial=0.0))
-    distance = float(distances(nu, 0.0, kappa, reach**2, pointwise.M))
-    return Point(metric, gradient, slack, raw, reach, distance)
-
-
-def metric_of(design, hessian, curvature, off):
-    """Return the `Metric` of a Hessian whose curvatures are off by a factor."""
-    n = len(curvature)
-    _, absolute = row_errors(design)
-    relative = UNITS + 4 * off
-    if absolute:
-        size = np.sqrt(np.maximum(np.diag(hessian), 0.0)).min()
-        relative += 2 * absolute * np.sqrt(curvature.sum()) / max(size, 1e-300)
-    return Metric(hessian, n, relative)
-
-
-def distances(nu, zeta, kappa, h_max, M):
-    """Distance of minimisers per length of a row; `radius`, of rows of any leverage.
-
-    ``nu`` is measured in the metric of the whole Hessian.
-    """
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        kappa = np.asarray(kappa, dtype=float)
-        alive = kappa > 1e-8
-        kappa = np.where(alive, kappa, 1.0)
-        scale = max(h_max, np.finfo(float).tiny)
-        out = radius(nu / np.sqrt(kappa), zeta, kappa, scale, M) / np.sqrt(scale)
-    return np.where(alive & ~np.isnan(out), out * (1 + 1e-10), np.inf)
-
-
-class Removed:
-    """Sets of rows as index arrays, single rows among them.
-
-    Attributes
-    ----------
-    member, row : ndarray of int
-        Pairs of a set and a row in it.
-    """
-
-    def __init__(self, n, masks=None):
-        self.masks, self.n = masks, n
-        self.n_removals = n if masks is None else len(masks)
-        if masks is None:
-            self.member = self.row = np.arange(n)
-        else:
-            self.member, self.row = np.nonzero(masks)
-
-    def sums(self, values):
-        """Sums of ``values`` of the pairs, (n_pairs, ...), over each set."""
-        if self.masks is None:
-            return values
-        out = np.zeros((self.n_removals, *values.shape[1:]))
-        np.add.at(out, self.member, values)
-        return out
-
-    def pairs(self, start, stop):
-        """Sets, counted from ``start``, and rows of the sets of a range."""
-        a, b = np.searchsorted(self.member, [start, stop])
-        return self.member[a:b] - start, self.row[a:b]
-
-    def mask(self, i):
-        """Return the rows of one set as a boolean array."""
-        out = np.zeros(self.n, dtype=bool)
-        out[self.row[slice(*np.searchsorted(self.member, [i, i + 1]))]] = True
-        return out
-
-
-def leverages(metric, rows, weight, removed, errors):
-    """Upper bounds of the largest eigenvalue of what each set adds to the Hessian.
-
-    In the metric's coordinates; ``weight`` are the rows' curvatures.
-    """
-    lengths = metric.row_norms(rows, errors)
-    own = weight * lengths**2
-    sums = removed.sums(own[removed.row])
-    if removed.masks is None:
-        return sums
-    p = rows.shape[1]
-    slip = np.maximum(lengths - metric.norms(rows) / (1 + metric.turn), 0.0)
-    slip = np.sqrt(removed.sums((weight * slip**2)[removed.row]))
-    for i in np.flatnonzero(sums > ENOUGH):
-        _, chosen = removed.pairs(i, i + 1)
-        chosen = chosen[weight[chosen] > 0]
-        if len(chosen) < 2 or not np.isfinite(sums[i]):
-            continue
-        Z = (np.sqrt(weight[chosen])[:, None] * rows[chosen]) / metric.size
-        Z = Z @ metric.inverse.T
-        gram = Z @ Z.T if len(Z) < p else Z.T @ Z
-        top = np.linalg.eigvalsh(gram)[-1] * (1 + (p + len(Z)) * 16 * EPS)
-        # what the inverse itself is off, relative to all of a row
-        slip[i] += metric.turn * np.sqrt(sums[i])
-        sums[i] = min(sums[i], (np.sqrt(max(top, 0.0)) + slip[i]) ** 2)
-    return sums
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One minimisation: ``sum_j weight_j l(x_j'theta, y_j) + theta' R theta / 2``.
-
-    Attributes
-    ----------
-    design : Design
-    y, weight : ndarray of shape (n,)
-    pointwise : object
-        The loss l.
-    penalty, theta : ndarray of shape (p,)
-        Diagonal of R, and coefficients close to the minimiser.
-    excess : ndarray of shape (m, p) or None
-        What the penalty without each set exceeds that with all by.
-    excess_error : float
-        Its relative error.
-    """
-
-    design: object
-    y: np.ndarray
-    weight: np.ndarray
-    pointwise: object
-    penalty: np.ndarray
-    theta: np.ndarray
-    excess: np.ndarray | None = None
-    excess_error: float = UNITS
-
-
-def excess_penalty(penalty, penalties, masks, polished):
-    """Return what the penalty without sets exceeds ``penalty`` by, and its error.
-
-    Single steps hold the scales of a scaler fixed.
-    """
-    scales = penalties.scales if polished else None
-    if scales is None and penalties.mass is None:
-        return None, UNITS
-    if not polished:
-        penalties = Penalty(penalties.diagonal, penalties.weight, penalties.mass)
-    if masks is None:
-        without = penalties.without_rows()
-    else:
-        without = penalties.without_groups(masks)
-    if scales is None:
-        return without - penalty, UNITS
-    # A variance without a row is a difference of sums over all rows.
-    used = penalty > 0
-    share = (without[:, used] / penalty[used]).min(initial=1.0)
-    return without - penalty, 64 * len(penalties.weight) * EPS / max(share, 1e-12)
 
 
 @certificate.register
@@ -351,81 +136,68 @@ class Distances:
     def _bound_all(self):
         """Distances of all removals in the metric of all rows."""
         problem, base, metric = self.problem, self.base, self.base.metric
-        X, y, pointwise = problem.design.rows, problem.y, problem.pointwise
+        X, pointwise, M = problem.design.rows, problem.pointwise, problem.pointwise.M
+        first, second, _ = pointwise.derivatives(base.raw, problem.y)
+        d, a = (
+            np.where(problem.weight > 0, problem.weight * v, 0) for v in (first, second)
+        )
         errors = row_errors(problem.design)
-        first, second, _ = pointwise.derivatives(base.raw, y)
-        used, M = problem.weight > 0, pointwise.M
-        d = np.where(used, problem.weight * first, 0.0)
-        a = np.where(used, problem.weight * second, 0.0)
-        share, left_over = np.ones((2, self.removed.n_removals))
-        left_over *= 0.0
+        leverage = leverages(metric, X, a * (1 + metric.units), self.removed, errors)
+        share = np.ones(len(self.moves))
         if problem.excess is not None:
             penalty = np.where(problem.penalty > 0, problem.penalty, np.inf)
             share = (1 + problem.excess / penalty).min(axis=1)
             share = np.clip(share * (1 - problem.excess_error), 0.0, 1.0)
-            pull = np.abs(problem.excess) + problem.penalty
-            pull = problem.excess_error * pull * np.abs(problem.theta + self.moves)
-            left_over = metric.unit * (pull / metric.size).max(axis=1)
-        h_max = base.reach**2
-        leverage = leverages(metric, X, a * (1 + metric.units), self.removed, errors)
-        kappa = share * (metric.kappa - leverage)
-        length = np.abs(self.moves) @ metric.size
-        by_pass = self.source.polished and M > 0
-        if by_pass:
-            gradient, zeta, dropped, total = self._gradients(d, a)
-        else:
-            gradient, zeta, dropped = self._a_priori(d, a, h_max)
-            total = length
-        gradient += base.gradient.astype(float)
-        n, p = X.shape
+        self.kappa = share * (metric.kappa - leverage)
         _, absolute = errors
+        self.spill = np.sqrt(a.sum()) * metric.box(np.full(X.shape[1], absolute))
+        if self.source.polished and M > 0:
+            self.distance, _ = self._distances(self.moves, *self._gradients(d, a))
+            return
+        series = Series(problem, self.removed, base, d, a)
+        found = series.gradients(self.moves, 1)
+        self.distance, gradient = self._distances(self.moves, *found)
+        if self.removed.masks is not None or not series.has_second_order:
+            return
+        # Halley's correction: the gradient to second order, taken back by a step
+        found = series.gradients(self.moves, 2)
+        _, gradient = self._distances(self.moves, *found)
+        step = series.step(gradient, np.maximum(1 - leverage, 1e-3))
+        moves = self.moves - np.where(np.isfinite(step), step, 0.0)
+        distance, _ = self._distances(moves, *series.gradients(moves, 2))
+        nearer = distance < self.distance
+        self.moves[nearer], self.distance[nearer] = moves[nearer], distance[nearer]
+
+    def _distances(self, moves, gradient, zeta, dropped, total=None):
+        """Return distances at moves, and their gradients with all their parts.
+
+        ``total`` bounds ``sqrt(sum_j v_j^2 / a_j)`` of the changes v of the slopes.
+        """
+        problem, metric, M = self.problem, self.base.metric, self.problem.pointwise.M
+        gradient = gradient + self.base.gradient.astype(float)
+        gradient += moves * problem.penalty
+        left_over = 0.0
+        if problem.excess is not None:
+            gradient += problem.excess * (problem.theta + moves)
+            pull = np.abs(problem.excess) + problem.penalty
+            pull = problem.excess_error * pull * np.abs(problem.theta + moves)
+            left_over = metric.unit * (pull / metric.size).max(axis=1)
+        n, p = problem.design.rows.shape
+        length = np.abs(moves) @ metric.size
+        total = length if total is None else total
         with np.errstate(over="ignore", invalid="ignore"):
             growth = np.exp(np.minimum(M * zeta, 700.0))
             # of the moves of predictors, of sums over rows, and of the rows
             units = 4 * (p + 16) * EPS + UNITS * metric.unit
-            spill = np.sqrt(a.sum()) * metric.box(np.full(p, absolute))
-            lost = growth * (metric.box(base.slack) + (units + spill) * length)
+            lost = growth * (
+                metric.box(self.base.slack) + (units + self.spill) * length
+            )
             lost = lost + ((n + 32) * EPS + 4 * UNITS) * metric.unit * total
-            if not by_pass:
-                lost = lost + metric.units * metric.unit * length
             # sums over rows are bounded by H, which L L' may exceed
             rest = (1 + metric.slack) * (dropped + lost)
             nu = metric.norms(gradient) + left_over + rest
-            self.distance = distances(nu, zeta, kappa, h_max, M)
-
-    def _own_part(self, d):
-        """Gradients that the rows of each set took with them."""
-        X, removed = self.problem.design.rows, self.removed
-        return removed.sums(d[removed.row, None] * X[removed.row])
-
-    def _penalties(self, gradient):
-        """Add the gradients of the penalties, of which the base's is in g_0."""
-        problem = self.problem
-        gradient += self.moves * problem.penalty
-        if problem.excess is not None:
-            gradient += problem.excess * (problem.theta + self.moves)
-        return gradient
-
-    def _a_priori(self, d, a, h_max):
-        """Linear parts of the gradients, largest moves and Taylor remainders."""
-        X, removed = self.problem.design.rows, self.removed
-        hessian = hessians(X, a[None])[0]
-        gradient = self.moves @ hessian
-        along = np.einsum("ij,ij->i", X[removed.row], self.moves[removed.member])
-        own = d[removed.row] + a[removed.row] * along
-        gradient -= removed.sums(own[:, None] * X[removed.row])
-        metric = self.base.metric
-        scaled = self.moves * metric.size
-        length = np.linalg.norm(scaled @ metric.lower, axis=1)
-        length += 4 * len(metric.size) * EPS * np.abs(scaled).sum(axis=1)
-        length = length * np.sqrt(1 + metric.slack)
-        zeta = length * np.sqrt(h_max)
-        # the rows that left have no remainder
-        left = length**2 - removed.sums(a[removed.row] * along**2)
-        inside = np.sqrt(np.maximum(left, 0.0) + 1e-12 * length**2)
-        with np.errstate(over="ignore", invalid="ignore"):
-            rest = psi2(self.problem.pointwise.M * zeta) * np.minimum(inside, length)
-        return self._penalties(gradient), zeta, rest
+            reach = self.base.reach**2
+            return distances(nu, zeta, self.kappa, reach, M), gradient
 
     def _gradients(self, d, a):
         """Gradients summed over all rows, largest moves, and what rounding sees.
@@ -437,7 +209,8 @@ class Distances:
         raw, y, pointwise = self.base.raw, problem.y, problem.pointwise
         weight = problem.weight
         m, n = self.removed.n_removals, len(X)
-        gradient = -self._own_part(d)
+        row = self.removed.row
+        gradient = -self.removed.sums(d[row, None] * X[row])
         zeta, dropped, square = np.zeros((3, m))
         share = 1 / np.where(a > 1e-290, a, np.inf)
         curvature = pointwise.curvature(raw, y)
@@ -477,7 +250,7 @@ class Distances:
             if short:
                 dropped[start:stop] = SERIES_ERROR * _REACH**5 * lengths[start:stop]
         square = np.sqrt(square) * (1 + 1e-6)
-        return self._penalties(gradient), zeta, dropped, square
+        return gradient, zeta, dropped, square
 
     def _solve_alone(self, hard):
         """Certify removals at their own minimisers, in their own metrics."""

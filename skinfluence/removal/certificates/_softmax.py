@@ -13,17 +13,14 @@ from skinfluence.removal._classes import loses_class
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal.certificates._certificate import Certificate
 from skinfluence.removal.certificates._dispatch import certificate
+from skinfluence.removal.certificates._points import distances, metric_of
+from skinfluence.removal.certificates._problem import excess_penalty
+from skinfluence.removal.certificates._removed import Removed
 from skinfluence.removal.certificates._rounding import (
     EPS,
     UNITS,
     row_errors,
     wide_gradient,
-)
-from skinfluence.removal.certificates._smooth import (
-    Removed,
-    distances,
-    excess_penalty,
-    metric_of,
 )
 from skinfluence.removal.smooth._certificate import psi2
 from skinfluence.removal.smooth._softmax import Softmax

@@ -5,13 +5,9 @@ move: `Distances` with M = 0, whose linear part is all there is.
 """
 
 from skinfluence.removal.certificates._dispatch import certificate
-from skinfluence.removal.certificates._smooth import (
-    Distances,
-    Problem,
-    Removed,
-    excess_penalty,
-    joined,
-)
+from skinfluence.removal.certificates._problem import Problem, excess_penalty
+from skinfluence.removal.certificates._removed import Removed
+from skinfluence.removal.certificates._smooth import Distances, joined
 from skinfluence.removal.linear._penalty import Penalty
 from skinfluence.removal.linear._quadratic import Quadratic
 from skinfluence.removal.smooth._pointwise import Squared
