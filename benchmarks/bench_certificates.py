@@ -5,7 +5,6 @@ that of the interval of one influence; its size is that of the influence in the 
 """
 
 import warnings
-from functools import partial
 
 import numpy as np
 from timing import cpu, restart_single_threaded, table

@@ -160,6 +160,16 @@ def test_moves_so_long_that_probabilities_underflow(end):
     assert abs(change[0, 0] - truth) <= error[0, 0] + 1e-15 * truth < 1e-13 * truth
 
 
+@pytest.mark.parametrize("k", [1, 3])
+def test_losses_that_are_next_to_nothing_can_fall(k):
+    raw = np.array([[[50.0]]]) if k == 1 else np.array([[[0.0, 50.0, -1.0]]])
+    args = raw, np.full((1, 1, 1), 0.1), "logit" if k == 1 else "softmax"
+    down, up = spread(LogLoss(), np.array([1]), *args)
+    loss = np.exp(-50.0) + (np.exp(-51.0) if k == 3 else 0)
+    np.testing.assert_allclose(down, -loss * (1 - np.exp(-0.1)), rtol=1e-9)
+    np.testing.assert_allclose(up, loss * np.expm1(0.1), rtol=1e-9)
+
+
 def test_losses_of_your_own_are_refused():
     class Own:
         name = "own"

@@ -85,14 +85,15 @@ def _replace_long_moves(y, raw, delta, change, error):
 
 
 def _log_loss(y, raw):
-    """Log losses of logits (n, k) to all digits, however small they are."""
-    if raw.shape[1] == 1:
-        apart = np.where(y == 1, -1.0, 1.0)[:, None] * raw
+    """Log losses of logits (n, ..., k) to all digits, however small, not clipped."""
+    y = y.reshape(-1, *[1] * (raw.ndim - 1))
+    if raw.shape[-1] == 1:
+        apart = np.where(y == 1, -1.0, 1.0) * raw
     else:
-        own = y[:, None] == np.arange(raw.shape[1])
-        apart = np.where(own, -np.inf, raw - raw[own][:, None])
-    top = np.maximum(apart.max(axis=1, initial=0.0), 0.0)
-    rest = np.exp(apart - top[:, None]).sum(axis=1)
+        own = np.take_along_axis(raw, y, axis=-1)
+        apart = np.where(y == np.arange(raw.shape[-1]), -np.inf, raw - own)
+    top = np.maximum(apart.max(axis=-1), 0.0)
+    rest = np.exp(apart - top[..., None]).sum(axis=-1)
     return np.where(top > 0, top + np.log(np.exp(-top) + rest), np.log1p(rest))
 
 
@@ -209,7 +210,7 @@ def _deviance_terms(loss, y, raw):
 @spread.register
 def _(loss: LogLoss, y, raw, radius, link):
     radius = radius[..., 0]
-    value = unclipped_log_loss_of_raw(y, raw)
+    value = _log_loss(y, raw)
     right, wrong = _right_and_wrong(y, raw, link)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         # log(1 + pbar (e^r - 1)), which is r - log(...) where e^r overflows
