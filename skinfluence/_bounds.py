@@ -19,7 +19,7 @@ class BoundedInfluence:
         """Return an object with ``bounds(X, y, loss)``: of what `influence` is of."""
 
     def influence_bounds(self, X, y=None):
-        """Bounds of what leaving out each training row does to each test row.
+        """Bound what leaving out each training row does to each test row.
 
         The loss change of refitting, from the exact minimiser of scikit-learn's
         objective with all rows to that without the row, is proven to lie between
@@ -59,7 +59,7 @@ class BoundedInfluence:
         return out[0], out[1]
 
     def group_influence_bounds(self, X, y=None, *, groups):
-        """Bounds of what leaving out groups of training rows does to each test row.
+        """Bound what leaving out groups of training rows does to each test row.
 
         As `influence_bounds`, for the refit without all rows of a group.
 

@@ -53,6 +53,7 @@ class LeaveOneOutInfluence(BoundedInfluence, RetrainingInfluence):
     In a Pipeline that holds for what scalers, encoders and imputers (in a
     ColumnTransformer, too) learn anew without the row; the rows without which they
     learn something that the algebra does not follow are retrained, the others are not.
+    `influence_bounds` returns intervals that provably contain what refitting does.
     Every other estimator is retrained n times, which a warning announces where it
     takes more than some seconds.
 

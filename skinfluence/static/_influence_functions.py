@@ -40,7 +40,8 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
     the derivative of the test loss with respect to the weight. ``step="newton"``
     moves the coefficients by one Newton step of the objective without the row
     (one division by one minus leverage more) and evaluates the test loss at the
-    moved model: for squared losses that is the exact answer.
+    moved model: for squared losses that is the exact answer. Around either
+    `influence_bounds` puts intervals that provably contain what refitting does.
 
     **Cost.** O(n p^2 + p^3) at fit; per test row O(n p). Memory O(n p). With more
     columns than rows min(n, p) takes the place of p. Sparse rows that are too many

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from certified_cases import Case, breast_cancer, diabetes
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import (
     HuberRegressor,
@@ -17,11 +18,16 @@ from sklearn.linear_model import (
     RidgeClassifier,
 )
 from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import (
+    KNeighborsClassifier,
+    KNeighborsRegressor,
+    RadiusNeighborsRegressor,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC, LinearSVR
 from truth import extended_precision as wide
+from truth.losses import row_losses
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator
@@ -255,9 +261,44 @@ def test_a_scaler_that_is_fitted_again(C):
     inside(truth[:, 30:], bounds, 1e-7)
 
 
-@pytest.mark.parametrize("model", [GaussianNB(), KNeighborsClassifier(3)])
-def test_closed_forms(model):
+def test_naive_bayes_has_none():
     X, y = table()
-    loo = LeaveOneOutInfluence(model).fit(X, y)
-    with pytest.raises(TypeError, match="no certificate"):
+    loo = LeaveOneOutInfluence(GaussianNB()).fit(X, y)
+    with pytest.raises(TypeError, match="GaussianNaiveBayes models have no"):
         loo.influence_bounds(X, y)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        KNeighborsClassifier(3),
+        KNeighborsClassifier(4, weights="distance"),
+        KNeighborsRegressor(3),
+        RadiusNeighborsRegressor(1.0),
+    ],
+)
+def test_neighbours(model):
+    X, y = table(20)
+    if not hasattr(model, "predict_proba"):
+        y = X[:, 0] * 1.7
+    fitted = LeaveOneOutInfluence(model).fit(X, y)
+    masks = np.concatenate([np.eye(20, dtype=bool), np.arange(20) % 4 == [[0], [1]]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of rows that have no neighbour
+        losses = [
+            row_losses(
+                clone(model).fit(X[kept], y[kept]), X, y, "auto", fitted.estimator_
+            )
+            for kept in ~masks
+        ]
+        truth = np.array(losses).T - row_losses(whole, X, y)[:, None]
+    known = ~np.isnan(truth)
+    for part, bounds in (
+        (slice(0, 20), fitted.influence_bounds(X, y)),
+        (slice(20, None), fitted.group_influence_bounds(X, y, groups=masks[20:])),
+    ):
+        lower, upper = bounds
+        assert not np.isnan(bounds).any()
+        assert (lower <= truth[:, part])[known[:, part]].all()
+        assert (truth[:, part] <= upper)[known[:, part]].all()
+        assert np.median(upper - lower) < 1e-10

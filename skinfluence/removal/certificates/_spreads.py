@@ -54,6 +54,11 @@ def spread(loss, y, raw, radius, link):
     down, up : ndarray of shape (n, m)
         Not positive, not negative.
     """
+    refuse_loss(loss)
+
+
+def refuse_loss(loss):
+    """Raise for a loss of which nothing is known."""
     name = getattr(loss, "name", type(loss).__name__)
     raise UnsupportedEstimator(
         f"loss={name!r} has no certificate: nothing is known of how a loss of "
