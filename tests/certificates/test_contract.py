@@ -285,10 +285,9 @@ def test_neighbours(model):
     masks = np.concatenate([np.eye(20, dtype=bool), np.arange(20) % 4 == [[0], [1]]])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of rows that have no neighbour
+        whole = fitted.estimator_
         losses = [
-            row_losses(
-                clone(model).fit(X[kept], y[kept]), X, y, "auto", fitted.estimator_
-            )
+            row_losses(clone(model).fit(X[kept], y[kept]), X, y, full=whole)
             for kept in ~masks
         ]
         truth = np.array(losses).T - row_losses(whole, X, y)[:, None]

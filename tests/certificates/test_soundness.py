@@ -15,7 +15,7 @@ def test_hard_tables(case):
 def test_breast_cancer():
     for C in (1, 1e4):
         case = Case(f"C={C}", stopped(C), *breast_cancer())
-        single_rows(case, 12, ["loo", "newton"], slice(0, None, 8))
+        single_rows(case, 12, ["loo", "newton"], slice(0, None, 25))
 
 
 @pytest.mark.slow
