@@ -239,8 +239,9 @@ def test_balanced_classes(weighted):
 
 
 @pytest.mark.parametrize("C", [0.1, 10.0])
-def test_a_scaler_that_is_fitted_again(C):
-    X, y = table(30)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_scaler_that_is_fitted_again(C, classes):
+    X, y = table(30, classes=classes)
     X[0] *= 5
     X = X * [1, 10, 0.1] + [0, 50, 0]
     model = make_pipeline(StandardScaler(), LogisticRegression(C=C))
@@ -252,13 +253,31 @@ def test_a_scaler_that_is_fitted_again(C):
         mean = kept.mean(axis=0)
         scaled = (X.astype(WIDE) - mean) / np.sqrt(((kept - mean) ** 2).mean(axis=0))
         one = np.column_stack([scaled, np.ones(30)])
-        penalty = np.r_[np.full(3, 1 / WIDE(C)), 0][None]
-        args = one, y, np.where(mask, 0.0, 1.0)[None], penalty, wide.Logistic()
-        losses.append(wide.Logistic().loss(one @ wide.minimisers(*args)[0], y))
+        weight = np.where(mask, 0.0, 1.0)[None]
+        penalty = np.r_[np.full(3, 1 / WIDE(C)), 0]
+        if classes == 2:
+            args = one, y, weight, penalty[None], wide.Logistic()
+            loss = wide.Logistic().loss(one @ wide.minimisers(*args)[0], y)
+        else:
+            theta = wide.softmax_minimisers(one, y, weight, penalty)
+            loss = wide.softmax_losses(one, y, theta)[:, 0]
+        losses.append(loss)
     truth = np.stack(losses[1:], axis=1) - losses[0][:, None]
     inside(truth[:, :30], fitted.influence_bounds(X, y), 1e-7)
     bounds = fitted.group_influence_bounds(X, y, groups=masks[30:])
     inside(truth[:, 30:], bounds, 1e-7)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_single_steps_hold_the_scaler_fixed(classes):
+    X, y = table(30, classes=classes)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=2.0))
+    fitted = InfluenceFunctions(model).fit(X * [1, 10, 0.1], y)
+    assert fitted.fixed_steps_ == ["standardscaler"]
+    scaled = fitted.estimator_[:-1].transform(X * [1, 10, 0.1])
+    case = Case("scaled", LogisticRegression(C=2.0), scaled, y)
+    truth = case.truth([[i] for i in range(30)], scaled, y)
+    inside(truth, fitted.influence_bounds(X * [1, 10, 0.1], y))
 
 
 def test_naive_bayes_has_none():

@@ -35,7 +35,7 @@ def cases(draw):
     return Case("drawn", model, X, y, weight, draw(st.integers(0, 99)))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(cases())
 def test_no_refit_is_outside(case):
     both(case, 4, 3)

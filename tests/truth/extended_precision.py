@@ -267,6 +267,19 @@ def softmax_minimisers(X, labels, weights, penalty, start=None, steps=200):
     return theta
 
 
+def softmax_losses(X_test, labels_test, theta):
+    """Clipped log losses of coefficients (m, C, p), shape (n_test, m)."""
+    logits = np.einsum("np,mcp->nmc", X_test.astype(WIDE), theta)
+    own = np.take_along_axis(logits, labels_test[:, None, None], axis=2)
+    others = labels_test[:, None, None] != np.arange(logits.shape[2])
+    apart = np.where(others, logits - own, -np.inf)
+    top = np.maximum(apart.max(axis=2), 0)
+    rest = np.exp(apart - top[..., None]).sum(axis=2)
+    # log(e^0 + sum of the others' e^apart), to all digits where they are small
+    loss = np.where(top > 0, top + np.log(np.exp(-top) + rest), np.log1p(rest))
+    return np.minimum(loss, CLIP)
+
+
 def softmax_influences(X, labels, weight, penalty, sets, X_test, labels_test):
     """As `influences`, of the multinomial log loss."""
     masks = np.zeros((len(sets) + 1, len(X)), dtype=bool)
@@ -276,15 +289,5 @@ def softmax_influences(X, labels, weight, penalty, sets, X_test, labels_test):
     whole = softmax_minimisers(X, labels, weights[-1:], penalty)
     theta = softmax_minimisers(X, labels, weights[:-1], penalty, whole[0])
 
-    def losses(theta):
-        logits = np.einsum("np,mcp->nmc", X_test.astype(WIDE), theta)
-        own = np.take_along_axis(logits, labels_test[:, None, None], axis=2)
-        others = labels_test[:, None, None] != np.arange(logits.shape[2])
-        apart = np.where(others, logits - own, -np.inf)
-        top = np.maximum(apart.max(axis=2), 0)
-        rest = np.exp(apart - top[..., None]).sum(axis=2)
-        # log(e^0 + sum of the others' e^apart), to all digits where they are small
-        loss = np.where(top > 0, top + np.log(np.exp(-top) + rest), np.log1p(rest))
-        return np.minimum(loss, CLIP)
-
-    return losses(theta) - losses(whole)
+    args = X_test, labels_test
+    return softmax_losses(*args, theta) - softmax_losses(*args, whole)

@@ -59,7 +59,8 @@ def at_point(problem, theta, weight, penalty):
     with np.errstate(over="ignore", invalid="ignore"):
         gradient, slack, raw, off = wide_gradient(problem.design, theta, derivatives)
         gradient = gradient + penalty * theta
-        slack = slack + UNITS * penalty * np.abs(theta).astype(float)
+        uncertain = problem.penalty_error * penalty
+        slack = slack + uncertain * np.abs(theta).astype(float)
         a = weighted(slice(None), pointwise.curvature(raw, y))
     finite = np.isfinite(a).all() and np.isfinite(slack).all()
     if not finite:

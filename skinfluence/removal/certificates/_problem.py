@@ -22,8 +22,9 @@ class Problem:
         Diagonal of R, and coefficients close to the minimiser.
     excess : ndarray of shape (m, p) or None
         What the penalty without each set exceeds that with all by.
-    excess_error : float
-        Its relative error.
+    penalty_error : float
+        Relative error of the penalties, of that with all rows too: behind a scaler
+        they are made of variances.
     """
 
     design: object
@@ -33,7 +34,7 @@ class Problem:
     penalty: np.ndarray
     theta: np.ndarray
     excess: np.ndarray | None = None
-    excess_error: float = UNITS
+    penalty_error: float = UNITS
 
 
 def excess_penalty(penalty, penalties, masks, polished):

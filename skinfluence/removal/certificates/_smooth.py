@@ -147,7 +147,7 @@ class Distances:
         if problem.excess is not None:
             penalty = np.where(problem.penalty > 0, problem.penalty, np.inf)
             share = (1 + problem.excess / penalty).min(axis=1)
-            share = np.clip(share * (1 - problem.excess_error), 0.0, 1.0)
+            share = np.clip(share * (1 - problem.penalty_error), 0.0, 1.0)
         self.kappa = share * (metric.kappa - leverage)
         _, absolute = errors
         self.spill = np.sqrt(a.sum()) * metric.box(np.full(X.shape[1], absolute))
@@ -180,7 +180,7 @@ class Distances:
         if problem.excess is not None:
             gradient += problem.excess * (problem.theta + moves)
             pull = np.abs(problem.excess) + problem.penalty
-            pull = problem.excess_error * pull * np.abs(problem.theta + moves)
+            pull = problem.penalty_error * pull * np.abs(problem.theta + moves)
             left_over = metric.unit * (pull / metric.size).max(axis=1)
         n, p = problem.design.rows.shape
         length = np.abs(moves) @ metric.size

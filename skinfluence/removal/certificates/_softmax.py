@@ -82,9 +82,11 @@ class Point:
         Diagonal of R.
     objective : SoftmaxObjective
         Of this penalty.
+    penalty_error : float
+        Its relative error.
     """
 
-    def __init__(self, model, theta, weight, penalty, objective):
+    def __init__(self, model, theta, weight, penalty, objective, penalty_error):
         C, p = theta.shape
         truth = objective.truth
         gauge = np.diag(objective.gauge)
@@ -106,7 +108,8 @@ class Point:
         self.gradient = gradient + pull
         size = np.abs(theta).astype(float)
         slack = slack * np.exp(min(4 * off, 1.0))
-        self.slack = slack + UNITS * (penalty * size + gauge * size.sum(axis=0))
+        self.slack = slack + penalty_error * penalty * size
+        self.slack += UNITS * gauge * size.sum(axis=0)
         probability = softmax(self.raw, axis=1)
         hessian = objective.hessian(probability, weight)
         hessian += objective.penalty_hessian()
@@ -157,7 +160,10 @@ class _Softmax:
         moves, unresolved = source.moves(model, masks)
         self.moves = moves = np.array(moves)
         theta = model.theta.astype(np.longdouble)
-        self.base = base = Point(model, theta, model.weight, penalty, objective)
+        args = penalty, model.penalties, masks, source.polished
+        self.excess, self.penalty_error = excess_penalty(*args)
+        args = model.weight, penalty, objective, self.penalty_error
+        self.base = base = Point(model, theta, *args)
         if not np.isfinite(base.distance):
             raise UnsupportedEstimator(
                 "Nothing can be proven about this model in double precision: its "
@@ -165,8 +171,6 @@ class _Softmax:
                 "weak to decide between its minimisers. Leave columns out, or take a "
                 "stronger penalty (a smaller C)."
             )
-        args = penalty, model.penalties, masks, source.polished
-        self.excess, self.excess_error = excess_penalty(*args)
         broken = ~np.isfinite(moves).all(axis=(1, 2))
         broken[unresolved] = True
         moves[broken] = 0.0
@@ -213,9 +217,9 @@ class _Softmax:
         if self.excess is not None:
             penalty = model.penalties.diagonal
             relative = self.excess / np.where(penalty > 0, penalty, np.inf)
-            share = (1 + relative).min(axis=1) * (1 - self.excess_error)
+            share = (1 + relative).min(axis=1) * (1 - self.penalty_error)
             kappa = kappa * np.clip(share, 0.0, 1.0)
-            pull = self.excess_error * (np.abs(self.excess) + penalty)[:, None]
+            pull = self.penalty_error * (np.abs(self.excess) + penalty)[:, None]
             pull = (pull * np.abs(model.theta + self.moves)).reshape(flat.shape)
             left_over = metric.unit * (pull / metric.size).max(axis=1)
         V = (model.weight[:, None] * small).T @ np.abs(X)
@@ -344,7 +348,7 @@ class _Softmax:
                 kept = move = found[0] - model.theta
             best, theta = np.inf, model.theta.astype(np.longdouble)
             for _ in range(_POLISH):
-                args = weight, own_penalty, own_objective
+                args = weight, own_penalty, own_objective, self.penalty_error
                 point = Point(model, theta + move, *args)
                 if not point.metric.trusted:
                     break
