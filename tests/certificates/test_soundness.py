@@ -9,7 +9,9 @@ HARD = list(hard_cases(range(4)))
 
 @pytest.mark.parametrize("case", HARD, ids=lambda case: case.name)
 def test_hard_tables(case):
-    assert both(case, 8, 8, slice(0, 24)) or case.seed % 4 == 2  # copies of columns
+    rows, sets = (8, 3) if case.name.startswith("multinomial") else (24, 8)
+    done = both(case, 8, sets, slice(0, rows))
+    assert done or case.seed % 4 == 2  # copies of columns
 
 
 def test_breast_cancer():
