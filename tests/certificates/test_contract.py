@@ -268,6 +268,24 @@ def test_a_scaler_that_is_fitted_again(C, classes):
     inside(truth[:, 30:], bounds, 1e-7)
 
 
+def test_a_scaler_before_ridge_regression():
+    X, _ = table(25)
+    X, y = X * [1, 10, 0.1] + [0, 50, 0], X[:, 0] + X[:, 1] ** 2
+    fitted = LeaveOneOutInfluence(make_pipeline(StandardScaler(), Ridge(2.0))).fit(X, y)
+    losses = []
+    for gone in [[], *([i] for i in range(25))]:
+        weight = np.ones((1, 25))
+        weight[0, gone] = 0.0
+        kept = np.delete(X, gone, axis=0).astype(WIDE)
+        mean = kept.mean(axis=0)
+        scaled = (X.astype(WIDE) - mean) / np.sqrt(((kept - mean) ** 2).mean(axis=0))
+        one = np.column_stack([scaled, np.ones(25)])
+        args = one, y, weight, np.array([[2.0, 2.0, 2.0, 0.0]]), wide.Squared()
+        losses.append(wide.Squared().loss(one @ wide.minimisers(*args)[0], y))
+    truth = np.stack(losses[1:], axis=1) - losses[0][:, None]
+    inside(truth, fitted.influence_bounds(X, y), 1e-7)
+
+
 @pytest.mark.parametrize("classes", [2, 3])
 def test_single_steps_hold_the_scaler_fixed(classes):
     X, y = table(30, classes=classes)

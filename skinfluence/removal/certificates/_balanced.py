@@ -30,7 +30,8 @@ def _(model: Balanced, source, masks=None):
             parts.append((rows, sizes))
         masks = np.eye(n, dtype=bool)
     else:
-        left = model._sizes_of(~masks)
+        classes = np.eye(len(model.sizes))[model.labels] * model.row_sizes[:, None]
+        left = ~masks @ classes
         parts = [(np.array([g]), left[g]) for g in range(len(masks))]
     whole = certificate(model.full, source, np.zeros((1, n), dtype=bool))
     found = []

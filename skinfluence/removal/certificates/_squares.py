@@ -20,7 +20,7 @@ def _(model: Quadratic, source, masks=None):
     outputs = []
     for k, penalty in enumerate(model.penalties[model.which]):
         penalties = Penalty(penalty, model.weight)
-        penalties.follow_scales(model.variances.scales)
+        penalties.scales = model.variances.scales
         args = penalty, penalties, masks, source.polished
         problem = Problem(
             model.design,
