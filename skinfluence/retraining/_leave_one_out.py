@@ -5,6 +5,7 @@ from numbers import Real
 
 import numpy as np
 
+from skinfluence._bounds import BoundedInfluence
 from skinfluence._fit_weights import unusable_weights
 from skinfluence._sklearn import (
     Interval,
@@ -15,6 +16,7 @@ from skinfluence._sklearn import (
     take_rows,
 )
 from skinfluence.removal import NothingLeft, UnsupportedEstimator, removal_model
+from skinfluence.removal.certificates import EXACT, Source, certificate
 from skinfluence.retraining._retraining_influence import RetrainingInfluence
 from skinfluence.retraining.engine import (
     announce_training,
@@ -39,7 +41,7 @@ BOOSTER_WARNING = (
 MOST_BASES = 100
 
 
-class LeaveOneOutInfluence(RetrainingInfluence):
+class LeaveOneOutInfluence(BoundedInfluence, RetrainingInfluence):
     r"""Influence of a row = test loss without it minus test loss with it.
 
     .. math:: I(i, t) = \ell_t(\hat\theta_{-i}) - \ell_t(\hat\theta)
@@ -54,7 +56,8 @@ class LeaveOneOutInfluence(RetrainingInfluence):
     In a Pipeline the same holds for scalers, encoders and imputers, inside a
     ColumnTransformer as well: their statistics without the row are computed by algebra
     too. Only rows whose removal changes these steps in another way are left out by
-    retraining. Every other estimator is retrained n times; a warning announces this
+    retraining. `influence_bounds` returns intervals that provably contain the effect
+    of refitting. Every other estimator is retrained n times; a warning announces this
     if it will take more than about ten seconds.
 
     **Cost.** Exact: about one fit, O(n p^2) + O(n p^3) at most, memory O(n p).
@@ -179,7 +182,7 @@ class LeaveOneOutInfluence(RetrainingInfluence):
                 "Leaving a row out needs at least 2 rows to fit. Got n_samples = 1."
             )
         self._training = X, y, fit_params
-        self._model = self._removals = None
+        self._model = self._removals = self._row_certificate = None
         self._why = "solver='refit' was set; 'auto' retrains only where it has to."
         if self.solver != "refit":
             self._model = self._supported(self._removal_model)
@@ -353,6 +356,17 @@ class LeaveOneOutInfluence(RetrainingInfluence):
         if len(refits):
             out[:, refits] = self._refit_influence(X, y, loss, models, removals)
         return out
+
+    def _certified(self, masks=None):
+        if self.solver_ == "refit":
+            raise UnsupportedEstimator(
+                "What retraining returns has no proof: solvers stop before the "
+                f"minimum, by an unknown distance. {self._why} Bounds need "
+                "solver='exact' or 'auto', and a linear model that lets rows go "
+                "exactly: logistic, ridge or Poisson regression, say."
+            )
+        source = Source(EXACT, self.tol, found=self._removals)
+        return certificate(self._model, source, masks)
 
     def _refit_influence(self, X, y, loss, models, removals):
         """Return the loss of each retrained model minus that of the full model."""

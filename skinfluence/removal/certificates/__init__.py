@@ -1,0 +1,15 @@
+"""Proven bounds of what refitting without rows does to a linear model's losses."""
+
+from skinfluence.removal.certificates import (  # noqa: F401  (they register themselves)
+    _balanced,
+    _kinked,
+    _neighbors,
+    _pipeline,
+    _smooth,
+    _softmax,
+    _squares,
+)
+from skinfluence.removal.certificates._dispatch import certificate
+from skinfluence.removal.certificates._sources import EXACT, FIRST_ORDER, NEWTON, Source
+
+__all__ = ["EXACT", "FIRST_ORDER", "NEWTON", "Source", "certificate"]
