@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 from skinfluence.audit._classes import rare_classes
 from skinfluence.audit._column_checks import useless_columns
@@ -21,7 +22,7 @@ from skinfluence.cleaning._labels_or_amounts import few_whole_numbers
 
 
 def audit_table(
-    X, y, *, X_test=None, classification="auto", groups=None, random_state=0
+    X, y, *, X_test=None, classification="auto", groups=None, random_state=None
 ):
     """Look for faults of a table that make scores of a model wrong.
 
@@ -49,7 +50,7 @@ def audit_table(
         different whole numbers for labels.
     groups : str, default=None
         Name of a column of X that is used as groups already.
-    random_state : int, default=0
+    random_state : int, RandomState or None, default=None
         Seeds folds, permutations and samples.
 
     Returns
@@ -103,9 +104,10 @@ def audit_table(
                 f"{X_test.shape[1]}."
             )
         X_test.columns = X.columns
+    seed = check_random_state(random_state).randint(2**31 - 1)
     if classification == "auto":
         classification = target.numbers is None or few_whole_numbers(target.numbers)
-    findings = _findings(X, target, y, X_test, classification, groups, random_state)
+    findings = _findings(X, target, y, X_test, classification, groups, seed)
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     names = ["severity", "check", "where", "evidence", "fix", "rows"]
     return pandas.DataFrame([asdict(f) for f in findings], columns=names)

@@ -40,7 +40,8 @@ class ExogDesign:
     Attributes as those of `removal.linear.Design`.
     """
 
-    keeps_columns, intercept, free_intercept, mean = True, False, False, None
+    keeps_columns, intercept, free_intercept = True, False, False
+    mean, scales = None, None
 
     def __init__(self, model):
         self.estimator, self.rows = model, np.asarray(model.exog, dtype=np.float64)

@@ -71,7 +71,8 @@ class WorkingModel:
         self.squared = isinstance(model, Quadratic)
         X, theta, s = model.design.rows, model.theta[output], model.weight
         l2 = np.broadcast_to(goal.l2, len(model.theta))[output]
-        penalty = replace(goal, l2=l2).penalty(model.design, s)
+        own = replace(goal, l2=l2, l1=0.0)
+        penalty, _ = own.penalties(X.shape[1], model.design.intercept, goal.size(s))
         self.direction = 1.0
         self.share = np.zeros(len(X))  # of the penalty, that goes with each row
         if self.squared:

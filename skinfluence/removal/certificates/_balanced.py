@@ -17,34 +17,18 @@ def _(model: Balanced, source, masks=None):
             "LeaveOneOutInfluence, or give class_weight as a dict."
         )
     n = len(model.labels)
-    if masks is None:
-        alone = np.arange(n)
-        groups = [
-            (alone[model.pair_of_row == pair], c, size)
-            for pair, (c, size) in enumerate(model.pairs)
-        ]
-        parts = []
-        for rows, c, size in groups:
-            sizes = model.sizes.copy()
-            sizes[int(c)] -= size
-            parts.append((rows, sizes))
-        masks = np.eye(n, dtype=bool)
-    else:
-        classes = np.eye(len(model.sizes))[model.labels] * model.row_sizes[:, None]
-        left = ~masks @ classes
-        parts = [(np.array([g]), left[g]) for g in range(len(masks))]
     whole = certificate(model.full, source, np.zeros((1, n), dtype=bool))
     found = []
-    for removals, sizes in parts:
-        if not (sizes > 1e-12 * model.sizes).all():
+    for removals, base in model.parts(masks):
+        if base is None:
             found.append((removals, whole.unknown(len(removals))))
             continue
-        base = model._base(sizes)
-        base.labels = model.labels
-        part = certificate(base, source, masks[removals])
+        rows = np.arange(n) == removals[:, None] if masks is None else masks[removals]
+        part = certificate(base, source, rows)
         shift = base.theta - model.theta
         found.append((removals, whole.of_other_base(part, shift)))
-    return Parts(len(masks), found)
+    n_removals = n if masks is None else len(masks)
+    return Parts(n_removals, found)
 
 
 class Parts:

@@ -19,8 +19,8 @@ def _(model: Quadratic, source, masks=None):
     removed = Removed(len(model.weight), masks)
     outputs = []
     for k, penalty in enumerate(model.penalties[model.which]):
-        penalties = Penalty(penalty, model.weight)
-        penalties.scales = model.variances.scales
+        scales = model.variances.scales
+        penalties = Penalty(penalty, model.weight, scales=scales)
         args = penalty, penalties, masks, source.polished
         problem = Problem(
             model.design,
