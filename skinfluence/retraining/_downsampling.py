@@ -63,8 +63,7 @@ class DownsamplingInfluence(SampledInfluence):
     loss : str or callable, default="auto"
         Evaluation loss, as for `LeaveOneOutInfluence`.
     n_retrainings : int, default=200
-        Number of subsets. Row i is in about ``subset_fraction`` of them: subsets are
-        drawn in balanced blocks, so that no row is always in or always out.
+        Number of subsets, drawn in balanced blocks: no row is always in or always out.
     subset_fraction : float, default=0.5
         Share of the rows in each subset, between 0 and 1; 0.7 in the authors' code.
     stratify : bool, default=False
