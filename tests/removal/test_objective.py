@@ -96,7 +96,7 @@ def test_the_gradient_of_the_stated_objective_vanishes(model, n_classes):
         (SGDClassifier("hinge"), lambda z, c: np.maximum(0, 1 - c * z)),
         (SGDClassifier("squared_hinge"), lambda z, c: np.maximum(0, 1 - c * z) ** 2),
     ],
-    ids=str,
+    ids=["squared", "huber", "log_loss", "hinge", "squared_hinge"],
 )
 @pytest.mark.parametrize("n_outputs", [1, 3])
 def test_slopes_of_descent_are_those_of_the_documented_losses(model, value, n_outputs):
