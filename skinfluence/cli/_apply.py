@@ -9,6 +9,7 @@ from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._clean import encoded
 from skinfluence.cli._files import check_outputs, write_files
 from skinfluence.cli._libraries import import_pandas
+from skinfluence.cli._relabelled import relabelled
 from skinfluence.cli._spreadsheet import without_formulas
 from skinfluence.cli._verdicts import read_verdicts
 from skinfluence.cli.tables._file_names import beside
@@ -35,9 +36,13 @@ def apply(settings):
     if settings.target not in frame.columns:
         raise BadInput(f"{settings.table} has no column {settings.target!r}")
     verdicts = read_verdicts(settings.verdicts, len(frame))
-    frame = _relabelled(frame, verdicts, settings, source)
+    rows = verdicts.of("relabel")
+    values = [value for value in verdicts.values if value]
+    name = settings.target
+    column = relabelled(source, name, rows, values, settings.verdicts)
+    frame = frame.assign(**{name: column})
     kept = frame.drop(index=verdicts.of("drop"))
-    changed = frame.loc[verdicts.of("relabel")]
+    changed = frame.loc[rows]
     changes = _changes(source, verdicts, settings.target)
     write_files(
         {
@@ -55,36 +60,6 @@ def apply(settings):
 
 def _or_beside(path, table, what):
     return beside(table, what) if path is None else Path(path)
-
-
-def _relabelled(frame, verdicts, settings, source):
-    """Return the table with the values that rows are relabelled to."""
-    name = settings.target
-    typed = source.typed[name]
-    texts = frame[name].dtype.kind not in "iufb"
-    column = frame[name].to_numpy(dtype=object, copy=True)
-    for row, value in zip(verdicts.rows, verdicts.values, strict=True):
-        if value and typed.dtype.kind in "iuf":
-            number = _number(value, name, settings.verdicts)
-            whole = typed.dtype.kind in "iu" and number.is_integer()
-            column[row] = int(number) if whole else number
-            if texts:
-                column[row] = source.file.number(column[row])
-        elif value:
-            column[row] = value
-    column = import_pandas().Series(column, index=frame.index)
-    column = column.astype(frame[name].dtype) if texts else column.infer_objects()
-    return frame.assign(**{name: column})
-
-
-def _number(value, target, path):
-    try:
-        return float(value)
-    except ValueError:
-        raise BadInput(
-            f"{path}: {target!r} holds numbers, and a row is relabelled to "
-            f"{shown(value)!r}"
-        ) from None
 
 
 def _changes(source, verdicts, target):

@@ -62,8 +62,10 @@ def clean(settings):
     contents = {suspects: encoded(safe, suspects, problem.source)}
     if analysis.reason_to_keep_all is None:
         cleaned = cleaned_table(problem, analysis, settings)
-        came = settings.action == "drop"
-        contents[output] = encoded(cleaned, output, problem.source, came)
+        came, changed = settings.action != "weight", None
+        if settings.action == "relabel":
+            changed = cleaned.loc[problem.rows[~analysis.kept]]
+        contents[output] = encoded(cleaned, output, problem.source, came, changed)
     if page is not None:
         from skinfluence.cli.report._page import report_page  # needs [report]
 

@@ -28,6 +28,7 @@ from skinfluence.cli.tables._number_marks import (
     N_SAMPLE,
     NumberMarks,
     guess_marks,
+    may_be_groups,
     texts_to_numbers,
 )
 from skinfluence.cli.tables._table import AUTO, Table, column_names
@@ -261,7 +262,28 @@ def _read_numbers(typed, cells, reading):
     marks = guess_marks(samples, reading.decimal, reading.thousands)
     # pandas knows plain numbers, with nothing else among them.
     asked = {i: v for i, v in texts.items() if kinds[i] != "f" or marks != PLAIN}
-    return marks, texts_to_numbers(typed, asked, marks)
+    notes = texts_to_numbers(typed, asked, marks)
+    if marks.decimal == "." and (reading.decimal, reading.thousands) == (AUTO, AUTO):
+        notes += _note_on_points(typed, list(texts), samples)
+    return marks, notes
+
+
+def _note_on_points(typed, positions, samples):
+    """Say that points may be marks of thousands, as in much of Europe."""
+    columns = [
+        (i, texts)
+        for i, texts in zip(positions, samples, strict=False)
+        if typed.iloc[:, i].dtype.kind == "f" and may_be_groups(texts)
+    ]
+    if not columns:
+        return []
+    some = ", ".join(shown(typed.columns[i], 20) for i, _ in columns[:5])
+    some += ", ..." if len(columns) > 5 else ""
+    text = next(text.strip() for text in columns[0][1] if "." in text)
+    return [
+        f"{some}: {text!r} is read with a decimal point (--decimal .); --thousands . "
+        f"reads it as {text.replace('.', '')}"
+    ]
 
 
 def _texts(typed, cells, i):

@@ -30,7 +30,7 @@ class JsonLinesFile:
         lines = list(self.lines)
         if changed is not None:
             for i in changed.index:
-                lines[i] = self.encode(changed.loc[[i]])
+                lines[i] = _with_values(lines[i], self.encode(changed.loc[[i]]))
         return b"".join(lines[i] for i in positions)
 
 
@@ -62,6 +62,15 @@ def read_json_lines(name, content, reading):
         np.array([number for _, number in numbered], dtype=np.int64),
         JsonLinesFile(lines),
     )
+
+
+def _with_values(line, changed):
+    """Return a line with the values that differ in another one."""
+    row = json.loads(line)
+    for key, value in json.loads(changed).items():
+        if _scalar(row.get(key)) != value:
+            row[key] = value
+    return json.dumps(row, ensure_ascii=False).encode() + b"\n"
 
 
 def _scalar(value):
