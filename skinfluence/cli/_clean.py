@@ -111,7 +111,7 @@ def run(problem, settings):
     print_suspects(problem, analysis, ranking)
     print_scores(analysis, settings.action)
     for name, groups in hit_groups(problem, analysis, settings).items():
-        print_groups(name, groups, analysis.held_out.proper)
+        print_groups(name, groups, analysis.held_out.proper, len(ranking))
     return analysis, ranking
 
 

@@ -94,8 +94,8 @@ def print_scores(analysis, action):
     print(held_out.verdict())
 
 
-def print_groups(name, groups, proper):
-    """Say who is hit by what is done to suspects."""
+def print_groups(name, groups, proper, n_rows):
+    """Say who of some rows is hit by what is done to suspects."""
     print(
         f"\nby {shown(name)}: share of suspects [95% interval], estimated share of "
         f"wrong rows, {proper}"
@@ -104,15 +104,17 @@ def print_groups(name, groups, proper):
         low, high = group.interval
         floor, ceiling = group.wrong
         line = (
-            f"  {_cut(group.name) + f' ({group.n_rows})':<20} {group.share:>6.1%} "
+            f"  {_cut(group.name, 24) + f' ({group.n_rows})':<20} {group.share:>6.1%} "
             f"[{low:.1%}, {high:.1%}]  {_share(floor)} to {_share(ceiling)}"
         )
         if group.score is not None:
-            line += (
-                f"  {group.score.before:.4f} -> {group.score.after:.4f} "
-                f"(standard error {group.score.error:.4f})"
-            )
+            line += f"  {group.score.before:.4f} -> {group.score.after:.4f}"
+            if np.isfinite(group.score.error):
+                line += f" (standard error {group.score.error:.4f})"
         print(line)
+    rest = n_rows - sum(group.n_rows for group in groups)
+    if rest:
+        print(f"  and {rest} rows of other values: the {len(groups)} largest are shown")
     warning = unevenly_hit(groups)
     if warning is not None:
         print(f"  warning: {warning}")
@@ -132,9 +134,9 @@ def _of(n_shown, n):
     return "" if n_shown == n else f", the {n_shown} smallest of {n}"
 
 
-def _cut(label):
+def _cut(label, width=12):
     text = shown(label)
-    return text if len(text) <= 12 else text[:11] + "…"
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 @contextmanager

@@ -95,8 +95,8 @@ def too_long(content, dialect, n_above):
         width = n_values if width is None else width
         if n_values > width:
             return BadTable(
-                f"line {number + n_above} has {n_values} values, line {first} has {width}: "
-                f"put values that hold {dialect.separator!r} in quotes, name all "
-                "columns, or give --separator"
+                f"line {number + n_above} has {n_values} values, line {first} has "
+                f"{width}: put values that hold {dialect.separator!r} in quotes, name "
+                "all columns, or give --separator"
             )
     return None
