@@ -27,15 +27,16 @@ def apply(settings):
     settings : ApplySettings
         The table and the verdicts.
     """
-    table = Path(settings.table)
+    table = Path(settings.tables[0])
     output = _or_beside(settings.output, table, "reviewed")
     log = _or_beside(settings.log, table, "changes")
-    check_outputs([settings.table, settings.verdicts], [output, log], settings.force)
-    source = read_table([settings.table], settings.reading())
+    check_outputs([*settings.tables, settings.verdicts], [output, log], settings.force)
+    source = read_table(settings.tables, settings.reading())
     frame = source.cells
     if settings.target not in frame.columns:
-        raise BadInput(f"{settings.table} has no column {settings.target!r}")
+        raise BadInput(f"{table} has no column {settings.target!r}")
     verdicts = read_verdicts(settings.verdicts, len(frame))
+    _check_given(verdicts, frame[settings.target], source, settings)
     rows = verdicts.of("relabel")
     values = [value for value in verdicts.values if value]
     name = settings.target
@@ -62,6 +63,28 @@ def _or_beside(path, table, what):
     return beside(table, what) if path is None else Path(path)
 
 
+def _check_given(verdicts, column, source, settings):
+    """Refuse verdicts on other rows than those of this table."""
+    for row, given in zip(verdicts.rows, verdicts.given, strict=True):
+        here = shown(column.iloc[row])
+        if given and not _same(given, here):
+            line, name = source.lines[row], settings.target
+            raise BadInput(
+                f"line {line} of {settings.tables[0]} has {here!r} as {name!r}, and the "
+                f"row that was reviewed had {given!r}: give the table that was "
+                f"reviewed (without a column given in {settings.verdicts} nothing is "
+                "compared)"
+            )
+
+
+def _same(given, here):
+    """Tell whether texts are equal, also after a spreadsheet has saved one of them."""
+    try:
+        return float(given) == float(here)
+    except ValueError:
+        return given.strip().lower() == here.strip().lower()
+
+
 def _changes(source, verdicts, target):
     """Tabulate every verdict, and the values before and after."""
     pandas = import_pandas()
@@ -80,4 +103,7 @@ def _changes(source, verdicts, target):
         "after": np.array(after, dtype=object),
         "note": np.array(verdicts.notes, dtype=object),
     }
-    return pandas.DataFrame(columns)
+    changes = pandas.DataFrame(columns)
+    if source.files is not None:
+        changes.insert(1, "file", source.files[verdicts.rows])
+    return changes

@@ -1,5 +1,7 @@
 """Numbers as people write them: read rightly, or with a word."""
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from skinfluence.cli.tables._number_marks import NumberMarks
@@ -85,3 +87,23 @@ def test_ledgers_and_units_are_said(tmp_path):
     assert values == [-4.5, 5, 0.07]
     assert "14 value(s) of v, '(4.50)', say, are read as negative" in said
     assert "v has several units (none, %): read without them" in said
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".xlsx"])
+def test_numbers_in_texts_of_other_formats(tmp_path, suffix):
+    path = tmp_path / f"t{suffix}"
+    prices = ["1.200,50", "7,25", "10,00"] * 10
+    frame = pd.DataFrame({"price": prices, "town": "Köln", "label": ["u", "v"] * 15})
+    frame.insert(1, "size", np.arange(30))
+    frame["zip"] = [f"{i:04d}" for i in range(90, 120)]
+    if suffix == ".xlsx":
+        frame.to_excel(path, index=False)
+    else:
+        frame.to_json(path, orient="records", lines=True)
+    table = read_table([path], Reading(target="label"))
+    assert table.typed["price"].tolist() == [1200.5, 7.25, 10] * 10
+    assert table.typed["town"].tolist() == ["Köln"] * 30
+    assert table.cells["price"].tolist() == prices
+    assert table.typed["zip"].tolist() == frame["zip"].tolist()
+    said = " ".join(table.notes)
+    assert "decimal mark ',' (--decimal), thousands mark '.' (--thousands)" in said

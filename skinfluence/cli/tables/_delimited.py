@@ -34,6 +34,7 @@ from skinfluence.cli.tables._number_marks import (
     NumberMarks,
     guess_marks,
     may_be_groups,
+    say_marks,
     texts_to_numbers,
 )
 from skinfluence.cli.tables._table import AUTO, Table, column_names
@@ -316,10 +317,7 @@ def _said(file, plain_header):
         said.append(f"separator {name} (--separator)")
     if file.encoding.name != "utf-8":
         said.append(f"encoding {file.encoding.name} (--encoding)")
-    if marks.decimal != ".":
-        said.append(f"decimal mark {marks.decimal!r} (--decimal)")
-    if marks.thousands:
-        said.append(f"thousands mark {marks.thousands!r} (--thousands)")
+    said += say_marks(marks)
     if dialect.quote != '"':
         said.append(f"quotes {dialect.quote}")
     if not plain_header:

@@ -7,6 +7,12 @@ import numpy as np
 
 from skinfluence.cli._libraries import import_pandas
 from skinfluence.cli.tables._bounds import BadTable, check_n_columns
+from skinfluence.cli.tables._number_marks import (
+    are_codes,
+    guess_marks,
+    say_marks,
+    texts_to_numbers,
+)
 from skinfluence.cli.tables._table import Table
 
 
@@ -51,17 +57,38 @@ def read_json_lines(name, content, reading):
         if not isinstance(row, dict):
             raise BadTable(f"line {number} is no object with names and values")
         rows.append({key: _scalar(value) for key, value in row.items()})
-    typed = pandas.DataFrame(rows)
-    check_n_columns(typed.shape[1])
+    cells = pandas.DataFrame(rows)
+    check_n_columns(cells.shape[1])
+    typed, notes = _typed(cells, reading)
     lines = [line for line, _ in numbered]
     if lines and not lines[-1].endswith(b"\n"):
         lines[-1] += b"\n"
     return Table(
         typed,
-        typed.copy(),
+        cells,
         np.array([number for _, number in numbered], dtype=np.int64),
         JsonLinesFile(lines),
+        notes,
     )
+
+
+def _typed(cells, reading):
+    """Return the rows with texts that say numbers, "12.50", as numbers."""
+    typed = cells.copy()
+    texts = {}
+    for i in range(typed.shape[1]):
+        values = typed.iloc[:, i].to_numpy(dtype=object)
+        kinds = {type(value) for value in values}
+        if kinds - {str, int, float, type(None)} or str not in kinds:
+            continue
+        column = [None if v is None or v != v else str(v) for v in values]
+        if not are_codes(column):
+            texts[i] = np.array(column, dtype=object)
+    columns = [[t for t in values if t is not None] for values in texts.values()]
+    marks = guess_marks(columns, reading.decimal, reading.thousands)
+    notes = say_marks(marks)
+    notes = [f"read with {', '.join(notes)}"] if notes else []
+    return typed, notes + texts_to_numbers(typed, texts, marks)
 
 
 def _with_values(line, changed):

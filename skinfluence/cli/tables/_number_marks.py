@@ -176,6 +176,23 @@ def _only_with_groups(texts):
     )
 
 
+def say_marks(marks):
+    """Return what a plain reader would not expect, with the options for it."""
+    said = []
+    if marks.decimal != ".":
+        said.append(f"decimal mark {marks.decimal!r} (--decimal)")
+    if marks.thousands:
+        said.append(f"thousands mark {marks.thousands!r} (--thousands)")
+    return said
+
+
+def are_codes(texts):
+    """Tell whether digits are the names of something: "007" in a typed format."""
+    return any(
+        text is not None and re.fullmatch(r"0\d+", text.strip()) for text in texts
+    )
+
+
 def numbers_of_texts(texts, marks):
     """Return texts as numbers where most of them are numbers.
 

@@ -14,7 +14,9 @@ from skinfluence.cli.tables._compression import zip_members
 from skinfluence.cli.tables._dialects import N_RECORDS, looks_like_data
 from skinfluence.cli.tables._number_marks import (
     NumberMarks,
+    are_codes,
     guess_marks,
+    say_marks,
     texts_to_numbers,
 )
 from skinfluence.cli.tables._table import AUTO, Table, column_names
@@ -141,10 +143,14 @@ def _typed(raw, reading, notes):
         if typed.iloc[:, i].dtype.kind in "biufmM":
             continue
         values = [None if v is None or v != v else str(v) for v in raw.iloc[:, i]]
-        texts[i] = np.array(values, dtype=object)
-        typed.isetitem(i, texts[i])
+        column = np.array(values, dtype=object)
+        typed.isetitem(i, column)
+        if not are_codes(column):
+            texts[i] = column
     columns = [[t for t in values if t is not None] for values in texts.values()]
     marks = guess_marks(columns, reading.decimal, reading.thousands)
+    said = say_marks(marks)
+    notes += [f"read with {', '.join(said)}"] if said else []
     notes += texts_to_numbers(typed, texts, marks)
     return typed
 
