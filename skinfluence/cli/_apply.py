@@ -70,8 +70,8 @@ def _check_given(verdicts, column, source, settings):
         if given and not _same(given, here):
             line, name = source.lines[row], settings.target
             raise BadInput(
-                f"line {line} of {settings.tables[0]} has {here!r} as {name!r}, and the "
-                f"row that was reviewed had {given!r}: give the table that was "
+                f"line {line} of {settings.tables[0]} has {here!r} as {name!r}, and "
+                f"the row that was reviewed had {given!r}: give the table that was "
                 f"reviewed (without a column given in {settings.verdicts} nothing is "
                 "compared)"
             )

@@ -1,5 +1,7 @@
 """New values of a column, written as the others of the column are."""
 
+from decimal import Decimal
+
 import numpy as np
 
 from skinfluence._shown import shown
@@ -42,21 +44,20 @@ def relabelled(source, name, rows, values, path="the new values"):
     if isinstance(cells.dtype, pandas.CategoricalDtype):
         new = [v for v in column[list(rows)].unique() if v not in cells.cat.categories]
         return column.astype(cells.cat.add_categories(new).dtype)
-    if typed.dtype.kind in "iufb" and cells.dtype == typed.dtype:
-        return column.infer_objects()  # whole numbers may have become others
+    if cells.dtype.kind in "iu" and any(isinstance(column[i], float) for i in rows):
+        missing = isinstance(cells.dtype, pandas.api.extensions.ExtensionDtype)
+        return column.astype("Float64" if missing else np.float64)
     return column.astype(cells.dtype)
 
 
 def _known(typed, cells):
     """Return the cell of the first row with each value."""
     known = {}
-    for value, cell in zip(typed, cells, strict=True):
-        known.setdefault(_key(value, typed), cell)
+    key = float if _numeric(typed) else str
+    present = typed.notna().to_numpy()
+    for value, cell in zip(typed[present], cells[present], strict=True):
+        known.setdefault(key(value), cell)
     return known
-
-
-def _key(value, typed):
-    return float(value) if _numeric(typed) and value == value else str(value)
 
 
 def _numeric(typed):
@@ -69,6 +70,8 @@ def _cell(value, known, typed, file, name, path):
         if number in known:
             return known[number]
         number = int(number) if number.is_integer() else number
+        if any(isinstance(cell, Decimal) for cell in known.values()):
+            return Decimal(str(number))
         return file.number(number) if hasattr(file, "number") else number
     text = str(value)
     if text not in known and typed.dtype.kind == "b":

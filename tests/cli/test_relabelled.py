@@ -1,6 +1,7 @@
 """Rows that get another target are written as the others are, in every format."""
 
 import json
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -112,6 +113,17 @@ def test_values_of_others_are_written_as_theirs(tmp_path):
     assert reviewed[2] == "1,0.5,007"
 
 
+def test_whole_numbers_may_become_others(tmp_path):
+    for dtype in ("int64", "Int64"):
+        folder = tmp_path / dtype
+        folder.mkdir()
+        path = folder / "t.parquet"
+        write(path, table(pd.array(np.arange(N), dtype=dtype)))
+        after = read(apply(path, "1,relabel,0.5,\n"))["y"]
+        assert after.tolist() == [0, 0.5, *range(2, N)]
+        assert after.dtype == dtype.replace("int", "float").replace("Int", "Float")
+
+
 def test_no_third_truth_value(tmp_path, capsys):
     path = tmp_path / "t.parquet"
     write(path, table(np.arange(N) % 2 == 0))
@@ -133,6 +145,25 @@ def test_new_categories(tmp_path):
     assert after.tolist() == ["a", "c", *frame["y"][2:]]
 
 
+def test_decimals_and_values_that_may_be_missing(tmp_path):
+    path = tmp_path / "t.parquet"
+    decimals = [Decimal(i) / 4 for i in range(N)]
+    for target, new, expected in (
+        (pd.Series(decimals, dtype=object), "100.5", Decimal("100.50")),
+        (pd.array([None, *range(1, N)], dtype="Int64"), "77", 77),
+        (pd.array([None, *[i % 2 == 0 for i in range(1, N)]], dtype="boolean"),)
+        + ("True", True),
+    ):
+        write(path, table(target))
+        before, reviewed = read(path)["y"], tmp_path / "t.reviewed.parquet"
+        reviewed.unlink(missing_ok=True)
+        (tmp_path / "t.changes.parquet").unlink(missing_ok=True)
+        after = read(apply(path, f"1,relabel,{new},\n"))["y"]
+        assert after.dtype == before.dtype
+        assert after[1] == expected
+        pd.testing.assert_series_equal(after.drop(1), before.drop(1))
+
+
 def test_nested_values_stay(tmp_path):
     path = tmp_path / "t.jsonl"
     rows = [{"x": i, "tags": ["a", {"b": i}], "y": i % 2} for i in range(N)]
@@ -141,3 +172,7 @@ def test_nested_values_stay(tmp_path):
     written = apply(path, "1,relabel,0,\n").read_text().splitlines()
     rows[1]["y"] = 0
     assert [json.loads(line) for line in written] == rows
+    options = ["--target", "y", "--action", "weight", "--drop", "0.1"]
+    assert main(["clean", str(path), *options]) == 0
+    written = (tmp_path / "t.cleaned.jsonl").read_text().splitlines()
+    assert [json.loads(line)["tags"] for line in written] == [r["tags"] for r in rows]

@@ -18,18 +18,35 @@ from skinfluence.cli.tables._table import Table
 
 @dataclass
 class JsonLinesFile:
-    """How tables are written as JSON lines; ``lines`` are those that were read."""
+    """How tables are written as JSON lines.
+
+    Attributes
+    ----------
+    lines : list of bytes or None
+        Those that were read.
+    nested : frozenset of str
+        Columns with lists and objects, which are texts of JSON in a table.
+    """
 
     lines: list | None = None
+    nested: frozenset = frozenset()
 
     def joined(self, others, frame):
         """Return how several files together are written."""
-        return JsonLinesFile(sum((file.lines for file in others), self.lines))
+        nested = self.nested.union(*(file.nested for file in others))
+        return JsonLinesFile(sum((file.lines for file in others), self.lines), nested)
 
     def encode(self, frame):
         """Return a table as bytes."""
         text = frame.to_json(orient="records", lines=True, force_ascii=False)
-        return text.encode()
+        nested = self.nested.intersection(frame.columns)
+        if not nested:
+            return text.encode()
+        rows = [json.loads(line) for line in text.splitlines()]
+        for row in rows:
+            row.update({name: _unpacked(row[name]) for name in nested})
+        texts = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+        return "".join(texts).encode()
 
     def records(self, positions, changed=None):
         """Return rows as they came, but for those that were changed."""
@@ -48,7 +65,7 @@ def read_json_lines(name, content, reading):
         for i, line in enumerate(content.splitlines(keepends=True))
         if line.strip()
     ]
-    rows = []
+    rows, nested = [], set()
     for line, number in numbered:
         try:
             row = json.loads(line)
@@ -56,6 +73,7 @@ def read_json_lines(name, content, reading):
             raise BadTable(f"line {number} is no JSON: {error}") from None
         if not isinstance(row, dict):
             raise BadTable(f"line {number} is no object with names and values")
+        nested |= {k for k, value in row.items() if isinstance(value, (dict, list))}
         rows.append({key: _scalar(value) for key, value in row.items()})
     cells = pandas.DataFrame(rows)
     check_n_columns(cells.shape[1])
@@ -67,7 +85,7 @@ def read_json_lines(name, content, reading):
         typed,
         cells,
         np.array([number for _, number in numbered], dtype=np.int64),
-        JsonLinesFile(lines),
+        JsonLinesFile(lines, frozenset(nested)),
         notes,
     )
 
@@ -95,10 +113,20 @@ def _with_values(line, changed):
     """Return a line with the values that differ in another one."""
     row = json.loads(line)
     for key, value in json.loads(changed).items():
-        if _scalar(row.get(key)) != value:
+        if row.get(key) != value:
             row[key] = value
     return json.dumps(row, ensure_ascii=False).encode() + b"\n"
 
 
 def _scalar(value):
     return json.dumps(value) if isinstance(value, (dict, list)) else value
+
+
+def _unpacked(value):
+    """Return the list or object that a text of JSON says, or the value itself."""
+    if isinstance(value, str) and value[:1] in "[{":
+        try:
+            return json.loads(value)
+        except ValueError:
+            pass
+    return value
