@@ -105,7 +105,7 @@ def run(problem, settings):
     """
     model, left_out = default_model(problem.X, problem.classification)
     print_table(problem, settings.target, left_out)
-    with progress(N_PARTS) as step:
+    with progress(N_PARTS, problem.X.size) as step:
         analysis = analyse(problem, model, settings, step, left_out)
     ranking = ranking_table(problem, analysis)
     print_suspects(problem, analysis, ranking)

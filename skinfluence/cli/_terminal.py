@@ -10,6 +10,8 @@ from skinfluence.cli._by_group import unevenly_hit
 
 SHOWN = 5
 SHOWN_CLASSES = 10
+# A table with more takes over ten seconds.
+MANY_CELLS = 1_000_000
 
 
 def print_table(problem, target, left_out):
@@ -140,8 +142,12 @@ def _cut(label, width=12):
 
 
 @contextmanager
-def progress(total):
-    """Show a progress bar on a terminal; yield the function that advances it."""
+def progress(total, n_cells):
+    """Show progress; yield the function that advances it.
+
+    It is a bar on a terminal, if rich is installed; else some lines, for tables that
+    take long.
+    """
     bar = None
     # The bar moves the cursor, and shows no text of the table.
     stream = getattr(sys.stderr, "unescaped", sys.stderr)
@@ -154,8 +160,25 @@ def progress(total):
         else:
             bar = Progress(console=Console(file=stream), transient=True)
     if bar is None:
-        yield lambda: None
+        with _in_lines(total, n_cells) as step:
+            yield step
         return
     with bar:
         part = bar.add_task("valuing rows", total=total)
         yield lambda: bar.advance(part)
+
+
+@contextmanager
+def _in_lines(total, n_cells):
+    if n_cells < MANY_CELLS:
+        yield lambda: None
+        return
+    print("valuing the rows; a table of this size takes minutes", file=sys.stderr)
+    done = 0
+
+    def step():
+        nonlocal done
+        done += 1
+        print(f"valuing the rows: {done} of {total} parts done", file=sys.stderr)
+
+    yield step
