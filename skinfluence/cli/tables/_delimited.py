@@ -17,6 +17,7 @@ from skinfluence.cli.tables._above_header import (
     too_long,
 )
 from skinfluence.cli.tables._bounds import BadTable, check_n_columns
+from skinfluence.cli.tables._dates import texts_to_dates
 from skinfluence.cli.tables._dialects import (
     Dialect,
     looks_like_data,
@@ -278,7 +279,7 @@ def _read_numbers(typed, cells, reading):
     marks = guess_marks(samples, reading.decimal, reading.thousands)
     # pandas knows plain numbers, with nothing else among them.
     asked = {i: v for i, v in texts.items() if kinds[i] != "f" or marks != PLAIN}
-    notes = texts_to_numbers(typed, asked, marks)
+    notes = texts_to_numbers(typed, asked, marks) + texts_to_dates(typed, texts)
     if marks.decimal == "." and (reading.decimal, reading.thousands) == (AUTO, AUTO):
         notes += _note_on_points(typed, list(texts), samples)
     return marks, notes

@@ -7,6 +7,7 @@ import numpy as np
 
 from skinfluence.cli._libraries import import_pandas
 from skinfluence.cli.tables._bounds import BadTable, check_n_columns
+from skinfluence.cli.tables._dates import texts_to_dates
 from skinfluence.cli.tables._number_marks import (
     are_codes,
     guess_marks,
@@ -106,7 +107,8 @@ def _typed(cells, reading):
     marks = guess_marks(columns, reading.decimal, reading.thousands)
     notes = say_marks(marks)
     notes = [f"read with {', '.join(notes)}"] if notes else []
-    return typed, notes + texts_to_numbers(typed, texts, marks)
+    notes += texts_to_numbers(typed, texts, marks)
+    return typed, notes + texts_to_dates(typed, texts)
 
 
 def _with_values(line, changed):

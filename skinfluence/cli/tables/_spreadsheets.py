@@ -11,6 +11,7 @@ from skinfluence.cli._libraries import import_pandas
 from skinfluence.cli.tables._above_header import MOST_ABOVE, say_above
 from skinfluence.cli.tables._bounds import check_decompressed, check_n_columns
 from skinfluence.cli.tables._compression import zip_members
+from skinfluence.cli.tables._dates import texts_to_dates
 from skinfluence.cli.tables._dialects import N_RECORDS, looks_like_data
 from skinfluence.cli.tables._number_marks import (
     NumberMarks,
@@ -151,7 +152,7 @@ def _typed(raw, reading, notes):
     marks = guess_marks(columns, reading.decimal, reading.thousands)
     said = say_marks(marks)
     notes += [f"read with {', '.join(said)}"] if said else []
-    notes += texts_to_numbers(typed, texts, marks)
+    notes += texts_to_numbers(typed, texts, marks) + texts_to_dates(typed, texts)
     return typed
 
 
