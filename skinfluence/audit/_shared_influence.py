@@ -2,7 +2,6 @@
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.pipeline import make_pipeline
 
 from skinfluence.cleaning.surprise._preprocessing import default_preprocessor
 from skinfluence.retraining import LeaveOneOutInfluence
@@ -14,7 +13,8 @@ def influence_share(X, y, rows, classification):
     """Return the share of some rows in the self-influence of all.
 
     The self-influence of a row is the rise of its own loss when the row is left out.
-    That of a row with a copy is small, since the copy stays.
+    That of a row with a copy is small, since the copy stays. Columns are prepared once,
+    with all rows.
 
     Parameters
     ----------
@@ -36,8 +36,9 @@ def influence_share(X, y, rows, classification):
         return None
     preprocessor, _ = default_preprocessor(X)
     model = LogisticRegression(max_iter=1000) if classification else Ridge()
-    influence = LeaveOneOutInfluence(
-        make_pipeline(preprocessor, model), solver="exact", tol=1e-4
-    )
-    values = np.abs(influence.fit(X, y).self_influence())
+    # The preprocessing is not repeated without the row: rows with a rare category would
+    # need a refit each.
+    features = preprocessor.fit_transform(X)
+    influence = LeaveOneOutInfluence(model, solver="exact", tol=1e-4)
+    values = np.abs(influence.fit(features, y).self_influence())
     return float(values[rows].sum() / values.sum())

@@ -9,6 +9,7 @@ from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._clean import encoded
 from skinfluence.cli._files import check_outputs, write_files
 from skinfluence.cli._libraries import import_pandas
+from skinfluence.cli._relabelled import relabelled
 from skinfluence.cli._spreadsheet import without_formulas
 from skinfluence.cli._verdicts import read_verdicts
 from skinfluence.cli.tables._file_names import beside
@@ -26,18 +27,23 @@ def apply(settings):
     settings : ApplySettings
         The table and the verdicts.
     """
-    table = Path(settings.table)
+    table = Path(settings.tables[0])
     output = _or_beside(settings.output, table, "reviewed")
     log = _or_beside(settings.log, table, "changes")
-    check_outputs([settings.table, settings.verdicts], [output, log], settings.force)
-    source = read_table([settings.table], settings.reading())
+    check_outputs([*settings.tables, settings.verdicts], [output, log], settings.force)
+    source = read_table(settings.tables, settings.reading())
     frame = source.cells
     if settings.target not in frame.columns:
-        raise BadInput(f"{settings.table} has no column {settings.target!r}")
+        raise BadInput(f"{table} has no column {settings.target!r}")
     verdicts = read_verdicts(settings.verdicts, len(frame))
-    frame = _relabelled(frame, verdicts, settings, source)
+    _check_given(verdicts, frame[settings.target], source, settings)
+    rows = verdicts.of("relabel")
+    values = [value for value in verdicts.values if value]
+    name = settings.target
+    column = relabelled(source, name, rows, values, settings.verdicts)
+    frame = frame.assign(**{name: column})
     kept = frame.drop(index=verdicts.of("drop"))
-    changed = frame.loc[verdicts.of("relabel")]
+    changed = frame.loc[rows]
     changes = _changes(source, verdicts, settings.target)
     write_files(
         {
@@ -57,34 +63,26 @@ def _or_beside(path, table, what):
     return beside(table, what) if path is None else Path(path)
 
 
-def _relabelled(frame, verdicts, settings, source):
-    """Return the table with the values that rows are relabelled to."""
-    name = settings.target
-    typed = source.typed[name]
-    texts = frame[name].dtype.kind not in "iufb"
-    column = frame[name].to_numpy(dtype=object, copy=True)
-    for row, value in zip(verdicts.rows, verdicts.values, strict=True):
-        if value and typed.dtype.kind in "iuf":
-            number = _number(value, name, settings.verdicts)
-            whole = typed.dtype.kind in "iu" and number.is_integer()
-            column[row] = int(number) if whole else number
-            if texts:
-                column[row] = source.file.number(column[row])
-        elif value:
-            column[row] = value
-    column = import_pandas().Series(column, index=frame.index)
-    column = column.astype(frame[name].dtype) if texts else column.infer_objects()
-    return frame.assign(**{name: column})
+def _check_given(verdicts, column, source, settings):
+    """Refuse verdicts on other rows than those of this table."""
+    for row, given in zip(verdicts.rows, verdicts.given, strict=True):
+        here = shown(column.iloc[row])
+        if given and not _same(given, here):
+            line, name = source.lines[row], settings.target
+            raise BadInput(
+                f"line {line} of {settings.tables[0]} has {here!r} as {name!r}, and "
+                f"the row that was reviewed had {given!r}: give the table that was "
+                f"reviewed (without a column given in {settings.verdicts} nothing is "
+                "compared)"
+            )
 
 
-def _number(value, target, path):
+def _same(given, here):
+    """Tell whether texts are equal, also after a spreadsheet has saved one of them."""
     try:
-        return float(value)
+        return float(given) == float(here)
     except ValueError:
-        raise BadInput(
-            f"{path}: {target!r} holds numbers, and a row is relabelled to "
-            f"{shown(value)!r}"
-        ) from None
+        return given.strip().lower() == here.strip().lower()
 
 
 def _changes(source, verdicts, target):
@@ -105,4 +103,7 @@ def _changes(source, verdicts, target):
         "after": np.array(after, dtype=object),
         "note": np.array(verdicts.notes, dtype=object),
     }
-    return pandas.DataFrame(columns)
+    changes = pandas.DataFrame(columns)
+    if source.files is not None:
+        changes.insert(1, "file", source.files[verdicts.rows])
+    return changes

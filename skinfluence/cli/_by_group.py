@@ -12,6 +12,8 @@ MAX_GROUPS = 12
 # Numbers of more different values are cut into quarters of the rows.
 MAX_NUMBERS = 10
 MISSING = "(missing)"
+# Of the ends of an interval, before an exponent is shown.
+MAX_DIGITS = 7
 # A difference is told where chance makes it once in a thousand tables and one group
 # loses twice as many of its rows as another.
 P_UNEVEN = 1e-3
@@ -63,11 +65,18 @@ def by_group(column, analysis):
     Returns
     -------
     groups : list of Group
-        The largest ones first, at most `MAX_GROUPS`.
+        The largest ones first, at most `MAX_GROUPS`; intervals of numbers in their
+        order.
     """
-    names = _names(column)
+    names, order = _names(column)
     values, index, counts = np.unique(names, return_inverse=True, return_counts=True)
-    largest = np.argsort(-counts, kind="stable")[:MAX_GROUPS]
+    if order is None:
+        largest = np.argsort(-counts, kind="stable")[:MAX_GROUPS]
+    else:
+        places = {name: place for place, name in enumerate(order)}
+        largest = sorted(
+            range(len(values)), key=lambda k: places.get(values[k], np.inf)
+        )
     return [_group(values[k], index == k, analysis) for k in largest]
 
 
@@ -128,15 +137,28 @@ def _share(group):
 
 
 def _names(column):
+    """Return the name of each row's group, and their order if there is one."""
     import pandas
 
+    order = None
     column = pandas.Series(np.asarray(column)).reset_index(drop=True)
     if column.dtype.kind in "iuf" and column.nunique() > MAX_NUMBERS:
         column = pandas.qcut(column, 4, duplicates="drop")
+        column = column.cat.rename_categories(_interval_names(column.cat.categories))
+        order = list(column.cat.categories)
     missing = column.isna().to_numpy()
-    return np.where(missing, MISSING, column.astype(str).to_numpy(dtype=object)).astype(
-        str
-    )
+    texts = column.astype(str).to_numpy(dtype=object)
+    return np.where(missing, MISSING, texts).astype(str), order
+
+
+def _interval_names(intervals):
+    """Name intervals in as few digits as tell them apart."""
+    for digits in range(3, 18):
+        names = [f"{i.left:.{digits}g} to {i.right:.{digits}g}" for i in intervals]
+        exact = not any("e+" in name for name in names) or digits > MAX_DIGITS
+        if exact and len(set(names)) == len(names):
+            break
+    return names
 
 
 def _group(name, rows, analysis):

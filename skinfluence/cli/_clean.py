@@ -62,8 +62,10 @@ def clean(settings):
     contents = {suspects: encoded(safe, suspects, problem.source)}
     if analysis.reason_to_keep_all is None:
         cleaned = cleaned_table(problem, analysis, settings)
-        came = settings.action == "drop"
-        contents[output] = encoded(cleaned, output, problem.source, came)
+        came, changed = settings.action != "weight", None
+        if settings.action == "relabel":
+            changed = cleaned.loc[problem.rows[~analysis.kept]]
+        contents[output] = encoded(cleaned, output, problem.source, came, changed)
     if page is not None:
         from skinfluence.cli.report._page import report_page  # needs [report]
 
@@ -103,13 +105,13 @@ def run(problem, settings):
     """
     model, left_out = default_model(problem.X, problem.classification)
     print_table(problem, settings.target, left_out)
-    with progress(N_PARTS) as step:
+    with progress(N_PARTS, problem.X.size) as step:
         analysis = analyse(problem, model, settings, step, left_out)
     ranking = ranking_table(problem, analysis)
     print_suspects(problem, analysis, ranking)
     print_scores(analysis, settings.action)
     for name, groups in hit_groups(problem, analysis, settings).items():
-        print_groups(name, groups, analysis.held_out.proper)
+        print_groups(name, groups, analysis.held_out.proper, len(ranking))
     return analysis, ranking
 
 

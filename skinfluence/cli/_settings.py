@@ -251,14 +251,18 @@ class AuditSettings(_OfFiles):
 class ApplySettings(_OfFiles):
     """What ``apply`` does."""
 
-    table: str | None = options.option(
-        positional=True, metavar="TABLE", help="the table that was reviewed"
+    tables: tuple = options.option(
+        (),
+        positional=True,
+        nargs="+",
+        metavar="TABLE",
+        help="the table that was reviewed; several files as they were given to clean",
     )
     verdicts: str | None = options.option(
         positional=True,
         metavar="VERDICTS",
         help="a CSV file with columns row, verdict (keep, drop, relabel or unsure), "
-        "value and note, as the review page writes it",
+        "value, note and given, as the review page writes it",
     )
     target: str | None = options.option(
         required=True, metavar="COLUMN", help="the column that relabelled rows change"

@@ -3,6 +3,7 @@
 import numpy as np
 
 from skinfluence.cli._libraries import import_pandas
+from skinfluence.cli._relabelled import relabelled
 
 WEIGHT = "sample_weight"
 
@@ -54,13 +55,10 @@ def cleaned_table(problem, analysis, settings):
         right = 1 - analysis.wrong.probability
         table[WEIGHT] = np.where(analysis.kept, 1.0, _rounded(right))
         return table
-    column = table[target].to_numpy(dtype=object, copy=True)
     suggested = analysis.expected[~analysis.kept]
-    if table[target].dtype.kind in "OU" or table[target].dtype.name in (
-        "str",
-        "string",
-    ):
-        suggested = [f"{s:.6g}" if isinstance(s, float) else str(s) for s in suggested]
-    column[~analysis.kept] = suggested
-    table[target] = column
-    return table
+    if not problem.classification:
+        # Six digits say enough of a prediction; whole numbers stay without exponent.
+        suggested = [float(f"{s:.6g}") for s in suggested]
+    rows = problem.rows[~analysis.kept]
+    column = relabelled(problem.source, target, rows, suggested)
+    return table.assign(**{target: column.iloc[problem.rows]})

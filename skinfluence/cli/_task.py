@@ -12,6 +12,8 @@ from skinfluence.cli.tables._read import read_table
 from skinfluence.cli.tables._table import Reading, Table
 
 MIN_ROWS = 10
+# Of labels, which are compared in pairs.
+MANY = 1000
 
 
 @dataclass
@@ -171,12 +173,32 @@ def _no_such_column(path, target, columns):
     message = f"{path} has no column {target!r}"
     names = [name for name in columns if len(name) <= LIMIT]  # matching takes long
     close = difflib.get_close_matches(target, names, n=3, cutoff=0.7)
-    lower = [name for name in columns if name.lower() == target.lower()]
+    if len(columns) == 1:
+        only = shown(columns[0])
+        return f"{message}; its only column is {only!r}: give --separator or --header"
+    lower = [name for name in columns if name.strip().lower() == target.strip().lower()]
     close = list(dict.fromkeys(lower + close))
     if close:
         return f"{message}; did you mean {' or '.join(map(repr, close))}?"
     some = ", ".join(map(shown, columns[:10])) + (", ..." if len(columns) > 10 else "")
     return f"{message}; its columns are {some}"
+
+
+def _alike(labels):
+    """Say which labels differ in what people do not see; nothing if none do."""
+    plain = [label.strip().lower() for label in labels]
+    twice = [p for p in plain if plain.count(p) > 1] if len(labels) <= MANY else []
+    if not twice:
+        return ""
+    some = [
+        repr(shown(label))
+        for label, p in zip(labels, plain, strict=True)
+        if p == twice[0]
+    ]
+    return (
+        f"{', '.join(some)} differ in case or spaces only and are taken for different "
+        "labels"
+    )
 
 
 def _target(column, task, target, path):
@@ -206,6 +228,8 @@ def _target(column, task, target, path):
     else:
         labels = np.array([str(v) for v in column], dtype=object)
     classes = np.unique(labels)
+    if not whole:
+        decision = _alike(classes)
     if len(classes) == 1:
         raise BadInput(
             f"target {target!r} of {path} has one class only, {shown(classes[0])}"

@@ -10,6 +10,8 @@ from skinfluence.cli._by_group import unevenly_hit
 
 SHOWN = 5
 SHOWN_CLASSES = 10
+# A table with more takes over ten seconds.
+MANY_CELLS = 1_000_000
 
 
 def print_table(problem, target, left_out):
@@ -94,8 +96,8 @@ def print_scores(analysis, action):
     print(held_out.verdict())
 
 
-def print_groups(name, groups, proper):
-    """Say who is hit by what is done to suspects."""
+def print_groups(name, groups, proper, n_rows):
+    """Say who of some rows is hit by what is done to suspects."""
     print(
         f"\nby {shown(name)}: share of suspects [95% interval], estimated share of "
         f"wrong rows, {proper}"
@@ -104,15 +106,17 @@ def print_groups(name, groups, proper):
         low, high = group.interval
         floor, ceiling = group.wrong
         line = (
-            f"  {_cut(group.name) + f' ({group.n_rows})':<20} {group.share:>6.1%} "
+            f"  {_cut(group.name, 24) + f' ({group.n_rows})':<20} {group.share:>6.1%} "
             f"[{low:.1%}, {high:.1%}]  {_share(floor)} to {_share(ceiling)}"
         )
         if group.score is not None:
-            line += (
-                f"  {group.score.before:.4f} -> {group.score.after:.4f} "
-                f"(standard error {group.score.error:.4f})"
-            )
+            line += f"  {group.score.before:.4f} -> {group.score.after:.4f}"
+            if np.isfinite(group.score.error):
+                line += f" (standard error {group.score.error:.4f})"
         print(line)
+    rest = n_rows - sum(group.n_rows for group in groups)
+    if rest:
+        print(f"  and {rest} rows of other values: the {len(groups)} largest are shown")
     warning = unevenly_hit(groups)
     if warning is not None:
         print(f"  warning: {warning}")
@@ -132,14 +136,18 @@ def _of(n_shown, n):
     return "" if n_shown == n else f", the {n_shown} smallest of {n}"
 
 
-def _cut(label):
+def _cut(label, width=12):
     text = shown(label)
-    return text if len(text) <= 12 else text[:11] + "…"
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 @contextmanager
-def progress(total):
-    """Show a progress bar on a terminal; yield the function that advances it."""
+def progress(total, n_cells):
+    """Show progress; yield the function that advances it.
+
+    It is a bar on a terminal, if rich is installed; else some lines, for tables that
+    take long.
+    """
     bar = None
     # The bar moves the cursor, and shows no text of the table.
     stream = getattr(sys.stderr, "unescaped", sys.stderr)
@@ -152,8 +160,25 @@ def progress(total):
         else:
             bar = Progress(console=Console(file=stream), transient=True)
     if bar is None:
-        yield lambda: None
+        with _in_lines(total, n_cells) as step:
+            yield step
         return
     with bar:
         part = bar.add_task("valuing rows", total=total)
         yield lambda: bar.advance(part)
+
+
+@contextmanager
+def _in_lines(total, n_cells):
+    if n_cells < MANY_CELLS:
+        yield lambda: None
+        return
+    print("valuing the rows; a table of this size takes minutes", file=sys.stderr)
+    done = 0
+
+    def step():
+        nonlocal done
+        done += 1
+        print(f"valuing the rows: {done} of {total} parts done", file=sys.stderr)
+
+    yield step

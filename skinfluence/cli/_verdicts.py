@@ -11,7 +11,7 @@ from skinfluence.cli.tables._read import read_table
 from skinfluence.cli.tables._table import Reading
 
 VERDICTS = ("keep", "drop", "relabel", "unsure")
-COLUMNS = ("row", "verdict", "value", "note")
+COLUMNS = ("row", "verdict", "value", "note", "given")
 # The page puts a quote before texts that a spreadsheet would run.
 QUOTED = re.compile(r"'+[=+\-@\t\r\n]")
 
@@ -30,12 +30,15 @@ class Verdicts:
         What rows are relabelled to; empty for other verdicts.
     notes : list of str
         Of the reviewer.
+    given : list of str
+        Targets of the rows that were reviewed; empty where they are not known.
     """
 
     rows: np.ndarray
     verdicts: list
     values: list
     notes: list
+    given: list
 
     def of(self, verdict):
         """Return the rows with a verdict."""
@@ -48,8 +51,8 @@ def read_verdicts(path, n_rows):
     Parameters
     ----------
     path : str or Path
-        A CSV file with columns ``row`` and ``verdict``, and ``value`` and ``note``
-        where they are needed.
+        A CSV file with columns ``row`` and ``verdict``, and ``value``, ``note`` and
+        ``given`` where they are needed.
     n_rows : int
         Rows of the table that was reviewed.
 
@@ -101,8 +104,8 @@ def read_verdicts(path, n_rows):
         _plain(value) if verdict == "relabel" else ""
         for value, verdict in zip(columns["value"], columns["verdict"], strict=True)
     ]
-    notes = [_plain(note) for note in columns["note"]]
-    return Verdicts(rows, columns["verdict"], values, notes)
+    notes, given = ([_plain(text) for text in columns[name]] for name in COLUMNS[3:])
+    return Verdicts(rows, columns["verdict"], values, notes, given)
 
 
 def _plain(text):

@@ -4,8 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
+from sklearn.linear_model import LogisticRegression
 
 from skinfluence import audit_table
+from skinfluence.audit._shared_influence import influence_share
+from skinfluence.cleaning.surprise._preprocessing import default_preprocessor
 
 TABLES = {
     "iris": load_iris,
@@ -117,6 +120,28 @@ def test_rows_that_are_there_twice(name):
     assert finding.rows == [3, 4, 5, 6, 7, 8, n, n + 1, n + 2, n + 3]
     assert "6 rows repeat another one" in finding.evidence
     assert "of the self-influence" in finding.evidence
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_influence_of_copies_takes_no_refits():
+    """Rows with a rare category were refitted one by one, for minutes."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"x": rng.normal(size=60), "town": rng.zipf(1.5, 60).astype(str)})
+    X.loc[50:] = X.loc[:9].to_numpy()
+    y = np.where(X["x"].astype(float) + rng.normal(size=60) > 0, "yes", "no")
+    copies = np.arange(60) >= 50
+    X = X.astype({"x": float})
+    features = default_preprocessor(X)[0].fit_transform(X)
+    share = influence_share(X, y, copies, True)
+    influence = np.empty(60)
+    for i in range(60):
+        loss = []
+        for rows in (np.arange(60), np.delete(np.arange(60), i)):
+            model = LogisticRegression(tol=1e-10).fit(features[rows], y[rows])
+            p = model.predict_proba(features[[i]])[0]
+            loss.append(-np.log(p[model.classes_ == y[i]][0]))
+        influence[i] = abs(loss[1] - loss[0])
+    assert share == pytest.approx(influence[copies].sum() / influence.sum(), rel=1e-2)
 
 
 def test_coincidence_is_no_duplicate():

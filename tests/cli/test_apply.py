@@ -159,3 +159,43 @@ def test_numbers_are_not_relabelled_to_texts(tmp_path, capsys):
     )
     assert carry_out(path, target="income") == 2
     assert "has no column 'income'" in capsys.readouterr().err
+
+
+def test_verdicts_on_another_table_are_refused(tmp_path, capsys):
+    path = tmp_path / "t.csv"
+    path.write_text(text_of(frame(), ",", ".", ""))
+    labels, file = frame()["label"], tmp_path / "v.csv"
+    file.write_text(f"row,verdict,given\n3,drop,{labels[3].upper()}\n")
+    assert main(["apply", str(path), str(file), "--target", "label"]) == 0
+    other = next(label for label in labels if label != labels[3])
+    file.write_text(f"row,verdict,given\n3,drop,{other}\n")
+    reviewed = path.with_name("t.reviewed.csv")
+    reviewed.unlink()
+    arguments = ["apply", str(path), str(file), "--target", "label", "--force"]
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert f"line 5 of {path} has {labels[3]!r} as 'label'" in said
+    assert f"had {other!r}: give the table that was reviewed" in said
+    assert not reviewed.exists()
+
+
+def test_given_numbers_may_have_passed_a_spreadsheet(tmp_path):
+    path, file = tmp_path / "t.csv", tmp_path / "v.csv"
+    path.write_text("x,y\n1,007\n2,-1.50\n3,2\n")
+    file.write_text("row,verdict,given\n0,drop,7\n1,drop,'-1.5\n")
+    assert main(["apply", str(path), str(file), "--target", "y"]) == 0
+    assert path.with_name("t.reviewed.csv").read_text() == "x,y\n3,2\n"
+
+
+def test_several_files(tmp_path):
+    paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    paths[0].write_text("x,y\n1,u\n2,v\n")
+    paths[1].write_text("x,y\n3,u\n4,v\n")
+    file = tmp_path / "v.csv"
+    file.write_text("row,verdict,value\n0,drop,\n3,relabel,w\n")
+    assert main(["apply", *map(str, paths), str(file), "--target", "y"]) == 0
+    reviewed = tmp_path / "a.reviewed.csv"
+    assert reviewed.read_text() == "x,y\n2,v\n3,u\n4,w\n"
+    changes = pd.read_csv(tmp_path / "a.changes.csv")
+    assert changes["file"].tolist() == [str(path) for path in paths]
+    assert changes["line"].tolist() == [2, 3]

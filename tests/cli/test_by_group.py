@@ -10,6 +10,7 @@ from statsmodels.stats.proportion import proportion_confint
 from skinfluence.__main__ import main
 from skinfluence.cli._by_group import MISSING, by_group, unevenly_hit
 from skinfluence.cli._held_out_scores import HeldOut
+from skinfluence.cli._terminal import print_groups
 
 N = 400
 
@@ -58,6 +59,11 @@ def test_numbers_are_cut_into_quarters():
     _, found = analysis()
     groups = by_group(np.arange(N, dtype=float), found)
     assert [group.n_rows for group in groups] == [100] * 4
+    names = [group.name for group in groups]
+    assert names == ["-0.001 to 99.8", "99.8 to 200", "200 to 299", "299 to 399"]
+    near = by_group(5000 + np.arange(N) / 1000, found)
+    names = [group.name for group in near]
+    assert names[1:3] == ["5000.1 to 5000.2", "5000.2 to 5000.3"]
     few = by_group(np.arange(N) % 3, found)
     assert sorted(group.name for group in few) == ["0", "1", "2"]
 
@@ -74,6 +80,15 @@ def test_an_uneven_cleaning_is_told_and_chance_is_not():
     text = unevenly_hit(by_group(half, found))
     share = (~found.kept)[half == 1].mean()
     assert f"suspects are {share:.1%} of 1 and" in text
+
+
+def test_groups_that_are_not_shown_are_counted(capsys):
+    _, found = analysis()
+    groups = by_group(np.arange(N).astype(str), found)
+    print_groups("id", groups, "log loss", N)
+    out = capsys.readouterr().out
+    assert "and 388 rows of other values: the 12 largest are shown" in out
+    assert "nan" not in out
 
 
 def test_the_command_tells_it(tmp_path, capsys):

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import zipfile
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -267,6 +268,49 @@ def test_columnar_formats(tmp_path, suffix):
     content = io.BytesIO(back.file.encode(back.cells.iloc[[1, 3]]))
     again = getattr(pd, f"read_{suffix[1:]}")(content)
     pd.testing.assert_frame_equal(again, table.iloc[[1, 3]].reset_index(drop=True))
+
+
+def test_columns_of_parquet_that_are_no_scalars(tmp_path):
+    path = tmp_path / "t.parquet"
+    frame = pd.DataFrame({"price": [Decimal(i) / 4 for i in range(20)]})
+    frame["sizes"] = [[i % 2, 1] for i in range(20)]
+    frame["bytes"] = [b"ab", None] * 10
+    frame["count"] = pd.array([None, *range(19)], dtype="Int64")
+    frame["label"] = ["u", "v"] * 10
+    frame.to_parquet(path)
+    table = read(path)
+    assert table.typed["price"].tolist() == [i / 4 for i in range(20)]
+    assert table.typed["sizes"].tolist() == ["[0 1]", "[1 1]"] * 10
+    assert table.typed["bytes"].isna().tolist() == [False, True] * 10
+    assert table.cells["price"][3] == Decimal("0.75")
+    for command in ("clean", "audit"):
+        assert main([command, str(path), "--target", "label"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "said"),
+    [
+        ("a, b , y", "y", "did you mean ' y'?"),
+        ("a:b:y", "y", "its only column is 'a:b:y': give --separator or --header"),
+    ],
+)
+def test_what_to_do_about_a_column_that_is_not_there(
+    tmp_path, capsys, text, target, said
+):
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join([text, *[text.replace("a", "1")] * 20]))
+    assert main(["clean", str(path), "--target", target]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_labels_that_look_alike_are_said(tmp_path, capsys):
+    path = tmp_path / "t.csv"
+    labels = ["yes", "YES", "yes ", "no"]
+    rows = [f"{i % 7},{labels[i % 4]}" for i in range(60)]
+    path.write_text("\n".join(["a,label", *rows]))
+    assert main(["audit", str(path), "--target", "label"]) == 0
+    said = "label: 'YES', 'yes', 'yes ' differ in case or spaces only"
+    assert said in capsys.readouterr().out
 
 
 def test_json_lines(tmp_path):

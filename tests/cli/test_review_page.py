@@ -152,6 +152,7 @@ def test_decisions_survive_a_reload_and_are_downloaded(opened, page):
     other = f"'{FORMULA}" if given != FORMULA else f"no {MARKUP}"
     assert rows[1]["value"] == other
     assert rows[0]["value"] == ""
+    assert rows[1]["given"].removeprefix("'") == given
 
 
 def test_filters_search_and_order(opened):

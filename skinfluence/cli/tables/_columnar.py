@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 
@@ -54,7 +55,23 @@ def read_columnar(name, content, reading, file_format):
         ) from None
     typed = typed.reset_index(drop=True)
     lines = np.arange(len(typed)) + 2
-    return Table(typed, typed.copy(), lines, ColumnarFile(file_format))
+    return Table(_plain(typed), typed, lines, ColumnarFile(file_format))
+
+
+def _plain(frame):
+    """Return decimals as numbers, and lists and objects as texts."""
+    plain = frame.copy()
+    for i in range(frame.shape[1]):
+        if frame.iloc[:, i].dtype.kind != "O" or frame.iloc[:, i].dtype != object:
+            continue
+        present = frame.iloc[:, i].notna()
+        kinds = {type(value) for value in frame.iloc[:, i][present]}
+        if kinds == {Decimal}:
+            plain.isetitem(i, frame.iloc[:, i].astype(np.float64))
+        elif not kinds <= {str, bool}:
+            texts = frame.iloc[:, i].map(str).where(present, None)
+            plain.isetitem(i, texts.astype(object))
+    return plain
 
 
 def _check_parquet(name, content):

@@ -10,14 +10,20 @@ import numpy as np
 from skinfluence._shown import shown
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._libraries import import_pandas
+from skinfluence.cli.tables._above_header import (
+    above_header,
+    say_above,
+    told_separator,
+    too_long,
+)
 from skinfluence.cli.tables._bounds import BadTable, check_n_columns
+from skinfluence.cli.tables._dates import texts_to_dates
 from skinfluence.cli.tables._dialects import (
     Dialect,
-    guess_quote,
-    guess_separator,
     looks_like_data,
-    read_records,
+    numbered_records,
     sample_records,
+    separator_and_quote,
 )
 from skinfluence.cli.tables._encodings import (
     Encoding,
@@ -28,6 +34,8 @@ from skinfluence.cli.tables._number_marks import (
     N_SAMPLE,
     NumberMarks,
     guess_marks,
+    may_be_groups,
+    say_marks,
     texts_to_numbers,
 )
 from skinfluence.cli.tables._table import AUTO, Table, column_names
@@ -49,6 +57,8 @@ class DelimitedFile:
         UTF-8 of the text that was read.
     frame : DataFrame or None
         Texts that were read.
+    above : bytes
+        UTF-8 of what stood above the header.
     """
 
     dialect: Dialect
@@ -56,6 +66,7 @@ class DelimitedFile:
     marks: NumberMarks = NumberMarks()
     content: bytes | None = None
     frame: object = None
+    above: bytes = b""
 
     def joined(self, others, frame):
         """Return how several files together are written.
@@ -136,7 +147,7 @@ class DelimitedFile:
         again.columns = self.frame.columns
         if not again.equals(expected.iloc[positions].reset_index(drop=True)):
             return None
-        return self.encoding.encode(content.decode())
+        return self.encoding.encode((self.above + content).decode())
 
     def number(self, value):
         """Return the text of a number."""
@@ -144,9 +155,7 @@ class DelimitedFile:
 
     def _records(self):
         """Return the header (b"" if there is none) and the rows, each as bytes."""
-        records = [
-            record for record, _ in _numbered_records(self.content, self.dialect)
-        ]
+        records = [record for record, _ in numbered_records(self.content, self.dialect)]
         return records if self.dialect.header else [b"", *records]
 
 
@@ -175,18 +184,27 @@ def read_delimited(name, content, reading, separator=","):
     """
     encoding, content = _in_utf_8(content, reading.encoding)
     _check_text(content, encoding)
+    if reading.separator == AUTO:
+        reading = replace(reading, separator=told_separator(content) or AUTO)
+    above, n_above = above_header(content, reading, separator)
+    content = content[len(above) :]
     dialect, plain = _dialect(content, reading, separator)
     if dialect.header:
         check_n_columns(content.partition(b"\n")[0].count(dialect.separator.encode()))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", import_pandas().errors.ParserWarning)
+    pandas = import_pandas()
+    try:
         typed = _parsed(content, dialect, low_memory=False)
+    except (pandas.errors.ParserError, pandas.errors.ParserWarning) as error:
+        raise too_long(content, dialect, n_above) or error from None
     # Read again as text: 007 and 1.50 must leave as they came.
     cells = _parsed(content, dialect, dtype=str, keep_default_na=False)
     marks, notes = _read_numbers(typed, cells, reading)
-    file = DelimitedFile(dialect, encoding, marks, content, cells)
+    file = DelimitedFile(dialect, encoding, marks, content, cells, above)
     said = _said(file, plain)
-    return Table(typed, cells, _lines(content, dialect, len(cells)), file, said + notes)
+    if n_above > int(told_separator(above) is not None):
+        said.append(say_above(n_above + 1))
+    lines = _lines(content, dialect, len(cells)) + n_above
+    return Table(typed, cells, lines, file, said + notes)
 
 
 def _in_utf_8(content, name):
@@ -212,11 +230,7 @@ def _check_text(content, encoding):
 def _dialect(content, reading, separator):
     """Return the dialect, and whether its header is beyond doubt."""
     text = content[: 2**20].decode(errors="ignore")
-    quote = guess_quote(text)
-    if reading.separator != AUTO:
-        separator = reading.separator
-    elif separator == ",":
-        separator = guess_separator(text, quote)
+    separator, quote = separator_and_quote(text, reading, separator)
     records = sample_records(text, separator, quote)
     if reading.header != AUTO or len(records) < 2 or len(records[0]) < 2:
         return Dialect(separator, quote, reading.header != "no"), True
@@ -238,14 +252,18 @@ def _parsed(content, dialect, **options):
     """
     pandas = import_pandas()
     header = 0 if dialect.header else None
-    frame = pandas.read_csv(
-        io.BytesIO(content),
-        sep=dialect.separator,
-        quotechar=dialect.quote,
-        index_col=False,
-        header=header,
-        **options,
-    )
+    with warnings.catch_warnings():
+        # As text, also the empty ones behind separators at the ends of lines count.
+        kind = "ignore" if "dtype" in options else "error"
+        warnings.simplefilter(kind, pandas.errors.ParserWarning)
+        frame = pandas.read_csv(
+            io.BytesIO(content),
+            sep=dialect.separator,
+            quotechar=dialect.quote,
+            index_col=False,
+            header=header,
+            **options,
+        )
     if not dialect.header:
         frame.columns = column_names(frame.shape[1])
     return frame
@@ -261,7 +279,28 @@ def _read_numbers(typed, cells, reading):
     marks = guess_marks(samples, reading.decimal, reading.thousands)
     # pandas knows plain numbers, with nothing else among them.
     asked = {i: v for i, v in texts.items() if kinds[i] != "f" or marks != PLAIN}
-    return marks, texts_to_numbers(typed, asked, marks)
+    notes = texts_to_numbers(typed, asked, marks) + texts_to_dates(typed, texts)
+    if marks.decimal == "." and (reading.decimal, reading.thousands) == (AUTO, AUTO):
+        notes += _note_on_points(typed, list(texts), samples)
+    return marks, notes
+
+
+def _note_on_points(typed, positions, samples):
+    """Say that points may be marks of thousands, as in much of Europe."""
+    columns = [
+        (i, texts)
+        for i, texts in zip(positions, samples, strict=False)
+        if typed.iloc[:, i].dtype.kind == "f" and may_be_groups(texts)
+    ]
+    if not columns:
+        return []
+    some = ", ".join(shown(typed.columns[i], 20) for i, _ in columns[:5])
+    some += ", ..." if len(columns) > 5 else ""
+    text = next(text.strip() for text in columns[0][1] if "." in text)
+    return [
+        f"{some}: {text!r} is read with a decimal point (--decimal .); --thousands . "
+        f"reads it as {text.replace('.', '')}"
+    ]
 
 
 def _texts(typed, cells, i):
@@ -279,10 +318,7 @@ def _said(file, plain_header):
         said.append(f"separator {name} (--separator)")
     if file.encoding.name != "utf-8":
         said.append(f"encoding {file.encoding.name} (--encoding)")
-    if marks.decimal != ".":
-        said.append(f"decimal mark {marks.decimal!r} (--decimal)")
-    if marks.thousands:
-        said.append(f"thousands mark {marks.thousands!r} (--thousands)")
+    said += say_marks(marks)
     if dialect.quote != '"':
         said.append(f"quotes {dialect.quote}")
     if not plain_header:
@@ -290,23 +326,9 @@ def _said(file, plain_header):
     return [f"read with {', '.join(said)}"] if said else []
 
 
-def _numbered_records(content, dialect):
-    """Return pairs of the bytes of a record and its number, blank ones counted."""
-    # Latin-1 has a character for every byte.
-    lines = io.StringIO(content.decode("latin-1"), newline="\n").readlines()
-    found, start, number = [], 0, 0
-    for record, end in read_records(lines, dialect.separator, dialect.quote):
-        number += 1
-        if record:
-            bytes_ = "".join(lines[start:end]).encode("latin-1")
-            found.append((bytes_, number))
-        start = end
-    return found
-
-
 def _lines(content, dialect, n_rows):
     """Return the number that a spreadsheet shows for each row."""
-    numbers = [number for _, number in _numbered_records(content, dialect)]
+    numbers = [number for _, number in numbered_records(content, dialect)]
     numbers = numbers[int(dialect.header) :]
     if len(numbers) == n_rows:
         return np.array(numbers, dtype=np.int64)

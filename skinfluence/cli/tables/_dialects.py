@@ -88,6 +88,30 @@ def guess_quote(text):
     return "'" if quoted > 1 and '"' not in sample else '"'
 
 
+def numbered_records(content, dialect):
+    """Return pairs of the bytes of a record and its number, blank ones counted."""
+    # Latin-1 has a character for every byte.
+    lines = io.StringIO(content.decode("latin-1"), newline="\n").readlines()
+    found, start, number = [], 0, 0
+    for record, end in read_records(lines, dialect.separator, dialect.quote):
+        number += 1
+        if record:
+            bytes_ = "".join(lines[start:end]).encode("latin-1")
+            found.append((bytes_, number))
+        start = end
+    return found
+
+
+def separator_and_quote(text, reading, separator):
+    """Return what was asked for, else what the name says, else what the text says."""
+    quote = guess_quote(text)
+    if reading.separator != "auto":
+        separator = reading.separator
+    elif separator == ",":
+        separator = guess_separator(text, quote)
+    return separator, quote
+
+
 def looks_like_data(records, is_number):
     """Tell whether the first record holds values instead of names of columns.
 

@@ -12,9 +12,32 @@ SPACES = " \u00a0\u202f\u2009"
 # Candidates, the plainest first; each as (decimal mark, mark of thousands).
 MARKS = [(".", ""), (".", ","), (",", ""), (",", "."), (".", " "), (",", " ")]
 MARKS += [(".", "'"), (",", "'")]
-UNIT = "[$€£¥%]"
+UNIT = (
+    r"(?:[$€£¥₹₽%]|EUR|USD|GBP|CHF|JPY|CNY|INR|CAD|AUD|SEK|NOK|DKK|PLN|CZK|HUF"
+    r"|kr\.?|zł|Fr\.)"
+)
+SIGN = "[+\\-\u2212]"  # with the minus sign of typography
 # A column with a few texts among its numbers is one of numbers, and says so.
 MOSTLY = 0.95
+# However frequent, these are said to be missing in a column of numbers.
+MISSING = {
+    "-",
+    "--",
+    "---",
+    "\u2013",
+    "\u2014",
+    ".",
+    "..",
+    "...",
+    "?",
+    "??",
+    "na",
+    "n/a",
+}
+MISSING |= {"n.a.", "nan", "none", "null", "nil", "missing", "unknown", "k.a.", "tbd"}
+MISSING |= {"#n/a", "#div/0!", "#value!", "#ref!", "#num!", "#name?"}
+# A column with fewer numbers is one of texts, and nobody expects otherwise.
+SOME = 0.5
 N_SAMPLE = 1000
 
 
@@ -39,11 +62,15 @@ class NumberMarks:
         whole = r"\d+"
         if self.thousands:
             mark = f"[{re.escape(self._thousands)}]"
-            whole = rf"(?:\d{{1,3}}(?:{mark}\d{{3}})+|\d+)"
+            # No group begins with a zero: "0,536" has a decimal comma.
+            whole = rf"(?:[1-9]\d{{0,2}}(?:{mark}\d{{3}})+|\d+)"
         part = rf"(?:{re.escape(self.decimal)}\d*)?"
         number = rf"(?:{whole}{part}|{re.escape(self.decimal)}\d+)(?:[eE][+-]?\d+)?"
         space = f"[{SPACES}]*"
-        return re.compile(rf"[+-]?{UNIT}?{space}[+-]?{number}{space}{UNIT}?")
+        plain = rf"{UNIT}?{space}{number}{space}{UNIT}?"
+        before = rf"(?:{SIGN}?{space}{plain}|{UNIT}{space}{SIGN}{number})"
+        # As ledgers write negative numbers: in brackets, or with the minus behind.
+        return re.compile(rf"{before}|\({plain}\)|{plain}{space}-")
 
     @property
     def _thousands(self):
@@ -58,10 +85,17 @@ class NumberMarks:
         text = text.strip()
         if not self.pattern.fullmatch(text):
             return np.nan
-        text = re.sub(f"[{SPACES}$€£¥%]", "", text)
+        negative = _is_ledger(text)
+        text = re.sub(f"{UNIT}|[{SPACES}()]", "", text).replace("\u2212", "-")
         if self.thousands and self.thousands != " ":
             text = text.replace(self.thousands, "")
-        return float(text.replace(self.decimal, "."))
+        number = float(text.replace(self.decimal, ".").removesuffix("-"))
+        return -number if negative else number
+
+
+def _is_ledger(text):
+    """Tell whether a number is written as negative in the manner of ledgers."""
+    return text.startswith("(") or text.endswith("-")
 
 
 def guess_marks(columns, decimals, thousands):
@@ -77,8 +111,10 @@ def guess_marks(columns, decimals, thousands):
     Returns
     -------
     marks : NumberMarks
-        Of equally good ones the first of `MARKS`.
+        Of equally good ones the first of `MARKS`. Columns such as "950", "1.200" are
+        no numbers with a decimal point.
     """
+    grouped = [_only_with_groups(texts) for texts in columns]
     candidates = [
         NumberMarks(decimal, group)
         for decimal, group in MARKS
@@ -91,13 +127,70 @@ def guess_marks(columns, decimals, thousands):
         )
 
     def n_columns(marks):
-        return sum(_mostly_numbers(texts, marks) for texts in columns)
+        return sum(
+            _mostly_numbers(texts, marks)
+            for texts, only in zip(columns, grouped, strict=True)
+            if not (only and marks.decimal == ".")
+        )
 
     return max(candidates, key=n_columns)
 
 
 def _mostly_numbers(texts, marks):
+    texts = [text for text in texts if not _is_missing(text)]
     return len(texts) > 0 and np.mean([marks.is_number(t) for t in texts]) >= MOSTLY
+
+
+def _is_missing(text):
+    return text.strip().lower() in MISSING
+
+
+def may_be_groups(texts):
+    """Tell whether all points of a column may be marks of thousands.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Of the column, without missing ones.
+
+    Returns
+    -------
+    whether : bool
+    """
+    pattern = re.compile(rf"{SIGN}?[1-9]\d{{0,2}}(?:\.\d{{3}})+|{SIGN}?\d{{1,3}}")
+    texts = [text for text in texts if not _is_missing(text)]
+    return any("." in text for text in texts) and all(
+        pattern.fullmatch(text.strip()) for text in texts
+    )
+
+
+def _only_with_groups(texts):
+    """Tell whether points must be marks of thousands.
+
+    No program writes whole numbers without a point and 1.2 as 1.200.
+    """
+    return (
+        any("." not in text for text in texts)
+        and any("." in text and text.strip().endswith("0") for text in texts)
+        and may_be_groups(texts)
+    )
+
+
+def say_marks(marks):
+    """Return what a plain reader would not expect, with the options for it."""
+    said = []
+    if marks.decimal != ".":
+        said.append(f"decimal mark {marks.decimal!r} (--decimal)")
+    if marks.thousands:
+        said.append(f"thousands mark {marks.thousands!r} (--thousands)")
+    return said
+
+
+def are_codes(texts):
+    """Tell whether digits are the names of something: "007" in a typed format."""
+    return any(
+        text is not None and re.fullmatch(r"0\d+", text.strip()) for text in texts
+    )
 
 
 def numbers_of_texts(texts, marks):
@@ -113,9 +206,10 @@ def numbers_of_texts(texts, marks):
     Returns
     -------
     numbers : ndarray of float, shape (n,), or None
-        None where more than one text of twenty is no number.
+        None where more than one text of twenty is no number and does not say that
+        it is missing.
     others : list of str
-        The texts that are none.
+        The texts that are none, signs of missing values among them.
     """
     present = np.array([text is not None for text in texts], dtype=bool)
     if not _mostly_numbers(texts[present][:N_SAMPLE], marks):
@@ -123,7 +217,8 @@ def numbers_of_texts(texts, marks):
     numbers = np.full(len(texts), np.nan)
     numbers[present] = [marks.number(text) for text in texts[present]]
     others = [text for text, x in zip(texts, numbers, strict=True) if text and x != x]
-    if len(others) > (1 - MOSTLY) * present.sum():
+    wrong = sum(not _is_missing(text) for text in others)
+    if wrong > (1 - MOSTLY) * (present.sum() - len(others) + wrong):
         return None, []
     return numbers, others
 
@@ -148,12 +243,45 @@ def texts_to_numbers(typed, texts, marks):
     notes = []
     for i, values in texts.items():
         numbers, others = numbers_of_texts(values, marks)
+        name = shown(typed.columns[i])
         if numbers is None:
+            notes += _note_on_mixed(name, values, marks)
             continue
         typed.isetitem(i, numbers)
         if others:
             notes.append(
-                f"{len(others)} value(s) of {shown(typed.columns[i])} are no numbers, "
+                f"{len(others)} value(s) of {name} are no numbers, "
                 f"{shown(others[0], 20)!r}, say: taken as missing"
             )
+        notes += _notes_on_writing(name, values, numbers)
+    return notes
+
+
+def _note_on_mixed(name, values, marks):
+    """Say that a column of many numbers is taken for one of texts."""
+    texts = [text for text in values[:N_SAMPLE] if text is not None]
+    others = [text for text in texts if not marks.is_number(text)]
+    share = 1 - len(others) / max(len(texts), 1)
+    if share < SOME or not others:
+        return []
+    return [
+        f"{name} holds numbers in {share:.0%} of its values, and others, "
+        f"{shown(others[0], 20)!r}, say: taken for text"
+    ]
+
+
+def _notes_on_writing(name, values, numbers):
+    """Say what numbers look like that others might read in another way."""
+    read = [text for text, x in zip(values, numbers, strict=True) if text and x == x]
+    notes = []
+    ledger = [text for text in read if _is_ledger(text.strip())]
+    if ledger:
+        notes.append(
+            f"{len(ledger)} value(s) of {name}, {shown(ledger[0], 20)!r}, say, are "
+            "read as negative"
+        )
+    units = {"".join(re.findall(UNIT, text)) for text in read}
+    if len(units) > 1:
+        some = ", ".join(unit or "none" for unit in sorted(units)[:4])
+        notes.append(f"{name} has several units ({some}): read without them")
     return notes

@@ -8,12 +8,16 @@ import numpy as np
 from skinfluence._shown import shown
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._libraries import import_pandas
+from skinfluence.cli.tables._above_header import MOST_ABOVE, say_above
 from skinfluence.cli.tables._bounds import check_decompressed, check_n_columns
 from skinfluence.cli.tables._compression import zip_members
+from skinfluence.cli.tables._dates import texts_to_dates
 from skinfluence.cli.tables._dialects import N_RECORDS, looks_like_data
 from skinfluence.cli.tables._number_marks import (
     NumberMarks,
+    are_codes,
     guess_marks,
+    say_marks,
     texts_to_numbers,
 )
 from skinfluence.cli.tables._table import AUTO, Table, column_names
@@ -70,6 +74,11 @@ def read_spreadsheet(name, content, reading, file_format):
     if raw.empty:
         raise pandas.errors.EmptyDataError("No columns to parse from file")
     check_n_columns(raw.shape[1])
+    n_above = _n_above_header(raw, reading)
+    if n_above:
+        raw, lines = raw.iloc[n_above:].reset_index(drop=True), lines[n_above:]
+        raw = raw.loc[:, raw.notna().any()]
+        notes.append(say_above(lines[0]))
     header = _has_header(raw, reading)
     if header:
         names = _distinct(raw.iloc[0])
@@ -91,6 +100,16 @@ def _sheet(name, sheets, wanted):
             f"{', '.join(map(shown, sheets[:10]))}"
         )
     return wanted
+
+
+def _n_above_header(raw, reading):
+    """Return the number of rows above the first that holds the target."""
+    if reading.header != AUTO or reading.target is None or raw.shape[1] < 2:
+        return 0
+    for i, row in enumerate(raw.iloc[:MOST_ABOVE].itertuples(index=False)):
+        if reading.target in map(str, row):
+            return i
+    return 0
 
 
 def _has_header(raw, reading):
@@ -125,11 +144,15 @@ def _typed(raw, reading, notes):
         if typed.iloc[:, i].dtype.kind in "biufmM":
             continue
         values = [None if v is None or v != v else str(v) for v in raw.iloc[:, i]]
-        texts[i] = np.array(values, dtype=object)
-        typed.isetitem(i, texts[i])
+        column = np.array(values, dtype=object)
+        typed.isetitem(i, column)
+        if not are_codes(column):
+            texts[i] = column
     columns = [[t for t in values if t is not None] for values in texts.values()]
     marks = guess_marks(columns, reading.decimal, reading.thousands)
-    notes += texts_to_numbers(typed, texts, marks)
+    said = say_marks(marks)
+    notes += [f"read with {', '.join(said)}"] if said else []
+    notes += texts_to_numbers(typed, texts, marks) + texts_to_dates(typed, texts)
     return typed
 
 

@@ -206,12 +206,13 @@
   }
 
   function download() {
-    const lines = ["row,verdict,value,note"];
+    const lines = ["row,verdict,value,note,given"];
     for (const suspect of data.suspects) {
       const decision = decided[suspect.row];
       if (!decision) continue;
       lines.push([
         suspect.row, decision.verdict, cell(decision.value), cell(decision.note),
+        cell(data.targets[suspect.row]),
       ].join(","));
     }
     const link = document.createElement("a");

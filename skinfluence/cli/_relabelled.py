@@ -1,0 +1,95 @@
+"""New values of a column, written as the others of the column are."""
+
+from decimal import Decimal
+
+import numpy as np
+
+from skinfluence._shown import shown
+from skinfluence.cli._bad_input import BadInput
+from skinfluence.cli._libraries import import_pandas
+
+
+def relabelled(source, name, rows, values, path="the new values"):
+    """Return a column of a table in which some rows have new values.
+
+    A value that another row has is written as it is there, ``007`` or ``TRUE``, say;
+    any other number with the decimal mark of the file.
+
+    Parameters
+    ----------
+    source : Table
+        What was read.
+    name : str
+        Of the column.
+    rows : sequence of int
+        Positions of the rows.
+    values : sequence
+        Numbers, or texts that say them, where the column holds numbers; texts
+        otherwise.
+    path : str
+        Where the values come from, for errors.
+
+    Returns
+    -------
+    column : Series
+        Of cells, as `Table.cells` has them.
+    """
+    pandas = import_pandas()
+    typed, cells = source.typed[name], source.cells[name]
+    column = cells.to_numpy(dtype=object, copy=True)
+    known = _known(typed, column)
+    for row, value in zip(rows, values, strict=True):
+        column[row] = _cell(value, known, typed, source.file, name, path)
+    column = pandas.Series(column, index=cells.index)
+    if isinstance(cells.dtype, pandas.CategoricalDtype):
+        new = [v for v in column[list(rows)].unique() if v not in cells.cat.categories]
+        return column.astype(cells.cat.add_categories(new).dtype)
+    if cells.dtype.kind in "iu" and any(isinstance(column[i], float) for i in rows):
+        missing = isinstance(cells.dtype, pandas.api.extensions.ExtensionDtype)
+        return column.astype("Float64" if missing else np.float64)
+    return column.astype(cells.dtype)
+
+
+def _known(typed, cells):
+    """Return the cell of the first row with each value."""
+    known = {}
+    key = float if _numeric(typed) else str
+    present = typed.notna().to_numpy()
+    for value, cell in zip(typed[present], cells[present], strict=True):
+        known.setdefault(key(value), cell)
+    return known
+
+
+def _numeric(typed):
+    return typed.dtype.kind in "iuf"
+
+
+def _cell(value, known, typed, file, name, path):
+    if _numeric(typed):
+        number = _number(value, name, path)
+        if number in known:
+            return known[number]
+        number = int(number) if number.is_integer() else number
+        if any(isinstance(cell, Decimal) for cell in known.values()):
+            return Decimal(str(number))
+        return file.number(number) if hasattr(file, "number") else number
+    text = str(value)
+    if text not in known and typed.dtype.kind == "b":
+        both = " and ".join(map(str, sorted(known)))
+        raise BadInput(
+            f"{path}: {name!r} holds {both}, and a row is relabelled to {shown(text)!r}"
+        )
+    return known.get(text, text)
+
+
+def _number(value, name, path):
+    try:
+        number = float(value)
+    except ValueError:
+        number = np.nan
+    if not np.isfinite(number):
+        raise BadInput(
+            f"{path}: {name!r} holds numbers, and a row is relabelled to "
+            f"{shown(value)!r}"
+        )
+    return number

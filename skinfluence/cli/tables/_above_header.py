@@ -1,0 +1,102 @@
+"""Titles and comments above the header of a text, and rows that are longer than it."""
+
+import csv
+import io
+
+from skinfluence.cli.tables._bounds import BadTable
+from skinfluence.cli.tables._dialects import (
+    SAMPLE,
+    numbered_records,
+    read_records,
+    separator_and_quote,
+)
+from skinfluence.cli.tables._table import AUTO
+
+# The line with which Excel is told the separator.
+SEPARATOR_LINE = b"sep="
+MOST_ABOVE = 20
+
+
+def told_separator(content):
+    """Return the separator that the first line says, ``sep=;`` say, or None."""
+    line = content.partition(b"\n")[0].rstrip(b"\r")
+    if line.startswith(SEPARATOR_LINE) and len(line) == len(SEPARATOR_LINE) + 1:
+        return chr(line[-1])
+    return None
+
+
+def above_header(content, reading, separator):
+    """Return what stands above the header.
+
+    Where the first record does not hold the target and one of the next does, that is
+    the header; titles and comments stand above it.
+
+    Parameters
+    ----------
+    content : bytes
+        UTF-8.
+    reading : Reading
+        What is known of the file.
+    separator : str
+        What the name says.
+
+    Returns
+    -------
+    above : bytes
+        What is no part of the table.
+    n_records : int
+        Its number of records.
+    """
+    start = 0 if told_separator(content) is None else content.find(b"\n") + 1
+    if reading.header == AUTO and reading.target is not None:
+        text = content[start : start + SAMPLE].decode(errors="ignore")
+        separator, quote = separator_and_quote(text, reading, separator)
+        # Latin-1 has a character for every byte.
+        text, target = content[:SAMPLE].decode("latin-1"), reading.target.encode()
+        lines, end = io.StringIO(text, newline="\n").readlines(), 0
+        for i, (record, last) in enumerate(read_records(lines, separator, quote)):
+            if target.decode("latin-1") in record and (len(record) > 1 or i == 0):
+                return "".join(lines[:end]).encode("latin-1"), i
+            if i == MOST_ABOVE:
+                break
+            end = last
+    return content[:start], int(start > 0)
+
+
+def say_above(line):
+    """Say which line the header was taken from."""
+    return (
+        f"the header is taken from line {line}, which holds the target (--header yes "
+        "takes the first line)"
+    )
+
+
+def too_long(content, dialect, n_above):
+    """Return an error that names the first record with more values than the header.
+
+    Parameters
+    ----------
+    content : bytes
+        UTF-8, from the header on.
+    dialect : Dialect
+        How values are written.
+    n_above : int
+        Records above it.
+
+    Returns
+    -------
+    error : BadTable or None
+    """
+    width, first = None, n_above + 1
+    for record, number in numbered_records(content, dialect):
+        lines = io.StringIO(record.decode(), newline="")
+        reader = csv.reader(lines, delimiter=dialect.separator, quotechar=dialect.quote)
+        n_values = len(next(reader))
+        width = n_values if width is None else width
+        if n_values > width:
+            return BadTable(
+                f"line {number + n_above} has {n_values} values, line {first} has "
+                f"{width}: put values that hold {dialect.separator!r} in quotes, name "
+                "all columns, or give --separator"
+            )
+    return None
