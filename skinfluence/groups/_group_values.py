@@ -8,7 +8,7 @@ from skinfluence.groups._players import labelled_masks
 
 
 def group_values(influence, X, y, *, groups, bounds=False):
-    r"""Find out which whole group of training rows hurts: a source, day or annotator.
+    """Find out which whole group of training rows hurts: a source, day or annotator.
 
     The value of a group is the mean over validation rows of its `group_influence`: loss
     of the model without the whole group minus loss of the model with all rows.
