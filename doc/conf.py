@@ -34,15 +34,19 @@ sphinx_gallery_conf = {
 }
 
 
-def escape_fitted_name(app, what, name, obj, options, lines):
-    """Keep n_samples_fit_ in a shape from being read as a hyperlink."""
-    lines[:] = [
-        re.sub(r"(?<=[ (])n_samples_fit_(?=[,)])", r"n_samples_fit\\_", line)
-        for line in lines
-    ]
+def mend_docstring(app, what, name, obj, options, lines):
+    """Keep docstrings free of what would be read as links to nowhere.
+
+    Names of attributes in a shape would be hyperlinks; methods that are inherited from
+    scikit-learn refer to its user guide.
+    """
+    for i, line in enumerate(lines):
+        shape = r"(?<=[ (])(n_samples_fit|n_features_in)_(?=[,)])"
+        line = re.sub(shape, r"\1\\_", line)
+        lines[i] = re.sub(r":ref:`([^<`]+) <accuracy_score>`", r"\1", line)
 
 
 def setup(app):
     """Register the hooks."""
-    app.connect("autodoc-process-docstring", escape_fitted_name)
+    app.connect("autodoc-process-docstring", mend_docstring)
     app.connect("builder-inited", lambda app: exact_models_page.write())

@@ -6,7 +6,7 @@ from skinfluence.audit import audit_table
 from skinfluence.certificates import PartitionClassifier, PredictionCertificate
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
 from skinfluence.dynamic import TRAK, HyDRA, TracIn
-from skinfluence.groups import find_flip_set, most_influential_set
+from skinfluence.groups import find_flip_set, group_values, most_influential_set
 from skinfluence.inspection import (
     CertifiedAccuracyDisplay,
     InfluenceDisplay,
@@ -59,6 +59,7 @@ __all__ = [
     "case_diagnostics",
     "datamodels",
     "find_flip_set",
+    "group_values",
     "high_influence_pairs",
     "memorization_curve",
     "most_influential_set",

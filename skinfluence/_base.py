@@ -377,7 +377,7 @@ class BaseInfluence(EstimatorWrapper):
         n = self.n_samples_fit_
         groups = np.asarray(groups)
         if groups.ndim == 1 and groups.shape[0] == n:
-            labels = np.unique(groups)
+            labels = _group_labels(groups)
             check_memory(
                 len(labels) * n,
                 f"Masks of {len(labels)} groups of {n} training rows",
@@ -392,3 +392,18 @@ class BaseInfluence(EstimatorWrapper):
             f"({n},), or boolean masks of shape (n_groups, {n}). Got shape "
             f"{groups.shape}, dtype {groups.dtype}."
         )
+
+
+def _group_labels(groups):
+    """Return the different labels, sorted; missing ones would be equal to none."""
+    try:
+        labels = np.unique(groups)
+    except TypeError:
+        labels = None
+    if labels is None or not np.all(labels == labels):
+        raise ValueError(
+            "The 'groups' parameter must hold labels that can be sorted, all numbers "
+            "or all strings, none of them missing. Give rows without a group a label "
+            "of their own, or pass boolean masks, which may leave rows out."
+        )
+    return labels

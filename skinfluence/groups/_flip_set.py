@@ -34,7 +34,7 @@ def find_flip_set(
     method="greedy",
     max_rows=None,
 ):
-    r"""Find a smallest set of training rows without which an answer turns.
+    """Find a smallest set of training rows without which an answer turns.
 
     The answer is the prediction for one test row, the sign of a coefficient, or whether
     a coefficient is significant. Every set that is returned has been verified: the

@@ -26,7 +26,7 @@ def most_influential_set(
     groups=None,
     method="greedy",
 ):
-    r"""Find the training rows that together move an answer most towards its other side.
+    """Find the training rows that together move an answer most towards its other side.
 
     The value is that of `find_flip_set`: the lead of the predicted class, a
     coefficient, or a p-value minus the level; it is moved against its sign, through

@@ -65,7 +65,11 @@ def make_players(influence, groups):
     n = influence.n_samples_fit_
     if groups is None:
         return Players(n)
+    return Players(n, *labelled_masks(influence, groups))
+
+
+def labelled_masks(influence, groups):
+    """Return boolean masks of groups, and what the groups are called."""
     masks = influence._group_masks(groups)
     groups = np.asarray(groups)
-    labels = np.unique(groups) if groups.ndim == 1 else np.arange(len(masks))
-    return Players(n, masks, labels)
+    return masks, np.unique(groups) if groups.ndim == 1 else np.arange(len(masks))
