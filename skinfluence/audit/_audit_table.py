@@ -104,6 +104,13 @@ def audit_table(
                 f"{X_test.shape[1]}."
             )
         X_test.columns = X.columns
+    if groups is not None and not (
+        isinstance(groups, str) and groups in map(str, X.columns)
+    ):
+        raise ValueError(
+            "The 'groups' parameter must be the name of a column of X. Got "
+            f"{groups!r:.100}: pass rows with such a column."
+        )
     seed = check_random_state(random_state).randint(2**31 - 1)
     if classification == "auto":
         classification = target.numbers is None or few_whole_numbers(target.numbers)

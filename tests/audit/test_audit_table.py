@@ -292,3 +292,6 @@ def test_bad_input():
         audit_table(X, y.where(np.arange(600) != 4))
     with pytest.raises(ValueError, match="must have the 5 columns of X. Got 2"):
         audit_table(X, y, X_test=X.iloc[:, :2])
+    for groups in ("nobody", np.arange(600)):
+        with pytest.raises(ValueError, match="must be the name of a column of X"):
+            audit_table(X, y, groups=groups)
