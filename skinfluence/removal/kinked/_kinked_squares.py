@@ -11,7 +11,7 @@ from skinfluence.removal.smooth._newton import row_chunks
 # Removed rows whose margins are checked together, and floats of a temporary.
 BATCH, TILE = 128, 2**20
 # Steps between active sets before a row is given to the solver with line search.
-STEPS = 30
+STEPS = 20
 # Relative rounding error of one minus leverage from which on a row is solved alone.
 ROUGH = 1e-7
 
@@ -66,7 +66,7 @@ class KinkedSquares(LinearModel):
     Then F is what has changed at the new point, until nothing changes: the exact
     minimiser, since its own piece has it (Mangasarian 2002, Optimization Methods
     and Software 17(5), 913-929). Rows outside A move nothing, exactly. The tolerance
-    is not used. A row still changing after 30 steps gets a line search.
+    is not used. A row still changing after 20 steps gets a line search.
 
     Cost: O(n p^2) once and, per active row and step, ``2 n p`` flops to check the
     margins and O(f^2 p + f^3) for the solution. Memory O(n p K). R must be
