@@ -5,6 +5,9 @@ import numpy as np
 from skinfluence._sklearn import n_rows, take_rows
 from skinfluence.removal.neighbors._ties import Closeness, target_codes
 
+CHUNK = 2**18  # ranks of rows that are worked on at a time
+LARGEST = np.iinfo(np.intp).max
+
 
 class RankedNeighbors:
     """Training rows by their distance to some test rows, and which of them are tied.
@@ -64,23 +67,52 @@ class RankedNeighbors:
             Test rows for which they do.
         """
         tests = np.flatnonzero(self.tied)
-        runs, each = self.runs[tests], np.arange(len(tests))
-        members = np.zeros(runs.shape, dtype=np.intp)  # of each run, in the prefix
-        code, mixed = np.full(runs.shape, -1), np.zeros(runs.shape, dtype=bool)
-        nearest = np.full((len(tests), k), np.iinfo(np.intp).max)  # their runs
-        for m, row in enumerate(order if len(tests) else []):
-            new = runs[:, row]
-            members[each, new] += 1
-            first = code[each, new]
-            mixed[each, new] |= (first >= 0) & (first != codes[row])
-            code[each, new] = np.where(first < 0, codes[row], first)
-            farthest = nearest.argmax(axis=1)
-            closer = new < nearest[each, farthest]
-            nearest[each[closer], farthest[closer]] = new[closer]
-            if m < k:
-                continue
-            last = nearest.max(axis=1)
-            places = (nearest == last[:, None]).sum(axis=1)
-            compete = mixed[each, last] & (members[each, last] > places)
-            if compete.any():
-                yield m + 1, tests[compete]
+        undecided = np.zeros((len(tests), len(order)), dtype=bool)
+        step = max(1, CHUNK // len(order))
+        for start in range(0, len(tests), step):
+            part = slice(start, start + step)
+            runs = self.runs[tests[part]][:, order]
+            undecided[part] = _undecided(runs, codes[order], k)
+        for m in np.flatnonzero(undecided.any(axis=0)):
+            yield m + 1, tests[undecided[:, m]]
+
+
+def _undecided(runs, codes, k):
+    """Tell which prefixes have rows of different targets that tie for the last place.
+
+    Parameters
+    ----------
+    runs : ndarray of shape (n_samples, n)
+        Of the training rows in their order.
+    codes : ndarray of shape (n,)
+        Of their targets.
+    k : int
+        Places.
+    """
+    n_samples, n = runs.shape
+    place = np.tile(np.arange(n), n_samples)
+    run = (np.arange(n_samples)[:, None] * n + runs).ravel()  # of any test row
+    first, mixed = np.full(runs.size, n), np.full(runs.size, n)
+    np.minimum.at(first, run, place)
+    other = codes[place] != codes[first[run]]
+    np.minimum.at(mixed, run[other], place[other])  # where it has a second target
+    last, beyond = _running_smallest(runs, k)
+    out = np.zeros(runs.shape, dtype=bool)
+    out[:, k:] = (last == beyond)[:, k:]  # the run has more rows than places
+    test, row = np.nonzero(out)
+    out[test, row] = mixed[test * n + last[test, row]] <= row
+    return out
+
+
+def _running_smallest(values, k):
+    """Return the k-th and the next smallest value of every prefix of each row.
+
+    They mean nothing in prefixes that are shorter. Each pass keeps the smallest and
+    hands on the larger one of the two that it compares.
+    """
+    values, last = values.copy(), np.empty_like(values)
+    for _ in range(k):
+        np.minimum.accumulate(values, axis=1, out=last)
+        np.maximum(values[:, 1:], last[:, :-1], out=values[:, 1:])
+        values[:, 0] = LARGEST
+    return last, np.minimum.accumulate(values, axis=1)

@@ -47,7 +47,7 @@ class Problems(ABC):
         """
         return decrement
 
-    def longest(self, x, step):
+    def longest(self, which, x, step):
         """Return the length to try first, as a multiple of the step."""
         return np.ones(len(x))
 
@@ -100,7 +100,7 @@ def minimise(problems, x, tol=1e-13, max_iter=100):
 
 def _search(problems, which, x, step, slope):
     """Take steps, shortened to where they do not lead beyond the minimum along them."""
-    length = problems.longest(x, step)
+    length = problems.longest(which, x, step)
     new = x + length[:, None] * step
     state = problems.evaluate(which, new)
     todo, end = np.arange(len(x)), problems.slope(new, state, step)

@@ -144,6 +144,14 @@ def test_scaled_intercept_without_and_with_columns(wine):
     assert not model.theta[0, :-1].any()
 
 
+def test_no_column_in_use_prints_nothing(wine, capfd):
+    X, y = wine
+    model = removal_model(liblinear(1e-4).fit(X, y), X, y)
+    for removals in (model.exact(), model.newton(), model.first_order()):
+        assert not removals.displacement.any()
+    assert capfd.readouterr() == ("", "")  # LAPACK prints what it refuses
+
+
 def test_more_columns_than_rows():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((40, 90))

@@ -116,6 +116,6 @@ class HuberProblems(Problems):
     def left(self, which, x, state, step, decrement):
         return decrement / self.root[which]
 
-    def longest(self, x, step):
+    def longest(self, which, x, step):
         shrink = -step[:, -1] / (0.9 * x[:, -1])
         return 1 / np.maximum(shrink, 1.0)

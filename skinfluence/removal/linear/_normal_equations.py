@@ -14,10 +14,11 @@ TRUSTED_PER_ROW, TRUSTED = 16 * EPS, 1e-11
 def relative_rounding(hessian, lower):
     """Relative rounding errors of solutions by a Cholesky factor.
 
-    Columns of different scales do not count.
+    Columns of different scales do not count. Infinite where nothing can be said: a
+    Hessian that is singular, not finite, or of no columns, which LAPACK refuses.
     """
     size = np.sqrt(np.diag(hessian))
-    if not np.all(size > 0):
+    if not len(size) or not np.all(size > 0):
         return np.inf
     scaled = np.abs(hessian / np.multiply.outer(size, size))
     norm = scaled.sum(axis=0).max(initial=0.0)
