@@ -3,6 +3,7 @@
 from skinfluence.removal.certificates import (  # noqa: F401  (they register themselves)
     _balanced,
     _kinked,
+    _naive_bayes,
     _neighbors,
     _pipeline,
     _smooth,
