@@ -111,7 +111,7 @@ def as_ball(value):
 
 
 def rounded(mid, rad, units=1):
-    """Return the ball of what was computed with an error of some units of its last place."""
+    """Return the ball of what was computed, off by some units of its last place."""
     noise = units * WIDE_EPS * np.abs(mid).astype(float)
     rad = (rad + noise) * _OUTWARD + _TINY
     return Ball(mid, np.where(np.isnan(rad) | np.isnan(mid), np.inf, rad))
