@@ -27,7 +27,8 @@ def _loss(scores, true, loss):
     share = [mp.exp(s - top) for s in scores]
     p = [s / sum(share) for s in share]
     if loss == "log_loss":
-        return min(-mp.log(p[true]), 52 * mp.log(2))
+        others = [mp.exp(s - scores[true]) for s in scores[:true] + scores[true + 1 :]]
+        return min(mp.log1p(sum(others)), 52 * mp.log(2))
     if loss == "zero_one":
         return mpf(scores.index(top) != true)
     total = sum((q - (c == true)) ** 2 for c, q in enumerate(p))
