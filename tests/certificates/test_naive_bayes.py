@@ -14,6 +14,7 @@ from sklearn.naive_bayes import (
 from truth import naive_bayes
 
 from skinfluence import LeaveOneOutInfluence
+from skinfluence.removal.certificates import _naive_bayes
 from skinfluence.removal.certificates._balls import Ball, stacked
 
 MODELS = [
@@ -199,6 +200,16 @@ def test_bounds_are_narrow_beside_the_influence():
         lower, upper = fitted.influence_bounds(X[300:340], y[300:340])
         found = fitted.influence(X[300:340], y[300:340])
         assert np.median((upper - lower) / np.abs(found)) < 1e-9
+
+
+@pytest.mark.parametrize("model", MODELS[::3], ids=str)
+def test_blocks_do_not_change_the_answer(model, monkeypatch):
+    X, y = table(model)
+    bounds = LeaveOneOutInfluence(model).fit(X, y).influence_bounds(X, y)
+    monkeypatch.setattr(_naive_bayes, "_BLOCK", 1500)
+    monkeypatch.setattr(_naive_bayes, "_TEST_ROWS", 5)
+    again = LeaveOneOutInfluence(model).fit(X, y).influence_bounds(X, y)
+    np.testing.assert_allclose(again, bounds, rtol=1e-14, atol=1e-17)
 
 
 def test_balls_contain_what_is_exact():

@@ -11,6 +11,7 @@ from functools import singledispatch
 import numpy as np
 import scipy.sparse as sp
 
+from skinfluence._memory import check_memory
 from skinfluence.removal.certificates._balls import Ball, as_ball, stacked
 from skinfluence.removal.certificates._rounding import WIDE_EPS
 from skinfluence.removal.counting._bernoulli_nb import BernoulliNaiveBayes
@@ -33,7 +34,7 @@ def class_statistics(model):
 
 
 class RowSums:
-    """Weighted sums over rows without some of them.
+    """Weighted sums over rows, and what is left of them without some of the rows.
 
     Parameters
     ----------
@@ -41,36 +42,28 @@ class RowSums:
         Rows that count.
     weight : ndarray of shape (n,)
         Sample weights.
+    values : ndarray or csr_array of longdouble, shape (n_members, d)
+        What is summed, each known to 4 units of its last place.
     """
 
-    def __init__(self, members, weight):
-        self.members = members
+    def __init__(self, members, weight, values):
+        self.members, self.values = members, values
         self.weight = weight[members].astype(_WIDE)
-
-    def left(self, values, removed):
-        """Sums of the values of the members, shape (m, d).
-
-        Parameters
-        ----------
-        values : ndarray or csr_array of longdouble, shape (n_members, d)
-            Each known to 4 units of its last place.
-        removed : csr_array of shape (m, n)
-            Rows that leave.
-        """
-        taken = removed[:, self.members] @ sp.diags_array(self.weight)
-        taken = taken.tocsr() @ values
-        taken = taken.toarray() if sp.issparse(taken) else taken
-        mid = self.weight @ values - taken
-        size = self.weight @ abs(values)
-        if size.max(initial=0.0) < _LARGEST_INTEGER and self._whole(values):
-            return Ball(mid)
+        self.total, size = self.weight @ values, self.weight @ abs(values)
         # of all terms twice, once to be summed and once to be taken away
-        units = 4 * len(self.members) + 32
-        return Ball(mid, units * WIDE_EPS * size.astype(float))
-
-    def _whole(self, values):
+        units = 4 * len(members) + 32
+        self.rad = units * WIDE_EPS * size.astype(float)
         numbers = values.data if sp.issparse(values) else values
-        return all(np.all(v == np.rint(v)) for v in (self.weight, numbers))
+        whole = all(np.all(v == np.rint(v)) for v in (self.weight, numbers))
+        if whole and size.max(initial=0.0) < _LARGEST_INTEGER:
+            self.rad = np.zeros(self.rad.shape)
+
+    def without(self, removed):
+        """Sums without the rows of each removal (m, n), a ball of shape (m, d)."""
+        taken = (removed[:, self.members] @ sp.diags_array(self.weight)).tocsr()
+        taken = taken @ self.values
+        taken = taken.toarray() if sp.issparse(taken) else taken
+        return Ball(self.total - taken, self.rad)
 
 
 class Statistics:
@@ -83,18 +76,23 @@ class Statistics:
     """
 
     def __init__(self, model):
-        self.model, self.n_classes = model, model.n_classes
-        self.classes = [
-            RowSums(np.flatnonzero(model.labels == c), model.weight)
-            for c in range(model.n_classes)
+        self.model = model
+        held = model.rows.nnz if sp.issparse(model.rows) else model.rows.size
+        check_memory(
+            6 * 16 * held,
+            f"Bounds of {len(model.labels)} rows in long double",
+            "Ask for influence, or take fewer rows or columns.",
+        )
+        self.members = [
+            np.flatnonzero(model.labels == c) for c in range(model.n_classes)
+        ]
+        self._totals = [
+            RowSums(members, model.weight, _ones(members)) for members in self.members
         ]
 
     def totals(self, removed):
         """Weight of each class without rows, a list of balls of shape (m, 1)."""
-        return [
-            sums.left(np.ones((len(sums.members), 1), dtype=_WIDE), removed)
-            for sums in self.classes
-        ]
+        return [sums.without(removed) for sums in self._totals]
 
     def log_priors(self, totals):
         """Log priors, up to a common part, a list of balls (m, 1) or (1, 1)."""
@@ -108,14 +106,16 @@ class Statistics:
         return [total.log() for total in totals]
 
 
+def _ones(members):
+    return np.ones((len(members), 1), dtype=_WIDE)
+
+
 class Linear:
     """Test rows of models whose scores are linear in what they make of a row.
 
     Parameters
     ----------
     rows : ndarray or csr_array of longdouble, shape (t, d)
-    rad : list of ndarray of float, default=None
-        Radii of rows that are not exact.
     """
 
     def __init__(self, rows):
@@ -135,18 +135,26 @@ class CountStatistics(Statistics):
 
     def __init__(self, model):
         super().__init__(model)
-        rows = model.rows
-        self.rows = (sp.csr_array(rows) if sp.issparse(rows) else rows).astype(_WIDE)
+        rows = self.counted()
         self.alpha = Ball(np.atleast_1d(model.alpha)[None])
         self.n_numbers = rows.shape[1]
-        self._values = [self.rows[sums.members] for sums in self.classes]
+        self._counts = [
+            RowSums(members, model.weight, rows[members])
+            for members in self.counting_members()
+        ]
+
+    def counted(self):
+        """Rows whose columns are summed, in long double."""
+        rows = self.model.rows
+        return (sp.csr_array(rows) if sp.issparse(rows) else rows).astype(_WIDE)
+
+    def counting_members(self):
+        """Rows that count for each class."""
+        return self.members
 
     def counts(self, removed):
         """Counts of features in each class, a list of balls of shape (m, d)."""
-        return [
-            sums.left(values, removed)
-            for sums, values in zip(self.classes, self._values, strict=True)
-        ]
+        return [sums.without(removed) for sums in self._counts]
 
     def test_rows(self, rows):
         rows = sp.csr_array(rows) if sp.issparse(rows) else rows
@@ -172,21 +180,14 @@ class MultinomialStatistics(CountStatistics):
 class ComplementStatistics(CountStatistics):
     """Log probabilities of features of the rows of all other classes."""
 
-    def __init__(self, model):
-        super().__init__(model)
-        self.own, labels = self.classes, model.labels
-        self.classes = [
-            RowSums(np.flatnonzero(labels != c), model.weight)
-            for c in range(model.n_classes)
-        ]
-        self._values = [self.rows[sums.members] for sums in self.classes]
+    def counting_members(self):
+        labels = self.model.labels
+        return [np.flatnonzero(labels != c) for c in range(self.model.n_classes)]
 
     def without(self, removed):
         """Return coefficients and constants of each class."""
-        others, self.classes = self.classes, self.own
         # unknown where a class is gone
         gone = [total / total - 1.0 for total in self.totals(removed)]
-        self.classes = others
         out = []
         for count, constant in zip(self.counts(removed), gone, strict=True):
             logs = _smoothed_logs(count, self.alpha)
@@ -217,24 +218,20 @@ class BernoulliStatistics(CountStatistics):
 class CategoricalStatistics(CountStatistics):
     """Log probabilities of the categories of each feature."""
 
-    def __init__(self, model):
-        super().__init__(model)
-        self.rows = model._one_hot(model.rows).tocsr().astype(_WIDE)
-        self._values = [self.rows[sums.members] for sums in self.classes]
-        self.n_numbers = self.rows.shape[1]
-        self.columns = model.rows
+    def counted(self):
+        return self.model._one_hot(self.model.rows).tocsr().astype(_WIDE)
 
     def _sizes(self, removed):
         """Number of categories of each feature without rows, shape (m, d)."""
-        least = self.model.estimator.min_categories
+        columns, least = self.model.rows, self.model.estimator.min_categories
         out = np.tile(self.model.sizes, (removed.shape[0], 1))
-        top = self.columns == self.columns.max(axis=0)
+        top = columns == columns.max(axis=0)
         all_gone = removed @ top.astype(float) == top.sum(axis=0)
         for m in np.flatnonzero(all_gone.any(axis=1)):
-            kept = np.ones(len(self.columns), dtype=bool)
+            kept = np.ones(len(columns), dtype=bool)
             kept[removed[[m]].indices] = False
             if kept.any():
-                size = self.columns[kept].max(axis=0) + 1
+                size = columns[kept].max(axis=0) + 1
                 out[m] = size if least is None else np.maximum(size, least)
         return out
 
@@ -260,6 +257,28 @@ class CategoricalStatistics(CountStatistics):
         return Linear(self.model._one_hot(rows).tocsr().astype(_WIDE))
 
 
+class Moments:
+    """Means and variances of values without rows.
+
+    Parameters
+    ----------
+    members, weight, values
+        As of `RowSums`; values are differences from some centre.
+    total : RowSums
+        Of the weights.
+    """
+
+    def __init__(self, members, weight, values, total):
+        self.total, self.first = total, RowSums(members, weight, values)
+        self.second = RowSums(members, weight, values**2)
+
+    def without(self, removed):
+        """Mean and variance, balls of shape (m, d)."""
+        total = self.total.without(removed)
+        mean = self.first.without(removed) / total
+        return mean, self.second.without(removed) / total - mean * mean
+
+
 class GaussianStatistics(Statistics):
     """Means and variances of features, from sums about the centres of all rows."""
 
@@ -269,32 +288,25 @@ class GaussianStatistics(Statistics):
         self.n_numbers = d * model.n_classes
         rows = model.rows.astype(_WIDE)
         self.centers = model.centers.astype(_WIDE)
-        self.away = [
-            rows[sums.members] - center
-            for sums, center in zip(self.classes, self.centers, strict=True)
+        self._moments = [
+            Moments(members, model.weight, rows[members] - center, total)
+            for members, center, total in zip(
+                self.members, self.centers, self._totals, strict=True
+            )
         ]
-        self.all = RowSums(np.arange(n), np.ones(n))
-        self.all_away = rows - rows.mean(axis=0).astype(float)
-
-    def _moments(self, sums, away, total, removed):
-        """Mean about the centre and variance, balls of shape (m, d)."""
-        mean = sums.left(away, removed) / total
-        return mean, sums.left(away**2, removed) / total - mean * mean
+        everyone, ones = np.arange(n), np.ones(n)
+        away = rows - rows.mean(axis=0).astype(float)
+        total = RowSums(everyone, ones, _ones(everyone))
+        self._all = Moments(everyone, ones, away, total)
 
     def without(self, removed):
         """Return precisions, means times them, and constants of each class."""
-        ones = np.ones((len(self.model.labels), 1), dtype=_WIDE)
-        every = self._moments(
-            self.all, self.all_away, self.all.left(ones, removed), removed
-        )
+        _, every = self._all.without(removed)
         share = float(self.model.estimator.var_smoothing)
-        smoothing = (every[1].max(axis=1) * share)[:, None]
-        totals, out = self.totals(removed), []
-        terms = zip(
-            self.classes, self.away, totals, self.log_priors(totals), strict=True
-        )
-        for sums, away, total, prior in terms:
-            mean, variance = self._moments(sums, away, total, removed)
+        smoothing = (every.max(axis=1) * share)[:, None]
+        priors, out = self.log_priors(self.totals(removed)), []
+        for moments, prior in zip(self._moments, priors, strict=True):
+            mean, variance = moments.without(removed)
             scale = variance + smoothing
             precision = Ball(1.0) / scale
             pull = mean * precision
