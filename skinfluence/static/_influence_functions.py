@@ -1,7 +1,7 @@
 """Influence functions: the first-order effect of removing a row."""
 
 import warnings
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -98,6 +98,16 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         divided by n, which doubles the mean diagonal of the kernel of the rows (for
         "exact" at least as much as makes the Hessian positive definite). For linear
         models it is added to the Hessian of scikit-learn's objective.
+    group_order : {1, 2}, default=1
+        Order of `group_influence` for nets. 1 adds up the rows of a group. 2 adds what
+        they do to each other's removal [3]_: with g and H_S sums over the group S of
+        gradients and of Hessians (or their Gauss-Newton parts), H of all rows,
+
+        .. math:: I(S, t) = \nabla \ell_t^\top (H^{-1} g + H^{-1} H_S H^{-1} g)
+
+        at the cost of two solves for each group. Needs ``hessian`` "exact",
+        "gauss_newton", "last_layer" or "cg". For linear models ``step="newton"``
+        solves with the Hessian without the group.
     random_state : int, RandomState or None, default=None
         Seed of the training. None: a net draws from torch's global generator.
 
@@ -126,6 +136,9 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
        Functions", ICML 2017.
     .. [2] J. Martens, "New insights and perspectives on the natural gradient method",
        JMLR, 2020.
+    .. [3] S. Basu, X. You, S. Feizi, "On Second-Order Group Influence Functions for
+       Black-Box Predictions", ICML 2020. Its factors of p, the share of the rows that
+       leave, are those of a mean loss; here losses are summed.
 
     Examples
     --------
@@ -144,6 +157,7 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         "step": [StrOptions({"infinitesimal", "newton"})],
         "hessian": [StrOptions({"auto", *HESSIANS})],
         "damping": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "group_order": [Interval(Integral, 1, 2, closed="both")],
         "random_state": ["random_state"],
     }
 
@@ -155,6 +169,7 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         step="infinitesimal",
         hessian="auto",
         damping="auto",
+        group_order=1,
         random_state=None,
     ):
         self.estimator = estimator
@@ -162,6 +177,7 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         self.step = step
         self.hessian = hessian
         self.damping = damping
+        self.group_order = group_order
         self.random_state = random_state
 
     def _fit_clone(self, X, y, fit_params, seed):
@@ -174,7 +190,19 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
                     "The 'hessian' parameter must be 'auto' or 'exact' here: only "
                     f"skorch nets have other curvatures. Got {self.hessian!r}."
                 )
+            if self.group_order != 1:
+                raise ValueError(
+                    "The 'group_order' parameter must be 1 here: only skorch nets have "
+                    f"another. Got {self.group_order}. Take step='newton', which "
+                    "solves with the Hessian without the group."
+                )
             return super()._fit_clone(X, y, fit_params, seed)
+        if self.group_order == 2 and self.hessian in ("ekfac", "fisher"):
+            raise ValueError(
+                "group_order=2 needs the Hessian of a group: hessian must be 'auto', "
+                "'exact', 'gauss_newton', 'last_layer' or 'cg'. Got "
+                f"{self.hessian!r}."
+            )
         if self.step != "infinitesimal":
             raise ValueError(
                 "The 'step' parameter must be 'infinitesimal' for a skorch net: no "
@@ -216,7 +244,8 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
 
             hessian = "gauss_newton" if self.hessian == "auto" else self.hessian
             steps = preprocessing_steps(self.estimator_)
-            return NetModel(self._run, self._fit_X, self._fit_y, hessian, steps)
+            rows = self._fit_X, self._fit_y
+            return NetModel(self._run, *rows, hessian, steps, self.group_order)
         weight, others = final_sample_weight(self.estimator_, fit_params)
         if others:
             raise UnsupportedEstimator(

@@ -23,6 +23,8 @@ class NetModel(RemovalModel):
         A key of `CURVATURES`.
     held_fixed : iterable of str, default=()
         Names of the fitted steps before the net.
+    group_order : {1, 2}, default=1
+        Order to which sets of rows are removed.
     """
 
     lacks = (
@@ -31,10 +33,10 @@ class NetModel(RemovalModel):
         "InfluenceFunctions(step='infinitesimal')."
     )
 
-    def __init__(self, run, X, y, hessian, held_fixed=()):
+    def __init__(self, run, X, y, hessian, held_fixed=(), group_order=1):
         self.run, self.X, self.y, self.hessian = run, X, y, hessian
         self.kept, self.curvature = run.checkpoints[-1].rows, None
-        self.held_fixed = tuple(held_fixed)
+        self.held_fixed, self.group_order = tuple(held_fixed), group_order
 
     def choose_damping(self, damping):
         """Prepare the curvature, on which the value of "auto" depends."""
@@ -45,7 +47,7 @@ class NetModel(RemovalModel):
         return self.curvature.damping
 
     def first_order(self, damping=0.0, masks=None):
-        """Return the removals to first order; sets of rows add up."""
+        """Return the removals to first order, sets of rows to ``group_order``."""
         if self.curvature is None or damping != self.curvature.damping:
             self.choose_damping(damping)
         return NetRemovals(self, masks)
@@ -71,7 +73,13 @@ class NetRemovals(Removals):
             block[:, model.kept] = self.curvature.influence(
                 model.run.rows(some, y[rows]), measure
             )
-            yield rows, block if self.members is None else block @ self.members
+            if self.members is not None:
+                block = block @ self.members
+                if model.group_order == 2:
+                    test = model.run.rows(some, y[rows])
+                    members = self.members[model.kept]
+                    block += self.curvature.interaction(test, measure, members)
+            yield rows, block
 
     def influence(self, X, y, loss):
         return np.concatenate([block for _, block in self._blocks(X, y, loss)])

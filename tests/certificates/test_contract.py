@@ -21,10 +21,11 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import (
     KNeighborsClassifier,
     KNeighborsRegressor,
+    NearestCentroid,
     RadiusNeighborsRegressor,
 )
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC, LinearSVC, LinearSVR
 from truth import extended_precision as wide
 from truth.losses import row_losses
@@ -298,11 +299,24 @@ def test_single_steps_hold_the_scaler_fixed(classes):
     inside(truth, fitted.influence_bounds(X * [1, 10, 0.1], y))
 
 
-def test_naive_bayes_has_none():
+def test_nearest_centroids_have_none():
     X, y = table()
-    loo = LeaveOneOutInfluence(GaussianNB()).fit(X, y)
-    with pytest.raises(TypeError, match="GaussianNaiveBayes models have no"):
+    loo = LeaveOneOutInfluence(NearestCentroid()).fit(X, y)
+    with pytest.raises(TypeError, match="NearestCentroids models have no"):
         loo.influence_bounds(X, y)
+
+
+@pytest.mark.parametrize("model", [GaussianNB(), KNeighborsClassifier(3)])
+def test_rows_that_change_a_step_of_a_pipeline_are_not_known(model):
+    """The row alone has the largest value of its column, which MinMaxScaler learns."""
+    X, y = table()
+    X[:, 2] = np.where(np.arange(40) == 7, 5, np.arange(40) % 2)
+    loo = LeaveOneOutInfluence(make_pipeline(MinMaxScaler(), model)).fit(X, y)
+    lower, upper = loo.influence_bounds(X, y)
+    found = loo.influence(X, y)
+    assert ((lower <= found + 1e-12) & (found <= upper + 1e-12)).all()
+    assert (upper[:, 7] - lower[:, 7] > 36).all()
+    assert np.median(upper - lower) < 1e-10
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,17 @@ import torch
 from scipy.sparse.linalg import LinearOperator, cg
 
 from skinfluence._sklearn import take_rows
+from skinfluence.nets.curvature._group_terms import (
+    GroupSolves,
+    gauss_newton_products,
+)
 from skinfluence.nets.curvature._output_hessian import output_columns
-from skinfluence.nets.curvature._preconditioned import Preconditioned
 from skinfluence.nets.gradients._gram import self_dot
 
 _ROWS = 2048
 
 
-class ConjugateGradient(Preconditioned):
+class ConjugateGradient(GroupSolves):
     """Generalised Gauss-Newton matrix, one solve per test row.
 
     **Cost.** Three passes over all rows per iteration, tens to hundreds of iterations
@@ -55,6 +58,9 @@ class ConjugateGradient(Preconditioned):
                 stacklevel=2,
             )
         return torch.from_numpy(out)
+
+    def products(self, members, moves):
+        return gauss_newton_products(self.gradients, self.train, members, moves)
 
     def _product(self, vector):
         """(G + damping) times a vector, streamed over the rows."""

@@ -5,14 +5,15 @@ import torch
 
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import n_rows, take_rows
-from skinfluence.nets.curvature._preconditioned import Preconditioned, factorise
+from skinfluence.nets.curvature._group_terms import GroupSolves, hessian_products
+from skinfluence.nets.curvature._preconditioned import factorise
 
 _MOST_PARAMETERS = 5_000
 _ROWS = 2048
 _COLUMNS = 64
 
 
-class ExactHessian(Preconditioned):
+class ExactHessian(GroupSolves):
     """Second derivatives of the mean training loss, p x p.
 
     **Cost.** 2 p passes over the rows, p^3 / 3 operations, 8 p^2 bytes. **When it
@@ -30,6 +31,9 @@ class ExactHessian(Preconditioned):
 
     def solve(self, rows):
         return torch.cholesky_solve(rows.T, self._factor).T
+
+    def products(self, members, moves):
+        return hessian_products(self.gradients.target, self.train, members, moves)
 
 
 def hessian(target, X, y):

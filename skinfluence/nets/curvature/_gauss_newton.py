@@ -13,10 +13,13 @@ import torch
 
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import n_rows, take_rows
+from skinfluence.nets.curvature._group_terms import (
+    GroupSolves,
+    gauss_newton_products,
+)
 from skinfluence.nets.curvature._output_hessian import output_columns
 from skinfluence.nets.curvature._preconditioned import (
     Curvature,
-    Preconditioned,
     dense_batches,
     factorise,
 )
@@ -37,7 +40,7 @@ def gauss_newton(gradients, train, damping):
     return KernelGaussNewton(gradients, train, damping)
 
 
-class ExplicitGaussNewton(Preconditioned):
+class ExplicitGaussNewton(GroupSolves):
     """The explicit p x p matrix.
 
     **Cost.** The products that form it, p^3 / 3 operations, 8 p^2 bytes.
@@ -56,6 +59,9 @@ class ExplicitGaussNewton(Preconditioned):
 
     def solve(self, rows):
         return torch.cholesky_solve(rows.T, self._factor).T
+
+    def products(self, members, moves):
+        return gauss_newton_products(self.gradients, self.train, members, moves)
 
 
 class KernelGaussNewton(Curvature):
@@ -91,8 +97,12 @@ class KernelGaussNewton(Curvature):
             )
         ]
         K = self._with_rows(self._rows)
-        factor = factorise(K, self.n * self.damping, "The kernel of Gauss-Newton rows")
-        self._moved = torch.cholesky_solve(self._with_rows_of(self.train, None), factor)
+        self._factor = factorise(
+            K, self.n * self.damping, "The kernel of Gauss-Newton rows"
+        )
+        mixed = self._with_rows_of(self.train, None)
+        self._moved = torch.cholesky_solve(mixed, self._factor)
+        self._row = np.concatenate([np.flatnonzero(mine) for mine in kept])
 
     def _with_rows(self, batches):
         """Inner products of R with batches of factors, (r, m) float64."""
@@ -113,6 +123,13 @@ class KernelGaussNewton(Curvature):
         plain = gram(self.gradients, test, self.train, measures=(measure, training))
         held = self._with_rows_of(test, measure).T @ self._moved
         return (plain - held.numpy()) / (self.n * self.damping)
+
+    def interaction(self, test, measure, members):
+        """As of `Curvature`, of the rows of R: ``R (G + d)^-1 = n (n d + K)^-1 R``."""
+        mixed = self._with_rows_of(test, measure)
+        theirs = torch.cholesky_solve(mixed, self._factor).numpy()
+        moved = self._moved.numpy() @ members
+        return theirs.T @ (moved * members[self._row])
 
 
 def _largest(sizes):

@@ -62,6 +62,18 @@ class Curvature(ABC):
             Evaluation loss, as `NetTarget.measure` returns it.
         """
 
+    def interaction(self, test, measure, members):
+        """Second-order part of the influence of groups, shape (n_test, n_groups).
+
+        Parameters
+        ----------
+        test, measure
+            As of `influence`.
+        members : ndarray of float, shape (n_train, n_groups)
+            One where a row is in a group, else zero.
+        """
+        raise NotImplementedError(type(self).__name__)
+
 
 class Preconditioned(Curvature):
     """A curvature matrix whose inverse is applied to gradients."""

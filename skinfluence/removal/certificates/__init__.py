@@ -1,8 +1,9 @@
-"""Proven bounds of what refitting without rows does to a linear model's losses."""
+"""Proven bounds of what refitting without rows does to losses."""
 
 from skinfluence.removal.certificates import (  # noqa: F401  (they register themselves)
     _balanced,
     _kinked,
+    _naive_bayes,
     _neighbors,
     _pipeline,
     _smooth,

@@ -31,6 +31,11 @@ class NeighborCertificate:
 
     def __init__(self, model, removals):
         self.model, self.removals = model, removals
+        self.unresolved = removals.unresolved
+
+    def forget(self, removals):
+        """Say nothing about some removals but what a loss can be at all."""
+        self.unresolved = np.union1d(self.unresolved, removals).astype(np.intp)
 
     def bounds(self, X, y, loss):
         """As `Certificate.bounds`; what has no neighbours left may be anything."""
@@ -47,7 +52,7 @@ class NeighborCertificate:
             size, largest = size + size**2, np.inf
         error = np.where(value == 0, 0.0, units * size)
         lost = np.isnan(value)
-        lost[:, self.removals.unresolved] = True
+        lost[:, self.unresolved] = True
         low = np.where(lost, -largest, value - error)
         high = np.where(lost, largest, value + error)
         return low, high
