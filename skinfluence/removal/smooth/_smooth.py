@@ -87,8 +87,9 @@ class Smooth(LinearModel):
         if not converged[0]:
             raise UnsupportedEstimator(
                 "The training objective has no unique finite optimum: the classes "
-                "are separable, or columns depend on each other, and no penalty "
-                "decides. Add a penalty, or use solver='refit'."
+                "are separable, the rows of positive sample_weight have one class "
+                "only, or columns depend on each other, and no penalty decides. Add "
+                "a penalty, or use solver='refit'."
             )
         return self._polished(start + u[0], penalty)
 
