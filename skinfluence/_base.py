@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._disk_entries import check_folder
 from skinfluence._fit_weights import check_fit_weights
+from skinfluence._group_masks import group_masks
 from skinfluence._losses import LOSS_NAMES, MinusPrediction, resolve_loss
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import (
@@ -374,36 +375,4 @@ class BaseInfluence(EstimatorWrapper):
         return weight / weight.sum()
 
     def _group_masks(self, groups):
-        n = self.n_samples_fit_
-        groups = np.asarray(groups)
-        if groups.ndim == 1 and groups.shape[0] == n:
-            labels = _group_labels(groups)
-            check_memory(
-                len(labels) * n,
-                f"Masks of {len(labels)} groups of {n} training rows",
-                "Pass fewer groups at a time as boolean masks; influence needs less "
-                "memory for single rows.",
-            )
-            return labels[:, None] == groups
-        if groups.ndim == 2 and groups.shape[1] == n and groups.dtype == bool:
-            return groups
-        raise ValueError(
-            "The 'groups' parameter must hold one label per training row, shape "
-            f"({n},), or boolean masks of shape (n_groups, {n}). Got shape "
-            f"{groups.shape}, dtype {groups.dtype}."
-        )
-
-
-def _group_labels(groups):
-    """Return the different labels, sorted; missing ones would be equal to none."""
-    try:
-        labels = np.unique(groups)
-    except TypeError:
-        labels = None
-    if labels is None or not np.all(labels == labels):
-        raise ValueError(
-            "The 'groups' parameter must hold labels that can be sorted, all numbers "
-            "or all strings, none of them missing. Give rows without a group a label "
-            "of their own, or pass boolean masks, which may leave rows out."
-        )
-    return labels
+        return group_masks(groups, self.n_samples_fit_)
