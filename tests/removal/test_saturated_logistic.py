@@ -7,7 +7,8 @@ within 1/C of 0 and 1: one minus a probability must be known to its own digits.
 import numpy as np
 import pytest
 from mpmath import lu_solve, mp
-from sklearn.linear_model import LogisticRegression
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 from truth import fifty_digits
 
 from skinfluence.removal import removal_model
@@ -67,3 +68,20 @@ def test_predictors_are_within_the_tolerance(C, separable):
     np.testing.assert_allclose(raw[:, 0], full, rtol=1e-12, atol=1e-11)
     np.testing.assert_allclose(moves, expected, rtol=0, atol=1e-8)
     np.testing.assert_allclose(of_sets, expected, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("intercept", [-1000.0, -175.0, -60.0, 20.0, 300.0])
+def test_unfinished_fits_far_from_the_optimum(intercept):
+    """The optimum does not depend on where stochastic descent has stopped."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 3))
+    y = (np.arange(40) == 0).astype(int)
+    model = SGDClassifier(loss="log_loss", alpha=1e-2, random_state=0).fit(X, y)
+    model.coef_[:], model.intercept_[:] = [-31.0, -10.0, -17.6], intercept
+    with pytest.warns(ConvergenceWarning, match="stopped early"):
+        theta = removal_model(model, X, y).theta[0]
+    # The same objective: C = 1 / (n alpha).
+    same = LogisticRegression(C=1 / 0.4, solver="newton-cholesky", tol=1e-12)
+    same.fit(X, y)
+    # The intercept is that of centred columns.
+    np.testing.assert_allclose(theta[:3], same.coef_[0], rtol=1e-6)

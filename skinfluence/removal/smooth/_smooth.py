@@ -71,27 +71,32 @@ class Smooth(LinearModel):
         self._set_optimum(self._optimum(penalty, fitted[0])[None], fitted)
 
     def _optimum(self, penalty, start):
-        """Minimise F by Newton steps from ``start``."""
+        """Minimise F by Newton steps from ``start``, or from zero.
+
+        Where an unfinished fit predicts its rows with probabilities that are zero to
+        rounding, F has no curvature from which a step could be found.
+        """
         X = self.design.rows
-        u, converged = minimise_each(
-            X,
-            X @ start,
-            self.y,
-            self.weight[None],
-            self.pointwise,
-            penalty,
-            (penalty * start)[None],
-            np.zeros((1, len(start))),
-            max_iter=1000,  # far from the optimum, damped steps are small
-        )
-        if not converged[0]:
-            raise UnsupportedEstimator(
-                "The training objective has no unique finite optimum: the classes "
-                "are separable, the rows of positive sample_weight have one class "
-                "only, or columns depend on each other, and no penalty decides. Add "
-                "a penalty, or use solver='refit'."
+        for first in (start, np.zeros_like(start)):
+            u, converged = minimise_each(
+                X,
+                X @ first,
+                self.y,
+                self.weight[None],
+                self.pointwise,
+                penalty,
+                (penalty * first)[None],
+                np.zeros((1, len(first))),
+                max_iter=1000,  # far from the optimum, damped steps are small
             )
-        return self._polished(start + u[0], penalty)
+            if converged[0]:
+                return self._polished(first + u[0], penalty)
+        raise UnsupportedEstimator(
+            "The training objective has no unique finite optimum: the classes are "
+            "separable, the rows of positive sample_weight have one class only, or "
+            "columns depend on each other, and no penalty decides. Add a penalty, or "
+            "use solver='refit'."
+        )
 
     def _polished(self, theta, penalty):
         """Go on by orthogonal factors where the Hessian has too few digits."""
