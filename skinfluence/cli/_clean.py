@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from skinfluence._shown import shown
-from skinfluence.cli._analysis import N_PARTS, analyse, default_model
+from skinfluence.cli._analysis import analyse, default_model, n_parts
 from skinfluence.cli._bad_input import BadInput
-from skinfluence.cli._by_group import hit_groups
 from skinfluence.cli._files import check_outputs, write_files
 from skinfluence.cli._libraries import check_report_libraries
 from skinfluence.cli._spreadsheet import without_formulas
@@ -105,12 +104,12 @@ def run(problem, settings):
     """
     model, left_out = default_model(problem.X, problem.classification)
     print_table(problem, settings.target, left_out)
-    with progress(N_PARTS, problem.X.size) as step:
+    with progress(n_parts(settings), problem.X.size) as step:
         analysis = analyse(problem, model, settings, step, left_out)
     ranking = ranking_table(problem, analysis)
     print_suspects(problem, analysis, ranking)
     print_scores(analysis, settings.action)
-    for name, groups in hit_groups(problem, analysis, settings).items():
+    for name, groups in analysis.groups.items():
         print_groups(name, groups, analysis.held_out.proper, len(ranking))
     return analysis, ranking
 

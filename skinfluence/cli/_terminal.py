@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from skinfluence._shown import LIMIT, shown
-from skinfluence.cli._by_group import unevenly_hit
+from skinfluence.cli._by_group import hurting, unevenly_hit
 
 SHOWN = 5
 SHOWN_CLASSES = 10
@@ -97,7 +97,7 @@ def print_scores(analysis, action):
 
 
 def print_groups(name, groups, proper, n_rows):
-    """Say who of some rows is hit by what is done to suspects."""
+    """Say who of some rows is hit by what is done to suspects, and who hurts."""
     print(
         f"\nby {shown(name)}: share of suspects [95% interval], estimated share of "
         f"wrong rows, {proper}"
@@ -117,9 +117,19 @@ def print_groups(name, groups, proper, n_rows):
     rest = n_rows - sum(group.n_rows for group in groups)
     if rest:
         print(f"  and {rest} rows of other values: the {len(groups)} largest are shown")
-    warning = unevenly_hit(groups)
-    if warning is not None:
-        print(f"  warning: {warning}")
+    if any(group.worth is not None for group in groups):
+        print(
+            f"  change of the {proper} of all other held-out rows when a whole group "
+            "is left\n  out of training [95% interval], negative: better without it"
+        )
+    for group in groups:
+        if group.worth is not None:
+            low, high = group.worth.interval
+            influence = f"{group.worth.influence:+.4f} [{low:+.4f}, {high:+.4f}]"
+            print(f"    {_cut(group.name, 24):<20} {influence}")
+    for warning in (unevenly_hit(groups), hurting(groups, proper)):
+        if warning is not None:
+            print(f"  warning: {warning}")
 
 
 def _score_line(name, score, cleaned):

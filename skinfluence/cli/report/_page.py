@@ -44,7 +44,7 @@ def report_page(problem, analysis, settings):
             columns=suspect_columns(problem, settings.target),
             suspects=top_suspects(problem, analysis, settings.target),
             scores=score_tables(analysis),
-            groups=group_tables(problem, analysis, settings),
+            groups=group_tables(analysis),
             action=ACTIONS[settings.action],
             # No text in it ends the script element.
             review=htmlsafe_json_dumps(review_data(problem, analysis, settings.target)),
