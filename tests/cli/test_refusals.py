@@ -109,6 +109,10 @@ BAD_TABLES = {
     "broken.csv.gz": (b"this is no archive", "cannot read"),
     "broken.parquet": (b"this is no Parquet", "cannot read"),
     "same.csv": (b"a,y\n" + b"1,2.5\n2,2.5\n" * 10, "is always 2.5"),
+    "dates.csv": (
+        b"a,y\n" + b"1,2024-01-01\n2,2024-02-01\n" * 10,
+        "target 'y' of",
+    ),
     "unlabelled.csv": (b"a,y\n" + b"1,\n2,\n" * 10, "0 row(s) with a value of 'y'"),
 }
 
@@ -160,3 +164,14 @@ def test_nothing_is_left_of_a_failed_write(table, capsys, monkeypatch):
     assert main(["clean", str(table), "--target", "label"]) == 2
     assert "No space left on device" in capsys.readouterr().err
     assert names(table.parent) == before
+
+
+def test_dates_are_labels_where_that_is_said(tmp_path, capsys):
+    path = tmp_path / "t.csv"
+    path.write_text("a,y\n" + "1,2024-01-01\n2,2024-02-01\n" * 20)
+    assert main(["clean", str(path), "--target", "y"]) == 2
+    err = capsys.readouterr().err
+    assert "holds dates, which are neither labels nor amounts" in err
+    options = ["--target", "y", "--task", "classification", "--drop", "0.1"]
+    assert main(["clean", str(path), *options]) == 0
+    assert "classification, 2 classes" in capsys.readouterr().out
