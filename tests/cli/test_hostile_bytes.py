@@ -1,7 +1,9 @@
 """Files that somebody made to fill memory, and bytes that are no table."""
 
 import gzip
+import io
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -109,3 +111,35 @@ def test_a_line_that_never_ends(tmp_path, capsys):
     assert len(err) < 1_000
     path.write_bytes(b"a,y\n" + b"z" * 5_000_000 + b",1\n")
     assert len(refused(path, capsys)) < 1_000
+
+
+class Endless(io.RawIOBase):
+    """Standard input that never ends, and counts what was taken of it."""
+
+    def __init__(self, content=b""):
+        self.content, self.taken = content, 0
+
+    def read(self, size=-1):
+        assert size > 0, "read as a whole"
+        self.taken += size
+        return self.content.ljust(size, b"0") if self.taken == size else b"0" * size
+
+
+def test_standard_input_is_read_no_further_than_memory_allows(monkeypatch, capsys):
+    stream = Endless(b"a,y\n")
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=stream))
+    monkeypatch.setattr(_memory, "memory_limits", lambda: [(2**24, "of a thimble")])
+    monkeypatch.setattr(_memory, "SMALL", 0)
+    assert main(["clean", "-", "--target", "y"]) == 2
+    assert "not enough memory: The table standard input" in capsys.readouterr().err
+    assert stream.taken <= 2**24 + _bounds.CHUNK
+
+
+def test_what_standard_input_takes_when_parsed_is_asked(monkeypatch, capsys):
+    content = b"a,y\n" + b"1.5,0\n" * 500_000
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+    monkeypatch.setattr(_memory, "memory_limits", lambda: [(2**24, "of a thimble")])
+    monkeypatch.setattr(_memory, "SMALL", 0)
+    monkeypatch.setattr(pd, "read_csv", None)
+    assert main(["clean", "-", "--target", "y"]) == 2
+    assert "not enough memory: The table standard input" in capsys.readouterr().err

@@ -129,6 +129,8 @@ def test_sample_values_display_asks_the_estimator(digits):
     assert display.marks_ is None
     with pytest.raises(ValueError, match="'suspects'.*between 0 and 150, .*Got 151"):
         SampleValuesDisplay(display.values, suspects=151).plot()
+    with pytest.raises(ValueError, match="'labels'.*training row, 150. Got 3"):
+        SampleValuesDisplay(display.values, labels=list("abc")).plot()
     with pytest.raises(ValueError, match="'suspects'.*boolean mask"):
         SampleValuesDisplay(display.values, suspects=[1, 2]).plot()
 

@@ -3,13 +3,14 @@
 import sys
 import zlib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._libraries import import_pandas
-from skinfluence.cli.tables._bounds import check_parsed
+from skinfluence.cli.tables._bounds import check_parsed, read_checked
 from skinfluence.cli.tables._columnar import ColumnarFile, read_columnar
 from skinfluence.cli.tables._compression import MAGIC, decompressed, zip_members
 from skinfluence.cli.tables._delimited import default_file, read_delimited
@@ -129,11 +130,16 @@ def _unreadable(name, error):
 def _content(path, file_format):
     """Return the decompressed bytes of a file, and its format."""
     if str(path) == STDIN:
-        content = sys.stdin.buffer.read()
+        # What it holds, and takes when it is parsed, is known only at its end.
+        content = read_checked(
+            sys.stdin.buffer, partial(check_parsed, "standard input", factor=1)
+        )
         of_name, compression = "", ""
         for magic, of in MAGIC.items():
             if content.startswith(magic):
                 compression = of
+        if not compression and _format_of(content) not in COLUMNAR:
+            check_parsed("standard input", len(content))
     else:
         path = Path(path)
         if file_format == AUTO:
