@@ -9,6 +9,7 @@ from sklearn.utils import Bunch
 from skinfluence._threads import one_blas_thread
 from skinfluence.cleaning._run import Cleaning, Judged
 from skinfluence.cleaning.surprise._preprocessing import default_preprocessor
+from skinfluence.cli._answers import find_answers
 from skinfluence.cli._by_group import hit_groups
 from skinfluence.cli._comparison import compare
 from skinfluence.cli._held_out_scores import HeldOut
@@ -21,10 +22,10 @@ from skinfluence.cli._without_groups import worth_of_groups
 def n_parts(settings):
     """Return into how many parts the work is cut.
 
-    All rows are valued, the model is compared on each fold, and trained without the
-    groups of each column of ``--by``.
+    All rows are valued, the model is compared on each fold and trained without the
+    groups of each column of ``--by``, and it is asked what carries its predictions.
     """
-    return 1 + N_FOLDS + len(settings.by or ())
+    return 1 + N_FOLDS + len(settings.by or ()) + bool(settings.answers)
 
 
 @dataclass
@@ -51,6 +52,8 @@ class Analysis:
         given one, by the fixed scorer and by the out-of-fold losses.
     groups : dict of str to list of Group
         Who is hit, and who hurts, by name of the column.
+    answers : list of Answer
+        How many rows would have to go to change predictions.
     """
 
     judged: Judged
@@ -62,6 +65,7 @@ class Analysis:
     separation: float
     plain_separation: float
     groups: dict = field(default_factory=dict)
+    answers: list = field(default_factory=list)
 
     @property
     def kept(self):
@@ -147,6 +151,11 @@ def _analyse(task, model, settings, step, left_out):
         return worth
 
     analysis.groups = hit_groups(task, analysis, settings, worth_of)
+    if settings.answers:
+        analysis.answers = find_answers(
+            task, model, cleaning, settings.answers, settings.seed
+        )
+        step()
     return analysis
 
 

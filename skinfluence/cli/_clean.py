@@ -11,6 +11,7 @@ from skinfluence.cli._spreadsheet import without_formulas
 from skinfluence.cli._tables import WEIGHT, cleaned_table, ranking_table
 from skinfluence.cli._task import read_task
 from skinfluence.cli._terminal import (
+    print_answers,
     print_groups,
     print_scores,
     print_suspects,
@@ -54,6 +55,11 @@ def clean(settings):
     )
     if settings.action == "weight" and WEIGHT in problem.table.columns:
         raise BadInput(f"{table} has a column {WEIGHT!r}, which --action weight writes")
+    if settings.answers and not problem.classification:
+        raise BadInput(
+            f"--answers is about predicted labels, and {settings.target!r} holds "
+            "amounts, none of which turns into another: leave it out"
+        )
     analysis, ranking = run(problem, settings)
     safe = ranking
     if split_name(suspects.name)[1] not in COLUMNAR:
@@ -111,6 +117,7 @@ def run(problem, settings):
     print_scores(analysis, settings.action)
     for name, groups in analysis.groups.items():
         print_groups(name, groups, analysis.held_out.proper, len(ranking))
+    print_answers(problem, analysis.answers)
     return analysis, ranking
 
 

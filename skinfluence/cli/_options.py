@@ -7,6 +7,9 @@ from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli.tables._file_names import FORMATS
 from skinfluence.cli.tables._table import AUTO, Reading
 
+# Each takes some ten refits.
+MOST_ANSWERS = 20
+
 
 def option(default=None, *, check=None, positional=False, **argument):
     """Make a field of settings that is an option of the command line.
@@ -41,6 +44,11 @@ def check_share(share):
 def check_jobs(jobs):
     if jobs == 0:
         raise BadInput("--jobs must not be 0: 1 is one process, -1 one per core")
+
+
+def check_answers(number):
+    if not 0 <= number <= MOST_ANSWERS:
+        raise BadInput(f"--answers must be in [0, {MOST_ANSWERS}], not {number}")
 
 
 def check_seed(seed):

@@ -83,6 +83,15 @@ class Settings(options.OfFiles):
         "how the others are predicted without it; may be given several times (default: "
         "for each label)",
     )
+    answers: int = options.option(
+        0,
+        type=int,
+        check=options.check_answers,
+        metavar="N",
+        help="for N held-out rows, how many training rows would have to go to change "
+        "their predicted label; takes seconds, at 2,000 rows some ten (default: "
+        "%(default)s)",
+    )
     time_ordered: bool = options.option(
         False,
         action="store_true",

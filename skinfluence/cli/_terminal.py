@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from skinfluence._shown import LIMIT, shown
+from skinfluence.cli._answers import N_SHOWN
 from skinfluence.cli._by_group import hurting, unevenly_hit
 
 SHOWN = 5
@@ -130,6 +131,24 @@ def print_groups(name, groups, proper, n_rows):
     for warning in (unevenly_hit(groups), hurting(groups, proper)):
         if warning is not None:
             print(f"  warning: {warning}")
+
+
+def print_answers(problem, answers):
+    """Say how many training rows would have to go to change predictions."""
+    if not answers:
+        return
+    print(
+        "\nwhich training rows would have to go to change the prediction for a held-out"
+        "\nrow (logistic regression, the preprocessing held)"
+    )
+    for answer in answers:
+        places = "; ".join(shown(problem.place(i)) for i in answer.rows[:N_SHOWN])
+        more = "; ..." if len(answer.rows) > N_SHOWN else ""
+        print(
+            f"  {shown(problem.place(answer.row))}, {_cut(answer.predicted)} "
+            f"({answer.probability:.1%}): {answer.in_words}"
+            + (f" ({places}{more})" if places else "")
+        )
 
 
 def _score_line(name, score, cleaned):
