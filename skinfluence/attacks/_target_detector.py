@@ -115,6 +115,8 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
     True
     """
 
+    _inner = "influence_"
+
     def __init__(
         self,
         influence,
@@ -291,7 +293,7 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         robustness : :class:`~sklearn.utils.Bunch`
-            Beside each score, how many changes turn the prediction.
+            Of each test row:
 
             score : ndarray of shape (n_samples,)
                 See `score_samples`.
@@ -339,11 +341,8 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
                 f"{self.n_largest!r}."
             )
         share = self.renormalize
-        if (
-            isinstance(share, bool)
-            or not isinstance(share, Real)
-            or not 0 <= share <= 1
-        ):
+        number = isinstance(share, Real) and not isinstance(share, bool)
+        if not number or not 0 <= share <= 1:
             raise ValueError(
                 "The 'renormalize' parameter must be a number in [0, 1], not a bool: "
                 f"0.0 for plain influence, 1.0 for cosines. Got {share!r}."

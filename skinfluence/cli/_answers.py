@@ -1,8 +1,8 @@
 """How many training rows would have to go to change a prediction.
 
 Not part of every report: it is about how much a few rows decide, not about which of
-them are wrong. The bounds take O(n^2) memory and passes once, for up to 2,000 rows (some
-five seconds at 1,600), and each prediction some ten refits.
+them are wrong. The bounds take O(n^2) memory and passes once, for up to 2,000 rows
+(some five seconds at 1,600), and each prediction some ten refits.
 """
 
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ import numpy as np
 from skinfluence._shown import shown
 
 WORDS = re.compile(
-    r"(grand |sub-?)?totals?|sums?|summe|gesamt(summe)?|insgesamt|somme|suma|totale"
+    r"(grand |sub-?)?totals?|sums?|summe|gesamt(summe)?|insgesamt|suma|totale"
     r"|average|mean|mittelwert|moyenne|media|promedio",
     re.IGNORECASE,
 )
