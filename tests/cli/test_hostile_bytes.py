@@ -120,8 +120,9 @@ class Endless(io.RawIOBase):
         self.content, self.taken = content, 0
 
     def read(self, size=-1):
-        assert size > 0, "read as a whole"
         self.taken += size
+        assert size > 0
+        assert self.taken < 2**26, "read as a whole"
         return self.content.ljust(size, b"0") if self.taken == size else b"0" * size
 
 

@@ -208,8 +208,8 @@ def test_columns_of_several_units_have_none(tmp_path):
 def test_cleaning_keeps_units_and_writes_no_exponent(tmp_path):
     path = tmp_path / "t.csv"
     x = np.random.default_rng(0).normal(size=N)
-    price = (700_000 + 50_000 * x).round()
-    price[7] = 3_000_000
+    price = (7_000_000 + 500_000 * x).round()
+    price[7] = 30_000_000
     frame = pd.DataFrame({"x": x, "y": [f"${p:.0f}" for p in price]})
     frame.to_csv(path, index=False)
     page = tmp_path / "r.html"
@@ -217,7 +217,7 @@ def test_cleaning_keeps_units_and_writes_no_exponent(tmp_path):
     assert main(["clean", str(path), "--target", "y", *options]) == 0
     cleaned = pd.read_csv(tmp_path / "t.cleaned.csv")["y"]
     assert cleaned[7].startswith("$")
-    assert float(cleaned[7][1:]) == pytest.approx(700_000 + 50_000 * x[7], rel=0.1)
+    assert float(cleaned[7][1:]) == pytest.approx(7_000_000 + 500_000 * x[7], rel=0.1)
     assert cleaned.drop(7).tolist() == frame["y"].drop(7).tolist()
-    assert "e+05" not in page.read_text()
+    assert "e+06" not in page.read_text()
     assert f"predicts {cleaned[7][1:]}:" in page.read_text()
