@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skinfluence._sklearn import take_params, take_rows
 from skinfluence.cleaning.review._verdicts import new_targets
 
 
@@ -54,11 +53,6 @@ class Decided:
             self.dropped[rows],
             self.y[rows],
         )
-
-    def carried_out(self, X, params):
-        """Return rows, targets and parameters of a fit without the dropped rows."""
-        rows, n = self.left, len(self.y)
-        return take_rows(X, rows), self.y[rows], take_params(params, rows, n)
 
 
 def decided_rows(verdicts, y, classification, where=None):

@@ -26,7 +26,7 @@ were tried and find no more wrong rows.
 that were, and beyond the tables of the prior.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import expit, logit
@@ -37,9 +37,10 @@ PRIOR_COVARIANCE = 1.3 * np.array(
 )
 LABEL_VARIANCE = 1.0
 SMALLEST_PROBABILITY, SMALLEST_LOSS = 1e-3, 1e-4
-N_STEPS, N_DRAWS, FREEDOM = 30, 500, 5
-# Of the sum over rows that were not looked at; more rows say no more.
-MAX_ROWS = 10_000
+N_STEPS, N_DRAWS, FREEDOM = 30, 400, 5
+# Of the sum over rows that were not looked at: one of every few with the same odds.
+MAX_ROWS = 1_000
+BLOCK = 10_000
 LEVEL = 0.95
 QUANTILE = 1.96
 
@@ -59,6 +60,43 @@ class Estimate:
     log_odds: np.ndarray
     error: np.ndarray
     n_wrong: tuple
+
+
+def recalibrated(wrong, estimate, decided):
+    """Correct what is known of the rows by what verdicts say.
+
+    Parameters
+    ----------
+    wrong : WrongRows
+        As estimated without verdicts.
+    estimate : Estimate
+        Learned from the verdicts.
+    decided : Decided
+        The verdicts.
+
+    Returns
+    -------
+    wrong : WrongRows
+        Floor and ceiling are the ends of intervals of 95%, of every row and, as
+        ``share`` and ``share_ceiling``, of the table as given.
+    """
+    floor, probability, ceiling = (
+        np.where(
+            decided.sure,
+            decided.wrong,
+            expit(estimate.log_odds + step * estimate.error),
+        )
+        for step in (-QUANTILE, 0.0, QUANTILE)
+    )
+    n, (_, low, high) = len(floor), estimate.n_wrong
+    return replace(
+        wrong,
+        floor=floor,
+        probability=probability,
+        ceiling=ceiling,
+        share=low / n,
+        share_ceiling=high / n,
+    )
 
 
 def features(scores, wrong):
@@ -119,14 +157,14 @@ def estimate(Z, labels, sure, wrong):
     covariance = np.linalg.inv(hessian)
     draws, weights = _posterior(A, w, mean, precision, mode, covariance)
     log_odds, error = np.empty((2, len(Z)))
-    for start in range(0, len(Z), MAX_ROWS):
-        part = slice(start, start + MAX_ROWS)
+    for start in range(0, len(Z), BLOCK):
+        part = slice(start, start + BLOCK)
         B = _design(Z[part], labels[part], n_labels)
         log_odds[part] = B @ mode
         error[part] = np.sqrt(np.einsum("ij,ij->i", B @ covariance, B))
     taken = others[np.argsort(log_odds[others], kind="stable")]
     step = -(-len(taken) // MAX_ROWS) or 1
-    taken = taken[step // 2 :: step]  # one of every few neighbours
+    taken = taken[step // 2 :: step]
     q = expit(_design(Z[taken], labels[taken], n_labels) @ draws.T)
     scale = len(others) / max(len(taken), 1)
     total, spread = scale * q.sum(axis=0), np.sqrt(scale * (q * (1 - q)).sum(axis=0))

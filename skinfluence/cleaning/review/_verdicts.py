@@ -225,7 +225,7 @@ def new_targets(verdicts, y, classification, where=None):
     new = np.array(y)
     if not classification:
         new = new.astype(np.float64)
-    classes = np.unique(new) if classification else None
+    classes = {str(c): c for c in np.unique(new)} if classification else None
     for i in np.flatnonzero(verdicts.verdicts == "relabel"):
         new[verdicts.rows[i]] = _target(verdicts.values[i], classes, where, i)
     left = np.delete(new, verdicts.of("drop"))
@@ -251,13 +251,13 @@ def _target(value, classes, where, i):
                 f"{shown(value)!r}"
             )
         return number
-    texts = [str(c) for c in classes]
-    if str(value) in texts:
-        return classes[texts.index(str(value))]
-    alike = [c for c in classes if same_text(str(c), str(value))]
+    if str(value) in classes:
+        return classes[str(value)]
+    alike = [c for text, c in classes.items() if same_text(text, str(value))]
     if len(alike) == 1:
         return alike[0]
-    some = ", ".join(map(shown, texts[:10])) + (", ..." if len(texts) > 10 else "")
+    some = ", ".join(map(shown, list(classes)[:10]))
+    some += ", ..." if len(classes) > 10 else ""
     raise ValueError(
         f"{where(i)}: a row is relabelled to {shown(value)!r}, which is no class: "
         f"classes are {some}"
