@@ -37,9 +37,9 @@ PRIOR_COVARIANCE = 1.3 * np.array(
 )
 LABEL_VARIANCE = 1.0
 SMALLEST_PROBABILITY, SMALLEST_LOSS = 1e-3, 1e-4
-N_STEPS, N_DRAWS, FREEDOM = 30, 400, 5
+N_STEPS, N_DRAWS, FREEDOM = 30, 2_000, 5
 # Of the sum over rows that were not looked at: one of every few with the same odds.
-MAX_ROWS = 1_000
+MAX_ROWS = 300
 BLOCK = 10_000
 LEVEL = 0.95
 QUANTILE = 1.96

@@ -88,9 +88,11 @@
   }
 
   function drawProgress() {
-    const n = Object.keys(decided).length;
+    const n = data.suspects.filter((suspect) => decided[suspect.row]).length;
+    const before = data.earlier.length;
     element("progress").textContent =
-      n + " of " + data.suspects.length + " decided; " + shown.length + " shown.";
+      n + " of " + data.suspects.length + " decided; " + shown.length + " shown." +
+      (before ? " " + before + " were decided before." : "");
   }
 
   function drawList() {
@@ -207,6 +209,9 @@
 
   function download() {
     const lines = ["row,verdict,value,note,given"];
+    for (const [row, verdict, ...texts] of data.earlier) {
+      lines.push([row, verdict, ...texts.map(cell)].join(","));
+    }
     for (const suspect of data.suspects) {
       const decision = decided[suspect.row];
       if (!decision) continue;
