@@ -132,7 +132,7 @@
     element("reason").textContent =
       "Given " + suspect.given + ", suggested " + suspect.suggested +
       "; wrong with a probability between " + suspect.probability + " and " +
-      suspect.ceiling + ". " + suspect.reason + "." +
+      suspect.ceiling + ": " + suspect.reason + "." +
       (suspect.hurts ? " Hurts most the held-out rows " + suspect.hurts + "." : "");
     for (const button of element("verdicts").querySelectorAll("button")) {
       const chosen = button.dataset.verdict === decision.verdict;
