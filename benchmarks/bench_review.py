@@ -126,9 +126,7 @@ def estimates(cleaner, y, right, top):
         said = cleaner.estimate_wrong(verdicts)
         seconds = process_time() - start
         low, high = said.share_interval
-        out.append(
-            (low <= truth <= high, high - low, abs(said.share - truth), seconds)
-        )
+        out.append((low <= truth <= high, high - low, abs(said.share - truth), seconds))
     return np.array(out)
 
 

@@ -72,9 +72,7 @@ class Judged:
         return self.wrong.fine_share(~self.kept)
 
 
-def judge(
-    X, y, settings, *, classification, influence_params, groups, decided=None
-):
+def judge(X, y, settings, *, classification, influence_params, groups, decided=None):
     """Value rows and flag suspects.
 
     Parameters

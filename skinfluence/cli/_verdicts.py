@@ -62,9 +62,7 @@ def read_verdicts(path, source, target, table):
     for name in COLUMNS[2:]:
         columns[name] = list(map(_plain, columns.get(name, [""] * len(cells))))
     try:
-        verdicts = check_verdicts(
-            read_columns(columns, path), len(source.cells), where
-        )
+        verdicts = check_verdicts(read_columns(columns, path), len(source.cells), where)
         check_given(verdicts, source.cells[target].to_numpy(dtype=object), complaint)
     except ValueError as error:
         raise BadInput(str(error)) from None

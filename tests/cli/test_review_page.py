@@ -231,3 +231,15 @@ def test_the_next_page_hands_out_earlier_verdicts_too(opened, page, tmp_path):
     assert rows[:2] == earlier
     assert len(rows) == 3
     assert rows[2]["row"] not in {row["row"] for row in earlier}
+
+
+def test_the_current_suspect_is_seen_in_the_list(opened):
+    press(opened, *"j" * 19)
+    assert title(opened).startswith("20. ")
+    top, bottom, height = opened.execute_script(
+        """const list = document.getElementById("list").getBoundingClientRect();
+        const one = document.querySelector("[aria-current]").getBoundingClientRect();
+        return [one.top - list.top, list.bottom - one.bottom, list.height];"""
+    )
+    assert height < 500
+    assert min(top, bottom) >= 0

@@ -76,9 +76,7 @@ class Reviewable:
         estimate : Estimate
         """
         none = np.zeros(len(self.given), dtype=bool)
-        sure, wrong = (
-            (none, none) if decided is None else (decided.sure, decided.wrong)
-        )
+        sure, wrong = (none, none) if decided is None else (decided.sure, decided.wrong)
         return estimate(self.features, self.labels, sure, wrong)
 
     def probability(self, estimate, decided):

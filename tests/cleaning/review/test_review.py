@@ -192,9 +192,9 @@ def test_errors_come_before_the_fit(cleaner, flipped):
             )
     with pytest.raises(ValueError, match="'n_rows' parameter must be a whole number"):
         cleaner.review_table(n_rows=-1)
+    of_two = InfluenceCleaner(stump()).fit(X, np.column_stack([y, 1 - y]))
     with pytest.raises(ValueError, match="A review needs y of one column"):
-        both = np.column_stack([y, 1 - y])
-        InfluenceCleaner(stump()).fit(X, both).review_table()
+        of_two.review_table()
 
 
 def test_without_pandas_the_tables_are_columns(flipped):
