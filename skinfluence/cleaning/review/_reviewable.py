@@ -64,12 +64,14 @@ class Reviewable:
     values: np.ndarray
     classification: bool
 
-    def estimate(self, decided):
+    def estimate(self, decided, count=True):
         """Learn from verdicts.
 
         Parameters
         ----------
         decided : Decided or None
+        count : bool, default=True
+            Whether wrong rows are counted.
 
         Returns
         -------
@@ -77,7 +79,7 @@ class Reviewable:
         """
         none = np.zeros(len(self.given), dtype=bool)
         sure, wrong = (none, none) if decided is None else (decided.sure, decided.wrong)
-        return estimate(self.features, self.labels, sure, wrong)
+        return estimate(self.features, self.labels, sure, wrong, count)
 
     def probability(self, estimate, decided):
         """Probability of every row to be wrong as given; 0 or 1 where it is decided."""
@@ -99,7 +101,7 @@ class Reviewable:
         -------
         table : Bunch
         """
-        found = self.estimate(decided)
+        found = self.estimate(decided, count=False)
         asked = np.zeros(len(self.given), dtype=bool)
         if decided is not None:
             asked = decided.asked
