@@ -230,7 +230,7 @@ class InfluenceCleaner(ReviewMixin, EstimatorWrapper):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit(self, X, y, verdicts=None, **fit_params):
+    def fit(self, X, y, *, verdicts=None, **fit_params):
         """Value the rows, drop those that look wrong and train on the others.
 
         Parameters
