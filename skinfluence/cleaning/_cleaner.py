@@ -24,6 +24,8 @@ from skinfluence._targets import check_targets
 from skinfluence.cleaning._actions import ACTIONS, weight_parameter
 from skinfluence.cleaning._flagged import check_flagging
 from skinfluence.cleaning._run import Cleaning, CleaningSettings
+from skinfluence.cleaning.review._review_mixin import ReviewMixin
+from skinfluence.cleaning.review._reviewable import decided_in
 from skinfluence.retraining.engine import trainable
 
 CLEANING_CONSTRAINTS = {
@@ -38,7 +40,7 @@ CLEANING_CONSTRAINTS = {
 }
 
 
-class InfluenceCleaner(EstimatorWrapper):
+class InfluenceCleaner(ReviewMixin, EstimatorWrapper):
     r"""An estimator trained on all rows but those that look wrong.
 
     ``fit`` values every training row, drops those that are more likely wrong than
@@ -80,6 +82,10 @@ class InfluenceCleaner(EstimatorWrapper):
     it drops right rows where fewer are wrong, rare classes first;
     ``false_discovery_rate_`` says how many of the suspects are fine, at least and at
     most.
+
+    **Review.** ``review_table`` lists the rows to look at, and takes verdicts;
+    ``fit(X, y, verdicts=...)`` carries them out before training, and estimates from
+    them which of the other rows are wrong.
 
     **Cost.** Two fits of ``estimator`` and one valuing. The fixed scorer costs about
     as much as ten fits of a linear model, and where trees gain a few seconds more.
@@ -158,7 +164,7 @@ class InfluenceCleaner(EstimatorWrapper):
         predictions need, which are often none. NaN without suspects.
     wrong_share_ : tuple of two floats
         The smallest share of wrong rows that explains the predictions without the row,
-        and the largest that they allow.
+        and the largest that they allow. With verdicts the ends of a 95% interval.
     drop_fraction_ : float
         Share of the rows that are suspects.
     n_features_in_ : int
@@ -224,7 +230,7 @@ class InfluenceCleaner(EstimatorWrapper):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit(self, X, y, **fit_params):
+    def fit(self, X, y, *, verdicts=None, **fit_params):
         """Value the rows, drop those that look wrong and train on the others.
 
         Parameters
@@ -233,6 +239,14 @@ class InfluenceCleaner(EstimatorWrapper):
             Training rows, whatever ``estimator`` takes.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their targets.
+        verdicts : DataFrame, dict of columns or list of dict, default=None
+            What a person decided on some rows of this table: ``row`` (position),
+            ``verdict`` ("keep", "drop", "relabel" or "unsure"; lines without one are
+            left out), ``value`` (the target of a row to relabel), and if known
+            ``given``, the target that was reviewed, which must be that of y, and
+            ``note``. Rows are dropped and relabelled before training, whatever
+            ``action`` is; these and rows to keep are no suspects; which others are is
+            estimated from the verdicts. For one column of targets.
         **fit_params : dict
             ``groups``, of shape (n_samples,): rows that must be held out together
             (those of one patient, say), for the folds and the fixed scorer. Others are
@@ -259,6 +273,9 @@ class InfluenceCleaner(EstimatorWrapper):
             y,
             is_classifier(self.estimator),
         )
+        decided = checked = None
+        if verdicts is not None:
+            decided, checked = decided_in(verdicts, y, is_classifier(self.estimator))
         seed = fresh_seed(self.random_state)
         params, influence_params, groups = self._split(fit_params)
         if self.action == "weight":
@@ -277,16 +294,28 @@ class InfluenceCleaner(EstimatorWrapper):
             random_state=None if self.random_state is None else seed,
         )
         cleaning = Cleaning(
-            self.estimator, X, y, settings, seed, params, influence_params, groups
+            self.estimator,
+            X,
+            y,
+            settings,
+            seed,
+            params,
+            influence_params,
+            groups,
+            decided,
         )
         judged, self.suspects_ = cleaning.run()
         self.sample_values_ = judged.rows.values
-        self.sample_mask_ = judged.kept
+        self._fit_X, self._fit_y = X, y
+        self._reviewable, self._decided = judged.reviewable, (decided, checked)
         flagged = ~judged.kept
+        self.sample_mask_ = judged.kept
+        if decided is not None:
+            self.sample_mask_ = judged.kept & ~decided.wrong
         self.drop_fraction_ = float(flagged.mean())
         self.wrong_share_ = judged.wrong.share, judged.wrong.share_ceiling
         self.false_discovery_rate_ = judged.false_discovery_rate
-        if flagged.any():
+        if not self.sample_mask_.all():
             self.estimator_ = cleaning.train_all(judged)
         return self
 

@@ -1,5 +1,7 @@
 """Which rows are flagged: those that are likely to be wrong or harmful, or a share."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from skinfluence.retraining import OutOfBagInfluence, TreeInfluence
@@ -53,8 +55,22 @@ def check_flagging(drop_fraction, per_class, influence, y, classification):
         )
 
 
+class Valued(NamedTuple):
+    """Values of some rows, as `RowValues` has them of all."""
+
+    values: np.ndarray
+    standard_error: np.ndarray | None
+    of_influence: bool
+
+
 def kept_rows(
-    rows, probability_wrong, y, drop_fraction, classification, per_class=False
+    rows,
+    probability_wrong,
+    y,
+    drop_fraction,
+    classification,
+    per_class=False,
+    decided=None,
 ):
     """Return the rows that are not flagged; at least one, the best, of every class.
 
@@ -74,13 +90,33 @@ def kept_rows(
         Whether y holds labels.
     per_class : bool, default=False
         Whether the share is that of every class instead of the table.
+    decided : Decided, default=None
+        Rows with a verdict, which are not flagged. A share is that of the rows that
+        are not dropped.
 
     Returns
     -------
     mask : ndarray of bool, shape (n_samples,)
         True = kept.
     """
-    values = np.asarray(rows.values, dtype=np.float64)
+    values = np.array(rows.values, dtype=np.float64)
+    if decided is not None:
+        left, mask = decided.left, np.ones(len(values), dtype=bool)
+        values[decided.sure] = np.nan
+        rest = Valued(
+            values[left],
+            None if rows.standard_error is None else rows.standard_error[left],
+            rows.of_influence,
+        )
+        mask[left] = kept_rows(
+            rest,
+            np.where(decided.sure, 0.0, probability_wrong)[left],
+            decided.y[left],
+            drop_fraction,
+            classification,
+            per_class,
+        )
+        return mask
     if drop_fraction != "auto":
         return without_lowest(values, y, drop_fraction, classification, per_class)
     flagged = probability_wrong > 0.5

@@ -17,6 +17,8 @@ from skinfluence.cleaning._flagged import kept_rows
 from skinfluence.cleaning._folds import fixed_splits
 from skinfluence.cleaning._row_values import RowValues, value_rows
 from skinfluence.cleaning._suspects import suspects_table
+from skinfluence.cleaning.review._recalibration import features, recalibrated
+from skinfluence.cleaning.review._reviewable import Reviewable
 from skinfluence.cleaning.surprise._wrong_rows import WrongRows, wrong_rows
 from skinfluence.retraining.engine import trainable
 
@@ -55,11 +57,14 @@ class Judged:
         How likely each row is wrong.
     kept : ndarray of bool, shape (n_samples,)
         False for suspects.
+    reviewable : Reviewable or None
+        What a review needs; None for several columns of targets.
     """
 
     rows: RowValues
     wrong: WrongRows
     kept: np.ndarray
+    reviewable: Reviewable | None
 
     @property
     def false_discovery_rate(self):
@@ -67,7 +72,7 @@ class Judged:
         return self.wrong.fine_share(~self.kept)
 
 
-def judge(X, y, settings, *, classification, influence_params, groups):
+def judge(X, y, settings, *, classification, influence_params, groups, decided=None):
     """Value rows and flag suspects.
 
     Parameters
@@ -82,6 +87,8 @@ def judge(X, y, settings, *, classification, influence_params, groups):
         Passed to ``settings.influence.fit``.
     groups : array-like of shape (n_samples,) or None
         Rows of one group are held out together.
+    decided : Decided, default=None
+        Verdicts, which correct the estimates; rows with one are no suspects.
 
     Returns
     -------
@@ -100,6 +107,9 @@ def judge(X, y, settings, *, classification, influence_params, groups):
         random_state=settings.random_state,
     )
     wrong = wrong_rows(rows.scores)
+    reviewable = _reviewable(rows, wrong, y, classification)
+    if decided is not None:
+        wrong = recalibrated(wrong, reviewable.estimate(decided), decided)
     kept = kept_rows(
         rows,
         wrong.probability,
@@ -107,8 +117,22 @@ def judge(X, y, settings, *, classification, influence_params, groups):
         settings.drop_fraction,
         classification,
         settings.per_class,
+        decided,
     )
-    return Judged(rows, wrong, kept)
+    return Judged(rows, wrong, kept, reviewable)
+
+
+def _reviewable(rows, wrong, y, classification):
+    y = np.asarray(y)
+    if y.ndim > 1:
+        return None
+    labels = np.zeros(len(y), dtype=int)
+    if classification:
+        labels = np.unique(y, return_inverse=True)[1]
+    said = rows.scores
+    return Reviewable(
+        features(said, wrong), labels, y, said.expected, rows.values, classification
+    )
 
 
 class Cleaning:
@@ -128,6 +152,8 @@ class Cleaning:
         Passed to the ``fit`` of the estimator and of ``settings.influence``.
     groups : array-like of shape (n_samples,), default=None
         Rows of one group are held out together.
+    decided : Decided, default=None
+        Verdicts, carried out before training.
     """
 
     def __init__(
@@ -140,6 +166,7 @@ class Cleaning:
         params=None,
         influence_params=None,
         groups=None,
+        decided=None,
     ):
         if groups is not None and n_rows(groups) != n_rows(X):
             raise ValueError(
@@ -153,7 +180,7 @@ class Cleaning:
         self.estimator = trainable(estimator, y)
         self.X, self.y, self.settings, self.seed = X, y, settings, seed
         self.params, self.influence_params = params or {}, influence_params or {}
-        self.groups = groups
+        self.groups, self.decided = groups, decided
 
     def run(self):
         """Judge all rows and tabulate the suspects.
@@ -171,6 +198,7 @@ class Cleaning:
             classification=self.classification,
             influence_params=self.influence_params,
             groups=self.groups,
+            decided=self.decided,
         )
         return judged, suspects_table(self.y, judged.rows, judged.kept, judged.wrong)
 
@@ -200,6 +228,7 @@ class Cleaning:
             classification=self.classification,
             influence_params=take_params(self.influence_params, part, n_rows(self.X)),
             groups=None if self.groups is None else take_rows(self.groups, part),
+            decided=None if self.decided is None else self.decided.part(part),
         )
         return self._train(part, judged), judged
 
@@ -214,17 +243,24 @@ class Cleaning:
         return replace(settings, influence=influence, cv=cv, n_jobs=None)
 
     def _train(self, part, judged):
-        kept = judged.kept
+        kept, part = judged.kept, np.asarray(part)
+        suggested, p_right = judged.rows.scores.expected, 1 - judged.wrong.probability
+        y = self.y
+        if self.decided is not None:
+            y, left = self.decided.y, ~self.decided.dropped[part]
+            part, kept, suggested, p_right = (
+                known[left] for known in (part, kept, suggested, p_right)
+            )
         X, y, params = act(
             self.settings.action,
             take_rows(self.X, part),
-            take_rows(self.y, part),
+            take_rows(y, part),
             take_params(self.params, part, n_rows(self.X)),
             kept,
-            judged.rows.scores.expected,
-            1 - judged.wrong.probability,
+            suggested,
+            p_right,
             self.weight_name,
         )
-        left = np.asarray(part)[kept] if n_rows(X) < len(part) else part
+        left = part[kept] if n_rows(X) < len(part) else part
         estimator = clone_for_rows(self.estimator, left, n_rows(self.X))
         return fit_seeded(estimator, X, y, params, self.seed)

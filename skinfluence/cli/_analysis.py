@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import Bunch
 
 from skinfluence._threads import one_blas_thread
 from skinfluence.cleaning._run import Cleaning, Judged
+from skinfluence.cleaning.review._decided import Decided
 from skinfluence.cleaning.surprise._preprocessing import default_preprocessor
 from skinfluence.cli._answers import find_answers
 from skinfluence.cli._by_group import hit_groups
@@ -37,7 +39,8 @@ class Analysis:
     judged : Judged
         The values of the rows, and the suspects.
     suspects : Bunch
-        See `suspects_table`.
+        See `suspects_table`. With verdicts those that nobody was asked about, the
+        most likely wrong first.
     reasons : list of str
         Why each row has its value.
     held_out : HeldOut
@@ -54,6 +57,8 @@ class Analysis:
         Who is hit, and who hurts, by name of the column.
     answers : list of Answer
         How many rows would have to go to change predictions.
+    decided : Decided or None
+        Verdicts.
     """
 
     judged: Judged
@@ -66,6 +71,32 @@ class Analysis:
     plain_separation: float
     groups: dict = field(default_factory=dict)
     answers: list = field(default_factory=list)
+    decided: Decided | None = None
+
+    @property
+    def acted_on(self):
+        """Suspects to which something is done."""
+        acts = self.reason_to_keep_all is None
+        return ~self.kept if acts else np.zeros(len(self.kept), dtype=bool)
+
+    @property
+    def changes_rows(self):
+        """Whether some rows change or go, because of what was found or decided."""
+        decided = self.decided is not None and bool(self.decided.wrong.any())
+        return self.reason_to_keep_all is None or decided
+
+    def relabelled(self, action):
+        """Rows that get another target, by an action or by verdicts."""
+        rows = self.acted_on & (action == "relabel")
+        return rows if self.decided is None else rows | self.decided.relabelled
+
+    @property
+    def order(self):
+        """All rows, those to look at first first."""
+        if self.decided is None:
+            return self.values.argsort(kind="stable")
+        asked = np.where(self.decided.asked, 1.0, -self.wrong.probability)
+        return asked.argsort(kind="stable")
 
     @property
     def kept(self):
@@ -95,7 +126,7 @@ def default_model(X, classification):
     return make_pipeline(preprocessor, model), left_out
 
 
-def analyse(task, model, settings, step=None, left_out=None):
+def analyse(task, model, settings, step=None, left_out=None, decided=None):
     """Value the rows, flag suspects and compare the model with and without them.
 
     Parameters
@@ -110,16 +141,20 @@ def analyse(task, model, settings, step=None, left_out=None):
         Called after each of the `n_parts` parts of the work.
     left_out : dict of str to str, default=None
         Columns that the model does not use, and why.
+    decided : Decided, default=None
+        Verdicts on the rows.
 
     Returns
     -------
     analysis : Analysis
     """
     with one_blas_thread():
-        return _analyse(task, model, settings, step or (lambda: None), left_out or {})
+        return _analyse(
+            task, model, settings, step or (lambda: None), left_out or {}, decided
+        )
 
 
-def _analyse(task, model, settings, step, left_out):
+def _analyse(task, model, settings, step, left_out, decided):
     cleaning = Cleaning(
         model,
         task.X,
@@ -127,8 +162,13 @@ def _analyse(task, model, settings, step, left_out):
         settings.of_cleaning(model),
         settings.seed,
         groups=task.groups,
+        decided=decided,
     )
     judged, suspects = cleaning.run()
+    if decided is not None:
+        order = np.argsort(-suspects.probability_wrong, kind="stable")
+        order = order[~decided.asked[suspects.row[order]]]
+        suspects = Bunch(**{name: column[order] for name, column in suspects.items()})
     step()
     held_out, plain_separation = compare(
         cleaning, judged.kept, task, settings.seed, step
@@ -143,6 +183,7 @@ def _analyse(task, model, settings, step, left_out):
         _reason_to_keep_all(judged.kept, held_out, settings),
         separation(-scores.values, -scores.wrong_values),
         plain_separation,
+        decided=decided,
     )
 
     def worth_of(names, largest):

@@ -11,7 +11,7 @@ import numpy as np
 
 from skinfluence._sklearn import clone_for_rows, n_rows, take_rows
 from skinfluence.certificates import PredictionCertificate
-from skinfluence.cleaning._folds import folds
+from skinfluence.cli._left_folds import left_folds
 
 # Larger sets are no longer "a few rows", and each step takes longer.
 MOST_ROWS = 20
@@ -88,7 +88,7 @@ def find_answers(task, model, cleaning, n_answers, seed):
         Where nothing is known of the classifier on such a table.
     """
     settings = cleaning.settings
-    pairs = folds(task.y, settings.cv, task.classification, seed, task.X, task.groups)
+    task, pairs = left_folds(task, cleaning, seed)
     train, test = pairs[0]
     model = clone_for_rows(model, train, n_rows(task.X))
     Z = model[:-1].fit_transform(take_rows(task.X, train), task.y[train])

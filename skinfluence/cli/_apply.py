@@ -35,11 +35,10 @@ def apply(settings):
     frame = source.cells
     if settings.target not in frame.columns:
         raise BadInput(f"{table} has no column {settings.target!r}")
-    verdicts = read_verdicts(settings.verdicts, len(frame))
-    _check_given(verdicts, frame[settings.target], source, settings)
-    rows = verdicts.of("relabel")
-    values = [value for value in verdicts.values if value]
     name = settings.target
+    verdicts, _ = read_verdicts(settings.verdicts, source, name, settings.tables[0])
+    rows = verdicts.of("relabel")
+    values = [value for value in verdicts.values if value != ""]
     column = relabelled(source, name, rows, values, settings.verdicts)
     frame = frame.assign(**{name: column})
     kept = frame.drop(index=verdicts.of("drop"))
@@ -63,28 +62,6 @@ def _or_beside(path, table, what):
     return beside(table, what) if path is None else Path(path)
 
 
-def _check_given(verdicts, column, source, settings):
-    """Refuse verdicts on other rows than those of this table."""
-    for row, given in zip(verdicts.rows, verdicts.given, strict=True):
-        here = shown(column.iloc[row])
-        if given and not _same(given, here):
-            line, name = source.lines[row], settings.target
-            raise BadInput(
-                f"line {line} of {settings.tables[0]} has {here!r} as {name!r}, and "
-                f"the row that was reviewed had {given!r}: give the table that was "
-                f"reviewed (without a column given in {settings.verdicts} nothing is "
-                "compared)"
-            )
-
-
-def _same(given, here):
-    """Tell whether texts are equal, also after a spreadsheet has saved one of them."""
-    try:
-        return float(given) == float(here)
-    except ValueError:
-        return given.strip().lower() == here.strip().lower()
-
-
 def _changes(source, verdicts, target):
     """Tabulate every verdict, and the values before and after."""
     pandas = import_pandas()
@@ -98,7 +75,7 @@ def _changes(source, verdicts, target):
     columns = {
         "row": verdicts.rows,
         "line": source.lines[verdicts.rows],
-        "verdict": np.array(verdicts.verdicts, dtype=object),
+        "verdict": verdicts.verdicts,
         "before": before,
         "after": np.array(after, dtype=object),
         "note": np.array(verdicts.notes, dtype=object),

@@ -7,12 +7,14 @@ from skinfluence.cli._analysis import analyse, default_model, n_parts
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._files import check_outputs, write_files
 from skinfluence.cli._libraries import check_report_libraries
+from skinfluence.cli._reviewed import read_reviewed
 from skinfluence.cli._spreadsheet import without_formulas
 from skinfluence.cli._tables import WEIGHT, cleaned_table, ranking_table
 from skinfluence.cli._task import read_task
 from skinfluence.cli._terminal import (
     print_answers,
     print_groups,
+    print_review,
     print_scores,
     print_suspects,
     print_table,
@@ -42,7 +44,8 @@ def clean(settings):
     )
     output = beside(table, "cleaned") if output is None else output
     suspects = beside(table, "suspects") if suspects is None else suspects
-    check_outputs(settings.tables, [output, suspects], settings.force, page)
+    inputs = [*settings.tables, *filter(None, [settings.verdicts])]
+    check_outputs(inputs, [output, suspects], settings.force, page)
     if page is not None:
         check_report_libraries()
     problem = read_task(
@@ -60,38 +63,42 @@ def clean(settings):
             f"--answers is about predicted labels, and {settings.target!r} holds "
             "amounts, none of which turns into another: leave it out"
         )
-    analysis, ranking = run(problem, settings)
+    reviewed = read_reviewed(problem, settings)
+    analysis, ranking = run(problem, settings, reviewed)
+    if reviewed is not None:
+        problem = reviewed.carried_out(problem, settings.target)
     safe = ranking
     if split_name(suspects.name)[1] not in COLUMNAR:
         safe = without_formulas(ranking)
     contents = {suspects: encoded(safe, suspects, problem.source)}
-    if analysis.reason_to_keep_all is None:
+    if analysis.changes_rows:
         cleaned = cleaned_table(problem, analysis, settings)
         came, changed = settings.action != "weight", None
-        if settings.action == "relabel":
-            changed = cleaned.loc[problem.rows[~analysis.kept]]
+        rows = analysis.relabelled(settings.action)
+        if rows.any():
+            changed = cleaned.loc[problem.rows[rows]]
         contents[output] = encoded(cleaned, output, problem.source, came, changed)
     if page is not None:
         from skinfluence.cli.report._page import report_page  # needs [report]
 
-        page_text = report_page(problem, analysis, settings)
+        page_text = report_page(problem, analysis, settings, reviewed)
         contents[page] = page_text.encode()
     write_files(contents)
     print(f"\nwrote {shown(suspects)}: {len(ranking)} rows, most suspect first")
-    if analysis.reason_to_keep_all is None:
+    if analysis.changes_rows:
         print(f"wrote {shown(output)}: {len(cleaned)} rows")
-    else:
-        print(
-            f"Nothing should be removed: {analysis.reason_to_keep_all}. No cleaned "
-            "table was written."
-        )
+    if analysis.reason_to_keep_all is not None:
+        more = "more " if reviewed is not None else ""
+        print(f"Nothing {more}should be removed: {analysis.reason_to_keep_all}.")
+    if not analysis.changes_rows:
+        print("No cleaned table was written.")
         if output.exists():
             print(f"{shown(output)} is that of an earlier run")
     if page is not None:
         print(f"wrote {shown(page)}: the report, to be read in a browser")
 
 
-def run(problem, settings):
+def run(problem, settings, reviewed=None):
     """Analyse a table and print the results.
 
     Parameters
@@ -100,6 +107,8 @@ def run(problem, settings):
         The table.
     settings : Settings
         Options of the command line.
+    reviewed : Reviewed, default=None
+        Verdicts on the table.
 
     Returns
     -------
@@ -111,8 +120,11 @@ def run(problem, settings):
     model, left_out = default_model(problem.X, problem.classification)
     print_table(problem, settings.target, left_out)
     with progress(n_parts(settings), problem.X.size) as step:
-        analysis = analyse(problem, model, settings, step, left_out)
+        decided = None if reviewed is None else reviewed.decided
+        analysis = analyse(problem, model, settings, step, left_out, decided)
     ranking = ranking_table(problem, analysis)
+    if reviewed is not None:
+        print_review(reviewed.verdicts, analysis)
     print_suspects(problem, analysis, ranking)
     print_scores(analysis, settings.action)
     for name, groups in analysis.groups.items():

@@ -22,9 +22,11 @@ def compare(cleaning, kept, task, seed, step):
         Cleaning of the whole table. The ``cv`` of its settings defines the folds, and
         ``n_jobs`` the number of folds in parallel.
     kept : ndarray of bool, shape (n_samples,)
-        False for suspects. Without suspects nothing is cleaned in the folds either.
+        False for suspects. Without suspects and verdicts nothing is cleaned in the
+        folds either.
     task : Task
-        The same table.
+        The same table. Held-out rows are those that verdicts leave, with their targets
+        after them.
     seed : int
         Seed of the folds.
     step : callable
@@ -37,7 +39,10 @@ def compare(cleaning, kept, task, seed, step):
     separation : float
         The `separation` of the losses before cleaning.
     """
-    y, any_suspect = task.y, not kept.all()
+    y, decided = task.y, cleaning.decided
+    any_suspect = not kept.all() or decided is not None
+    if decided is not None:
+        y = decided.y
     exchanged = exchanged_targets(y, task.classification, seed)
     pairs = folds(
         y, cleaning.settings.cv, task.classification, seed, task.X, task.groups
@@ -49,7 +54,7 @@ def compare(cleaning, kept, task, seed, step):
             pairs,
             Parallel(n_jobs=cleaning.settings.n_jobs, return_as="generator")(
                 delayed(_compare_fold)(
-                    cleaning, any_suspect, task, exchanged, train, test
+                    cleaning, any_suspect, task, y, exchanged, train, test
                 )
                 for train, test in pairs
             ),
@@ -59,6 +64,9 @@ def compare(cleaning, kept, task, seed, step):
         fold[test] = index
         losses[:, test], predicted[:, test] = result
         step()
+    if decided is not None:
+        fold[decided.dropped] = -1
+        losses[:, decided.dropped] = np.nan
     before, after, wrong = losses
     held_out = HeldOut(
         y, task.classification, task.groups, fold, np.stack([before, after]), predicted
@@ -66,10 +74,10 @@ def compare(cleaning, kept, task, seed, step):
     return held_out, separation(before, wrong)
 
 
-def _compare_fold(cleaning, any_suspect, task, exchanged, train, test):
+def _compare_fold(cleaning, any_suspect, task, targets, exchanged, train, test):
     """Return losses before, after, and of exchanged targets, and both predictions."""
     y = task.y[train]
-    X_test, y_test = take_rows(task.X, test), task.y[test]
+    X_test, y_test = take_rows(task.X, test), targets[test]
     plain = clone_for_rows(cleaning.estimator, train, n_rows(task.X))
     plain.fit(take_rows(task.X, train), y)
     # A label that is not in the training part has no probability.

@@ -52,6 +52,12 @@ class Settings(options.OfFiles):
     report: str | None = options.option(
         metavar="FILE", help="report in HTML (default: none)"
     )
+    verdicts: str | None = options.option(
+        metavar="FILE",
+        help="verdicts of a reviewer, as the page of --report writes them: they are "
+        "carried out, these rows are not asked about again, and what is suspect among "
+        "the others is estimated from them",
+    )
     drop: float | str = options.option(
         "auto",
         check=options.check_share,

@@ -11,8 +11,7 @@ WEIGHT = "sample_weight"
 
 def ranking_table(problem, analysis):
     """Tabulate all rows, the most suspect first."""
-    order = analysis.values.argsort(kind="stable")
-    suspects = analysis.suspects
+    order, suspects = analysis.order, analysis.suspects
     error = np.full(len(order), np.nan)
     error[suspects.row] = suspects.standard_error
     hurts = np.full(len(order), "", dtype=object)
@@ -32,6 +31,8 @@ def ranking_table(problem, analysis):
         "hurts": hurts,
         "reason": np.array(analysis.reasons, dtype=object),
     }
+    if analysis.decided is not None:
+        columns["decided"] = analysis.decided.asked
     pandas = import_pandas()
     ranking = pandas.DataFrame(
         {name: column[order] for name, column in columns.items()}
@@ -49,16 +50,23 @@ def _rounded(values):
 def cleaned_table(problem, analysis, settings):
     """Return the table after the action on suspects."""
     target, action = settings.target, settings.action
+    suspects, decided = analysis.acted_on, analysis.decided
+    stay = np.ones(len(suspects), dtype=bool) if decided is None else ~decided.dropped
     if action == "drop":
-        return problem.table.iloc[analysis.kept]
-    table = problem.table.copy()
+        return problem.table.iloc[stay & ~suspects]
+    table = problem.table.iloc[stay].copy()
     if action == "weight":
         right = 1 - analysis.wrong.probability
-        table[WEIGHT] = np.where(analysis.kept, 1.0, _rounded(right))
+        table[WEIGHT] = np.where(suspects, _rounded(right), 1.0)[stay]
         return table
-    suggested = analysis.expected[~analysis.kept]
+    suggested = analysis.expected[suspects]
     if not problem.classification:
         suggested = [float(amount(number)) for number in suggested]
-    rows = problem.rows[~analysis.kept]
+    if decided is not None:  # all at once, so that each is written as the others are
+        rows = analysis.relabelled(action)
+        both = np.asarray(decided.y, dtype=object)
+        both[suspects] = suggested
+        suspects, suggested = rows, both[rows]
+    rows = problem.rows[suspects]
     column = relabelled(problem.source, target, rows, suggested)
-    return table.assign(**{target: column.iloc[problem.rows]})
+    return table.assign(**{target: column.iloc[problem.rows[stay]]})

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from skinfluence._shown import LIMIT, shown
+from skinfluence.cleaning.review._verdicts import VERDICTS
 from skinfluence.cli._answers import N_SHOWN
 from skinfluence.cli._by_group import hurting, unevenly_hit
 
@@ -32,14 +33,28 @@ def print_table(problem, target, left_out):
         print(f"left out: column {shown(name)} ({shown(reason)})")
 
 
+def print_review(verdicts, analysis):
+    """Say what was decided, and what follows for the whole table."""
+    counts = [f"{len(verdicts.of(name))} {name}" for name in VERDICTS]
+    decided, wrong = analysis.decided, analysis.wrong
+    n, found = len(decided.y), int(decided.wrong.sum())
+    print(f"{len(verdicts.rows)} verdicts: {', '.join(counts)}")
+    print(
+        f"of all rows as given between {wrong.share:.1%} and {wrong.share_ceiling:.1%} "
+        f"are wrong (95% interval):\nbesides the {found} that were found "
+        f"{round(n * wrong.share) - found} to {round(n * wrong.share_ceiling) - found}"
+    )
+
+
 def print_suspects(problem, analysis, ranking):
     """Print the number of suspects and the first of them."""
     n_suspects, n = int((~analysis.kept).sum()), len(problem.y)
     wrong = analysis.wrong
-    print(
-        f"estimated share of wrong rows, from the columns: between "
-        f"{_share(wrong.share)} and {_share(wrong.share_ceiling)}"
-    )
+    if analysis.decided is None:
+        print(
+            f"estimated share of wrong rows, from the columns: between "
+            f"{_share(wrong.share)} and {_share(wrong.share_ceiling)}"
+        )
     print(f"suspects: {n_suspects} rows ({n_suspects / n:.1%})")
     if n_suspects:
         smallest, largest = analysis.judged.false_discovery_rate

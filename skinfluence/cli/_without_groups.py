@@ -9,8 +9,8 @@ from scipy.stats import norm
 from sklearn.utils.parallel import Parallel, delayed
 
 from skinfluence._sklearn import clone_for_rows, n_rows, take_rows
-from skinfluence.cleaning._folds import folds
 from skinfluence.cli._held_out_scores import paired_mean
+from skinfluence.cli._left_folds import left_folds
 from skinfluence.cli._out_of_fold import out_of_fold_losses
 
 # A group is said to hurt where chance makes one say so in a thousand tables.
@@ -75,9 +75,7 @@ def worth_of_groups(names, largest, task, cleaning, seed):
     worth : dict of str to GroupWorth
         Without groups that hold all rows of a class.
     """
-    pairs = folds(
-        task.y, cleaning.settings.cv, task.classification, seed, task.X, task.groups
-    )
+    task, pairs = left_folds(task, cleaning, seed)
     start = perf_counter()
     _trained(cleaning.estimator, task, pairs[0][0])
     seconds = (perf_counter() - start) * len(pairs) * (len(largest) + 1)

@@ -133,7 +133,10 @@ BAD = {
     "too far": (f"row,verdict\n1,drop\n{N},drop\n", "line 3: row must be a position"),
     "unknown": ("row,verdict\n1,burn\n", "must be one of keep, drop, relabel, unsure"),
     "no value": ("row,verdict,value\n1,relabel,\n", "line 2: relabel needs a value"),
-    "twice": ("row,verdict\n1,drop\n1,keep\n", "decides on row 1 more than once"),
+    "twice": (
+        "row,verdict\n1,drop\n1,keep\n",
+        "line 3: row 1 is decided on more than once, as drop and keep",
+    ),
 }
 
 

@@ -210,3 +210,36 @@ def test_a_screen_reader_finds_its_way(opened):
     )
     assert unnamed == []
     assert find(opened, "progress").get_attribute("aria-live") == "polite"
+
+
+def test_the_next_page_hands_out_earlier_verdicts_too(opened, page, tmp_path):
+    press(opened, "3", "2")
+    earlier = download(opened)
+    for folder in ("verdicts.csv", "next.html"):
+        page.with_name(folder).unlink(missing_ok=True)
+    file = page.with_name("verdicts.csv")
+    file.write_bytes((opened.downloads / "verdicts.csv").read_bytes())
+    path, following = page.with_name("t.csv"), page.with_name("next.html")
+    arguments = ["clean", str(path), "--target", "label", "--drop", "0.1", "--force"]
+    outputs = ["--output", tmp_path / "o.csv", "--suspects", tmp_path / "s.csv"]
+    arguments += [*map(str, outputs), "--report", str(following)]
+    assert main([*arguments, "--verdicts", str(file)]) == 0
+    opened.get(following.as_uri())
+    assert progress(opened) == "0 of 19 decided; 19 shown. 2 were decided before."
+    press(opened, "1")
+    rows = download(opened)
+    assert rows[:2] == earlier
+    assert len(rows) == 3
+    assert rows[2]["row"] not in {row["row"] for row in earlier}
+
+
+def test_the_current_suspect_is_seen_in_the_list(opened):
+    press(opened, *"j" * 19)
+    assert title(opened).startswith("20. ")
+    top, bottom, height = opened.execute_script(
+        """const list = document.getElementById("list").getBoundingClientRect();
+        const one = document.querySelector("[aria-current]").getBoundingClientRect();
+        return [one.top - list.top, list.bottom - one.bottom, list.height];"""
+    )
+    assert height < 500
+    assert min(top, bottom) >= 0

@@ -17,7 +17,7 @@ from skinfluence.cli.report._templates import environment
 N_CHANGES = 10
 
 
-def report_page(problem, analysis, settings):
+def report_page(problem, analysis, settings, reviewed=None):
     """Write the report.
 
     Parameters
@@ -28,6 +28,8 @@ def report_page(problem, analysis, settings):
         The results.
     settings : Settings
         Options of the command line.
+    reviewed : Reviewed, default=None
+        Verdicts so far, which have been carried out in ``problem``.
 
     Returns
     -------
@@ -48,7 +50,9 @@ def report_page(problem, analysis, settings):
             answers=_answers(problem, analysis.answers),
             action=ACTIONS[settings.action],
             # No text in it ends the script element.
-            review=htmlsafe_json_dumps(review_data(problem, analysis, settings.target)),
+            review=htmlsafe_json_dumps(
+                review_data(problem, analysis, settings.target, reviewed)
+            ),
             script=Markup(script),
             allowed=Markup(allowed),
             **_summary(problem, analysis),
@@ -72,6 +76,7 @@ def _summary(problem, analysis):
         "wrong_share": _percents(judged.wrong.share, judged.wrong.share_ceiling),
         "wrong_suspects": _percents(1 - largest, 1 - smallest),
         "left_out": analysis.left_out,
+        "n_verdicts": 0 if analysis.decided is None else analysis.decided.asked.sum(),
     }
 
 

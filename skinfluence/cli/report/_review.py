@@ -16,7 +16,7 @@ from skinfluence.cli.report._templates import environment
 MAX_SUSPECTS = 2_000
 
 
-def review_data(problem, analysis, target):
+def review_data(problem, analysis, target, reviewed=None):
     """Collect what is decided on, and the rows beside it.
 
     All texts are made safe to be seen (`shown`); labels, which the verdicts repeat, are
@@ -30,6 +30,8 @@ def review_data(problem, analysis, target):
         What was found.
     target : str
         Name of the column to predict.
+    reviewed : Reviewed, default=None
+        Verdicts so far: what the page writes has them too.
 
     Returns
     -------
@@ -61,7 +63,20 @@ def review_data(problem, analysis, target):
         "suspects": [
             _suspect(problem, analysis, k, near[k], alike[k]) for k in range(len(first))
         ],
+        "earlier": [] if reviewed is None else _lines(reviewed.verdicts),
     }
+
+
+def _lines(verdicts):
+    """Return verdicts as the page writes them: row, verdict, value, note, given."""
+    columns = (
+        map(int, verdicts.rows),
+        verdicts.verdicts,
+        map(str, verdicts.values),
+        verdicts.notes,
+        map(str, verdicts.given),
+    )
+    return [list(line) for line in zip(*columns, strict=True)]
 
 
 def _nearest(problem, analysis, wanted, first):

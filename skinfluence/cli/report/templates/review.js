@@ -26,12 +26,19 @@
     history.push([row, decided[row] || null]);
     if (decision) decided[row] = decision;
     else delete decided[row];
+    renamed(row);
     keep();
+  }
+
+  function renamed(row) {
+    const i = shown.findIndex((suspect) => suspect.row === row);
+    if (i >= 0) name(i);
   }
 
   // ---------------------------------------------------------------- what is shown
   let shown = data.suspects;
   let current = 0;
+  let buttons = []; // of the list, one for each that is shown
 
   function text(tag, content, className) {
     const node = document.createElement(tag);
@@ -81,33 +88,53 @@
 
   function filter() {
     const row = shown[current] ? shown[current].row : null;
-    shown = data.suspects.filter(passes).sort(ORDERS[element("order").value]);
+    const found = data.suspects.filter(passes).sort(ORDERS[element("order").value]);
+    const same =
+      found.length === shown.length && found.every((one, i) => one === shown[i]);
+    shown = found;
+    if (!same || !buttons.length) drawList();
     const place = shown.findIndex((suspect) => suspect.row === row);
     current = place < 0 ? 0 : place;
     draw();
   }
 
   function drawProgress() {
-    const n = Object.keys(decided).length;
+    const n = data.suspects.filter((suspect) => decided[suspect.row]).length;
+    const before = data.earlier.length;
     element("progress").textContent =
-      n + " of " + data.suspects.length + " decided; " + shown.length + " shown.";
+      n + " of " + data.suspects.length + " decided; " + shown.length + " shown." +
+      (before ? " " + before + " were decided before." : "");
   }
 
+  function name(i) {
+    const verdict = (decided[shown[i].row] || {}).verdict || "";
+    buttons[i].textContent = shown[i].place + " " + verdict;
+    buttons[i].className = verdict;
+  }
+
+  // Thousands of entries take long: they are made when others are shown, not at each
+  // step.
   function drawList() {
+    buttons = shown.map(() => document.createElement("button"));
     element("list").replaceChildren(
-      ...shown.map((suspect, i) => {
-        const verdict = (decided[suspect.row] || {}).verdict || "";
-        const button = text("button", suspect.place + " " + verdict, verdict);
+      ...buttons.map((button, i) => {
+        name(i);
         button.type = "button";
-        if (i === current) button.setAttribute("aria-current", "true");
         button.addEventListener("click", () => go(i));
         const item = document.createElement("li");
         item.append(button);
         return item;
       }));
-    const selected = element("list").querySelector("[aria-current]");
+  }
+
+  function select() {
+    const before = element("list").querySelector("[aria-current]");
+    if (before) before.removeAttribute("aria-current");
+    const selected = buttons[current];
+    if (!selected) return;
+    selected.setAttribute("aria-current", "true");
     // Scrolls the list only, never the page.
-    if (selected) element("list").scrollTop = selected.offsetTop - 80;
+    element("list").scrollTop = selected.offsetTop - 80;
   }
 
   function line(role, row, target, own) {
@@ -130,7 +157,7 @@
     element("reason").textContent =
       "Given " + suspect.given + ", suggested " + suspect.suggested +
       "; wrong with a probability between " + suspect.probability + " and " +
-      suspect.ceiling + ". " + suspect.reason + "." +
+      suspect.ceiling + ": " + suspect.reason + "." +
       (suspect.hurts ? " Hurts most the held-out rows " + suspect.hurts + "." : "");
     for (const button of element("verdicts").querySelectorAll("button")) {
       const chosen = button.dataset.verdict === decision.verdict;
@@ -147,15 +174,17 @@
     }
     element("head").replaceChildren(head);
     const own = data.rows[suspect.row];
+    // Where nothing else is suggested they would be the same rows again.
+    const alike = suspect.given === suspect.suggested ? [] : suspect.alike;
     element("rows").replaceChildren(
       line("suspect", suspect.row, suspect.given, own),
       ...suspect.near.map((row) => line("as suggested", row, data.targets[row], own)),
-      ...suspect.alike.map((row) => line("as given", row, data.targets[row], own)));
+      ...alike.map((row) => line("as given", row, data.targets[row], own)));
   }
 
   function draw() {
     drawProgress();
-    drawList();
+    select();
     drawCard();
   }
 
@@ -192,6 +221,7 @@
     const [row, before] = history.pop();
     if (before) decided[row] = before;
     else delete decided[row];
+    renamed(row);
     keep();
     filter();
     const place = shown.findIndex((suspect) => suspect.row === row);
@@ -207,6 +237,9 @@
 
   function download() {
     const lines = ["row,verdict,value,note,given"];
+    for (const [row, verdict, ...texts] of data.earlier) {
+      lines.push([row, verdict, ...texts.map(cell)].join(","));
+    }
     for (const suspect of data.suspects) {
       const decision = decided[suspect.row];
       if (!decision) continue;

@@ -1,0 +1,1 @@
+"""A reviewer's verdicts on suspects: checked, carried out, and learned from."""

@@ -1,0 +1,85 @@
+"""Rows that are decided on, as masks over the table."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skinfluence.cleaning.review._verdicts import new_targets
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What verdicts say of every row.
+
+    Attributes
+    ----------
+    asked : ndarray of bool, shape (n_samples,)
+        Rows with a verdict, "unsure" among them: nobody is asked again.
+    wrong, right : ndarray of bool, shape (n_samples,)
+        Rows to drop or to relabel, and rows to keep.
+    dropped : ndarray of bool, shape (n_samples,)
+        Rows that go.
+    y : ndarray of shape (n_samples,)
+        Targets after rows are relabelled.
+    """
+
+    asked: np.ndarray
+    wrong: np.ndarray
+    right: np.ndarray
+    dropped: np.ndarray
+    y: np.ndarray
+
+    @property
+    def sure(self):
+        """Rows that are known to be right or wrong: no estimate flags them."""
+        return self.wrong | self.right
+
+    @property
+    def relabelled(self):
+        """Rows that get another target."""
+        return self.wrong & ~self.dropped
+
+    @property
+    def left(self):
+        """Positions of the rows that stay."""
+        return np.flatnonzero(~self.dropped)
+
+    def part(self, rows):
+        """Return what is known of some of the rows."""
+        return Decided(
+            self.asked[rows],
+            self.wrong[rows],
+            self.right[rows],
+            self.dropped[rows],
+            self.y[rows],
+        )
+
+
+def decided_rows(verdicts, y, classification, where=None):
+    """Make masks of verdicts; see `new_targets` for what is refused.
+
+    Parameters
+    ----------
+    verdicts : Verdicts
+    y : ndarray of shape (n_samples,)
+        Targets as given.
+    classification : bool
+        Whether y holds labels.
+    where : callable, default=None
+        Says where a person finds a verdict, from its position.
+
+    Returns
+    -------
+    decided : Decided
+    """
+
+    def mask(*names):
+        return np.isin(np.arange(len(y)), verdicts.of(*names))
+
+    return Decided(
+        mask("keep", "drop", "relabel", "unsure"),
+        mask("drop", "relabel"),
+        mask("keep"),
+        mask("drop"),
+        new_targets(verdicts, y, classification, where),
+    )

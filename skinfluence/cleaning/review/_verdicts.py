@@ -1,0 +1,264 @@
+"""The verdicts of a reviewer, checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from skinfluence._shown import shown
+
+VERDICTS = ("keep", "drop", "relabel", "unsure")
+COLUMNS = ("row", "verdict", "value", "note", "given")
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What was decided.
+
+    Attributes
+    ----------
+    rows : ndarray of int, shape (n_verdicts,)
+        Positions in the table, each once.
+    verdicts : ndarray of str, shape (n_verdicts,)
+        "keep", "drop", "relabel" or "unsure".
+    values : list
+        What rows are relabelled to; "" for other verdicts.
+    notes : list of str
+        Of the reviewer.
+    given : list
+        Targets of the rows that were reviewed; "" where they are not known.
+    """
+
+    rows: np.ndarray
+    verdicts: np.ndarray
+    values: list
+    notes: list
+    given: list
+
+    def of(self, *verdicts):
+        """Return the rows with one of some verdicts."""
+        return self.rows[np.isin(self.verdicts, verdicts)]
+
+
+def read_columns(verdicts, name="verdicts"):
+    """Return the columns of a table of verdicts, the rows without a verdict left out.
+
+    Parameters
+    ----------
+    verdicts : DataFrame, dict or sequence of dict
+        With columns ``row`` and ``verdict``, and ``value``, ``note`` and ``given``
+        where they are needed.
+    name : str, default="verdicts"
+        Of the table, for errors.
+
+    Returns
+    -------
+    columns : dict of str to list
+        Of all `COLUMNS`; missing cells are "".
+    """
+    if isinstance(verdicts, list | tuple) and all(
+        isinstance(line, Mapping) for line in verdicts
+    ):
+        names = {name for line in verdicts for name in line}
+        verdicts = {n: [line.get(n, "") for line in verdicts] for n in names}
+        verdicts = verdicts or {"row": [], "verdict": []}
+    if not hasattr(verdicts, "keys") or not hasattr(verdicts, "__getitem__"):
+        raise TypeError(
+            "The 'verdicts' parameter must be a table with columns "
+            f"{', '.join(COLUMNS)}: a DataFrame, a dict of columns or a list of "
+            f"dicts. Got {type(verdicts).__name__}. A file is read with "
+            "pandas.read_csv(path, keep_default_na=False)."
+        )
+    names = set(verdicts.keys())
+    for column in COLUMNS[:2]:
+        if column not in names:
+            raise ValueError(
+                f"{name} has no column {column!r}: verdicts have {', '.join(COLUMNS)}"
+            )
+    columns = {n: list(verdicts[n]) for n in COLUMNS if n in names}
+    lengths = {len(column) for column in columns.values()}
+    if len(lengths) > 1:
+        raise ValueError(
+            "The columns of 'verdicts' must have equal lengths. Got "
+            + ", ".join(f"{n}: {len(c)}" for n, c in columns.items())
+            + "."
+        )
+    n_verdicts = lengths.pop()
+    columns = {n: columns.get(n, [""] * n_verdicts) for n in COLUMNS}
+    columns = {n: ["" if _missing(v) else v for v in c] for n, c in columns.items()}
+    made = [str(v).strip() != "" for v in columns["verdict"]]
+    return {
+        n: [v for v, m in zip(c, made, strict=True) if m] for n, c in columns.items()
+    }
+
+
+def _missing(value):
+    return value is None or bool(np.ndim(value) == 0 and value != value)
+
+
+def check_verdicts(columns, n_rows, where=None):
+    """Check what can be checked without the table.
+
+    Parameters
+    ----------
+    columns : dict of str to list
+        As `read_columns` returns.
+    n_rows : int
+        Rows of the table that was reviewed.
+    where : callable, default=None
+        Says where a person finds a verdict, from its position.
+
+    Returns
+    -------
+    verdicts : Verdicts
+
+    Raises
+    ------
+    ValueError
+        For rows that the table does not have, unknown verdicts, two verdicts on a row,
+        and rows that are relabelled to nothing.
+    """
+    where = where or (lambda i: f"verdicts, entry {i}")
+    rows = np.empty(len(columns["row"]), dtype=np.int64)
+    names = np.empty(len(rows), dtype=object)
+    values, first = [], {}
+    for i, (row, verdict, value) in enumerate(
+        zip(columns["row"], columns["verdict"], columns["value"], strict=True)
+    ):
+        rows[i], names[i] = _row(row, n_rows, where, i), str(verdict).strip()
+        if names[i] not in VERDICTS:
+            raise ValueError(
+                f"{where(i)}: verdict must be one of {', '.join(VERDICTS)}, not "
+                f"{shown(verdict)!r}"
+            )
+        if names[i] == "relabel" and str(value) == "":
+            raise ValueError(f"{where(i)}: relabel needs a value")
+        values.append(value if names[i] == "relabel" else "")
+        same = first.setdefault(rows[i], i)
+        if same != i:
+            how = "twice"
+            if (names[same], str(values[same])) != (names[i], str(values[i])):
+                how = f"as {_words(names, values, same)} and {_words(names, values, i)}"
+            raise ValueError(
+                f"{where(i)}: row {rows[i]} is decided on more than once, {how} (first "
+                f"at {where(same)}): leave one of the two"
+            )
+    notes, given = list(map(str, columns["note"])), list(columns["given"])
+    return Verdicts(rows, names, values, notes, given)
+
+
+def _words(names, values, i):
+    return f"{names[i]} {shown(values[i])}".strip()
+
+
+def _row(row, n_rows, where, i):
+    try:
+        number = float(row)
+        good = number.is_integer() and 0 <= number < n_rows
+    except (TypeError, ValueError):
+        good = False
+    if not good:
+        raise ValueError(
+            f"{where(i)}: row must be a position in the table, 0 to {n_rows - 1}, not "
+            f"{shown(row)!r}"
+        )
+    return int(number)
+
+
+def check_given(verdicts, targets, complaint):
+    """Refuse verdicts on other rows than those of a table.
+
+    Parameters
+    ----------
+    verdicts : Verdicts
+    targets : sequence
+        Those of the table.
+    complaint : callable
+        Makes the message from the position of a verdict, and the target here and the
+        one that was reviewed.
+    """
+    for i, (row, given) in enumerate(zip(verdicts.rows, verdicts.given, strict=True)):
+        here = shown(targets[row])
+        if given != "" and not same_text(shown(given), here):
+            raise ValueError(complaint(i, here, shown(given)))
+
+
+def same_text(one, other):
+    """Tell whether texts are equal, also after a spreadsheet has saved one of them.
+
+    Examples
+    --------
+    >>> from skinfluence.cleaning.review._verdicts import same_text
+    >>> same_text("1.50", "1.5"), same_text("TRUE", "True"), same_text("a", "b")
+    (True, True, False)
+    """
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return one.strip().lower() == other.strip().lower()
+
+
+def new_targets(verdicts, y, classification, where=None):
+    """Return the targets after rows are relabelled.
+
+    Parameters
+    ----------
+    verdicts : Verdicts
+    y : ndarray of shape (n_samples,)
+        Targets as given.
+    classification : bool
+        Whether y holds labels.
+    where : callable, default=None
+        As for `check_verdicts`.
+
+    Returns
+    -------
+    y : ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        For values that are no class or no number, and where one class is left of
+        several.
+    """
+    where = where or (lambda i: f"verdicts, entry {i}")
+    new = np.array(y)
+    if not classification:
+        new = new.astype(np.float64)
+    classes = {str(c): c for c in np.unique(new)} if classification else None
+    for i in np.flatnonzero(verdicts.verdicts == "relabel"):
+        new[verdicts.rows[i]] = _target(verdicts.values[i], classes, where, i)
+    left = np.delete(new, verdicts.of("drop"))
+    if not len(left):
+        raise ValueError("The 'verdicts' parameter drops all rows: keep some of them.")
+    if classification and len(np.unique(left)) < min(2, len(classes)):
+        raise ValueError(
+            f"The 'verdicts' parameter leaves rows of one class only, {shown(left[0])}:"
+            " keep some rows of another."
+        )
+    return new
+
+
+def _target(value, classes, where, i):
+    if classes is None:
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = np.nan
+        if not np.isfinite(number):
+            raise ValueError(
+                f"{where(i)}: the target holds numbers, and a row is relabelled to "
+                f"{shown(value)!r}"
+            )
+        return number
+    if str(value) in classes:
+        return classes[str(value)]
+    alike = [c for text, c in classes.items() if same_text(text, str(value))]
+    if len(alike) == 1:
+        return alike[0]
+    some = ", ".join(map(shown, list(classes)[:10]))
+    some += ", ..." if len(classes) > 10 else ""
+    raise ValueError(
+        f"{where(i)}: a row is relabelled to {shown(value)!r}, which is no class: "
+        f"classes are {some}"
+    )
