@@ -267,7 +267,7 @@ def clip_product(gradient, vectors, max_norm):
     """Multiply vectors by the Jacobian of `clip` at ``gradient``; it is symmetric."""
     norm = torch.linalg.vector_norm(gradient)
     factor = max_norm / (norm + 1e-6)
-    if factor >= 1:
-        return vectors
-    along = (vectors @ gradient)[..., None] * gradient / (norm * (norm + 1e-6))
-    return factor * (vectors - along)
+    # Without a comparison in Python, for which a device would have to be waited for.
+    inverse = torch.where(factor < 1, 1 / (norm * (norm + 1e-6)), 0.0)
+    along = (vectors @ gradient)[..., None] * (gradient * inverse)
+    return factor.clamp(max=1.0) * (vectors - along)

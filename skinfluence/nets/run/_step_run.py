@@ -3,10 +3,10 @@
 import warnings
 
 import numpy as np
-import sklearn
 import torch
 
 from skinfluence._sklearn import final_estimator, n_rows, preprocess, take_rows
+from skinfluence.nets.net._device import working_bytes
 from skinfluence.nets.net._functions import NetFunctions, collect, take
 from skinfluence.nets.net._model import fitted_net, net_model, net_rows
 from skinfluence.nets.run._adjoint import every_step
@@ -102,7 +102,7 @@ class StepRun(TrainingRun):
         There are four such vectors per row, and two more for the slots of Adam.
         """
         theta = self.replay.functions.parameters
-        budget = sklearn.get_config()["working_memory"] * 2**20
+        budget = working_bytes(theta.device)
         size = max(1, min(BLOCK, int(budget // (6 * theta.nbytes))))
         for start in range(0, n, size):
             yield np.arange(start, min(start + size, n))
@@ -144,7 +144,7 @@ class StepRun(TrainingRun):
         """Fall of each test row's loss over the run, shape (n_test,)."""
         X, y, measure = self.tensors(test, loss)
         functions = self.replay.functions
-        end = self.replay.tensors(self.replay.trajectory.end)[0]
+        end = self.replay.record.state(self.replay.trajectory.n_segments)[0]
         with torch.no_grad():
             first, last = (
                 functions.losses(theta, X, y, measure)
