@@ -109,6 +109,12 @@ class NetFunctions:
         """Join tensors into one vector."""
         return torch.cat([t.reshape(-1) for t in tensors])
 
+    def parts(self, vector):
+        """Split a number, or a vector like the flat parameters, by parameter."""
+        if vector.ndim == 0:
+            return dict.fromkeys(self.names, vector)
+        return dict(zip(self.names, vector.split(self.sizes), strict=True))
+
     def losses(self, theta, X, y, measure=None):
         """Losses of rows at flat parameters ``theta``, shape (n_rows,).
 

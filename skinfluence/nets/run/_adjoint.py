@@ -2,7 +2,6 @@
 
 - `reverse`: backward mode with Hessian-vector products, exact.
 - `fast`, `fast_factored`: backward mode without the Hessian.
-- `every_step`: backward mode with a cotangent added at every step (TracIn).
 - `sensitivity`: forward mode.
 """
 
@@ -59,7 +58,7 @@ def _products(replay, theta, k, batch, directions):
         return torch.func.vmap(along, randomness="same")(directions)
 
 
-def _jacobian(replay, state, k, batch, frozen=False):
+def step_jacobian(replay, state, k, batch, frozen=False):
     """Return the step's Jacobian and, if it is needed, the unclipped gradient."""
     trajectory = replay.trajectory
     gradient = None
@@ -95,7 +94,7 @@ def reverse(replay, cotangents):
     cotangent = (cotangents,) + (None,) * len(trajectory.optimiser.slots)
     for k, state in replay.backward():
         batch = replay.record.batch(k)
-        jacobian, gradient = _jacobian(replay, state, k, batch)
+        jacobian, gradient = step_jacobian(replay, state, k, batch)
         cotangent, by_gradient = pull(jacobian, cotangent)
         if trajectory.max_norm is not None:
             by_gradient = clip_product(gradient, by_gradient, trajectory.max_norm)
@@ -119,7 +118,7 @@ def sensitivity(replay, rows):
     tangent += (None,) * len(trajectory.optimiser.slots)
     for k, state in replay.forward():
         batch = replay.record.batch(k)
-        jacobian, gradient = _jacobian(replay, state, k, batch)
+        jacobian, gradient = step_jacobian(replay, state, k, batch)
         hessian = _hessian_products(replay, state[0], k, batch, tangent[0])
         chosen, position = found[k]
         if len(chosen):
@@ -176,7 +175,7 @@ def fast(replay, cotangents):
     scale = (ones,) + (None,) * len(trajectory.optimiser.slots)
     for k, state in replay.backward():
         batch = replay.record.batch(k)
-        jacobian, gradient = _jacobian(replay, state, k, batch)
+        jacobian, gradient = step_jacobian(replay, state, k, batch)
         scale, by_gradient = pull(jacobian, scale)
         if trajectory.max_norm is not None:
             by_gradient = by_gradient * clip(gradient, trajectory.max_norm)[1]
@@ -188,10 +187,30 @@ def fast(replay, cotangents):
 
 def takes_factors(replay):
     """Tell whether `fast_factored` supports the run: one coefficient per parameter."""
-    steps = replay.trajectory.steps
-    return replay.trajectory.optimiser.linear and all(
-        step.random_state is None for step in steps
-    )
+    return replay.trajectory.optimiser.linear and draws_nothing(replay)
+
+
+def draws_nothing(replay):
+    """Tell whether no step draws random numbers: factors are of evaluation mode."""
+    return all(step.random_state is None for step in replay.trajectory.steps)
+
+
+def group_jacobian(replay, k):
+    """Jacobian of a linear optimiser's step: numbers, or one number per group.
+
+    They are on the CPU, where they cost nothing to read.
+    """
+    trajectory = replay.trajectory
+    return trajectory.optimiser.jacobian(None, None, trajectory.settings(k), k)
+
+
+def by_parameter(replay, coefficient, factor):
+    """A number for each parameter, from one for all or one for each group."""
+    functions, groups = replay.functions, replay.trajectory.groups
+    starts = np.cumsum([0, *functions.sizes[:-1]])
+    own = torch.as_tensor(coefficient, dtype=torch.float64) * factor
+    own = own.expand(len(starts)) if own.ndim == 0 else own[groups[starts]]
+    return dict(zip(functions.names, own.tolist(), strict=True))
 
 
 def fast_factored(replay, factors):
@@ -202,59 +221,15 @@ def fast_factored(replay, factors):
     """
     trajectory, functions = replay.trajectory, replay.functions
     out = functions.parameters.new_zeros((len(factors), replay.n_rows))
-    starts = np.cumsum([0, *functions.sizes[:-1]])
-    groups = trajectory.groups[starts]  # of each parameter
     scale = (1.0,) + (None,) * len(trajectory.optimiser.slots)
     for k, state in replay.backward():
         batch = replay.record.batch(k)
-        # A coefficient per group: numbers, which stay on the CPU.
-        settings = trajectory.settings(k)
-        jacobian = trajectory.optimiser.jacobian(None, None, settings, k)
+        jacobian = group_jacobian(replay, k)
         scale, by_gradient = pull(jacobian, scale)
-        number = torch.as_tensor(by_gradient, dtype=torch.float64) / -batch[2]
-        own = number.expand(len(groups)) if number.ndim == 0 else number[groups]
-        by_name = dict(zip(functions.names, own.tolist(), strict=True))
+        by_name = by_parameter(replay, by_gradient, -1 / batch[2])
         credit = factors.gram(functions.factors(state[0], *batch[:2]), by_name)
         if trajectory.max_norm is not None:
             gradient = replay.gradient(state[0], k, batch)
             credit = credit * clip(gradient, trajectory.max_norm)[1]
-        out.index_add_(1, replay.record.rows(k), credit)
-    return out
-
-
-def every_step(replay, test_gradients):
-    """TracIn at every step: the effect of each step is attributed to its rows.
-
-    Parameters
-    ----------
-    replay : Replay
-        The run.
-    test_gradients : callable
-        Maps flat parameters to gradients of the test losses there, (m, p).
-
-    Returns
-    -------
-    influence : tensor of shape (m, n_rows)
-        Its sum over the rows is the drop of the test loss over the run, up to weight
-        decay and terms of third order in a step, since the gradient along a step is
-        taken as the mean of its two ends. Momentum carries a row's gradient on to later
-        steps. The preconditioners of Adam and RMSprop and the clipping factor are
-        treated as constants.
-    """
-    trajectory = replay.trajectory
-    after = test_gradients(replay.record.state(trajectory.n_segments)[0])
-    out = after.new_zeros((len(after), replay.n_rows))
-    slots = (None,) * len(trajectory.optimiser.slots)
-    for k, state in replay.backward():
-        batch = replay.record.batch(k)
-        before = test_gradients(state[0])
-        jacobian, gradient = _jacobian(replay, state, k, batch, frozen=True)
-        cotangent = ((before + after) / 2, *slots)
-        (_, *slots), by_gradient = pull(jacobian, cotangent)
-        after = before
-        if trajectory.max_norm is not None:
-            by_gradient = by_gradient * clip(gradient, trajectory.max_norm)[1]
-        rows = row_gradients(replay, state[0], k, batch)
-        credit = by_gradient @ rows.T / -batch[2]
         out.index_add_(1, replay.record.rows(k), credit)
     return out

@@ -9,7 +9,12 @@ from skinfluence._sklearn import final_estimator, n_rows, preprocess, take_rows
 from skinfluence.nets.net._device import working_bytes
 from skinfluence.nets.net._functions import NetFunctions, collect, take
 from skinfluence.nets.net._model import fitted_net, net_model, net_rows
-from skinfluence.nets.run._adjoint import every_step
+from skinfluence.nets.run._adjoint import draws_nothing
+from skinfluence.nets.run._every_step import (
+    every_step,
+    every_step_linear,
+    every_step_scaled,
+)
 from skinfluence.nets.run._replay import Replay
 from skinfluence.nets.run._training_run import TrainingRun
 from skinfluence.nets.run._trajectory_recorder import TrajectoryRecorder
@@ -109,17 +114,21 @@ class StepRun(TrainingRun):
 
     def influence(self, train, test, loss, cosine):
         """Influence by all steps, shape (n_test, n_train); ``cosine`` is ignored."""
-        functions = self.replay.functions
         out = np.empty((len(test[1]), self.replay.n_rows))
         for rows in self.blocks(len(out)):
             mine = self.tensors((take_rows(test[0], rows), test[1][rows]), loss)
-            out[rows] = as_array(
-                every_step(
-                    self.replay,
-                    lambda theta, mine=mine: functions.row_gradients(theta, *mine),
-                )
-            )
+            out[rows] = as_array(self._every_step(mine))
         return out
+
+    def _every_step(self, test):
+        if draws_nothing(self.replay):
+            linear = self.replay.trajectory.optimiser.linear
+            engine = every_step_linear if linear else every_step_scaled
+            return engine(self.replay, test)
+        functions = self.replay.functions
+        return every_step(
+            self.replay, lambda theta: functions.row_gradients(theta, *test)
+        )
 
     def self_influence(self, train, loss, cosine):
         """Influence of every row on the fall of its own loss."""
