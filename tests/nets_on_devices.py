@@ -1,5 +1,6 @@
 """Influence methods on small nets of a given device, for tests that compare devices."""
 
+import elsewhere
 import numpy as np
 import torch
 from nets_for_replay import OPTIMISERS
@@ -56,18 +57,21 @@ LAYERS = {
     "LayerNorm": lambda: nn.LayerNorm(6),
     "GroupNorm": lambda: nn.GroupNorm(2, 6),
     "BatchNorm1d": lambda: nn.BatchNorm1d(6),
-    "Bilinear": lambda: _Twice(6),  # without a rule
+    "own": lambda: _Scaled(),  # without a rule
     "RNN": lambda: _Reshaped(nn.RNN(3, 3, batch_first=True), 2, 3),
     "Dropout": lambda: nn.Dropout(0.3),
 }
 
 
-class _Twice(nn.Bilinear):
-    def __init__(self, n):
-        super().__init__(n, n, n)
+class _Scaled(nn.Module):
+    """A module of the user's own."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(6))
 
     def forward(self, X):
-        return super().forward(X, X)
+        return X * self.scale
 
 
 METHODS = {
@@ -79,7 +83,9 @@ METHODS = {
     "RepresenterPoints": RepresenterPoints,
     **{
         hessian: lambda net, hessian=hessian: InfluenceFunctions(
-            net, hessian=hessian, damping=1.0
+            net,
+            hessian=hessian,
+            damping=30.0 if hessian == "cg" else 1.0,  # fewer iterations
         )
         for hessian in (
             "exact",
@@ -93,10 +99,19 @@ METHODS = {
 }
 
 
-def fitted(method, *, device, layer="Tanh", optimiser="SGD", dtype="float64", **params):
-    """Fit a method on 12 rows; return it with three test rows."""
-    y = np.arange(15) % 3
-    X = np.random.default_rng(0).normal(size=(15, 4)) + np.eye(3, 4)[y]
+def fitted(
+    method,
+    *,
+    device,
+    layer="Tanh",
+    optimiser="SGD",
+    dtype="float64",
+    n_test=3,
+    **params,
+):
+    """Fit a method on 12 rows; return it with the test rows."""
+    y = np.arange(12 + n_test) % 3
+    X = np.random.default_rng(0).normal(size=(len(y), 4)) + np.eye(3, 4)[y]
     optimizer, settings = OPTIMISERS[optimiser]
     net = NeuralNetClassifier(
         Columns,
@@ -132,8 +147,44 @@ def readings(*args, **params):
 
 
 def left_out(device):
-    """Influence of rows and of a group that are left out in a replay."""
-    hydra, X, y = fitted("HyDRA", device=device, layer="Dropout")
+    """Influence of rows that are left out, together or alone, in a replay."""
+    hydra, X, y = fitted("HyDRA", device=device)
     masks = np.zeros((2, 12), dtype=bool)
     masks[0, 3] = masks[1, 1] = masks[1, 7] = True
-    return hydra.replay_drift_, hydra.replayed_influence(X, y, groups=masks)
+    return hydra.replayed_influence(X, y, groups=masks)
+
+
+def dropout(device):
+    """Drift of the replay; differences of blocks of test rows from single ones."""
+    hydra, X, y = fitted("HyDRA", device=device, layer="Dropout")
+    alone = [hydra.influence(X[[t]], y[[t]])[0] for t in range(len(y))]
+    together = hydra.influence(X, y)
+    return hydra.replay_drift_, np.abs(together - alone).max() / np.abs(together).max()
+
+
+def transfers(method, device, **params):
+    """Count what `elsewhere` moves between the devices for an influence matrix."""
+    influence, X, y = fitted(method, device=device, **params)
+    elsewhere.TRANSFERS.clear()
+    influence.influence(X, y)
+    return dict(elsewhere.TRANSFERS)
+
+
+def mixed():
+    """Add tensors of two devices."""
+    return torch.ones(2) + torch.ones(2, device=elsewhere.NAME)
+
+
+def mixed_index():
+    """Index a tensor of the device by one of the CPU, which torch would move."""
+    return torch.ones(2, device=elsewhere.NAME)[torch.arange(2)]
+
+
+def block_sizes():
+    """Rows at a time of a run, before and after four times the memory is free."""
+    hydra, _, _ = fitted("HyDRA", device=elsewhere.NAME)
+    sizes, before = [], elsewhere.FREE_BYTES
+    for elsewhere.FREE_BYTES in (2**17, 2**19):
+        sizes.append(len(next(hydra._run.blocks(10_000))))
+    elsewhere.FREE_BYTES = before
+    return sizes

@@ -27,7 +27,7 @@ from torch import nn
 from torch.optim.lr_scheduler import StepLR
 
 from skinfluence import HyDRA
-from skinfluence.nets.net._device import random_state
+from skinfluence.nets._device import random_state
 from skinfluence.nets.run._adjoint import fast, sensitivity, takes_factors
 
 

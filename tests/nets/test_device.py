@@ -6,10 +6,20 @@ The other device is a CUDA device (``make gpu``), or one that exists in tests on
 import elsewhere
 import numpy as np
 import pytest
-import torch
 from nets_for_replay import OPTIMISERS
-from nets_on_devices import LAYERS, METHODS, left_out, readings
+from nets_on_devices import (
+    LAYERS,
+    METHODS,
+    block_sizes,
+    dropout,
+    left_out,
+    mixed,
+    mixed_index,
+    readings,
+    transfers,
+)
 from numpy.testing import assert_allclose
+from skorch.callbacks import GradientNormClipping
 
 
 @pytest.fixture(scope="module")
@@ -24,12 +34,11 @@ def emulated():
 def on_device(request):
     """Return a function that calls another with the device as its keyword argument."""
     if request.param == "cuda":
-        run = lambda function, *args, **params: function(*args, **params)
-    else:
-        run = request.getfixturevalue("emulated")
-    return lambda function, *args, **params: run(
-        function, *args, device=request.param, **params
-    )
+        return lambda function, *args, **params: function(
+            *args, device="cuda", **params
+        )
+    run = request.getfixturevalue("emulated")
+    return lambda *args, **params: run(*args, device="elsewhere", **params)
 
 
 def compare(on_device, *args, **params):
@@ -58,3 +67,56 @@ def test_layers(on_device, layer):
 @pytest.mark.parametrize("method", ["HyDRA", "fast HyDRA", "TracIn, every step"])
 def test_optimisers(on_device, method, optimiser):
     compare(on_device, method, optimiser=optimiser)
+
+
+@pytest.mark.parametrize("method", ["TracIn", "TRAK", "HyDRA", "gauss_newton"])
+def test_float32(on_device, method):
+    compare(on_device, method, layer="Conv1d", dtype="float32")
+
+
+@pytest.mark.parametrize("method", ["HyDRA", "fast HyDRA", "TracIn, every step"])
+def test_settings_of_single_parameters(on_device, method):
+    groups = [("before.*", {"lr": 0.05}), ("layer.*", {"lr": 0.01})]
+    compare(
+        on_device,
+        method,
+        layer="LayerNorm",
+        optimiser="momentum",
+        optimizer__param_groups=groups,
+        callbacks=[GradientNormClipping(0.5)],
+    )
+
+
+def test_dropout_draws_the_masks_of_the_run(on_device):
+    drift, difference = on_device(dropout)
+    assert drift < 1e-8
+    assert difference < 1e-8
+
+
+def test_rows_left_out(on_device):
+    assert_allclose(on_device(left_out), left_out("cpu"), rtol=1e-8, atol=1e-12)
+
+
+# Conjugate gradients are scipy's, whose vectors are on the CPU.
+@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"cg"}))
+def test_transfers_do_not_grow_with_the_run(emulated, method):
+    """Neither with the number of steps nor with that of test rows."""
+    few, many = (
+        emulated(transfers, method, "elsewhere", max_epochs=n_epochs, n_test=n_test)
+        for n_epochs, n_test in [(2, 3), (4, 6)]
+    )
+    assert sum(few.values()) > 0
+    assert few == many
+
+
+def test_tensors_of_two_devices_do_not_mix(emulated):
+    with pytest.raises(RuntimeError, match="device"):
+        emulated(mixed)
+    with pytest.raises(RuntimeError, match="cpu and on elsewhere"):
+        emulated(mixed_index)
+
+
+def test_blocks_follow_the_free_memory(emulated):
+    small, large = emulated(block_sizes)
+    assert small > 1
+    assert large // 4 == small

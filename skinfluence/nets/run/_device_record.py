@@ -2,7 +2,7 @@
 
 import torch
 
-from skinfluence.nets.net._device import working_bytes
+from skinfluence.nets._device import working_bytes
 from skinfluence.nets.net._functions import n_bytes, take
 
 

@@ -1,10 +1,11 @@
 """A recorded run as a function of row weights: replays, many of them at once."""
 
+from contextlib import contextmanager
 from functools import cached_property
 
 import torch
 
-from skinfluence.nets.net._device import random_state
+from skinfluence.nets._device import random_state
 from skinfluence.nets.run._device_record import DeviceRecord
 from skinfluence.nets.run._optimisers import clip
 
@@ -30,7 +31,7 @@ class Replay:
         self.functions, self.trajectory = functions, trajectory
         self.X, self.y = X, y
         self.n_rows = len(y)
-        self._is_checked = False
+        self._is_checked, self._cost = False, None
 
     @property
     def n_steps(self):
@@ -183,13 +184,26 @@ class Replay:
 
     def forward(self):
         """Yield (k, state before step k)."""
-        for index in range(self.trajectory.n_segments):
-            yield from self.segment_states(index)
+        return self._watched(range(self.trajectory.n_segments), iter)
 
     def backward(self):
         """Yield (k, state before step k), the last step first."""
-        for index in reversed(range(self.trajectory.n_segments)):
-            yield from reversed(self.segment_states(index))
+        return self._watched(reversed(range(self.trajectory.n_segments)), reversed)
+
+    def _watched(self, segments, order):
+        steps = (
+            pair for index in segments for pair in order(self.segment_states(index))
+        )
+        return steps if self._cost is None else self._cost.watch(steps, self.n_steps)
+
+    @contextmanager
+    def announcing(self, cost):
+        """Let a `PassCost` watch the passes within the context."""
+        self._cost = cost
+        try:
+            yield
+        finally:
+            self._cost = None
 
     def drift(self):
         """Compare the replay with the record, segment by segment.

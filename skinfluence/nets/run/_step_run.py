@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from skinfluence._sklearn import final_estimator, n_rows, preprocess, take_rows
-from skinfluence.nets.net._device import working_bytes
+from skinfluence.nets._device import working_bytes
 from skinfluence.nets.net._functions import NetFunctions, collect, take
 from skinfluence.nets.net._model import fitted_net, net_model, net_rows
 from skinfluence.nets.run._adjoint import draws_nothing
@@ -15,6 +15,7 @@ from skinfluence.nets.run._every_step import (
     every_step_linear,
     every_step_scaled,
 )
+from skinfluence.nets.run._pass_cost import PassCost
 from skinfluence.nets.run._replay import Replay
 from skinfluence.nets.run._training_run import TrainingRun
 from skinfluence.nets.run._trajectory_recorder import TrajectoryRecorder
@@ -115,10 +116,24 @@ class StepRun(TrainingRun):
     def influence(self, train, test, loss, cosine):
         """Influence by all steps, shape (n_test, n_train); ``cosine`` is ignored."""
         out = np.empty((len(test[1]), self.replay.n_rows))
-        for rows in self.blocks(len(out)):
-            mine = self.tensors((take_rows(test[0], rows), test[1][rows]), loss)
-            out[rows] = as_array(self._every_step(mine))
+        for rows, block in self._blocks_of_influence(test, loss):
+            out[rows] = block
         return out
+
+    def _blocks_of_influence(self, test, loss):
+        """Yield (test rows, their influences); a long computation is announced."""
+        n = len(test[1])
+        blocks = list(self.blocks(n))
+        cost = PassCost(
+            f"The influence of every step on {n} rows",
+            len(blocks),
+            "sample_values takes one pass with a single gradient; a number of "
+            "checkpoints instead of 'all' takes less time.",
+        )
+        with self.replay.announcing(cost):
+            for rows in blocks:
+                mine = self.tensors((take_rows(test[0], rows), test[1][rows]), loss)
+                yield rows, as_array(self._every_step(mine))
 
     def _every_step(self, test):
         if draws_nothing(self.replay):
@@ -133,9 +148,7 @@ class StepRun(TrainingRun):
     def self_influence(self, train, loss, cosine):
         """Influence of every row on the fall of its own loss."""
         out = np.empty(n_rows(train[0]))
-        for rows in self.blocks(len(out)):
-            mine = take_rows(train[0], rows), train[1][rows]
-            block = self.influence(train, mine, loss, cosine)
+        for rows, block in self._blocks_of_influence(train, loss):
             out[rows] = block[np.arange(len(rows)), rows]
         return out
 

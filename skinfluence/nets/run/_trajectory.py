@@ -36,7 +36,7 @@ class Trajectory:
     causes: list = field(default_factory=list)
 
     def settings(self, k):
-        """Optimiser settings of step ``k``: numbers, or one per group if they differ."""
+        """Optimiser settings of step ``k``: numbers, or one per group that differ."""
         return {
             name: values[0]
             if len(set(values)) == 1

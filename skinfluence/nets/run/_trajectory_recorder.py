@@ -22,7 +22,7 @@ import torch
 from skorch.callbacks import Callback, GradientNormClipping
 
 from skinfluence._memory import check_memory
-from skinfluence.nets.net._device import generator_states, working_bytes
+from skinfluence.nets._device import generator_states, working_bytes
 from skinfluence.nets.run._optimisers import replayable
 from skinfluence.nets.run._recorder import Recorder
 from skinfluence.nets.run._trajectory import Step, Trajectory, segment_length
@@ -193,7 +193,7 @@ class TrajectoryRecorder(Recorder):
         return torch.stack(flat)
 
     def _keep(self, index):
-        """Keep the state at the start of a segment; move many to the CPU in one copy."""
+        """Keep the state at the start of a segment; move many to the CPU at once."""
         state = self._flat_state()
         self.waiting.append(state)
         room = working_bytes(self.device) // state.nbytes

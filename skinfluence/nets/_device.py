@@ -54,7 +54,8 @@ def random_state(states, device):
 def working_bytes(device):
     """Memory that temporary arrays on a device may take together.
 
-    On the CPU scikit-learn's ``working_memory``, elsewhere a quarter of the free memory.
+    scikit-learn's ``working_memory``; on a device that knows it, a quarter of what is
+    free.
     """
     module = _module(device)
     if not hasattr(module, "mem_get_info"):
