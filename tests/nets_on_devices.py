@@ -146,6 +146,12 @@ def readings(*args, **params):
     ]
 
 
+def matrix(*args, **params):
+    """Return the influence matrix alone, in a list."""
+    influence, X, y = fitted(*args, **params)
+    return [influence.influence(X, y)]
+
+
 def left_out(device):
     """Influence of rows that are left out, together or alone, in a replay."""
     hydra, X, y = fitted("HyDRA", device=device)

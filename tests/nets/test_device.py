@@ -13,6 +13,7 @@ from nets_on_devices import (
     block_sizes,
     dropout,
     left_out,
+    matrix,
     mixed,
     mixed_index,
     readings,
@@ -41,9 +42,9 @@ def on_device(request):
     return lambda *args, **params: run(*args, device="elsewhere", **params)
 
 
-def compare(on_device, *args, **params):
-    here = readings(*args, device="cpu", **params)
-    there = on_device(readings, *args, **params)
+def compare(on_device, *args, function=readings, **params):
+    here = function(*args, device="cpu", **params)
+    there = on_device(function, *args, **params)
     exact = params.get("dtype") != "float32"
     for mine, theirs in zip(here, there, strict=True):
         assert theirs.dtype == np.float64
@@ -66,7 +67,7 @@ def test_layers(on_device, layer):
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
 @pytest.mark.parametrize("method", ["HyDRA", "fast HyDRA", "TracIn, every step"])
 def test_optimisers(on_device, method, optimiser):
-    compare(on_device, method, optimiser=optimiser)
+    compare(on_device, method, function=matrix, optimiser=optimiser)
 
 
 @pytest.mark.parametrize("method", ["TracIn", "TRAK", "HyDRA", "gauss_newton"])
@@ -103,7 +104,7 @@ def test_transfers_do_not_grow_with_the_run(emulated, method):
     """Neither with the number of steps nor with that of test rows."""
     few, many = (
         emulated(transfers, method, "elsewhere", max_epochs=n_epochs, n_test=n_test)
-        for n_epochs, n_test in [(2, 3), (4, 6)]
+        for n_epochs, n_test in [(2, 3), (3, 5)]
     )
     assert sum(few.values()) > 0
     assert few == many
