@@ -20,18 +20,19 @@ def row_batches(gradients, X, y, measure=None):
     if gradients.row_bytes is None:  # the same for all rows
         few = np.arange(min(_PROBED_ROWS, n))
         gradients(take_rows(X, few), y[few], measure)
-    size = _batch_size(gradients.row_bytes, torch.device(gradients.target.device))
+    size = _batch_size(gradients)
     while start < n:
         rows = np.arange(start, min(start + size, n))
         yield rows, gradients(take_rows(X, rows), y[rows], measure)
         start += size
 
 
-def _batch_size(row_bytes, device):
+def _batch_size(gradients):
+    device = torch.device(gradients.target.device)
     budget = working_bytes(device) / 4
     if device.type == "cpu":
         budget = min(budget, _BATCH_BYTES)
-    return int(np.clip(budget / row_bytes, 16, 8192))
+    return int(np.clip(budget / gradients.row_bytes, 16, 8192))
 
 
 def gram(gradients, left, right, *, scale=None, measures=(None, None), cosine=False):
