@@ -3,13 +3,35 @@
 import numpy as np
 import pytest
 import torch
-from nets_for_replay import Perceptron, make_net, make_rows
+from nets_for_replay import (
+    OPTIMISERS,
+    Perceptron,
+    make_net,
+    make_rows,
+    optimised_net,
+)
 from numpy.testing import assert_allclose
 from sklearn.linear_model import SGDClassifier
 from skorch.callbacks import GradientNormClipping
 from torch import nn
 
-from skinfluence import TracIn
+from skinfluence import HyDRA, TracIn
+from skinfluence.nets.run import _pass_cost
+from skinfluence.nets.run._every_step import every_step
+
+
+class Convolution(nn.Module):
+    """A convolution over the four columns, normalised."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(1, 3, 2, dtype=torch.float64)
+        self.norm = nn.LayerNorm((3, 3), dtype=torch.float64)
+        self.out = nn.Linear(9, 3, dtype=torch.float64)
+
+    def forward(self, X):
+        """Logits."""
+        return self.out(torch.tanh(self.norm(self.conv(X[:, None]))).flatten(1))
 
 
 def fitted(n_test=30, **params):
@@ -91,6 +113,54 @@ def test_only_rows_of_a_step_are_credited_by_it():
         ends = [functions.row_gradients(states[j], X_t, y_t) for j in (k, k + 1)]
         expected = 0.05 * (ends[0] + ends[1]) / 2 @ own[0]
         assert_allclose(actual[:, row], expected, rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize("module", [Perceptron, Convolution])
+@pytest.mark.parametrize("clipped", [False, True])
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_factors_give_the_same_as_gradients(name, clipped, module):
+    """Of every row, for which gradients of autograd are multiplied one by one."""
+    params = {"callbacks": [GradientNormClipping(0.5)]} if clipped else {}
+    X, y, X_test, y_test = make_rows()
+    net = optimised_net(name, module=module, **params)
+    tracin = TracIn(net, checkpoints="all", random_state=0).fit(X, y)
+    run, loss = tracin._run, tracin._loss
+    test = run.tensors((X_test, y_test), loss)
+    expected = every_step(
+        run.replay, lambda theta: run.replay.functions.row_gradients(theta, *test)
+    )
+    found = tracin.influence(X_test, y_test)
+    assert_allclose(found, expected, rtol=1e-9, atol=1e-12 * np.abs(found).max())
+
+
+def test_long_computations_are_announced(monkeypatch):
+    tracin, X, y = fitted(n_test=3)
+    monkeypatch.setattr(_pass_cost, "LONG", 0.0)
+    with pytest.warns(
+        UserWarning, match="every step on 3 rows takes about .* 39 steps"
+    ):
+        tracin.influence(X, y)
+    with pytest.warns(UserWarning, match="of every step on 100 rows"):
+        tracin.self_influence()
+    hydra = HyDRA(make_net(), random_state=0).fit(*make_rows()[:2])
+    with pytest.warns(UserWarning, match="for 3 rows takes .*approximation='fast'"):
+        hydra.influence(X, y)
+
+
+def test_short_computations_are_not_announced(recwarn):
+    tracin, X, y = fitted(n_test=3)
+    tracin.influence(X, y)
+    assert not recwarn.list
+
+
+def test_the_announced_time_is_that_of_all_passes(monkeypatch):
+    """Steps of a second each, after a first one of a hundred seconds."""
+    clock = iter([100.0, 103.0])
+    monkeypatch.setattr(_pass_cost, "monotonic", lambda: next(clock))
+    cost = _pass_cost.PassCost("It", 7, "Wait.")
+    with pytest.warns(UserWarning, match=r"It takes about 2 min 20 s: 7 passes over"):
+        assert list(cost.watch(range(20), 20)) == list(range(20))
+    assert list(cost.watch(range(20), 20)) == list(range(20))  # once
 
 
 def test_readings_agree():

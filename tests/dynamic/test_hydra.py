@@ -27,7 +27,7 @@ from torch import nn
 from torch.optim.lr_scheduler import StepLR
 
 from skinfluence import HyDRA
-from skinfluence.nets.net._functions import random_state
+from skinfluence.nets._device import random_state
 from skinfluence.nets.run._adjoint import fast, sensitivity, takes_factors
 
 
@@ -134,7 +134,7 @@ def hessian_free(hydra, X, y, dropout):
         ):
             parameter.data = part.reshape(parameter.shape)
         module.train(random is not None)
-        with random_state(random):
+        with random_state(random, torch.device("cpu")):
             logits = module(torch.as_tensor(X))
         losses = nn.functional.cross_entropy(
             logits, torch.as_tensor(y), reduction="none"

@@ -1,102 +1,123 @@
-"""Nets on a CUDA device answer as on the CPU, to float32 rounding."""
+"""Nets on another device answer as on the CPU.
 
+The other device is a CUDA device (``make gpu``), or one that exists in tests only.
+"""
+
+import elsewhere
 import numpy as np
 import pytest
-import torch
-from nets_for_replay import Perceptron, make_net, make_rows, masks_of
+from nets_for_replay import OPTIMISERS
+from nets_on_devices import (
+    LAYERS,
+    METHODS,
+    block_sizes,
+    dropout,
+    left_out,
+    matrix,
+    mixed,
+    mixed_index,
+    readings,
+    transfers,
+)
 from numpy.testing import assert_allclose
-from torch import nn
-
-from skinfluence import HyDRA, TracIn
-
-DEVICE = "cuda"
-pytestmark = pytest.mark.gpu
+from skorch.callbacks import GradientNormClipping
 
 
-class Started(Perceptron):
-    """Starts from the same numbers on every device."""
-
-    def __init__(self, dropout=0.0):
-        super().__init__(dropout, dtype=torch.float32)
-        with torch.no_grad():
-            for parameter in self.parameters():
-                numbers = torch.linspace(-9, 7, parameter.numel()).sin()
-                parameter.copy_(0.5 * numbers.reshape(parameter.shape))
+@pytest.fixture(scope="module")
+def emulated():
+    if not elsewhere.is_supported():
+        pytest.skip("torch takes devices from Python from version 2.10 on")
+    with elsewhere.process() as run:
+        yield run
 
 
-class Convolution(nn.Module):
-    """A convolution over the four columns, normalised."""
-
-    def __init__(self):
-        super().__init__()
-        generator = torch.Generator().manual_seed(0)
-        self.conv = nn.Conv1d(1, 3, 2)
-        self.norm = nn.LayerNorm((3, 3))
-        self.out = nn.Linear(9, 3)
-        with torch.no_grad():
-            for parameter in self.parameters():
-                noise = torch.randn(parameter.shape, generator=generator)
-                parameter.copy_(0.5 * noise)
-
-    def forward(self, X):
-        """Logits."""
-        return self.out(torch.tanh(self.norm(self.conv(X[:, None]))).flatten(1))
-
-
-def rows():
-    X, y, X_test, y_test = make_rows()
-    return X.astype(np.float32), y, X_test.astype(np.float32), y_test
-
-
-METHODS = {
-    "exact": lambda net: HyDRA(net, random_state=0),
-    "fast": lambda net: HyDRA(net, approximation="fast", random_state=0),
-    "checkpoints": lambda net: TracIn(net, checkpoints=2, random_state=0),
-    "every step": lambda net: TracIn(net, checkpoints="all", random_state=0),
-}
-
-
-@pytest.mark.parametrize("module", [Started, Convolution])
-@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam])
-@pytest.mark.parametrize("method", METHODS)
-def test_devices_agree(method, optimizer, module):
-    X, y, X_test, y_test = rows()
-    found = []
-    for device in ("cpu", DEVICE):
-        # The order of rows is drawn on the CPU, from the same seed.
-        net = make_net(optimizer, module=module, device=device, lr=0.01)
-        influence = METHODS[method](net).fit(X, y)
-        found.append(
-            [
-                influence.influence(X_test, y_test),
-                influence.sample_values(X_test, y_test),
-                influence.self_influence(),
-            ]
+@pytest.fixture(params=["elsewhere", pytest.param("cuda", marks=pytest.mark.gpu)])
+def on_device(request):
+    """Return a function that calls another with the device as its keyword argument."""
+    if request.param == "cuda":
+        return lambda function, *args, **params: function(
+            *args, device="cuda", **params
         )
-    for here, there in zip(*found, strict=True):
-        assert there.dtype == np.float64
-        assert_allclose(there, here, rtol=1e-3, atol=1e-4 * np.abs(here).max())
+    run = request.getfixturevalue("emulated")
+    return lambda *args, **params: run(*args, device="elsewhere", **params)
 
 
-def test_dropout_draws_the_masks_of_the_run():
-    X, y, X_test, y_test = rows()
-    net = make_net(module=Started, module__dropout=0.3, device=DEVICE)
-    hydra = HyDRA(net, random_state=0).fit(X, y)
-    assert hydra.replay_drift_ < 1e-5
-    one_by_one = np.concatenate(
-        [hydra.influence(X_test[[t]], y_test[[t]]) for t in range(len(y_test))]
+def compare(on_device, *args, function=readings, **params):
+    here = function(*args, device="cpu", **params)
+    there = on_device(function, *args, **params)
+    exact = params.get("dtype") != "float32"
+    for mine, theirs in zip(here, there, strict=True):
+        assert theirs.dtype == np.float64
+        size = np.abs(mine).max()
+        assert size > 0
+        rtol = 1e-9 if exact else 1e-3
+        assert_allclose(theirs, mine, rtol=rtol, atol=0.1 * rtol * size)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_methods(on_device, method):
+    compare(on_device, method)
+
+
+@pytest.mark.parametrize("layer", sorted(LAYERS.keys() - {"Dropout"}))
+def test_layers(on_device, layer):
+    compare(on_device, "TracIn", layer=layer)
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+@pytest.mark.parametrize("method", ["HyDRA", "fast HyDRA", "TracIn, every step"])
+def test_optimisers(on_device, method, optimiser):
+    compare(on_device, method, function=matrix, optimiser=optimiser)
+
+
+@pytest.mark.parametrize("method", ["TracIn", "TRAK", "HyDRA", "gauss_newton"])
+def test_float32(on_device, method):
+    compare(on_device, method, layer="Conv1d", dtype="float32")
+
+
+@pytest.mark.parametrize("method", ["HyDRA", "fast HyDRA", "TracIn, every step"])
+def test_settings_of_single_parameters(on_device, method):
+    groups = [("before.*", {"lr": 0.05}), ("layer.*", {"lr": 0.01})]
+    compare(
+        on_device,
+        method,
+        layer="LayerNorm",
+        optimiser="momentum",
+        optimizer__param_groups=groups,
+        callbacks=[GradientNormClipping(0.5)],
     )
-    together = hydra.influence(X_test, y_test)
-    atol = 1e-4 * np.abs(together).max()
-    assert_allclose(together, one_by_one, rtol=1e-3, atol=atol)
 
 
-def test_rows_left_out():
-    X, y, X_test, y_test = rows()
-    left_out = []
-    for device in ("cpu", DEVICE):
-        hydra = HyDRA(make_net(module=Started, device=device), random_state=0)
-        hydra.fit(X, y)
-        groups = masks_of([3, [1, 7]], len(X))
-        left_out.append(hydra.replayed_influence(X_test, y_test, groups=groups))
-    assert_allclose(*left_out, rtol=1e-3, atol=1e-5)
+def test_dropout_draws_the_masks_of_the_run(on_device):
+    drift, difference = on_device(dropout)
+    assert drift < 1e-8
+    assert difference < 1e-8
+
+
+def test_rows_left_out(on_device):
+    assert_allclose(on_device(left_out), left_out("cpu"), rtol=1e-8, atol=1e-12)
+
+
+# Conjugate gradients are scipy's, whose vectors are on the CPU.
+@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"cg"}))
+def test_transfers_do_not_grow_with_the_run(emulated, method):
+    """Neither with the number of steps nor with that of test rows."""
+    few, many = (
+        emulated(transfers, method, "elsewhere", max_epochs=n_epochs, n_test=n_test)
+        for n_epochs, n_test in [(2, 3), (3, 5)]
+    )
+    assert sum(few.values()) > 0
+    assert few == many
+
+
+def test_tensors_of_two_devices_do_not_mix(emulated):
+    with pytest.raises(RuntimeError, match="device"):
+        emulated(mixed)
+    with pytest.raises(RuntimeError, match="cpu and on elsewhere"):
+        emulated(mixed_index)
+
+
+def test_blocks_follow_the_free_memory(emulated):
+    small, large = emulated(block_sizes)
+    assert small > 1
+    assert large // 4 == small

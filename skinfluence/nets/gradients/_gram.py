@@ -5,11 +5,12 @@ device, and results are returned as float64 on the CPU.
 """
 
 import numpy as np
-import sklearn
+import torch
 
 from skinfluence._sklearn import n_rows, take_rows
+from skinfluence.nets._device import working_bytes
 
-_BATCH_BYTES = 2**25  # memory of factors; larger batches are not faster
+_BATCH_BYTES = 2**25  # memory of factors; larger ones are not faster on the CPU
 _PROBED_ROWS = 4
 
 
@@ -19,16 +20,19 @@ def row_batches(gradients, X, y, measure=None):
     if gradients.row_bytes is None:  # the same for all rows
         few = np.arange(min(_PROBED_ROWS, n))
         gradients(take_rows(X, few), y[few], measure)
-    size = _batch_size(gradients.row_bytes)
+    size = _batch_size(gradients)
     while start < n:
         rows = np.arange(start, min(start + size, n))
         yield rows, gradients(take_rows(X, rows), y[rows], measure)
         start += size
 
 
-def _batch_size(row_bytes):
-    budget = min(sklearn.get_config()["working_memory"] * 2**20 / 4, _BATCH_BYTES)
-    return int(np.clip(budget / row_bytes, 16, 8192))
+def _batch_size(gradients):
+    device = torch.device(gradients.target.device)
+    budget = working_bytes(device) / 4
+    if device.type == "cpu":
+        budget = min(budget, _BATCH_BYTES)
+    return int(np.clip(budget / gradients.row_bytes, 16, 8192))
 
 
 def gram(gradients, left, right, *, scale=None, measures=(None, None), cosine=False):

@@ -3,11 +3,10 @@
 import copy
 import warnings
 from collections.abc import Mapping
-from contextlib import contextmanager
 
 import torch
 from skorch.dataset import unpack_data
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from skinfluence.nets.gradients._factors import RowGradients
 from skinfluence.nets.net._target import NetTarget
@@ -76,8 +75,8 @@ class NetFunctions:
         self.shapes = [parameters[name].shape for name in names]
         self.sizes = [parameters[name].numel() for name in names]
         self._own = [parameters[name] for name in names]
-        self.device = torch.device(net.device or "cpu")
         self.parameters = self.flat([parameters[name].detach() for name in names])
+        self.device = self.parameters.device
         # The module's parameters become views of one vector, which is set in one copy.
         self._placed = self.parameters.clone()
         for own, part in zip(self._own, self._placed.split(self.sizes), strict=True):
@@ -109,6 +108,12 @@ class NetFunctions:
     def flat(tensors):
         """Join tensors into one vector."""
         return torch.cat([t.reshape(-1) for t in tensors])
+
+    def parts(self, vector):
+        """Split a number, or a vector like the flat parameters, by parameter."""
+        if vector.ndim == 0:
+            return dict.fromkeys(self.names, vector)
+        return dict(zip(self.names, vector.split(self.sizes), strict=True))
 
     def losses(self, theta, X, y, measure=None):
         """Losses of rows at flat parameters ``theta``, shape (n_rows,).
@@ -201,7 +206,7 @@ class NetFunctions:
         if self._reduction == "sum":
             return 1.0
         if self._class_weight is not None:
-            return float(self._class_weight[y].sum())
+            return float(self._class_weight.to(y.device)[y].sum())
         return float(y.shape[0])
 
 
@@ -231,15 +236,6 @@ def take(X, rows, device):
     return X[rows].to(device)
 
 
-@contextmanager
-def random_state(state):
-    """Draw random numbers from a recorded state; restore the generators afterwards."""
-    if state is None:
-        yield
-        return
-    cpu, cuda = state
-    with torch.random.fork_rng(devices=range(len(cuda))):
-        torch.set_rng_state(cpu)
-        if cuda:
-            torch.cuda.set_rng_state_all(cuda)
-        yield
+def n_bytes(X):
+    """Memory of the rows of the result of `collect`."""
+    return sum(part.nbytes for part in tree_leaves(X))

@@ -13,7 +13,7 @@ Rows are encoded by `net_model`: class indices for classifiers,
 floats in the shape the net was trained on for regressors.
 """
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
@@ -218,6 +218,16 @@ class NetTarget:
             for k, v in self.module.state_dict().items()
         }
 
+    @staticmethod
+    def _without_cudnn(modules):
+        """Context for recurrent layers, which cuDNN does not differentiate here.
+
+        Its backward pass needs training mode, and cannot be differentiated again.
+        """
+        if any(isinstance(module, nn.RNNBase) for module in modules):
+            return torch.backends.cudnn.flags(enabled=False)
+        return nullcontext()
+
     @contextmanager
     def at(self, state=None):
         """Evaluate at other parameters and buffers, in evaluation mode."""
@@ -229,7 +239,8 @@ class NetTarget:
                 self.module.load_state_dict(state)
             for module in modules:
                 module.training = False
-            yield self
+            with self._without_cudnn(modules):
+                yield self
         finally:
             for module, flag in zip(modules, training, strict=True):
                 module.training = flag

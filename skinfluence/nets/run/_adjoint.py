@@ -2,7 +2,6 @@
 
 - `reverse`: backward mode with Hessian-vector products, exact.
 - `fast`, `fast_factored`: backward mode without the Hessian.
-- `every_step`: backward mode with a cotangent added at every step (TracIn).
 - `sensitivity`: forward mode.
 """
 
@@ -11,7 +10,6 @@ import warnings
 import numpy as np
 import torch
 
-from skinfluence.nets.net._functions import random_state
 from skinfluence.nets.run._optimisers import clip, clip_product, pull, push
 
 with warnings.catch_warnings():
@@ -26,7 +24,6 @@ def _products(replay, theta, k, batch, directions):
     Both products follow from one derivative of the gradient in that direction. Returns
     arrays of shape (m, p) and (m, batch size).
     """
-    random = replay.trajectory.steps[k].random_state
     if len(directions) > 1 and not replay.batches:
         pairs = [_products(replay, theta, k, batch, one[None]) for one in directions]
         return tuple(map(torch.cat, zip(*pairs, strict=True)))
@@ -35,7 +32,7 @@ def _products(replay, theta, k, batch, directions):
         parameters = functions.place(theta)
         X, y, divisor = batch
         weight = theta.new_full((len(y),), 1 / divisor).requires_grad_()
-        with random_state(random), torch.enable_grad():
+        with replay.random_state(k), torch.enable_grad():
             gradient = torch.autograd.grad(
                 weight @ functions.placed_losses(X, y),
                 parameters,
@@ -57,11 +54,11 @@ def _products(replay, theta, k, batch, directions):
         _, (hessian, rows) = torch.func.jvp(gradient, (theta,), (direction,))
         return hessian, rows
 
-    with random_state(random):
+    with replay.random_state(k):
         return torch.func.vmap(along, randomness="same")(directions)
 
 
-def _jacobian(replay, state, k, batch, frozen=False):
+def step_jacobian(replay, state, k, batch, frozen=False):
     """Return the step's Jacobian and, if it is needed, the unclipped gradient."""
     trajectory = replay.trajectory
     gradient = None
@@ -70,7 +67,7 @@ def _jacobian(replay, state, k, batch, frozen=False):
     used = gradient
     if trajectory.max_norm is not None:
         used, _ = clip(gradient, trajectory.max_norm)
-    settings = trajectory.settings(k)
+    settings = replay.record.settings(k)
     return trajectory.optimiser.jacobian(state, used, settings, k, frozen), gradient
 
 
@@ -96,14 +93,14 @@ def reverse(replay, cotangents):
     out = cotangents.new_zeros((len(cotangents), replay.n_rows))
     cotangent = (cotangents,) + (None,) * len(trajectory.optimiser.slots)
     for k, state in replay.backward():
-        batch = replay.batch(k)
-        jacobian, gradient = _jacobian(replay, state, k, batch)
+        batch = replay.record.batch(k)
+        jacobian, gradient = step_jacobian(replay, state, k, batch)
         cotangent, by_gradient = pull(jacobian, cotangent)
         if trajectory.max_norm is not None:
             by_gradient = clip_product(gradient, by_gradient, trajectory.max_norm)
         hessian, rows = _products(replay, state[0], k, batch, by_gradient)
         cotangent = (cotangent[0] + hessian, *cotangent[1:])
-        out.index_add_(1, trajectory.steps[k].rows.to(out.device), rows / -batch[2])
+        out.index_add_(1, replay.record.rows(k), rows / -batch[2])
     return out
 
 
@@ -115,17 +112,15 @@ def sensitivity(replay, rows):
     derivative : tensor of shape (n_rows, n_parameters)
     """
     trajectory = replay.trajectory
-    device = replay.functions.device
-    rows = torch.as_tensor(rows, device=device)
     theta = replay.functions.parameters
+    found = _positions(replay, rows)
     tangent = (theta.new_zeros((len(rows), len(theta))),)
     tangent += (None,) * len(trajectory.optimiser.slots)
     for k, state in replay.forward():
-        batch = replay.batch(k)
-        jacobian, gradient = _jacobian(replay, state, k, batch)
+        batch = replay.record.batch(k)
+        jacobian, gradient = step_jacobian(replay, state, k, batch)
         hessian = _hessian_products(replay, state[0], k, batch, tangent[0])
-        member = trajectory.steps[k].rows.to(device)
-        chosen, position = (rows[:, None] == member).nonzero(as_tuple=True)
+        chosen, position = found[k]
         if len(chosen):
             own = row_gradients(replay, state[0], k, batch)[position] / batch[2]
             hessian = hessian.index_add(0, chosen, own)
@@ -133,6 +128,17 @@ def sensitivity(replay, rows):
             hessian = clip_product(gradient, hessian, trajectory.max_norm)
         tangent = push(jacobian, tangent, hessian)
     return tangent[0]
+
+
+def _positions(replay, rows):
+    """For every step the positions of its rows among ``rows``, and in the batch."""
+    place = torch.full((replay.n_rows,), -1)
+    place[torch.as_tensor(rows)] = torch.arange(len(rows))
+    chosen = [place[step.rows] for step in replay.trajectory.steps]
+    positions = [(own >= 0).nonzero()[:, 0] for own in chosen]
+    both = [torch.stack([c[p], p]) for c, p in zip(chosen, positions, strict=True)]
+    moved = torch.cat(both, dim=1).to(replay.functions.device)  # in one copy
+    return moved.split([len(p) for p in positions], dim=1)
 
 
 def _hessian_products(replay, theta, k, batch, directions):
@@ -148,7 +154,7 @@ def row_gradients(replay, theta, k, batch):
     if replay.trajectory.steps[k].random_state is None:
         return replay.functions.row_gradients(theta, *batch[:2])
     theta = theta.detach().requires_grad_()
-    with random_state(replay.trajectory.steps[k].random_state), torch.enable_grad():
+    with replay.random_state(k), torch.enable_grad():
         _, losses = replay.objective(theta, batch)
         if not replay.batches:
             rows = [torch.autograd.grad(x, theta, retain_graph=True)[0] for x in losses]
@@ -168,23 +174,43 @@ def fast(replay, cotangents):
     ones = torch.ones_like(cotangents[0])
     scale = (ones,) + (None,) * len(trajectory.optimiser.slots)
     for k, state in replay.backward():
-        batch = replay.batch(k)
-        jacobian, gradient = _jacobian(replay, state, k, batch)
+        batch = replay.record.batch(k)
+        jacobian, gradient = step_jacobian(replay, state, k, batch)
         scale, by_gradient = pull(jacobian, scale)
         if trajectory.max_norm is not None:
             by_gradient = by_gradient * clip(gradient, trajectory.max_norm)[1]
         rows = row_gradients(replay, state[0], k, batch)
         credit = cotangents @ (rows * (by_gradient / -batch[2])).T
-        out.index_add_(1, trajectory.steps[k].rows.to(out.device), credit)
+        out.index_add_(1, replay.record.rows(k), credit)
     return out
 
 
 def takes_factors(replay):
     """Tell whether `fast_factored` supports the run: one coefficient per parameter."""
-    steps = replay.trajectory.steps
-    return replay.trajectory.optimiser.linear and all(
-        step.random_state is None for step in steps
-    )
+    return replay.trajectory.optimiser.linear and draws_nothing(replay)
+
+
+def draws_nothing(replay):
+    """Tell whether no step draws random numbers: factors are of evaluation mode."""
+    return all(step.random_state is None for step in replay.trajectory.steps)
+
+
+def group_jacobian(replay, k):
+    """Jacobian of a linear optimiser's step: numbers, or one number per group.
+
+    They are on the CPU, where they cost nothing to read.
+    """
+    trajectory = replay.trajectory
+    return trajectory.optimiser.jacobian(None, None, trajectory.settings(k), k)
+
+
+def by_parameter(replay, coefficient, factor):
+    """A number for each parameter, from one for all or one for each group."""
+    functions, groups = replay.functions, replay.trajectory.groups
+    starts = np.cumsum([0, *functions.sizes[:-1]])
+    own = torch.as_tensor(coefficient, dtype=torch.float64) * factor
+    own = own.expand(len(starts)) if own.ndim == 0 else own[groups[starts]]
+    return dict(zip(functions.names, own.tolist(), strict=True))
 
 
 def fast_factored(replay, factors):
@@ -195,58 +221,15 @@ def fast_factored(replay, factors):
     """
     trajectory, functions = replay.trajectory, replay.functions
     out = functions.parameters.new_zeros((len(factors), replay.n_rows))
-    starts = np.cumsum([0, *functions.sizes[:-1]])
     scale = (1.0,) + (None,) * len(trajectory.optimiser.slots)
     for k, state in replay.backward():
-        batch = replay.batch(k)
-        jacobian, gradient = _jacobian(replay, state, k, batch)
+        batch = replay.record.batch(k)
+        jacobian = group_jacobian(replay, k)
         scale, by_gradient = pull(jacobian, scale)
-        number = -1 / batch[2]
-        if trajectory.max_norm is not None:
-            number *= float(clip(gradient, trajectory.max_norm)[1])
-        by_name = {
-            name: number
-            * float(by_gradient if np.ndim(by_gradient) == 0 else by_gradient[start])
-            for name, start in zip(functions.names, starts, strict=True)
-        }
+        by_name = by_parameter(replay, by_gradient, -1 / batch[2])
         credit = factors.gram(functions.factors(state[0], *batch[:2]), by_name)
-        out.index_add_(1, trajectory.steps[k].rows.to(out.device), credit)
-    return out
-
-
-def every_step(replay, test_gradients):
-    """TracIn at every step: the effect of each step is attributed to its rows.
-
-    Parameters
-    ----------
-    replay : Replay
-        The run.
-    test_gradients : callable
-        Maps flat parameters to gradients of the test losses there, (m, p).
-
-    Returns
-    -------
-    influence : tensor of shape (m, n_rows)
-        Its sum over the rows is the drop of the test loss over the run, up to weight
-        decay and terms of third order in a step, since the gradient along a step is
-        taken as the mean of its two ends. Momentum carries a row's gradient on to later
-        steps. The preconditioners of Adam and RMSprop and the clipping factor are
-        treated as constants.
-    """
-    trajectory = replay.trajectory
-    after = test_gradients(replay.tensors(trajectory.end[:1])[0])
-    out = after.new_zeros((len(after), replay.n_rows))
-    slots = (None,) * len(trajectory.optimiser.slots)
-    for k, state in replay.backward():
-        batch = replay.batch(k)
-        before = test_gradients(state[0])
-        jacobian, gradient = _jacobian(replay, state, k, batch, frozen=True)
-        cotangent = ((before + after) / 2, *slots)
-        (_, *slots), by_gradient = pull(jacobian, cotangent)
-        after = before
         if trajectory.max_norm is not None:
-            by_gradient = by_gradient * clip(gradient, trajectory.max_norm)[1]
-        rows = row_gradients(replay, state[0], k, batch)
-        credit = by_gradient @ rows.T / -batch[2]
-        out.index_add_(1, trajectory.steps[k].rows.to(out.device), credit)
+            gradient = replay.gradient(state[0], k, batch)
+            credit = credit * clip(gradient, trajectory.max_norm)[1]
+        out.index_add_(1, replay.record.rows(k), credit)
     return out

@@ -12,6 +12,7 @@ from skinfluence.nets.run._adjoint import (
     sensitivity,
     takes_factors,
 )
+from skinfluence.nets.run._pass_cost import PassCost
 from skinfluence.nets.run._step_run import BLOCK, as_array
 
 
@@ -44,12 +45,22 @@ class RunDerivative:
             return as_array(-self.gradients(test, loss) @ derivative.T)
         factored = not self.hessian and takes_factors(self.replay)
         read = self._read_factored if factored else self._read
-        return np.concatenate(
-            [
-                read((take_rows(test[0], rows), test[1][rows]), loss)
-                for rows in self.run.blocks(n_rows(test[0]))
-            ]
-        )
+        blocks = list(self.run.blocks(n_rows(test[0])))
+        with self._announcing(n_rows(test[0]), len(blocks)):
+            return np.concatenate(
+                [
+                    read((take_rows(test[0], rows), test[1][rows]), loss)
+                    for rows in blocks
+                ]
+            )
+
+    def _announcing(self, n, n_passes):
+        """Context in which a long computation for n rows is announced."""
+        instead = "sample_values differentiates the mean over test rows only."
+        if self.hessian:
+            instead += " approximation='fast' needs no Hessian."
+        cost = PassCost(f"The derivative of the run for {n} rows", n_passes, instead)
+        return self.replay.announcing(cost)
 
     def _read(self, test, loss):
         return as_array(self._pull(self.gradients(test, loss)))
@@ -86,15 +97,17 @@ class RunDerivative:
     def self_influence(self, train, loss):
         """Diagonal of `influence` of the training rows on themselves."""
         values = np.empty(self.replay.n_rows)
-        for rows in self.run.blocks(len(values)):
-            mine = take_rows(train[0], rows), train[1][rows]
-            gradients = self.gradients(mine, loss)
-            if self.hessian:
-                derivative = sensitivity(self.replay, rows)
-                values[rows] = as_array(-(gradients * derivative).sum(dim=1))
-            else:
-                pulled = as_array(self._pull(gradients))
-                values[rows] = pulled[np.arange(len(rows)), rows]
+        blocks = list(self.run.blocks(len(values)))
+        with self._announcing(len(values), len(blocks)):
+            for rows in blocks:
+                mine = take_rows(train[0], rows), train[1][rows]
+                gradients = self.gradients(mine, loss)
+                if self.hessian:
+                    derivative = sensitivity(self.replay, rows)
+                    values[rows] = as_array(-(gradients * derivative).sum(dim=1))
+                else:
+                    pulled = as_array(self._pull(gradients))
+                    values[rows] = pulled[np.arange(len(rows)), rows]
         return values
 
     def left_out(self, test, loss, groups):
@@ -128,7 +141,9 @@ class RunDerivative:
                 f"The derivative of {len(theta)} parameters by {n} rows",
                 "Pass fewer test rows than training rows at a time.",
             )
-            self._by_rows = torch.cat(
-                [sensitivity(self.replay, rows) for rows in self.run.blocks(n)]
-            )
+            blocks = list(self.run.blocks(n))
+            with self._announcing(n, len(blocks)):
+                self._by_rows = torch.cat(
+                    [sensitivity(self.replay, rows) for rows in blocks]
+                )
         return self._by_rows

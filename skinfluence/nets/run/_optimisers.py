@@ -17,7 +17,8 @@ def _axpy(x, y, a):
     return x + a * y if isinstance(a, torch.Tensor) else x.add(y, alpha=a)
 
 
-def _is(value, number):
+def is_number(value, number):
+    """Tell whether a setting or a coefficient is this number, not a vector."""
     return not isinstance(value, torch.Tensor) and value == number
 
 
@@ -31,12 +32,12 @@ class SGD:
     def __init__(self, settings):
         self.nesterov = settings["nesterov"]
         momentum = settings["momentum"]
-        self.slots = () if _is(momentum, 0) else ("momentum_buffer",)
+        self.slots = () if is_number(momentum, 0) else ("momentum_buffer",)
 
     def step(self, state, gradient, s, k):
         """Return the state after step ``k`` (from zero) with settings ``s``."""
         theta = state[0]
-        if not _is(s["weight_decay"], 0):
+        if not is_number(s["weight_decay"], 0):
             gradient = _axpy(gradient, theta, s["weight_decay"])
         if not self.slots:
             return (_axpy(theta, gradient, -s["lr"]),)
@@ -81,7 +82,7 @@ class Adam:
     def _after(self, state, gradient, s, k):
         theta, m, v = state
         beta1, beta2 = s["betas"]
-        if not _is(s["weight_decay"], 0):
+        if not is_number(s["weight_decay"], 0):
             if self.decoupled:
                 theta = theta * (1 - s["lr"] * s["weight_decay"])
             else:
@@ -123,7 +124,7 @@ class Adam:
         out[0, 0] = 1.0
         if self.decoupled:
             out[0, 0] = 1 - s["lr"] * s["weight_decay"]
-        elif not _is(s["weight_decay"], 0):
+        elif not is_number(s["weight_decay"], 0):
             for j in range(3):
                 out[j, 0] = out.get((j, 0), 0.0) + s["weight_decay"] * out[j, 3]
         return out
@@ -145,13 +146,13 @@ class RMSprop:
     def __init__(self, settings):
         momentum = settings["momentum"]
         self.slots = ("square_avg",)
-        if not _is(momentum, 0):
+        if not is_number(momentum, 0):
             self.slots += ("momentum_buffer",)
 
     def step(self, state, gradient, s, k):
         """Return the state after step ``k`` (from zero) with settings ``s``."""
         theta, alpha = state[0], s["alpha"]
-        if not _is(s["weight_decay"], 0):
+        if not is_number(s["weight_decay"], 0):
             gradient = _axpy(gradient, theta, s["weight_decay"])
         v = (state[1] * alpha).addcmul(gradient, gradient, value=1 - alpha)
         average = v.sqrt().add(s["eps"])
@@ -181,7 +182,7 @@ class RMSprop:
             out |= {(2, 1): by_v * alpha, (2, 2): mu, (2, g): by_gradient}
             out[0, 2] = -lr * mu
         out |= {(0, 0): 1.0, (0, 1): -lr * by_v * alpha, (0, g): -lr * by_gradient}
-        if not _is(s["weight_decay"], 0):
+        if not is_number(s["weight_decay"], 0):
             for j in range(g):
                 out[j, 0] = out.get((j, 0), 0.0) + s["weight_decay"] * out[j, g]
         return out
@@ -228,9 +229,9 @@ def replayable(optimiser):
 
 def _scaled(total, coefficient, term):
     """Return total + coefficient * term, where None means zero."""
-    if term is None or _is(coefficient, 0):
+    if term is None or is_number(coefficient, 0):
         return total
-    if not _is(coefficient, 1):
+    if not is_number(coefficient, 1):
         term = coefficient * term
     return term if total is None else total + term
 
@@ -267,7 +268,7 @@ def clip_product(gradient, vectors, max_norm):
     """Multiply vectors by the Jacobian of `clip` at ``gradient``; it is symmetric."""
     norm = torch.linalg.vector_norm(gradient)
     factor = max_norm / (norm + 1e-6)
-    if factor >= 1:
-        return vectors
-    along = (vectors @ gradient)[..., None] * gradient / (norm * (norm + 1e-6))
-    return factor * (vectors - along)
+    # Without a comparison in Python, for which a device would have to be waited for.
+    inverse = torch.where(factor < 1, 1 / (norm * (norm + 1e-6)), 0.0)
+    along = (vectors @ gradient)[..., None] * (gradient * inverse)
+    return factor.clamp(max=1.0) * (vectors - along)

@@ -1,8 +1,12 @@
 """A recorded run as a function of row weights: replays, many of them at once."""
 
+from contextlib import contextmanager
+from functools import cached_property
+
 import torch
 
-from skinfluence.nets.net._functions import random_state, take
+from skinfluence.nets._device import random_state
+from skinfluence.nets.run._device_record import DeviceRecord
 from skinfluence.nets.run._optimisers import clip
 
 
@@ -20,30 +24,32 @@ class Replay:
     trajectory : Trajectory
         Its run.
     X, y : tensors
-        The training rows.
+        The training rows, on the CPU.
     """
 
     def __init__(self, functions, trajectory, X, y):
         self.functions, self.trajectory = functions, trajectory
         self.X, self.y = X, y
         self.n_rows = len(y)
-        self._is_checked = False
+        self._is_checked, self._cost = False, None
 
     @property
     def n_steps(self):
         """Number of optimiser steps of the run."""
         return len(self.trajectory.steps)
 
-    def tensors(self, state):
-        """Recorded state as a tuple of tensors on the net's device."""
-        device = self.functions.device
-        return tuple(torch.as_tensor(part.copy(), device=device) for part in state)
+    @cached_property
+    def record(self):
+        """The run on the net's device, a `DeviceRecord`."""
+        return DeviceRecord(self.functions, self.trajectory, self.X, self.y)
 
-    def batch(self, k):
-        """Rows of step ``k``: (X, y, divisor)."""
-        rows, device = self.trajectory.steps[k].rows, self.functions.device
-        X, y = take(self.X, rows, device), take(self.y, rows, device)
-        return X, y, self.functions.divisor(y)
+    def __getstate__(self):  # to be unpickled where the device is missing
+        return {k: v for k, v in vars(self).items() if k != "record"}
+
+    def random_state(self, k):
+        """Context in which step ``k`` draws the random numbers of the run."""
+        step = self.trajectory.steps[k]
+        return random_state(step.random_state, self.functions.device)
 
     def objective(self, theta, batch, weight=None):
         """Objective of a step and the losses of its rows."""
@@ -55,9 +61,9 @@ class Replay:
 
     def gradient(self, theta, k, batch=None, weight=None):
         """Gradient of step ``k`` before clipping, with its dropout masks."""
-        batch = self.batch(k) if batch is None else batch
+        batch = self.record.batch(k) if batch is None else batch
         parameters = self.functions.place(theta)
-        with random_state(self.trajectory.steps[k].random_state), torch.enable_grad():
+        with self.random_state(k), torch.enable_grad():
             objective = self.placed_objective(batch, weight)
             return self.functions.flat(
                 torch.autograd.grad(objective, parameters, materialize_grads=True)
@@ -73,19 +79,18 @@ class Replay:
 
     def advance(self, state, k, weights=None):
         """State after step ``k``, with weights of all rows (None: ones)."""
-        step = self.trajectory.steps[k]
-        weight = None if weights is None else weights[step.rows]
+        weight = None if weights is None else weights[self.record.rows(k)]
         return self._move(state, self.gradient(state[0], k, weight=weight), k)
 
     def _move(self, state, gradient, k):
         trajectory = self.trajectory
         if trajectory.max_norm is not None:
             gradient, _ = clip(gradient, trajectory.max_norm)
-        return trajectory.optimiser.step(state, gradient, trajectory.settings(k), k)
+        return trajectory.optimiser.step(state, gradient, self.record.settings(k), k)
 
     def start(self):
         """State before the first step."""
-        return self.tensors(self.trajectory.kept[0])
+        return self.record.state(0)
 
     def run(self, weights=None):
         """Parameters at the end of the run with these weights: a flat vector."""
@@ -100,18 +105,18 @@ class Replay:
             return torch.stack([self.run(weight) for weight in weights])
         state = tuple(part.expand(len(weights), -1) for part in self.start())
         for k in range(self.n_steps):
-            weight = weights[:, self.trajectory.steps[k].rows]
+            weight = weights[:, self.record.rows(k)]
             state = self._move(state, self._gradients(state[0], k, weight), k)
         return state[0]
 
     def _gradients(self, theta, k, weight):
         """`gradient` of many runs at once, each with its parameters and weights."""
-        batch = self.batch(k)
+        batch = self.record.batch(k)
 
         def gradient(theta, weight):
             return torch.func.grad(lambda t: self.objective(t, batch, weight)[0])(theta)
 
-        with random_state(self.trajectory.steps[k].random_state):
+        with self.random_state(k):
             return torch.func.vmap(gradient, randomness="same")(theta, weight)
 
     @property
@@ -161,10 +166,10 @@ class Replay:
         out = []
         for first in range(0, len(groups), block):
             part = groups[first : first + block]
-            weights = theta.new_ones((len(part), self.n_rows))
+            weights = torch.ones((len(part), self.n_rows), dtype=theta.dtype)
             for weight, rows in zip(weights, part, strict=True):
                 weight[torch.as_tensor(rows)] = 0
-            out.append(self.run_many(weights))
+            out.append(self.run_many(weights.to(theta.device)))
         return torch.cat(out)
 
     def segment_states(self, index):
@@ -172,20 +177,33 @@ class Replay:
         trajectory = self.trajectory
         first = index * trajectory.segment
         last = min(first + trajectory.segment, self.n_steps)
-        states = [self.tensors(trajectory.kept[index])]
+        states = [self.record.state(index)]
         for k in range(first, last - 1):
             states.append(self.advance(states[-1], k))
         return list(zip(range(first, last), states, strict=True))
 
     def forward(self):
         """Yield (k, state before step k)."""
-        for index in range(self.trajectory.n_segments):
-            yield from self.segment_states(index)
+        return self._watched(range(self.trajectory.n_segments), iter)
 
     def backward(self):
         """Yield (k, state before step k), the last step first."""
-        for index in reversed(range(self.trajectory.n_segments)):
-            yield from reversed(self.segment_states(index))
+        return self._watched(reversed(range(self.trajectory.n_segments)), reversed)
+
+    def _watched(self, segments, order):
+        steps = (
+            pair for index in segments for pair in order(self.segment_states(index))
+        )
+        return steps if self._cost is None else self._cost.watch(steps, self.n_steps)
+
+    @contextmanager
+    def announcing(self, cost):
+        """Let a `PassCost` watch the passes within the context."""
+        self._cost = cost
+        try:
+            yield
+        finally:
+            self._cost = None
 
     def drift(self):
         """Compare the replay with the record, segment by segment.
@@ -199,19 +217,18 @@ class Replay:
             First step of the segment with the largest distance.
         """
         trajectory = self.trajectory
-        worst, where = 0.0, 0
+        ratios = []
         for index in range(trajectory.n_segments):
             first = index * trajectory.segment
-            state = self.tensors(trajectory.kept[index])
+            state = self.record.state(index)
             before = state[0]
             for k in range(first, min(first + trajectory.segment, self.n_steps)):
                 state = self.advance(state, k)
-            recorded = self.tensors(trajectory.state(index + 1)[:1])[0]
+            recorded = self.record.state(index + 1)[0]
             moved = torch.linalg.vector_norm(recorded - before)
             floor = torch.finfo(before.dtype).eps * torch.linalg.vector_norm(before)
             distance = torch.linalg.vector_norm(state[0] - recorded)
             # A move below the rounding of the parameters is compared with their size.
-            ratio = float(distance / (moved + 1e3 * floor))
-            if not ratio <= worst:  # NaN too
-                worst, where = ratio, first
-        return worst, where
+            ratios.append(distance / (moved + 1e3 * floor))
+        worst, index = torch.stack(ratios).max(dim=0)  # NaN is the largest
+        return float(worst), int(index) * trajectory.segment

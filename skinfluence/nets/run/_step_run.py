@@ -3,13 +3,19 @@
 import warnings
 
 import numpy as np
-import sklearn
 import torch
 
 from skinfluence._sklearn import final_estimator, n_rows, preprocess, take_rows
+from skinfluence.nets._device import working_bytes
 from skinfluence.nets.net._functions import NetFunctions, collect, take
 from skinfluence.nets.net._model import fitted_net, net_model, net_rows
-from skinfluence.nets.run._adjoint import every_step
+from skinfluence.nets.run._adjoint import draws_nothing
+from skinfluence.nets.run._every_step import (
+    every_step,
+    every_step_linear,
+    every_step_scaled,
+)
+from skinfluence.nets.run._pass_cost import PassCost
 from skinfluence.nets.run._replay import Replay
 from skinfluence.nets.run._training_run import TrainingRun
 from skinfluence.nets.run._trajectory_recorder import TrajectoryRecorder
@@ -102,31 +108,47 @@ class StepRun(TrainingRun):
         There are four such vectors per row, and two more for the slots of Adam.
         """
         theta = self.replay.functions.parameters
-        budget = sklearn.get_config()["working_memory"] * 2**20
+        budget = working_bytes(theta.device)
         size = max(1, min(BLOCK, int(budget // (6 * theta.nbytes))))
         for start in range(0, n, size):
             yield np.arange(start, min(start + size, n))
 
     def influence(self, train, test, loss, cosine):
         """Influence by all steps, shape (n_test, n_train); ``cosine`` is ignored."""
-        functions = self.replay.functions
         out = np.empty((len(test[1]), self.replay.n_rows))
-        for rows in self.blocks(len(out)):
-            mine = self.tensors((take_rows(test[0], rows), test[1][rows]), loss)
-            out[rows] = as_array(
-                every_step(
-                    self.replay,
-                    lambda theta, mine=mine: functions.row_gradients(theta, *mine),
-                )
-            )
+        for rows, block in self._blocks_of_influence(test, loss):
+            out[rows] = block
         return out
+
+    def _blocks_of_influence(self, test, loss):
+        """Yield (test rows, their influences); a long computation is announced."""
+        n = len(test[1])
+        blocks = list(self.blocks(n))
+        cost = PassCost(
+            f"The influence of every step on {n} rows",
+            len(blocks),
+            "sample_values takes one pass with a single gradient; a number of "
+            "checkpoints instead of 'all' takes less time.",
+        )
+        with self.replay.announcing(cost):
+            for rows in blocks:
+                mine = self.tensors((take_rows(test[0], rows), test[1][rows]), loss)
+                yield rows, as_array(self._every_step(mine))
+
+    def _every_step(self, test):
+        if draws_nothing(self.replay):
+            linear = self.replay.trajectory.optimiser.linear
+            engine = every_step_linear if linear else every_step_scaled
+            return engine(self.replay, test)
+        functions = self.replay.functions
+        return every_step(
+            self.replay, lambda theta: functions.row_gradients(theta, *test)
+        )
 
     def self_influence(self, train, loss, cosine):
         """Influence of every row on the fall of its own loss."""
         out = np.empty(n_rows(train[0]))
-        for rows in self.blocks(len(out)):
-            mine = take_rows(train[0], rows), train[1][rows]
-            block = self.influence(train, mine, loss, cosine)
+        for rows, block in self._blocks_of_influence(train, loss):
             out[rows] = block[np.arange(len(rows)), rows]
         return out
 
@@ -144,7 +166,7 @@ class StepRun(TrainingRun):
         """Fall of each test row's loss over the run, shape (n_test,)."""
         X, y, measure = self.tensors(test, loss)
         functions = self.replay.functions
-        end = self.replay.tensors(self.replay.trajectory.end)[0]
+        end = self.replay.record.state(self.replay.trajectory.n_segments)[0]
         with torch.no_grad():
             first, last = (
                 functions.losses(theta, X, y, measure)

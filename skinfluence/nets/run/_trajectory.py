@@ -22,7 +22,7 @@ class Trajectory:
 
     ``kept`` has shape (n_segments, n_slots + 1, n_parameters), an array in memory or
     mapped from a file; ``end`` is the state after the last step; ``groups`` holds the
-    optimiser's group of every number in the flat parameters.
+    optimiser's group of every number in the flat parameters. Everything is on the CPU.
     """
 
     optimiser: object
@@ -30,27 +30,19 @@ class Trajectory:
     max_norm: float | None
     names: list
     groups: torch.Tensor
-    dtype: torch.dtype
-    device: torch.device
     steps: list = field(default_factory=list)
     kept: np.ndarray | None = None
     end: np.ndarray | None = None
     causes: list = field(default_factory=list)
 
     def settings(self, k):
-        """Optimiser settings of step ``k``: numbers, or vectors if groups differ."""
+        """Optimiser settings of step ``k``: numbers, or one per group that differ."""
         return {
             name: values[0]
             if len(set(values)) == 1
-            else torch.tensor(values, dtype=self.dtype)[self.groups].to(self.device)
+            else torch.tensor(values, dtype=torch.float64)
             for name, values in self.steps[k].settings.items()
         }
-
-    def state(self, index):
-        """Recorded state at the start of segment ``index``, or the end of the run."""
-        if index * self.segment >= len(self.steps):
-            return self.end
-        return self.kept[index]
 
     @property
     def n_segments(self):

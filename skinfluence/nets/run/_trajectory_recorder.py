@@ -22,6 +22,7 @@ import torch
 from skorch.callbacks import Callback, GradientNormClipping
 
 from skinfluence._memory import check_memory
+from skinfluence.nets._device import generator_states, working_bytes
 from skinfluence.nets.run._optimisers import replayable
 from skinfluence.nets.run._recorder import Recorder
 from skinfluence.nets.run._trajectory import Step, Trajectory, segment_length
@@ -64,11 +65,6 @@ def _recorded_iterator(dataset, *, base, recorder, **params):
     return loader
 
 
-def _random_state():
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-    return torch.get_rng_state(), cuda
-
-
 class TrajectoryRecorder(Recorder):
     """Fills a `Trajectory`.
 
@@ -102,7 +98,6 @@ class TrajectoryRecorder(Recorder):
         ]
         clips = [c for _, c in net.callbacks_ if isinstance(c, GradientNormClipping)]
         norms = [c.gradient_clip_value for c in clips if c.gradient_clip_value]
-        first = self.parameters[0][1]
         group_of = {
             id(p): i
             for i, group in enumerate(self.optimiser.param_groups)
@@ -116,10 +111,9 @@ class TrajectoryRecorder(Recorder):
             groups=torch.cat(
                 [torch.full((p.numel(),), group_of[id(p)]) for _, p in self.parameters]
             ),
-            dtype=first.dtype,
-            device=first.device,
         )
-        self.epochs = net.max_epochs
+        self.device = self.parameters[0][1].device
+        self.epochs, self.waiting = net.max_epochs, []
         self.buffers = [b.detach().clone() for b in net.module_.buffers()]
         for _, callback in net.callbacks_:
             edits = type(callback).on_grad_computed is not Callback.on_grad_computed
@@ -181,6 +175,9 @@ class TrajectoryRecorder(Recorder):
 
     def _state(self):
         """Flat parameters and optimiser slots, shape (n_slots + 1, n_parameters)."""
+        return self._flat_state().cpu().numpy()
+
+    def _flat_state(self):
         rows = [[p.detach() for _, p in self.parameters]]
         for slot in self.trajectory.optimiser.slots:
             states = [self.optimiser.state.get(p, {}) for _, p in self.parameters]
@@ -193,7 +190,22 @@ class TrajectoryRecorder(Recorder):
                 ]
             )
         flat = [torch.cat([t.reshape(-1) for t in row]) for row in rows]
-        return torch.stack(flat).cpu().numpy()
+        return torch.stack(flat)
+
+    def _keep(self, index):
+        """Keep the state at the start of a segment; move many to the CPU at once."""
+        state = self._flat_state()
+        self.waiting.append(state)
+        room = working_bytes(self.device) // state.nbytes
+        if self.device.type == "cpu" or len(self.waiting) >= room:
+            self._move_waiting(index + 1)
+
+    def _move_waiting(self, stop):
+        if self.waiting:
+            first = stop - len(self.waiting)
+            states = torch.stack(self.waiting)
+            self.trajectory.kept[first:stop] = states.cpu().numpy()
+            self.waiting = []
 
     def _settings(self):
         """Optimiser settings of this step, a tuple with the value of every group."""
@@ -212,16 +224,17 @@ class TrajectoryRecorder(Recorder):
             return
         k, trajectory = len(self.trajectory.steps), self.trajectory
         if k % trajectory.segment == 0:
-            trajectory.kept[k // trajectory.segment] = self._state()
-        self.before = _random_state()
+            self._keep(k // trajectory.segment)
+        self.before = generator_states(self.device)
 
     def on_grad_computed(self, net, named_parameters=None, **kwargs):
         """Record the rows and settings of the step, just before it is taken."""
         rows = self.rows[self.queue.popleft()]
-        after = _random_state()
-        drawn = not torch.equal(self.before[0], after[0]) or any(
-            not torch.equal(a, b)
-            for a, b in zip(self.before[1], after[1], strict=False)
+        drawn = any(
+            before is not None and not torch.equal(before, after)
+            for before, after in zip(
+                self.before, generator_states(self.device), strict=True
+            )
         )
         self.trajectory.steps.append(
             Step(
@@ -233,8 +246,9 @@ class TrajectoryRecorder(Recorder):
 
     def on_epoch_end(self, net, **kwargs):
         """Keep the state after the epoch, which callbacks may replace later."""
-        self.trajectory.end = self._state()
-        self.trajectory.kept = self.trajectory.kept  # a memmap stays mapped
+        trajectory = self.trajectory
+        self._move_waiting(math.ceil(len(trajectory.steps) / trajectory.segment))
+        trajectory.end = self._state()
         if any(
             not torch.equal(a, b)
             for a, b in zip(self.buffers, net.module_.buffers(), strict=True)
