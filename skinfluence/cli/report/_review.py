@@ -7,7 +7,7 @@ import numpy as np
 
 from skinfluence._shown import LIMIT, shown
 from skinfluence.cli._libraries import import_pandas
-from skinfluence.cli.report._agreeing_rows import nearest_agreeing_rows
+from skinfluence.cleaning.reasons._agreeing_rows import nearest_agreeing_rows
 from skinfluence.cli.report._suspects import N_NEIGHBORS, suspect_columns
 from skinfluence.cli.report._templates import environment
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skinfluence.cli.report._agreeing_rows import nearest_agreeing_rows
+from skinfluence.cleaning.reasons._agreeing_rows import nearest_agreeing_rows
 
 N_SUSPECTS = 20
 N_NEIGHBORS = 3

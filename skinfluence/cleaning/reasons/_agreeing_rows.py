@@ -37,7 +37,7 @@ def nearest_agreeing_rows(X, y, suggested, rows, kept, n_neighbors, classificati
     Examples
     --------
     >>> import numpy as np
-    >>> from skinfluence.cli.report._agreeing_rows import nearest_agreeing_rows
+    >>> from skinfluence.cleaning.reasons._agreeing_rows import nearest_agreeing_rows
     >>> X, y = np.arange(5.0)[:, None], np.array([0, 0, 1, 0, 1])
     >>> kept = np.array([True, True, False, True, True])
     >>> nearest_agreeing_rows(X, y, y * 0, np.array([2]), kept, 2, True)

@@ -5,7 +5,7 @@ import pytest
 from sklearn.datasets import load_wine
 from sklearn.preprocessing import StandardScaler
 
-from skinfluence.cli.report._agreeing_rows import nearest_agreeing_rows
+from skinfluence.cleaning.reasons._agreeing_rows import nearest_agreeing_rows
 
 
 @pytest.mark.parametrize("classification", [True, False])
