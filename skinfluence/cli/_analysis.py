@@ -10,6 +10,7 @@ from skinfluence._threads import one_blas_thread
 from skinfluence.cleaning._run import Cleaning, Judged
 from skinfluence.cleaning.surprise._preprocessing import default_preprocessor
 from skinfluence.cli._comparison import compare
+from skinfluence.cli._explained import Explained, explain_suspects
 from skinfluence.cli._held_out_scores import HeldOut
 from skinfluence.cli._out_of_fold import separation
 from skinfluence.cli._reasons import value_reasons
@@ -29,6 +30,8 @@ class Analysis:
         The values of the rows, and the suspects.
     suspects : Bunch
         See `suspects_table`.
+    explained : Explained
+        What is to blame of the first suspects, and what kind of rows they are.
     reasons : list of str
         Why each row has its value.
     held_out : HeldOut
@@ -45,6 +48,7 @@ class Analysis:
 
     judged: Judged
     suspects: Bunch
+    explained: Explained
     reasons: list
     held_out: HeldOut
     left_out: dict
@@ -114,6 +118,7 @@ def _analyse(task, model, settings, step, left_out):
         groups=task.groups,
     )
     judged, suspects = cleaning.run()
+    explained = explain_suspects(task, suspects.row, judged.kept)
     step()
     held_out, plain_separation = compare(
         cleaning, judged.kept, task, settings.seed, step
@@ -122,7 +127,8 @@ def _analyse(task, model, settings, step, left_out):
     return Analysis(
         judged,
         suspects,
-        value_reasons(task.y, judged.rows, task.classification),
+        explained,
+        explained.added_to(value_reasons(task.y, judged.rows, task.classification)),
         held_out,
         left_out,
         _reason_to_keep_all(judged.kept, held_out, settings),

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.browser
 
 MARKUP = "</script><script>document.title='run'</script><img src=x onerror=alert(1)>"
 FORMULA = "=1+1"
+TYPO = 4  # the row of a wrong cell
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,10 @@ def table(n=200):
     flipped = rng.choice(n, n // 8, replace=False)
     label[flipped] = np.where(label[flipped] == FORMULA, f"no {MARKUP}", FORMULA)
     note = np.where(np.arange(n) % 5 == 0, MARKUP, "plain")
-    return pd.DataFrame({"x": x.round(3), "note": note, "label": label})
+    twin = (2 * x + rng.normal(scale=0.1, size=n)).round(3)
+    twin[TYPO] *= -10
+    frame = pd.DataFrame({"x": x.round(3), f"twin{MARKUP}": twin, "note": note})
+    return frame.assign(label=label)
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +188,24 @@ def test_filters_search_and_order(opened):
     press(opened, "1")
     Select(find(opened, "by-verdict")).select_by_value("undecided")
     assert progress(opened) == "1 of 20 decided; 19 shown."
+
+
+def test_the_blamed_cell_is_marked_and_reasons_are_filtered(opened):
+    reason = Select(find(opened, "by-reason"))
+    offered = [option.text for option in reason.options]
+    assert {"any", "cell to blame", "target to blame"} <= set(offered)
+    reason.select_by_value("cell to blame")
+    find(opened, "search").send_keys(f"line {TYPO + 2}", Keys.ENTER)
+    assert title(opened).endswith(f"line {TYPO + 2}")
+    (blamed,) = opened.find_elements(By.CSS_SELECTOR, "#rows td.blamed")
+    assert blamed.text == str(table().iloc[TYPO, 1])
+    assert f"rather wrong is twin{MARKUP}" in find(opened, "reason").text
+    assert "(probability " in find(opened, "reason").text
+    found = pd.read_csv(page_ranking(opened))
+    n = int((found["to_blame"] == "cell").sum())
+    find(opened, "search").clear()
+    find(opened, "search").send_keys("x", Keys.BACKSPACE, Keys.ENTER)
+    assert progress(opened) == f"0 of 20 decided; {n} shown."
 
 
 def page_ranking(driver):

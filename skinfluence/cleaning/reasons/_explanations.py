@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import softmax
 
-from skinfluence._sklearn import take_columns, take_rows
 from skinfluence._threads import one_blas_thread
 from skinfluence.cleaning.reasons._blamed_cells import contradictions, distances
 from skinfluence.cleaning.reasons._kinds import far, rare_classes, repeated
@@ -25,26 +24,26 @@ class Explanations:
 
     Attributes
     ----------
-    verdict : ndarray of str
+    to_blame : ndarray of str
         "target" or "cell", whichever is more to blame; empty where nothing is known:
         the table has no columns to speak of, or too few rows that are not suspect.
     column : ndarray of int
         Position of the cell that is most to blame; -1 where nothing is known.
     blame : ndarray of float
         Share of the target, or of this cell, in the blame of all cells and the target.
-    cell, suggested_cell : ndarray of object
-        The cell as it is, and as it should be if it is wrong.
+    donor : ndarray of int
+        A row whose cell of this column this one should have, if it is wrong; -1 where
+        nothing is known.
     clears : ndarray of bool
         Whether models without the row then predict its target as given.
     kind : ndarray of str
         Of "duplicate", "conflict", "outlier" and "rare class" those that hold.
     """
 
-    verdict: np.ndarray
+    to_blame: np.ndarray
     column: np.ndarray
     blame: np.ndarray
-    cell: np.ndarray
-    suggested_cell: np.ndarray
+    donor: np.ndarray
     clears: np.ndarray
     kind: np.ndarray
 
@@ -70,9 +69,9 @@ def explain(X, y, rows, kept, classification):
     explanations : Explanations
     """
     m = len(rows)
-    verdict, column = np.full(m, "", dtype=object), np.full(m, -1)
-    blame, clears = np.full(m, np.nan), np.zeros(m, dtype=bool)
-    cell, suggested, kinds = np.full(m, None), np.full(m, None), {}
+    to_blame, blame = np.full(m, "", dtype=object), np.full(m, np.nan)
+    column, donor = np.full(m, -1), np.full(m, -1)
+    clears, kinds = np.zeros(m, dtype=bool), {}
     reference = _reference(kept, rows)
     table = None
     if m and len(reference) >= MIN_REFERENCE:
@@ -82,20 +81,17 @@ def explain(X, y, rows, kept, classification):
         with one_blas_thread():
             strength, expected = contradictions(table, n)
             block = strength[:, :-1].argmax(axis=1)
-            donor, scores = repaired(table, n, expected, block)
+            place, scores = repaired(table, n, expected, block)
             target = y[np.concatenate([reference, rows])]
             clears = as_given(table, n, scores, target, classification)
             kinds["outlier"] = far(distances(table, n), n)
-        verdict, blame = _verdict(strength)
-        column = table.positions[block]
-        for i, j in enumerate(column):
-            values = take_columns(X, int(j))
-            cell[i], suggested[i] = take_rows(values, [rows[i], reference[donor[i]]])
+        to_blame, blame = _most_blamed(strength)
+        column, donor = table.positions[block], reference[place]
         kinds["duplicate"], kinds["conflict"] = repeated(X, y, table.positions, rows)
     if m and classification:
         kinds["rare class"] = rare_classes(y, rows)
     kind = _joined(kinds, m)
-    return Explanations(verdict, column, blame, cell, suggested, clears, kind)
+    return Explanations(to_blame, column, blame, donor, clears, kind)
 
 
 def _reference(kept, rows):
@@ -109,13 +105,13 @@ def _reference(kept, rows):
     return reference
 
 
-def _verdict(strength):
+def _most_blamed(strength):
     """Tell the target or a cell, and its share of the blame."""
     share = softmax(strength / 2, axis=1)
     cells = share[:, :-1].max(axis=1)
     of_target = share[:, -1] > cells
-    verdict = np.where(of_target, "target", "cell").astype(object)
-    return verdict, np.where(of_target, share[:, -1], cells)
+    to_blame = np.where(of_target, "target", "cell").astype(object)
+    return to_blame, np.where(of_target, share[:, -1], cells)
 
 
 def _joined(kinds, m):

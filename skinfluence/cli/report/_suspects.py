@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skinfluence.cleaning.reasons._agreeing_rows import nearest_agreeing_rows
+from skinfluence.cleaning.reasons._agreeing_rows import agreeing_rows
 
 N_SUSPECTS = 20
 N_NEIGHBORS = 3
@@ -36,21 +36,22 @@ def top_suspects(problem, analysis, target):
     first = suspects.row[:N_SUSPECTS]
     if not len(first):
         return []
-    neighbors = nearest_agreeing_rows(
+    neighbors = agreeing_rows(
         problem.X,
         problem.y,
-        analysis.expected,
+        analysis.expected[first],
+        problem.y[first],
         first,
         analysis.kept,
         N_NEIGHBORS,
         problem.classification,
     )
     columns = [Column(problem, name) for name in suspect_columns(problem, target)]
-    role = "agrees" if problem.classification else "near"
     out = []
     for i, (row, near) in enumerate(zip(first, neighbors, strict=True)):
         suggested, error = suspects.suggested[i], suspects.standard_error[i]
-        lines = [("suspect", row), *((role, j) for j in near)]
+        chance = suspects.suggested_probability[i]
+        lines = [("suspect", row), *(("agrees", j) for j in near)]
         out.append(
             {
                 "place": problem.place(row),
@@ -58,6 +59,7 @@ def top_suspects(problem, analysis, target):
                 "suggested": suggested
                 if problem.classification
                 else f"{suggested:.4g}",
+                "chance": None if np.isnan(chance) else chance,
                 "value": suspects.value[i],
                 "error": None if np.isnan(error) else error,
                 "probability": suspects.probability_wrong[i],

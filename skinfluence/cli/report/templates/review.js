@@ -66,6 +66,8 @@
       (!element("by-suggested").value ||
         suspect.suggested === element("by-suggested").value) &&
       (!element("by-verdict").value || verdict === element("by-verdict").value) &&
+      (!element("by-reason").value ||
+        suspect.reasons.includes(element("by-reason").value)) &&
       (!wanted || within.some((c) => c.toLowerCase().includes(wanted))) &&
       (!sought ||
         [...cells, suspect.given, suspect.suggested, suspect.reason, suspect.place]
@@ -110,13 +112,14 @@
     if (selected) element("list").scrollTop = selected.offsetTop - 80;
   }
 
-  function line(role, row, target, own) {
+  function line(role, row, target, own, blamed) {
     const cells = data.rows[row];
     const tr = document.createElement("tr");
     if (role === "suspect") tr.className = "suspect";
     tr.append(text("td", role), text("td", data.places[row]), text("td", target));
     cells.forEach((cell, j) => {
-      tr.append(text("td", cell, cell === own[j] ? "" : "differs"));
+      const name = j === blamed ? "blamed" : cell === own[j] ? "" : "differs";
+      tr.append(text("td", cell, name));
     });
     return tr;
   }
@@ -129,6 +132,7 @@
     element("title").textContent = suspect.rank + ". " + suspect.place;
     element("reason").textContent =
       "Given " + suspect.given + ", suggested " + suspect.suggested +
+      (suspect.chance ? " (probability " + suspect.chance + ")" : "") +
       "; wrong with a probability between " + suspect.probability + " and " +
       suspect.ceiling + ". " + suspect.reason + "." +
       (suspect.hurts ? " Hurts most the held-out rows " + suspect.hurts + "." : "");
@@ -148,7 +152,7 @@
     element("head").replaceChildren(head);
     const own = data.rows[suspect.row];
     element("rows").replaceChildren(
-      line("suspect", suspect.row, suspect.given, own),
+      line("suspect", suspect.row, suspect.given, own, suspect.blamed),
       ...suspect.near.map((row) => line("as suggested", row, data.targets[row], own)),
       ...suspect.alike.map((row) => line("as given", row, data.targets[row], own)));
   }
@@ -245,6 +249,8 @@
   options(element("by-suggested"), "any",
     distinct(data.suspects.map((s) => s.suggested)));
   options(element("by-verdict"), "any", ["undecided", ...VERDICTS]);
+  options(element("by-reason"), "any",
+    distinct(data.suspects.flatMap((s) => s.reasons)));
   options(element("by-column"), "any", data.columns);
   for (const [value, label] of data.labels) {
     const option = text("option", label);
