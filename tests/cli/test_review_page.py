@@ -41,13 +41,14 @@ def browser(tmp_path_factory):
 def table(n=200):
     rng = np.random.default_rng(0)
     x = rng.normal(size=n)
+    x[TYPO] = 0.4
     label = np.where(x > 0, FORMULA, f"no {MARKUP}").astype(object)
-    flipped = rng.choice(n, n // 8, replace=False)
+    flipped = rng.choice(n, n // 12, replace=False)
     label[flipped] = np.where(label[flipped] == FORMULA, f"no {MARKUP}", FORMULA)
     note = np.where(np.arange(n) % 5 == 0, MARKUP, "plain")
     twin = (2 * x + rng.normal(scale=0.1, size=n)).round(3)
-    twin[TYPO] *= -10
-    frame = pd.DataFrame({"x": x.round(3), f"twin{MARKUP}": twin, "note": note})
+    x[TYPO], label[TYPO] = -2.0, FORMULA
+    frame = pd.DataFrame({f"x{MARKUP}": x.round(3), "twin": twin, "note": note})
     return frame.assign(label=label)
 
 
@@ -198,8 +199,8 @@ def test_the_blamed_cell_is_marked_and_reasons_are_filtered(opened):
     find(opened, "search").send_keys(f"line {TYPO + 2}", Keys.ENTER)
     assert title(opened).endswith(f"line {TYPO + 2}")
     (blamed,) = opened.find_elements(By.CSS_SELECTOR, "#rows td.blamed")
-    assert blamed.text == str(table().iloc[TYPO, 1])
-    assert f"rather wrong is twin{MARKUP}" in find(opened, "reason").text
+    assert blamed.text == str(table().iloc[TYPO, 0])
+    assert f"rather wrong is x{MARKUP}" in find(opened, "reason").text
     assert "(probability " in find(opened, "reason").text
     found = pd.read_csv(page_ranking(opened))
     n = int((found["to_blame"] == "cell").sum())
