@@ -6,9 +6,9 @@ more the target. The tenth of the rows with the lowest values of the fixed score
 suspects, as with ``drop_fraction=0.1``, and every method blames one cell of each.
 Printed are, of each table, the number of suspects with a wrong cell and the share whose
 blamed cell it is ("all"); the same among those that are suspects only because of that
-cell, which are not suspects in the table without mistakes ("made"); the share of the
-latter for which the verdict is "cell" besides; and the share of suspects with a wrong
-target for which it is "target".
+cell, which are not suspects in the table without mistakes ("made"); of the latter the
+share for which a cell is said to be to blame besides ("and said"); and the share of
+suspects with a wrong target for which the target is ("target").
 
     python benchmarks/bench_blamed_cells.py [seeds] [table.csv target]
 
@@ -318,7 +318,7 @@ def main(seeds="5", *table):
     tables = dict(TABLES)
     if table:
         tables["table"] = rows_of(*table, 4000)
-    print(f"{'':28}{'all':>12}{'made':>12}{'verdict too':>12}{'target':>12}")
+    print(f"{'':28}{'all':>14}{'made':>14}{'and said':>14}{'target':>14}")
     total = np.zeros((len(METHODS), 4, 2))
     for name, make in tables.items():
         # Trees of the alternatives take minutes on 64 columns.
@@ -337,12 +337,12 @@ def show(name, methods, results):
     for method, result in zip(methods, results, strict=True):
         right = result[:, 0] / np.maximum(result[:, 1], 1)
         shares = [
-            f"{share:.2f} of {int(of):>3}"
+            f"{share:.2f} of {int(of):>4}"
             for share, of in zip(right, result[:, 1], strict=True)
         ]
         if method is not contradicted:
             shares = shares[:2]
-        print(f"{name:15}{method.__name__:13}" + "".join(f"{s:>12}" for s in shares))
+        print(f"{name:15}{method.__name__:13}" + "".join(f"{s:>14}" for s in shares))
     sys.stdout.flush()
 
 

@@ -95,9 +95,11 @@ def nearest_rows_of_numbers(X, y, wanted, other, rows, kept, n_neighbors):
         agrees = near < np.abs(target - other[batch, np.newaxis])
         agrees &= candidates != rows[batch, np.newaxis]
         away[~agrees] = np.inf
-        order = away.argsort(axis=1, kind="stable")[:, :n_neighbors]
-        for line, best in zip(away, order, strict=True):
-            found.append(candidates[best[np.isfinite(line[best])]])
+        n = min(n_neighbors, len(candidates))
+        best = away.argpartition(n - 1, axis=1)[:, :n]
+        for line, few in zip(away, best, strict=True):
+            few = few[line[few].argsort(kind="stable")]
+            found.append(candidates[few[np.isfinite(line[few])]])
     return found
 
 
