@@ -88,6 +88,8 @@ def nearest_rows_of_numbers(X, y, wanted, other, rows, kept, n_neighbors):
     Z = default_preprocessor(X)[0].fit_transform(X)
     wanted, other = np.asarray(wanted), np.asarray(other)
     candidates, found = np.flatnonzero(kept), []
+    if not len(candidates):
+        return [candidates] * len(rows)
     for batch in gen_batches(len(rows), BATCH):
         away = euclidean_distances(Z[rows[batch]], Z[candidates])
         target = y[candidates]

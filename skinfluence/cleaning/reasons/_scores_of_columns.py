@@ -9,6 +9,8 @@ from skinfluence.cleaning.surprise._preprocessing import kinds_of_columns
 from skinfluence.cleaning.surprise._tree_columns import tree_columns
 
 MAX_COLUMNS = 256
+# All categories counted; a covariance of more takes long to invert.
+MAX_SCORES = 1_500
 # Beyond the values of the reference a score grows by at most so much.
 MAX_BEYOND = 4.0
 
@@ -60,11 +62,13 @@ def scores_of_columns(X, y, classification, reference, rows):
     Returns
     -------
     scores : ScoresOfColumns or None
-        None where the table has no columns to speak of: texts, sparse matrices, and
-        more than `MAX_COLUMNS` columns.
+        None where the table has no columns to speak of: texts, sparse matrices, more
+        than `MAX_COLUMNS` columns or `MAX_SCORES` scores.
     """
     columns, categorical = tree_columns(X, MAX_COLUMNS)
     if columns is None or not columns.shape[1]:
+        return None
+    if (columns[:, categorical].max(axis=0, initial=0) + 1).sum() > MAX_SCORES:
         return None
     chosen, n = np.concatenate([reference, rows]), len(reference)
     target = np.unique(y, return_inverse=True)[1] if classification else y

@@ -117,7 +117,14 @@ def test_columns_that_are_left_out_keep_the_places_of_the_others():
     np.testing.assert_array_equal(table.scores[:, 1], frame["kind"] == "b")
 
 
-@pytest.mark.parametrize("what", ["texts", "wide"])
+@pytest.mark.parametrize("what", ["texts", "wide", "categories"])
 def test_tables_without_columns_to_speak_of(what):
-    X = ["a b", "c d"] * 20 if what == "texts" else np.ones((40, 300))
+    X = {
+        "texts": ["a b", "c d"] * 20,
+        "wide": np.ones((40, 300)),
+        # Twenty values of each column, and 90 columns.
+        "categories": np.array(
+            [[f"v{i // 2 + j}" for j in range(90)] for i in range(40)]
+        ),
+    }[what]
     assert scores_of_columns(X, np.arange(40), True, np.arange(30), [35]) is None
