@@ -296,20 +296,17 @@ class InfluenceCleaner(EstimatorWrapper):
     def suspect_reasons(self, X, y, rows=None):
         r"""Say why rows are suspect: the target or a cell, the neighbours, the kind.
 
-        The blame of a column is how much the rest of the row, its target included,
+        The blame of a column, and of the target, is how much the rest of the row
         contradicts its value: the squared distance from what is expected given all
-        others, in units of its conditional variance, on normal scores and indicators,
-        whose mean and covariance are those of rows that are not suspect. The target is
-        blamed in the same way. Of planted single-cell errors that made a row suspect
-        the blamed cell is right in about 9 of 10; the user guide has the figures.
+        others, in units of its conditional variance, by the rows that are not suspect
+        [1]_. The user guide says how often it is right.
 
-        **Cost.** One covariance matrix of at most 20,000 rows, one ridge stack of at
-        most 5,000, and searches of nearest rows: seconds.
+        **Cost.** A covariance matrix of at most 20,000 rows, a ridge stack of at most
+        5,000, and two searches of nearest rows: seconds.
 
         **When it fails.** Where the columns say little of each other the blame is a
-        guess, and ``blame`` is small. Of two cells that contradict only each other
-        either may be wrong. A table of texts, a sparse matrix and more than 256 columns
-        have no blamed cells: ``to_blame`` is empty.
+        guess. Texts, sparse matrices and more than 256 columns have no blamed cells:
+        ``to_blame`` is empty.
 
         Parameters
         ----------
@@ -336,12 +333,6 @@ class InfluenceCleaner(EstimatorWrapper):
             are not suspect and have the given and the suggested label (of numbers: the
             nearest rows whose target is nearer to the one than to the other).
 
-        Raises
-        ------
-        ValueError
-            Where X or y has another length than in `fit`, y has several columns, or a
-            row is no suspect.
-
         References
         ----------
         .. [1] P. J. Rousseeuw, W. Van den Bossche, "Detecting Deviating Data Cells",
@@ -349,7 +340,6 @@ class InfluenceCleaner(EstimatorWrapper):
 
         Examples
         --------
-        >>> import numpy as np
         >>> from sklearn.datasets import load_wine
         >>> from sklearn.tree import DecisionTreeClassifier
         >>> from skinfluence import InfluenceCleaner
