@@ -298,8 +298,7 @@ class InfluenceCleaner(EstimatorWrapper):
 
         The blame of a column, and of the target, is how much the rest of the row
         contradicts its value: the squared distance from what is expected given all
-        others, in units of its conditional variance, by the rows that are not suspect
-        [1]_. The user guide says how often it is right.
+        others, in units of its conditional variance, by rows that are not suspect [1]_.
 
         **Cost.** A covariance matrix of at most 20,000 rows, a ridge stack of at most
         5,000, and two searches of nearest rows: seconds.
@@ -311,27 +310,31 @@ class InfluenceCleaner(EstimatorWrapper):
         Parameters
         ----------
         X, y : array-like
-            The rows and targets that `fit` was given; nothing of them is kept.
+            As given to `fit`.
         rows : array-like of int, default=None
-            Positions of some suspects. None: the first 200.
+            Some suspects; None: the first 200.
 
         Returns
         -------
         reasons : :class:`~sklearn.utils.Bunch`
             Columns of equal length, ready for ``pandas.DataFrame``. ``row``,
             ``given``, ``suggested``, ``suggested_probability`` and ``hurts`` as in
-            ``suspects_``; ``to_blame``: "target" or "cell", whichever is more to blame;
-            ``blamed_column``: name or position of the cell that is most to blame
-            (None where nothing is known), be that more to blame or not; ``blame``:
-            share of the target, or of this cell, in the blame of all; ``cell`` and
-            ``suggested_cell``: this cell as it is, and as it should be if it is wrong,
-            a value of the column; ``clears``: whether with it models without the row
-            predict the target as given; ``kind``: of "duplicate" (an equal row with
-            the same target), "conflict" (an equal row with another one), "outlier"
-            (farther from the other rows than 99% of them) and "rare class" those that
-            hold; ``like_given`` and ``like_suggested``: the three nearest rows that
-            are not suspect and have the given and the suggested label (of numbers: the
-            nearest rows whose target is nearer to the one than to the other).
+            ``suspects_``; ``to_blame``: "target" or "cell"; ``blamed_column``: name or
+            position of the cell most to blame (None if not known); ``blame``: share of
+            the target, or of this cell, in the blame of all; ``cell`` and
+            ``suggested_cell``: this cell as it is, and the value of the column that it
+            should have if it is wrong; ``clears``: whether with that models without the
+            row predict the target as given; ``kind``: of "duplicate" (an equal row with
+            the same target), "conflict" (with another one), "outlier" and "rare class"
+            those that hold; ``like_given`` and ``like_suggested``: the three nearest
+            rows that are not suspect and have the given and the suggested label (of
+            numbers: whose target is nearer to the one than to the other).
+
+        Raises
+        ------
+        ValueError
+            For other rows than those of `fit`, several columns of targets, and rows
+            that are no suspects.
 
         References
         ----------
