@@ -4,9 +4,7 @@ import numpy as np
 
 from skinfluence._shown import shown
 from skinfluence.audit._findings import LOW, MEDIUM, Finding, first_rows
-
-N_FOLDS = 5
-FEW = 50
+from skinfluence.cleaning.reasons._kinds import N_FOLDS, rare
 
 
 def rare_classes(target, labels):
@@ -25,13 +23,11 @@ def rare_classes(target, labels):
     """
     counts = np.bincount(target.codes[~target.missing])
     findings = []
+    is_rare = rare(counts)
     for code in np.argsort(counts, kind="stable"):
-        count = int(counts[code])
-        if (
-            count >= min(FEW, len(target.codes) / (4 * len(counts)))
-            and count >= N_FOLDS
-        ):
+        if not is_rare[code]:
             continue
+        count = int(counts[code])
         few = count < N_FOLDS
         findings.append(
             Finding(

@@ -24,6 +24,7 @@ from skinfluence._targets import check_targets
 from skinfluence.cleaning._actions import ACTIONS, weight_parameter
 from skinfluence.cleaning._flagged import check_flagging
 from skinfluence.cleaning._run import Cleaning, CleaningSettings
+from skinfluence.cleaning.reasons._reasons_mixin import ReasonsMixin
 from skinfluence.cleaning.review._review_mixin import ReviewMixin
 from skinfluence.cleaning.review._reviewable import decided_in
 from skinfluence.retraining.engine import trainable
@@ -40,7 +41,7 @@ CLEANING_CONSTRAINTS = {
 }
 
 
-class InfluenceCleaner(ReviewMixin, EstimatorWrapper):
+class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
     r"""An estimator trained on all rows but those that look wrong.
 
     ``fit`` values every training row, drops those that are more likely wrong than
@@ -148,7 +149,9 @@ class InfluenceCleaner(ReviewMixin, EstimatorWrapper):
     suspects_ : :class:`~sklearn.utils.Bunch`
         The suspects as columns of equal length, worst first, ready for
         ``pandas.DataFrame``. ``row``; ``given`` and ``suggested``: its target and
-        what the fixed scorer's models without the row predict; ``value``;
+        what the fixed scorer's models without the row predict;
+        ``suggested_probability``: that of the suggested label in these models, NaN for
+        numbers and for several columns of labels; ``value``;
         ``standard_error`` of the value: with another sample of rows, by the jackknife,
         or over the folds of ``influence`` (NaN where there are none);
         ``probability_wrong``: the smallest that the shape of the regressions'

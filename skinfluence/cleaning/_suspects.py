@@ -1,6 +1,7 @@
 """The suspects as a table: what each should be, how sure that is, whom it hurts."""
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.utils import Bunch
 
 from skinfluence._sklearn import take_rows
@@ -33,7 +34,8 @@ def suspects_table(y, rows, kept, wrong):
     Returns
     -------
     suspects : Bunch
-        Columns ``row``, ``given``, ``suggested``, ``value``, ``standard_error``,
+        Columns ``row``, ``given``, ``suggested``, ``suggested_probability``,
+        ``value``, ``standard_error``,
         ``probability_wrong``, ``probability_ceiling``, ``rank`` and ``hurts``, all of
         shape (n_suspects,).
     """
@@ -49,6 +51,7 @@ def suspects_table(y, rows, kept, wrong):
         row=suspects,
         given=np.asarray(take_rows(y, suspects)),
         suggested=rows.scores.expected[suspects],
+        suggested_probability=suggested_probability(rows.scores, suspects),
         value=rows.values[suspects],
         standard_error=error,
         probability_wrong=wrong.probability[suspects],
@@ -56,6 +59,15 @@ def suspects_table(y, rows, kept, wrong):
         rank=rank[suspects],
         hurts=hurts,
     )
+
+
+def suggested_probability(scores, rows):
+    """Probability that the fixed scorer's models give to the label they predict."""
+    if scores.n_classes is None:
+        return np.full(len(rows), np.nan)
+    (scored,) = scores.columns
+    said = scored.temperature * scored.predictions[rows]
+    return softmax(said, axis=1).max(axis=1)
 
 
 def standard_errors(rows, suspects):

@@ -1,6 +1,6 @@
 """The analysis of a table: suspects, reasons, and the comparison on held-out rows."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -14,6 +14,7 @@ from skinfluence.cleaning.surprise._preprocessing import default_preprocessor
 from skinfluence.cli._answers import find_answers
 from skinfluence.cli._by_group import hit_groups
 from skinfluence.cli._comparison import compare
+from skinfluence.cli._explained import Explained, explain_suspects
 from skinfluence.cli._held_out_scores import HeldOut
 from skinfluence.cli._out_of_fold import separation
 from skinfluence.cli._reasons import value_reasons
@@ -41,6 +42,8 @@ class Analysis:
     suspects : Bunch
         See `suspects_table`. With verdicts those that nobody was asked about, the
         most likely wrong first.
+    explained : Explained
+        What is to blame of the first suspects, and what kind of rows they are.
     reasons : list of str
         Why each row has its value.
     held_out : HeldOut
@@ -63,6 +66,7 @@ class Analysis:
 
     judged: Judged
     suspects: Bunch
+    explained: Explained
     reasons: list
     held_out: HeldOut
     left_out: dict
@@ -165,10 +169,13 @@ def _analyse(task, model, settings, step, left_out, decided):
         decided=decided,
     )
     judged, suspects = cleaning.run()
+    explained_task, plain = task, judged.kept
     if decided is not None:
         order = np.argsort(-suspects.probability_wrong, kind="stable")
         order = order[~decided.asked[suspects.row[order]]]
         suspects = Bunch(**{name: column[order] for name, column in suspects.items()})
+        explained_task, plain = replace(task, y=decided.y), plain & ~decided.dropped
+    explained = explain_suspects(explained_task, suspects.row, plain)
     step()
     held_out, plain_separation = compare(
         cleaning, judged.kept, task, settings.seed, step
@@ -177,7 +184,8 @@ def _analyse(task, model, settings, step, left_out, decided):
     analysis = Analysis(
         judged,
         suspects,
-        value_reasons(task.y, judged.rows, task.classification),
+        explained,
+        explained.added_to(value_reasons(task.y, judged.rows, task.classification)),
         held_out,
         left_out,
         _reason_to_keep_all(judged.kept, held_out, settings),

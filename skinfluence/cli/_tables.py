@@ -14,21 +14,31 @@ def ranking_table(problem, analysis):
     order, suspects = analysis.order, analysis.suspects
     error = np.full(len(order), np.nan)
     error[suspects.row] = suspects.standard_error
+    probability = np.full(len(order), np.nan)
+    probability[suspects.row] = suspects.suggested_probability
     hurts = np.full(len(order), "", dtype=object)
     hurts[suspects.row] = [
         " ".join(map(str, problem.rows[rows])) for rows in suspects.hurts
     ]
+    explained, n = analysis.explained, len(order)
     columns = {
         "row": problem.rows,
         "line": problem.lines,
         "given": problem.y,
         "suggested" if problem.classification else "predicted": analysis.expected,
+        "suggested_probability": _rounded(probability),
         "value": _rounded(analysis.values),
         "standard_error": _rounded(error),
         "probability_wrong": _rounded(analysis.wrong.probability),
         "probability_ceiling": _rounded(analysis.wrong.ceiling),
         "suspect": ~analysis.kept,
         "hurts": hurts,
+        "to_blame": explained.column_of_all(explained.to_blame, n),
+        "blamed_column": explained.column_of_all(explained.column, n),
+        "suggested_cell": explained.column_of_all(
+            [str(cell) for cell in explained.suggested_cell], n
+        ),
+        "kind": explained.column_of_all(explained.kind, n),
         "reason": np.array(analysis.reasons, dtype=object),
     }
     if analysis.decided is not None:

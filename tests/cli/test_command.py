@@ -35,12 +35,17 @@ def test_clean_writes_the_ranking_and_the_table_without_the_worst(table, capsys)
         "rank",
         "given",
         "suggested",
+        "suggested_probability",
         "value",
         "standard_error",
         "probability_wrong",
         "probability_ceiling",
         "suspect",
         "hurts",
+        "to_blame",
+        "blamed_column",
+        "suggested_cell",
+        "kind",
         "reason",
     ]
     assert (suspects["rank"] == np.arange(1, len(suspects) + 1)).all()

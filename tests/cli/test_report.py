@@ -228,7 +228,7 @@ def test_regression_and_wide_tables(tmp_path):
     assert "the target is target, a number" in page.words
     assert "The first 30 of 35 columns" in page.words
     assert "1. line 102" in page.words
-    near = [row for row in page.rows if row and row[0] == "near"]
+    near = [row for row in page.rows if row and row[0] == "agrees"]
     assert len(near) == 3 * 4
     assert page.tags.count("svg") == 2
 

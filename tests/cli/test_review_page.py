@@ -17,6 +17,7 @@ pytestmark = pytest.mark.browser
 
 MARKUP = "</script><script>document.title='run'</script><img src=x onerror=alert(1)>"
 FORMULA = "=1+1"
+TYPO = 4  # the row of a wrong cell
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +41,15 @@ def browser(tmp_path_factory):
 def table(n=200):
     rng = np.random.default_rng(0)
     x = rng.normal(size=n)
+    x[TYPO] = 0.4
     label = np.where(x > 0, FORMULA, f"no {MARKUP}").astype(object)
-    flipped = rng.choice(n, n // 8, replace=False)
+    flipped = rng.choice(n, n // 12, replace=False)
     label[flipped] = np.where(label[flipped] == FORMULA, f"no {MARKUP}", FORMULA)
     note = np.where(np.arange(n) % 5 == 0, MARKUP, "plain")
-    return pd.DataFrame({"x": x.round(3), "note": note, "label": label})
+    twin = (2 * x + rng.normal(scale=0.1, size=n)).round(3)
+    x[TYPO], label[TYPO] = -2.0, FORMULA
+    frame = pd.DataFrame({f"x{MARKUP}": x.round(3), "twin": twin, "note": note})
+    return frame.assign(label=label)
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +189,24 @@ def test_filters_search_and_order(opened):
     press(opened, "1")
     Select(find(opened, "by-verdict")).select_by_value("undecided")
     assert progress(opened) == "1 of 20 decided; 19 shown."
+
+
+def test_the_blamed_cell_is_marked_and_reasons_are_filtered(opened):
+    reason = Select(find(opened, "by-reason"))
+    offered = [option.text for option in reason.options]
+    assert {"any", "cell to blame", "target to blame"} <= set(offered)
+    reason.select_by_value("cell to blame")
+    find(opened, "search").send_keys(f"line {TYPO + 2}", Keys.ENTER)
+    assert title(opened).endswith(f"line {TYPO + 2}")
+    (blamed,) = opened.find_elements(By.CSS_SELECTOR, "#rows td.blamed")
+    assert blamed.text == str(table().iloc[TYPO, 0])
+    assert f"rather wrong is x{MARKUP}" in find(opened, "reason").text
+    assert "(probability " in find(opened, "reason").text
+    found = pd.read_csv(page_ranking(opened))
+    n = int((found["to_blame"] == "cell").sum())
+    find(opened, "search").clear()
+    find(opened, "search").send_keys("x", Keys.BACKSPACE, Keys.ENTER)
+    assert progress(opened) == f"0 of 20 decided; {n} shown."
 
 
 def page_ranking(driver):

@@ -6,9 +6,9 @@ import hashlib
 import numpy as np
 
 from skinfluence._shown import LIMIT, shown
+from skinfluence.cleaning.reasons._agreeing_rows import agreeing_rows
 from skinfluence.cli._amounts import amount
 from skinfluence.cli._libraries import import_pandas
-from skinfluence.cli.report._agreeing_rows import nearest_agreeing_rows
 from skinfluence.cli.report._suspects import N_NEIGHBORS, suspect_columns
 from skinfluence.cli.report._templates import environment
 
@@ -40,10 +40,9 @@ def review_data(problem, analysis, target, reviewed=None):
     """
     suspects = analysis.suspects
     first = suspects.row[:MAX_SUSPECTS]
-    near = _nearest(problem, analysis, analysis.expected, first)
-    alike = [np.empty(0, dtype=int)] * len(first)
-    if problem.classification:
-        alike = _nearest(problem, analysis, problem.y, first)
+    given, suggested = problem.y[first], analysis.expected[first]
+    near = _nearest(problem, analysis, suggested, given, first)
+    alike = _nearest(problem, analysis, given, suggested, first)
     columns = suspect_columns(problem, target)
     used = np.unique(np.concatenate([first, *near, *alike]).astype(int))
     cells = problem.table[columns].iloc[used].itertuples(index=False)
@@ -61,7 +60,8 @@ def review_data(problem, analysis, target, reviewed=None):
         "places": {int(rows[i]): shown(problem.place(i)) for i in used},
         "targets": {int(rows[i]): shown(problem.table[target].iloc[i]) for i in used},
         "suspects": [
-            _suspect(problem, analysis, k, near[k], alike[k]) for k in range(len(first))
+            _suspect(problem, analysis, columns, k, near[k], alike[k])
+            for k in range(len(first))
         ],
         "earlier": [] if reviewed is None else _lines(reviewed.verdicts),
     }
@@ -79,13 +79,14 @@ def _lines(verdicts):
     return [list(line) for line in zip(*columns, strict=True)]
 
 
-def _nearest(problem, analysis, wanted, first):
+def _nearest(problem, analysis, wanted, other, first):
     if not len(first):
         return []
-    return nearest_agreeing_rows(
+    return agreeing_rows(
         problem.X,
         problem.y,
         wanted,
+        other,
         first,
         analysis.kept,
         N_NEIGHBORS,
@@ -93,16 +94,23 @@ def _nearest(problem, analysis, wanted, first):
     )
 
 
-def _suspect(problem, analysis, k, near, alike):
+def _suspect(problem, analysis, columns, k, near, alike):
     suspects = analysis.suspects
     suggested, i = suspects.suggested[k], suspects.row[k]
     text = str(suggested) if problem.classification else amount(suggested)
+    chance, explained = suspects.suggested_probability[k], analysis.explained
+    said = k < len(explained.rows)
+    blamed = explained.column[k] if said and explained.to_blame[k] == "cell" else None
     return {
         "rank": k + 1,
         "row": int(problem.rows[i]),
         "place": shown(problem.place(i)),
         "given": shown(suspects.given[k]),
         "suggested": shown(text),
+        "chance": "" if np.isnan(chance) else f"{chance:.0%}",
+        "reasons": _tags(explained, k) if said else [],
+        # Of the columns that are shown.
+        "blamed": columns.index(blamed) if blamed in columns else -1,
         "suggested_value": text if len(text) <= LIMIT else "",
         "probability": f"{suspects.probability_wrong[k]:.2f}",
         "ceiling": f"{suspects.probability_ceiling[k]:.2f}",
@@ -111,6 +119,12 @@ def _suspect(problem, analysis, k, near, alike):
         "near": [int(problem.rows[j]) for j in near],
         "alike": [int(problem.rows[j]) for j in alike],
     }
+
+
+def _tags(explained, k):
+    """Return the words by which a suspect is filtered."""
+    to_blame, kinds = explained.to_blame[k], explained.kind[k]
+    return [f"{to_blame} to blame"] * bool(to_blame) + kinds.split(", ") * bool(kinds)
 
 
 def _fingerprint(problem):

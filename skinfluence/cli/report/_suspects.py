@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from skinfluence.cleaning.reasons._agreeing_rows import agreeing_rows
 from skinfluence.cli._amounts import amount
-from skinfluence.cli.report._agreeing_rows import nearest_agreeing_rows
 
 N_SUSPECTS = 20
 N_NEIGHBORS = 3
@@ -37,26 +37,28 @@ def top_suspects(problem, analysis, target):
     first = suspects.row[:N_SUSPECTS]
     if not len(first):
         return []
-    neighbors = nearest_agreeing_rows(
+    neighbors = agreeing_rows(
         problem.X,
         problem.y,
-        analysis.expected,
+        analysis.expected[first],
+        problem.y[first],
         first,
         analysis.kept,
         N_NEIGHBORS,
         problem.classification,
     )
     columns = [Column(problem, name) for name in suspect_columns(problem, target)]
-    role = "agrees" if problem.classification else "near"
     out = []
     for i, (row, near) in enumerate(zip(first, neighbors, strict=True)):
         suggested, error = suspects.suggested[i], suspects.standard_error[i]
-        lines = [("suspect", row), *((role, j) for j in near)]
+        chance = suspects.suggested_probability[i]
+        lines = [("suspect", row), *(("agrees", j) for j in near)]
         out.append(
             {
                 "place": problem.place(row),
                 "given": suspects.given[i],
                 "suggested": suggested if problem.classification else amount(suggested),
+                "chance": None if np.isnan(chance) else chance,
                 "value": suspects.value[i],
                 "error": None if np.isnan(error) else error,
                 "probability": suspects.probability_wrong[i],

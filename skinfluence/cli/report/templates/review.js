@@ -73,6 +73,8 @@
       (!element("by-suggested").value ||
         suspect.suggested === element("by-suggested").value) &&
       (!element("by-verdict").value || verdict === element("by-verdict").value) &&
+      (!element("by-reason").value ||
+        suspect.reasons.includes(element("by-reason").value)) &&
       (!wanted || within.some((c) => c.toLowerCase().includes(wanted))) &&
       (!sought ||
         [...cells, suspect.given, suspect.suggested, suspect.reason, suspect.place]
@@ -137,13 +139,14 @@
     element("list").scrollTop = selected.offsetTop - 80;
   }
 
-  function line(role, row, target, own) {
+  function line(role, row, target, own, blamed) {
     const cells = data.rows[row];
     const tr = document.createElement("tr");
     if (role === "suspect") tr.className = "suspect";
     tr.append(text("td", role), text("td", data.places[row]), text("td", target));
     cells.forEach((cell, j) => {
-      tr.append(text("td", cell, cell === own[j] ? "" : "differs"));
+      const name = j === blamed ? "blamed" : cell === own[j] ? "" : "differs";
+      tr.append(text("td", cell, name));
     });
     return tr;
   }
@@ -156,6 +159,7 @@
     element("title").textContent = suspect.rank + ". " + suspect.place;
     element("reason").textContent =
       "Given " + suspect.given + ", suggested " + suspect.suggested +
+      (suspect.chance ? " (probability " + suspect.chance + ")" : "") +
       "; wrong with a probability between " + suspect.probability + " and " +
       suspect.ceiling + ": " + suspect.reason + "." +
       (suspect.hurts ? " Hurts most the held-out rows " + suspect.hurts + "." : "");
@@ -177,7 +181,7 @@
     // Where nothing else is suggested they would be the same rows again.
     const alike = suspect.given === suspect.suggested ? [] : suspect.alike;
     element("rows").replaceChildren(
-      line("suspect", suspect.row, suspect.given, own),
+      line("suspect", suspect.row, suspect.given, own, suspect.blamed),
       ...suspect.near.map((row) => line("as suggested", row, data.targets[row], own)),
       ...alike.map((row) => line("as given", row, data.targets[row], own)));
   }
@@ -278,6 +282,8 @@
   options(element("by-suggested"), "any",
     distinct(data.suspects.map((s) => s.suggested)));
   options(element("by-verdict"), "any", ["undecided", ...VERDICTS]);
+  options(element("by-reason"), "any",
+    distinct(data.suspects.flatMap((s) => s.reasons)));
   options(element("by-column"), "any", data.columns);
   for (const [value, label] of data.labels) {
     const option = text("option", label);

@@ -1,0 +1,124 @@
+"""The reasons of suspects: what is to blame, what it should be, what kind of row."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import softmax
+
+from skinfluence._threads import one_blas_thread
+from skinfluence.cleaning.reasons._blamed_cells import contradictions, distances
+from skinfluence.cleaning.reasons._kinds import far, rare_classes, repeated
+from skinfluence.cleaning.reasons._repairs import as_given, repaired
+from skinfluence.cleaning.reasons._scores_of_columns import scores_of_columns
+
+# Nobody reads more.
+MAX_EXPLAINED = 200
+MAX_REFERENCE = 20_000
+MIN_REFERENCE = 20
+KINDS = "duplicate", "conflict", "outlier", "rare class"
+
+
+@dataclass(frozen=True)
+class Explanations:
+    """Reasons of m rows; all of shape (m,).
+
+    Attributes
+    ----------
+    to_blame : ndarray of str
+        "target" or "cell", whichever is more to blame; empty where nothing is known:
+        the table has no columns to speak of, or too few rows that are not suspect.
+    column : ndarray of int
+        Position of the cell that is most to blame; -1 where nothing is known.
+    blame : ndarray of float
+        Share of the target, or of this cell, in the blame of all cells and the target.
+    donor : ndarray of int
+        A row whose cell of this column this one should have, if it is wrong; -1 where
+        nothing is known.
+    clears : ndarray of bool
+        Whether models without the row then predict its target as given.
+    kind : ndarray of str
+        Of "duplicate", "conflict", "outlier" and "rare class" those that hold.
+    """
+
+    to_blame: np.ndarray
+    column: np.ndarray
+    blame: np.ndarray
+    donor: np.ndarray
+    clears: np.ndarray
+    kind: np.ndarray
+
+
+def explain(X, y, rows, kept, classification):
+    """Find the reasons of some suspects.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        Table.
+    y : ndarray of shape (n_samples,)
+        Targets as given.
+    rows : ndarray of int, shape (m,)
+        The suspects.
+    kept : ndarray of bool, shape (n_samples,)
+        False for all suspects.
+    classification : bool
+        Whether y holds labels.
+
+    Returns
+    -------
+    explanations : Explanations
+    """
+    m = len(rows)
+    to_blame, blame = np.full(m, "", dtype=object), np.full(m, np.nan)
+    column, donor = np.full(m, -1), np.full(m, -1)
+    clears, kinds = np.zeros(m, dtype=bool), {}
+    reference = _reference(kept, rows)
+    table = None
+    if m and len(reference) >= MIN_REFERENCE:
+        table = scores_of_columns(X, y, classification, reference, rows)
+    if table is not None:
+        n = len(reference)
+        with one_blas_thread():
+            strength, expected = contradictions(table, n)
+            block = strength[:, :-1].argmax(axis=1)
+            place, scores = repaired(table, n, expected, block)
+            target = y[np.concatenate([reference, rows])]
+            clears = as_given(table, n, scores, target, classification)
+            kinds["outlier"] = far(distances(table, n), n)
+        to_blame, blame = _most_blamed(strength)
+        column, donor = table.positions[block], reference[place]
+        kinds["duplicate"], kinds["conflict"] = repeated(X, y, table.positions, rows)
+    if m and classification:
+        kinds["rare class"] = rare_classes(y, rows)
+    kind = _joined(kinds, m)
+    return Explanations(to_blame, column, blame, donor, clears, kind)
+
+
+def _reference(kept, rows):
+    """Rows that are neither suspect nor asked for; some of them where they are many."""
+    reference = kept.copy()
+    reference[rows] = False
+    reference = np.flatnonzero(reference)
+    if len(reference) > MAX_REFERENCE:
+        rng = np.random.default_rng(0)
+        reference = np.sort(rng.choice(reference, MAX_REFERENCE, replace=False))
+    return reference
+
+
+def _most_blamed(strength):
+    """Tell the target or a cell, and its share of the blame."""
+    share = softmax(strength / 2, axis=1)
+    cells = share[:, :-1].max(axis=1)
+    of_target = share[:, -1] > cells
+    to_blame = np.where(of_target, "target", "cell").astype(object)
+    return to_blame, np.where(of_target, share[:, -1], cells)
+
+
+def _joined(kinds, m):
+    return np.array(
+        [
+            ", ".join(name for name in KINDS if name in kinds and kinds[name][i])
+            for i in range(m)
+        ],
+        dtype=object,
+    )

@@ -1,0 +1,96 @@
+"""What is to blame of suspects and what kind of rows they are, as texts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skinfluence._shown import shown
+from skinfluence.cleaning.reasons._explanations import MAX_EXPLAINED, explain
+
+
+@dataclass(frozen=True)
+class Explained:
+    """The reasons of the first suspects, worst first; lists of equal length.
+
+    Attributes
+    ----------
+    rows : ndarray of int
+        The suspects.
+    to_blame : list of str
+        "target" or "cell"; empty where nothing is known.
+    column : list of str
+        Name of the cell that is most to blame; empty where nothing is known.
+    cell, suggested_cell : list
+        As they are written in the table.
+    kind : list of str
+        See `Explanations`.
+    texts : list of str
+        What of it adds to the reason of the value.
+    """
+
+    rows: np.ndarray
+    to_blame: list
+    column: list
+    cell: list
+    suggested_cell: list
+    kind: list
+    texts: list
+
+    def added_to(self, reasons):
+        """Return the reasons of all rows, longer for the first suspects."""
+        reasons = list(reasons)
+        for row, text in zip(self.rows, self.texts, strict=True):
+            if text:
+                reasons[row] = f"{reasons[row]}; {text}"
+        return reasons
+
+    def column_of_all(self, values, n):
+        """Return a column for all n rows, empty but for the first suspects."""
+        column = np.full(n, "", dtype=object)
+        column[self.rows] = values
+        return column
+
+
+def explain_suspects(task, suspects, kept):
+    """Explain the first suspects of a table.
+
+    Parameters
+    ----------
+    task : Task
+        The table.
+    suspects : ndarray of int
+        Worst first.
+    kept : ndarray of bool
+        False for suspects.
+
+    Returns
+    -------
+    explained : Explained
+    """
+    rows = suspects[:MAX_EXPLAINED]
+    found = explain(task.X, task.y, rows, kept, task.classification)
+    names = ["" if j < 0 else task.X.columns[j] for j in found.column]
+    cells, suggested = (
+        [
+            task.table[name].iloc[int(i)] if name else ""
+            for i, name in zip(of, names, strict=True)
+        ]
+        for of in (rows, found.donor)
+    )
+    lines = zip(found.to_blame, names, cells, suggested, found.clears, strict=True)
+    texts = [
+        "; ".join(filter(None, [_text(*line), kind]))
+        for line, kind in zip(lines, found.kind, strict=True)
+    ]
+    return Explained(
+        rows, list(found.to_blame), names, cells, suggested, list(found.kind), texts
+    )
+
+
+def _text(to_blame, name, cell, suggested, clears):
+    if to_blame != "cell":
+        return ""
+    what = f"{shown(name)}: {shown(cell)}, where {shown(suggested)} fits"
+    if clears:
+        return f"rather wrong is {what}, with which the target is predicted as given"
+    return f"unusual is {what}, but with that, too, another target is predicted"

@@ -1,0 +1,58 @@
+"""What the command line says of the blamed cells."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skinfluence.__main__ import main
+
+N, TYPO, WRONG = 200, 11, 30
+COLUMN = "=twin\x1b[2J"
+
+
+def table():
+    """Two columns that follow each other; a decimal point and a label are wrong."""
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=N) + np.where(np.arange(N) % 2, 3.0, -3.0)).round(3)
+    twin = (100 + 10 * x + rng.normal(size=N)).round(2)
+    label = np.where(x > 0, "big", "small").astype(object)
+    twin[TYPO] = 1.25
+    label[WRONG] = "big"
+    return pd.DataFrame({"x": x, COLUMN: twin, "label": label})
+
+
+@pytest.fixture(params=["csv", "jsonl"])
+def ranking(request, tmp_path):
+    path, out = (tmp_path / f"{name}.{request.param}" for name in ("t", "ranked"))
+    if request.param == "csv":
+        table().to_csv(path, index=False)
+    else:
+        table().to_json(path, orient="records", lines=True)
+    arguments = ["--target", "label", "--drop", "0.02", "--suspects", str(out)]
+    assert main(["clean", str(path), *arguments]) == 0
+    if request.param == "csv":
+        return pd.read_csv(out, keep_default_na=False)
+    lines = out.read_text(encoding="utf-8").splitlines()
+    return pd.DataFrame([json.loads(line) for line in lines])
+
+
+def test_the_file_names_cell_and_target(ranking):
+    by_row = ranking.set_index("row")
+    typo = by_row.loc[TYPO]
+    assert typo["to_blame"] == "cell"
+    # A spreadsheet would take the name for a formula.
+    assert typo["blamed_column"].removeprefix("'") == COLUMN
+    assert float(typo["suggested_cell"]) == pytest.approx(
+        100 + 10 * table()["x"][TYPO], abs=4
+    )
+    assert "rather wrong is =twin" in typo["reason"]
+    assert "\x1b" not in typo["reason"]
+    wrong = by_row.loc[WRONG]
+    assert wrong["to_blame"] == "target"
+    assert 0.5 < float(wrong["suggested_probability"]) <= 1
+    assert "rather wrong is" not in wrong["reason"]
+    fine = by_row[~by_row["suspect"].astype(bool)]
+    assert set(fine["to_blame"]) == {""}
+    assert set(fine["blamed_column"]) == {""}
