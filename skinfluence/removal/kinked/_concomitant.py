@@ -6,7 +6,7 @@ import scipy.linalg as sla
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal.kinked._huber_objective import HuberObjective
 from skinfluence.removal.linear._linear import LinearModel
-from skinfluence.removal.linear._normal_equations import relative_rounding
+from skinfluence.removal.linear._normal_equations import cholesky
 
 # Relative rounding error of one minus leverage from which on a row is solved alone.
 ROUGH = 1e-7
@@ -136,7 +136,7 @@ class WhitenedHuber:
         c, inlier = self.objective.clipped(point)
         hessian = self.objective.hessian(self.weight[None], c, inlier, point)[0]
         hessian[np.diag_indices_from(hessian)] += damping
-        lower = np.linalg.cholesky(hessian)
+        lower, error = cholesky(hessian)
         self.root = sla.solve_triangular(lower, np.eye(len(hessian)), lower=True)
         c, inlier = c[0], inlier[0]
         self.u = np.column_stack([X, c]) @ self.root.T
@@ -145,7 +145,7 @@ class WhitenedHuber:
         self.own = own @ self.root.T
         h = np.einsum("ij,ij->i", self.u, self.u)
         self.kappa = np.maximum(1 - self.curvature * h, 1e-15)
-        self.rough = ~(relative_rounding(hessian, lower) <= ROUGH * self.kappa)
+        self.rough = ~(error <= ROUGH * self.kappa)
         lifted = X @ self.root[:, :-1].T
         self.reach = np.sqrt(np.einsum("ij,ij->i", lifted, lifted).max())
 

@@ -165,32 +165,22 @@ class L1Quadratic(LinearModel):
         return moves
 
     def _exact_groups(self, masks, tol):
-        def move(k, rows, share, theta):
-            new = self.minimise(k, rows, share, theta)
-            return None if new is None else new - theta
+        return self._ends_of_groups(masks, self.minimise)
+
+    def _newton_groups(self, masks, damping):
+        return self._ends_of_groups(masks, partial(self._group_step, damping=damping))
+
+    def _ends_of_groups(self, masks, end):
+        def move(g, rows):
+            share = 1 - self.weight[rows].sum() / self.weight.sum()
+            ends = [end(k, rows, share, theta) for k, theta in enumerate(self.theta)]
+            lost = any(theta is None for theta in ends)
+            return None if lost else np.array(ends) - self.theta
 
         return self._each_group(masks, move)
 
-    def _newton_groups(self, masks, damping):
-        return self._each_group(masks, partial(self._group_step, damping=damping))
-
-    def _each_group(self, masks, move):
-        moves, lost = self._zeros(len(masks)), []
-        for g, mask in enumerate(masks):
-            rows = np.flatnonzero(mask & (self.weight > 0))
-            if not len(rows):
-                continue
-            share = 1 - self.weight[rows].sum() / self.weight.sum()
-            for k, theta in enumerate(self.theta):
-                found = move(k, rows, share, theta)
-                if found is None:
-                    lost.append(g)
-                else:
-                    moves[g, k] = found
-        return self._moved(moves, np.unique(np.asarray(lost, dtype=np.intp)))
-
     def _group_step(self, k, rows, share, theta, damping):
-        """One Newton step, signs held."""
+        """End of one Newton step, signs held."""
         A = np.flatnonzero((theta != 0) | self.free)
         X, s = self.design.rows[np.ix_(rows, A)], self.weight[rows]
         hessian = self.gram[np.ix_(A, A)] - X.T @ (s[:, None] * X)
@@ -198,9 +188,9 @@ class L1Quadratic(LinearModel):
         gradient += (s * self.targets[rows, k]) @ X
         gradient += share * (self.l2 * theta + self.l1 * np.sign(theta))[A]
         hessian += np.diag(share * self.l2[A] + damping)
-        move = np.zeros_like(theta)
+        end = theta.copy()
         try:
-            move[A] = -sla.solve(hessian, gradient, assume_a="pos")
+            end[A] -= sla.solve(hessian, gradient, assume_a="pos")
         except np.linalg.LinAlgError:
             return None
-        return move
+        return end

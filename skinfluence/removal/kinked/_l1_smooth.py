@@ -256,16 +256,9 @@ class L1Smooth(LinearModel):
         if not shared:
             weights[np.arange(len(rows)), rows] = 0.0
         tilt = self.l1[A] * pattern[A]
-        end, done = minimise_each(
-            self.design.rows[:, A],
-            np.zeros(len(self.y)),
-            self.y,
-            weights,
-            self.pointwise,
-            self.l2[A],
-            np.repeat(tilt[None], len(weights), axis=0),
-            np.repeat(self.theta[:, A], len(weights), axis=0),
-        )
+        args = self.design.rows[:, A], np.zeros(len(self.y)), self.y, weights
+        start = np.repeat(self.theta[:, A], len(weights), axis=0)
+        end, done = minimise_each(*args, self.pointwise, self.l2[A], tilt, start)
         if not shared or not done[0]:
             new[:, A] = end
             return new, converged & done
@@ -275,15 +268,12 @@ class L1Smooth(LinearModel):
         return new, ~np.isin(rows, lost)
 
     def _exact_groups(self, masks, tol):
-        theta, failed = self.theta[0], []
-        moves = np.zeros((len(masks), len(theta)))
-        for g in np.flatnonzero((masks & (self.weight > 0)).any(axis=1)):
-            end = self.minimise(np.where(masks[g], 0.0, self.weight), theta)
-            if end is None:
-                failed.append(g)
-            else:
-                moves[g] = end - theta
-        return self._moved(moves[:, None], failed)
+        def move(g, rows):
+            weight = np.where(masks[g], 0.0, self.weight)
+            end = self.minimise(weight, self.theta[0])
+            return None if end is None else end - self.theta
+
+        return self._each_group(masks, move)
 
     def _newton_groups(self, masks, damping):
         base, A = self._base(self.theta[0], damping)

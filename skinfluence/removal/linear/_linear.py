@@ -15,9 +15,6 @@ from skinfluence.removal._classes import loses_class
 from skinfluence.removal._model import RemovalModel
 from skinfluence.removal._objective import objective
 from skinfluence.removal._raw import RawRemovals
-from skinfluence.removal.linear._design import Design
-
-__all__ = ["Design", "LinearModel", "LinearRemovals", "RankOneRemovals"]
 
 # Largest rounding error of the raw prediction after one Newton step.
 STEP_TOLERANCE = 1e-8
@@ -119,10 +116,33 @@ class LinearModel(RemovalModel, ABC):
 
     def _first_order_groups(self, masks, damping):
         """Add up the first-order moves of each group's rows."""
-        rows = self._first_order_rows(damping)
-        moves = rows.displacements(np.arange(rows.n_removals))
-        moves = np.tensordot(masks.astype(np.float64), moves, axes=1)
+        moves = self._first_order_rows(damping).summed(masks.astype(np.float64))
         return self._moved(moves, first_order=True)
+
+    def _each_group(self, masks, move, first_order=False, idle=False):
+        """Return the removals of sets of rows, one set after the other.
+
+        Parameters
+        ----------
+        masks : ndarray of bool of shape (n_groups, n)
+            The sets.
+        move : callable
+            Takes the number of a set and its rows of positive weight; returns the move
+            of the coefficients, of the shape of ``theta``, or None: unresolved.
+        first_order : bool, default=False
+            As for `LinearRemovals`.
+        idle : bool, default=False
+            Whether sets without weight move the coefficients too.
+        """
+        moves, unresolved = np.zeros((len(masks), *self.theta.shape)), []
+        for g, mask in enumerate(masks):
+            rows = np.flatnonzero(mask & (self.weight > 0))
+            found = move(g, rows) if idle or len(rows) else 0.0
+            if found is None:
+                unresolved.append(g)
+            else:
+                moves[g] = found
+        return self._moved(moves, unresolved, first_order)
 
     def _check_moves(self, n_removals):
         check_memory(
@@ -218,6 +238,14 @@ class RankOneRemovals(RawRemovals):
             out += self.drift[0][rows][:, None, None] * self.drift[1]
         return out
 
+    def summed(self, member):
+        """Moves of theta by sums of removals, member of shape (n_sums, n_removals)."""
+        moves = np.stack([(member * f) @ self.rows for f in self.factor.T], axis=1)
+        moves = moves @ self.lift.T
+        if self.drift is not None:
+            moves += np.multiply.outer(member @ self.drift[0], self.drift[1])
+        return moves
+
     def own_moves(self):
         rows, own = self.model.design.rows, np.empty_like(self.factor)
         for start in range(0, len(rows), 4096):
@@ -287,6 +315,10 @@ class LinearRemovals(RawRemovals):
     def displacements(self, rows):
         """Moves of theta for some removals, shape (len(rows), k, p)."""
         return self.displacement[rows]
+
+    def summed(self, member):
+        """Moves of theta by sums of removals, member of shape (n_sums, n_removals)."""
+        return np.tensordot(member, self.displacement, axes=1)
 
     def own_moves(self):
         rows = self.model.design.rows
