@@ -20,20 +20,3 @@ from skinfluence.retraining.engine._retrain import (
     retrain,
     trainable,
 )
-
-__all__ = [
-    "RETRAINING_CONSTRAINTS",
-    "Coalitions",
-    "Deadline",
-    "Evaluation",
-    "Evaluations",
-    "announce_training",
-    "check_models",
-    "check_trainable",
-    "evaluate",
-    "losses_of",
-    "prior_model",
-    "retrain",
-    "trainable",
-    "describe_retraining",
-]
