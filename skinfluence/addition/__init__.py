@@ -14,7 +14,4 @@ from skinfluence.addition import (  # they register themselves
     _nearest_centroid,
     _neighbors,
 )
-from skinfluence.addition._prefix_models import (
-    PrefixModels,
-    prefix_models,
-)
+from skinfluence.addition._prefix_models import PrefixModels, prefix_models

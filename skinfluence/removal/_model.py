@@ -120,16 +120,15 @@ class RemovalModel:
 class ClosedFormModel(RemovalModel, ABC):
     """A model made of sums over rows or of stored rows, from which rows are subtracted.
 
-    It has no gradient with respect to parameters, so that influence functions are
-    not defined; a family implements `_without`.
+    Rows leave it exactly at the cost of a first-order step, so that it has no other
+    kind of removal; a family implements `_without`.
     """
 
     @property
     def lacks(self):
         return (
-            f"{type(self).__name__} models are not minimisers of a smooth "
-            "objective: their influence functions are not defined. Use "
-            "LeaveOneOutInfluence, which is exact for them."
+            f"InfluenceFunctions has no step for {type(self.estimator).__name__}, whose "
+            "rows can be left out exactly instead: use LeaveOneOutInfluence."
         )
 
     @abstractmethod

@@ -35,12 +35,12 @@ class SupportVectorModel(ClosedFormModel):
     the size of ``tol``.
     """
 
-    def __init__(self, n, retrained):
-        self.n, self.retrained = n, retrained
+    def __init__(self, estimator, retrained):
+        self.estimator, self.retrained = estimator, retrained
 
     def _without(self, masks):
         if masks is None:
-            return IdleRemovals(self.n, np.flatnonzero(self.retrained))
+            return IdleRemovals(len(self.retrained), np.flatnonzero(self.retrained))
         touched = masks[:, self.retrained].any(axis=1)
         return IdleRemovals(len(masks), np.flatnonzero(touched))
 
@@ -131,7 +131,7 @@ def _(estimator: SVC, X, y, sample_weight=None):
     support, retrained, bound = _support(estimator, weight)
     for a, b in pairs_at_bounds(estimator.dual_coef_, bound, labels[support]):
         retrained |= (labels == a) | (labels == b)
-    return SupportVectorModel(len(labels), retrained & (weight > 0))
+    return SupportVectorModel(estimator, retrained & (weight > 0))
 
 
 @removal_model.register
@@ -141,4 +141,4 @@ def _(estimator: SVR, X, y, sample_weight=None):
     _, retrained, bound = _support(estimator, weight)
     if not _inside(_dense(estimator.dual_coef_).ravel(), bound).any():
         retrained[:] = True
-    return SupportVectorModel(len(weight), retrained & (weight > 0))
+    return SupportVectorModel(estimator, retrained & (weight > 0))

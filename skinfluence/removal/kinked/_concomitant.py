@@ -1,4 +1,8 @@
-"""Regression with Huber's loss and its scale: rows leave by chords, then Newton."""
+"""Regression with Huber's loss and its scale: rows leave by chords, then Newton.
+
+The chord steps stand apart from `removal._minimisation` for the reason given in
+`smooth._ladder`: on 600 rows with 30 columns they take a sixth of its time.
+"""
 
 import numpy as np
 import scipy.linalg as sla

@@ -1,4 +1,10 @@
-"""Smooth losses with an L1 penalty: rows leave on the signs that hold without them."""
+"""Smooth losses with an L1 penalty: removal with the active set fixed, then corrected.
+
+The proximal Newton steps of single problems are a loop of their own beside
+`removal._minimisation`: a step ends at the minimum of a quadratic with the L1 penalty,
+not of a quadratic, and its length is found from values, as slopes jump where signs
+change.
+"""
 
 from types import SimpleNamespace
 

@@ -129,12 +129,6 @@ class Smooth(LinearModel):
             excess = None
         return theta, penalty, excess
 
-    def _share(self, masks):
-        """Share of the penalty that remains without groups of rows."""
-        if self.mass is None:
-            return np.ones(len(masks))
-        return 1 - masks @ self.mass / self.mass.sum()
-
     def _first_order_rows(self, damping):
         factor, normal, curvature, penalty = self._derivatives(damping)
         lift, rows, drift = normal.lift, None, None
@@ -169,10 +163,7 @@ class Smooth(LinearModel):
                 return RankOneRemovals(self, normal.lift, factor, none, False)
         self._check_moves(len(self.y))
         base = Whitened(self, self.theta[0], self.penalty, damping)
-        share = np.ones(len(self.y))
-        if self.mass is not None:
-            share -= self.mass / self.mass.sum()
-        moves = base.to_theta(base.newton_steps(share))
+        moves = base.to_theta(base.newton_steps(self.penalties.shares()))
         if damping:  # one step, an approximation of what it is
             return self._moved(moves[:, None])
         unresolved = self._alone(moves, base.rough(ROUGH), STEP_TOLERANCE, True)
@@ -239,7 +230,8 @@ class Smooth(LinearModel):
         u = np.zeros((len(masks), base.Z.shape[1]))
         for chunk in row_chunks(len(masks), 16 * len(self.y)):
             weights = self.weight - masks[chunk] * self.weight
-            u[chunk] = base.group_newton_step(weights, self._share(masks[chunk]))
+            share = self.penalties.shares(masks[chunk])
+            u[chunk] = base.group_newton_step(weights, share)
         moves = base.to_theta(u)
         if damping:  # one step, an approximation of what it is
             return self._moved(moves[:, None])

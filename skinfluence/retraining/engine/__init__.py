@@ -12,6 +12,7 @@ from skinfluence.retraining.engine._evaluation import (
     Evaluations,
     evaluate,
     losses_of,
+    prior_margins,
 )
 from skinfluence.retraining.engine._retrain import (
     check_trainable,

@@ -18,14 +18,10 @@ from sklearn.base import is_classifier
 from skinfluence.trees._base_values import ConstantBase, MeanBase
 from skinfluence.trees._boosted_trees import BoostedTrees
 from skinfluence.trees._dispatch import tree_structure
-from skinfluence.trees._objectives import JointMultinomialLoss, SquaredLoss
+from skinfluence.trees._objectives import JointMultinomialLoss
 from skinfluence.trees._verify import require, verified
 from skinfluence.trees.readers._reasons import CONSTRAINTS, NO_NEWTON_STEP
-from skinfluence.trees.readers._targets import (
-    class_targets,
-    number_targets,
-    row_weights,
-)
+from skinfluence.trees.readers._targets import newton_targets
 
 REQUIRED = {
     "boosting_type": (("Plain",), "ordered boosting trains one model per row prefix"),
@@ -54,16 +50,11 @@ def _structure(model, X, y, sample_weight=None):
     require(model, "monotone_constraints", (None,), CONSTRAINTS, given)
     for name, (expected, reason) in REQUIRED.items():
         require(model, name, expected, reason, params.get(name, expected[0]))
-    weight = row_weights(y, sample_weight)
-    if is_classifier(model):
-        objective, y = class_targets(model.classes_, y)
-        if y.shape[1] > 1:
-            objective = JointMultinomialLoss()
-            penalty = params["l2_leaf_reg"]
-            penalty = penalty if penalty < LEAST_PENALTY else "enough"
-            require(model, "l2_leaf_reg", ("enough",), NOT_UNIQUE, penalty)
-    else:
-        objective, y = SquaredLoss(), number_targets(y)
+    objective, y, weight = newton_targets(model, y, sample_weight)
+    if y.shape[1] > 1:
+        objective, penalty = JointMultinomialLoss(), params["l2_leaf_reg"]
+        penalty = penalty if penalty < LEAST_PENALTY else "enough"
+        require(model, "l2_leaf_reg", ("enough",), NOT_UNIQUE, penalty)
     scale, bias = model.get_scale_and_bias()
     require(model, "scale", (1.0,), "predictions must be the sum of the trees", scale)
     if params["boost_from_average"]:

@@ -13,7 +13,6 @@ from sklearn.base import is_classifier
 from skinfluence.trees._base_values import MeanBase
 from skinfluence.trees._boosted_trees import BoostedTrees
 from skinfluence.trees._dispatch import tree_structure
-from skinfluence.trees._objectives import SquaredLoss
 from skinfluence.trees._replay import replay
 from skinfluence.trees._verify import require, verified
 from skinfluence.trees.readers._reasons import (
@@ -23,11 +22,7 @@ from skinfluence.trees.readers._reasons import (
     NO_NEWTON_STEP,
     UNRECORDED,
 )
-from skinfluence.trees.readers._targets import (
-    class_targets,
-    number_targets,
-    row_weights,
-)
+from skinfluence.trees.readers._targets import newton_targets
 
 CHANGES_LEAVES = {
     "boosting_type": (("gbdt",), "other types change the weights of rows or trees"),
@@ -59,12 +54,8 @@ def _check(model, params):
 def _structure(model, X, y, sample_weight=None):
     params = model.get_params()
     _check(model, params)
-    if is_classifier(model):
-        weight = row_weights(y, sample_weight, model.class_weight)
-        objective, y = class_targets(model.classes_, y)
-    else:
-        objective, weight = SquaredLoss(), row_weights(y, sample_weight)
-        y = number_targets(y)
+    class_weight = model.class_weight if is_classifier(model) else None
+    objective, y, weight = newton_targets(model, y, sample_weight, class_weight)
     n_outputs = y.shape[1]
     trees = BoostedTrees(
         objective=objective,

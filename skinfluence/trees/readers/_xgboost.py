@@ -16,7 +16,6 @@ from skinfluence.removal import UnsupportedEstimator
 from skinfluence.trees._base_values import ConstantBase, MeanBase
 from skinfluence.trees._boosted_trees import BoostedTrees
 from skinfluence.trees._dispatch import tree_structure
-from skinfluence.trees._objectives import SquaredLoss
 from skinfluence.trees._verify import require, verified
 from skinfluence.trees.readers._reasons import (
     CLIPS,
@@ -25,11 +24,7 @@ from skinfluence.trees.readers._reasons import (
     NO_NEWTON_STEP,
     UNRECORDED,
 )
-from skinfluence.trees.readers._targets import (
-    class_targets,
-    number_targets,
-    row_weights,
-)
+from skinfluence.trees.readers._targets import newton_targets
 
 CHANGES_LEAVES = {
     "subsample": (1.0, UNRECORDED),
@@ -62,14 +57,9 @@ def _structure(model, X, y, sample_weight=None):
     params = booster["tree_train_param"]
     for name, (neutral, reason) in CHANGES_LEAVES.items():
         require(model, name, (neutral,), reason, float(params[name]))
-    weight = row_weights(y, sample_weight)
-    if is_classifier(model):
-        objective, y = class_targets(model.classes_, y)
-        link = "logit" if y.shape[1] == 1 else "centred_log_prior"
-    else:
-        objective, y, link = SquaredLoss(), number_targets(y), "identity"
-    n_outputs = y.shape[1]
-    base = MeanBase(link)
+    objective, y, weight = newton_targets(model, y, sample_weight)
+    n_outputs, link = y.shape[1], objective.link
+    base = MeanBase("centred_log_prior" if link == "softmax" else link)
     if settings["boost_from_average"] == "0":  # a base_score was given
         score = np.array(json.loads(settings["base_score"]), dtype=np.float64)
         score = np.broadcast_to(score, (n_outputs,))
