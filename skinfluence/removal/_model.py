@@ -95,24 +95,14 @@ class RemovalModel:
     def newton(self, damping=0.0, masks=None):
         """Return the `Removals` whose models are one Newton step away.
 
-        Parameters
-        ----------
-        damping : float, default=0.0
-            Added to the diagonal of the Hessian.
-        masks : ndarray of bool of shape (n_groups, n), default=None
-            As for `exact`.
+        ``damping`` is added to the diagonal of the Hessian; masks as for `exact`.
         """
         raise UnsupportedEstimator(self.lacks)
 
     def first_order(self, damping=0.0, masks=None):
         """Return the `Removals` that change losses to first order (Koh & Liang).
 
-        Parameters
-        ----------
-        damping : float, default=0.0
-            Added to the diagonal of the Hessian.
-        masks : ndarray of bool of shape (n_groups, n), default=None
-            As for `exact`.
+        Parameters as for `newton`.
         """
         raise UnsupportedEstimator(self.lacks)
 
@@ -127,8 +117,8 @@ class ClosedFormModel(RemovalModel, ABC):
     @property
     def lacks(self):
         return (
-            f"InfluenceFunctions has no step for {type(self.estimator).__name__}, whose "
-            "rows can be left out exactly instead: use LeaveOneOutInfluence."
+            f"InfluenceFunctions has no step for {type(self.estimator).__name__}. Use "
+            "LeaveOneOutInfluence, which leaves its rows out exactly."
         )
 
     @abstractmethod

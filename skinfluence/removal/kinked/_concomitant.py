@@ -67,8 +67,7 @@ class Concomitant(LinearModel):
             design.rows, y / self.unit, epsilon, penalty * self.unit
         )
         start = np.append(fitted[0] / self.unit, 1.0)[None]
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            point, converged = self.objective.minimise(weight[None], start)
+        point, converged = self.objective.minimise(weight[None], start)
         if not converged[0]:
             raise UnsupportedEstimator(
                 "No minimiser of Huber's objective with a positive scale was found: "
@@ -102,8 +101,7 @@ class Concomitant(LinearModel):
 
     def _exact_groups(self, masks, tol):
         weights, start, changes = self._left(masks)
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            end, converged = self.objective.minimise(weights, start)
+        end, converged = self.objective.minimise(weights, start)
         moves = end - start
         unresolved = np.flatnonzero(changes & ~converged)
         moves[unresolved] = 0.0
@@ -190,8 +188,7 @@ class WhitenedHuber:
         weights = np.repeat(self.weight[None], len(hard), axis=0)
         weights[np.arange(len(hard)), hard] = 0.0
         start = np.repeat(self.point[None], len(hard), axis=0)
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            end, converged = self.objective.minimise(weights, start)
+        end, converged = self.objective.minimise(weights, start)
         end[~converged] = self.point
         moves[hard] = sla.solve_triangular(
             self.root, (end - self.point).T, lower=True, trans="T"

@@ -4,12 +4,13 @@ import numpy as np
 import scipy.linalg as sla
 
 from skinfluence.removal._minimisation import BEYOND, Problems, minimise, newton_steps
+from skinfluence.removal.kinked._l1 import padded_batches
 from skinfluence.removal.linear._linear import LinearModel
 from skinfluence.removal.linear._normal_equations import cholesky
 from skinfluence.removal.smooth._newton import row_chunks
 
-# Removed rows whose margins are checked together, and floats of a temporary.
-BATCH, TILE = 128, 2**20
+# Removed rows whose margins are checked together.
+BATCH = 128
 # Steps between active sets before a row is given to the solver with line search.
 STEPS = 20
 # Lengths of a step that are tried until one is next to the minimum along it.
@@ -216,15 +217,9 @@ class _Piece:
             todo, known, count = todo[~large], known[~large], count[~large]
             order = np.argsort(count, kind="stable")
             todo, known, count = todo[order], known[order], count[order]
-            start = 0
-            while start < len(todo):
-                # padded to the same size, so that one call solves them all
-                size = TILE // ((count[start] + 8) * self.X.shape[1] + 1) + 1
-                s = slice(start, start + min(size, 64))
-                moves[todo[s]] = self._on_pieces(
-                    rows[todo[s]], known[s], count[s].max()
-                )
-                start = s.stop
+            for s in padded_batches(count, self.X.shape[1]):
+                args = rows[todo[s]], known[s], count[s].max()
+                moves[todo[s]] = self._on_pieces(*args)
         lost.extend(todo)
         if lost:
             gone = rows[lost][:, None] == np.arange(len(self.X))

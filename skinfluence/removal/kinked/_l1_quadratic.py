@@ -6,7 +6,7 @@ import numpy as np
 import scipy.linalg as sla
 
 from skinfluence.removal._dispatch import UnsupportedEstimator, refuse
-from skinfluence.removal.kinked._l1 import minimise, violation
+from skinfluence.removal.kinked._l1 import minimise, minimise_screened, violation
 from skinfluence.removal.kinked._l1_piece import Piece
 from skinfluence.removal.linear._linear import LinearModel
 
@@ -87,42 +87,25 @@ class L1Quadratic(LinearModel):
         self._set_optimum(theta, fitted)
 
     def minimise(self, k, rows, share, start):
-        """Minimise one problem without some rows; None if that is not unique.
-
-        Only columns that may be in use take part; the gradients of the others are
-        checked at the end.
-        """
+        """Minimise one problem without some rows; None if that is not unique."""
         X, s = self.design.rows[rows], self.weight[rows]
         moment = self.moment[k] - (s * self.targets[rows, k]) @ X
         l1, noise = share * self.l1, NOISE * (share * self.l1 + np.abs(moment))
-        theta, wide, solved = start, self.free.copy(), False
-        while True:
+
+        def slack_at(theta):
             part = np.flatnonzero(theta)
             grad = self.gram[:, part] @ theta[part] - moment
             grad -= (s * (X[:, part] @ theta[part])) @ X
-            slack = violation(grad, l1, self.positive)
-            more = ~wide & ((theta != 0) | (slack > noise))
-            if solved and not more.any():
-                return theta
-            wide |= (theta != 0) | (slack > -0.3 * l1)
-            solved = True
-            part = np.flatnonzero(wide)
-            hessian = self.gram[np.ix_(part, part)] - X[:, part].T @ (
-                s[:, None] * X[:, part]
-            )
+            return violation(grad, l1, self.positive)
+
+        def solve(part, theta):
+            some = X[:, part]
+            hessian = self.gram[np.ix_(part, part)] - some.T @ (s[:, None] * some)
             hessian[np.diag_indices_from(hessian)] += share * self.l2[part]
-            new = minimise(
-                hessian,
-                moment[part],
-                l1[part],
-                self.free[part],
-                theta[part],
-                self.positive,
-            )
-            if new is None:
-                return None
-            theta = np.zeros_like(start)
-            theta[part] = new
+            args = hessian, moment[part], l1[part], self.free[part], theta
+            return minimise(*args, self.positive)
+
+        return minimise_screened(start, self.free, l1, slack_at, noise, solve)
 
     def _exact_rows(self, tol):
         moves = self._zeros(len(self.weight))

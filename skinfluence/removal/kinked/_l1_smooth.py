@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from skinfluence.removal._dispatch import UnsupportedEstimator
-from skinfluence.removal.kinked._l1 import minimise, violation
+from skinfluence.removal.kinked._l1 import minimise, minimise_screened, violation
 from skinfluence.removal.linear._linear import LinearModel
 from skinfluence.removal.smooth._certificate import psi2
 from skinfluence.removal.smooth._ladder import Ladder, Whitened
@@ -79,26 +79,18 @@ class L1Smooth(LinearModel):
         self._set_optimum(theta[None], fitted)
 
     def minimise(self, weight, theta):
-        """Minimise one problem; None where that fails.
+        """Minimise one problem; None where that fails."""
+        X = self.design.rows
 
-        Only columns that may be in use take part; the gradients of the others are
-        checked at the end.
-        """
-        X, wide, solved = self.design.rows, self.free.copy(), False
-        size = 1e-11 * (np.abs(X).T @ weight + self.l1)
-        while True:
+        def slack_at(theta):
             slope = weight * self.pointwise.slope(X @ theta, self.y)
-            slack = violation(slope @ X, self.l1, False)
-            if solved and not np.any(~wide & ((theta != 0) | (slack > size))):
-                return theta
-            solved = True
-            wide |= (theta != 0) | (slack > -0.3 * self.l1)
-            part = np.flatnonzero(wide)
-            new = self._minimise(part, weight, theta[part])
-            if new is None:
-                return None
-            theta = np.zeros_like(theta)
-            theta[part] = new
+            return violation(slope @ X, self.l1, False)
+
+        def solve(part, theta):
+            return self._minimise(part, weight, theta)
+
+        noise = 1e-11 * (np.abs(X).T @ weight + self.l1)
+        return minimise_screened(theta, self.free, self.l1, slack_at, noise, solve)
 
     def _minimise(self, part, weight, theta, max_iter=100):
         """Proximal Newton steps on some columns."""

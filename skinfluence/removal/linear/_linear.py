@@ -178,7 +178,23 @@ class LinearModel(RemovalModel, ABC):
         return self._first_order_groups(masks, damping)
 
 
-class RankOneRemovals(RawRemovals):
+class MovedCoefficients(RawRemovals):
+    """Removals that move the coefficients of a `LinearModel`."""
+
+    @abstractmethod
+    def along(self, gradient):
+        """Moves of theta times a gradient of shape (k, p), shape (n_removals,)."""
+
+    def mean_influence(self, X, y, loss, weight):
+        """Form no matrix to first order."""
+        if not self.first_order:
+            return super().mean_influence(X, y, loss, weight)
+        rows = self.model.design(X)
+        slope = loss.slope(y, rows @ self.model.theta.T, self.link)
+        return self.along((rows.T @ (weight[:, None] * slope)).T)
+
+
+class RankOneRemovals(MovedCoefficients):
     """Single rows whose removal moves coefficients along ``H^{-1} x_i``.
 
     Closed forms and single steps are of this kind. Nothing of size n x p is kept
@@ -277,13 +293,7 @@ class RankOneRemovals(RawRemovals):
                 )
         return out
 
-    def mean_influence(self, X, y, loss, weight):
-        """Form no matrix to first order."""
-        if not self.first_order:
-            return super().mean_influence(X, y, loss, weight)
-        rows = self.model.design(X)
-        slope = loss.slope(y, rows @ self.model.theta.T, self.link)
-        gradient = (weight[:, None] * slope).T @ rows
+    def along(self, gradient):
         solved = self.rows @ (gradient @ self.lift).T
         out = (solved * self.factor).sum(axis=1)
         if self.drift is not None:
@@ -291,7 +301,7 @@ class RankOneRemovals(RawRemovals):
         return out
 
 
-class LinearRemovals(RawRemovals):
+class LinearRemovals(MovedCoefficients):
     """Coefficients moved by removals, and what that does to losses.
 
     Memory: the moves, n_removals x p x k floats; a factor, not a model, per row.
@@ -325,10 +335,5 @@ class LinearRemovals(RawRemovals):
         own = np.einsum("ip,ikp->ik", rows, self.displacement)
         return rows @ self.model.theta.T, own
 
-    def mean_influence(self, X, y, loss, weight):
-        """Form no matrix to first order."""
-        if not self.first_order:
-            return super().mean_influence(X, y, loss, weight)
-        raw, rows = self.prepare(X)
-        gradient = (weight[:, None] * loss.slope(y, raw, self.link)).T @ rows
+    def along(self, gradient):
         return np.tensordot(self.displacement, gradient, axes=2)

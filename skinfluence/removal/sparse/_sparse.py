@@ -6,9 +6,12 @@ import numpy as np
 
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal._minimisation import minimise
-from skinfluence.removal._raw import RawRemovals
 from skinfluence.removal.linear._design import SparseDesign
-from skinfluence.removal.linear._linear import STEP_TOLERANCE, LinearModel
+from skinfluence.removal.linear._linear import (
+    STEP_TOLERANCE,
+    LinearModel,
+    MovedCoefficients,
+)
 from skinfluence.removal.linear._quadratic import Quadratic
 from skinfluence.removal.smooth._newton import SmoothProblems
 from skinfluence.removal.smooth._pointwise import Squared
@@ -215,7 +218,7 @@ class SparseProblems(SmoothProblems):
         return left + self.INEXACT * decrement
 
 
-class SparseRemovals(RawRemovals):
+class SparseRemovals(MovedCoefficients):
     """Single rows that leave a `SparseModel`: moves ``H^{-1} X' beta``.
 
     Parameters
@@ -263,15 +266,6 @@ class SparseRemovals(RawRemovals):
         norms = self.inverse.factorise().norms(self.factor)
         return self.model.raw, self.factor * norms[:, None]
 
-    def mean_influence(self, X, y, loss, weight):
-        """Solve once to first order, for all test rows together."""
-        if not self.first_order:
-            return super().mean_influence(X, y, loss, weight)
-        rows = self.model.design(X)
-        slope = loss.slope(y, rows @ self.model.theta.T, self.link)
-        gradient = rows.T @ (weight[:, None] * slope)
-        out = np.zeros(self.n_removals)
-        for k in range(slope.shape[1]):
-            solved = self.inverse.times(self.inverse.solve(gradient[:, k]))
-            out += self.factor[:, k] * solved
-        return out
+    def along(self, gradient):
+        solved = [self.inverse.times(self.inverse.solve(g)) for g in gradient]
+        return (self.factor * np.transpose(solved)).sum(axis=1)
