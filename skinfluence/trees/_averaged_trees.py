@@ -254,10 +254,16 @@ class AveragedTrees:
 
     def _ancestors_means(self, sums, totals):
         """Means of leaves; a leaf without rows has that of its nearest ancestor."""
-        means = np.empty_like(sums)
+        means = sums / np.where(totals > 0, totals, 1.0)[:, None]
         for t, member in enumerate(self.members):
             tree, nodes = member.tree_, slice(self.offsets[t], self.offsets[t + 1])
-            own, total = sums[nodes].copy(), totals[nodes].copy()
+            own, total, leaf = (
+                sums[nodes].copy(),
+                totals[nodes].copy(),
+                tree.feature < 0,
+            )
+            if (total[leaf] > 0).all():
+                continue
             parents = _parents(tree)
             # scikit-learn numbers a node before its children.
             for node in range(tree.node_count - 1, 0, -1):
@@ -266,7 +272,7 @@ class AveragedTrees:
             mean = own / np.where(total > 0, total, 1.0)[:, None]
             for node in np.flatnonzero(total <= 0):
                 mean[node] = mean[parents[node]]
-            means[nodes] = np.where(tree.children_left[:, None] < 0, mean, 0.0)
+            means[nodes] = np.where(leaf[:, None], mean, 0.0)
         return means / len(self.members)
 
     def _leaves(self, X):
