@@ -106,6 +106,7 @@ class BoostedTrees:
     def with_regularization(self, regularization):
         """Return the same trees with another lambda of each leaf."""
         trees = copy(self)
+        trees.__dict__.pop("reproduction_error", None)
         trees.regularization = regularization
         return trees
 
