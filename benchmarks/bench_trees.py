@@ -49,7 +49,7 @@ from skinfluence import (  # noqa: E402
 )
 from skinfluence.metrics import linear_datamodeling_score  # noqa: E402
 from skinfluence.trees import tree_structure  # noqa: E402
-from skinfluence.trees._adjoint import Adjoint  # noqa: E402
+from skinfluence.trees._adjoint import adjoint_of_weights  # noqa: E402
 from skinfluence.trees._forward import leaf_changes  # noqa: E402
 from skinfluence.trees._replay import replay  # noqa: E402
 
@@ -181,7 +181,7 @@ def boostin(model, X, y, X_test, y_test):
     """BoostIn (Brophy et al. 2023): rows do not move each other."""
     trees = tree_structure(model, X, y)
     run = replay(trees)
-    effects = Adjoint(trees, run).effects
+    effects = adjoint_of_weights(trees, run).effects
     leaves = trees.leaves_of(X_test)
     targets = y_test[:, None].astype(float)
     if trees.n_outputs > 1:

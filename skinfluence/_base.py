@@ -310,9 +310,13 @@ class BaseInfluence(EstimatorWrapper):
     def _blocks(self, n):
         """Yield blocks of ``n`` test rows whose influences fit into working_memory."""
         budget = sklearn.get_config()["working_memory"] * 2**20
-        size = max(1, int(budget // (8 * self.n_samples_fit_)))
+        size = max(1, int(budget // (8 * self._numbers_per_row())))
         for start in range(0, n, size):
             yield np.arange(start, min(start + size, n))
+
+    def _numbers_per_row(self):
+        """Count the numbers that a block holds for each of its test rows."""
+        return self.n_samples_fit_
 
     def _check_test(self, X, y):
         """Return X, encoded y and the loss for public methods that take test rows."""

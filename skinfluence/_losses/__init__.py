@@ -41,26 +41,3 @@ from skinfluence._losses._regression import (
 )
 from skinfluence._losses._resolve import LOSS_NAMES, refuse_without_slope, resolve_loss
 from skinfluence._losses._user_loss import UserLoss
-
-__all__ = [
-    "LARGEST_LOG_LOSS",
-    "LOSS_NAMES",
-    "SMALLEST_PROBABILITY",
-    "AbsoluteError",
-    "Brier",
-    "Deviance",
-    "LogLoss",
-    "Loss",
-    "MarginLoss",
-    "MinusPrediction",
-    "SquaredError",
-    "UserLoss",
-    "ZeroOne",
-    "clip_log_loss",
-    "log_loss_of_probability",
-    "log_loss_of_raw",
-    "log_loss_slope",
-    "refuse_without_slope",
-    "resolve_loss",
-    "unclipped_log_loss_of_raw",
-]

@@ -20,32 +20,3 @@ from skinfluence._sklearn._row_params import (
 from skinfluence._sklearn._rows import n_rows, take_columns, take_params, take_rows
 from skinfluence._sklearn._seeds import fit_seeded, fresh_seed, seed_estimator
 from skinfluence._sklearn._wrapper import EstimatorWrapper, FeaturesOfInner
-
-__all__ = [
-    "EstimatorWrapper",
-    "FeaturesOfInner",
-    "HasMethods",
-    "Interval",
-    "StrOptions",
-    "clone_for_rows",
-    "final_estimator",
-    "final_sample_weight",
-    "fit_callbacks",
-    "fit_rows",
-    "fit_seeded",
-    "fresh_seed",
-    "hist_leaf_ids",
-    "hist_leaf_model",
-    "is_sampler",
-    "n_rows",
-    "preprocess",
-    "preprocessing_steps",
-    "refuse_pairwise",
-    "samplers",
-    "seed_estimator",
-    "take_columns",
-    "take_params",
-    "take_row_params",
-    "take_rows",
-    "with_callbacks",
-]

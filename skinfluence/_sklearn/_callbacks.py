@@ -27,9 +27,6 @@ except ImportError:
         return wrapper
 
 
-__all__ = ["CallbackSupportMixin", "FitCallbacks", "fit_callbacks", "with_callbacks"]
-
-
 class FitCallbacks:
     """Reports the tasks of a fit to the callbacks of the estimator."""
 

@@ -12,13 +12,18 @@ def final_estimator(estimator):
     return estimator
 
 
-def preprocess(estimator, X):
-    """Transform rows by the steps before the last of a Pipeline, nested ones too."""
+def _steps_before(estimator):
+    """Yield names and steps before the last of a Pipeline, of nested ones too."""
     while isinstance(estimator, Pipeline):
         *steps, (_, estimator) = estimator.steps
-        for _, step in steps:
-            if step not in (None, "passthrough") and not is_sampler(step):
-                X = step.transform(X)
+        yield from (pair for pair in steps if pair[1] not in (None, "passthrough"))
+
+
+def preprocess(estimator, X):
+    """Transform rows by the steps before the last of a Pipeline, nested ones too."""
+    for _, step in _steps_before(estimator):
+        if not is_sampler(step):
+            X = step.transform(X)
     return X
 
 
@@ -29,20 +34,12 @@ def is_sampler(step):
 
 def samplers(estimator):
     """Names of the steps of a Pipeline, and of nested ones, that change the rows."""
-    names = []
-    while isinstance(estimator, Pipeline):
-        *steps, (_, estimator) = estimator.steps
-        names += [name for name, step in steps if is_sampler(step)]
-    return names
+    return [name for name, step in _steps_before(estimator) if is_sampler(step)]
 
 
 def preprocessing_steps(estimator):
     """Names of the steps before the last of a Pipeline, of nested ones too."""
-    names = []
-    while isinstance(estimator, Pipeline):
-        *steps, (_, estimator) = estimator.steps
-        names += [name for name, step in steps if step not in (None, "passthrough")]
-    return names
+    return [name for name, _ in _steps_before(estimator)]
 
 
 def final_sample_weight(estimator, fit_params):

@@ -5,7 +5,7 @@ The twin of `skinfluence.removal`, whose models lose a row.
 One file per family; `prefix_models` finds the one that knows an estimator.
 """
 
-from skinfluence.addition import (  # noqa: F401  (they register)
+from skinfluence.addition import (  # they register themselves
     _counts,
     _gaussian_nb,
     _linear,
@@ -14,9 +14,4 @@ from skinfluence.addition import (  # noqa: F401  (they register)
     _nearest_centroid,
     _neighbors,
 )
-from skinfluence.addition._prefix_models import (
-    PrefixModels,
-    prefix_models,
-)
-
-__all__ = ["PrefixModels", "prefix_models"]
+from skinfluence.addition._prefix_models import PrefixModels, prefix_models

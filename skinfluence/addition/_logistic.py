@@ -1,4 +1,9 @@
-"""Binary logistic regression along many orders of the rows at once."""
+"""Binary logistic regression along many orders of the rows at once.
+
+The BFGS steps are a loop of their own beside `removal._minimisation`: they keep an
+inverse Hessian from one row to the next and update it, O(n p + p^2) a step, where the
+driver computes Hessians, O(n p^2). Orders in which they do not contract go on to it.
+"""
 
 import warnings
 
@@ -6,10 +11,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from skinfluence.addition._prefix_models import (
-    PenalisedPrefixes,
-    prefix_models,
-)
+from skinfluence.addition._prefix_models import PenalisedPrefixes, prefix_models
 from skinfluence.removal._minimisation import minimise
 from skinfluence.removal._objective import objective
 from skinfluence.removal.smooth._newton import SmoothProblems

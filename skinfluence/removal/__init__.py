@@ -1,6 +1,6 @@
 """A fitted model without some of its rows, exactly and without refitting."""
 
-from skinfluence.removal import _pipeline  # noqa: F401  (it registers itself)
+from skinfluence.removal import _pipeline  # it registers itself
 from skinfluence.removal._dispatch import (
     NothingLeft,
     UnsupportedEstimator,
@@ -8,18 +8,18 @@ from skinfluence.removal._dispatch import (
     removal_model,
 )
 from skinfluence.removal._model import RemovalModel, Removals
-from skinfluence.removal.counting import (  # noqa: F401
+from skinfluence.removal.counting import (
     _bernoulli_nb,
     _categorical_nb,
     _gaussian_nb,
     _multinomial_nb,
     _nearest_centroid,
 )
-from skinfluence.removal.discriminants import (  # noqa: F401
+from skinfluence.removal.discriminants import (
     _linear_discriminant,
     _quadratic_discriminant,
 )
-from skinfluence.removal.families import (  # noqa: F401
+from skinfluence.removal.families import (
     _bayesian_ridge,
     _glm,
     _huber,
@@ -30,18 +30,9 @@ from skinfluence.removal.families import (  # noqa: F401
     _ridge,
     _sgd,
 )
-from skinfluence.removal.kernels import (  # noqa: F401
+from skinfluence.removal.kernels import (
     _gaussian_process,
     _kernel_ridge,
     _support_vectors,
 )
-from skinfluence.removal.neighbors import _k_neighbors, _radius_neighbors  # noqa: F401
-
-__all__ = [
-    "NothingLeft",
-    "RemovalModel",
-    "Removals",
-    "UnsupportedEstimator",
-    "refuse_samplers",
-    "removal_model",
-]
+from skinfluence.removal.neighbors import _k_neighbors, _radius_neighbors

@@ -95,24 +95,14 @@ class RemovalModel:
     def newton(self, damping=0.0, masks=None):
         """Return the `Removals` whose models are one Newton step away.
 
-        Parameters
-        ----------
-        damping : float, default=0.0
-            Added to the diagonal of the Hessian.
-        masks : ndarray of bool of shape (n_groups, n), default=None
-            As for `exact`.
+        ``damping`` is added to the diagonal of the Hessian; masks as for `exact`.
         """
         raise UnsupportedEstimator(self.lacks)
 
     def first_order(self, damping=0.0, masks=None):
         """Return the `Removals` that change losses to first order (Koh & Liang).
 
-        Parameters
-        ----------
-        damping : float, default=0.0
-            Added to the diagonal of the Hessian.
-        masks : ndarray of bool of shape (n_groups, n), default=None
-            As for `exact`.
+        Parameters as for `newton`.
         """
         raise UnsupportedEstimator(self.lacks)
 
@@ -120,16 +110,15 @@ class RemovalModel:
 class ClosedFormModel(RemovalModel, ABC):
     """A model made of sums over rows or of stored rows, from which rows are subtracted.
 
-    It has no gradient with respect to parameters, so that influence functions are
-    not defined; a family implements `_without`.
+    Rows leave it exactly at the cost of a first-order step, so that it has no other
+    kind of removal; a family implements `_without`.
     """
 
     @property
     def lacks(self):
         return (
-            f"{type(self).__name__} models are not minimisers of a smooth "
-            "objective: their influence functions are not defined. Use "
-            "LeaveOneOutInfluence, which is exact for them."
+            f"InfluenceFunctions has no step for {type(self.estimator).__name__}. Use "
+            "LeaveOneOutInfluence, which leaves its rows out exactly."
         )
 
     @abstractmethod

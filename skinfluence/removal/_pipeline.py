@@ -40,9 +40,8 @@ class PipelineModel(RemovalModel):
         return (*self.steps.learning, *self.model.held_fixed_by_steps)
 
     def exact(self, tol=1e-8, masks=None):
-        removals, steps = self.model.exact(tol, masks), self.steps
-        changes = steps.changes if masks is None else steps.without_groups(masks)
-        return PipelineRemovals(self, removals, changes)
+        removals = self.model.exact(tol, masks)
+        return PipelineRemovals(self, removals, self.steps.without_groups(masks))
 
     def newton(self, damping=0.0, masks=None):
         return PipelineRemovals(self, self.model.newton(damping, masks), None)

@@ -56,7 +56,9 @@ class StepsBefore:
         return follow_steps(self.steps, self.X, before, removed)
 
     def without_groups(self, masks):
-        """Changes without groups of rows, masks of shape (n_groups, n)."""
+        """Changes without groups of rows, masks of shape (n_groups, n) or None."""
+        if masks is None:
+            return self.changes
         self._held = frozenset(id(step) for _, step in self.changes.fixed)
         return self._without(Groups(masks, self._held))
 
@@ -102,11 +104,7 @@ class Scales:
         """The columns whose penalties are not all multiplied by one."""
         return self.steps.changes.columns
 
-    def without_rows(self):
-        """Columns, and their factors without each single row, (n, n_columns)."""
-        return self.columns, self.steps.changes.squared_scale
-
-    def without_groups(self, masks):
-        """Columns, and their factors without groups of rows, (n_groups, n_columns)."""
+    def without(self, masks):
+        """Columns, and their factors (n_removals, n_columns); None: single rows."""
         changes = self.steps.without_groups(masks)
         return changes.columns, changes.squared_scale

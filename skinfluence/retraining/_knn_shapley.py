@@ -14,7 +14,7 @@ from skinfluence.removal.neighbors._ties import Closeness
 from skinfluence.retraining._retraining_influence import RetrainingInfluence
 from skinfluence.retraining.semivalues._neighbor_game import NeighborGame
 
-LARGEST_BLOCK = 4_000_000  # entries; larger blocks are not faster
+MOST_MEMORY = 320  # MiB of a block; larger ones are not faster
 
 
 class KNNShapley(RetrainingInfluence):
@@ -154,11 +154,15 @@ class KNNShapley(RetrainingInfluence):
         return validate_data(self.estimator_, X, reset=False, accept_sparse="csr")
 
     def _blocks(self, n):
+        with sklearn.config_context(
+            working_memory=min(sklearn.get_config()["working_memory"], MOST_MEMORY)
+        ):
+            blocks = list(super()._blocks(n))
+        yield from blocks
+
+    def _numbers_per_row(self):
         # About ten arrays of a block: distances, order, labels, values, temporaries.
-        budget = sklearn.get_config()["working_memory"] * 2**20 // 80
-        size = max(1, int(min(budget, LARGEST_BLOCK) // self.n_samples_fit_))
-        for start in range(0, n, size):
-            yield np.arange(start, min(start + size, n))
+        return 10 * self.n_samples_fit_
 
     def _influence(self, X, y, loss):
         out = np.empty((n_rows(X), self.n_samples_fit_))

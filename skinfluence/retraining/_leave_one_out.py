@@ -307,13 +307,11 @@ class LeaveOneOutInfluence(BoundedInfluence, RetrainingInfluence):
         values = np.zeros(self.n_samples_fit_)
         for rows in self._blocks(n_rows(X)):
             block = take_rows(X, rows), y[rows], loss
-            values += self._removals.mean_influence(*block, weight[rows])
-        if self._refits:
-            values[self.refitted_rows_] = 0.0
-            for rows in self._blocks(n_rows(X)):
-                block = take_rows(X, rows), y[rows], loss
+            part = self._removals.mean_influence(*block, weight[rows])
+            if self._refits:
                 refits = self._refit_influence(*block, self._refits, self._refitted())
-                values[self.refitted_rows_] += weight[rows] @ refits
+                part[self.refitted_rows_] = weight[rows] @ refits
+            values += part
         missing = self._unanswered(values)
         if len(missing):
             values[missing] = weight @ self._refit_rows(missing, X, y, loss)

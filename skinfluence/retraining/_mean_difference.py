@@ -15,7 +15,7 @@ every other row j of its stratum more often than the subsets with it, and the
 difference of the two frequencies is one over the number of these other rows.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class Pool:
 
     def columns(self, rows):
         """Return the pool of some of the test rows."""
-        return Pool(self.masks, self.losses[:, rows], self.blocks, self.strata)
+        return replace(self, losses=self.losses[:, rows])
 
     def finite(self):
         """Return the pool without the models whose losses are NaN."""

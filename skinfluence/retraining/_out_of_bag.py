@@ -3,7 +3,6 @@
 import warnings
 
 import numpy as np
-import sklearn
 from sklearn.base import is_classifier
 from sklearn.ensemble import (
     BaggingClassifier,
@@ -230,14 +229,10 @@ class OutOfBagInfluence(SampledInfluence):
             )
         return np.stack(predictions)
 
-    def _blocks(self, n):
+    def _numbers_per_row(self):
         # Arrays of a block: predictions, their losses, and rows of the matrix.
         classes = len(getattr(self.estimator_, "classes_", [0]))
-        entries = 3 * self.n_samples_fit_ + 4 * len(self._masks) * classes
-        budget = sklearn.get_config()["working_memory"] * 2**20 // 8
-        size = max(1, int(budget // entries))
-        for start in range(0, n, size):
-            yield np.arange(start, min(start + size, n))
+        return 3 * self.n_samples_fit_ + 4 * len(self._masks) * classes
 
     def _losses(self, X, y, loss):
         """Losses of all members, (n_members, n_test)."""

@@ -1,9 +1,11 @@
 """Influence by retraining: models are kept, or discarded after their evaluation."""
 
+from functools import wraps
+from inspect import signature
+
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import indexable
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._base import BaseInfluence
@@ -15,6 +17,30 @@ from skinfluence.retraining.engine import (
     Evaluation,
     trainable,
 )
+
+
+def _of_validation_rows(method):
+    """Return a query of `BaseInfluence` whose X may be left out, and its docstring."""
+
+    @wraps(method)
+    def query(self, X=None, y=None, *args, **kwargs):
+        return method(self, X, y, *args, **kwargs)
+
+    asked = signature(method)
+    optional = [
+        parameter.replace(default=None) if name in ("X", "y") else parameter
+        for name, parameter in asked.parameters.items()
+    ]
+    query.__signature__ = asked.replace(parameters=optional)
+    default = ", default=None\n"
+    doc = method.__doc__.replace(
+        "(n_samples, n_features)\n", f"(n_samples, n_features){default}"
+    )
+    doc = doc.replace("(n_samples, n_outputs)\n", f"(n_samples, n_outputs){default}")
+    query.__doc__ = doc.replace(
+        "Test rows.", "Test rows. None: those given to `fit` as ``X_val``."
+    )
+    return query
 
 
 class RetrainingInfluence(BaseInfluence):
@@ -66,85 +92,10 @@ class RetrainingInfluence(BaseInfluence):
         self._validation = None if X_val is None else tuple(indexable(X_val, y_val))
         return super().fit(X, y, **fit_params)
 
-    def influence(self, X=None, y=None):
-        """Influence of every training row on every test row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), default=None
-            Test rows. None: those given to `fit` as ``X_val``.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Their true values; without them the model's own prediction is
-            explained.
-
-        Returns
-        -------
-        influence : ndarray of shape (n_samples, n_samples_fit_)
-            ``influence[t, i]`` > 0: training row ``i`` made the prediction of test
-            row ``t`` better. In units of the loss of one test row.
-        """
-        return super().influence(X, y)
-
-    def sample_values(self, X=None, y=None, sample_weight=None):
-        """Mean influence of every training row over the test rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), default=None
-            Test rows. None: those given to `fit` as ``X_val``.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Their true values.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the test rows in the mean.
-
-        Returns
-        -------
-        values : ndarray of shape (n_samples_fit_,)
-            Low = suspect.
-        """
-        return super().sample_values(X, y, sample_weight)
-
-    def influential_rows(self, X=None, y=None, n_rows=5):
-        """The most influential training rows of each test row, helpful or harmful.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), default=None
-            Test rows. None: those given to `fit` as ``X_val``.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Their true values.
-        n_rows : int, default=5
-            How many training rows to return for each test row.
-
-        Returns
-        -------
-        values : ndarray of shape (n_samples, n_rows)
-            Their influences, by descending absolute value.
-        indices : ndarray of shape (n_samples, n_rows)
-            Their positions in the training set.
-        """
-        return super().influential_rows(X, y, n_rows)
-
-    def group_influence(self, X=None, y=None, *, groups):
-        """Influence of groups of training rows, removed together.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), default=None
-            Test rows. None: those given to `fit` as ``X_val``.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Their true values.
-        groups : array-like of shape (n_samples_fit_,) or \
-                (n_groups, n_samples_fit_)
-            Labels (columns of the result follow ``np.unique(groups)``), or one
-            boolean mask per group, in which case groups may overlap.
-
-        Returns
-        -------
-        influence : ndarray of shape (n_samples, n_groups)
-            The sum over the group's rows.
-        """
-        return super().group_influence(X, y, groups=groups)
+    influence = _of_validation_rows(BaseInfluence.influence)
+    sample_values = _of_validation_rows(BaseInfluence.sample_values)
+    influential_rows = _of_validation_rows(BaseInfluence.influential_rows)
+    group_influence = _of_validation_rows(BaseInfluence.group_influence)
 
     def get_metadata_routing(self):
         """Route metadata to the wrapped estimator; ``X_val`` and ``y_val`` stay here.
@@ -154,11 +105,7 @@ class RetrainingInfluence(BaseInfluence):
         routing : MetadataRouter
             As described in scikit-learn's user guide on metadata routing.
         """
-        mapping = MethodMapping()
-        for name in ("fit", "score"):
-            mapping.add(caller=name, callee=name)
-        router = MetadataRouter(owner=self).add_self_request(self)
-        return router.add(estimator=self.estimator, method_mapping=mapping)
+        return super().get_metadata_routing().add_self_request(self)
 
     def _fit_clone(self, X, y, fit_params, seed):
         self._trained = trainable(self.estimator, y)
@@ -202,7 +149,7 @@ class RetrainingInfluence(BaseInfluence):
             n_jobs=self.n_jobs,
             memory=self.memory,
             verbose=self.verbose,
-            error_score=self.error_score,
+            error_score=getattr(self, "error_score", "raise"),
             callbacks=self._callbacks,
         )
 

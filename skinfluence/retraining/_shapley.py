@@ -3,7 +3,6 @@
 from numbers import Integral, Real
 
 import numpy as np
-import sklearn
 from scipy.sparse import issparse
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring, get_scorer_names
@@ -341,12 +340,8 @@ class ShapleyInfluence(SampledInfluence):
             "weighted now. Fit without X_val, or leave sample_weight out."
         )
 
-    def _blocks(self, n):
-        """Cut test rows into blocks: several arrays of a block's size are held."""
-        memory = sklearn.get_config()["working_memory"]
-        with sklearn.config_context(working_memory=memory / ARRAYS):
-            blocks = list(super()._blocks(n))
-        yield from blocks
+    def _numbers_per_row(self):
+        return ARRAYS * self.n_samples_fit_
 
     def _influence(self, X, y, loss):
         estimate, rows = self._estimate_of_rows(X, y, loss, False)

@@ -3,7 +3,6 @@
 from numbers import Integral, Real
 
 import numpy as np
-import sklearn
 from sklearn.base import is_classifier
 from sklearn.utils import check_consistent_length
 
@@ -23,8 +22,6 @@ from skinfluence.retraining._sampled_influence import SampledInfluence
 from skinfluence.retraining._structures import Structure, Structures
 from skinfluence.retraining.engine import (
     RETRAINING_CONSTRAINTS,
-    Coalitions,
-    Evaluation,
     describe_retraining,
     losses_of,
 )
@@ -234,22 +231,11 @@ class TreeInfluence(SampledInfluence):
             )
         masks = subsets.masks(self.n_structures)
         rows = [np.flatnonzero(mask) for mask in masks]
-        coalitions = Coalitions(
-            self.estimator,
-            X,
-            y,
-            fit_params,
-            seed=self._seed,
-            n_jobs=self.n_jobs,
-            memory=self.memory,
-            verbose=self.verbose,
-            callbacks=self._callbacks,
-        )
+        coalitions = self._coalitions(X, y, fit_params)
         models = coalitions.models(rows, range(1, len(rows) + 1))
-        classes = self.classes_ if is_classifier(self.estimator_) else None
         losses = losses_of(
             models,
-            Evaluation(X, self._fit_y, self._loss, classes),
+            self._evaluation(X, self._fit_y, self._loss),
             lambda r: describe_retraining(
                 self.estimator_, rows[r], n, self._seed, r + 1
             ),
@@ -306,10 +292,7 @@ class TreeInfluence(SampledInfluence):
         values, std = self._structures.mean(lambda s: s.own_influence(y, loss))
         return values[0], std[0]
 
-    def _blocks(self, n):
+    def _numbers_per_row(self):
         # Arrays of a block: adjoints (one entry per leaf), influences (one per row).
         widest = max(s.width for s in self._structures)
-        budget = sklearn.get_config()["working_memory"] * 2**20
-        size = max(1, int(budget // (8 * (2 * self.n_samples_fit_ + 2 * widest))))
-        for start in range(0, n, size):
-            yield np.arange(start, min(start + size, n))
+        return 2 * self.n_samples_fit_ + 2 * widest

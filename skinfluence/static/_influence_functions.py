@@ -259,8 +259,9 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
 
     def _without(self, masks=None):
         """Return the `Removals` of single rows or of sets, by the method ``step``."""
-        names = {"infinitesimal": "first_order", "newton": "newton"}
-        return getattr(self._model, names[self.step])(self.damping_, masks)
+        if self.step == "newton":
+            return self._model.newton(self.damping_, masks)
+        return self._model.first_order(self.damping_, masks)
 
     def _sample_values(self, X, y, loss, weight):
         if self.step == "infinitesimal":  # linear in the gradients: no matrix needed

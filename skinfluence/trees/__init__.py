@@ -4,13 +4,3 @@ from skinfluence.trees._averaged_trees import AveragedTrees, averaged_trees
 from skinfluence.trees._boosted_trees import BoostedTrees
 from skinfluence.trees._dispatch import is_booster, tree_structure
 from skinfluence.trees._removal import AdjointRemovals, AveragedRemovals
-
-__all__ = [
-    "AdjointRemovals",
-    "AveragedRemovals",
-    "AveragedTrees",
-    "BoostedTrees",
-    "averaged_trees",
-    "is_booster",
-    "tree_structure",
-]

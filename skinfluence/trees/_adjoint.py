@@ -37,20 +37,19 @@ class Adjoint:
         The structure.
     run : Replay
         The run with all rows.
-    own : {"derivative", "removal"}, default="derivative"
-        Effect u of a row on its own leaves: minus the derivative with respect to its
-        weight, times its weight, or the change when it is removed from the leaf. The
-        first gives the derivative of the whole run, the second is closer to a
-        removal.
+    base : ndarray of shape (n, K)
+        Effect of each row on the raw prediction before the first tree.
+    effects : ndarray of shape (n, T * K)
+        Effect u of each row on its own leaves.
     """
 
-    def __init__(self, trees, run, own="derivative"):
-        self.trees, self.run = trees, run
-        if own == "derivative":
-            self.base = -trees.weight[:, None] * trees.base.slope(trees.y, trees.weight)
-        else:
-            self.base = trees.base.changes(trees.y, trees.weight)
-        self.effects = self._effects(own)
+    def __init__(self, trees, run, base, effects):
+        self.trees, self.run, self.base = trees, run, base
+        n, n_columns = effects.shape
+        starts = np.arange(0, n * n_columns + 1, n_columns)
+        self.effects = sparse.csr_array(
+            (effects.ravel(), trees.leaves.ravel(), starts), shape=(n, trees.n_leaves)
+        )
 
     def influence(self, seeds, leaves):
         """Change of functionals of the raw prediction when each row is removed.
@@ -118,48 +117,12 @@ class Adjoint:
         seed[np.arange(len(seeds))[:, None], leaves] = seeds[:, self._outputs()]
         return seed
 
-    def _effects(self, own):
-        """Effect of each row on its own leaves, a sparse matrix (n, n_leaves)."""
-        trees, run = self.trees, self.run
-        effects = np.empty(trees.leaves.shape)
-        for t in range(trees.n_trees):
-            leaves = trees.leaves[:, trees.iteration(t)]
-            g, h = trees.objective.derivatives(trees.y, run.raw[t])
-            g, h = (g.T * trees.weight).T, (h.T * trees.weight).T
-            lam, curvature = trees.regularization[leaves], run.curvature_sums[leaves]
-            if own == "derivative":
-                effect = -trees.row_value(
-                    g + self._turned(h, run.values[leaves]), curvature, lam
-                )
-            else:
-                effect = trees.row_value(
-                    run.gradient_sums[leaves] - g, curvature - h, lam, curvature
-                )
-                effect -= run.values[leaves]
-            effects[:, trees.iteration(t)] = effect
-        n, n_columns = trees.leaves.shape
-        starts = np.arange(0, n * n_columns + 1, n_columns)
-        return sparse.csr_array(
-            (effects.ravel(), trees.leaves.ravel(), starts), shape=(n, trees.n_leaves)
-        )
-
-    def _turned(self, curvature, value):
-        """What a change of curvatures, (n, K, ...), is worth as a change of gradients.
-
-        The value of a leaf solves ``kappa H theta = -eta s G``.
-        """
-        trees = self.trees
-        worth = trees.curvature_scale / (trees.learning_rate * trees.gradient_scale)
-        if trees.objective.joint:
-            return worth * np.einsum("ikb...,ib->ik...", curvature, value)
-        return worth * (curvature.T * value.T).T
-
     def _derivatives(self, t):
         """Derivative of the values of each row's leaves in its raw predictions."""
         trees, run = self.trees, self.run
         leaves = trees.leaves[:, trees.iteration(t)]
         gradient, curvature = trees.objective.slopes(trees.y, run.raw[t])
-        top = gradient + self._turned(curvature, run.values[leaves])
+        top = gradient + trees.as_gradient(curvature, run.values[leaves])
         top *= trees.weight[:, None, None]
         sums, lam = run.curvature_sums[leaves], trees.regularization[leaves]
         columns = [
@@ -202,3 +165,38 @@ class Adjoint:
                 carried += within
                 within[:] = 0.0
         return adjoint, carried.sum(axis=0).T
+
+
+def adjoint_of_weights(trees, run, own="derivative"):
+    """Return the `Adjoint` in which the effect of a row is that of its removal.
+
+    Parameters
+    ----------
+    trees, run : BoostedTrees, Replay
+        As for `Adjoint`.
+    own : {"derivative", "removal"}, default="derivative"
+        Effect u of a row on its own leaves: minus the derivative with respect to its
+        weight, times its weight, or the change when it is removed from the leaf. The
+        first gives the derivative of the whole run, the second is closer to a
+        removal.
+    """
+    if own == "derivative":
+        base = -trees.weight[:, None] * trees.base.slope(trees.y, trees.weight)
+    else:
+        base = trees.base.changes(trees.y, trees.weight)
+    effects = np.empty(trees.leaves.shape)
+    for t in range(trees.n_trees):
+        leaves = trees.leaves[:, trees.iteration(t)]
+        g, h = trees.objective.derivatives(trees.y, run.raw[t])
+        g, h = (g.T * trees.weight).T, (h.T * trees.weight).T
+        lam, curvature = trees.regularization[leaves], run.curvature_sums[leaves]
+        if own == "derivative":
+            g += trees.as_gradient(h, run.values[leaves])
+            effect = -trees.row_value(g, curvature, lam)
+        else:
+            effect = trees.row_value(
+                run.gradient_sums[leaves] - g, curvature - h, lam, curvature
+            )
+            effect -= run.values[leaves]
+        effects[:, trees.iteration(t)] = effect
+    return Adjoint(trees, run, base, effects)

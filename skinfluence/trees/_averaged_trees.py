@@ -32,6 +32,7 @@ from sklearn.utils import check_array
 from sklearn.utils.class_weight import compute_sample_weight
 
 from skinfluence.removal import UnsupportedEstimator
+from skinfluence.trees._verify import relative_error
 
 FORESTS = (
     RandomForestClassifier,
@@ -77,10 +78,10 @@ def averaged_trees(model, X, y, sample_weight=None):
     else:
         targets = 1.0 * (y.reshape(-1, 1) == classes)
     X_numbers, errors = _numbers(X), []
+    fitted = model.predict_proba(X) if is_classifier(model) else model.predict(X)
     labels = y.ravel() if classes is not None else y
     for weights in _row_weights(model, labels, sample_weight, len(members)):
-        trees = AveragedTrees(members, X_numbers, targets, weights, classes)
-        trees.reproduction_error = _reproduction_error(trees, model, X)
+        trees = AveragedTrees(members, X_numbers, targets, weights, classes, fitted)
         if trees.reproduction_error <= TOLERANCE:
             return trees
         errors.append(trees.reproduction_error)
@@ -140,34 +141,38 @@ class AveragedTrees:
         Weight of each row in each tree, zero where the tree did not draw it.
     classes : ndarray or None
         Labels, for classifiers.
+    fitted : ndarray of shape (n, K)
+        Predictions of the fitted model for the training rows.
 
     Attributes
     ----------
+    reproduction_error : float
+        Largest error of replayed predictions, as a share of their range.
     means : ndarray of shape (n_leaves, K)
         Mean target of each leaf divided by T, the leaves of all trees concatenated.
     """
 
-    def __init__(self, members, X, targets, weights, classes):
+    def __init__(self, members, X, targets, weights, classes, fitted):
         self.members, self.targets, self.weights = members, targets, weights
         self.classes = classes
         sizes = [tree.tree_.node_count for tree in members]
         self.offsets = np.concatenate([[0], np.cumsum(sizes)])
         self.leaves = self._leaves(X)
-        self.totals = np.bincount(
-            self.leaves.ravel(), weights.ravel(), minlength=self.offsets[-1]
-        )
-        self.sums = np.stack(
-            [
-                np.bincount(
-                    self.leaves.ravel(),
-                    (weights * column[:, None]).ravel(),
-                    minlength=self.offsets[-1],
-                )
-                for column in targets.T
-            ],
-            axis=1,
-        )
-        self.means = self._means(self.sums, self.totals)
+        self.sums, self.totals = self._leaf_sums(weights)
+        self.means = self.sums / np.where(self.totals > 0, self.totals, 1.0)[:, None]
+        self.means /= len(members)
+        replayed = self.reached_by_training_rows() @ self.means
+        self.reproduction_error = relative_error(replayed, fitted)
+
+    def _leaf_sums(self, weights):
+        """Weighted sums of targets in each leaf, (n_leaves, K), and of weights."""
+        leaves, n_leaves = self.leaves.ravel(), self.offsets[-1]
+        sums = [
+            np.bincount(leaves, (weights * column[:, None]).ravel(), n_leaves)
+            for column in self.targets.T
+        ]
+        totals = np.bincount(leaves, weights.ravel(), n_leaves)
+        return np.stack(sums, axis=1), totals
 
     def reached(self, X):
         """Indicators of the leaves that rows reach, a sparse array (m, n_leaves)."""
@@ -219,17 +224,8 @@ class AveragedTrees:
         """Changes of leaf means when sets of rows are removed."""
         changes = np.empty((len(masks), *self.means.shape))
         for change, mask in zip(changes, masks, strict=True):
-            kept = np.where(mask[:, None], 0.0, self.weights)
-            totals = np.bincount(
-                self.leaves.ravel(), kept.ravel(), minlength=self.offsets[-1]
-            )
-            for k, column in enumerate(self.targets.T):
-                sums = np.bincount(
-                    self.leaves.ravel(),
-                    (kept * column[:, None]).ravel(),
-                    minlength=self.offsets[-1],
-                )
-                change[:, k] = self._ancestors_means(sums, totals) - self.means[:, k]
+            sums, totals = self._leaf_sums(np.where(mask[:, None], 0.0, self.weights))
+            change[:] = self._ancestors_means(sums, totals) - self.means
         return [sparse.csc_array(changes[:, :, k].T) for k in range(changes.shape[2])]
 
     def out_of_bag_losses(self, y, loss):
@@ -241,22 +237,13 @@ class AveragedTrees:
         losses = loss.value(y, self.respond(loss)(mean))
         return np.where(count > 0, losses, np.nan)
 
-    def _means(self, sums, totals):
-        means = np.zeros_like(sums)
-        np.divide(sums, totals[:, None], where=totals[:, None] > 0, out=means)
-        return means / len(self.members)
-
     def _parents_without(self, empty, k):
         """Mean of the other rows of the parent, for rows that are alone in a leaf."""
         rows, trees = np.nonzero(empty)
         out = np.empty(len(rows))
         for t in np.unique(trees):
             tree, here = self.members[t].tree_, trees == t
-            parents = np.zeros(tree.node_count, dtype=np.intp)
-            inner = np.flatnonzero(tree.children_left >= 0)
-            parents[tree.children_left[inner]] = inner
-            parents[tree.children_right[inner]] = inner
-            parent = parents[self.leaves[rows[here], t] - self.offsets[t]]
+            parent = _parents(tree)[self.leaves[rows[here], t] - self.offsets[t]]
             total = tree.weighted_n_node_samples[parent]
             output = (0, k) if self.classes is not None else (k, 0)
             value = tree.value[parent, *output] * total
@@ -267,22 +254,25 @@ class AveragedTrees:
 
     def _ancestors_means(self, sums, totals):
         """Means of leaves; a leaf without rows has that of its nearest ancestor."""
-        means = np.empty(len(sums))
+        means = sums / np.where(totals > 0, totals, 1.0)[:, None]
         for t, member in enumerate(self.members):
             tree, nodes = member.tree_, slice(self.offsets[t], self.offsets[t + 1])
-            own, total = sums[nodes].copy(), totals[nodes].copy()
-            parents = np.zeros(tree.node_count, dtype=np.intp)
+            own, total, leaf = (
+                sums[nodes].copy(),
+                totals[nodes].copy(),
+                tree.feature < 0,
+            )
+            if (total[leaf] > 0).all():
+                continue
+            parents = _parents(tree)
             # scikit-learn numbers a node before its children.
-            for node in range(tree.node_count - 1, -1, -1):
-                for child in (tree.children_left[node], tree.children_right[node]):
-                    if child >= 0:
-                        own[node] += own[child]
-                        total[node] += total[child]
-                        parents[child] = node
-            mean = np.divide(own, total, where=total > 0, out=np.zeros_like(own))
+            for node in range(tree.node_count - 1, 0, -1):
+                own[parents[node]] += own[node]
+                total[parents[node]] += total[node]
+            mean = own / np.where(total > 0, total, 1.0)[:, None]
             for node in np.flatnonzero(total <= 0):
                 mean[node] = mean[parents[node]]
-            means[nodes] = np.where(tree.children_left < 0, mean, 0.0)
+            means[nodes] = np.where(leaf[:, None], mean, 0.0)
         return means / len(self.members)
 
     def _leaves(self, X):
@@ -299,16 +289,15 @@ class AveragedTrees:
         )
 
 
+def _parents(tree):
+    """Parent of each node; that of the root is the root."""
+    parents = np.zeros(tree.node_count, dtype=np.intp)
+    inner = np.flatnonzero(tree.children_left >= 0)
+    parents[tree.children_left[inner]] = parents[tree.children_right[inner]] = inner
+    return parents
+
+
 def _numbers(X):
     return check_array(
         X, accept_sparse="csr", dtype=np.float32, ensure_all_finite=False
     )
-
-
-def _reproduction_error(trees, model, X):
-    """Largest error of replayed predictions, as a share of their range."""
-    replayed = trees.reached_by_training_rows() @ trees.means
-    fitted = model.predict_proba(X) if is_classifier(model) else model.predict(X)
-    fitted = fitted.reshape(replayed.shape)
-    spread = np.ptp(fitted) or max(np.abs(fitted).max(), 1.0)
-    return float(np.abs(replayed - fitted).max() / spread)

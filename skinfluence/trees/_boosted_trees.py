@@ -22,13 +22,17 @@ Statistics 29, 2001.
 """
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from skinfluence.trees._base_values import ConstantBase, MeanBase
 from skinfluence.trees._joint_leaves import by_leaf, flat, newton_step
 from skinfluence.trees._objectives import Objective
+from skinfluence.trees._replay import raw_prediction, replay
+from skinfluence.trees._verify import relative_error
 
 
 @dataclass
@@ -48,8 +52,8 @@ class BoostedTrees:
         all outputs of a tree where the objective is joint.
     apply : callable
         ``X -> (m, T, K)``: the same numbering, of any rows.
-    raw_prediction : callable
-        ``X -> (m, K)``: raw predictions of the fitted ensemble.
+    fitted : ndarray of shape (n, K)
+        Raw predictions of the fitted ensemble for the training rows.
     base : ConstantBase or MeanBase
         Raw prediction before the first tree.
     learning_rate : float
@@ -72,7 +76,7 @@ class BoostedTrees:
     weight: np.ndarray
     leaf_ids: np.ndarray
     apply: Callable
-    raw_prediction: Callable
+    fitted: np.ndarray
     base: ConstantBase | MeanBase
     learning_rate: float
     gradient_scale: float = 1.0
@@ -98,6 +102,19 @@ class BoostedTrees:
         self.leaves = np.stack(columns, axis=1).astype(np.int32)
         self.offsets = np.array(offsets)
         self.regularization = np.broadcast_to(self.regularization, (self.n_leaves,))
+
+    def with_regularization(self, regularization):
+        """Return the same trees with another lambda of each leaf."""
+        trees = copy(self)
+        trees.__dict__.pop("reproduction_error", None)
+        trees.regularization = regularization
+        return trees
+
+    @cached_property
+    def reproduction_error(self):
+        """Largest error of replayed raw predictions, as a share of their range."""
+        run = replay(self, single_precision=self.single_precision)
+        return relative_error(raw_prediction(self, run, self.leaves), self.fitted)
 
     @property
     def n_leaves(self):
@@ -182,6 +199,16 @@ class BoostedTrees:
         alive = bottom > least
         step = -self.learning_rate * self.gradient_scale * gradient
         return np.where(alive, step / np.where(alive, bottom, 1.0), 0.0)
+
+    def as_gradient(self, curvature, value):
+        """What a change of curvatures, (n, K, ...), is worth as a change of gradients.
+
+        The value of a leaf solves ``kappa H theta = -eta s G``.
+        """
+        worth = self.curvature_scale / (self.learning_rate * self.gradient_scale)
+        if self.objective.joint:
+            return worth * np.einsum("ikb...,ib->ik...", curvature, value)
+        return worth * (curvature.T * value.T).T
 
     def _joint_value(self, gradient, curvature, regularization, whole):
         scale = self.curvature_scale

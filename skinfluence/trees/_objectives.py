@@ -88,9 +88,7 @@ class MultinomialLoss(Objective):
 
     def slopes(self, y, raw):
         p = softmax(raw, axis=1)
-        slope = -p[:, :, None] * p[:, None, :]
-        diagonal = np.arange(p.shape[1])
-        slope[:, diagonal, diagonal] += p
+        slope = _covariance(p)
         return slope, (1 - 2 * p)[:, :, None] * slope
 
 
@@ -101,11 +99,11 @@ class JointMultinomialLoss(MultinomialLoss):
 
     def derivatives(self, y, raw):
         p = softmax(raw, axis=1)
-        return p - y, self._covariance(p)
+        return p - y, _covariance(p)
 
     def slopes(self, y, raw):
         p = softmax(raw, axis=1)
-        covariance = self._covariance(p)
+        covariance = _covariance(p)
         # Third derivatives: the third central moments of an indicator.
         third = -p[:, :, None, None] * covariance[:, None]
         third -= p[:, None, :, None] * covariance[:, :, None]
@@ -113,12 +111,12 @@ class JointMultinomialLoss(MultinomialLoss):
         third[:, diagonal, diagonal] += covariance
         return covariance, third
 
-    @staticmethod
-    def _covariance(p):
-        out = -p[:, :, None] * p[:, None, :]
-        diagonal = np.arange(p.shape[1])
-        out[:, diagonal, diagonal] += p
-        return out
+
+def _covariance(p):
+    out = -p[:, :, None] * p[:, None, :]
+    diagonal = np.arange(p.shape[1])
+    out[:, diagonal, diagonal] += p
+    return out
 
 
 class PoissonLoss(Objective):

@@ -16,7 +16,7 @@ from skinfluence._memory import check_memory
 from skinfluence.removal import UnsupportedEstimator, removal_model
 from skinfluence.removal._model import RemovalModel, Removals
 from skinfluence.removal._raw import RawRemovals
-from skinfluence.trees._adjoint import Adjoint
+from skinfluence.trees._adjoint import adjoint_of_weights
 from skinfluence.trees._averaged_trees import KINDS, averaged_trees
 from skinfluence.trees._dispatch import tree_structure
 from skinfluence.trees._forward import leaf_changes, replayed_leaf_changes
@@ -119,12 +119,12 @@ class AdjointRemovals(Removals):
     members : ndarray of shape (n, n_sets), default=None
         One for the rows of a set; None: every single row.
     own : {"derivative", "removal"}, default="derivative"
-        Effect of a row on its own leaves, see `Adjoint`.
+        Effect of a row on its own leaves, see `adjoint_of_weights`.
     """
 
     def __init__(self, trees, run, members=None, own="derivative"):
         self.trees, self.run, self.members = trees, run, members
-        self.adjoint = Adjoint(trees, run, own)
+        self.adjoint = adjoint_of_weights(trees, run, own)
         self.unresolved = np.empty(0, dtype=np.intp)
 
     def influence(self, X, y, loss):

@@ -12,7 +12,6 @@ Predictions with AXIL Weights", 2023.
 """
 
 import numpy as np
-from scipy import sparse
 
 from skinfluence.trees._adjoint import Adjoint
 from skinfluence.trees._replay import replay
@@ -27,17 +26,11 @@ def booster_row_weights(trees):
         Of squared loss, the first prediction being the mean of the targets.
     """
     run = replay(trees)
-    adjoint = Adjoint(trees, run)
-    # A unit of a target lowers the gradient of its row by one.
     shares = trees.weight / trees.weight.sum()
-    adjoint.base = shares[:, None]
+    # A unit of a target lowers the gradient of its row by one.
     bottom = trees.curvature_scale * run.curvature_sums + trees.regularization
     effects = trees.learning_rate * trees.gradient_scale * trees.weight[:, None]
-    effects = effects / bottom[trees.leaves]
-    adjoint.effects = sparse.csr_array(
-        (effects.ravel(), adjoint.effects.indices, adjoint.effects.indptr),
-        shape=adjoint.effects.shape,
-    )
+    adjoint = Adjoint(trees, run, shares[:, None], effects / bottom[trees.leaves])
 
     def weights(X):
         leaves = trees.leaves_of(X)

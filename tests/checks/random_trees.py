@@ -45,7 +45,7 @@ def random_trees(loss, seed, n=30, n_trees=5, n_leaves=4, rate=0.3, lam=0.5, ste
         weight=weight,
         leaf_ids=ids,
         apply=lambda X: ids[np.asarray(X)],
-        raw_prediction=None,
+        fitted=None,
         base=MeanBase(link),
         learning_rate=rate,
         gradient_scale=scales["s"],

@@ -214,7 +214,7 @@ def test_precomputed_kernels_are_refused(diabetes):
 def test_infinitesimal_steps_are_refused(diabetes):
     X, y = diabetes
     model = removal_model(KernelRidge().fit(X, y), X, y)
-    with pytest.raises(UnsupportedEstimator, match="kernel models.*LeaveOneOut"):
+    with pytest.raises(UnsupportedEstimator, match="KernelRidge.*LeaveOneOut"):
         model.first_order()
 
 

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from itertools import chain, repeat
 from pathlib import Path
@@ -11,37 +9,20 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-import sklearn
+from checks.coalition_tasks import evaluation, subsets_of
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.datasets import load_iris
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-from tables import first
 from threadpoolctl import threadpool_info, threadpool_limits
 
-import skinfluence
 from skinfluence import LeaveOneOutInfluence
 from skinfluence._losses import LogLoss, MarginLoss, SquaredError
 from skinfluence.retraining.engine import _coalitions
 from skinfluence.retraining.engine._coalitions import Coalitions
 from skinfluence.retraining.engine._evaluation import Evaluation, Evaluations
-
-
-@pytest.fixture
-def table():
-    return first("diabetes", 40)
-
-
-def subsets_of(n, count=12, seed=0):
-    rng = np.random.default_rng(seed)
-    return [np.flatnonzero(rng.random(n) < 0.6) for _ in range(count)]
-
-
-def evaluation(X, y):
-    return Evaluation(X, y[:, None], SquaredError(), None)
-
 
 TREE = DecisionTreeRegressor(max_features=2)  # random: its seed matters
 
@@ -256,120 +237,6 @@ def test_a_killed_dask_worker_is_survived(client, tmp_path, table):
         with_a_killed_worker(tmp_path / "died", table)
 
 
-# ------------------------------------------------------------------------- memory
-
-
-class Counting(RegressorMixin, BaseEstimator):
-    """Ridge regression that leaves a line in a file at every fit, slowly."""
-
-    def __init__(self, log=None, seconds=0.0):
-        self.log = log
-        self.seconds = seconds
-
-    def fit(self, X, y):
-        time.sleep(self.seconds)
-        with open(self.log, "a") as log:
-            log.write(f"{len(X)}\n")
-        self.model_ = Ridge().fit(X, y)
-        return self
-
-    def predict(self, X):
-        return self.model_.predict(X)
-
-
-def fits(path):
-    return len(path.read_text().splitlines()) if path.exists() else 0
-
-
-def run_counting(tmp_path, table, count=12, **options):
-    X, y = table
-    coalitions = Coalitions(
-        Counting(tmp_path / "fits"), X, y, {}, seed=0, memory=tmp_path / "m", **options
-    )
-    return coalitions.losses(subsets_of(40)[:count], range(count), evaluation(X, y))
-
-
-def test_a_larger_budget_reuses_the_smaller_one(tmp_path, table):
-    few = run_counting(tmp_path, table, 5)
-    assert fits(tmp_path / "fits") == 5
-    many = run_counting(tmp_path, table, 12, n_jobs=2)
-    assert fits(tmp_path / "fits") == 12
-    assert_array_equal(many[:5], few)
-    assert_array_equal(run_counting(tmp_path, table), many)
-    assert fits(tmp_path / "fits") == 12
-    # Other data, another estimator, other rows to evaluate: other retrainings.
-    X, y = table
-    run_counting(tmp_path, (X, y + 1))
-    assert fits(tmp_path / "fits") == 24
-
-
-def test_another_scikit_learn_trains_again(tmp_path, table, monkeypatch):
-    run_counting(tmp_path, table, 2)
-    monkeypatch.setattr(sklearn, "__version__", "another")
-    run_counting(tmp_path, table, 2)
-    assert fits(tmp_path / "fits") == 4
-
-
-def test_what_has_no_name_on_disk_is_refused_before_training(tmp_path, table):
-    X, y = table
-    log = tmp_path / "fits"
-    counting = Counting(log)
-    counting.seconds = lambda: 0
-    with pytest.raises(ValueError, match=r"(?s)'memory' parameter.*lambda"):
-        Coalitions(counting, X, y, {}, seed=0, memory=tmp_path)
-    coalitions = Coalitions(Counting(log), X, y, {}, seed=0, memory=tmp_path)
-    with pytest.raises(ValueError, match=r"(?s)'memory' parameter.*lambda"):
-        coalitions.losses([np.arange(9)], [0], lambda model: np.zeros(1))
-    assert fits(log) == 0
-
-
-SCRIPT = """
-import sys
-sys.path[:0] = {path!r}
-from sklearn.datasets import load_diabetes
-from test_coalitions import *
-X, y = load_diabetes(return_X_y=True)
-X, y = X[:40], y[:40]
-coalitions = Coalitions(
-    Counting({log!r}, 0.1), X, y, {{}}, seed=0, memory={memory!r}, n_jobs={n_jobs}
-)
-losses = coalitions.losses(subsets_of(40), range(12), evaluation(X, y))
-np.save({losses!r}, losses)
-"""
-
-
-@pytest.mark.parametrize(
-    ("how", "n_jobs"),
-    [(signal.SIGKILL, 1), (signal.SIGKILL, 2), (signal.SIGINT, 1), (signal.SIGINT, 2)],
-)
-def test_a_killed_run_resumes(tmp_path, table, how, n_jobs):
-    X, y = table
-    log, memory, losses = tmp_path / "fits", tmp_path / "m", tmp_path / "losses.npy"
-    package = Path(skinfluence.__file__).parents[1]
-    command = SCRIPT.format(
-        path=[*map(str, Path(__file__).parents[:2]), str(package)],
-        log=str(log),
-        memory=str(memory),
-        losses=str(losses),
-        n_jobs=n_jobs,
-    )
-    run = [sys.executable, "-c", command]
-    process = subprocess.Popen(run, stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 60
-    while fits(log) < 4 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.killpg(process.pid, how)
-    process.wait(60)
-    started = fits(log)
-    finished = len(list(memory.rglob("output.pkl")))
-    assert 4 <= started < 12
-    assert finished >= started - n_jobs - 1  # but what was being trained or written
-    subprocess.run(run, check=True, timeout=60)
-    assert fits(log) - started == 12 - finished
-    expected = [(Ridge().fit(X[s], y[s]).predict(X) - y) ** 2 for s in subsets_of(40)]
-    np.testing.assert_allclose(np.load(losses), expected, rtol=1e-12)
-
-
 # ----------------------------------------------------------------------- failures
 
 
@@ -462,70 +329,6 @@ def test_verbose_prints_the_time_left(table, capsys):
     assert "12/12 retrainings" in capsys.readouterr().out
     tree_losses(table)
     assert capsys.readouterr().out == ""
-
-
-# --------------------------------------------------------------------------- nets
-
-
-def test_nets_are_seeded_each_and_leave_torch_alone():
-    torch, skorch = pytest.importorskip("torch"), pytest.importorskip("skorch")
-
-    class Module(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layers = torch.nn.Sequential(
-                torch.nn.Linear(30, 2), torch.nn.Softmax(dim=-1)
-            )
-
-        def forward(self, X):
-            return self.layers(X)
-
-    net = skorch.NeuralNetClassifier(
-        Module, max_epochs=1, train_split=None, verbose=0, lr=1e-6
-    )
-    X, y = load_breast_cancer(return_X_y=True)
-    X, y = X[:60].astype(np.float32), y[:60]
-    subset = np.arange(50)
-    torch.manual_seed(0)
-    state = torch.random.get_rng_state()
-    coalitions = Coalitions(net, X, y, {}, seed=0)
-    one, two = coalitions.models([subset, subset], [1, 2])
-    (again,) = coalitions.models([subset], [1])
-    assert torch.equal(torch.random.get_rng_state(), state)
-    assert_array_equal(one.predict_proba(X), again.predict_proba(X))
-    assert (one.predict_proba(X) != two.predict_proba(X)).any()
-
-
-def test_nets_do_not_depend_on_workers_and_are_kept_on_disk(tmp_path, table):
-    torch, skorch = pytest.importorskip("torch"), pytest.importorskip("skorch")
-    X, y = (part.astype(np.float32) for part in table)
-    net = skorch.NeuralNetRegressor(
-        torch.nn.Linear,
-        module__in_features=10,
-        module__out_features=1,
-        max_epochs=2,
-        train_split=None,
-        verbose=0,
-    )
-
-    def losses(count, **options):
-        coalitions = Coalitions(net, X, y[:, None], {}, seed=0, **options)
-        return coalitions.losses(subsets_of(40)[:count], range(count), evaluation(X, y))
-
-    alone = losses(5)
-    assert len(np.unique(alone, axis=0)) == 5
-    assert_array_equal(losses(5, n_jobs=2, memory=tmp_path), alone)
-    assert_array_equal(losses(6, memory=tmp_path)[:5], alone)
-    assert len(list(tmp_path.rglob("output.pkl"))) == 6
-
-
-def test_a_module_instance_is_refused_before_training():
-    torch, skorch = pytest.importorskip("torch"), pytest.importorskip("skorch")
-    net = skorch.NeuralNetRegressor(torch.nn.Linear(2, 1))
-    X = np.zeros((4, 2), dtype=np.float32)
-    with pytest.raises(ValueError, match="'module' of a net must be a class.*Linear"):
-        LeaveOneOutInfluence(net).fit(X, X[:, :1])
-    assert not hasattr(net, "module_")
 
 
 def test_a_tree_of_many_classes_keeps_its_columns():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from truth.naive_boosting import boost
 
-from skinfluence.trees._adjoint import Adjoint
+from skinfluence.trees._adjoint import adjoint_of_weights
 from skinfluence.trees._base_values import ConstantBase
 from skinfluence.trees._forward import leaf_changes, replayed_leaf_changes
 from skinfluence.trees._replay import raw_prediction, replay
@@ -132,7 +132,7 @@ def test_adjoint_is_the_derivative_of_boosting(loss, shape):
     n = len(trees.y)
     rng = np.random.default_rng(shape["seed"])
     seeds = rng.normal(size=(n, trees.n_outputs))
-    influence = Adjoint(trees, replay(trees)).influence(seeds, trees.leaves)
+    influence = adjoint_of_weights(trees, replay(trees)).influence(seeds, trees.leaves)
     step = 1e-5
     for i in range(0, n, 7):
         weight = np.stack([trees.weight, trees.weight])
@@ -147,7 +147,7 @@ def test_adjoint_is_the_derivative_of_boosting(loss, shape):
 @pytest.mark.parametrize("own", ["derivative", "removal"])
 def test_leaf_space_and_row_sums_agree(loss, own):
     trees, _ = random_trees(loss, 1, n=60, n_trees=6, steps=2)
-    adjoint = Adjoint(trees, replay(trees), own)
+    adjoint = adjoint_of_weights(trees, replay(trees), own)
     seeds = np.random.default_rng(0).normal(size=(60, trees.n_outputs))
     many = adjoint.influence(seeds, trees.leaves)  # through leaves
     one = adjoint.influence(seeds[:1], trees.leaves[:1])  # through rows

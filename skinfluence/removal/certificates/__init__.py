@@ -1,6 +1,6 @@
 """Proven bounds of what refitting without rows does to losses."""
 
-from skinfluence.removal.certificates import (  # noqa: F401  (they register themselves)
+from skinfluence.removal.certificates import (  # they register themselves
     _balanced,
     _kinked,
     _naive_bayes,

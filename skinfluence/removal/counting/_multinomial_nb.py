@@ -1,5 +1,7 @@
 """Multinomial and complement naive Bayes: counts of features without a row."""
 
+from abc import abstractmethod
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.naive_bayes import ComplementNB, MultinomialNB
@@ -19,7 +21,35 @@ from skinfluence.removal.counting._counts import (
 )
 
 
-class MultinomialNaiveBayes(CountScores, OneClassScores):
+class FeatureCounts(CountScores):
+    """Naive Bayes on counts of features and their sums, mixed into a `ClassScores`."""
+
+    def _count_features(self, count):
+        """Set the counts of each score, (n_classes, d); return log probabilities."""
+        self._count()
+        self.count = count
+        self.refuse_zeros(count + self.alpha)
+        self.total = count.sum(axis=1)
+        self.total_alpha = np.broadcast_to(self.alpha, count.shape[1:]).sum()
+        log_total = np.log(self.total + self.total_alpha)
+        return np.log(count + self.alpha) - log_total[:, None]
+
+    @abstractmethod
+    def counted(self, label):
+        """Tell which rows the counts of a class's score are made of, shape (n,)."""
+
+    def lost(self):
+        lost = np.zeros(len(self.labels), dtype=bool)
+        for c in range(self.n_classes):
+            for part in _parts(np.flatnonzero(self.counted(c)), self.rows):
+                rows, weight = self.rows[part], self.weight[part]
+                taken = weight * row_sums(rows)
+                lost[part] |= self.too_low(taken, self.total[c] + self.total_alpha)
+                lost[part] |= _any_low(self, rows, weight, self.count[c])
+        return lost
+
+
+class MultinomialNaiveBayes(FeatureCounts, OneClassScores):
     r"""Multinomial naive Bayes: log probabilities of features, times their counts.
 
     With N_j the count of feature j in the row's class and T its sum, the score of
@@ -37,27 +67,13 @@ class MultinomialNaiveBayes(CountScores, OneClassScores):
 
     def __init__(self, estimator, X, y, sample_weight=None):
         super().__init__(estimator, X, y, sample_weight)
-        self._count()
-        self.count = estimator.feature_count_
-        self.refuse_zeros(self.count + self.alpha)
-        self.total = self.count.sum(axis=1)
-        self.total_alpha = np.broadcast_to(self.alpha, self.count.shape[1:]).sum()
-        log_total = np.log(self.total + self.total_alpha)
-        self.log_prob = np.log(self.count + self.alpha) - log_total[:, None]
+        self.log_prob = self._count_features(estimator.feature_count_)
 
     def scores(self, rows):
         return safe_sparse_dot(rows, self.log_prob.T, dense_output=True) + self.offsets
 
-    def lost(self):
-        lost = np.zeros(len(self.labels), dtype=bool)
-        for c in range(self.n_classes):
-            for part in _parts(np.flatnonzero(self.labels == c), self.rows):
-                taken = self.weight[part] * row_sums(self.rows[part])
-                lost[part] = self.too_low(taken, self.total[c] + self.total_alpha)
-                lost[part] |= _any_low(
-                    self, self.rows[part], self.weight[part], self.count[c]
-                )
-        return lost
+    def counted(self, label):
+        return self.labels == label
 
     def class_moves(self, state, removed, label):
         rows, weight = self.rows[removed], self.removed_weight[removed]
@@ -70,7 +86,7 @@ class MultinomialNaiveBayes(CountScores, OneClassScores):
         return out
 
 
-class ComplementNaiveBayes(CountScores, ClassScores):
+class ComplementNaiveBayes(FeatureCounts, ClassScores):
     r"""Complement naive Bayes: how unlike the other classes a row is.
 
     The counts of class c are those of the rows of all other classes, so that a row
@@ -84,14 +100,9 @@ class ComplementNaiveBayes(CountScores, ClassScores):
 
     def __init__(self, estimator, X, y, sample_weight=None):
         super().__init__(estimator, X, y, sample_weight)
-        self._count()
         # Sums over the other classes: a difference of totals would round
-        self.count = (1.0 - np.eye(self.n_classes)) @ estimator.feature_count_
-        self.refuse_zeros(self.count + self.alpha)
-        self.total = self.count.sum(axis=1)
-        self.total_alpha = np.broadcast_to(self.alpha, self.count.shape[1:]).sum()
-        log_total = np.log(self.total + self.total_alpha)
-        log_prob = np.log(self.count + self.alpha) - log_total[:, None]
+        others = (1.0 - np.eye(self.n_classes)) @ estimator.feature_count_
+        log_prob = self._count_features(others)
         self.norm = log_prob.sum(axis=1)
         if estimator.norm and not self.norm.all():
             refuse(estimator, "norm", "a single feature has log-probability zero")
@@ -100,16 +111,8 @@ class ComplementNaiveBayes(CountScores, ClassScores):
     def scores(self, rows):
         return safe_sparse_dot(rows, self.coef.T, dense_output=True)
 
-    def lost(self):
-        lost = np.zeros(len(self.labels), dtype=bool)
-        for c in range(self.n_classes):
-            for part in _parts(np.flatnonzero(self.labels != c), self.rows):
-                taken = self.weight[part] * row_sums(self.rows[part])
-                lost[part] |= self.too_low(taken, self.total[c] + self.total_alpha)
-                lost[part] |= _any_low(
-                    self, self.rows[part], self.weight[part], self.count[c]
-                )
-        return lost
+    def counted(self, label):
+        return self.labels != label
 
     def state(self, rows):
         return rows, row_sums(rows), self.scores(rows)

@@ -14,7 +14,8 @@ from skinfluence.removal.counting._class_scores import (
     constant_columns,
 )
 from skinfluence.removal.discriminants._quadratic_discriminant import regularisation
-from skinfluence.removal.linear._linear import Design, LinearRemovals
+from skinfluence.removal.linear._design import Design
+from skinfluence.removal.linear._linear import LinearRemovals
 
 
 class LinearDiscriminant(ClosedFormModel):

@@ -22,29 +22,20 @@ def _(estimator):
     return Objective(estimator.alpha, per="weight")
 
 
-def _glm(estimator, X, y, sample_weight, power, columns):
+@removal_model.register(PoissonRegressor)
+@removal_model.register(GammaRegressor)
+@removal_model.register(TweedieRegressor)
+def _(estimator, X, y, sample_weight=None, **columns):
+    if isinstance(estimator, TweedieRegressor):
+        power = estimator.power
+        if not 1 <= power <= 2:
+            refuse(estimator, "power", "only 1 <= power <= 2 is convex with a log link")
+        if estimator.link == "identity":
+            refuse(estimator, "link", "the objective is not convex")
+    else:
+        power = 1 if isinstance(estimator, PoissonRegressor) else 2
     y = np.asarray(y, dtype=np.float64).ravel()
     problem = linear_problem(estimator, X, sample_weight, **columns)
     weight, mass = problem.weight, problem.goal.mass(problem.weight)
     args = weight, Tweedie(power), problem.l2, problem.fitted, "log", mass
     return Smooth(problem.design, y, *args)
-
-
-@removal_model.register
-def _(estimator: PoissonRegressor, X, y, sample_weight=None, **columns):
-    return _glm(estimator, X, y, sample_weight, 1, columns)
-
-
-@removal_model.register
-def _(estimator: GammaRegressor, X, y, sample_weight=None, **columns):
-    return _glm(estimator, X, y, sample_weight, 2, columns)
-
-
-@removal_model.register
-def _(estimator: TweedieRegressor, X, y, sample_weight=None, **columns):
-    power = estimator.power
-    if not 1 <= power <= 2:
-        refuse(estimator, "power", "only 1 <= power <= 2 is convex with a log link")
-    if estimator.link == "identity":
-        refuse(estimator, "link", "the objective is not convex")
-    return _glm(estimator, X, y, sample_weight, power, columns)

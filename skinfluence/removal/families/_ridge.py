@@ -6,6 +6,7 @@ stays.
 """
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.linear_model import (
     LinearRegression,
     Ridge,
@@ -34,31 +35,27 @@ def squared_codes(y, raw):
     return MarginLoss("squared_margin").slope(y, raw, "margin")
 
 
+def _objective(estimator, alpha, *names):
+    slope = squared_codes if is_classifier(estimator) else squared
+    l2, held = 2.0 * np.asarray(alpha), chosen(estimator, *names)
+    return Objective(l2, slope=slope, held_fixed=held)
+
+
 @objective.register
 def _(estimator: LinearRegression):
-    return Objective(0.0, slope=squared)
+    return _objective(estimator, 0.0)
 
 
-@objective.register
-def _(estimator: Ridge):
-    return Objective(2.0 * np.asarray(estimator.alpha), slope=squared)
+@objective.register(Ridge)
+@objective.register(RidgeClassifier)
+def _(estimator):
+    return _objective(estimator, estimator.alpha)
 
 
-@objective.register
-def _(estimator: RidgeCV):
-    held = chosen(estimator, "alpha_")
-    return Objective(2.0 * np.asarray(estimator.alpha_), slope=squared, held_fixed=held)
-
-
-@objective.register
-def _(estimator: RidgeClassifier):
-    return Objective(2.0 * np.asarray(estimator.alpha), slope=squared_codes)
-
-
-@objective.register
-def _(estimator: RidgeClassifierCV):
-    held, l2 = chosen(estimator, "alpha_"), 2.0 * np.asarray(estimator.alpha_)
-    return Objective(l2, slope=squared_codes, held_fixed=held)
+@objective.register(RidgeCV)
+@objective.register(RidgeClassifierCV)
+def _(estimator):
+    return _objective(estimator, estimator.alpha_, "alpha_")
 
 
 def _problem(estimator, X, n_outputs, sample_weight, columns):

@@ -48,11 +48,6 @@ class KernelModel(ClosedFormModel):
         The inverse of each column of ``dual``.
     """
 
-    lacks = (
-        "Influence functions are not offered for kernel models. Use "
-        "LeaveOneOutInfluence, which is exact for them at the same cost."
-    )
-
     @abstractmethod
     def cross(self, X):
         """Return the kernel, as G has it, of any rows with the training rows."""

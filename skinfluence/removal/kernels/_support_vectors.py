@@ -35,12 +35,12 @@ class SupportVectorModel(ClosedFormModel):
     the size of ``tol``.
     """
 
-    def __init__(self, n, retrained):
-        self.n, self.retrained = n, retrained
+    def __init__(self, estimator, retrained):
+        self.estimator, self.retrained = estimator, retrained
 
     def _without(self, masks):
         if masks is None:
-            return IdleRemovals(self.n, np.flatnonzero(self.retrained))
+            return IdleRemovals(len(self.retrained), np.flatnonzero(self.retrained))
         touched = masks[:, self.retrained].any(axis=1)
         return IdleRemovals(len(masks), np.flatnonzero(touched))
 
@@ -76,14 +76,17 @@ def _refuse(estimator):
         refuse(estimator, "max_iter", "the solver stopped before the optimum")
 
 
-def _support(estimator, X, weight):
-    """Rows of the support vectors.
+def _support(estimator, weight):
+    """Rows of the support vectors, their mask, and the bounds of their coefficients.
 
     LibSVM drops rows of weight zero and counts the others.
     """
     support = estimator.support_
     used = np.flatnonzero(weight > 0)
-    return support if len(used) == len(weight) else used[support]
+    support = support if len(used) == len(weight) else used[support]
+    mask = np.zeros(len(weight), dtype=bool)
+    mask[support] = True
+    return support, mask, estimator.C * weight[support]
 
 
 def _inside(coef, bound):
@@ -125,23 +128,17 @@ def _(estimator: SVC, X, y, sample_weight=None):
     if classes.balanced:
         refuse(estimator, "class_weight", "every row's weight changes with the removed")
     weight, labels = classes.of_rows(), classes.labels
-    support = _support(estimator, X, weight)
-    retrained = np.zeros(len(labels), dtype=bool)
-    retrained[support] = True
-    bound = estimator.C * weight[support]
+    support, retrained, bound = _support(estimator, weight)
     for a, b in pairs_at_bounds(estimator.dual_coef_, bound, labels[support]):
         retrained |= (labels == a) | (labels == b)
-    return SupportVectorModel(len(labels), retrained & (weight > 0))
+    return SupportVectorModel(estimator, retrained & (weight > 0))
 
 
 @removal_model.register
 def _(estimator: SVR, X, y, sample_weight=None):
     _refuse(estimator)
     weight = row_weights(sample_weight, n_rows(y))
-    support = _support(estimator, X, weight)
-    retrained = np.zeros(len(weight), dtype=bool)
-    retrained[support] = True
-    bound = estimator.C * weight[support]
+    _, retrained, bound = _support(estimator, weight)
     if not _inside(_dense(estimator.dual_coef_).ravel(), bound).any():
         retrained[:] = True
-    return SupportVectorModel(len(weight), retrained & (weight > 0))
+    return SupportVectorModel(estimator, retrained & (weight > 0))

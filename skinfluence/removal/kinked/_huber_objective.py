@@ -87,7 +87,8 @@ class HuberObjective:
         point = point.copy()
         for part in row_chunks(len(point), 8 * len(self.y)):
             problems = HuberProblems(self, weights[part])
-            point[part], left[part] = minimise(problems, point[part])
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                point[part], left[part] = minimise(problems, point[part])
         return point, left < np.inf
 
 

@@ -4,12 +4,13 @@ import numpy as np
 import scipy.linalg as sla
 
 from skinfluence.removal._minimisation import BEYOND, Problems, minimise, newton_steps
+from skinfluence.removal.kinked._l1 import padded_batches
 from skinfluence.removal.linear._linear import LinearModel
-from skinfluence.removal.linear._normal_equations import relative_rounding
+from skinfluence.removal.linear._normal_equations import cholesky
 from skinfluence.removal.smooth._newton import row_chunks
 
-# Removed rows whose margins are checked together, and floats of a temporary.
-BATCH, TILE = 128, 2**20
+# Removed rows whose margins are checked together.
+BATCH = 128
 # Steps between active sets before a row is given to the solver with line search.
 STEPS = 20
 # Lengths of a step that are tried until one is next to the minimum along it.
@@ -138,29 +139,16 @@ class KinkedSquares(LinearModel):
         return self._moved(moves)
 
     def _newton_groups(self, masks, damping):
-        def move(piece, mask, rows):
-            gone = _gram(piece.X[rows], 2 * piece.cost[rows])
-            pull = piece.slope[rows] @ piece.X[rows]
-            return sla.solve(piece.hessian - gone, pull, assume_a="pos")
-
-        return self._moved(self._each_group(masks, damping, move))
-
-    def _first_order_groups(self, masks, damping):
-        def move(piece, mask, rows):
-            pull = piece.slope[rows] @ piece.X[rows]
-            return sla.solve(piece.hessian, pull, assume_a="pos")
-
-        return self._moved(self._each_group(masks, damping, move), first_order=True)
-
-    def _each_group(self, masks, damping, move):
         moves = np.zeros((len(masks), *self.theta.shape))
         for k in range(len(self.theta)):
             piece = _Piece(self, k, damping)
             for g, mask in enumerate(masks):
                 rows = piece.active[mask[piece.active]]
                 if len(rows):
-                    moves[g, k] = move(piece, mask, rows)
-        return moves
+                    gone = _gram(piece.X[rows], 2 * piece.cost[rows])
+                    pull = piece.slope[rows] @ piece.X[rows]
+                    moves[g, k] = sla.solve(piece.hessian - gone, pull, assume_a="pos")
+        return self._moved(moves)
 
 
 class _Piece:
@@ -179,11 +167,11 @@ class _Piece:
         self.slope = self._slope(self.side)
         self.hessian = np.diag(self.penalty + damping)
         self.hessian += _gram(self.X[self.active], 2 * self.cost[self.active])
-        lower = np.linalg.cholesky(self.hessian)
+        lower, error = cholesky(self.hessian)
         self.lifted = sla.cho_solve((lower, True), self.X.T).T
         leverage = 2 * self.cost * np.einsum("ij,ij->i", self.lifted, self.X)
         self.left = np.maximum(1 - leverage, np.finfo(np.float64).eps)
-        self.rough = ~(relative_rounding(self.hessian, lower) <= ROUGH * self.left)
+        self.rough = ~(error <= ROUGH * self.left)
 
     def _slope(self, side, rows=slice(None)):
         """Derivative of ``rows``' terms at the optimum, continued from a side."""
@@ -229,15 +217,9 @@ class _Piece:
             todo, known, count = todo[~large], known[~large], count[~large]
             order = np.argsort(count, kind="stable")
             todo, known, count = todo[order], known[order], count[order]
-            start = 0
-            while start < len(todo):
-                # padded to the same size, so that one call solves them all
-                size = TILE // ((count[start] + 8) * self.X.shape[1] + 1) + 1
-                s = slice(start, start + min(size, 64))
-                moves[todo[s]] = self._on_pieces(
-                    rows[todo[s]], known[s], count[s].max()
-                )
-                start = s.stop
+            for s in padded_batches(count, self.X.shape[1]):
+                args = rows[todo[s]], known[s], count[s].max()
+                moves[todo[s]] = self._on_pieces(*args)
         lost.extend(todo)
         if lost:
             gone = rows[lost][:, None] == np.arange(len(self.X))

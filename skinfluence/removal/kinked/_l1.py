@@ -96,6 +96,58 @@ def minimise(hessian, pull, l1, free, theta, positive=False, max_iter=1000):
     return theta if unique else None
 
 
+def minimise_screened(theta, free, l1, slack_at, noise, solve):
+    """Minimise a smooth function with an L1 penalty on the columns that may be in use.
+
+    The gradients of the other columns are checked at the end.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (p,)
+        Start.
+    free : ndarray of bool, shape (p,)
+        Coefficients that are always in use.
+    l1 : ndarray of shape (p,)
+        Penalties.
+    slack_at : callable
+        From coefficients to the `violation` of their gradient, both of shape (p,).
+    noise : ndarray of shape (p,)
+        Violations that are rounding.
+    solve : callable
+        Takes columns and their coefficients, returns those of the minimiser or None.
+
+    Returns
+    -------
+    theta : ndarray of shape (p,) or None
+    """
+    wide, solved = free.copy(), False
+    while True:
+        slack = slack_at(theta)
+        if solved and not np.any(~wide & ((theta != 0) | (slack > noise))):
+            return theta
+        solved = True
+        wide |= (theta != 0) | (slack > -0.3 * l1)
+        part = np.flatnonzero(wide)
+        new = solve(part, theta[part])
+        if new is None:
+            return None
+        theta = np.zeros_like(theta)
+        theta[part] = new
+
+
+def padded_batches(count, width, tile=2**20):
+    """Cut problems, sorted by their number of changes, into slices of similar ones.
+
+    Those of a slice are padded to the same size, so that one call solves them all;
+    ``width`` is the length of a change, and ``tile`` the floats of a temporary.
+    """
+    start = 0
+    while start < len(count):
+        size = tile // ((count[start] + 8) * width + 1) + 1
+        yield slice(start, min(start + min(size, 64), len(count)))
+        start += min(size, 64)
+
+
 def violation(grad, l1, positive):
     """How far gradients at zero exceed what the penalty can hold."""
     return (-grad if positive else np.abs(grad)) - l1

@@ -3,10 +3,8 @@
 import numpy as np
 import scipy.linalg as sla
 
-from skinfluence.removal.kinked._l1 import ROUNDING, violation
+from skinfluence.removal.kinked._l1 import ROUNDING, padded_batches, violation
 
-# Floats of a temporary.
-TILE = 2**20
 # Steps between sets of signs before a row is given to the solver of one problem.
 STEPS = 30
 # Changes of signs beyond which factorising anew is cheaper than bordering.
@@ -116,13 +114,9 @@ class Piece:
             todo, count = todo[~large], count[~large]
             order = np.argsort(count, kind="stable")
             todo, count = todo[order], count[order]
-            start = 0
-            while start < len(todo):
-                # padded to the same size, so that one call solves them all
-                size = TILE // ((count[start] + 8) * len(self.A) + 1) + 1
-                s = todo[start : start + min(size, 64)]
+            for batch in padded_batches(count, len(self.A)):
+                s = todo[batch]
                 moves[s] = self._on_pieces(rows[s], signs[s])
-                start += len(s)
         else:
             lost.extend(todo)
         for j in lost:

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.linalg as sla
 
 from skinfluence.removal._dispatch import UnsupportedEstimator, refuse
-from skinfluence.removal.kinked._l1 import minimise, violation
+from skinfluence.removal.kinked._l1 import minimise, minimise_screened, violation
 from skinfluence.removal.kinked._l1_piece import Piece
 from skinfluence.removal.linear._linear import LinearModel
 
@@ -87,42 +87,25 @@ class L1Quadratic(LinearModel):
         self._set_optimum(theta, fitted)
 
     def minimise(self, k, rows, share, start):
-        """Minimise one problem without some rows; None if that is not unique.
-
-        Only columns that may be in use take part; the gradients of the others are
-        checked at the end.
-        """
+        """Minimise one problem without some rows; None if that is not unique."""
         X, s = self.design.rows[rows], self.weight[rows]
         moment = self.moment[k] - (s * self.targets[rows, k]) @ X
         l1, noise = share * self.l1, NOISE * (share * self.l1 + np.abs(moment))
-        theta, wide, solved = start, self.free.copy(), False
-        while True:
+
+        def slack_at(theta):
             part = np.flatnonzero(theta)
             grad = self.gram[:, part] @ theta[part] - moment
             grad -= (s * (X[:, part] @ theta[part])) @ X
-            slack = violation(grad, l1, self.positive)
-            more = ~wide & ((theta != 0) | (slack > noise))
-            if solved and not more.any():
-                return theta
-            wide |= (theta != 0) | (slack > -0.3 * l1)
-            solved = True
-            part = np.flatnonzero(wide)
-            hessian = self.gram[np.ix_(part, part)] - X[:, part].T @ (
-                s[:, None] * X[:, part]
-            )
+            return violation(grad, l1, self.positive)
+
+        def solve(part, theta):
+            some = X[:, part]
+            hessian = self.gram[np.ix_(part, part)] - some.T @ (s[:, None] * some)
             hessian[np.diag_indices_from(hessian)] += share * self.l2[part]
-            new = minimise(
-                hessian,
-                moment[part],
-                l1[part],
-                self.free[part],
-                theta[part],
-                self.positive,
-            )
-            if new is None:
-                return None
-            theta = np.zeros_like(start)
-            theta[part] = new
+            args = hessian, moment[part], l1[part], self.free[part], theta
+            return minimise(*args, self.positive)
+
+        return minimise_screened(start, self.free, l1, slack_at, noise, solve)
 
     def _exact_rows(self, tol):
         moves = self._zeros(len(self.weight))
@@ -165,32 +148,22 @@ class L1Quadratic(LinearModel):
         return moves
 
     def _exact_groups(self, masks, tol):
-        def move(k, rows, share, theta):
-            new = self.minimise(k, rows, share, theta)
-            return None if new is None else new - theta
+        return self._ends_of_groups(masks, self.minimise)
+
+    def _newton_groups(self, masks, damping):
+        return self._ends_of_groups(masks, partial(self._group_step, damping=damping))
+
+    def _ends_of_groups(self, masks, end):
+        def move(g, rows):
+            share = 1 - self.weight[rows].sum() / self.weight.sum()
+            ends = [end(k, rows, share, theta) for k, theta in enumerate(self.theta)]
+            lost = any(theta is None for theta in ends)
+            return None if lost else np.array(ends) - self.theta
 
         return self._each_group(masks, move)
 
-    def _newton_groups(self, masks, damping):
-        return self._each_group(masks, partial(self._group_step, damping=damping))
-
-    def _each_group(self, masks, move):
-        moves, lost = self._zeros(len(masks)), []
-        for g, mask in enumerate(masks):
-            rows = np.flatnonzero(mask & (self.weight > 0))
-            if not len(rows):
-                continue
-            share = 1 - self.weight[rows].sum() / self.weight.sum()
-            for k, theta in enumerate(self.theta):
-                found = move(k, rows, share, theta)
-                if found is None:
-                    lost.append(g)
-                else:
-                    moves[g, k] = found
-        return self._moved(moves, np.unique(np.asarray(lost, dtype=np.intp)))
-
     def _group_step(self, k, rows, share, theta, damping):
-        """One Newton step, signs held."""
+        """End of one Newton step, signs held."""
         A = np.flatnonzero((theta != 0) | self.free)
         X, s = self.design.rows[np.ix_(rows, A)], self.weight[rows]
         hessian = self.gram[np.ix_(A, A)] - X.T @ (s[:, None] * X)
@@ -198,9 +171,9 @@ class L1Quadratic(LinearModel):
         gradient += (s * self.targets[rows, k]) @ X
         gradient += share * (self.l2 * theta + self.l1 * np.sign(theta))[A]
         hessian += np.diag(share * self.l2[A] + damping)
-        move = np.zeros_like(theta)
+        end = theta.copy()
         try:
-            move[A] = -sla.solve(hessian, gradient, assume_a="pos")
+            end[A] -= sla.solve(hessian, gradient, assume_a="pos")
         except np.linalg.LinAlgError:
             return None
-        return move
+        return end

@@ -1,11 +1,17 @@
-"""Smooth losses with an L1 penalty: rows leave on the signs that hold without them."""
+"""Smooth losses with an L1 penalty: removal with the active set fixed, then corrected.
+
+The proximal Newton steps of single problems are a loop of their own beside
+`removal._minimisation`: a step ends at the minimum of a quadratic with the L1 penalty,
+not of a quadratic, and its length is found from values, as slopes jump where signs
+change.
+"""
 
 from types import SimpleNamespace
 
 import numpy as np
 
 from skinfluence.removal._dispatch import UnsupportedEstimator
-from skinfluence.removal.kinked._l1 import minimise, violation
+from skinfluence.removal.kinked._l1 import minimise, minimise_screened, violation
 from skinfluence.removal.linear._linear import LinearModel
 from skinfluence.removal.smooth._certificate import psi2
 from skinfluence.removal.smooth._ladder import Ladder, Whitened
@@ -73,26 +79,18 @@ class L1Smooth(LinearModel):
         self._set_optimum(theta[None], fitted)
 
     def minimise(self, weight, theta):
-        """Minimise one problem; None where that fails.
+        """Minimise one problem; None where that fails."""
+        X = self.design.rows
 
-        Only columns that may be in use take part; the gradients of the others are
-        checked at the end.
-        """
-        X, wide, solved = self.design.rows, self.free.copy(), False
-        size = 1e-11 * (np.abs(X).T @ weight + self.l1)
-        while True:
+        def slack_at(theta):
             slope = weight * self.pointwise.slope(X @ theta, self.y)
-            slack = violation(slope @ X, self.l1, False)
-            if solved and not np.any(~wide & ((theta != 0) | (slack > size))):
-                return theta
-            solved = True
-            wide |= (theta != 0) | (slack > -0.3 * self.l1)
-            part = np.flatnonzero(wide)
-            new = self._minimise(part, weight, theta[part])
-            if new is None:
-                return None
-            theta = np.zeros_like(theta)
-            theta[part] = new
+            return violation(slope @ X, self.l1, False)
+
+        def solve(part, theta):
+            return self._minimise(part, weight, theta)
+
+        noise = 1e-11 * (np.abs(X).T @ weight + self.l1)
+        return minimise_screened(theta, self.free, self.l1, slack_at, noise, solve)
 
     def _minimise(self, part, weight, theta, max_iter=100):
         """Proximal Newton steps on some columns."""
@@ -256,16 +254,9 @@ class L1Smooth(LinearModel):
         if not shared:
             weights[np.arange(len(rows)), rows] = 0.0
         tilt = self.l1[A] * pattern[A]
-        end, done = minimise_each(
-            self.design.rows[:, A],
-            np.zeros(len(self.y)),
-            self.y,
-            weights,
-            self.pointwise,
-            self.l2[A],
-            np.repeat(tilt[None], len(weights), axis=0),
-            np.repeat(self.theta[:, A], len(weights), axis=0),
-        )
+        args = self.design.rows[:, A], np.zeros(len(self.y)), self.y, weights
+        start = np.repeat(self.theta[:, A], len(weights), axis=0)
+        end, done = minimise_each(*args, self.pointwise, self.l2[A], tilt, start)
         if not shared or not done[0]:
             new[:, A] = end
             return new, converged & done
@@ -275,15 +266,12 @@ class L1Smooth(LinearModel):
         return new, ~np.isin(rows, lost)
 
     def _exact_groups(self, masks, tol):
-        theta, failed = self.theta[0], []
-        moves = np.zeros((len(masks), len(theta)))
-        for g in np.flatnonzero((masks & (self.weight > 0)).any(axis=1)):
-            end = self.minimise(np.where(masks[g], 0.0, self.weight), theta)
-            if end is None:
-                failed.append(g)
-            else:
-                moves[g] = end - theta
-        return self._moved(moves[:, None], failed)
+        def move(g, rows):
+            weight = np.where(masks[g], 0.0, self.weight)
+            end = self.minimise(weight, self.theta[0])
+            return None if end is None else end - self.theta
+
+        return self._each_group(masks, move)
 
     def _newton_groups(self, masks, damping):
         base, A = self._base(self.theta[0], damping)

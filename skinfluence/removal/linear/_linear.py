@@ -15,9 +15,6 @@ from skinfluence.removal._classes import loses_class
 from skinfluence.removal._model import RemovalModel
 from skinfluence.removal._objective import objective
 from skinfluence.removal._raw import RawRemovals
-from skinfluence.removal.linear._design import Design
-
-__all__ = ["Design", "LinearModel", "LinearRemovals", "RankOneRemovals"]
 
 # Largest rounding error of the raw prediction after one Newton step.
 STEP_TOLERANCE = 1e-8
@@ -119,10 +116,33 @@ class LinearModel(RemovalModel, ABC):
 
     def _first_order_groups(self, masks, damping):
         """Add up the first-order moves of each group's rows."""
-        rows = self._first_order_rows(damping)
-        moves = rows.displacements(np.arange(rows.n_removals))
-        moves = np.tensordot(masks.astype(np.float64), moves, axes=1)
+        moves = self._first_order_rows(damping).summed(masks.astype(np.float64))
         return self._moved(moves, first_order=True)
+
+    def _each_group(self, masks, move, first_order=False, idle=False):
+        """Return the removals of sets of rows, one set after the other.
+
+        Parameters
+        ----------
+        masks : ndarray of bool of shape (n_groups, n)
+            The sets.
+        move : callable
+            Takes the number of a set and its rows of positive weight; returns the move
+            of the coefficients, of the shape of ``theta``, or None: unresolved.
+        first_order : bool, default=False
+            As for `LinearRemovals`.
+        idle : bool, default=False
+            Whether sets without weight move the coefficients too.
+        """
+        moves, unresolved = np.zeros((len(masks), *self.theta.shape)), []
+        for g, mask in enumerate(masks):
+            rows = np.flatnonzero(mask & (self.weight > 0))
+            found = move(g, rows) if idle or len(rows) else 0.0
+            if found is None:
+                unresolved.append(g)
+            else:
+                moves[g] = found
+        return self._moved(moves, unresolved, first_order)
 
     def _check_moves(self, n_removals):
         check_memory(
@@ -158,7 +178,23 @@ class LinearModel(RemovalModel, ABC):
         return self._first_order_groups(masks, damping)
 
 
-class RankOneRemovals(RawRemovals):
+class MovedCoefficients(RawRemovals):
+    """Removals that move the coefficients of a `LinearModel`."""
+
+    @abstractmethod
+    def along(self, gradient):
+        """Moves of theta times a gradient of shape (k, p), shape (n_removals,)."""
+
+    def mean_influence(self, X, y, loss, weight):
+        """Form no matrix to first order."""
+        if not self.first_order:
+            return super().mean_influence(X, y, loss, weight)
+        rows = self.model.design(X)
+        slope = loss.slope(y, rows @ self.model.theta.T, self.link)
+        return self.along((rows.T @ (weight[:, None] * slope)).T)
+
+
+class RankOneRemovals(MovedCoefficients):
     """Single rows whose removal moves coefficients along ``H^{-1} x_i``.
 
     Closed forms and single steps are of this kind. Nothing of size n x p is kept
@@ -218,6 +254,14 @@ class RankOneRemovals(RawRemovals):
             out += self.drift[0][rows][:, None, None] * self.drift[1]
         return out
 
+    def summed(self, member):
+        """Moves of theta by sums of removals, member of shape (n_sums, n_removals)."""
+        moves = np.stack([(member * f) @ self.rows for f in self.factor.T], axis=1)
+        moves = moves @ self.lift.T
+        if self.drift is not None:
+            moves += np.multiply.outer(member @ self.drift[0], self.drift[1])
+        return moves
+
     def own_moves(self):
         rows, own = self.model.design.rows, np.empty_like(self.factor)
         for start in range(0, len(rows), 4096):
@@ -249,13 +293,7 @@ class RankOneRemovals(RawRemovals):
                 )
         return out
 
-    def mean_influence(self, X, y, loss, weight):
-        """Form no matrix to first order."""
-        if not self.first_order:
-            return super().mean_influence(X, y, loss, weight)
-        rows = self.model.design(X)
-        slope = loss.slope(y, rows @ self.model.theta.T, self.link)
-        gradient = (weight[:, None] * slope).T @ rows
+    def along(self, gradient):
         solved = self.rows @ (gradient @ self.lift).T
         out = (solved * self.factor).sum(axis=1)
         if self.drift is not None:
@@ -263,7 +301,7 @@ class RankOneRemovals(RawRemovals):
         return out
 
 
-class LinearRemovals(RawRemovals):
+class LinearRemovals(MovedCoefficients):
     """Coefficients moved by removals, and what that does to losses.
 
     Memory: the moves, n_removals x p x k floats; a factor, not a model, per row.
@@ -288,15 +326,14 @@ class LinearRemovals(RawRemovals):
         """Moves of theta for some removals, shape (len(rows), k, p)."""
         return self.displacement[rows]
 
+    def summed(self, member):
+        """Moves of theta by sums of removals, member of shape (n_sums, n_removals)."""
+        return np.tensordot(member, self.displacement, axes=1)
+
     def own_moves(self):
         rows = self.model.design.rows
         own = np.einsum("ip,ikp->ik", rows, self.displacement)
         return rows @ self.model.theta.T, own
 
-    def mean_influence(self, X, y, loss, weight):
-        """Form no matrix to first order."""
-        if not self.first_order:
-            return super().mean_influence(X, y, loss, weight)
-        raw, rows = self.prepare(X)
-        gradient = (weight[:, None] * loss.slope(y, raw, self.link)).T @ rows
+    def along(self, gradient):
         return np.tensordot(self.displacement, gradient, axes=2)

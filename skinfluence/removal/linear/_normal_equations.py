@@ -11,19 +11,24 @@ EPS = np.finfo(np.float64).eps
 TRUSTED_PER_ROW, TRUSTED = 16 * EPS, 1e-11
 
 
-def relative_rounding(hessian, lower):
-    """Relative rounding errors of solutions by a Cholesky factor.
+def cholesky(hessian):
+    """Return the Cholesky factor, and the relative rounding errors of solutions by it.
 
-    Columns of different scales do not count. Infinite where nothing can be said: a
-    Hessian that is singular, not finite, or of no columns, which LAPACK refuses.
+    Columns of different scales do not count. The factor is None where there is none,
+    and the error is infinite where nothing can be said: of a Hessian that is singular,
+    not finite, or of no columns, which LAPACK refuses.
     """
+    try:
+        lower = np.linalg.cholesky(hessian)
+    except np.linalg.LinAlgError:
+        return None, np.inf
     size = np.sqrt(np.diag(hessian))
     if not len(size) or not np.all(size > 0):
-        return np.inf
+        return lower, np.inf
     scaled = np.abs(hessian / np.multiply.outer(size, size))
     norm = scaled.sum(axis=0).max(initial=0.0)
     rcond, _ = sla.lapack.dpocon(lower / size[:, None], norm, uplo="L")
-    return EPS / rcond if rcond > EPS else np.inf
+    return lower, EPS / rcond if rcond > EPS else np.inf
 
 
 class NormalFactor:
@@ -63,13 +68,9 @@ class NormalFactor:
         size = np.sqrt(np.diag(hessian))
         size[size == 0] = 1.0
         scaled = hessian / np.multiply.outer(size, size)
-        self.lift, self.error = None, np.inf
         self.tolerance = min(TRUSTED_PER_ROW * len(X), TRUSTED)
-        try:
-            lower = np.linalg.cholesky(scaled)
-        except np.linalg.LinAlgError:
-            return
-        self.error = relative_rounding(scaled, lower)
+        lower, self.error = cholesky(scaled)
+        self.lift = None
         if np.isfinite(self.error):
             inverse = sla.cho_solve((lower, True), np.eye(len(scaled)))
             self.lift = inverse / np.multiply.outer(size, size)

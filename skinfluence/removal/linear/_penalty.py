@@ -24,9 +24,8 @@ class Penalty:
     mass : ndarray of shape (n,), default=None
         What R is proportional to the sum of; None for nothing.
     scales : Scales, default=None
-        By what removals multiply R: has ``without_rows()`` and
-        ``without_groups(masks)``, which return columns and their factors, of shape
-        (n_removals, n_columns); None for nothing.
+        By what removals multiply R: its ``without(masks)`` returns columns and their
+        factors, of shape (n_removals, n_columns); None for nothing.
     """
 
     def __init__(self, diagonal, weight, mass=None, scales=None):
@@ -38,22 +37,21 @@ class Penalty:
         """Whether removals leave R as it is."""
         return self.mass is None and self.scales is None
 
+    def shares(self, masks=None):
+        """Share of the mass that remains without groups of rows; None: without each."""
+        if self.mass is None:
+            return np.ones(len(self.weight if masks is None else masks))
+        gone = self.mass if masks is None else masks @ self.mass
+        return 1 - gone / self.mass.sum()
+
     def without_rows(self):
         """R without each single row, shape (n, p)."""
-        out = np.repeat(self.diagonal[None], len(self.weight), axis=0)
-        if self.mass is not None:
-            out *= 1 - (self.mass / self.mass.sum())[:, None]
-        if self.scales is not None:
-            columns, factors = self.scales.without_rows()
-            out[:, columns] *= factors
-        return out
+        return self.without_groups(None)
 
     def without_groups(self, masks):
         """R without each group of rows, masks of shape (n_groups, n)."""
-        out = np.repeat(self.diagonal[None], len(masks), axis=0)
-        if self.mass is not None:
-            out *= 1 - (masks @ self.mass / self.mass.sum())[:, None]
+        out = np.multiply.outer(self.shares(masks), self.diagonal)
         if self.scales is not None:
-            columns, factors = self.scales.without_groups(masks)
+            columns, factors = self.scales.without(masks)
             out[:, columns] *= factors
         return out

@@ -260,16 +260,6 @@ class Quadratic(LinearModel):
                 moves[g, outputs] = -(used.rows[rows].T @ jumps).T @ used.lift.T
         return self._moved(*self._resolved(moves, doubt, tol, damping, masks))
 
-    def _first_order_groups(self, masks, damping):
-        moves = np.empty((len(masks), *self.theta.shape))
-        for key in range(len(self.penalties)):
-            factor, pull, _ = self._first_jumps(key, damping)
-            for g, mask in enumerate(masks):
-                rows = np.flatnonzero(mask & (self.weight > 0))
-                jumps = factor.rows[rows].T @ pull[rows]
-                moves[g, self._outputs(key)] = -jumps.T @ factor.lift.T
-        return self._moved(moves, first_order=True)
-
     def _group_jumps(self, key, factor, rows, pull, damping):
         """Return the factor that was good enough, the jumps and their error bound."""
         if isinstance(factor, NormalFactor):

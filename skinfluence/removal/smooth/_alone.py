@@ -1,7 +1,5 @@
 """Smooth models solved again without some rows: where shared factors lose digits."""
 
-import numpy as np
-
 from skinfluence.removal.linear._orthogonal import OrthogonalFactor
 from skinfluence.removal.linear._recentred import recentred
 from skinfluence.removal.smooth._newton import minimise_each
@@ -43,8 +41,7 @@ def move_without(model, gone, penalty, tol, one_step=False):
         move = -((weight * first) @ Z + pull)
     else:
         args = Z, eta, y, weight[None], model.pointwise
-        start = np.zeros((1, Z.shape[1]))
-        found, converged = minimise_each(*args, factor.penalty, pull[None], start)
+        found, converged = minimise_each(*args, factor.penalty, pull)
         if not converged[0]:
             return None
         move = found[0]

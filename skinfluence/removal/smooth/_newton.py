@@ -122,7 +122,7 @@ class SmoothProblems(Problems):
 
 
 def minimise_each(
-    Z, eta, y, weights, pointwise, penalty, pull, u, tol=1e-13, max_iter=100
+    Z, eta, y, weights, pointwise, penalty, pull, u=None, tol=1e-13, max_iter=100
 ):
     """Minimise k problems.
 
@@ -138,10 +138,10 @@ def minimise_each(
         Loss, see `_pointwise`.
     penalty : ndarray of shape (k, p, p) or (p,)
         Hessian of each penalty (leading axis 1 if shared), or its diagonal.
-    pull : ndarray of shape (k, p)
-        Gradient of each penalty at u = 0.
-    u : ndarray of shape (k, p)
-        Starting points.
+    pull : ndarray of shape (p,) or (k, p)
+        Gradient of the penalty, or of each, at u = 0.
+    u : ndarray of shape (k, p), default=None
+        Starting points; None: zeros.
     tol : float, default=1e-13
         Newton decrement that may be left.
     max_iter : int, default=100
@@ -155,5 +155,6 @@ def minimise_each(
         False where there is no finite minimiser, or none was reached.
     """
     problems = SmoothProblems(Z, eta, y, weights, pointwise, penalty, pull)
+    u = np.zeros((len(weights), Z.shape[1])) if u is None else u
     u, left = minimise(problems, u, tol, max_iter)
     return u, left < np.inf

@@ -8,7 +8,7 @@ from skinfluence.removal.linear._linear import (
     LinearModel,
     RankOneRemovals,
 )
-from skinfluence.removal.linear._normal_equations import NormalFactor, relative_rounding
+from skinfluence.removal.linear._normal_equations import NormalFactor, cholesky
 from skinfluence.removal.linear._orthogonal import OrthogonalFactor
 from skinfluence.removal.linear._penalty import Penalty
 from skinfluence.removal.smooth._alone import move_without
@@ -78,17 +78,9 @@ class Smooth(LinearModel):
         """
         X = self.design.rows
         for first in (start, np.zeros_like(start)):
-            u, converged = minimise_each(
-                X,
-                X @ first,
-                self.y,
-                self.weight[None],
-                self.pointwise,
-                penalty,
-                (penalty * first)[None],
-                np.zeros((1, len(first))),
-                max_iter=1000,  # far from the optimum, damped steps are small
-            )
+            args = X, X @ first, self.y, self.weight[None], self.pointwise, penalty
+            # far from the optimum, damped steps are small
+            u, converged = minimise_each(*args, penalty * first, max_iter=1000)
             if converged[0]:
                 return self._polished(first + u[0], penalty)
         raise UnsupportedEstimator(
@@ -104,24 +96,13 @@ class Smooth(LinearModel):
         eta = X @ theta
         curvature = self.weight * self.pointwise.derivatives(eta, self.y)[1]
         hessian = hessians(X, curvature[None])[0] + np.diag(penalty)
-        try:
-            error = relative_rounding(hessian, np.linalg.cholesky(hessian))
-        except np.linalg.LinAlgError:
-            error = np.inf
-        if error <= TRUSTED:
+        if cholesky(hessian)[1] <= TRUSTED:
             return theta
         factor = OrthogonalFactor(X, curvature, penalty)
         root = factor.root_inverse()
-        u, converged = minimise_each(
-            factor.whitened(X),
-            eta,
-            self.y,
-            self.weight[None],
-            self.pointwise,
-            factor.penalty,
-            (root.T @ (penalty * theta))[None],
-            np.zeros((1, root.shape[1])),
-        )
+        args = factor.whitened(X), eta, self.y, self.weight[None], self.pointwise
+        pull = root.T @ (penalty * theta)
+        u, converged = minimise_each(*args, factor.penalty, pull)
         return theta + root @ u[0] if converged[0] else theta
 
     @property
@@ -147,12 +128,6 @@ class Smooth(LinearModel):
         if np.all(np.abs(excess) <= 1e-14 * penalty):
             excess = None
         return theta, penalty, excess
-
-    def _share(self, masks):
-        """Share of the penalty that remains without groups of rows."""
-        if self.mass is None:
-            return np.ones(len(masks))
-        return 1 - masks @ self.mass / self.mass.sum()
 
     def _first_order_rows(self, damping):
         factor, normal, curvature, penalty = self._derivatives(damping)
@@ -188,10 +163,7 @@ class Smooth(LinearModel):
                 return RankOneRemovals(self, normal.lift, factor, none, False)
         self._check_moves(len(self.y))
         base = Whitened(self, self.theta[0], self.penalty, damping)
-        share = np.ones(len(self.y))
-        if self.mass is not None:
-            share -= self.mass / self.mass.sum()
-        moves = base.to_theta(base.newton_steps(share))
+        moves = base.to_theta(base.newton_steps(self.penalties.shares()))
         if damping:  # one step, an approximation of what it is
             return self._moved(moves[:, None])
         unresolved = self._alone(moves, base.rough(ROUGH), STEP_TOLERANCE, True)
@@ -245,16 +217,8 @@ class Smooth(LinearModel):
             if not self.penalties.constant:
                 excess = self.penalties.without_groups(masks[chunk]) - self.penalty
                 hessian, pull = base.penalty_with(excess)
-            u[chunk], converged[chunk] = minimise_each(
-                base.Z,
-                base.eta,
-                self.y,
-                weights,
-                self.pointwise,
-                hessian,
-                np.broadcast_to(pull, u[chunk].shape),
-                u[chunk],
-            )
+            args = base.Z, base.eta, self.y, weights, self.pointwise
+            u[chunk], converged[chunk] = minimise_each(*args, hessian, pull)
         u[~converged] = 0.0
         moves, rough = base.to_theta(u), base.rough_groups(masks, ROUGH)
         converged[rough] = True
@@ -266,18 +230,11 @@ class Smooth(LinearModel):
         u = np.zeros((len(masks), base.Z.shape[1]))
         for chunk in row_chunks(len(masks), 16 * len(self.y)):
             weights = self.weight - masks[chunk] * self.weight
-            u[chunk] = base.group_newton_step(weights, self._share(masks[chunk]))
+            share = self.penalties.shares(masks[chunk])
+            u[chunk] = base.group_newton_step(weights, share)
         moves = base.to_theta(u)
         if damping:  # one step, an approximation of what it is
             return self._moved(moves[:, None])
         rough = base.rough_groups(masks, ROUGH)
         unresolved = self._alone(moves, rough, STEP_TOLERANCE, True, masks)
         return self._moved(moves[:, None], unresolved)
-
-    def _first_order_groups(self, masks, damping):
-        rows = self._first_order_rows(damping)
-        member = masks.astype(np.float64)
-        moves = (member * rows.factor.T) @ rows.rows @ rows.lift.T
-        if rows.drift is not None:
-            moves += np.outer(member @ rows.drift[0], rows.drift[1][0])
-        return self._moved(moves[:, None], first_order=True)

@@ -7,7 +7,7 @@ from skinfluence._memory import check_memory
 from skinfluence.removal._classes import loses_class
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal.linear._linear import LinearModel
-from skinfluence.removal.linear._normal_equations import relative_rounding
+from skinfluence.removal.linear._normal_equations import cholesky
 from skinfluence.removal.linear._penalty import Penalty
 from skinfluence.removal.smooth._certificate import psi2
 from skinfluence.removal.smooth._quasi_newton import minimise, range_radius
@@ -134,14 +134,16 @@ class Softmax(LinearModel):
             weight[i] = 0.0
             start = np.zeros_like(moves[i]) if full[i] else moves[i]
             penalty = None if base.excess is None else base.excess[i]
-            moves[i], resolved = self._newton(start, weight, penalty)
-            if not resolved:
+            found = self._newton(start, weight, penalty)
+            if found is None:
                 unresolved.append(i)
+            else:
+                moves[i] = found
         moves[unresolved] = 0.0
         return self._moved(moves, np.sort(unresolved))
 
     def _newton(self, move, weight, excess=None):
-        """Minimise with other weights; return the move and whether it exists."""
+        """Minimise with other weights; return the move, None where there is none."""
         objective = self.objective
         if excess is not None:
             penalty = self.penalties.diagonal + excess
@@ -149,67 +151,58 @@ class Softmax(LinearModel):
                 self.design.rows, self.labels, weight, penalty, len(self.theta)
             )
         optimum = objective.minimise(self.theta + move, weight)
-        if optimum is None:
-            return np.zeros_like(move), False
-        return optimum - self.theta, True
+        return None if optimum is None else optimum - self.theta
 
     def _exact_groups(self, masks, tol):
-        base, unresolved = DowndatedRows(self, 0.0), []
-        moves = np.zeros((len(masks), *self.theta.shape))
+        if self.penalties.constant:
+            base = DowndatedRows(self, 0.0)
+            return self._each_group(
+                masks, lambda g, rows: self._minimise_without(rows, base, tol)
+            )
         excess = self.penalties.without_groups(masks) - self.penalties.diagonal
-        for k, mask in enumerate(masks):
-            rows = np.flatnonzero(mask & (self.weight > 0))
-            if not self.penalties.constant:
-                weight = np.where(mask, 0.0, self.weight)
-                moves[k], resolved = self._newton(moves[k], weight, excess[k])
-            elif not len(rows):
-                continue
-            else:
-                moves[k], resolved = self._minimise_without(rows, base, tol)
-            if not resolved:
-                unresolved.append(k)
-        return self._moved(moves, unresolved)
+
+        def move(g, rows):
+            weight = np.where(masks[g], 0.0, self.weight)
+            return self._newton(0.0, weight, excess[g])
+
+        return self._each_group(masks, move, idle=True)
 
     def _newton_groups(self, masks, damping):
-        base, unresolved = DowndatedRows(self, damping), []
-        moves = np.zeros((len(masks), *self.theta.shape))
-        for k, mask in enumerate(masks):
-            rows = np.flatnonzero(mask & (self.weight > 0))
-            if not len(rows):
-                continue
+        base = DowndatedRows(self, damping)
+
+        def move(g, rows):
             factor = base.factor_without(rows)
             if factor is None:
-                unresolved.append(k)
-            else:
-                step = -sla.cho_solve(factor, self._pull_without(rows).ravel())
-                moves[k] = step.reshape(self.theta.shape)
-        return self._moved(moves, unresolved)
+                return None
+            step = -sla.cho_solve(factor, self._pull_without(rows).ravel())
+            return step.reshape(self.theta.shape)
+
+        return self._each_group(masks, move)
 
     def _first_order_groups(self, masks, damping):
         base = DowndatedRows(self, damping)
-        moves = np.zeros((len(masks), *self.theta.shape))
-        for k, mask in enumerate(masks):
-            rows = np.flatnonzero(mask & (self.weight > 0))
-            if len(rows):
-                step = -(base.inverse @ self._pull_without(rows).ravel())
-                moves[k] = step.reshape(self.theta.shape)
-        return self._moved(moves, first_order=True)
+
+        def move(g, rows):
+            step = -(base.inverse @ self._pull_without(rows).ravel())
+            return step.reshape(self.theta.shape)
+
+        return self._each_group(masks, move, first_order=True)
 
     def _pull_without(self, rows):
         """Gradient without a set of rows at the optimum with all, shape (C, p)."""
         return -(self.pull[rows].T @ self.design.rows[rows])
 
     def _minimise_without(self, rows, base, tol):
-        """Return the move of theta without a set of rows, and if it is certified."""
+        """Return the certified move of theta without a set of rows, or None."""
         objective, shape = self.objective, self.theta.shape
         weight = self.weight.copy()
         weight[rows] = 0.0
-        left, zero = np.isin(np.arange(len(weight)), rows)[None], np.zeros(shape)
+        left = np.isin(np.arange(len(weight)), rows)[None]
         if loses_class(self.labels, left, self.weight > 0)[0]:
-            return zero, False
+            return None
         factor = base.factor_without(rows)
         if factor is None:
-            return self._newton(zero, weight)
+            return self._newton(0.0, weight)
         first = self._pull_without(rows)
         start = -sla.cho_solve(factor, first.ravel())[None]
 
@@ -227,7 +220,7 @@ class Softmax(LinearModel):
             evaluate, solve, first.reshape(1, -1), start, np.array([rho]), tol
         )
         move = x.reshape(shape)
-        return (move, True) if certified[0] else self._newton(move, weight)
+        return move if certified[0] else self._newton(move, weight)
 
 
 class DowndatedRows:
@@ -237,10 +230,9 @@ class DowndatedRows:
         self.model, self.objective = model, model.objective
         self.rows, self.shape = model.design.rows, (-1, *model.theta.shape)
         self.hessian = model.hessian + damping * np.eye(len(model.hessian))
-        factor = sla.cho_factor(self.hessian, lower=True)
-        self.error = relative_rounding(self.hessian, np.tril(factor[0]))
-        self.pivots = np.diag(factor[0]) ** 2
-        self.inverse = sla.cho_solve(factor, np.eye(len(self.hessian)))
+        lower, self.error = cholesky(self.hessian)
+        self.pivots = np.diag(lower) ** 2
+        self.inverse = sla.cho_solve((lower, True), np.eye(len(self.hessian)))
         self.state = self.objective.start_state(model.theta)
         self.excess = excess
 

@@ -1,4 +1,8 @@
-"""The dual form of sparse models: one n x n factorisation, then rows leave."""
+"""The dual form of sparse models: one n x n factorisation, then rows leave.
+
+Its chord steps stand apart from `removal._minimisation` for the reason given in
+`smooth._ladder`; here a Hessian of p x p numbers does not even exist.
+"""
 
 import numpy as np
 import scipy.linalg as sla

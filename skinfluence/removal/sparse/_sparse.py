@@ -6,9 +6,12 @@ import numpy as np
 
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal._minimisation import minimise
-from skinfluence.removal._raw import RawRemovals
 from skinfluence.removal.linear._design import SparseDesign
-from skinfluence.removal.linear._linear import STEP_TOLERANCE, LinearModel
+from skinfluence.removal.linear._linear import (
+    STEP_TOLERANCE,
+    LinearModel,
+    MovedCoefficients,
+)
 from skinfluence.removal.linear._quadratic import Quadratic
 from skinfluence.removal.smooth._newton import SmoothProblems
 from skinfluence.removal.smooth._pointwise import Squared
@@ -162,35 +165,32 @@ class SparseModel(LinearModel):
     def _exact_groups(self, masks, tol):
         if self.pointwise.M == 0:
             return self._newton_groups(masks, 0.0)
-        moves, unresolved = np.zeros((len(masks), *self.theta.shape)), []
-        for g, mask in enumerate(masks):
-            left = np.where(mask, 0.0, self.weight)
+
+        def move(g, rows):
+            left = np.where(masks[g], 0.0, self.weight)
             theta, slack = self.minimise(0, left, self.theta[0])
-            if slack == np.inf:
-                unresolved.append(g)
-            else:
-                moves[g, 0] = theta - self.theta[0]
-        return self._moved(moves, unresolved)
+            return None if slack == np.inf else theta - self.theta
+
+        return self._each_group(masks, move)
 
     def _newton_groups(self, masks, damping):
-        moves, unresolved = np.zeros((len(masks), *self.theta.shape)), []
-        for g, mask in enumerate(masks):
-            if not np.any(~mask & (self.weight != 0)):
-                unresolved.append(g)
-                continue
-            curvature = np.where(mask, 0.0, self.curvature)
-            moves[g] = self._group_move(mask, self._inverse(damping, curvature))
-        return self._moved(moves, unresolved)
+        def move(g, rows):
+            if len(rows) == np.count_nonzero(self.weight):
+                return None
+            curvature = np.where(masks[g], 0.0, self.curvature)
+            return self._group_move(rows, self._inverse(damping, curvature))
+
+        return self._each_group(masks, move)
 
     def _first_order_groups(self, masks, damping):
         inverse = self._inverse(damping)
-        moves = [self._group_move(mask, inverse) for mask in masks]
-        moves = np.reshape(moves, (len(masks), *self.theta.shape))
-        return self._moved(moves, first_order=True)
+        return self._each_group(
+            masks, lambda g, rows: self._group_move(rows, inverse), first_order=True
+        )
 
-    def _group_move(self, mask, inverse):
+    def _group_move(self, rows, inverse):
         """``inverse`` applied to the gradients of a set of rows, shape (k, p)."""
-        pull = self.design.rows.T @ (mask[:, None] * self.slope)
+        pull = self.design.rows[rows].T @ self.slope[rows]
         return np.stack([inverse.solve(column) for column in pull.T])
 
 
@@ -218,7 +218,7 @@ class SparseProblems(SmoothProblems):
         return left + self.INEXACT * decrement
 
 
-class SparseRemovals(RawRemovals):
+class SparseRemovals(MovedCoefficients):
     """Single rows that leave a `SparseModel`: moves ``H^{-1} X' beta``.
 
     Parameters
@@ -266,15 +266,6 @@ class SparseRemovals(RawRemovals):
         norms = self.inverse.factorise().norms(self.factor)
         return self.model.raw, self.factor * norms[:, None]
 
-    def mean_influence(self, X, y, loss, weight):
-        """Solve once to first order, for all test rows together."""
-        if not self.first_order:
-            return super().mean_influence(X, y, loss, weight)
-        rows = self.model.design(X)
-        slope = loss.slope(y, rows @ self.model.theta.T, self.link)
-        gradient = rows.T @ (weight[:, None] * slope)
-        out = np.zeros(self.n_removals)
-        for k in range(slope.shape[1]):
-            solved = self.inverse.times(self.inverse.solve(gradient[:, k]))
-            out += self.factor[:, k] * solved
-        return out
+    def along(self, gradient):
+        solved = [self.inverse.times(self.inverse.solve(g)) for g in gradient]
+        return (self.factor * np.transpose(solved)).sum(axis=1)

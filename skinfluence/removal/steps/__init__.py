@@ -1,6 +1,6 @@
 """How fitted transformers change where they are refitted without some rows."""
 
-from skinfluence.removal.steps import (  # noqa: F401  (they register themselves)
+from skinfluence.removal.steps import (  # they register themselves
     _encoders,
     _imputer,
     _parts,
@@ -9,13 +9,3 @@ from skinfluence.removal.steps import (  # noqa: F401  (they register themselves
 from skinfluence.removal.steps._changes import Changes, Fill, step_changes
 from skinfluence.removal.steps._parts import follow_steps
 from skinfluence.removal.steps._removed import Groups, Removed, SingleRows
-
-__all__ = [
-    "Changes",
-    "Fill",
-    "Groups",
-    "Removed",
-    "SingleRows",
-    "follow_steps",
-    "step_changes",
-]

@@ -12,6 +12,7 @@ from skinfluence.retraining.engine._evaluation import (
     Evaluations,
     evaluate,
     losses_of,
+    prior_margins,
 )
 from skinfluence.retraining.engine._retrain import (
     check_trainable,
@@ -20,20 +21,3 @@ from skinfluence.retraining.engine._retrain import (
     retrain,
     trainable,
 )
-
-__all__ = [
-    "RETRAINING_CONSTRAINTS",
-    "Coalitions",
-    "Deadline",
-    "Evaluation",
-    "Evaluations",
-    "announce_training",
-    "check_models",
-    "check_trainable",
-    "evaluate",
-    "losses_of",
-    "prior_model",
-    "retrain",
-    "trainable",
-    "describe_retraining",
-]

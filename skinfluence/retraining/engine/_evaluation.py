@@ -52,10 +52,7 @@ class Evaluation:
             return np.full(len(self), model.error_score, dtype=np.float64)
         response = self.loss.response
         if isinstance(model, DummyClassifier) and response == "decision_function":
-            seen = np.searchsorted(self.classes, model.classes_)
-            prior = np.zeros(len(self.classes))
-            prior[seen] = model.class_prior_
-            prediction = np.tile(prior_margin(prior), (len(self), 1))
+            prediction = prior_margins(model, self.classes, len(self))
         else:
             prediction = model_prediction(model, self.X, response, self.classes)
         return self.loss.value(self.y, prediction)
@@ -75,6 +72,13 @@ class Evaluations:
 
     def __call__(self, model):
         return np.concatenate([part(model) for part in self.parts])
+
+
+def prior_margins(model, classes, n):
+    """Margins of a `prior_model`, for n rows and all classes."""
+    prior = np.zeros(len(classes))
+    prior[np.searchsorted(classes, model.classes_)] = model.class_prior_
+    return np.tile(prior_margin(prior), (n, 1))
 
 
 def failed_fit(error, error_score):

@@ -5,8 +5,8 @@ README.md in the folder `retraining` describes the modules. Their interfaces:
 - A **scheme** of sampling (`Enumeration`, `PermutationSampling`, `CoalitionSampling`)
   defines the coalitions of draw k, ``start``s an estimate and ``add``s the losses of a
   draw to it.
-- A **source** of losses (`RetrainedLosses`, `KeptModels`, `PrefixLosses`) takes a range
-  of draws and returns the losses of each.
+- A **source** of losses (`RetrainedLosses`, `PrefixLosses`, what `KeptDraws.losses`
+  returns) takes a range of draws and returns the losses of each.
 - An **estimate** has ``mean`` and ``standard_error()``, shape (n_rows, n_players).
 """
 
@@ -21,17 +21,3 @@ from skinfluence.retraining.semivalues._size_probabilities import (
     SEMIVALUES,
     size_probabilities,
 )
-
-__all__ = [
-    "SEMIVALUES",
-    "FixedRows",
-    "Game",
-    "KeptDraws",
-    "Limits",
-    "NeighborGame",
-    "Players",
-    "Sampling",
-    "enumerates",
-    "estimate_rows",
-    "size_probabilities",
-]

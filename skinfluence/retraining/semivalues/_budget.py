@@ -74,9 +74,12 @@ class Budget:
             if monotonic() - begin < ROUND_SECONDS / 2:
                 size *= 2
 
-    def advance(self, estimate):
-        """Count a draw; return whether the target standard error is reached."""
+    def count(self):
+        """Count a draw that was made."""
         self.n_done += 1
+
+    def reached(self, estimate):
+        """Tell whether the target standard error is reached, after some draws."""
         if self.target is None or self.n_done % EVERY or self.n_done < 2 * EVERY:
             return False
         return bool(np.all(estimate.standard_error() <= self.target))
@@ -97,30 +100,25 @@ class Budget:
 
 
 def spend(budget, scheme, source, estimates):
-    """Draw until the budget is spent.
+    """Draw until the budget is spent; return the number of draws.
 
     Parameters
     ----------
     budget : Budget
-    scheme : Enumeration, PermutationSampling or CoalitionSampling
-        Defines the coalitions of a draw.
-    source : callable
-        Takes a range of draws, returns or yields the losses of each; of the first
-        ones only, if the deadline passed.
+    scheme, source
+        A scheme and a source as the package's docstring describes them. If the
+        deadline passed, the source has the losses of the first draws only.
     estimates : list
         Two results of ``scheme.start``: for single test rows, and for their mean,
         whose standard error is compared with the target.
-
-    Returns
-    -------
-    n_draws : int
     """
     rows, mean = estimates
     for draws in budget.rounds():
         for draw, losses in zip(draws, source(draws), strict=False):
             scheme.add(rows, draw, losses)
             scheme.add(mean, draw, _mean(losses))
-            if budget.advance(mean):
+            budget.count()
+            if budget.reached(mean):
                 return budget.n_done
     return budget.n_done
 

@@ -6,6 +6,7 @@ from skinfluence._memory import check_memory
 from skinfluence.retraining.semivalues._budget import Budget, Limits, spend
 from skinfluence.retraining.semivalues._cost import announce
 from skinfluence.retraining.semivalues._one_class import RestOfGame
+from skinfluence.retraining.semivalues._prefix_losses import PrefixLosses
 from skinfluence.retraining.semivalues._retrained_losses import RetrainedLosses
 from skinfluence.retraining.semivalues._time_limit import check_drawn
 
@@ -37,7 +38,7 @@ def estimate_rows(game, sampling, kept, rows, weight=None, spread=False):
     evaluation = game.evaluation(*rows, weight)
     empty, full = game.ends(evaluation)
     if kept is None:
-        source = game.prefix_losses(sampling.scheme, *rows, weight)
+        source = PrefixLosses(game, sampling.scheme, rows, weight)
     else:
         source = kept.losses(evaluation, empty, full)
     rest, counted = _count(game, sampling, source, evaluation, empty)
@@ -95,18 +96,10 @@ class FixedRows:
             effective_n_jobs(n_jobs) * max(1, LOSSES // per_draw),
         )
         if engine is None:
-            source = game.prefix_losses(scheme, *rows, tolerance=limits.truncation)
+            source = PrefixLosses(game, scheme, rows, tolerance=limits.truncation)
         else:
-            source = RetrainedLosses(
-                engine,
-                scheme,
-                players.of_row,
-                evaluation,
-                empty,
-                full,
-                limits.truncation,
-                budget.deadline,
-            )
+            args = engine, scheme, players.of_row, evaluation, empty, full
+            source = RetrainedLosses(*args, limits.truncation, budget.deadline)
         self.estimate = scheme.start(empty, full)
         self.mean_estimate = scheme.start(
             empty.mean(keepdims=True), full.mean(keepdims=True)

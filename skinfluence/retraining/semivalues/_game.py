@@ -9,7 +9,6 @@ from skinfluence.retraining.semivalues._one_class import (
     OneClassGame,
     kinds_of_players,
 )
-from skinfluence.retraining.semivalues._prefix_losses import PrefixLosses
 from skinfluence.retraining.semivalues._scorer_evaluation import ScorerEvaluation
 
 
@@ -54,20 +53,6 @@ class Game:
     def ends(self, evaluation):
         """Return the losses of the prior model (no training rows) and of the full."""
         return evaluation(prior_model(self.model, self.y)), evaluation(self.model)
-
-    def prefix_losses(self, scheme, X, y, loss, weight=None, tolerance=None):
-        """Return the source of the losses of draws that adds rows without training."""
-        return PrefixLosses(
-            self.prefix_models,
-            scheme,
-            self.players.rows,
-            X,
-            y,
-            loss,
-            self.ends(self.evaluation(X, y, loss))[0],
-            weight,
-            tolerance,
-        )
 
     def one_class(self, evaluation, empty):
         """Return the part of the game that coalitions of one class play, or None."""

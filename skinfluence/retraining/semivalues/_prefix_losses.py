@@ -18,18 +18,12 @@ class PrefixLosses:
 
     Parameters
     ----------
-    models : PrefixModels
-        Of the estimator.
+    game : Game
+        With ``prefix_models``.
     scheme : ChainEnumeration or PermutationSampling
         Defines the orders of a draw.
-    players : list of ndarray of int
-        Training rows of each player.
-    X, y : array-like, ndarray
-        Test rows, encoded targets.
-    loss : Loss
-        Evaluation loss.
-    empty : ndarray of shape (n_rows,)
-        Losses of the empty coalition.
+    rows : tuple
+        Test rows, encoded targets, loss.
     weight : ndarray of shape (n_rows,), default=None
         Weights of the test rows, if only the weighted sum of their losses is needed.
     tolerance : float, default=None
@@ -38,22 +32,13 @@ class PrefixLosses:
 
     n_retrainings = 0
 
-    def __init__(
-        self,
-        models,
-        scheme,
-        players,
-        X,
-        y,
-        loss,
-        empty,
-        weight=None,
-        tolerance=None,
-    ):
-        self.models, self.scheme, self.players = models, scheme, players
-        self.rows, self.y, self.loss, self.empty = models.prepare(X), y, loss, empty
+    def __init__(self, game, scheme, rows, weight=None, tolerance=None):
+        X, self.y, self.loss = rows
+        self.models, self.scheme = game.prefix_models, scheme
+        self.players, self.rows = game.players.rows, self.models.prepare(X)
+        self.empty = game.ends(game.evaluation(*rows))[0]
         self.weight, self.tolerance = weight, tolerance
-        self.sizes = np.array([len(rows) for rows in players])
+        self.sizes = np.array([len(rows) for rows in self.players])
 
     def __call__(self, draws):
         """Yield the losses of each draw, as ``scheme.add`` takes them."""

@@ -4,8 +4,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, is_classifier
 from sklearn.utils.metaestimators import available_if
 
-from skinfluence._predictions import model_prediction, prior_margin
+from skinfluence._predictions import model_prediction
 from skinfluence._sklearn import n_rows
+from skinfluence.retraining.engine import prior_margins
 
 
 class ScorerEvaluation:
@@ -68,16 +69,7 @@ class AllClasses(ClassifierMixin, BaseEstimator):
     def decision_function(self, X):
         """Margins, -1 for classes that the model has not seen."""
         if _is_prior(self.model):
-            share = self._prior()
-            margin = np.tile(prior_margin(share), (n_rows(X), 1))
+            margin = prior_margins(self.model, self.classes_, n_rows(X))
         else:
             margin = model_prediction(self.model, X, "decision_function", self.classes_)
         return margin[:, 0] if margin.shape[1] == 1 else margin
-
-    def _prior(self):
-        """Return the share of each class in the rows of a constant model."""
-        share = np.zeros(len(self.classes_))
-        share[np.searchsorted(self.classes_, self.model.classes_)] = (
-            self.model.class_prior_
-        )
-        return share

@@ -6,8 +6,7 @@ The rows that a tree drew ("bootstrap_type") affect its splits only: leaf values
 sums over all rows. CatBoost scales the penalty of a leaf by the mean weight of the
 rows; that of all rows is held fixed when rows are removed. Categorical features with
 more than ``one_hot_max_size`` values are refused: CatBoost replaces them by statistics
-of the targets, which differ between
-training and prediction.
+of the targets, which differ between training and prediction.
 """
 
 from functools import partial
@@ -19,26 +18,24 @@ from sklearn.base import is_classifier
 from skinfluence.trees._base_values import ConstantBase, MeanBase
 from skinfluence.trees._boosted_trees import BoostedTrees
 from skinfluence.trees._dispatch import tree_structure
-from skinfluence.trees._objectives import JointMultinomialLoss, SquaredLoss
+from skinfluence.trees._objectives import JointMultinomialLoss
 from skinfluence.trees._verify import require, verified
-from skinfluence.trees.readers._targets import (
-    class_targets,
-    number_targets,
-    row_weights,
-)
+from skinfluence.trees.readers._reasons import CONSTRAINTS, NO_NEWTON_STEP
+from skinfluence.trees.readers._targets import newton_targets
 
 REQUIRED = {
     "boosting_type": (("Plain",), "ordered boosting trains one model per row prefix"),
-    "leaf_estimation_method": (("Newton",), "leaf values must be Newton steps"),
-    "loss_function": (
-        ("RMSE", "Logloss", "MultiClass"),
-        "leaf values must be Newton steps",
-    ),
+    "leaf_estimation_method": (("Newton",), NO_NEWTON_STEP),
+    "loss_function": (("RMSE", "Logloss", "MultiClass"), NO_NEWTON_STEP),
     "model_shrink_rate": ((0,), "otherwise earlier trees are shrunk"),
     "auto_class_weights": (("None", None), "weights must be known"),
 }
 # Of more than two classes: the Hessian of a softmax is singular.
 LEAST_PENALTY = 1e-3
+NOT_UNIQUE = (
+    "the values of a leaf of more than two classes are unique only up to a constant "
+    f"without a penalty of {LEAST_PENALTY:g} or more"
+)
 
 
 def _leaves(model, X):
@@ -47,41 +44,19 @@ def _leaves(model, X):
     return np.repeat(leaves, n_classes, axis=2) if n_classes > 2 else leaves
 
 
-def _raw(model, X):
-    raw = np.asarray(model.predict(X, prediction_type="RawFormulaVal"))
-    return raw.reshape(len(raw), -1)
-
-
 def _structure(model, X, y, sample_weight=None):
     params = model.get_all_params()
-    constraints = model.get_params().get("monotone_constraints")
-    require(
-        model,
-        "given" if constraints else None,
-        (None,),
-        "monotone_constraints",
-        "constraints clip leaf values",
-    )
+    given = "given" if model.get_params().get("monotone_constraints") else None
+    require(model, "monotone_constraints", (None,), CONSTRAINTS, given)
     for name, (expected, reason) in REQUIRED.items():
-        require(model, params.get(name, expected[0]), expected, name, reason)
-    weight = row_weights(y, sample_weight)
-    if is_classifier(model):
-        objective, y = class_targets(model.classes_, y)
-        if y.shape[1] > 1:
-            objective = JointMultinomialLoss()
-            penalty = params["l2_leaf_reg"]
-            require(
-                model,
-                penalty if penalty < LEAST_PENALTY else "enough",
-                ("enough",),
-                "l2_leaf_reg",
-                "the values of a leaf of more than two classes are unique only up to a "
-                f"constant without a penalty of {LEAST_PENALTY:g} or more",
-            )
-    else:
-        objective, y = SquaredLoss(), number_targets(y)
+        require(model, name, expected, reason, params.get(name, expected[0]))
+    objective, y, weight = newton_targets(model, y, sample_weight)
+    if y.shape[1] > 1:
+        objective, penalty = JointMultinomialLoss(), params["l2_leaf_reg"]
+        penalty = penalty if penalty < LEAST_PENALTY else "enough"
+        require(model, "l2_leaf_reg", ("enough",), NOT_UNIQUE, penalty)
     scale, bias = model.get_scale_and_bias()
-    require(model, scale, (1.0,), "scale", "predictions must be the sum of the trees")
+    require(model, "scale", (1.0,), "predictions must be the sum of the trees", scale)
     if params["boost_from_average"]:
         base = MeanBase(objective.link)
     else:
@@ -92,7 +67,7 @@ def _structure(model, X, y, sample_weight=None):
         weight=weight,
         leaf_ids=_leaves(model, X),
         apply=partial(_leaves, model),
-        raw_prediction=partial(_raw, model),
+        fitted=model.predict(X, prediction_type="RawFormulaVal"),
         base=base,
         learning_rate=params["learning_rate"],
         newton_steps=params["leaf_estimation_iterations"],
@@ -104,7 +79,7 @@ def _structure(model, X, y, sample_weight=None):
         "leaf_estimation_backtracking with several leaf_estimation_iterations",
         "cat_features with one_hot_max_size too small for them",
     ]
-    return verified(trees, model, X, 1e-6, suspects)
+    return verified(trees, model, 1e-6, suspects)
 
 
 tree_structure.register(CatBoostClassifier, _structure)

@@ -14,6 +14,7 @@ from skinfluence.trees._boosted_trees import BoostedTrees
 from skinfluence.trees._dispatch import tree_structure
 from skinfluence.trees._objectives import GammaLoss, PoissonLoss, SquaredLoss
 from skinfluence.trees._verify import require, verified
+from skinfluence.trees.readers._reasons import CONSTRAINTS, NO_NEWTON_STEP
 from skinfluence.trees.readers._targets import (
     class_targets,
     number_targets,
@@ -28,24 +29,14 @@ REGRESSION = {
 
 
 def _check(model):
-    require(
-        model,
-        bool(model.do_early_stopping_),
-        (False,),
-        "early_stopping",
-        "it holds some of the rows out ('auto' does so above 10,000 rows)",
-    )
-    constraints = model.monotonic_cst
-    require(
-        model,
-        None if constraints is None else "...",
-        (None,),
-        "monotonic_cst",
-        "constraints clip leaf values",
-    )
+    reason = "it holds some of the rows out ('auto' does so above 10,000 rows)"
+    stops = bool(model.do_early_stopping_)
+    require(model, "early_stopping", (False,), reason, stops)
+    given = None if model.monotonic_cst is None else "..."
+    require(model, "monotonic_cst", (None,), CONSTRAINTS, given)
 
 
-def _structure(model, X, objective, y, weight, link, raw):
+def _structure(model, X, objective, y, weight, link, fitted):
     leaf_model = hist_leaf_model(model)
     trees = BoostedTrees(
         objective=objective,
@@ -53,34 +44,24 @@ def _structure(model, X, objective, y, weight, link, raw):
         weight=weight,
         leaf_ids=hist_leaf_ids(leaf_model, X),
         apply=partial(hist_leaf_ids, leaf_model),
-        raw_prediction=partial(raw, model),
+        fitted=fitted,
         base=MeanBase(link),
         learning_rate=model.learning_rate,
         regularization=model.l2_regularization + 1e-15,
         single_precision=True,
     )
-    return verified(trees, model, X, 1e-6, ["warm_start"])
-
-
-def _classifier_raw(model, X):
-    raw = model.decision_function(X)
-    return raw.reshape(len(raw), -1)
-
-
-def _regressor_raw(model, X):
-    predicted = model.predict(X)[:, None]
-    return predicted if model.loss == "squared_error" else np.log(predicted)
+    return verified(trees, model, 1e-6, ["warm_start"])
 
 
 @tree_structure.register
 def _(model: HistGradientBoostingRegressor, X, y, sample_weight=None):
     _check(model)
-    require(
-        model, model.loss, tuple(REGRESSION), "loss", "leaf values must be Newton steps"
-    )
+    require(model, "loss", tuple(REGRESSION), NO_NEWTON_STEP)
     objective, link = REGRESSION[model.loss]
     y, weight = number_targets(y), row_weights(y, sample_weight)
-    return _structure(model, X, objective(), y, weight, link, _regressor_raw)
+    fitted = model.predict(X)
+    fitted = np.log(fitted) if link == "log" else fitted
+    return _structure(model, X, objective(), y, weight, link, fitted)
 
 
 @tree_structure.register
@@ -89,4 +70,5 @@ def _(model: HistGradientBoostingClassifier, X, y, sample_weight=None):
     weight = row_weights(y, sample_weight, model.class_weight)
     objective, y = class_targets(model.classes_, y)
     link = "logit" if y.shape[1] == 1 else "centred_log_prior"
-    return _structure(model, X, objective, y, weight, link, _classifier_raw)
+    fitted = model.decision_function(X)
+    return _structure(model, X, objective, y, weight, link, fitted)

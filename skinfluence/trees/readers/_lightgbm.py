@@ -13,25 +13,28 @@ from sklearn.base import is_classifier
 from skinfluence.trees._base_values import MeanBase
 from skinfluence.trees._boosted_trees import BoostedTrees
 from skinfluence.trees._dispatch import tree_structure
-from skinfluence.trees._objectives import SquaredLoss
 from skinfluence.trees._replay import replay
 from skinfluence.trees._verify import require, verified
-from skinfluence.trees.readers._targets import (
-    class_targets,
-    number_targets,
-    row_weights,
+from skinfluence.trees.readers._reasons import (
+    CLIPS,
+    CONSTRAINTS,
+    L1_CLIPS,
+    NO_NEWTON_STEP,
+    UNRECORDED,
 )
+from skinfluence.trees.readers._targets import newton_targets
 
 CHANGES_LEAVES = {
     "boosting_type": (("gbdt",), "other types change the weights of rows or trees"),
-    "reg_alpha": ((0.0,), "an L1 penalty clips leaf values"),
+    "reg_alpha": ((0.0,), L1_CLIPS),
     "linear_tree": ((False,), "leaves must be constants"),
     "path_smooth": ((0.0,), "otherwise leaf values depend on those of their parents"),
-    "max_delta_step": ((0.0,), "it clips leaf values"),
-    "monotone_constraints": ((None,), "constraints clip leaf values"),
+    "max_delta_step": ((0.0,), CLIPS),
+    "monotone_constraints": ((None,), CONSTRAINTS),
     "extra_trees": ((False, True), ""),
 }
-OBJECTIVES = (None, "regression", "binary", "multiclass")
+OBJECTIVES = ("regression", "binary", "multiclass")
+LINKS = {"identity": "identity", "logit": "logit", "softmax": "log_prior"}
 
 
 def _leaves(model, X):
@@ -40,67 +43,44 @@ def _leaves(model, X):
     return leaves.reshape(len(leaves), -1, n_outputs)
 
 
-def _raw(model, X):
-    raw = np.asarray(model.predict(X, raw_score=True))
-    return raw.reshape(len(raw), -1)
-
-
-def _check(model):
-    params = model.get_params()
+def _check(model, params):
     for name, (expected, reason) in CHANGES_LEAVES.items():
-        require(model, params.get(name, expected[0]), expected, name, reason)
-    require(
-        model,
-        "subsample" if params["subsample"] < 1 and params["subsample_freq"] > 0 else 1,
-        (1,),
-        "subsample",
-        "otherwise each tree is fitted to rows that the model does not record",
-    )
-    require(
-        model,
-        model.objective_,
-        ("regression", "binary", "multiclass"),
-        "objective",
-        "leaf values must be Newton steps",
-    )
+        require(model, name, expected, reason, params.get(name, expected[0]))
+    subsample = params["subsample"] if params["subsample_freq"] > 0 else 1.0
+    require(model, "subsample", (1.0,), UNRECORDED, subsample)
+    require(model, "objective", OBJECTIVES, NO_NEWTON_STEP, model.objective_)
 
 
 def _structure(model, X, y, sample_weight=None):
-    _check(model)
     params = model.get_params()
-    if is_classifier(model):
-        weight = row_weights(y, sample_weight, model.class_weight)
-        objective, y = class_targets(model.classes_, y)
-    else:
-        objective, weight = SquaredLoss(), row_weights(y, sample_weight)
-        y = number_targets(y)
+    _check(model, params)
+    class_weight = model.class_weight if is_classifier(model) else None
+    objective, y, weight = newton_targets(model, y, sample_weight, class_weight)
     n_outputs = y.shape[1]
-    link = {"identity": "identity", "logit": "logit", "softmax": "log_prior"}
     trees = BoostedTrees(
         objective=objective,
         y=y,
         weight=weight,
         leaf_ids=_leaves(model, X),
         apply=partial(_leaves, model),
-        raw_prediction=partial(_raw, model),
-        base=MeanBase(link[objective.link]),
+        fitted=model.predict(X, raw_score=True),
+        base=MeanBase(LINKS[objective.link]),
         learning_rate=params["learning_rate"],
         curvature_scale=1.0 if n_outputs == 1 else n_outputs / (n_outputs - 1),
         regularization=params["reg_lambda"],
         single_precision=True,
     )
-    _regularize_categories(trees, model, params)
-    return verified(
-        trees, model, X, 1e-6, ["scale_pos_weight", "is_unbalance", "cat_smooth"]
-    )
+    suspects = ["scale_pos_weight", "is_unbalance", "cat_smooth"]
+    trees = _with_regularized_categories(trees, model, params)
+    return verified(trees, model, 1e-6, suspects)
 
 
-def _regularize_categories(trees, model, params):
+def _with_regularized_categories(trees, model, params):
     """Find the leaves to which ``cat_l2`` applies, iteration by iteration."""
     extra = params.get("cat_l2", 10.0)
     booster = model.booster_
     if not extra or "cat_threshold" not in booster.model_to_string():
-        return
+        return trees
     base = trees.base.value(trees.y, trees.weight)
     regularization = trees.regularization.copy()
     for column, known in enumerate(trees._ids):
@@ -108,8 +88,7 @@ def _regularize_categories(trees, model, params):
         values = np.array([booster.get_leaf_output(column, leaf) for leaf in known])
         if column < trees.n_outputs:
             values -= base[column]  # LightGBM adds the mean to the first trees
-        trees.regularization = regularization
-        run = replay(trees, single_precision=True)
+        run = replay(trees.with_regularization(regularization), single_precision=True)
         leaves = slice(start, start + len(known))
         sums = run.gradient_sums[leaves], run.curvature_sums[leaves]
         errors = [
@@ -117,7 +96,7 @@ def _regularize_categories(trees, model, params):
             for more in (0.0, extra)
         ]
         regularization[leaves] += np.where(errors[1] < errors[0], extra, 0.0)
-    trees.regularization = regularization
+    return trees.with_regularization(regularization)
 
 
 tree_structure.register(LGBMClassifier, _structure)

@@ -1,11 +1,12 @@
 """Targets and weights as boosting objectives take them."""
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 
 from skinfluence.removal import UnsupportedEstimator
-from skinfluence.trees._objectives import LogisticLoss, MultinomialLoss
+from skinfluence.trees._objectives import LogisticLoss, MultinomialLoss, SquaredLoss
 
 
 def class_targets(classes, y):
@@ -19,6 +20,14 @@ def class_targets(classes, y):
     if len(classes) == 2:
         return LogisticLoss(), codes[:, None].astype(np.float64)
     return MultinomialLoss(), 1.0 * (codes[:, None] == np.arange(len(classes)))
+
+
+def newton_targets(model, y, sample_weight, class_weight=None):
+    """Return the objective of a classifier or of least squares, its y, and weights."""
+    weight = row_weights(y, sample_weight, class_weight)
+    if is_classifier(model):
+        return *class_targets(model.classes_, y), weight
+    return SquaredLoss(), number_targets(y), weight
 
 
 def number_targets(y):

@@ -16,20 +16,21 @@ from skinfluence.removal import UnsupportedEstimator
 from skinfluence.trees._base_values import ConstantBase, MeanBase
 from skinfluence.trees._boosted_trees import BoostedTrees
 from skinfluence.trees._dispatch import tree_structure
-from skinfluence.trees._objectives import SquaredLoss
 from skinfluence.trees._verify import require, verified
-from skinfluence.trees.readers._targets import (
-    class_targets,
-    number_targets,
-    row_weights,
+from skinfluence.trees.readers._reasons import (
+    CLIPS,
+    CONSTRAINTS,
+    L1_CLIPS,
+    NO_NEWTON_STEP,
+    UNRECORDED,
 )
+from skinfluence.trees.readers._targets import newton_targets
 
 CHANGES_LEAVES = {
-    "subsample": "otherwise each tree is fitted to rows that the model does not record",
-    "alpha": "an L1 penalty clips leaf values",
-    "max_delta_step": "it clips leaf values",
+    "subsample": (1.0, UNRECORDED),
+    "alpha": (0.0, L1_CLIPS),
+    "max_delta_step": (0.0, CLIPS),
 }
-NEUTRAL = {"subsample": 1.0, "alpha": 0.0, "max_delta_step": 0.0}
 OBJECTIVES = ("reg:squarederror", "binary:logistic", "multi:softprob", "multi:softmax")
 
 
@@ -39,60 +40,26 @@ def _leaves(model, X):
     return leaves.reshape(len(leaves), -1, n_outputs)
 
 
-def _raw(model, X):
-    raw = np.asarray(model.predict(X, output_margin=True), dtype=np.float64)
-    return raw.reshape(len(raw), -1)
-
-
 def _structure(model, X, y, sample_weight=None):
     config = json.loads(model.get_booster().save_config())["learner"]
     booster, settings = config["gradient_booster"], config["learner_model_param"]
-    require(
-        model,
-        booster["name"],
-        ("gbtree",),
-        "booster",
-        "dart rescales its trees and gblinear has none",
-    )
-    require(
-        model,
-        config["objective"]["name"],
-        OBJECTIVES,
-        "objective",
-        "leaf values must be Newton steps",
-    )
-    require(
-        model,
-        model.early_stopping_rounds,
-        (None,),
-        "early_stopping_rounds",
-        "otherwise predictions use a part of the trees",
-    )
-    require(
-        model,
-        model.monotone_constraints or None,
-        (None,),
-        "monotone_constraints",
-        "constraints clip leaf values",
-    )
-    require(
-        model,
-        int(booster["gbtree_model_param"]["num_parallel_tree"]),
-        (1,),
-        "num_parallel_tree",
-        "each iteration must fit one tree per output",
-    )
+    reason = "dart rescales its trees and gblinear has none"
+    require(model, "booster", ("gbtree",), reason, booster["name"])
+    goal = config["objective"]["name"]
+    require(model, "objective", OBJECTIVES, NO_NEWTON_STEP, goal)
+    reason = "otherwise predictions use a part of the trees"
+    require(model, "early_stopping_rounds", (None,), reason)
+    constraints = model.monotone_constraints or None
+    require(model, "monotone_constraints", (None,), CONSTRAINTS, constraints)
+    n_parallel = int(booster["gbtree_model_param"]["num_parallel_tree"])
+    reason = "each iteration must fit one tree per output"
+    require(model, "num_parallel_tree", (1,), reason, n_parallel)
     params = booster["tree_train_param"]
-    for name, reason in CHANGES_LEAVES.items():
-        require(model, float(params[name]), (NEUTRAL[name],), name, reason)
-    weight = row_weights(y, sample_weight)
-    if is_classifier(model):
-        objective, y = class_targets(model.classes_, y)
-        link = "logit" if y.shape[1] == 1 else "centred_log_prior"
-    else:
-        objective, y, link = SquaredLoss(), number_targets(y), "identity"
-    n_outputs = y.shape[1]
-    base = MeanBase(link)
+    for name, (neutral, reason) in CHANGES_LEAVES.items():
+        require(model, name, (neutral,), reason, float(params[name]))
+    objective, y, weight = newton_targets(model, y, sample_weight)
+    n_outputs, link = y.shape[1], objective.link
+    base = MeanBase("centred_log_prior" if link == "softmax" else link)
     if settings["boost_from_average"] == "0":  # a base_score was given
         score = np.array(json.loads(settings["base_score"]), dtype=np.float64)
         score = np.broadcast_to(score, (n_outputs,))
@@ -103,14 +70,14 @@ def _structure(model, X, y, sample_weight=None):
         weight=weight,
         leaf_ids=_leaves(model, X),
         apply=partial(_leaves, model),
-        raw_prediction=partial(_raw, model),
+        fitted=model.predict(X, output_margin=True).astype(np.float64),
         base=base,
         learning_rate=float(params["eta"]),
         curvature_scale=1.0 if n_outputs == 1 else 2.0,
         regularization=float(params["lambda"]),
         single_precision=True,
     )
-    return verified(trees, model, X, 1e-5, ["scale_pos_weight", "base_score"])
+    return verified(trees, model, 1e-5, ["scale_pos_weight", "base_score"])
 
 
 def _refuse(model, X, y, sample_weight=None):
