@@ -85,8 +85,11 @@ def case_diagnostics(
     **Other linear models.** Of lasso and elastic net, Huber's regression, logistic
     regression with an L1 penalty and linear support vector machines, which have no
     leverage or standard errors of their own, dfbeta and dfbetas are reported, in units
-    of the jackknife's standard errors. Of multinomial regression the same, in units of
-    ``std_errors``.
+    of the jackknife's standard errors; so they are of linear discriminant analysis, of
+    more than two classes for coefficients less their mean over the classes, which no
+    prediction depends on. Of multinomial regression the same, in units of
+    ``std_errors``. Models of single classes (quadratic discriminants, naive Bayes,
+    nearest centroids) are refused: a row changes the parameters of its own class alone.
 
     **statsmodels.** Results of OLS, WLS and GLM hold their rows, offset, exposure and
     weights; coefficients are in their order. ``var_weights`` and the weights of WLS are
