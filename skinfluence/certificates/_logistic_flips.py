@@ -5,7 +5,6 @@ import numpy as np
 from skinfluence._sklearn import final_estimator, n_rows, preprocess
 from skinfluence.certificates._certifier import Certifier
 from skinfluence.certificates._largest import largest_number
-from skinfluence.certificates._logistic_box import LARGEST
 from skinfluence.certificates._plans import Plan
 from skinfluence.certificates._removal_bounds import BoxBound
 from skinfluence.removal import UnsupportedEstimator, removal_model
@@ -33,12 +32,6 @@ class LogisticFlips(Certifier):
                 f"given L2 penalty and class_weight=None. Got {estimator!r:.100} of "
                 f"{len(estimator.classes_)} classes. Use RidgeClassifier, whose flips "
                 "are exact for any number of classes, or PartitionClassifier."
-            )
-        if len(model.y) > LARGEST:
-            raise UnsupportedEstimator(
-                f"Label flips of LogisticRegression are certified up to {LARGEST} "
-                f"rows. Got {len(model.y)}: use RidgeClassifier, whose flips are exact "
-                "at any size, or PartitionClassifier."
             )
         self._bound, self.labels = BoxBound(model, None, "label_flip"), model.labels
 
