@@ -1,6 +1,6 @@
 """Partition ensembles: parts, votes, and certificates against refits and attacks."""
 
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from skinfluence import PartitionClassifier, PredictionCertificate
+from skinfluence.certificates._certifier import Training
+from skinfluence.certificates._families import certifier
 from skinfluence.certificates._partition_classifier import partition
 from skinfluence.certificates._votes import cheapest_turn
 
@@ -132,6 +134,31 @@ def test_labels_that_a_part_has_not_seen():
         found = PredictionCertificate(model, **options).fit(X, y).robustness(X_test)
         assert (found.lower < truth).all()
         assert found.lower.max() > 0
+
+
+def test_a_third_label_turns_what_two_would_not():
+    """Of a ridge classifier of two classes, by every table with so many flips."""
+    model, nearer = RidgeClassifier(0.1, fit_intercept=False), 0
+    for seed in (4,):
+        X, y, X_test = two_clouds(seed, 6, n_test=6, apart=2)
+        y = y + 1
+        before = model.fit(X, y).predict(X_test)
+        certify = {}
+        for classes in ([1, 2], [0, 1, 2]):
+            fitted = clone(model).fit(X, y)
+            args = model, fitted, X, y, {}, "label_flip"
+            found = certifier(Training(*args, classes=np.array(classes)))
+            certify[len(classes)] = np.array([k for k, _ in found.bounds(X_test, 3)])
+        truth = np.full(6, 3)
+        for i, j in combinations(range(6), 2):
+            for new in product([0, 1, 2], repeat=2):
+                labels = y.copy()
+                labels[[i, j]] = new
+                turned = clone(model).fit(X, labels).predict(X_test) != before
+                truth[turned] = np.minimum(truth[turned], (labels != y).sum())
+        assert (certify[3] < truth).all()
+        nearer += (certify[2] >= truth).sum()
+    assert nearer > 0
 
 
 @pytest.mark.parametrize("change", ["removal", "label_flip"])
