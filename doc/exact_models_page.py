@@ -4,11 +4,15 @@ import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
+
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from exact_models import FAMILIES, PIPELINES, STEPS, claims, sample
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator
+
+METHODS = {LeaveOneOutInfluence: {"solver": "exact"}, InfluenceFunctions: {}}
 
 HEADER = """\
 Models with exact removal of rows
@@ -21,7 +25,8 @@ The tables of this page are generated from the library when the documentation is
 *solver="auto"*: "exact" if the result equals retraining, preprocessing included; or
 "refit" if training selects something from the rows, which ``solver="exact"`` holds
 fixed. *Influence functions*: whether :class:`~skinfluence.InfluenceFunctions` supports
-the model. n rows, p columns, C classes.
+the model. *Proven bounds*: which of the two have bounds of the influence of rows and of
+groups (:doc:`certified_influence`). n rows, p columns, C classes.
 
 For trees, forests and boosted trees ``solver="exact"`` holds the splits fixed, see
 :doc:`trees`; "auto" retrains them.
@@ -57,6 +62,25 @@ def has_influence_functions(estimator):
     return True
 
 
+def proven_bounds(estimator):
+    """Say which methods bound the influence of rows and groups on a model."""
+    found = []
+    X, y = sample(estimator)
+    for method, params in METHODS.items():
+        try:
+            fitted = ask(method, estimator, **params)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                fitted.influence_bounds(X[:1], y[:1])
+                fitted.group_influence_bounds(X[:1], y[:1], groups=np.arange(48) % 4)
+        except UnsupportedEstimator:
+            continue
+        found.append(method)
+    if len(found) == len(METHODS):
+        return "both"
+    return "leave-one-out" if found else "no"
+
+
 def cells(estimator):
     """Answers of the library about one estimator."""
     exact = ask(LeaveOneOutInfluence, estimator, solver="exact")
@@ -65,6 +89,7 @@ def cells(estimator):
         code(estimator),
         f"refit; exact holds {fixed} fixed" if fixed else "exact",
         "yes" if has_influence_functions(estimator) else "no",
+        proven_bounds(estimator),
     ]
 
 
@@ -99,11 +124,12 @@ def page():
         "cost, order of",
         'solver="auto"',
         "influence functions",
+        "proven bounds",
     ]
-    lines = [HEADER, *list_table(header, rows, "30 30 20 20 10")]
+    lines = [HEADER, *list_table(header, rows, "30 25 20 15 10 10")]
     lines += ["Pipelines", "---------", ""]
-    header = ["steps", 'solver="auto"', "influence functions"]
-    lines += list_table(header, [cells(one) for one in PIPELINES], "50 35 15")
+    header = ["steps", 'solver="auto"', "influence functions", "proven bounds"]
+    lines += list_table(header, [cells(one) for one in PIPELINES], "45 30 15 10")
     lines += [
         "Steps before the model",
         "----------------------",

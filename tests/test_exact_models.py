@@ -11,6 +11,7 @@ from exact_models import (
     TWO_CLASSES,
     claims,
     described,
+    of_family,
     registered,
     sample,
 )
@@ -92,9 +93,30 @@ def test_refused_settings_are_refitted(estimator):
     assert page.why_refused(estimator)
 
 
+PROVEN = {
+    "least squares": "both",
+    "squared hinge": "both",
+    "L1 squares": "no",
+    "L1 logistic": "no",
+    "Huber": "no",
+    "kernels": "no",
+    "support vectors": "no",
+    "covariances": "no",
+    "radius neighbours": "leave-one-out",
+    "neighbours": "leave-one-out",
+    "counts": "leave-one-out",
+}
+
+
+def test_page_says_where_bounds_are_proven():
+    for name, answer in PROVEN.items():
+        assert page.proven_bounds(of_family(name)[0]) == answer, name
+    assert page.proven_bounds(PIPELINES[0]) == "both"
+
+
 def test_page_has_a_row_for_every_claim(monkeypatch):
     # the answers are tested above
-    monkeypatch.setattr(page, "cells", lambda one: [page.code(one), "", ""])
+    monkeypatch.setattr(page, "cells", lambda one: [page.code(one), *[""] * 3])
     monkeypatch.setattr(page, "why_refused", lambda one: "")
     text = page.page()
     for estimator in [*claims("exact"), *claims("refused")]:

@@ -27,6 +27,8 @@ class Training:
     seed : int
         Of unset random states.
     n_jobs : int or None
+    classes : ndarray or None
+        Labels that a flip may give, sorted; None: those of ``y``.
     """
 
     estimator: Any
@@ -38,6 +40,7 @@ class Training:
     threshold: float | None = None
     seed: int = 0
     n_jobs: int | None = None
+    classes: np.ndarray | None = None
 
     @property
     def transformed(self):
@@ -57,12 +60,21 @@ class Certifier(ABC):
     ----------
     exact : bool
         Whether one change more than is certified turns the prediction.
+    new_classes, lost_classes : bool
+        Whether it knows what flips to classes do that no training row has yet, and
+        that a class which has lost all its rows is not predicted.
     """
 
-    exact = False
+    exact = new_classes = lost_classes = False
 
     def __init__(self, training):
         self.training = training
+
+    @property
+    def classes(self):
+        """Labels that class indices of plans stand for."""
+        given = self.training.classes
+        return self.training.fitted.classes_ if given is None else given
 
     @abstractmethod
     def bounds(self, X, most):

@@ -1,7 +1,9 @@
 """Which certificate an estimator has."""
 
+from dataclasses import replace
+
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
@@ -71,12 +73,22 @@ def _of_part(training):
 
     The vote of such a part is taken to change with any of its rows.
     """
-    if not is_classifier(training.fitted) or len(np.unique(training.y)) < 2:
+    if len(np.unique(training.y)) < 2:
+        # It is no estimator that was fitted, but a constant; neighbours can be.
+        own = final_estimator(training.estimator)
+        if training.change == "removal" or not isinstance(own, KNeighborsClassifier):
+            return None
+        fitted = clone(training.estimator)
+        fitted.fit(training.X, training.y, **training.fit_params)
+        training = replace(training, fitted=fitted)
+    if not is_classifier(training.fitted):
         return None
     try:
-        return certifier(training)
+        found = certifier(training)
     except (UnsupportedEstimator, ValueError):
         return None
+    new = len(training.classes) > len(np.unique(training.y))
+    return None if new and not found.new_classes else found
 
 
 def _refuse_looking_steps(estimator):

@@ -8,6 +8,8 @@ for the predicted class a and a rival b, and the best new label of a row is b wh
 "The dataset multiplicity problem", FAccT 2023).
 """
 
+from dataclasses import replace
+
 import numpy as np
 import sklearn
 from sklearn.base import is_classifier
@@ -37,11 +39,17 @@ class LinearFlips(ExactCertifier):
         Of a smoother, or a Pipeline that ends in one.
     """
 
+    new_classes = True
+
     def __init__(self, training):
         super().__init__(training)
         self.X, self.sample_weight = training.transformed, training.sample_weight
         estimator = self.estimator = final_estimator(training.fitted)
         self.values, self.labels = np.unique(training.y, return_inverse=True)
+        self.present = np.arange(len(self.values))
+        if training.classes is not None:
+            self.present = np.searchsorted(training.classes, self.values)
+            self.values, self.labels = training.classes, self.present[self.labels]
         self.several = len(self.values) > 2
         numbers, self.threshold = self.values, training.threshold
         if is_classifier(estimator):
@@ -77,18 +85,26 @@ class LinearFlips(ExactCertifier):
         sums = np.stack([weights @ (labels == c) for c in range(n_classes)], axis=1)
         scale = np.abs(weights).sum(axis=1)
         for t, w in enumerate(weights):
-            a = sums[t].argmax()
-            best = None
-            for b in np.delete(np.arange(n_classes), a):
-                mark = (labels == a).astype(np.float64) - (labels == b)
-                gain = w * mark + np.abs(w)
-                needed = sums[t, a] - sums[t, b] - ROUNDING * scale[t]
-                (k,) = _fewest(gain[None], np.array([needed]))
-                if best is None or k < best[0]:
-                    best = k, b, gain
-            k, b, gain = best
-            order = _largest(gain, k, most)
-            yield Plan(order, np.where(w[order] > 0, b, a), k)
+            a = self.present[sums[t, self.present].argmax()]
+            rivals = np.delete(np.arange(n_classes), a)
+            needed = sums[t, a] - sums[t] - ROUNDING * scale[t]
+            costs = np.zeros(n_classes, dtype=np.intp)
+            for b in rivals:
+                gain = self._passing(w, a, b)
+                costs[b] = _fewest(gain[None], needed[[b]])[0]
+
+            def towards(b, w=w, a=a, costs=costs):
+                order = _largest(self._passing(w, a, b), costs[b], most)
+                new = np.where(w[order] > 0, b, a)
+                return Plan(order, new, int(costs[b]))
+
+            plan = towards(rivals[costs[rivals].argmin()])
+            yield replace(plan, costs=costs, towards=towards)
+
+    def _passing(self, w, a, b):
+        """What the best new label of each row does for class b against a."""
+        mark = (self.labels == a).astype(np.float64) - (self.labels == b)
+        return w * mark + np.abs(w)
 
     def refitted(self, X, changes):
         """Predictions for test row t of the model refitted after its own changes.

@@ -17,7 +17,8 @@ T_j the larger sum of the k largest ``E_i (+-z_j'z_i)_+``, ``C1_j`` and ``C2_j``
 spectral norms of ``Z' diag(l''' g) Z`` and ``Z' diag(l'' |g|) Z`` with ``g = Z z_j``,
 ``psi(z) = (e^z - 1 - z - z^2/2) / z``. If the right side is below zeta for every row,
 then it holds for every S of k changes: made little by little, they start inside the
-box and cannot leave it.
+box and cannot leave it. Of more than `LARGEST` rows, whose n x n products are too many,
+``|z_j| D`` alone is taken for training rows: the box is larger, and ends earlier.
 """
 
 import numpy as np
@@ -32,7 +33,9 @@ SLACK = 1e-7
 # entries.
 AFFORDABLE = 4e9
 MOST_ITERATIONS = 60
-# Training rows up to which the passes over their n x n products take some seconds.
+# Products of pairs of columns of all rows up to which they are held.
+MOST_PRODUCTS = 2**24
+# Training rows up to which passes over their n x n products take some seconds.
 LARGEST = 2000
 LARGEST_BOX = 15.0
 
@@ -59,8 +62,10 @@ class LogisticBox:
         self.weight, self.sign = model.weight, 1.0 - 2.0 * model.y
         self.margin = -self.sign * eta
         self._norm = np.sqrt(np.einsum("ij,ij->i", self.Z, self.Z))
-        self.gram = self.Z @ self.Z.T
-        self._curved = self._curvatures(self.gram)
+        self.gram = None
+        if n <= LARGEST:
+            self.gram = self.Z @ self.Z.T
+            self._curved = self._curvatures(self.gram)
         self._known = {}
 
     def whitened(self, X):
@@ -75,6 +80,12 @@ class LogisticBox:
             largest = np.abs(pulls).max(axis=1)
             return largest, largest
         out = np.empty((2, len(pulls)))
+        if n * p * p > MOST_PRODUCTS:
+            for which, weights in enumerate((pulls * self.l3, np.abs(pulls) * self.a)):
+                for t, own in enumerate(weights):
+                    values = np.linalg.eigvalsh((self.Z.T * own) @ self.Z)
+                    out[which, t] = np.abs(values).max()
+            return out
         size = max(1, int(2**22 // max(n, p * p)))
         products = np.einsum("ij,ik->ijk", self.Z, self.Z).reshape(n, p * p)
         for start in range(0, len(pulls), size):
@@ -95,13 +106,15 @@ class LogisticBox:
 
     def _length(self, E, k):
         """Bound the length of the sum of any k of ``E_i z_i``."""
-        sizes = np.sort(E * self._norm)[::-1][:k].sum()
+        sizes = sum_of_largest(E * self._norm, k)
+        scaled = self.Z * E[:, None]
+        spectral = k * np.linalg.eigvalsh(scaled.T @ scaled)[-1]
+        if self.gram is None:
+            return min(sizes, np.sqrt(spectral))
         inner = np.abs(self.gram) * np.outer(E, E)
         own = np.diag(inner).copy()
         np.fill_diagonal(inner, 0.0)
         pairs = sum_of_largest(own + sum_of_largest(inner, k - 1), k)
-        scaled = self.Z * E[:, None]
-        spectral = k * np.linalg.eigvalsh(scaled.T @ scaled)[-1]
         return min(sizes, np.sqrt(min(pairs, spectral)))
 
     def box(self, k):
@@ -115,10 +128,13 @@ class LogisticBox:
         for _ in range(MOST_ITERATIONS):
             E = self._strength(zeta)
             length = self._length(E, k) / _phi(zeta.max())
-            toward = sum_of_largest(np.maximum(self.gram * E * self.sign, 0.0), k)
-            away = sum_of_largest(np.maximum(-self.gram * E * self.sign, 0.0), k)
-            bent = self._remainder(self._curved, zeta.max(), length)
-            moves = np.minimum(np.maximum(toward, away) + bent, self._norm * length)
+            moves = self._norm * length
+            if self.gram is not None:
+                pulls = self.gram * E * self.sign
+                toward = sum_of_largest(np.maximum(pulls, 0.0), k)
+                away = sum_of_largest(np.maximum(-pulls, 0.0), k)
+                bent = self._remainder(self._curved, zeta.max(), length)
+                moves = np.minimum(np.maximum(toward, away) + bent, moves)
             if np.all(moves < zeta * (1 - SLACK)):
                 return zeta, length
             # Slightly outside of what is needed; rows of weight zero need some room.

@@ -2,14 +2,16 @@
 
 import numpy as np
 
-from skinfluence._sklearn import final_estimator, n_rows, preprocess
+from skinfluence._sklearn import final_estimator, n_rows, preprocess, take_rows
 from skinfluence.certificates._certifier import Certifier
 from skinfluence.certificates._largest import largest_number
-from skinfluence.certificates._logistic_box import LARGEST
 from skinfluence.certificates._plans import Plan
 from skinfluence.certificates._removal_bounds import BoxBound
 from skinfluence.removal import UnsupportedEstimator, removal_model
 from skinfluence.removal.smooth._smooth import Smooth
+
+# Products of test and training rows that are held at a time.
+HELD = 2**22
 
 
 class LogisticFlips(Certifier):
@@ -34,17 +36,17 @@ class LogisticFlips(Certifier):
                 f"{len(estimator.classes_)} classes. Use RidgeClassifier, whose flips "
                 "are exact for any number of classes, or PartitionClassifier."
             )
-        if len(model.y) > LARGEST:
-            raise UnsupportedEstimator(
-                f"Label flips of LogisticRegression are certified up to {LARGEST} "
-                f"rows. Got {len(model.y)}: use RidgeClassifier, whose flips are exact "
-                "at any size, or PartitionClassifier."
-            )
         self._bound, self.labels = BoxBound(model, None, "label_flip"), model.labels
 
     def bounds(self, X, most):
         """Implement `Certifier.bounds`."""
         X = preprocess(self.training.fitted, X)
+        size = max(1, HELD // len(self.labels))
+        for start in range(0, n_rows(X), size):
+            rows = np.arange(start, min(start + size, n_rows(X)))
+            yield from self._block(take_rows(X, rows), most)
+
+    def _block(self, X, most):
         margin, holds = self._bound(X, 0.0)
         lower = largest_number(holds, n_rows(X), most)
         predicted = final_estimator(self.training.fitted).predict(X)

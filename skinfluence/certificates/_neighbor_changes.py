@@ -6,6 +6,8 @@ whatever else is removed can be exchanged for one of these without harm. After m
 the vote is among the first K + m rows without those m.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from skinfluence._sklearn import final_estimator, n_rows, take_rows
@@ -32,6 +34,8 @@ class NeighborChanges(ExactCertifier):
         Of such a classifier; for flips also of a Pipeline that ends in one.
     """
 
+    new_classes = lost_classes = True
+
     def __init__(self, training):
         super().__init__(training)
         estimator = final_estimator(training.fitted)
@@ -44,7 +48,7 @@ class NeighborChanges(ExactCertifier):
             )
         self.estimator, self.X = estimator, training.transformed
         self.change = training.change
-        self.labels = np.searchsorted(estimator.classes_, training.y)
+        self.labels = np.searchsorted(self.classes, training.y)
         self.k, self.n = estimator.n_neighbors, len(self.labels)
 
     def _plans(self, X, most):
@@ -62,7 +66,7 @@ class NeighborChanges(ExactCertifier):
             part = take_rows(X, rows)
             # Which of several rows at one distance count, predict says itself.
             predicted = self.estimator.predict(part)
-            predicted = np.searchsorted(self.estimator.classes_, predicted)
+            predicted = np.searchsorted(self.classes, predicted)
             distance, neighbor, equal = self._nearest(part, found)
             weights = self._weights(distance)
             for t, a in enumerate(predicted):
@@ -79,7 +83,7 @@ class NeighborChanges(ExactCertifier):
         return distance, neighbor, close.equal(distance[:, :-1], distance[:, 1:])
 
     def _blocks(self, n, found):
-        size = max(1, HELD // (found * max(len(self.estimator.classes_), 2)))
+        size = max(1, HELD // (found * max(len(self.classes), 2)))
         return (np.arange(start, min(start + size, n)) for start in range(0, n, size))
 
     def _weights(self, distance):
@@ -90,28 +94,65 @@ class NeighborChanges(ExactCertifier):
         return np.where(np.isinf(weights), ALL, weights)
 
     def _classes(self):
-        return np.arange(len(self.estimator.classes_))
+        return np.arange(len(self.classes))
 
     def _flips(self, neighbor, weights, most):
-        labels = self.labels[neighbor]
+        labels, alike = self.labels[neighbor], self.estimator.weights != "distance"
         sums = np.array([weights[labels == c].sum() for c in self._classes()])
-        a, best = sums.argmax(), None
-        for b in np.delete(self._classes(), a):
-            gain = weights * np.where(labels == a, 2.0, np.where(labels == b, 0.0, 1.0))
-            needed = sums[a] - sums[b]
-            if b > a:  # wins no tie: the next number of votes is needed
-                needed = np.nextafter(needed, np.inf)
-            if self.estimator.weights == "distance":
-                needed -= ROUNDING * sums.sum()
-            (k,) = _fewest(gain[None], np.array([needed]))
-            if best is None or k < best[0]:
-                best = k, b, gain
-        k, b, gain = best
-        order = _largest(gain, k, most)
-        return Plan(neighbor[order], np.full(len(order), b), k)
+        a, costs = int(sums.argmax()), np.zeros(len(sums), dtype=np.intp)
+        rivals = np.delete(self._classes(), a)
+        for b in rivals:
+            if alike:
+                costs[b] = self._to_win(b, sums)
+            else:
+                costs[b] = _fewest(*self._passing(b, a, labels, weights, sums))[0]
+
+        def towards(b):
+            if alike:
+                order = self._excess_first(b, labels, sums, costs[b])[:most]
+            else:
+                gain, _ = self._passing(b, a, labels, weights, sums)
+                order = _largest(gain[0], costs[b], most)
+            return Plan(neighbor[order], np.full(len(order), b), int(costs[b]))
+
+        plan = towards(rivals[costs[rivals].argmin()])
+        return replace(plan, costs=costs, towards=towards)
+
+    def _to_win(self, b, sums):
+        """Fewest flips after which b is predicted, of equal weights: exactly.
+
+        All flips are to b; m of them are enough if they can take from every other
+        class what it has more than b then may have beside it.
+        """
+        for m in range(1, self.k):
+            if self._spare(b, sums, m).sum() <= m <= self.k - sums[b]:
+                return m
+        return self.k
+
+    def _spare(self, b, sums, m):
+        """Votes that m flips to b must take from each class, or it is not behind b."""
+        wins_ties = self._classes() < b
+        spare = np.maximum(sums - (sums[b] + m - wins_ties), 0.0)
+        spare[b] = 0.0
+        return spare
+
+    def _excess_first(self, b, labels, sums, m):
+        """Neighbours that are not of b, first those that m flips must take."""
+        order, spare = np.flatnonzero(labels != b), self._spare(b, sums, m)
+        place = np.array([(labels[:i] == labels[i]).sum() for i in order])
+        return order[np.argsort(place >= spare[labels[order]], kind="stable")]
+
+    def _passing(self, b, a, labels, weights, sums):
+        """What flips do for b against a, and what it needs, as `_fewest` takes them."""
+        gain = weights * np.where(labels == a, 2.0, np.where(labels == b, 0.0, 1.0))
+        needed = sums[a] - sums[b]
+        if b > a:  # wins no tie: the next number of votes is needed
+            needed = np.nextafter(needed, np.inf)
+        return gain[None], np.array([needed - ROUNDING * sums.sum()])
 
     def _removals(self, predicted, neighbor, weights, equal, most):
         labels, best = self.labels[neighbor], None
+        costs = np.zeros(len(self.classes), dtype=np.intp)
         tied = bool((equal & (labels[1:] != labels[:-1])).any())
         for b in np.delete(self._classes(), predicted):
             order = np.arange(len(neighbor))
@@ -120,11 +161,12 @@ class NeighborChanges(ExactCertifier):
                 place = np.where(labels == b, 0, np.where(labels == predicted, 2, 1))
                 order = np.lexsort((place, runs))
             m = self._first_turn(labels[order], weights[order], predicted, b, most)
+            costs[b] = max(m, 1)
             if best is None or m < best[0]:
                 best = m, order
         m, order = best
         rows = neighbor[order][labels[order] == predicted][:most]
-        return Plan(rows, None, max(m, 1))
+        return Plan(rows, None, max(m, 1), costs)
 
     def _first_turn(self, labels, weights, a, b, most):
         """Fewest removals of a, the nearest first, after which b is ahead of it."""

@@ -37,6 +37,7 @@ class PartitionChanges(Certifier):
                 X=take_rows(training.X, rows),
                 y=training.y[rows],
                 fit_params=take_params(training.fit_params, rows, n),
+                classes=self._reachable(rows),
             )
             self._parts.append((rows, of_part(part)))
 
@@ -45,28 +46,54 @@ class PartitionChanges(Certifier):
         ensemble = self.ensemble
         votes, n_tests = ensemble.votes(X), n_rows(X)
         n_classes = len(ensemble.classes_)
+        stay = int(self.training.change == "removal")  # something to train on
         found = [
             [(0, None)] * n_tests
             if own is None
-            else list(own.bounds(X, min(most, max(len(rows) - 1, 1))))
+            else list(own.bounds(X, min(most, max(len(rows) - stay, 1))))
             for rows, own in self._parts
         ]
         for t in range(n_tests):
-            costs = np.array([1.0 + part[t][0] for part in found])
-            cost, voters, rival = cheapest_turn(votes[:, t], costs, n_classes)
+            own = [part[t] for part in found]
+            costs = np.stack(
+                [self._costs(v, own[v], votes[v, t]) for v in range(len(own))]
+            )
+            cost, voters, targets = cheapest_turn(votes[:, t], costs, n_classes)
             lower = int(min(cost - 1, most))
             # A part may turn to a third class: then more of those for the winner help.
             winner = np.bincount(votes[:, t], minlength=n_classes).argmax()
-            spare = np.argsort(costs, kind="stable")
+            spare = np.argsort(costs.min(axis=1), kind="stable")
             spare = spare[(votes[spare, t] == winner) & ~np.isin(spare, voters)]
+            rival = targets[-1] if len(targets) else int(winner == 0)
             voters = np.concatenate([voters, spare])
-            yield lower, self._plan(votes[:, t], voters, rival, [f[t] for f in found])
+            targets = np.concatenate([targets, np.full(len(spare), rival)])
+            yield lower, self._plan(votes[:, t], voters, targets, own)
 
-    def _plan(self, votes, voters, rival, found):
+    def _reachable(self, rows):
+        """Labels that changes of a part can bring; those of its rows for removals."""
+        if self.training.change == "label_flip":
+            return self.ensemble.classes_
+        return self.ensemble.classes_[np.unique(self.labels[rows])]
+
+    def _costs(self, v, found, vote):
+        """Fewest changes that turn a part's vote to each class, at least."""
+        rows, own = self._parts[v]
+        costs = np.ones(len(self.ensemble.classes_))
+        if own is None:
+            return costs
+        lower, plan = found
+        place = np.searchsorted(self.ensemble.classes_, self._reachable(rows))
+        costs[:] = np.inf
+        costs[place] = 1.0 + lower if plan.costs is None else plan.costs
+        if not own.lost_classes:  # without its rows a class cannot be predicted
+            costs[place] = np.minimum(costs[place], (self.labels[rows] == vote).sum())
+        return costs
+
+    def _plan(self, votes, voters, targets, found):
         rows, labels = [], []
-        for v in voters:
+        for v, target in zip(voters, targets, strict=True):
             mine, own = self._parts[v]
-            head = self._head(mine, own, found[v], votes[v], rival)
+            head = self._head(mine, own, found[v], votes[v], target)
             rows.append(head[0])
             labels.append(head[1])
         if not rows:
@@ -76,18 +103,19 @@ class PartitionChanges(Certifier):
             rows, labels if self.training.change == "label_flip" else None, len(rows)
         )
 
-    def _head(self, rows, own, found, vote, rival):
+    def _head(self, rows, own, found, vote, target):
         """Rows of a part whose change turns its vote, and their new labels."""
         if own is not None and found[1] is not None:
             lower, plan = found
+            if plan.towards is not None:
+                place = np.searchsorted(own.classes, self.ensemble.classes_[target])
+                plan = plan.towards(place)
             size = plan.size if own.exact else max(2 * lower, 4)
             head, labels = plan.head(size)
             if labels is not None:
-                labels = np.searchsorted(
-                    self.ensemble.classes_, own.training.fitted.classes_[labels]
-                )
+                labels = np.searchsorted(self.ensemble.classes_, own.classes[labels])
             else:
                 labels = np.zeros(len(head), dtype=np.intp)
             return rows[head], labels
         mine = rows[self.labels[rows] == vote]
-        return mine, np.full(len(mine), rival)
+        return mine, np.full(len(mine), target)

@@ -1,5 +1,6 @@
 """Plans to turn predictions, and how refits find out how much of one it takes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +18,17 @@ class Plan:
         Their new class indices; None where rows are removed.
     size : int
         How many turn the prediction, where that is known; else a first guess.
+    costs : ndarray of shape (n_classes,), default=None
+        No fewer changes turn the prediction to each class; None: ``size`` for all.
+    towards : callable, default=None
+        Returns the `Plan` that turns it to a class.
     """
 
     rows: np.ndarray
     labels: np.ndarray | None
     size: int
+    costs: np.ndarray | None = None
+    towards: Callable | None = None
 
     def head(self, size):
         """Return the first changes as rows and new labels."""

@@ -48,7 +48,8 @@ class PredictionCertificate(EstimatorWrapper):
 
     **Cost.** Flips: O(n p) per test row and one refit for all of them. Bounds for
     more than one removal: O(n^2) memory, and some O(n^2) passes for every number of
-    rows tried; they are computed for up to 3,000 rows (logistic regression: 2,000).
+    rows tried, for up to 3,000 rows (logistic regression: 2,000); of more rows O(n)
+    for both, from their leverages alone, which certifies fewer.
     ``upper`` of removals and of logistic regression: about ``2 log2(max_rows)`` refits
     for each test row, which a warning announces where it takes long.
 

@@ -6,7 +6,6 @@ from sklearn.base import is_classifier
 from skinfluence._losses import resolve_loss
 from skinfluence._predictions import link_prediction
 from skinfluence._sklearn import final_estimator, n_rows, take_rows
-from skinfluence.certificates import _logistic_box, _removed_squares
 from skinfluence.certificates._certifier import Certifier
 from skinfluence.certificates._largest import largest_number
 from skinfluence.certificates._logistic_box import LogisticBox
@@ -118,16 +117,12 @@ def sets_bound(model):
         transform, model = model.steps.transform, model.model
     if not isinstance(model, LinearModel) or model.held_fixed:
         return None
-    n = len(model.weight)
     if isinstance(model, Quadratic) and len(model.theta) == 1:
-        if n > _removed_squares.LARGEST:
-            return None
         return _SquaresBound(model, transform)
     if (
         isinstance(model, Smooth)
         and isinstance(model.pointwise, Logistic)
         and model.mass is None
-        and n <= _logistic_box.LARGEST
     ):
         return BoxBound(model, transform, "removal")
     return None

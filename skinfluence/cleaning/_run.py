@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.base import is_classifier
 
+from skinfluence._group_masks import group_codes
 from skinfluence._sklearn import (
     clone_for_rows,
     fit_seeded,
@@ -168,11 +169,8 @@ class Cleaning:
         groups=None,
         decided=None,
     ):
-        if groups is not None and n_rows(groups) != n_rows(X):
-            raise ValueError(
-                "The 'groups' parameter must hold one label per row, shape "
-                f"({n_rows(X)},). Got {n_rows(groups)} of them."
-            )
+        if groups is not None:
+            group_codes(groups, n_rows(X))
         self.weight_name = None
         if settings.action == "weight":
             self.weight_name = weight_parameter(estimator)

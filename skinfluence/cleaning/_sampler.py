@@ -6,7 +6,8 @@ from sklearn.utils import assert_all_finite, indexable
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skinfluence._fit_weights import check_fit_weights
-from skinfluence._sklearn import take_rows
+from skinfluence._group_masks import group_codes
+from skinfluence._sklearn import n_rows, take_rows
 from skinfluence._targets import check_targets
 from skinfluence.cleaning._cleaner import CLEANING_CONSTRAINTS
 from skinfluence.cleaning._flagged import check_flagging
@@ -152,6 +153,8 @@ class InfluenceSampler(BaseEstimator):
         validate_data(self, X, skip_check_array=True)
         params = dict(fit_params)
         groups = params.pop("groups", None)
+        if groups is not None:
+            group_codes(groups, n_rows(X))
         settings = CleaningSettings(
             influence=self.influence,
             drop_fraction=self.drop_fraction,

@@ -11,7 +11,7 @@ from skinfluence._sklearn import (
     take_params,
     take_rows,
 )
-from skinfluence.certificates._removed_squares import LARGEST, RemovedSquares
+from skinfluence.certificates._removed_squares import RemovedSquares
 from skinfluence.groups._estimand import Estimand
 from skinfluence.removal import UnsupportedEstimator, removal_model
 from skinfluence.removal._pipeline import PipelineModel
@@ -116,8 +116,7 @@ class Coefficient(Estimand):
             if model.steps.learning or model.steps.fixed:
                 return None, None
             model = model.model
-        small = len(self.y) <= LARGEST
-        if not isinstance(model, Quadratic) or model.held_fixed or not small:
+        if not isinstance(model, Quadratic) or model.held_fixed:
             return None, None
         root = np.sqrt(model.weight)
         squares = RemovedSquares(

@@ -54,8 +54,8 @@ def find_flip_set(
 
     **Cost.** Greedy: a refit and the influences of all rows for each row that is
     removed. One-shot: ``2 log2`` of the size of the set refits. Lower bounds: those of
-    `PredictionCertificate`, O(n^2) memory, for least squares of up to 3,000 rows; else
-    they tell a single row from more.
+    `PredictionCertificate`, for least squares (for predictions, for what else has one);
+    else they tell a single row from more.
 
     **When it fails.** First-order effects are those of single rows; rows that hide each
     other have none. The size that they predict, ``predicted_size``, may be off by

@@ -4,8 +4,9 @@ import warnings
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Bunch, column_or_1d
+from sklearn.utils import Bunch
 
+from skinfluence._group_masks import group_codes
 from skinfluence.inspection._cluster_diagnostics import cluster_diagnostics
 from skinfluence.inspection._coefficient_diagnostics import coefficient_diagnostics
 from skinfluence.inspection._coefficient_moves import (
@@ -84,8 +85,11 @@ def case_diagnostics(
     **Other linear models.** Of lasso and elastic net, Huber's regression, logistic
     regression with an L1 penalty and linear support vector machines, which have no
     leverage or standard errors of their own, dfbeta and dfbetas are reported, in units
-    of the jackknife's standard errors. Of multinomial regression the same, in units of
-    ``std_errors``.
+    of the jackknife's standard errors; so they are of linear discriminant analysis, of
+    more than two classes for coefficients less their mean over the classes, which no
+    prediction depends on. Of multinomial regression the same, in units of
+    ``std_errors``. Models of single classes (quadratic discriminants, naive Bayes,
+    nearest centroids) are refused: a row changes the parameters of its own class alone.
 
     **statsmodels.** Results of OLS, WLS and GLM hold their rows, offset, exposure and
     weights; coefficients are in their order. ``var_weights`` and the weights of WLS are
@@ -118,7 +122,8 @@ def case_diagnostics(
     sample_weight : array-like of shape (n_samples,), default=None
         The weights it (the last step of a Pipeline) was fitted with.
     groups : array-like of shape (n_samples,), default=None
-        Labels of clusters that leave as a whole; None: every row alone.
+        Labels of clusters that leave as a whole, none of them missing; None: every
+        row alone.
     step : {"exact", "one_step"}, default="exact"
         How the coefficients without a row are found: the exact optimum without it,
         or one step of Fisher scoring towards it (Pregibon), as in statsmodels'
@@ -263,13 +268,7 @@ def _read(estimator, X, y, sample_weight):
 
 
 def _clusters(groups, n):
-    labels = column_or_1d(groups)
-    if len(labels) != n:
-        raise ValueError(
-            "The 'groups' parameter must hold a label for each row, shape "
-            f"({n},). Got shape ({len(labels)},)."
-        )
-    clusters = Clusters(labels)
+    clusters = Clusters(*group_codes(groups, n))
     if clusters.n_removals < 2:
         raise ValueError(
             "The 'groups' parameter must have two different labels or more. Got "

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skinfluence.inspection._row_diagnostics import jackknife_errors, ratio
+from skinfluence.removal.discriminants._linear_discriminant import LinearDiscriminant
 from skinfluence.removal.smooth._softmax import Softmax
 
 
@@ -23,6 +24,9 @@ def coefficient_diagnostics(fitted, moves, alone, removals):
     """
     full = fitted.full
     coef_moves = full.design.to_coef(moves)
+    if isinstance(full, LinearDiscriminant) and len(full.theta) > 1:
+        # Predictions know differences between classes only.
+        coef_moves = coef_moves - coef_moves.mean(axis=1, keepdims=True)
     if len(full.theta) == 1:
         coef_moves = coef_moves[:, 0]
         if full.design.intercept and len(alone):

@@ -99,10 +99,8 @@ class SingleRows:
 class Clusters:
     """All rows of a label leave together."""
 
-    def __init__(self, labels):
-        self.labels, self.codes, self.sizes = np.unique(
-            labels, return_inverse=True, return_counts=True
-        )
+    def __init__(self, labels, codes):
+        self.labels, self.codes, self.sizes = labels, codes, np.bincount(codes)
         self.n_removals = len(self.labels)
         order = np.argsort(self.codes, kind="stable")
         self.members = np.split(order, np.cumsum(self.sizes)[:-1])

@@ -5,7 +5,10 @@ import warnings
 
 import numpy as np
 from sklearn.base import clone, is_classifier
+from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.naive_bayes import BernoulliNB, CategoricalNB, GaussianNB, MultinomialNB
+from sklearn.neighbors import NearestCentroid
 from sklearn.utils import indexable
 from sklearn.utils.validation import check_is_fitted
 
@@ -15,9 +18,20 @@ from skinfluence._targets import check_targets
 from skinfluence.inspection._fitted_model import FittedModel
 from skinfluence.removal import UnsupportedEstimator, refuse_samplers, removal_model
 from skinfluence.removal._objective import has_objective, objective
+from skinfluence.removal.discriminants._linear_discriminant import LinearDiscriminant
 from skinfluence.removal.linear._class_weight import Balanced
 from skinfluence.removal.linear._linear import LinearModel
 from skinfluence.removal.sparse._sparse import SparseModel
+
+# Models of the rows of each class, which share no parameter.
+OF_CLASSES = (
+    QuadraticDiscriminantAnalysis,
+    NearestCentroid,
+    GaussianNB,
+    BernoulliNB,
+    CategoricalNB,
+    MultinomialNB,
+)
 
 
 def read_estimator(estimator, X, y, sample_weight):
@@ -45,7 +59,8 @@ def read_estimator(estimator, X, y, sample_weight):
     def refit(kept):
         return _refitted(final, full.design, X, y, sample_weight, kept)
 
-    return FittedModel(model, full, objective(final), refit, names, index, outputs)
+    goal = objective(final) if has_objective(final) else None
+    return FittedModel(model, full, goal, refit, names, index, outputs)
 
 
 def _removal_model(estimator, X, y, sample_weight):
@@ -55,19 +70,25 @@ def _removal_model(estimator, X, y, sample_weight):
         columns = {"keep_columns": True} if has_objective(estimator) else {}
         model = removal_model(estimator, X, y, sample_weight, **columns)
         reason = "it has no linear predictor"
+        if isinstance(estimator, OF_CLASSES):
+            reason = (
+                "its parameters are those of single classes, and a row changes those "
+                "of its own class alone: a mean m of n rows by (m - x) / (n - 1)"
+            )
     except UnsupportedEstimator as error:
         # without the advice, which is about removal
         model, reason = None, re.split(" Supported: | Use ", str(error))[0].rstrip(".")
     full = model.full if isinstance(model, Balanced) else model
     if isinstance(full, SparseModel):
         reason = "its rows are sparse and too many to be made dense"
-    elif isinstance(full, LinearModel):
+    elif isinstance(full, LinearModel | LinearDiscriminant):
         return model, full
     raise UnsupportedEstimator(
         "Case diagnostics are defined for linear models that lose rows exactly "
         "(LinearRegression, Ridge, Lasso, ElasticNet, HuberRegressor, "
         "LogisticRegression, PoissonRegressor, GammaRegressor, TweedieRegressor, "
-        "LinearSVC, LinearSVR and their relatives), Pipelines that end in one, and "
+        "LinearSVC, LinearSVR, LinearDiscriminantAnalysis and their relatives), "
+        "Pipelines that end in one, and "
         f"OLS, WLS and GLM results of statsmodels. Got {estimator!r:.200}: {reason}. "
         "For any model, LeaveOneOutInfluence(estimator).fit(X, y).self_influence() "
         "tells what a row does to its own loss."

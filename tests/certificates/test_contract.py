@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from certified_cases import Case, breast_cancer, diabetes
+from certified_cases import Case, breast_cancer, diabetes, wine
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
@@ -91,6 +91,26 @@ def test_the_exact_influence_is_inside(model, loss, method):
         assert lower.shape == (9, 5)
         assert (lower - slack <= found).all()
         assert (found <= upper + slack).all()
+
+
+@pytest.mark.parametrize("step", ["newton", "infinitesimal"])
+def test_steps_of_several_classes_have_narrow_bounds(step):
+    """Those that move the model far, too: one pass, or their own minimisers."""
+    X, y = wine()
+    model = LogisticRegression(tol=1e-8, max_iter=5000)
+    influence = InfluenceFunctions(model, step=step).fit(X, y)
+    exact = LeaveOneOutInfluence(model, tol=1e-12).fit(X, y)
+    lower, upper = influence.influence_bounds(X[::6], y[::6])
+    size = np.abs(lower + upper) / 2
+    assert np.median((upper - lower) / size) < 0.005
+    assert (upper - lower).max() < 1.0
+    truth = exact.influence(X[::6], y[::6])
+    assert ((lower - 1e-9 <= truth) & (truth <= upper + 1e-9)).all()
+    groups = np.arange(len(y)) % 60
+    lower, upper = influence.group_influence_bounds(X[::6], y[::6], groups=groups)
+    truth = exact.group_influence(X[::6], y[::6], groups=groups)
+    assert ((lower - 1e-9 <= truth) & (truth <= upper + 1e-9)).all()
+    assert np.median(upper - lower) < 0.01
 
 
 def test_labels_and_masks_say_the_same():

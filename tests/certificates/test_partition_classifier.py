@@ -1,6 +1,6 @@
 """Partition ensembles: parts, votes, and certificates against refits and attacks."""
 
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from skinfluence import PartitionClassifier, PredictionCertificate
+from skinfluence.certificates._certifier import Training
+from skinfluence.certificates._families import certifier
 from skinfluence.certificates._partition_classifier import partition
 from skinfluence.certificates._votes import cheapest_turn
 
@@ -53,21 +55,110 @@ def test_votes_are_those_of_models_of_the_parts():
     assert np.array_equal(model.predict(X_test), model.classes_[votes.argmax(axis=1)])
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(30))
 def test_cheapest_turn_equals_every_choice_of_voters(seed):
     rng = np.random.default_rng(seed)
     n_classes = 2 + seed % 3
-    votes, costs = rng.integers(0, n_classes, 6), rng.integers(1, 6, 6).astype(float)
+    votes = rng.integers(0, n_classes, 6)
+    costs = rng.integers(1, 9, (6, n_classes)).astype(float)
+    costs[rng.random(costs.shape) < 0.2] = np.inf
     winner = np.bincount(votes, minlength=n_classes).argmax()
+
+    def price(new):
+        moved = np.flatnonzero(new != votes)
+        return costs[moved, new[moved]].sum()
+
     best = np.inf
-    for new in product(range(n_classes), repeat=6):
+    for new in map(np.array, product(range(n_classes), repeat=6)):
         if np.bincount(new, minlength=n_classes).argmax() != winner:
-            best = min(best, costs[np.array(new) != votes].sum())
-    cost, voters, rival = cheapest_turn(votes, costs, n_classes)
-    assert cost == best == costs[voters].sum()
-    turned = votes.copy()
-    turned[voters] = rival
-    assert np.bincount(turned, minlength=n_classes).argmax() == rival != winner
+            best = min(best, price(new))
+    cost, voters, targets = cheapest_turn(votes, costs, n_classes)
+    assert cost == best
+    if np.isfinite(cost):
+        turned = votes.copy()
+        turned[voters] = targets
+        assert price(turned) == cost
+        assert len(set(voters)) == len(voters)
+        assert np.bincount(turned, minlength=n_classes).argmax() != winner
+
+
+def fewest_flips(X, y, X_test, parts, n_neighbors, n_classes):
+    """Over every table of labels there is, votes counted in numpy."""
+    tables = np.array(list(product(range(n_classes), repeat=len(y))))
+    changes, out = (tables != y).sum(axis=1), []
+    for x in X_test:
+        votes = np.zeros((len(tables), n_classes), dtype=int)
+        for p in np.unique(parts):
+            rows = np.flatnonzero(parts == p)
+            distance = np.linalg.norm(X[rows] - x, axis=1)
+            near = rows[np.argsort(distance)[:n_neighbors]]
+            counts = (tables[:, near, None] == np.arange(n_classes)).sum(axis=1)
+            votes[np.arange(len(tables)), counts.argmax(axis=1)] += 1
+        predicted = votes.argmax(axis=1)
+        turned = predicted != predicted[(changes == 0).argmax()]
+        out.append(changes[turned].min())
+    return np.array(out)
+
+
+@pytest.mark.parametrize("n_neighbors", [1, 2, 3])
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("seed", range(3))
+def test_flips_of_votes_of_neighbours_are_counted_exactly(seed, n_classes, n_neighbors):
+    """Parts lack classes, and win ties; nothing is left unknown."""
+    X, y, X_test = two_clouds(seed, 10, n_classes=n_classes, n_test=8, apart=3)
+    for key in range(1000):
+        parts = partition(X, 3, key)
+        if np.bincount(parts, minlength=3).min() >= n_neighbors:
+            break
+    base = KNeighborsClassifier(n_neighbors)
+    model = PartitionClassifier(base, n_partitions=3, key=key)
+    truth = fewest_flips(X, y, X_test, parts, n_neighbors, n_classes)
+    certificate = PredictionCertificate(model, change="label_flip", max_rows=9)
+    found = certificate.fit(X, y).robustness(X_test)
+    assert np.array_equal(found.lower + 1, truth)
+    assert np.array_equal(found.upper, truth)
+
+
+def test_labels_that_a_part_has_not_seen():
+    """A new class may win where none of the part's own ones would."""
+    X, y, X_test = two_clouds(3, 8, n_classes=3, n_test=12, apart=3)
+    for key in range(1000):
+        parts = partition(X, 2, key)
+        classes = [len(np.unique(y[parts == p])) for p in range(2)]
+        if min(classes) == 2:
+            break
+    for base in (RidgeClassifier(0.1), KNeighborsClassifier(2, weights="distance")):
+        model = PartitionClassifier(base, n_partitions=2, key=key)
+        truth = fewest_changes(model, X, y, X_test, "label_flip", 2)
+        options = {"change": "label_flip", "max_rows": 2}
+        found = PredictionCertificate(model, **options).fit(X, y).robustness(X_test)
+        assert (found.lower < truth).all()
+        assert found.lower.max() > 0
+
+
+def test_a_third_label_turns_what_two_would_not():
+    """Of a ridge classifier of two classes, by every table with so many flips."""
+    model, nearer = RidgeClassifier(0.1, fit_intercept=False), 0
+    for seed in (4,):
+        X, y, X_test = two_clouds(seed, 6, n_test=6, apart=2)
+        y = y + 1
+        before = model.fit(X, y).predict(X_test)
+        certify = {}
+        for classes in ([1, 2], [0, 1, 2]):
+            fitted = clone(model).fit(X, y)
+            args = model, fitted, X, y, {}, "label_flip"
+            found = certifier(Training(*args, classes=np.array(classes)))
+            certify[len(classes)] = np.array([k for k, _ in found.bounds(X_test, 3)])
+        truth = np.full(6, 3)
+        for i, j in combinations(range(6), 2):
+            for new in product([0, 1, 2], repeat=2):
+                labels = y.copy()
+                labels[[i, j]] = new
+                turned = clone(model).fit(X, labels).predict(X_test) != before
+                truth[turned] = np.minimum(truth[turned], (labels != y).sum())
+        assert (certify[3] < truth).all()
+        nearer += (certify[2] >= truth).sum()
+    assert nearer > 0
 
 
 @pytest.mark.parametrize("change", ["removal", "label_flip"])

@@ -128,11 +128,11 @@ def test_table_has_the_labels_as_index_and_masks_may_overlap():
     [
         ({"groups": np.zeros(120, dtype=int)}, ValueError, "at least one training row"),
         ({"groups": np.zeros(3)}, ValueError, "one label per training row"),
-        ({"groups": np.r_[np.nan, np.zeros(119)]}, ValueError, "none of them missing"),
+        ({"groups": np.r_[np.nan, np.zeros(119)]}, ValueError, "label for every row"),
         (
             {"groups": np.array([None] + ["a"] * 119, dtype=object)},
             ValueError,
-            "none of them missing",
+            "label for every row",
         ),
         ({"y": None}, ValueError, "true values"),
         ({"influence": logistic}, TypeError, "fitted influence estimator"),

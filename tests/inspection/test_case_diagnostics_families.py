@@ -10,6 +10,11 @@ from exact_models import FAMILIES
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone, is_classifier
 from sklearn.compose import make_column_transformer
+from sklearn.discriminant_analysis import (
+    LinearDiscriminantAnalysis,
+    QuadraticDiscriminantAnalysis,
+)
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import (
     ElasticNet,
     Lasso,
@@ -18,6 +23,8 @@ from sklearn.linear_model import (
     Ridge,
     RidgeClassifier,
 )
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC, LinearSVR
@@ -139,6 +146,48 @@ def test_every_linear_family_has_dfbetas(model):
     found = case_diagnostics(clone(model).fit(X, y), X, y, groups=groups)
     assert found.dfbetas.shape == (10, X.shape[1] + 1)
     assert len(found.frame) == 10
+
+
+@pytest.mark.parametrize("solver", ["svd", "lsqr", "eigen"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_discriminants_are_those_of_refits(classes, solver):
+    X, _ = few(diabetes())
+    X, y = X[:, :4] / X[:, :4].std(axis=0), np.arange(60) % classes
+    X[:, 0] += y
+    model = LinearDiscriminantAnalysis(solver=solver)
+
+    def parameters(kept):
+        fitted = clone(model).fit(X[kept], y[kept])
+        out = np.column_stack([fitted.coef_, fitted.intercept_])
+        return out[0] if classes == 2 else out - out.mean(axis=0)
+
+    found = case_diagnostics(clone(model).fit(X, y), X, y)
+    full, rows = parameters(np.arange(60)), np.arange(60)
+    moves = np.array([full - parameters(np.delete(rows, i)) for i in rows])
+    assert_allclose(found.dfbeta, moves, atol=1e-10)
+    jackknife = np.sqrt(59 / 60 * (moves**2).sum(axis=0))
+    assert_allclose(found.dfbetas, moves / jackknife, atol=1e-8)
+    groups = rows // 6
+    found = case_diagnostics(clone(model).fit(X, y), X, y, groups=groups)
+    moves = np.array([full - parameters(groups != g) for g in range(10)])
+    assert_allclose(found.dfbeta, moves, atol=1e-10)
+
+
+def test_other_rows_than_those_of_a_discriminant_get_a_warning():
+    X, y = few(overlapping())
+    model = LinearDiscriminantAnalysis().fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="fitted on other rows"):
+        case_diagnostics(model, X[:40], y[:40])
+
+
+@pytest.mark.parametrize(
+    "model", [QuadraticDiscriminantAnalysis(), GaussianNB(), NearestCentroid()], ids=str
+)
+def test_models_of_single_classes_are_refused_by_name(model):
+    X, y = few(overlapping())
+    name = type(model).__name__
+    with pytest.raises(TypeError, match=rf"Got {name}.*its own class alone"):
+        case_diagnostics(model.fit(X, y), X, y)
 
 
 def test_only_row_of_one_of_three_classes():

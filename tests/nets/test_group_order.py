@@ -83,11 +83,12 @@ class Dense:
             [jacobian(lambda t, i=i: self.value(t, [i])[0], self.theta) for i in rows]
         )
 
-    def second_order(self, groups, damping, curvature):
-        g = self.gradients(range(N))
-        H = torch.stack([curvature(self, i) for i in range(N)]).numpy()
-        test = self.gradients(range(N, N + 8))
-        whole = np.linalg.inv(H.sum(axis=0) + N * damping * np.eye(len(self.theta)))
+    def second_order(self, groups, damping, curvature, part=slice(None)):
+        """Of some of the parameters, the others held fixed."""
+        g = self.gradients(range(N))[:, part]
+        H = torch.stack([curvature(self, i) for i in range(N)]).numpy()[:, part, part]
+        test = self.gradients(range(N, N + 8))[:, part]
+        whole = np.linalg.inv(H.sum(axis=0) + N * damping * np.eye(H.shape[1]))
         out = []
         for group in groups:
             first = whole @ g[group].sum(axis=0)
@@ -114,7 +115,12 @@ def cross_entropy(z, y):
     return nn.functional.cross_entropy(z, y, reduction="none")
 
 
-@pytest.mark.parametrize("kind", ["exact", "gauss_newton", "kernel", "cg"])
+LAST = slice(16, None)  # of 4 x 3 weights and 4 intercepts before it
+
+
+@pytest.mark.parametrize(
+    "kind", ["exact", "gauss_newton", "kernel", "cg", "last_layer"]
+)
 @pytest.mark.parametrize("classes", [False, True])
 def test_dense_algebra(kind, classes, monkeypatch):
     if kind == "kernel":
@@ -135,7 +141,8 @@ def test_dense_algebra(kind, classes, monkeypatch):
     ).fit(X[:N], y[:N])
     dense = Dense(influence.estimator_.net_.module_, y, loss)
     curvature = exact if kind == "exact" else gauss_newton
-    truth = dense.second_order(GROUPS, influence.damping_, curvature)
+    part = LAST if kind == "last_layer" else slice(None)
+    truth = dense.second_order(GROUPS, influence.damping_, curvature, part)
     found = influence.group_influence(X[N:], y[N:], groups=GROUPS)
     assert_allclose(found, truth, rtol=1e-6, atol=1e-8 * np.abs(truth).max())
     first = influence.influence(X[N:], y[N:]) @ GROUPS.T

@@ -48,7 +48,7 @@ def _(model: KinkedSquares, source, masks=None):
     distance = np.stack([output.distance for output in outputs], axis=1)
     own = {(i, k): v for k, out in enumerate(outputs) for i, v in out.own.items()}
     used = (model.cost > 0).any(axis=1)
-    gone = removed.sums(used[removed.row].astype(float))
+    gone = removed.totals(used.astype(float))
     metrics = [outputs[0].metric] * len(outputs)
     base = np.array([output.base[1] for output in outputs])
     args = model, moves, metrics, base, distance, own, gone == 0
@@ -92,14 +92,19 @@ class _Output:
             2 * absolute * np.multiply.outer(length, np.full(p, steep.sum()) ** 0.5)
         )
         errors += UNITS * self.penalty * np.abs(moves)
+        if removed.masks is not None:  # rounding of long sums of what rows took
+            beyond = np.abs(self._excess(self.raw)[0])
+            taken = removed.totals((steep * beyond)[:, None] * np.abs(self.X))
+            errors += 2 * EPS * (removed.masks.sum(axis=1) + 8)[:, None] * taken
         self.lengths = self.metric.row_norms(self.X, row_errors(self.design))
+        self.noise, self.wanted = 1e-12 * (np.abs(self.X) @ np.abs(self.theta)), 0.0
         first = self._distance(self.metric, gradient[None], slack[None])[0]
         self.base = self._sharpest(self.raw, self.cost, gradient, slack, first)
         sums = self._changes(removed, moves) + gradient + self.penalty * moves
         self.distance = self._distance(self.metric, sums, errors)
-        reach = self.lengths.max(initial=0.0)
+        reach, self.wanted = self.lengths.max(initial=0.0), tol / 2
         self.own = {}
-        for i in np.flatnonzero(self.distance * reach > tol / 2):
+        for i in np.flatnonzero(self.distance * reach > self.wanted):
             cost = np.where(removed.mask(i), 0.0, self.cost)
             raw = self.raw + self.X @ moves[i]
             args = raw, cost, sums[i], errors[i], self.distance[i]
@@ -139,14 +144,15 @@ class _Output:
         """Return the metric and distance that the rows which stay allow."""
         metric, best = self.metric, distance
         lengths = self.lengths
+        beyond, apart = self._excess(raw)
+        noise = 64 * len(self.theta) * EPS * (1 + np.abs(raw) + apart) + self.noise
+        _, absolute = row_errors(self.design)
         for _ in range(_SHARPER):
-            beyond, apart = self._excess(raw)
-            noise = 64 * len(self.theta) * EPS * (1 + np.abs(raw) + apart)
-            noise += 1e-12 * (np.abs(self.X) @ np.abs(self.theta))
+            if best * lengths.max(initial=0.0) <= self.wanted:
+                break
             stay = (beyond != 0) & (apart > best * lengths * 1.01 + noise)
-            weight = np.where(stay, 2 * cost, 0.0)
-            hessian = self.X.T @ (weight[:, None] * self.X) + np.diag(self.penalty)
-            _, absolute = row_errors(self.design)
+            rows, weight = self.X[stay], 2 * cost[stay]
+            hessian = rows.T @ (weight[:, None] * rows) + np.diag(self.penalty)
             slip = absolute * np.sqrt(weight.sum() / self.penalty.min())
             new = Metric(hessian, len(raw), 4 * slip)
             if not new.trusted:
@@ -161,7 +167,7 @@ class _Output:
         X, steep = self.X, 2 * self.cost
         m, n = len(moves), len(X)
         before, apart = self._excess(self.raw)
-        out = -removed.sums((steep * before)[removed.row, None] * X[removed.row])
+        out = -removed.totals((steep * before)[:, None] * X)
         active = before != 0
         for start in range(0, m, _BATCH):
             stop = min(start + _BATCH, m)

@@ -4,12 +4,13 @@ For the Hessian H of a fitted model, its columns scaled to ``diag(H) = size^2``,
 Cholesky factor L that was computed satisfies ``(1 - slack) L L' <= H <= (1 + slack) L
 L'``: the errors of the sums in H and those of the factor, each at most some units of
 the products ``size_a size_b`` (Higham, Accuracy and Stability of Numerical Algorithms,
-2002, theorems 3.5 and 10.3), in the norm that L itself measures. Solving with L adds a
-relative error of at most ``turn`` (theorem 8.5).
+2002, theorems 3.5 and 10.3), in the norm that L itself measures. Lengths are taken with
+the inverse X of L that was computed: X v is ``(I + E) L^{-1} v`` with ``E = X L - I``,
+and ``turn`` bounds E, as computed, and the rounding of the products.
 """
 
 import numpy as np
-import scipy.linalg as sla
+from scipy.linalg.lapack import dtrtri
 
 from skinfluence.removal.certificates._rounding import EPS
 
@@ -51,11 +52,14 @@ class Metric:
         except np.linalg.LinAlgError:
             return
         self.lower = lower
-        self.inverse = sla.solve_triangular(lower, np.eye(p), lower=True)
+        self.inverse, failed = dtrtri(lower, lower=1)
+        if failed or not np.isfinite(self.inverse).all():
+            return
         self.spread = spread = 1.02 * np.linalg.norm(self.inverse)
         self.units = relative + 2 * (n_terms + 3 * p + 16) * EPS
         self.slack = spread**2 * p * self.units
-        self.turn = 4 * p * EPS * np.sqrt(p) * spread
+        off = np.linalg.norm(self.inverse @ lower - np.eye(p))
+        self.turn = 2 * off + 4 * p * EPS * np.sqrt(p) * spread
         self.trusted = bool(self.slack < 1e-2 and self.turn < 1e-2)
         if self.trusted:
             # rows of L^{-1} applied to boxes
@@ -70,17 +74,16 @@ class Metric:
         """Upper bounds of the lengths of gradients of shape (m, p)."""
         scaled = np.asarray(gradients, dtype=np.float64) / self.size
         with np.errstate(over="ignore", invalid="ignore"):
-            solved = sla.solve_triangular(
-                self.lower, scaled.T, lower=True, check_finite=False
-            )
-            return (1 + self.turn) * np.linalg.norm(solved, axis=0)
+            solved = scaled @ self.inverse.T
+            return (1 + self.turn) * np.sqrt(np.einsum("ij,ij->i", solved, solved))
 
     def row_norms(self, rows, errors):
         """Upper bounds of the lengths of rows (m, p) that have these `row_errors`."""
         relative, absolute = errors
-        off = relative * np.linalg.norm(rows / self.size, axis=-1)
-        off += absolute * np.linalg.norm(1 / self.size)
-        return self.norms(rows) + self.spread * off
+        # scaled, a row is at most |L| times as long as in the metric
+        relative *= 1.02 * np.sqrt(len(self.size)) * self.spread
+        off = self.spread * absolute * np.linalg.norm(1 / self.size)
+        return (1 + relative) * self.norms(rows) + off
 
     def box(self, bound):
         """Largest length of a gradient whose components are at most ``bound``."""

@@ -29,6 +29,8 @@ class Point:
         The gradient's error, that of the rows included.
     raw : ndarray of shape (n,)
         Raw predictions.
+    off : float
+        Their largest error.
     reach : float
         Length of the longest row in the metric.
     distance : float
@@ -39,6 +41,7 @@ class Point:
     gradient: np.ndarray
     slack: np.ndarray
     raw: np.ndarray
+    off: float
     reach: float
     distance: float
 
@@ -65,20 +68,20 @@ def at_point(problem, theta, weight, penalty):
     finite = np.isfinite(a).all() and np.isfinite(slack).all()
     if not finite:
         nothing = Metric(np.full((len(theta), len(theta)), np.nan), 1)
-        return Point(nothing, gradient, slack, raw, np.inf, np.inf)
+        return Point(nothing, gradient, slack, raw, off, np.inf, np.inf)
     # A slope may change with the error of a raw prediction by a factor of e^(M off).
     slack *= np.exp(min(2 * pointwise.M * off, 1.0))
     hessian = hessians(X, a[None])[0]
     hessian[np.diag_indices_from(hessian)] += penalty
     metric = metric_of(problem.design, hessian, a, pointwise.M * off)
     if not metric.trusted:
-        return Point(metric, gradient, slack, raw, np.inf, np.inf)
+        return Point(metric, gradient, slack, raw, off, np.inf, np.inf)
     nu = metric.norms(gradient[None].astype(float))[0] + metric.box(slack)
     kappa = metric.kappa
     lengths = metric.row_norms(X[used], row_errors(problem.design))
     reach = float(lengths.max(initial=0.0))
     distance = float(distances(nu, 0.0, kappa, reach**2, pointwise.M))
-    return Point(metric, gradient, slack, raw, reach, distance)
+    return Point(metric, gradient, slack, raw, off, reach, distance)
 
 
 def metric_of(design, hessian, curvature, off):

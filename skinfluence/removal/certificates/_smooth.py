@@ -27,6 +27,7 @@ from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal.certificates._certificate import Certificate
 from skinfluence.removal.certificates._dispatch import certificate
 from skinfluence.removal.certificates._increments import slope_change
+from skinfluence.removal.certificates._many_points import at_points
 from skinfluence.removal.certificates._points import at_point, distances
 from skinfluence.removal.certificates._problem import Problem, excess_penalty
 from skinfluence.removal.certificates._removed import Removed, leverages
@@ -123,6 +124,7 @@ class Distances:
                 "stronger penalty (a smaller C, a larger alpha)."
             )
         self.distance, self.own = np.full(len(moves), np.inf), {}
+        self.taken = 0.0
         broken = ~np.isfinite(moves).all(axis=1)
         broken[unresolved] = True
         moves[broken] = 0.0
@@ -150,6 +152,10 @@ class Distances:
             share = np.clip(share * (1 - problem.penalty_error), 0.0, 1.0)
         self.kappa = share * (metric.kappa - leverage)
         _, absolute = errors
+        if self.removed.masks is not None:  # rounding of long sums of what rows took
+            taken = self.removed.totals(np.abs(d[:, None] * X))
+            units = 2 * EPS * (self.removed.masks.sum(axis=1) + 8)
+            self.taken = units * metric.norms_of_boxes(taken)
         self.spill = np.sqrt(a.sum()) * metric.box(np.full(X.shape[1], absolute))
         if self.source.polished and M > 0:
             self.distance, _ = self._distances(self.moves, *self._gradients(d, a))
@@ -184,20 +190,29 @@ class Distances:
             left_over = metric.unit * (pull / metric.size).max(axis=1)
         n, p = problem.design.rows.shape
         length = np.abs(moves) @ metric.size
-        total = length if total is None else total
         with np.errstate(over="ignore", invalid="ignore"):
-            growth = np.exp(np.minimum(M * zeta, 700.0))
             # of the moves of predictors, of sums over rows, and of the rows
             units = 4 * (p + 16) * EPS + UNITS * metric.unit
-            lost = growth * (
-                metric.box(self.base.slack) + (units + self.spill) * length
-            )
-            lost = lost + ((n + 32) * EPS + 4 * UNITS) * metric.unit * total
+            lost = metric.box(self.base.slack) + (units + self.spill) * length
+            relative = (n + 32) * EPS + 4 * UNITS
+            if total is None:
+                lost, total = lost * np.exp(np.minimum(M * zeta, 700.0)), length
+            else:  # slopes say how much curvatures have changed
+                relative += 2 * M * (self.base.off + self._off(moves))
+            lost = lost + relative * metric.unit * total + self.taken
             # sums over rows are bounded by H, which L L' may exceed
             rest = (1 + metric.slack) * (dropped + lost)
             nu = metric.norms(gradient) + left_over + rest
             reach = self.base.reach**2
             return distances(nu, zeta, self.kappa, reach, M), gradient
+
+    def _off(self, moves):
+        """Largest errors of moves of predictors."""
+        design, size = self.problem.design, np.abs(moves)
+        relative, absolute = row_errors(design)
+        units = relative + 4 * (size.shape[1] + 16) * EPS
+        longest = np.abs(design.rows).max(axis=0, initial=0.0)
+        return size @ (units * longest + absolute)
 
     def _gradients(self, d, a):
         """Gradients summed over all rows, largest moves, and what rounding sees.
@@ -209,8 +224,7 @@ class Distances:
         raw, y, pointwise = self.base.raw, problem.y, problem.pointwise
         weight = problem.weight
         m, n = self.removed.n_removals, len(X)
-        row = self.removed.row
-        gradient = -self.removed.sums(d[row, None] * X[row])
+        gradient = -self.removed.totals(d[:, None] * X)
         zeta, dropped, square = np.zeros((3, m))
         share = 1 / np.where(a > 1e-290, a, np.inf)
         curvature = pointwise.curvature(raw, y)
@@ -252,6 +266,27 @@ class Distances:
         square = np.sqrt(square) * (1 + 1e-6)
         return gradient, zeta, dropped, square
 
+    def _penalty(self, removals):
+        """Diagonals of R without sets of rows."""
+        penalty, excess = self.problem.penalty, self.problem.excess
+        return (
+            penalty if excess is None else np.maximum(penalty + excess[removals], 0.0)
+        )
+
+    def _solve_together(self, hard, masks, wanted):
+        """Certify what double precision can, and return which others are left."""
+        problem = self.problem
+        left = np.ones(len(hard), dtype=bool)
+        if row_errors(problem.design)[1]:
+            return left
+        for chunk in row_chunks(len(hard), 8 * len(problem.y)):
+            args = self.moves[hard[chunk]], masks[chunk], self._penalty(hard[chunk])
+            found = at_points(problem, self.base, *args)
+            for i, (metric, distance, reach) in enumerate(found, chunk.start):
+                if distance * reach <= wanted:
+                    self.own[hard[i]], left[i] = (metric, distance), False
+        return left
+
     def _solve_alone(self, hard):
         """Certify removals at their own minimisers, in their own metrics."""
         if not len(hard):
@@ -262,10 +297,9 @@ class Distances:
         if not self.source.polished:  # single steps are not near these
             for chunk in row_chunks(len(hard), 16 * len(problem.y)):
                 self.moves[hard[chunk]] = self.minimise(masks[chunk])
-        for i, mask in zip(hard, masks, strict=True):
-            weight, penalty = np.where(mask, 0.0, problem.weight), problem.penalty
-            if problem.excess is not None:
-                penalty = np.maximum(penalty + problem.excess[i], 0.0)
+        left = self._solve_together(hard, masks, wanted)
+        for i, mask in zip(hard[left], masks[left], strict=True):
+            weight, penalty = np.where(mask, 0.0, problem.weight), self._penalty(i)
             theta, best = problem.theta.astype(np.longdouble), np.inf
             kept = move = self.moves[i].copy()
             for _ in range(_POLISH):

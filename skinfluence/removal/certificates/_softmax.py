@@ -13,119 +13,19 @@ from skinfluence.removal._classes import loses_class
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal.certificates._certificate import Certificate
 from skinfluence.removal.certificates._dispatch import certificate
-from skinfluence.removal.certificates._points import distances, metric_of
+from skinfluence.removal.certificates._points import distances
 from skinfluence.removal.certificates._problem import excess_penalty
 from skinfluence.removal.certificates._removed import Removed
-from skinfluence.removal.certificates._rounding import (
-    EPS,
-    UNITS,
-    row_errors,
-    wide_gradient,
-)
+from skinfluence.removal.certificates._rounding import EPS, UNITS, row_errors
+from skinfluence.removal.certificates._softmax_points import Point
 from skinfluence.removal.smooth._certificate import psi2
-from skinfluence.removal.smooth._softmax import Softmax
+from skinfluence.removal.smooth._softmax import DowndatedRows, Softmax
 from skinfluence.removal.smooth._softmax_objective import SoftmaxObjective
 
 _BATCH, _TILE = 64, 256
 _POLISH = 3
-
-
-class Ranges:
-    """Lengths of rows: the longest difference of two classes, in a `Metric`."""
-
-    def __init__(self, metric, n_classes):
-        self.metric, self.C = metric, n_classes
-        scaled = metric.inverse / metric.size
-        self.whole = scaled.T @ scaled
-
-    def kernels(self, rows, errors):
-        """``(I x x)' H^{-1} (I x x)`` of rows, (m, C, C), and its largest error."""
-        C, p = self.C, rows.shape[1]
-        out = np.empty((len(rows), C, C))
-        for c in range(C):
-            for e in range(c, C):
-                block = self.whole[c * p : c * p + p, e * p : e * p + p]
-                out[:, c, e] = out[:, e, c] = np.einsum("ij,ij->i", rows @ block, rows)
-        size = self.metric.size.reshape(C, p)
-        length = np.sqrt(((rows[:, None] / size) ** 2).sum(axis=2)).max(axis=1)
-        relative, absolute = errors
-        error = 16 * (C * p + 8) * EPS + 4 * self.metric.turn + 4 * relative
-        error = error * length**2 + 4 * length * absolute * np.linalg.norm(1 / size)
-        return out, error * self.metric.spread**2
-
-    def row_norms(self, rows, errors):
-        """Upper bounds of lengths, of rows with the errors of `row_errors`."""
-        K, error = self.kernels(rows, errors)
-        diagonal = np.einsum("mcc->mc", K)
-        squared = diagonal[:, :, None] + diagonal[:, None, :] - 2 * K
-        out = np.sqrt(np.maximum(squared.max(axis=(1, 2)), 0.0) + 4 * error)
-        relative, absolute = errors
-        size = self.metric.size.reshape(self.C, -1).min(axis=0)
-        off = relative * np.linalg.norm(rows / size, axis=1)
-        return out + 2 * self.metric.spread * (
-            off + absolute * np.linalg.norm(1 / size)
-        )
-
-
-class Point:
-    """The objective of some rows at some coefficients, and how far its minimiser is.
-
-    Parameters
-    ----------
-    model : Softmax
-        Its rows and classes.
-    theta : ndarray of longdouble, shape (C, p)
-        Coefficients.
-    weight : ndarray of shape (n,)
-        Weights of the rows.
-    penalty : ndarray of shape (p,)
-        Diagonal of R.
-    objective : SoftmaxObjective
-        Of this penalty.
-    penalty_error : float
-        Its relative error.
-    """
-
-    def __init__(self, model, theta, weight, penalty, objective, penalty_error):
-        C, p = theta.shape
-        truth = objective.truth
-        gauge = np.diag(objective.gauge)
-
-        def derivatives(part, eta):
-            P = softmax(eta, axis=1)
-            others, own = P @ (1 - np.eye(C)), truth[part] > 0
-            terms = weight[part, None] * np.where(own, others, P)
-            # a row of the Hessian of the log loss sums to at most 2 p (1 - p)
-            return (
-                np.where(own, -terms, terms),
-                terms,
-                2 * weight[part, None] * P * others,
-            )
-
-        args = model.design, theta, derivatives
-        gradient, slack, self.raw, off = wide_gradient(*args)
-        pull = penalty * theta + gauge * theta.sum(axis=0)
-        self.gradient = gradient + pull
-        size = np.abs(theta).astype(float)
-        slack = slack * np.exp(min(4 * off, 1.0))
-        self.slack = slack + penalty_error * penalty * size
-        self.slack += UNITS * gauge * size.sum(axis=0)
-        probability = softmax(self.raw, axis=1)
-        hessian = objective.hessian(probability, weight)
-        hessian += objective.penalty_hessian()
-        spread = weight * (1 - (probability**2).sum(axis=1))
-        self.metric = metric_of(model.design, hessian, spread, 2 * off)
-        self.reach = self.distance = np.inf
-        if not self.metric.trusted:
-            return
-        self.ranges = Ranges(self.metric, C)
-        used = weight > 0
-        errors = row_errors(model.design)
-        self.reach = float(self.ranges.row_norms(model.design.rows[used], errors).max())
-        nu = self.metric.norms(self.gradient.astype(float).reshape(1, -1))[0]
-        nu += self.metric.box(self.slack.ravel())
-        kappa = self.metric.kappa
-        self.distance = float(distances(nu, 0.0, kappa, self.reach**2, 1.0))
+# Products of a pass over all rows for all removals up to which single steps get one.
+_AFFORDABLE = 1e10
 
 
 @certificate.register
@@ -198,46 +98,105 @@ class _Softmax:
         )
 
     def _bound_all(self):
+        """Distances of all removals in the metric of all rows."""
         model, base, metric = self.model, self.base, self.base.metric
-        X, (C, p) = model.design.rows, model.theta.shape
+        X, C = model.design.rows, len(model.theta)
         P = softmax(base.raw, axis=1)
-        flat = self.moves.reshape(len(self.moves), -1)
         # What slopes and curvatures weigh, of both classes' side without cancellation
         small = np.where(P == P.max(axis=1, keepdims=True), P @ (1 - np.eye(C)), P)
-        length, zeta, gradient = self._a_priori(P)
-        rest = np.zeros(len(flat))
-        if self.source.polished:
-            gradient, zeta = self._gradients(P)
-        else:
-            with np.errstate(over="ignore", invalid="ignore"):
-                rest = psi2(zeta) * length
-        gradient = gradient.reshape(flat.shape) + base.gradient.astype(float).ravel()
-        kappa = metric.kappa - self._leverages(P)
-        left_over = np.zeros(len(flat))
+        _, absolute = row_errors(model.design)
+        V = (model.weight[:, None] * small).T @ np.abs(X)
+        V += absolute * (model.weight @ small)[:, None]
+        self.curved = metric.box(V.ravel())
+        self.kappa = metric.kappa - self._leverages(P)
         if self.excess is not None:
             penalty = model.penalties.diagonal
             relative = self.excess / np.where(penalty > 0, penalty, np.inf)
             share = (1 + relative).min(axis=1) * (1 - self.penalty_error)
-            kappa = kappa * np.clip(share, 0.0, 1.0)
-            pull = self.penalty_error * (np.abs(self.excess) + penalty)[:, None]
-            pull = (pull * np.abs(model.theta + self.moves)).reshape(flat.shape)
-            left_over = metric.unit * (pull / metric.size).max(axis=1)
-        V = (model.weight[:, None] * small).T @ np.abs(X)
-        _, absolute = row_errors(model.design)
-        V += absolute * (model.weight @ small)[:, None]
-        reach = 2 * np.abs(self.moves).max(axis=1) @ np.abs(X).max(axis=0)
-        reach += 2 * absolute * np.abs(self.moves).max(axis=1).sum(axis=1)
+            self.kappa = self.kappa * np.clip(share, 0.0, 1.0)
+        if self.source.polished:
+            gradient, zeta = self._gradients(P)
+            self.distance = self._distances(gradient, zeta, np.abs(self.moves))
+            return
+        length, zeta = self._lengths(self.moves)
+        gradient = self._linear(P, self.moves) - self._own_part(P)
+        with np.errstate(over="ignore", invalid="ignore"):
+            rest = psi2(zeta) * length + self._linear_rounding(self.moves)
+        self.distance = self._distances(gradient, zeta, np.abs(self.moves), rest)
+        if 4 * len(self.moves) * X.size * C <= _AFFORDABLE:
+            self._chord(P)
+
+    def _chord(self, P):
+        """One pass over the rows, and the step that its gradients ask for.
+
+        What is left after the step s is ``g - B s``, with B the Hessian at the base
+        without the rows, and at most ``expm1(zeta) |s|`` for what the Hessian between
+        the two points differs from B: no second pass is needed.
+        """
+        gradient, zeta = self._gradients(P)
+        base = self.base.gradient.astype(float)
+        step = self._solve(gradient + base)
+        length, further = self._lengths(step)
+        left = gradient - self._linear(P, step)
+        with np.errstate(over="ignore", invalid="ignore"):
+            zeta = zeta + further
+            rest = np.expm1(np.minimum(zeta, 700.0)) * length
+            rest += self._linear_rounding(step)
+        size = np.abs(self.moves) + np.abs(step)
+        distance = self._distances(left, zeta, size, rest)
+        nearer = distance < self.distance
+        self.moves[nearer] -= step[nearer]
+        self.distance[nearer] = distance[nearer]
+
+    def _solve(self, gradient):
+        """Steps that gradients ask for, by the Hessian without the row."""
+        shape, model = gradient.shape, self.model
+        base = DowndatedRows(model, 0.0)
+        q = gradient.reshape(len(gradient), -1) @ base.inverse
+        if self.removed.masks is None:
+            base.downdate()
+            X = model.design.rows
+            inner = np.einsum("mcp,mp->mc", q.reshape(shape), X)
+            inner = np.einsum("mcd,md->mc", base.M, inner)
+            q = q.reshape(shape) + base.lift(inner)
+        return q.reshape(shape)
+
+    def _distances(self, gradient, zeta, size, rest=0.0):
+        """Distances where gradients are known.
+
+        Parameters
+        ----------
+        gradient : ndarray of shape (m, C, p)
+            Without what is left of that of all rows at their optimum.
+        zeta : ndarray of shape (m,)
+            Largest ranges of moves.
+        size : ndarray of shape (m, C, p)
+            Sizes of what was added up to moves.
+        rest : ndarray of shape (m,)
+            Lengths of what the gradients leave out.
+        """
+        base, metric, (C, p) = self.base, self.base.metric, self.model.theta.shape
+        X, size = self.model.design.rows, size.reshape(len(size), -1)
+        gradient = gradient.reshape(size.shape) + base.gradient.astype(float).ravel()
+        largest = size.reshape(-1, C, p).max(axis=1)
+        _, absolute = row_errors(self.model.design)
+        reach = 2 * largest @ np.abs(X).max(axis=0)
+        reach += 2 * absolute * largest.sum(axis=1)
         units = (8 * (p + C + 16) + 2 * (len(X) + 16)) * EPS + 4 * UNITS
+        if self.excess is not None:
+            penalty = self.model.penalties.diagonal
+            pull = self.penalty_error * (np.abs(self.excess) + penalty)[:, None]
+            pull = pull * (np.abs(self.model.theta) + size.reshape(-1, C, p))
+            pull = pull.reshape(size.shape)
+            rest = rest + metric.unit * (pull / metric.size).max(axis=1)
         with np.errstate(over="ignore", invalid="ignore"):
             growth = np.exp(np.minimum(2 * zeta, 700.0))
-            errors = units * reach * metric.box(V.ravel())
-            errors += metric.unit * UNITS * (np.abs(flat) @ metric.size)
-            if not self.source.polished:
-                errors += metric.unit * metric.units * (np.abs(flat) @ metric.size)
-            nu = metric.norms(gradient) + rest + left_over
+            errors = units * reach * self.curved
+            errors += metric.unit * UNITS * (size @ metric.size)
+            nu = metric.norms(gradient) + rest
             nu = nu + growth * (metric.box(base.slack.ravel()) + errors)
             nu = nu * (1 + metric.slack)
-            self.distance = distances(nu, zeta, kappa, base.reach**2, 1.0)
+            return distances(nu, zeta, self.kappa, base.reach**2, 1.0)
 
     def _leverages(self, P):
         """Upper bounds of the largest eigenvalue of what each set adds to the Hessian.
@@ -268,32 +227,39 @@ class _Softmax:
         row = self.removed.row
         return self.removed.sums(pull[row][:, :, None] * X[row][:, None])
 
-    def _penalties(self, moves, gradient):
+    def _lengths(self, moves):
+        """Lengths of moves, and bounds of their largest ranges."""
+        metric = self.base.metric
+        scaled = moves.reshape(len(moves), -1) * metric.size
+        length = np.linalg.norm(scaled @ metric.lower, axis=1)
+        length += 4 * len(metric.size) * EPS * np.abs(scaled).sum(axis=1)
+        length *= np.sqrt(1 + metric.slack)
+        return length, length * self.base.reach
+
+    def _linear(self, P, moves):
+        """Hessians at the base, without the rows of each set, times moves."""
+        model, removed = self.model, self.removed
+        flat = moves.reshape(len(moves), -1)
+        out = (flat @ model.objective.hessian(P, model.weight)).reshape(moves.shape)
+        X, own = model.design.rows[removed.row], P[removed.row]
+        along = np.einsum("ncp,np->nc", moves[removed.member], X)
+        centred = along - (own * along).sum(axis=1, keepdims=True)
+        turned = model.weight[removed.row, None] * own * centred
+        out -= removed.sums(turned[:, :, None] * X[:, None])
+        return out + model.objective.penalise(moves)
+
+    def _linear_rounding(self, moves):
+        """What rounding makes of these products."""
+        metric = self.base.metric
+        size = np.abs(moves).reshape(len(moves), -1) @ metric.size
+        return metric.unit * metric.units * size
+
+    def _with_excess(self, moves, gradient):
+        """Gradients with the penalties' own parts."""
         gradient += self.model.objective.penalise(moves)
         if self.excess is not None:
             gradient += self.excess[:, None] * (self.model.theta + moves)
         return gradient
-
-    def _a_priori(self, P):
-        """Lengths of moves, their largest ranges and the gradients' linear parts."""
-        model, metric, removed = self.model, self.base.metric, self.removed
-        flat = self.moves.reshape(len(self.moves), -1)
-        scaled = flat * metric.size
-        length = np.linalg.norm(scaled @ metric.lower, axis=1)
-        length += 4 * len(metric.size) * EPS * np.abs(scaled).sum(axis=1)
-        length *= np.sqrt(1 + metric.slack)
-        zeta = length * self.base.reach
-        if self.source.polished:
-            return length, zeta, None
-        hessian = model.objective.hessian(P, model.weight)
-        gradient = (flat @ hessian).reshape(self.moves.shape) - self._own_part(P)
-        row = removed.row
-        X, own = model.design.rows[row], P[row]
-        along = np.einsum("ncp,np->nc", self.moves[removed.member], X)
-        centred = along - (own * along).sum(axis=1, keepdims=True)
-        turned = model.weight[row, None] * own * centred
-        gradient -= removed.sums(turned[:, :, None] * X[:, None])
-        return length, zeta, self._penalties(self.moves, gradient)
 
     def _gradients(self, P):
         """Gradients summed over all rows, and largest ranges of moves."""
@@ -323,7 +289,7 @@ class _Softmax:
                 change *= weight[tile]
                 total += change.reshape(-1, size) @ X[tile]
             gradient[start:stop] += total.reshape(C, -1, p).transpose(1, 0, 2)
-        return self._penalties(self.moves, gradient), zeta
+        return self._with_excess(self.moves, gradient), zeta
 
     def _solve_alone(self, hard):
         """Certify removals at their own minimisers, in their own metrics."""
@@ -345,7 +311,7 @@ class _Softmax:
                 found = own_objective.minimise(model.theta + move, weight)
                 if found is None:
                     continue
-                kept = move = found[0] - model.theta
+                kept = move = found - model.theta
             best, theta = np.inf, model.theta.astype(np.longdouble)
             for _ in range(_POLISH):
                 args = weight, own_penalty, own_objective, self.penalty_error

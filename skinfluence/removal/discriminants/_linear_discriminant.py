@@ -79,6 +79,15 @@ class LinearDiscriminant(ClosedFormModel):
                 self.lost_degrees = self.n_classes
                 self.theta, _ = self._solution(everyone)
 
+        raw = self.design.rows @ self.theta.T
+        gap = raw - self.design.rows @ self._as_fitted().T
+        if self.n_classes > 2:  # only differences between classes matter
+            gap -= gap.mean(axis=1, keepdims=True)
+        self.optimum_distance = float(np.abs(gap).max(initial=0.0))
+
+    def _as_fitted(self):
+        return self.design.coefficients(self.estimator.coef_, self.estimator.intercept_)
+
     def _shares(self, counts):
         """Prior of each class, and what its scatter is multiplied by."""
         estimator, n = self.estimator, counts.sum()

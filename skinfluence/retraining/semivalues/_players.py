@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skinfluence._group_masks import group_codes
+
 
 class Players:
     """A partition of the training rows.
@@ -24,13 +26,7 @@ class Players:
     def __init__(self, n, groups=None):
         self.of_row = np.arange(n)
         if groups is not None:
-            groups = np.asarray(groups)
-            if groups.shape != (n,):
-                raise ValueError(
-                    "The 'groups' parameter must hold one label per training row, "
-                    f"shape ({n},). Got shape {groups.shape}."
-                )
-            _, self.of_row = np.unique(groups, return_inverse=True)
+            _, self.of_row = group_codes(groups, n)
         order = np.argsort(self.of_row, kind="stable")
         self.rows = np.split(order, np.cumsum(np.bincount(self.of_row))[:-1])
         self.first = np.array([rows[0] for rows in self.rows])
