@@ -22,7 +22,8 @@ N_FOLDS = 5
 METHODS = {
     "auto": "the fixed scorer: minus the loss of the row under a stack of ridge "
     "regressions, linear and with four Gaussian kernels, trained without it; "
-    "log loss of labels, squared error of numbers in units of their variance",
+    "log loss of labels; of numbers u² / (36 + u²), u being the residual in units of "
+    "what is typical there",
     "loo": "exact leave-one-out influence of the model below on held-out folds",
     "influence-functions": "first-order influence of the model below on held-out folds",
 }
