@@ -52,7 +52,7 @@ def clean(settings):
         settings.groups,
         settings.reading(),
         settings.by or (),
-    )
+    ).sample(settings.max_rows, settings.seed)
     if settings.action == "weight" and WEIGHT in problem.table.columns:
         raise BadInput(f"{table} has a column {WEIGHT!r}, which --action weight writes")
     analysis, ranking = run(problem, settings)

@@ -4,6 +4,7 @@ import codecs
 from dataclasses import field
 
 from skinfluence.cli._bad_input import BadInput
+from skinfluence.cli._task import MIN_ROWS
 from skinfluence.cli.tables._file_names import FORMATS
 from skinfluence.cli.tables._table import AUTO
 
@@ -41,6 +42,11 @@ def check_share(share):
 def check_jobs(jobs):
     if jobs == 0:
         raise BadInput("--jobs must not be 0: 1 is one process, -1 one per core")
+
+
+def check_max_rows(n):
+    if n < MIN_ROWS:
+        raise BadInput(f"--max-rows must be at least {MIN_ROWS}, not {n}")
 
 
 def check_seed(seed):

@@ -115,6 +115,14 @@ class Settings(_OfFiles):
         action="store_true",
         help="rows are in order of time: hold out later ones only",
     )
+    max_rows: int = options.option(
+        200_000,
+        type=int,
+        check=options.check_max_rows,
+        metavar="N",
+        help="of a table with more rows value a random sample of so many; the others "
+        "stay as they are (default: %(default)s)",
+    )
     method: str = options.option(
         "auto",
         check=_check_method,

@@ -46,19 +46,25 @@ def _rounded(values):
 
 
 def cleaned_table(problem, analysis, settings):
-    """Return the table after the action on suspects."""
+    """Return the table after the action on suspects, with the rows not valued."""
     target, action = settings.target, settings.action
+    valued = problem.rows
     if action == "drop":
-        return problem.table.iloc[analysis.kept]
-    table = problem.table.copy()
-    if action == "weight":
-        right = 1 - analysis.wrong.probability
-        table[WEIGHT] = np.where(analysis.kept, 1.0, _rounded(right))
+        valued = valued[analysis.kept]
+    written = np.sort(np.concatenate([valued, problem.others]))
+    table = problem.source.cells.iloc[written]
+    if action == "drop":
         return table
+    if action == "weight":
+        weight = np.ones(problem.n_rows)
+        weight[valued[~analysis.kept]] = _rounded(
+            1 - analysis.wrong.probability[~analysis.kept]
+        )
+        return table.assign(**{WEIGHT: weight[written]})
     suggested = analysis.expected[~analysis.kept]
     if not problem.classification:
         # Six digits say enough of a prediction; whole numbers stay without exponent.
         suggested = [float(f"{s:.6g}") for s in suggested]
     rows = problem.rows[~analysis.kept]
     column = relabelled(problem.source, target, rows, suggested)
-    return table.assign(**{target: column.iloc[problem.rows]})
+    return table.assign(**{target: column.iloc[written]})

@@ -1,7 +1,7 @@
 """The table that is cleaned: cut into features and target, or refused."""
 
 import difflib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -40,6 +40,8 @@ class Task:
         Rows of one group are not independent, those of one patient, say.
     decision : str
         Why the target is taken for labels or for numbers; empty where it is plain.
+    others : ndarray of int
+        Position of the rows that a sample left aside; they have a target as well.
     """
 
     table: object
@@ -51,6 +53,41 @@ class Task:
     source: Table
     groups: np.ndarray | None = None
     decision: str = ""
+    others: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
+
+    @property
+    def n_missing(self):
+        """Number of rows that have no target."""
+        return self.n_rows - len(self.rows) - len(self.others)
+
+    def sample(self, most, seed):
+        """Return the task of a random part of the rows, in their order.
+
+        Parameters
+        ----------
+        most : int
+            The number of rows; a task that has no more is returned as it is.
+        seed : int
+            Of the draw.
+
+        Returns
+        -------
+        task : Task
+        """
+        n = len(self.rows)
+        if n <= most:
+            return self
+        drawn = np.zeros(n, dtype=bool)
+        drawn[np.random.default_rng(seed).choice(n, most, replace=False)] = True
+        return replace(
+            self,
+            table=self.table.iloc[drawn],
+            rows=self.rows[drawn],
+            X=self.X.iloc[drawn].reset_index(drop=True),
+            y=self.y[drawn],
+            groups=None if self.groups is None else self.groups[drawn],
+            others=self.rows[~drawn],
+        )
 
     @property
     def lines(self):
