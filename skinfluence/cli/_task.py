@@ -8,6 +8,7 @@ import numpy as np
 from skinfluence._shown import LIMIT, shown
 from skinfluence.cleaning._labels_or_amounts import MAX_LABELS, few_whole_numbers
 from skinfluence.cli._bad_input import BadInput
+from skinfluence.cli._options import several_targets
 from skinfluence.cli.tables._read import read_table
 from skinfluence.cli.tables._table import Reading, Table
 
@@ -152,6 +153,9 @@ def make_task(source, target, task="auto", path="table", groups=None, by=()):
     typed, table = source.typed, source.cells
     columns = list(typed.columns)
     named = [target] if groups is None else [target, groups]
+    parts = target.split(",")
+    if target not in columns and len(parts) > 1 and set(parts) <= set(columns):
+        raise BadInput(several_targets(parts))
     for name in [*named, *by]:
         if name not in columns:
             raise BadInput(_no_such_column(path, name, columns))
