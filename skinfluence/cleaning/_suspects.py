@@ -84,7 +84,7 @@ def fixed_scorer_error(scores, rows):
     if not scores.columns or not len(rows):
         return np.full(len(rows), np.nan)
     replicates = sum(
-        scored.values(replicated_predictions(scored.stack, rows), scored.stack.T[rows])
+        scored.values(replicated_predictions(scored.stack, rows), scored.T[rows], rows)
         for scored in scores.columns
     )
     return jackknife_error(replicates)

@@ -55,7 +55,7 @@ def clean(settings):
         settings.groups,
         settings.reading(),
         settings.by or (),
-    )
+    ).sample(settings.max_rows, settings.seed)
     if settings.action == "weight" and WEIGHT in problem.table.columns:
         raise BadInput(f"{table} has a column {WEIGHT!r}, which --action weight writes")
     if settings.answers and not problem.classification:

@@ -1,5 +1,6 @@
 """Options that several subcommands have, and the checks of their values."""
 
+import argparse
 import codecs
 from dataclasses import dataclass, field, fields
 
@@ -49,6 +50,11 @@ def check_jobs(jobs):
 def check_answers(number):
     if not 0 <= number <= MOST_ANSWERS:
         raise BadInput(f"--answers must be in [0, {MOST_ANSWERS}], not {number}")
+
+
+def check_max_rows(n):
+    if n < 10:  # which a table must have
+        raise BadInput(f"--max-rows must be at least 10, not {n}")
 
 
 def check_seed(seed):
@@ -173,7 +179,32 @@ def tables():
 
 
 def target():
-    return option(required=True, metavar="COLUMN", help="the column to predict")
+    return option(
+        required=True,
+        action=_Once,
+        metavar="COLUMN",
+        help="the column to predict; one, see InfluenceCleaner for several",
+    )
+
+
+class _Once(argparse.Action):
+    """Refuse a second value, of which argparse would keep the last."""
+
+    def __call__(self, parser, namespace, value, option_string=None):
+        first = getattr(namespace, self.dest)
+        if first is not None:
+            raise BadInput(several_targets([first, value]))
+        setattr(namespace, self.dest, value)
+
+
+def several_targets(names):
+    """Say what to do where several targets are given."""
+    names = ", ".join(map(repr, names))
+    return (
+        f"--target takes one column, not {names}: run once for each, without the "
+        "others in the table if they are not known when one is predicted. In Python "
+        "InfluenceCleaner takes several columns of labels, or several of numbers"
+    )
 
 
 def task():

@@ -37,12 +37,10 @@ def _reasons(y, scores, classification):
             _label_reason(*row)
             for row in zip(y, scores.expected, scores.probability, strict=True)
         ]
-    error = y - scores.expected  # zero if no fold holds the row out
-    typical = np.sqrt(np.mean(error**2)) or 1.0
     return [
         f"a model without this row predicts {amount(expected)}: the value is "
-        f"{abs(e) / typical:.1f} typical errors {'above' if e > 0 else 'below'}"
-        for expected, e in zip(scores.expected, error, strict=True)
+        f"{abs(u):.1f} typical errors {'above' if u > 0 else 'below'}"
+        for expected, u in zip(scores.expected, scores.typical_residuals, strict=True)
     ]
 
 

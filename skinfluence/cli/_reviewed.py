@@ -68,6 +68,11 @@ def read_reviewed(task, settings):
     lost = task.rows[position] != verdicts.rows
     if lost.any():
         i = int(lost.argmax())
+        if verdicts.rows[i] in task.others:
+            raise BadInput(
+                f"{where(i)}: row {verdicts.rows[i]} is not in the sample of "
+                f"{len(task.rows)} rows: use the --max-rows and --seed of the review"
+            )
         raise BadInput(
             f"{where(i)}: row {verdicts.rows[i]} has no value of {settings.target!r}, "
             "so that nobody was asked about it"

@@ -21,7 +21,8 @@ N_FOLDS = 5
 METHODS = {
     "auto": "the fixed scorer: minus the loss of the row under a stack of ridge "
     "regressions, linear and with four Gaussian kernels, trained without it; "
-    "log loss of labels, squared error of numbers in units of their variance",
+    "log loss of labels; of numbers u² / (36 + u²), u being the residual in units of "
+    "what is typical there",
     "loo": "exact leave-one-out influence of the model below on held-out folds",
     "influence-functions": "first-order influence of the model below on held-out folds",
 }
@@ -102,6 +103,14 @@ class Settings(options.OfFiles):
         False,
         action="store_true",
         help="rows are in order of time: hold out later ones only",
+    )
+    max_rows: int = options.option(
+        200_000,
+        type=int,
+        check=options.check_max_rows,
+        metavar="N",
+        help="of a table with more rows value a random sample of so many; the others "
+        "stay as they are (default: %(default)s)",
     )
     method: str = options.option(
         "auto",

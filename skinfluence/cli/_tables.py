@@ -58,25 +58,27 @@ def _rounded(values):
 
 
 def cleaned_table(problem, analysis, settings):
-    """Return the table after the action on suspects."""
+    """Return the table after the action on suspects, with the rows not valued."""
     target, action = settings.target, settings.action
     suspects, decided = analysis.acted_on, analysis.decided
-    stay = np.ones(len(suspects), dtype=bool) if decided is None else ~decided.dropped
+    gone = np.zeros(len(suspects), dtype=bool) if decided is None else decided.dropped
     if action == "drop":
-        return problem.table.iloc[stay & ~suspects]
-    table = problem.table.iloc[stay].copy()
+        gone = gone | suspects
+    written = np.sort(np.concatenate([problem.rows[~gone], problem.others]))
+    table = problem.source.cells.iloc[written]
     if action == "weight":
-        right = 1 - analysis.wrong.probability
-        table[WEIGHT] = np.where(suspects, _rounded(right), 1.0)[stay]
+        weight = np.ones(problem.n_rows)
+        right = _rounded(1 - analysis.wrong.probability)
+        weight[problem.rows[suspects]] = right[suspects]
+        table = table.assign(**{WEIGHT: weight[written]})
+    # All at once, so that each new target is written as the others are.
+    changed = analysis.relabelled(action)
+    if not changed.any():
         return table
-    suggested = analysis.expected[suspects]
-    if not problem.classification:
-        suggested = [float(amount(number)) for number in suggested]
-    if decided is not None:  # all at once, so that each is written as the others are
-        rows = analysis.relabelled(action)
-        both = np.asarray(decided.y, dtype=object)
-        both[suspects] = suggested
-        suspects, suggested = rows, both[rows]
-    rows = problem.rows[suspects]
-    column = relabelled(problem.source, target, rows, suggested)
-    return table.assign(**{target: column.iloc[problem.rows[stay]]})
+    new = np.array(problem.y if decided is None else decided.y, dtype=object)
+    if action == "relabel":
+        new[suspects] = analysis.expected[suspects]
+        if not problem.classification:
+            new[suspects] = [float(amount(number)) for number in new[suspects]]
+    column = relabelled(problem.source, target, problem.rows[changed], new[changed])
+    return table.assign(**{target: column.iloc[written]})

@@ -1,13 +1,14 @@
 """The table that is cleaned: cut into features and target, or refused."""
 
 import difflib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from skinfluence._shown import LIMIT, shown
 from skinfluence.cleaning._labels_or_amounts import MAX_LABELS, few_whole_numbers
 from skinfluence.cli._bad_input import BadInput
+from skinfluence.cli._options import several_targets
 from skinfluence.cli.tables._read import read_table
 from skinfluence.cli.tables._table import Reading, Table
 
@@ -40,6 +41,8 @@ class Task:
         Rows of one group are not independent, those of one patient, say.
     decision : str
         Why the target is taken for labels or for numbers; empty where it is plain.
+    others : ndarray of int
+        Position of the rows that a sample left aside; they have a target as well.
     """
 
     table: object
@@ -51,6 +54,41 @@ class Task:
     source: Table
     groups: np.ndarray | None = None
     decision: str = ""
+    others: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
+
+    @property
+    def n_missing(self):
+        """Number of rows that have no target."""
+        return self.n_rows - len(self.rows) - len(self.others)
+
+    def sample(self, most, seed):
+        """Return the task of a random part of the rows, in their order.
+
+        Parameters
+        ----------
+        most : int
+            The number of rows; a task that has no more is returned as it is.
+        seed : int
+            Of the draw.
+
+        Returns
+        -------
+        task : Task
+        """
+        n = len(self.rows)
+        if n <= most:
+            return self
+        drawn = np.zeros(n, dtype=bool)
+        drawn[np.random.default_rng(seed).choice(n, most, replace=False)] = True
+        return replace(
+            self,
+            table=self.table.iloc[drawn],
+            rows=self.rows[drawn],
+            X=self.X.iloc[drawn].reset_index(drop=True),
+            y=self.y[drawn],
+            groups=None if self.groups is None else self.groups[drawn],
+            others=self.rows[~drawn],
+        )
 
     @property
     def lines(self):
@@ -115,6 +153,9 @@ def make_task(source, target, task="auto", path="table", groups=None, by=()):
     typed, table = source.typed, source.cells
     columns = list(typed.columns)
     named = [target] if groups is None else [target, groups]
+    parts = target.split(",")
+    if target not in columns and len(parts) > 1 and set(parts) <= set(columns):
+        raise BadInput(several_targets(parts))
     for name in [*named, *by]:
         if name not in columns:
             raise BadInput(_no_such_column(path, name, columns))

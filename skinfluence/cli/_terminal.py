@@ -2,9 +2,11 @@
 
 import sys
 from contextlib import contextmanager
+from time import monotonic
 
 import numpy as np
 
+from skinfluence._progress import duration
 from skinfluence._shown import LIMIT, shown
 from skinfluence.cleaning.review._verdicts import VERDICTS
 from skinfluence.cli._answers import N_SHOWN
@@ -26,9 +28,14 @@ def print_table(problem, target, left_out):
     print(f"{len(problem.y)} rows, {problem.X.shape[1]} columns; {target}: {kind}")
     if problem.decision:
         print(f"{target}: {problem.decision}")
-    n_missing = problem.n_rows - len(problem.y)
-    if n_missing:
-        print(f"left out: {n_missing} rows without a value of {target}")
+    if problem.n_missing:
+        print(f"left out: {problem.n_missing} rows without a value of {target}")
+    if len(problem.others):
+        n = len(problem.y) + len(problem.others)
+        print(
+            f"a random sample of {len(problem.y)} of {n} rows is valued; the others "
+            "stay as they are (--max-rows values more)"
+        )
     for name, reason in left_out.items():
         print(f"left out: column {shown(name)} ({shown(reason)})")
 
@@ -218,11 +225,17 @@ def _in_lines(total, n_cells):
         yield lambda: None
         return
     print("valuing the rows; a table of this size takes minutes", file=sys.stderr)
-    done = 0
+    done, start = 0, monotonic()
 
     def step():
         nonlocal done
         done += 1
-        print(f"valuing the rows: {done} of {total} parts done", file=sys.stderr)
+        elapsed = monotonic() - start
+        left = elapsed / done * (total - done)
+        print(
+            f"valuing the rows: {done} of {total} parts done in {duration(elapsed)}, "
+            f"about {duration(left)} left",
+            file=sys.stderr,
+        )
 
     yield step

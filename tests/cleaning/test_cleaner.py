@@ -331,6 +331,29 @@ def test_several_outputs():
     assert tree.sample_mask_.sum() == 442 - 44
 
 
+def test_a_mistake_in_any_output_is_found():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 3))
+    numbers = np.column_stack([X[:, 0], X @ [0, 1, 1]]) + 0.2 * rng.normal(
+        size=(120, 2)
+    )
+    labels = (numbers > 0).astype(int)
+    sure = np.flatnonzero((np.abs(numbers) > 0.7).all(axis=1))[:4]
+    for estimator, right, wrong in (
+        (Ridge(), numbers, -numbers),
+        (DecisionTreeClassifier(random_state=0), labels, 1 - labels),
+    ):
+        y = right.copy()
+        y[sure[:2], 0], y[sure[2:], 1] = wrong[sure[:2], 0], wrong[sure[2:], 1]
+        suspects = (
+            InfluenceCleaner(estimator, drop_fraction=4 / 120).fit(X, y).suspects_
+        )
+        assert set(suspects.row) == set(sure)
+        np.testing.assert_array_equal(suspects.given, y[suspects.row])
+        nearer = np.abs(suspects.suggested - right[suspects.row])
+        assert (nearer.max(axis=1) < 0.7).all()
+
+
 @pytest.mark.parametrize("drop_fraction", [-0.1, 1, 1.5, "some"])
 def test_bad_share(drop_fraction):
     cleaner = InfluenceCleaner(Ridge(), drop_fraction=drop_fraction)

@@ -15,6 +15,15 @@ BAD_OPTIONS = {
     "share below zero": (["--target", "label", "--drop", "-0.1"], "in [0, 1)"),
     "share no number": (["--target", "label", "--drop", "some"], "invalid share"),
     "no target": ([], "--target"),
+    "two targets": (
+        ["--target", "a", "--target", "label"],
+        "takes one column, not 'a', 'label': run once for each",
+    ),
+    "two targets in one": (
+        ["--target", "a,label"],
+        "takes one column, not 'a', 'label'",
+    ),
+    "few rows": (["--target", "label", "--max-rows", "9"], "at least 10, not 9"),
     "unknown method": (["--target", "label", "--method", "magic"], "magic"),
     "unknown option": (["--target", "label", "--fast"], "--fast"),
     "text to regress": (

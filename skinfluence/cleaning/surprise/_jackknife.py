@@ -6,8 +6,8 @@ The other rows are cut into G groups at random; without group g the row's predic
 .. math:: se^2 = \frac{G - 1}{G} \sum_g (v_g - \bar v)^2.
 
 It says how much a value would change with another sample of rows; penalties, weights of
-the stack and temperature stay as they are. Predictions without the row and without a
-group are exact: each is one solve in the members' features.
+the stack, temperature and typical residuals stay as they are. Predictions without the
+row and without a group are exact: each is one solve in the members' features.
 
 **Cost.** O(G p (n p + m p)) per member for m rows.
 

@@ -8,6 +8,11 @@ from scipy.special import log_softmax
 from sklearn.decomposition import TruncatedSVD
 from threadpoolctl import threadpool_limits
 
+from skinfluence.cleaning.surprise._amounts import (
+    fit_amounts,
+    in_its_units,
+    loss_of_amounts,
+)
 from skinfluence.cleaning.surprise._preprocessing import default_preprocessor
 from skinfluence.cleaning.surprise._stacked_ridge import StackedRidge, stacked
 from skinfluence.cleaning.surprise._tree_columns import tree_columns
@@ -55,6 +60,18 @@ class RowScores:
     columns: list
     without_trees: "RowScores | None" = None
 
+    @property
+    def typical_residuals(self):
+        """Residuals of one column of numbers, in units of what is typical there.
+
+        Zero where no fold holds the row out, and where there is nothing to compare.
+        """
+        if not self.columns:
+            return np.zeros(len(self.values))
+        (scored,) = self.columns
+        residuals = (scored.T - scored.predictions)[:, 0] / scored.typical[:, 0]
+        return np.nan_to_num(residuals)
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -63,31 +80,39 @@ class Scored:
     Attributes
     ----------
     stack : StackedRidge
-        Of indicators of labels, or of numbers in units of their standard deviation.
+        Of indicators of labels, or of `Amounts`.
     predictions : ndarray of shape (n, k)
         Those of the stack, with trees in it where they gain.
+    T : ndarray of shape (n, k)
+        Indicators, or numbers on the scale of the stack.
     temperature : float or None
         Inverse temperature of the softmax; None for numbers.
+    typical : ndarray of shape (n, k) or None
+        The residual that is typical at each row; None for labels.
     """
 
     stack: StackedRidge
     predictions: np.ndarray
+    T: np.ndarray
     temperature: float | None
+    typical: np.ndarray | None
 
-    def values(self, said, T):
+    def values(self, said, T, rows=slice(None)):
         """Minus the loss of predictions, the targets being ``T``.
 
         Parameters
         ----------
-        said, T : ndarray of shape (..., k)
+        said, T : ndarray of shape (..., m, k)
             Predictions and targets.
+        rows : slice or ndarray of int, default=slice(None)
+            The m rows that they are of.
 
         Returns
         -------
-        values : ndarray of shape (...)
+        values : ndarray of shape (..., m)
         """
         if self.temperature is None:
-            return -((T - said) ** 2).mean(axis=-1)
+            return -loss_of_amounts((T - said) / self.typical[rows])
         return (T * log_softmax(self.temperature * said, axis=-1)).sum(axis=-1)
 
 
@@ -97,8 +122,9 @@ def score_rows(X, y, classification, folds=None):
     .. math:: v_i = -\ell(y_i, f_{-i}(x_i))
 
     with :math:`f_{-i}` the stack of ridge regressions of `StackedRidge`. For
-    numbers the loss is the squared error in units of the variance of y (then -1 is as
-    bad as predicting the mean). For labels the regressions predict indicators of the
+    numbers the loss is :math:`u^2 / (36 + u^2)`, u being the residual in units of what
+    is typical there, see `Amounts`: -1/2 is six typical residuals, four standard
+    deviations of normal errors. For labels the regressions predict indicators of the
     classes, which a softmax turns into probabilities, its temperature being the one
     with the largest likelihood of rows left out; the loss is the log loss. Nothing in
     it depends on the model that is to be trained, and all seeds are fixed.
@@ -190,8 +216,17 @@ def scorer_matrix(X):
     return Z.toarray() if sp.issparse(Z) else np.asarray(Z)
 
 
-def _scored(Z, for_trees, T, labels, folds):
+def _scored(Z, for_trees, T, folds, pulled=None, typical=None):
     """Stack the regressions, and trees with them where their loss is clearly less.
+
+    Parameters
+    ----------
+    Z, for_trees, folds
+        As in `score_rows`.
+    T : ndarray of shape (n, k)
+        Indicators of labels, or numbers.
+    pulled, typical : ndarray of shape (n, k), default=None
+        Of `Amounts`; None for labels.
 
     Returns
     -------
@@ -199,18 +234,21 @@ def _scored(Z, for_trees, T, labels, folds):
         The regressions by themselves.
     with_trees : Scored or None
     """
-    stack = StackedRidge(Z, T, folds)
-    plain = _at_best_temperature(stack, stack.predictions, T, labels)
+    labels = typical is None
+    learnt = T if labels else pulled
+    stack = StackedRidge(Z, learnt, folds)
+    plain = _at_best_temperature(Scored(stack, stack.predictions, T, None, typical))
     if for_trees[0] is None or len(T) < MIN_ROWS_OF_TREES:
         return plain, None
-    trees = Trees(*for_trees, T, labels, folds)
+    trees = Trees(*for_trees, learnt, labels, folds)
+    before = plain.values(stack.predictions, T)
 
     def gain(members, rows):
         members = [stack.predictions[rows], *members]
-        _, said = stacked(members, T[rows], stack.mean)
-        tried = _at_best_temperature(stack, said, T[rows], labels)
-        more = tried.values(said, T[rows])
-        more -= plain.values(stack.predictions[rows], T[rows])
+        _, said = stacked(members, learnt[rows], stack.mean)
+        there = None if labels else typical[rows]
+        tried = _at_best_temperature(Scored(stack, said, T[rows], None, there))
+        more = tried.values(said, T[rows]) - before[rows]
         more = more[~np.isnan(more)]
         error = max(more.std() / np.sqrt(len(more)), np.finfo(float).tiny)
         return more.mean() / error, tried
@@ -222,12 +260,11 @@ def _scored(Z, for_trees, T, labels, folds):
     return plain, with_trees if certainty > CLEAR else None
 
 
-def _at_best_temperature(stack, said, T, labels):
-    scored = [
-        Scored(stack, said, temperature)
-        for temperature in (TEMPERATURES if labels else [None])
-    ]
-    return max(scored, key=lambda scored: np.nansum(scored.values(said, T)))
+def _at_best_temperature(scored):
+    if scored.typical is not None:
+        return scored
+    tried = [replace(scored, temperature=temperature) for temperature in TEMPERATURES]
+    return max(tried, key=lambda s: np.nansum(s.values(s.predictions, s.T)))
 
 
 def _score_labels(Z, for_trees, y, folds):
@@ -237,7 +274,7 @@ def _score_labels(Z, for_trees, y, folds):
         return RowScores(zeros, y, np.ones(len(y)), zeros, None, [])
     T = np.eye(len(classes))[index]
     wrong = np.eye(len(classes))[_wrong_labels(index, len(classes))]
-    plain, with_trees = _scored(Z, for_trees, T, True, folds)
+    plain, with_trees = _scored(Z, for_trees, T, folds)
     scores = _row_scores_of_labels(plain, T, wrong, classes, None)
     if with_trees is None:
         return scores
@@ -272,15 +309,14 @@ def _score_numbers(Z, for_trees, y, folds):
     if len(y) < 2:
         zeros = np.zeros(len(y))
         return RowScores(zeros, y, None, zeros, None, [])
-    columns = y.reshape(len(y), -1)
-    spread = columns.std(axis=0)
-    spread = np.where(spread > 0, spread, 1.0)
-    T = (columns - columns.mean(axis=0)) / spread
-    plain, with_trees = _scored(Z, for_trees, T, False, folds)
+    amounts = fit_amounts(Z, y.reshape(len(y), -1), folds)
+    T = amounts.T
+    plain, with_trees = _scored(Z, for_trees, T, folds, amounts.pulled, amounts.typical)
     scored = with_trees or plain
     said = scored.predictions
+    scored = replace(scored, typical=in_its_units(T - said, scored.typical))
     values = scored.values(said, T)
     wrong = T[np.random.default_rng(0).permutation(len(T))]
-    expected = columns.mean(axis=0) + spread * said
-    expected = np.where(np.isnan(said), columns, expected).reshape(y.shape)
+    expected = amounts.numbers(np.where(np.isnan(said), T, said)).reshape(y.shape)
+    expected = np.where(np.isnan(said).reshape(y.shape), y, expected)
     return RowScores(values, expected, None, scored.values(said, wrong), None, [scored])

@@ -56,15 +56,34 @@ class StackedRidge:
     """
 
     def __init__(self, Z, T, folds=None):
+        (members,) = _members(Z, [T], folds)
+        self._stack(Z, T, members)
+
+    @classmethod
+    def several(cls, Z, targets, folds=None):
+        """Fit one stack to each of several targets; features are computed once.
+
+        Parameters
+        ----------
+        Z, folds
+            As above.
+        targets : list of ndarray of shape (n, k)
+            Each is a ``T``.
+
+        Returns
+        -------
+        stacks : list of StackedRidge
+        """
+        stacks = []
+        for T, members in zip(targets, _members(Z, targets, folds), strict=True):
+            stacks.append(cls.__new__(cls))
+            stacks[-1]._stack(Z, T, members)
+        return stacks
+
+    def _stack(self, Z, T, members):
         self.Z, self.T = Z, T
         self.mean = T.mean(axis=0)
-        said, self.penalties = [], []
-        for F in feature_maps(Z):
-            penalty, prediction = (
-                leave_one_out(F, T) if folds is None else leave_fold_out(F, T, folds)
-            )
-            said.append(prediction)
-            self.penalties.append(penalty)
+        self.penalties, said = map(list, zip(*members, strict=True))
         self.weights, self.predictions = stacked(said, T, self.mean)
 
     def members(self):
@@ -79,6 +98,17 @@ class StackedRidge:
             if weight > 0:
                 _, values, U = orthonormal(F)
                 yield weight, *with_constant(U, penalty / values)
+
+
+def _members(Z, targets, folds):
+    """Return penalty and predictions of every member, for each of the targets."""
+    found = [
+        leave_one_out(F, targets)
+        if folds is None
+        else leave_fold_out(F, targets, folds)
+        for F in feature_maps(Z)
+    ]
+    return list(zip(*found, strict=True))
 
 
 def stacked(said, T, mean):
@@ -134,16 +164,20 @@ def with_constant(U, a):
     return np.column_stack([np.full(n, n**-0.5), U]), np.concatenate([[0.0], a])
 
 
-def leave_one_out(F, T):
-    """Return the best penalty and the prediction of each row without it."""
+def leave_one_out(F, targets):
+    """Return the best penalty and the prediction of each row without it, by target."""
     n = len(F)
     _, values, U = orthonormal(F)
-    centred = T - T.mean(axis=0)
-    coefficients = U.T @ centred
     shrink = values / np.add.outer(PENALTIES, values)
     leverage = 1 / n + U**2 @ shrink.T
     # At a leverage of one nothing is known without the row.
     gap = np.maximum(1 - leverage, 1e-9)
+    return [_best_left_out(U, shrink, gap, T) for T in targets]
+
+
+def _best_left_out(U, shrink, gap, T):
+    centred = T - T.mean(axis=0)
+    coefficients = U.T @ centred
     best = np.inf, None, None
     for penalty, d, left in zip(PENALTIES, shrink, gap.T, strict=True):
         residual = (centred - U @ (d[:, None] * coefficients)) / left[:, None]
@@ -153,10 +187,11 @@ def leave_one_out(F, T):
     return best[1], T - best[2]
 
 
-def leave_fold_out(F, T, folds):
+def leave_fold_out(F, targets, folds):
     """Return the best penalty and the prediction of each row without its fold."""
     _, values, U = orthonormal(F)
     U, _ = with_constant(U, values)
+    T = np.hstack(targets)
     said = np.full((len(PENALTIES), *T.shape), np.nan)
     for train, test in folds:
         gram, moment = U[train].T @ U[train], U[train].T @ T[train]
@@ -164,9 +199,13 @@ def leave_fold_out(F, T, folds):
             a = np.concatenate([[0.0], penalty / values])
             # The first test row of several folds is as good as the last.
             said[k, test] = U[test] @ coefficients_of(gram, moment, a)
-    error = np.nansum((said - T) ** 2, axis=(1, 2))
-    best = int(error.argmin())
-    return PENALTIES[best], said[best]
+    error, found, start = (said - T) ** 2, [], 0
+    for target in targets:
+        of_target = slice(start, start + target.shape[1])
+        best = int(np.nansum(error[:, :, of_target], axis=(1, 2)).argmin())
+        found.append((PENALTIES[best], said[best][:, of_target]))
+        start += target.shape[1]
+    return found
 
 
 def coefficients_of(gram, moment, a):

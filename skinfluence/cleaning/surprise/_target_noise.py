@@ -17,8 +17,8 @@ made twice, the second time with r / v(s), v being the running median of \|r\|; 
 are shown where both log likelihoods gain more than two.
 
 **When it fails.** Of 60 rows it shows hardly anything. Skewed errors whose spread
-grows with the prediction (log-normal targets) can pass for mistakes. The share w is too
-small, and not used.
+grows with the prediction can pass for mistakes where `Amounts` takes no logarithms. The
+share w is too small, and not used.
 """
 
 import numpy as np

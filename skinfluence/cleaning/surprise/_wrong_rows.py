@@ -141,7 +141,7 @@ def _estimate(scores):
 def _judged(scored):
     """Return the rows that are judged, what is said of them, and their targets."""
     rows = np.flatnonzero(~np.isnan(scored.predictions).any(axis=1))
-    return rows, scored.predictions[rows], scored.stack.T[rows]
+    return rows, scored.predictions[rows], scored.T[rows]
 
 
 def _numbers_look_wrong(scored):
@@ -154,7 +154,7 @@ def _wrong_labels(scored, share):
     rows, said, T = _judged(scored)
     labels = T.argmax(axis=1)
     best, possible = fit_label_noise(said, labels, share)
-    floor, most = np.zeros((2, len(scored.stack.T)))
+    floor, most = np.zeros((2, len(scored.T)))
     floor[rows] = best.probability_wrong(labels)
     most[rows] = np.max(
         [noise.probability_wrong(labels) for noise in (best, *possible)], axis=0

@@ -2,17 +2,16 @@
 
 import numpy as np
 import pytest
-from scipy.optimize import nnls
 from scipy.special import softmax
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
-from sklearn.linear_model import Ridge
 from sklearn.metrics import average_precision_score
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.preprocessing import StandardScaler
+from stack_by_refits import stack_by_refits
 
 from skinfluence.cleaning.surprise import _scorer
 from skinfluence.cleaning.surprise._scorer import TEMPERATURES, score_rows
-from skinfluence.cleaning.surprise._stacked_ridge import PENALTIES, WIDTHS, feature_maps
+from skinfluence.cleaning.surprise._stacked_ridge import WIDTHS, feature_maps
 
 
 def flipped_labels(y, share, seed):
@@ -22,29 +21,6 @@ def flipped_labels(y, share, seed):
     n_classes = y.max() + 1
     shift = rng.integers(1, n_classes, len(y))
     return np.where(flipped, (y + shift) % n_classes, y), flipped
-
-
-def stack_by_refits(Z, T):
-    """Refit every member without every row, at every penalty; stack the best."""
-    rows = np.arange(len(Z))
-    members = []
-    for F in feature_maps(Z):
-        best = None
-        for alpha in PENALTIES:
-            said = np.array(
-                [
-                    Ridge(alpha).fit(F[rows != i], T[rows != i]).predict(F[[i]])[0]
-                    for i in rows
-                ]
-            ).reshape(T.shape)
-            error = ((said - T) ** 2).sum()
-            if best is None or error < best[0]:
-                best = error, said
-        members.append(best[1])
-    mean = T.mean(axis=0)
-    A = np.column_stack([(m - mean).ravel() for m in members])
-    weights = nnls(A, (T - mean).ravel())[0]
-    return mean + sum(w * (m - mean) for w, m in zip(weights, members, strict=True))
 
 
 def test_features_are_those_of_gaussian_kernels():
@@ -73,21 +49,6 @@ def test_labels_are_scored_by_refitting_without_the_row(n_classes):
     np.testing.assert_allclose(scores.values, best, rtol=1e-6)
     np.testing.assert_allclose(scores.probability, np.exp(best), rtol=1e-6)
     np.testing.assert_array_equal(scores.expected, said.argmax(axis=1))
-
-
-@pytest.mark.parametrize("n_outputs", [1, 2])
-def test_numbers_are_scored_by_refitting_without_the_row(n_outputs):
-    X, y = load_diabetes(return_X_y=True)
-    X, y = X[:60], np.column_stack([y, X[:, 2] * 1000 + y])[:60, :n_outputs]
-    Z = StandardScaler().fit_transform(X)
-    scaled = (y - y.mean(axis=0)) / y.std(axis=0)
-    said = stack_by_refits(Z, scaled)
-    y = y.ravel() if n_outputs == 1 else y
-    scores = score_rows(X, y, classification=False)
-    loss = ((said - scaled) ** 2).mean(axis=1)
-    np.testing.assert_allclose(scores.values, -loss, rtol=1e-6)
-    expected = said.reshape(y.shape) * y.std(axis=0) + y.mean(axis=0)
-    np.testing.assert_allclose(scores.expected, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 
+from skinfluence.cleaning.surprise._amounts import loss_of_amounts
 from skinfluence.cleaning.surprise._hurt_rows import influence_of_rows, most_hurt
 from skinfluence.cleaning.surprise._jackknife import (
     N_GROUPS,
@@ -94,7 +95,10 @@ def test_standard_errors_are_those_of_other_samples():
     from skinfluence.cleaning._suspects import fixed_scorer_error
 
     scores = [score_rows(*sample(seed), classification=False) for seed in range(30)]
-    spread = np.std([s.values[0] for s in scores], ddof=1)
+    # What is typical stays as it is: the error is that of the prediction.
+    residuals = np.array([3.0 - s.expected[0] for s in scores])
+    typical = np.mean(residuals / [s.typical_residuals[0] for s in scores])
+    spread = np.std(loss_of_amounts(residuals[:, None] / typical), ddof=1)
     errors = [fixed_scorer_error(s, np.array([0]))[0] for s in scores[:10]]
     assert 0.5 < np.mean(errors) / spread < 2
 
