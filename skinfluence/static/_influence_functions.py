@@ -157,6 +157,8 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         "step": [StrOptions({"infinitesimal", "newton"})],
         "hessian": [StrOptions({"auto", *HESSIANS})],
         "damping": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "checkpoints": [Interval(Integral, 1, None, closed="left")],
+        "n_runs": [Interval(Integral, 1, None, closed="left")],
         "group_order": [Interval(Integral, 1, 2, closed="both")],
         "random_state": ["random_state"],
     }
@@ -169,6 +171,8 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         step="infinitesimal",
         hessian="auto",
         damping="auto",
+        checkpoints=1,
+        n_runs=1,
         group_order=1,
         random_state=None,
     ):
@@ -177,6 +181,8 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         self.step = step
         self.hessian = hessian
         self.damping = damping
+        self.checkpoints = checkpoints
+        self.n_runs = n_runs
         self.group_order = group_order
         self.random_state = random_state
 
@@ -190,6 +196,12 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
                     "The 'hessian' parameter must be 'auto' or 'exact' here: only "
                     f"skorch nets have other curvatures. Got {self.hessian!r}."
                 )
+            for name in ("checkpoints", "n_runs"):
+                if getattr(self, name) != 1:
+                    raise ValueError(
+                        f"The {name!r} parameter must be 1 here: only skorch nets have "
+                        f"several. Got {getattr(self, name)}."
+                    )
             if self.group_order != 1:
                 raise ValueError(
                     "The 'group_order' parameter must be 1 here: only skorch nets have "
@@ -208,13 +220,17 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
                 "The 'step' parameter must be 'infinitesimal' for a skorch net: no "
                 f"Newton step is defined for it. Got {self.step!r}."
             )
-        from skinfluence.nets.run._checkpoint_run import CheckpointRun
+        from skinfluence.nets.run._checkpoint_run import fit_runs
 
         layers = "last" if self.hessian == "last_layer" else None
-        self._run = CheckpointRun(self.estimator, 1, None, layers)
-        return self._run.fit(
-            X, y, fit_params, seed=seed, random_state=self.random_state
+        self._runs = fit_runs(
+            (self.estimator, self.checkpoints, None, layers),
+            self.n_runs,
+            (X, y, fit_params),
+            seed=seed,
+            random_state=self.random_state,
         )
+        return self._runs[0].model
 
     def _fit_influence(self, X, y, fit_params):
         if self.step == "newton" and self.n_samples_fit_ < 2:
@@ -242,10 +258,11 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         if is_net(final_estimator(self.estimator)):
             from skinfluence.static._net_model import NetModel
 
-            hessian = "gauss_newton" if self.hessian == "auto" else self.hessian
             steps = preprocessing_steps(self.estimator_)
             rows = self._fit_X, self._fit_y
-            return NetModel(self._run, *rows, hessian, steps, self.group_order)
+            return NetModel(
+                self._runs, *rows, self._net_hessian, steps, self.group_order
+            )
         weight, others = final_sample_weight(self.estimator_, fit_params)
         if others:
             raise UnsupportedEstimator(
@@ -256,6 +273,13 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         model = removal_model(self.estimator_, X, y, weight)
         self.optimum_distance_ = model.optimum_distance
         return model
+
+    @property
+    def _net_hessian(self):
+        """The curvature of nets: "auto" is the best per second."""
+        if self.hessian != "auto":
+            return self.hessian
+        return "ekfac" if self.group_order == 1 else "gauss_newton"
 
     def _without(self, masks=None):
         """Return the `Removals` of single rows or of sets, by the method ``step``."""
