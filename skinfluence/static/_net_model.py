@@ -62,17 +62,19 @@ class NetModel(RemovalModel):
         self.points = []
         for run in self.runs:
             X, y = run.rows(self.X, self.y)
-            for checkpoint in run.checkpoints:
+            gradients, last, points = run.gradients(), None, []
+            for checkpoint in reversed(run.checkpoints):
                 train = take_rows(X, checkpoint.rows), y[checkpoint.rows]
                 descent = None
-                if damping == "auto":
+                if damping == "auto" and last is None:
                     descent = run.descent(checkpoint, train)
-                gradients = run.gradients()
                 with gradients.target.at(checkpoint.state):
                     curvature = CURVATURES[self.hessian](
-                        gradients, train, damping, descent
+                        gradients, train, damping, descent, last
                     )
-                self.points.append(_Point(run, checkpoint, curvature))
+                last = last or curvature
+                points.append(_Point(run, checkpoint, curvature))
+            self.points += points[::-1]
         chosen = [point.curvature.damping for point in self.points]
         self.damping = chosen[0] if len(chosen) == 1 else np.array(chosen)
         return self.damping

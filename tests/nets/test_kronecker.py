@@ -123,7 +123,10 @@ def test_the_error_in_float32_is_below_its_bound():
     (columns,) = blocks_of(rng, n, shape, names)
     columns = Outer(*names, columns.a * torch.from_numpy(scale), columns.d)
     part = fitted(Kronecker(), [columns], n)
-    (test,), (train,) = blocks_of(rng, 30, shape, names), blocks_of(rng, n, shape, names)
+    (test,), (train,) = (
+        blocks_of(rng, 30, shape, names),
+        blocks_of(rng, n, shape, names),
+    )
     floats = [Outer(*names, b.a.float(), b.d.float()) for b in (test, train)]
     exact = [Outer(*names, b.a.double(), b.d.double()) for b in floats]
     largest = float(part.values.max())

@@ -29,7 +29,7 @@ class ConjugateGradient(GroupSolves):
     def prepare(self, damping):
         self.largest = gauss_newton_trace(self.gradients, self.train)
         if damping == "auto":
-            damping = gauss_newton_damping(self.largest, self.n, self.descent)
+            damping = self.automatic(self.largest, gauss_newton_damping, self.largest)
         self.damping = damping
         if not self.damping > 0:
             raise ValueError(

@@ -6,10 +6,9 @@ and n rows,
 .. math:: s_c = \frac{L(\theta_0) - L(\theta_c)}{\|\theta_c - \theta_0\|^2}
 
 is what training gained per squared move of the parameters until checkpoint c. For
-gradient flow of length T with rate :math:`\eta` it is at least :math:`1 / (\eta T)`, the
-ridge penalty that stopping after T steps resembles; it needs no learning rate, and holds
-for any optimiser. The rules were fixed on some problems and tested on others; no test
-row is used.
+gradient flow of length T with rate :math:`\eta` it is at least :math:`1 / (\eta T)`,
+the ridge penalty that stopping after T steps resembles; it needs no learning rate, and
+holds for any optimiser. No test row is used.
 """
 
 import math
@@ -46,9 +45,11 @@ def known(descent):
     if descent is not None and descent.squared_move > 0:
         return True
     warnings.warn(
-        "damping='auto' is the trace of the curvature divided by the number of rows: "
-        "the better rules need the parameters at the start of training, which "
-        + ("were not recorded." if descent is None else "training did not change."),
+        "damping='auto' is a convention here, which doubles the mean diagonal of the "
+        "kernel of the rows: the rules that predict retraining better need the "
+        "parameters at the start of training, which "
+        + ("were not recorded" if descent is None else "training has not changed")
+        + ". Set 'damping' to a number to choose it yourself.",
         UserWarning,
         stacklevel=2,
     )
@@ -103,8 +104,8 @@ def evidence_damping(values, n, descent):
         alpha = math.exp(log_alpha)
         return alpha * squared_move - float(np.sum(values / (values + alpha)))
 
-    # alpha is below both p / move^2 and sqrt(trace / move^2), and at least half of
-    # the smaller of the largest eigenvalue and 1 / (2 move^2), where excess < 0.
+    # At p / move^2 the left side is p, and the right side is less. At the lower end
+    # the left side is at most 1/4, and one term of the right side is at least 2/3.
     high = math.log(len(values) / squared_move)
     low = math.log(min(values.max(), 0.5 / squared_move) / 2)
     return math.exp(brentq(excess, low, high, xtol=1e-12)) / n

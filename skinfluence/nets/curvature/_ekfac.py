@@ -65,7 +65,9 @@ class EKFAC(Preconditioned):
         self.largest = max(float(part.values.max()) for part in self._parts)
         if damping == "auto":
             values = torch.cat([part.values.reshape(-1) for part in self._parts])
-            damping = evidence_damping(values.numpy(), self.n, self.descent)
+            damping = self.automatic(
+                float(values.sum()), evidence_damping, values.numpy()
+            )
         self.damping = damping
         if not damping > 0:
             raise ValueError(f"hessian='ekfac' needs damping above 0. Got {damping}.")

@@ -27,7 +27,7 @@ class ExactHessian(GroupSolves):
         if damping == "auto":
             values = torch.linalg.eigvalsh(H)
             trace = float(values.clamp(min=0).sum())
-            damping = gauss_newton_damping(trace, self.n, self.descent)
+            damping = self.automatic(trace, gauss_newton_damping, trace)
             damping -= float(values[0].clamp(max=0))
         self.damping = damping
         self._factor = factorise(H, damping, "The Hessian of the training loss")

@@ -32,8 +32,9 @@ class Fisher(Curvature):
         )
         K = torch.from_numpy(gram(self.gradients, self.train, self.train))
         if damping == "auto":
-            trace = gauss_newton_trace(self.gradients, self.train)
-            damping = fisher_damping(float(K.trace()) / n, trace, n, self.descent)
+            trace = float(K.trace()) / n
+            other = gauss_newton_trace(self.gradients, self.train)
+            damping = self.automatic(trace, fisher_damping, trace, other)
         self.damping = damping
         if not self.damping > 0:
             raise ValueError(

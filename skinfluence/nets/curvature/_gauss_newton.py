@@ -38,13 +38,20 @@ _ALL = 2_000
 _SHARE = 0.999
 
 
-def gauss_newton(gradients, train, damping, descent=None):
-    """Return the explicit form if there are few parameters, else the kernel form."""
+def gauss_newton(*arguments):
+    """Return the explicit form if there are few parameters, else the kernel form.
+
+    Parameters
+    ----------
+    *arguments
+        Of `Curvature`.
+    """
+    gradients, train = arguments[:2]
     columns = output_columns(gradients.target, *train)
     p = sum(v.numel() for v in gradients.target.params.values())
     if p <= min(_ALL, len(columns) * n_rows(train[0])):
-        return ExplicitGaussNewton(gradients, train, damping, descent)
-    return KernelGaussNewton(gradients, train, damping, descent)
+        return ExplicitGaussNewton(*arguments)
+    return KernelGaussNewton(*arguments)
 
 
 class ExplicitGaussNewton(GroupSolves):
@@ -61,7 +68,7 @@ class ExplicitGaussNewton(GroupSolves):
                 G = G + rows.T @ rows / self.n
         self.largest = float(G.trace())
         if damping == "auto":
-            damping = gauss_newton_damping(self.largest, self.n, self.descent)
+            damping = self.automatic(self.largest, gauss_newton_damping, self.largest)
         self.damping = damping
         self._factor = factorise(G, damping, "The Gauss-Newton matrix")
 
@@ -85,7 +92,7 @@ class KernelGaussNewton(Curvature):
         sizes = np.stack([self_dot(gradients, X, y, measures=(c, c)) for c in columns])
         if damping == "auto":
             trace = sizes.sum() / self.n
-            damping = gauss_newton_damping(trace, self.n, self.descent)
+            damping = self.automatic(trace, gauss_newton_damping, trace)
         self.damping = damping
         if not self.damping > 0:
             raise ValueError(

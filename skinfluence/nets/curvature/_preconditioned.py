@@ -66,17 +66,37 @@ class Curvature(ABC):
         Added to the diagonal of H.
     descent : Descent or None, default=None
         What training did, from which "auto" follows; None: unknown.
+    last : Curvature or None, default=None
+        That of the run's last checkpoint, if this is an earlier one.
 
     Attributes
     ----------
     damping : float
         The value that was added.
+    trace : float
+        Of H, if the damping is "auto".
     """
 
-    def __init__(self, gradients, train, damping, descent=None):
+    def __init__(self, gradients, train, damping, descent=None, last=None):
         self.gradients, self.train, self.n = gradients, train, n_rows(train[0])
-        self.descent = descent
+        self.descent, self._last, self.trace = descent, last, None
         self.prepare(damping)
+        self._last = None
+
+    def automatic(self, trace, rule, *arguments):
+        """Return the damping by a rule, in proportion to the trace before the end.
+
+        Parameters
+        ----------
+        trace : float
+            Of H.
+        rule : callable
+            ``rule(*arguments, n, descent)`` is the damping at the last checkpoint.
+        """
+        self.trace = trace
+        if self._last is not None and self._last.trace > 0:
+            return self._last.damping * trace / self._last.trace
+        return rule(*arguments, self.n, self.descent)
 
     def __getstate__(self):
         return {**vars(self), "gradients": None}  # which refer to a live net

@@ -192,7 +192,10 @@ def fit_runs(arguments, n_runs, data, *, seed, random_state):
 
         seed = int(torch.randint(2**31, ()))
     seeds = np.random.SeedSequence(seed).generate_state(n_runs - 1)
-    others = Parallel()(delayed(_fitted_run)(arguments, data, int(s)) for s in seeds)
+    # Threads would share torch's generator.
+    others = Parallel(prefer="processes")(
+        delayed(_fitted_run)(arguments, data, int(s)) for s in seeds
+    )
     return [run, *others]
 
 
