@@ -100,7 +100,9 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         :math:`\lambda` the eigenvalues of the curvature:
 
         - "ekfac": :math:`\alpha / n`, with :math:`\alpha \|\Delta\|^2
-          = \sum_k n \lambda_k / (n \lambda_k + \alpha)`, MacKay's fixed point;
+          = n \gamma / (n + \gamma)` and :math:`\gamma = \sum_k n \lambda_k /
+          (n \lambda_k + \alpha)`, the evidence of MacKay (1992) with at most n
+          directions determined by the data;
         - others: by how much the mean training loss fell, over
           :math:`\|\Delta\|^2`, or the trace over n if that is larger (for "fisher"
           in proportion to its trace; for "exact" more by the size of a negative

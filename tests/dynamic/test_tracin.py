@@ -197,7 +197,9 @@ def test_checkpoints_on_disk(tmp_path):
         tracin = TracIn(classifier(), memory=memory).fit(X[TRAIN], Y[TRAIN])
         results.append(tracin.influence(X[TEST], Y[TEST]))
     np.testing.assert_array_equal(*results)
-    assert len(list((tmp_path / "runs").rglob("*.pt"))) == 7  # and the start of training
+    assert (
+        len(list((tmp_path / "runs").rglob("*.pt"))) == 7
+    )  # and the start of training
 
 
 def test_checkpoints_that_find_no_room_on_disk_are_kept_in_memory(

@@ -77,11 +77,12 @@ def evidence_damping(values, n, descent):
 
     The damping is :math:`\alpha / n` with
 
-    .. math:: \alpha \|\theta_c - \theta_0\|^2
-        = \sum_k \frac{n \lambda_k}{n \lambda_k + \alpha}
+    .. math:: \alpha \|\theta_c - \theta_0\|^2 = \frac{n \gamma}{n + \gamma}, \qquad
+        \gamma = \sum_k \frac{n \lambda_k}{n \lambda_k + \alpha}
 
-    the number of directions that the data determine. The left side grows with
-    :math:`\alpha` and the right side falls: there is one root.
+    the number of directions that the data determine. MacKay has :math:`\gamma` itself,
+    but a diagonal curvature counts more directions than n rows determine. The left
+    side grows with :math:`\alpha` and the right side falls: there is one root.
 
     Parameters
     ----------
@@ -102,10 +103,11 @@ def evidence_damping(values, n, descent):
 
     def excess(log_alpha):
         alpha = math.exp(log_alpha)
-        return alpha * squared_move - float(np.sum(values / (values + alpha)))
+        determined = float(np.sum(values / (values + alpha)))
+        return alpha * squared_move - n * determined / (n + determined)
 
     # At p / move^2 the left side is p, and the right side is less. At the lower end
-    # the left side is at most 1/4, and one term of the right side is at least 2/3.
+    # the left side is at most 1/4, and the right side at least 2/5.
     high = math.log(len(values) / squared_move)
     low = math.log(min(values.max(), 0.5 / squared_move) / 2)
     return math.exp(brentq(excess, low, high, xtol=1e-12)) / n
