@@ -18,7 +18,6 @@ import warnings
 import numpy as np
 import torch
 from net_problems import PROBLEMS, rows_of, truth
-from sklearn.base import clone
 from timing import cpu, restart_single_threaded, table
 
 from skinfluence import TRAK, InfluenceFunctions, RepresenterPoints, TracIn
@@ -42,15 +41,7 @@ def methods(net):
     yield "RepresenterPoints", RepresenterPoints(net, random_state=0)
 
 
-def fitted(method, X, y):
-    """Fit, and return the CPU seconds beyond those of training the net."""
-    training, _ = cpu(method._fit_clone, X, y, {}, 0)
-    method = clone(method)
-    seconds, _ = cpu(method.fit, X, y)
-    return method, seconds - training
-
-
-def at_damping(method, damping, X, y):
+def at_damping(method, damping):
     """Return a copy of a fitted method with another damping, without training."""
     other = copy.copy(method)
     other.damping = damping
@@ -62,20 +53,22 @@ def score(name, masks, losses):
     """Yield a row of the table for each method."""
     X, y, X_test, y_test = rows_of(name)
     for title, method in methods(PROBLEMS[name][0]):
-        method, seconds = fitted(method, X, y)
+        method.fit(X, y)
+        rows = method._fit_X, method._fit_y
+        preparing, _ = cpu(method._fit_influence, *rows, {})
         asking, influence = cpu(method.influence, X_test, y_test)
         found = linear_datamodeling_score(influence, masks, losses)
         row = {
             "problem": name,
             "method": title,
             "score": f"{found:.3f}",
-            "seconds": f"{seconds + asking:.2f}",
+            "seconds": f"{preparing + asking:.2f}",
         }
         if hasattr(method, "damping_"):
             start = np.atleast_1d(method.damping_)[-1]
             scores = [found] + [
                 linear_datamodeling_score(
-                    at_damping(method, start * factor, X, y).influence(X_test, y_test),
+                    at_damping(method, start * factor).influence(X_test, y_test),
                     masks,
                     losses,
                 )

@@ -61,15 +61,17 @@ class TRAK(BaseInfluence):
         last.
     damping : float or "auto", default="auto"
         Ridge penalty, relative to the mean of the kernel's diagonal. "auto" follows
-        from what training gained per squared move of the parameters,
+        from the training run alone, from what it gained per squared move of the
+        parameters: it is the geometric mean over the checkpoints of
 
-        .. math:: \lambda = \max\Big(1, \; \prod_c \Big[\frac{n}{h_c \,
-            \overline{\mathrm{diag}} K_c} \, \frac{L(\theta_0) - L(\theta_c)}
-            {\|\theta_c - \theta_0\|^2}\Big]^{1/C}\Big)
+        .. math:: \frac{n}{\min\big(\bar h \; \overline{\mathrm{diag}} K_c, \;
+            \overline{h \, \mathrm{diag} K_c}\big)} \;
+            \frac{L(\theta_0) - L(\theta_c)}{\|\theta_c - \theta_0\|^2}
 
-        with L the mean training loss, :math:`\theta_0` the parameters at the start
-        of training and h the mean second derivative of the loss by f,
-        :math:`p_y (1 - p_y)` for classifiers.
+        or 1 if that is larger, with :math:`\theta_0` the parameters at the start of
+        training, L the mean training loss, and h the second derivative of a row's loss
+        by f, :math:`p_y (1 - p_y)` for classifiers. If training has not moved the
+        parameters it is 1, and a warning says so.
     n_runs : int, default=1
         Number of training runs, which differ by their seeds; the mean over the
         checkpoints of all of them is better and costs as many trainings. They are

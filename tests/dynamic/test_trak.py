@@ -173,8 +173,8 @@ def test_of_a_squared_loss_each_checkpoint_is_gauss_newton():
     trak = TRAK(net, checkpoints=1, damping=1.0, random_state=0)
     trak.fit(X[TRAIN], y[TRAIN])
     params = {"hessian": "gauss_newton", "random_state": 0}
-    start = InfluenceFunctions(net, damping=1.0, **params).fit(X[TRAIN], y[TRAIN])
-    trace = float(start._model.points[0].curvature.largest)
+    start = InfluenceFunctions(net, **params).fit(X[TRAIN], y[TRAIN])
+    trace = start._model.points[0].curvature.trace
     plain = InfluenceFunctions(net, damping=trace / N, **params)
     plain.fit(X[TRAIN], y[TRAIN])
     got = trak.influence(X[TEST], y[TEST])

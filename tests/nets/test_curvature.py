@@ -148,7 +148,8 @@ def test_convolutions_and_loose_parameters(hessian):
     images = rng.normal(size=(30, 16))
     y = np.digitize(images[:, 0], [-0.5, 0.5])
     net = train(NeuralNetClassifier, Convolution, nn.CrossEntropyLoss)
-    influence = InfluenceFunctions(net, hessian=hessian, random_state=0)
+    params = {"hessian": hessian, "checkpoints": 1, "random_state": 0}
+    influence = InfluenceFunctions(net, **params)
     got = influence.fit(images[:24], y[:24]).influence(images[24:], y[24:])
     assert np.isfinite(got).all()
     if hessian != "ekfac":
