@@ -85,6 +85,7 @@ METHODS = {
         hessian: lambda net, hessian=hessian: InfluenceFunctions(
             net,
             hessian=hessian,
+            checkpoints=1,
             damping=30.0 if hessian == "cg" else 1.0,  # fewer iterations
         )
         for hessian in (
