@@ -52,8 +52,8 @@ class RemovalBounds(Certifier):
             )
             if is_classifier(self.estimator):
                 self.reason += (
-                    f" PartitionClassifier({name}()) takes any classifier, and certifies "
-                    "more."
+                    f" PartitionClassifier({name}()), which takes any classifier, "
+                    "certifies more."
                 )
 
     def bounds(self, X, most):
