@@ -6,10 +6,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy.special import expit
+from sklearn.linear_model import Ridge
 
-from skinfluence.removal.certificates import _points, _rounding, _smooth
-from skinfluence.removal.certificates._metric import Metric
-from skinfluence.removal.certificates._points import at_point
+from skinfluence._losses import SquaredError
+from skinfluence.removal import removal_model
+from skinfluence.removal.certificates import _many_points, _points, _rounding, _smooth
+from skinfluence.removal.certificates._certificate import Certificate
+from skinfluence.removal.certificates._many_points import at_points
+from skinfluence.removal.certificates._metric import Metric, PenaltyMetric
+from skinfluence.removal.certificates._points import at_point, metric_of
 from skinfluence.removal.certificates._problem import Problem
 from skinfluence.removal.certificates._removed import Removed
 from skinfluence.removal.certificates._rounding import UNITS, row_errors, wide_gradient
@@ -169,3 +174,61 @@ def test_gradients_after_moves(
         args = X * off + sign * absolute, y, weight * off**2, R * off
         lengths.append(np.abs(gradient_of(pointwise, *args, theta + move)))
     assert np.max(lengths) / base.metric.size[0] <= nu[0]
+
+
+@pytest.mark.parametrize(
+    ("x", "theta", "y"),
+    [
+        (1e-4, 1.0, 0.0),  # the penalty
+        (1.0, 0.0, 1.0),  # rows and slopes
+        (1.0, 1.0, 1.0),  # predictions
+    ],
+)
+def test_gradients_at_many_models(monkeypatch, x, theta, y):
+    for module in (_rounding, _points, _many_points):
+        monkeypatch.setattr(module, "UNITS", LARGE)
+    monkeypatch.setattr(_many_points, "distances", lambda nu, *others: nu)
+    X, y, weight, R = np.full((4, 1), x), np.full(4, y), np.ones(4), np.ones(1)
+    R *= 1.0 if x < 1 else 1e-9
+    theta, move, gone = np.array([theta]), np.zeros((1, 1)), np.zeros((1, 4), bool)
+    problem = Problem(design(X), y, weight, Squared(), R, theta, None, LARGE)
+    base = at_point(problem, theta.astype(np.longdouble), weight, R)
+    ((metric, nu, _),) = at_points(problem, base, move, gone, R)
+    for sign in (-1, 1):
+        off = 1 + sign * LARGE
+        gradient = gradient_of(Squared(), X * off, y, weight * off, R * off, theta)
+        assert np.abs(gradient[0]) / metric.size[0] <= nu
+
+
+@pytest.mark.parametrize("keeps_columns", [True, False])
+@pytest.mark.parametrize("off", [0.0, 1e-6])
+def test_hessians_of_rounded_rows(monkeypatch, off, keeps_columns):
+    monkeypatch.setattr(_rounding, "UNITS", 1e-7)
+    monkeypatch.setattr(_points, "UNITS", 1e-7)
+    X, curvature = np.ones((4, 1)), np.full(4, 0.3)
+    rows = design(X, keeps_columns)
+    metric = metric_of(rows, X.T @ (curvature[:, None] * X), curvature, off)
+    relative, absolute = row_errors(rows)
+    exact = (X + relative + absolute) ** 2 * (curvature * (1 + 1e-7 + off))[:, None]
+    assert exact.sum() / metric.size[0] ** 2 - 1 <= metric.slack
+
+
+@pytest.mark.parametrize("turned", ["before", "after"])
+def test_losses_of_rounded_test_rows(monkeypatch, turned):
+    """Where one of the two losses is at its minimum, the other's error is all."""
+    monkeypatch.setattr(_rounding, "UNITS", LARGE)
+    model = removal_model(
+        Ridge(fit_intercept=False).fit([[1.0]], [4.0]), [[1.0]], [4.0]
+    )
+    (theta,) = model.theta.ravel()
+    moves, zero = np.full((1, 1, 1), theta), np.zeros(1)
+    certificate = Certificate(
+        model, moves, [PenaltyMetric(np.ones(1))], zero, zero[None]
+    )
+    x = np.array([[3.0]])
+    y = x * theta if turned == "after" else 2 * x * theta
+    (low,), (high,) = certificate.bounds(x, y, SquaredError())
+    for sign in (-1, 1):
+        off = x * (1 + sign * LARGE)
+        truth = (2 * theta * off - y) ** 2 - (theta * off - y) ** 2
+        assert low <= truth[0] <= high
