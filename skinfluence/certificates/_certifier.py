@@ -63,9 +63,12 @@ class Certifier(ABC):
     new_classes, lost_classes : bool
         Whether it knows what flips to classes do that no training row has yet, and
         that a class which has lost all its rows is not predicted.
+    reason : str or None
+        Why it never certifies more than one change; None where it may.
     """
 
     exact = new_classes = lost_classes = False
+    reason = None
 
     def __init__(self, training):
         self.training = training

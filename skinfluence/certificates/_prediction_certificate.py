@@ -1,5 +1,6 @@
 """How many training rows a prediction survives, with proof."""
 
+import warnings
 from numbers import Integral, Real
 from time import perf_counter
 
@@ -40,7 +41,7 @@ class PredictionCertificate(EstimatorWrapper):
     - Removals and flips of two-class logistic regression: a bound, from the region
       that no model without (or with other labels of) k rows can leave.
     - Removals from every other model that loses rows exactly: exact for a single row,
-      so that ``lower`` is 0 or 1.
+      so that ``lower`` is 0 or 1. A warning says so, and ``reason`` why.
     - :class:`PartitionClassifier`: the votes, with the parts' own certificates.
 
     **What it does not cover.** Rows that are added, features that are changed, and
@@ -171,6 +172,12 @@ class PredictionCertificate(EstimatorWrapper):
         ------
         UnsupportedEstimator
             A TypeError, where nothing can be certified; it names what can.
+
+        Warns
+        -----
+        UserWarning
+            Where no more than one of ``max_rows_`` changes can be certified; with the
+            reason.
         """
         self._validate_params()
         self._refuse_frozen()
@@ -199,6 +206,8 @@ class PredictionCertificate(EstimatorWrapper):
         self._changed = Changed(training)
         with self._threads():
             self._certifier = certifier(training)
+        if self._certifier.reason is not None and self.max_rows_ > 1:
+            warnings.warn(self._certifier.reason, stacklevel=2)
         self._verification = Verification(
             self._changed, self._certifier, self.max_rows_, self._fit_seconds
         )
@@ -227,6 +236,8 @@ class PredictionCertificate(EstimatorWrapper):
                 These sets, as positions of training rows; empty where none was found.
             flip_labels : list of ndarray
                 For label flips, the new targets of these rows; else empty.
+            reason : str or None
+                Why ``lower`` is never more than 1; None where it may be.
         """
         check_is_fitted(self)
         (X,) = indexable(X)
@@ -248,6 +259,7 @@ class PredictionCertificate(EstimatorWrapper):
             upper=upper,
             flip_sets=[rows for rows, _ in heads],
             flip_labels=[self._changed.values(labels) for _, labels in heads],
+            reason=self._certifier.reason,
         )
 
     def certified_accuracy(self, X, y):

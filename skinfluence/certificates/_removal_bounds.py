@@ -44,7 +44,17 @@ class RemovalBounds(Certifier):
         self._loo = LeaveOneOutInfluence(
             training.estimator, n_jobs=training.n_jobs, random_state=training.seed
         ).fit(X, y, **training.fit_params)
-        self._bound = sets_bound(self._model)
+        self._bound, why = sets_bound(self._model)
+        if why is not None:
+            name = type(final_estimator(self.estimator)).__name__
+            self.reason = (
+                f"No removals of more than one row are certified for {name}: {why}"
+            )
+            if is_classifier(self.estimator):
+                self.reason += (
+                    f" PartitionClassifier({name}()), which takes any classifier, "
+                    "certifies more."
+                )
 
     def bounds(self, X, most):
         """Implement `Certifier.bounds`."""
@@ -109,23 +119,35 @@ def sets_bound(model):
     bound : callable or None
         ``bound(X, threshold)`` returns the margins of test rows from the threshold and
         a function ``holds(k, tests)``, see `largest_number`.
+    why : str or None
+        A sentence that says why there is none.
     """
     transform = None
     if isinstance(model, PipelineModel):
-        if model.steps.learning or model.steps.fixed:
-            return None  # steps learn something else from fewer rows
+        if model.steps.learning:
+            names = ", ".join(map(repr, dict.fromkeys(model.steps.learning)))
+            return None, (
+                f"steps before it learn from the rows that are removed ({names}). "
+                "Where what they have learned may be taken as given, certify the last "
+                "step alone, on transformed rows."
+            )
         transform, model = model.steps.transform, model.model
-    if not isinstance(model, LinearModel) or model.held_fixed:
-        return None
     if isinstance(model, Quadratic) and len(model.theta) == 1:
-        return _SquaresBound(model, transform)
-    if (
-        isinstance(model, Smooth)
-        and isinstance(model.pointwise, Logistic)
-        and model.mass is None
-    ):
-        return BoxBound(model, transform, "removal")
-    return None
+        bound = _SquaresBound(model, transform)
+        if bound.squares.exists:
+            return bound, None
+        return None, (
+            "some row decides on a coefficient alone (its leverage is one), or columns "
+            "depend on each other. Leave these columns out, or take a stronger penalty."
+        )
+    logistic = isinstance(model, Smooth) and isinstance(model.pointwise, Logistic)
+    if logistic and model.mass is None:
+        return BoxBound(model, transform, "removal"), None
+    return None, (
+        "bounds of several are known for least squares and ridge of one output, ridge "
+        "classifiers of two classes and logistic regression of two classes, their "
+        "class_weight not 'balanced'."
+    )
 
 
 class _SquaresBound:
@@ -144,8 +166,6 @@ class _SquaresBound:
         X = X if self.transform is None else self.transform(X)
         rows = self.model.design(X)
         margin = rows @ self.model.theta[0] - threshold
-        if not self.squares.exists:
-            return margin, lambda k, tests: np.zeros(len(tests), dtype=bool)
         pulls, direction = self.squares.pulls(rows), np.where(margin > 0, 1.0, -1.0)
 
         def holds(k, tests):

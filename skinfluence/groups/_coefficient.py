@@ -112,22 +112,28 @@ class Coefficient(Estimand):
         model = self.removal_model(
             self.influence.estimator_, np.arange(self.influence.n_samples_fit_)
         )
+        learning = ()
         if isinstance(model, PipelineModel):
-            if model.steps.learning or model.steps.fixed:
-                return None, None
-            model = model.model
-        if not isinstance(model, Quadratic) or model.held_fixed:
-            return None, None
-        root = np.sqrt(model.weight)
-        squares = RemovedSquares(
-            model.design.rows * root[:, None],
-            model.penalties[0],
-            model.residual[:, 0] * root,
+            learning, model = model.steps.learning, model.model
+        if isinstance(model, Quadratic) and not (model.held_fixed or learning):
+            root = np.sqrt(model.weight)
+            squares = RemovedSquares(
+                model.design.rows * root[:, None],
+                model.penalties[0],
+                model.residual[:, 0] * root,
+            )
+            functional = model.design.to_coef(np.eye(len(model.theta[0])))[:, self.j]
+            if squares.exists:
+                return squares, squares.pulls(functional[None])
+        name = type(final_estimator(self.influence.estimator_)).__name__
+        self.reason = (
+            "No removals of more than one row are certified for the coefficient of "
+            f"this {name}: bounds of several are known for least squares, ridge and "
+            "two-class ridge classifiers with hyper-parameters that are given, without "
+            "steps before them that learn from the rows, and without rows that decide "
+            "on a coefficient alone."
         )
-        functional = model.design.to_coef(np.eye(len(model.theta[0])))[:, self.j]
-        if not squares.exists:
-            return None, None
-        return squares, squares.pulls(functional[None])
+        return None, None
 
 
 def check_coefficient(last, coefficient):

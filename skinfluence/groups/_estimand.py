@@ -20,7 +20,11 @@ class Estimand(ABC):
     ----------
     value_before : float
         With all rows.
+    reason : str or None
+        Why `certified_rows` has nothing to say of more than one row, once it is known.
     """
+
+    reason = None
 
     def __init__(self, influence):
         self.influence = influence

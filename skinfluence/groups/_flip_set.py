@@ -106,6 +106,9 @@ def find_flip_set(
         lower_bound : int
             No fewer rows (groups) turn it. Equal to ``size``: the set is a smallest
             one, by proof.
+        reason : str or None
+            Why ``lower_bound`` tells no more than a single row from several, unless
+            all small sets were tried; None where it may.
         predicted_size : int or None
             What first-order effects add up to; None where they never do, or where
             they are changes of a loss.
@@ -179,6 +182,7 @@ def _found(estimand, players, method, most):
         size=None if chosen is None else len(chosen),
         verified=chosen is not None,
         lower_bound=lower,
+        reason=estimand.reason,
         predicted_size=predicted,
         value_before=float(estimand.value_before),
         value_after=float(value),

@@ -111,8 +111,10 @@ class Prediction(Estimand):
         )
         try:
             found = certifier(training)
-        except (UnsupportedEstimator, ValueError):
+        except (UnsupportedEstimator, ValueError) as error:
+            self.reason = str(error)
             return 0
+        self.reason = found.reason
         ((lower, _),) = found.bounds(self.x, most)
         if self.classifies:  # without its last row no class is predicted
             before = influence.estimator_.predict(self.x)

@@ -1,5 +1,6 @@
 """Removals: certified numbers and bounds, against every table that is left."""
 
+import warnings
 from itertools import combinations
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.special import expit
 from sklearn.linear_model import (
     LinearRegression,
     LogisticRegression,
+    PoissonRegressor,
     Ridge,
     RidgeClassifier,
     RidgeClassifierCV,
@@ -263,10 +265,49 @@ def test_bounds_hold_for_every_table_and_are_exact_for_one_row(
     assert np.array_equal(found.upper == 1, truth == 1)
 
 
+ONE_ROW = [
+    (make_pipeline(StandardScaler(), Ridge()), "Ridge: steps .*'standardscaler'", 0.4),
+    (LogisticRegression(), "LogisticRegression: .* two classes", None),
+    (LogisticRegression(class_weight="balanced"), "'balanced'", None),
+    (RidgeClassifier(), "RidgeClassifier: .* two classes", None),
+    (PoissonRegressor(), "PoissonRegressor: .* least squares", 0.4),
+    (GaussianNB(), "GaussianNB: .* least squares", None),
+]
+
+
+@pytest.mark.parametrize(("estimator", "why", "threshold"), ONE_ROW)
+def test_what_is_certified_for_one_row_alone_says_so(estimator, why, threshold):
+    n_classes = 2 if "balanced" in str(estimator) else 3
+    X, y, X_test = two_clouds(3, 30, n_classes=n_classes, apart=2)
+    options = {"max_rows": 3, "threshold": threshold}
+    with pytest.warns(UserWarning, match=why) as told:
+        certificate = PredictionCertificate(estimator, **options).fit(X, y)
+    assert [warning.filename for warning in told] == [__file__]
+    found = certificate.robustness(X_test)
+    assert found.lower.max() == 1
+    assert found.reason == str(told[0].message)
+    options["max_rows"] = 1  # nothing is missing then
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        PredictionCertificate(estimator, **options).fit(X, y)
+
+
+def test_a_row_that_decides_on_a_coefficient_alone_leaves_one_row():
+    X, y, _ = two_clouds(0, 12)
+    X = np.column_stack([X, np.arange(12) == 5])
+    certificate = PredictionCertificate(LinearRegression(), max_rows=2)
+    with pytest.warns(UserWarning, match="leverage is one"):
+        found = certificate.fit(X, y).robustness(X)
+    assert found.lower.max() <= 1
+
+
 def test_bounds_reach_beyond_one_row():
     X, y, X_test = two_clouds(0, 120, n_test=5, apart=2)
     for model in (RidgeClassifier(), LogisticRegression(C=0.01)):
-        found = certified(model, X, y, X_test, max_rows=16)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            found = certified(model, X, y, X_test, max_rows=16)
+        assert found.reason is None
         assert np.median(found.lower) > 5
 
 

@@ -356,3 +356,23 @@ def test_names_of_features_and_bad_arguments(stars):
             coefficient=7,
             method="exhaustive",
         )
+
+
+@pytest.mark.parametrize(
+    ("estimator", "options", "why"),
+    [
+        (GaussianNB(), {}, "GaussianNB"),
+        (LogisticRegression(), {"target": "coefficient", "coefficient": 0}, "Logistic"),
+        (Ridge(), {"target": "coefficient", "coefficient": 0}, None),
+    ],
+)
+def test_a_bound_that_tells_one_row_from_more_has_a_reason(estimator, options, why):
+    X, y, X_test = two_clouds(0, 30, apart=2)
+    if not options:
+        options = {"X": X_test[:1]}
+    found = find_flip_set(fitted(estimator, X, y), max_rows=2, **options)
+    if why is None:
+        assert found.reason is None
+    else:
+        assert "more than one row are certified for" in found.reason
+        assert why in found.reason

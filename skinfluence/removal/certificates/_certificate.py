@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skinfluence.removal.certificates._rounding import EPS, UNITS, row_errors
+from skinfluence.removal.certificates._rounding import EPS, row_errors
 from skinfluence.removal.certificates._spreads import change_with_error, spread
 
 # Elements of a tile of the (test row, removal, output) array.
@@ -81,10 +81,6 @@ class Certificate:
         lengths = {id(m): m.row_norms(rows, errors) for m in metrics}
         return np.stack([lengths[id(m)] for m in metrics], axis=1)
 
-    def _sizes(self, delta):
-        """How large moves of raw predictions are, as distances count."""
-        return np.abs(delta)
-
     def _alone(self, part):
         """Removals of a slice that have a metric of their own."""
         return [key for key in self.own if part.start <= key[0] < part.stop]
@@ -126,7 +122,6 @@ class Certificate:
                 alone = distance * metric.row_norms(rows, errors)
                 radius[:, i - start, k] = np.minimum(radius[:, i - start, k], alone)
             radius = radius + fixed[:, None] + self._coordinates(rows, moves)
-            radius = radius + UNITS * self._sizes(delta)
             center, error = change_with_error(loss, y, raw, delta, model.link)
             down, up = spread(loss, y, raw[:, None] + delta, radius, model.link)
             low[:, part] = center + down - up_before - error

@@ -69,8 +69,8 @@ def at_point(problem, theta, weight, penalty):
     if not finite:
         nothing = Metric(np.full((len(theta), len(theta)), np.nan), 1)
         return Point(nothing, gradient, slack, raw, off, np.inf, np.inf)
-    # A slope may change with the error of a raw prediction by a factor of e^(M off).
-    slack *= np.exp(min(2 * pointwise.M * off, 1.0))
+    # By up to e^(M off) slopes and curvatures differ within the error of a prediction:
+    # where that is not within the 1% of `wide_gradient`, the metric is not trusted.
     hessian = hessians(X, a[None])[0]
     hessian[np.diag_indices_from(hessian)] += penalty
     metric = metric_of(problem.design, hessian, a, pointwise.M * off)
@@ -88,7 +88,7 @@ def metric_of(design, hessian, curvature, off):
     """Return the `Metric` of a Hessian whose curvatures are off by a factor."""
     n = len(curvature)
     _, absolute = row_errors(design)
-    relative = UNITS + 4 * off
+    relative = 4 * (UNITS + off)  # rows, twice, weights and curvatures
     if absolute:
         size = np.sqrt(np.maximum(np.diag(hessian), 0.0)).min()
         relative += 2 * absolute * np.sqrt(curvature.sum()) / max(size, 1e-300)

@@ -151,12 +151,11 @@ class Distances:
             share = (1 + problem.excess / penalty).min(axis=1)
             share = np.clip(share * (1 - problem.penalty_error), 0.0, 1.0)
         self.kappa = share * (metric.kappa - leverage)
-        _, absolute = errors
         if self.removed.masks is not None:  # rounding of long sums of what rows took
             taken = self.removed.totals(np.abs(d[:, None] * X))
             units = 2 * EPS * (self.removed.masks.sum(axis=1) + 8)
             self.taken = units * metric.norms_of_boxes(taken)
-        self.spill = np.sqrt(a.sum()) * metric.box(np.full(X.shape[1], absolute))
+        self.spill = self._spill(a)
         if self.source.polished and M > 0:
             self.distance, _ = self._distances(self.moves, *self._gradients(d, a))
             return
@@ -205,6 +204,16 @@ class Distances:
             nu = metric.norms(gradient) + left_over + rest
             reach = self.base.reach**2
             return distances(nu, zeta, self.kappa, reach, M), gradient
+
+    def _spill(self, a):
+        """What absolute errors of rows are in a gradient, per length of a move.
+
+        Twice: of the rows that are summed, and of those that move predictors.
+        """
+        design = self.problem.design
+        _, absolute = row_errors(design)
+        box = self.base.metric.box(np.full(design.rows.shape[1], absolute))
+        return 2 * np.sqrt(a.sum()) * box
 
     def _off(self, moves):
         """Largest errors of moves of predictors."""

@@ -40,9 +40,6 @@ class SoftmaxCertificate(Certificate):
         wide = super()._coordinates(rows, theta)
         return 2 * wide.max(axis=2, keepdims=True)
 
-    def _sizes(self, delta):
-        return 2 * np.abs(delta).max(axis=2, keepdims=True)
-
 
 class _Softmax:
     """Certificate of a `Softmax` model; parameters as of `certificate`."""

@@ -89,7 +89,6 @@ class Point:
         pull = penalty * theta + gauge * theta.sum(axis=0)
         self.gradient = gradient + pull
         size = np.abs(theta).astype(float)
-        slack = slack * np.exp(min(4 * off, 1.0))
         self.slack = slack + penalty_error * penalty * size
         self.slack += UNITS * gauge * size.sum(axis=0)
         probability = softmax(self.raw, axis=1)
