@@ -20,8 +20,8 @@ LAYERS = [
     {"addition"},
     {"trees"},
     {"retraining", "static", "dynamic"},
-    {"cleaning", "attacks", "certificates", "metrics"},
-    {"groups"},  # imports certificates: lower bounds beside the sets that were found
+    {"cleaning", "certificates", "metrics"},
+    {"attacks", "groups"},  # both say beside what they find what certificates prove
     {"inspection", "audit"},
     {"cli"},
     {"testing"},  # sees nothing but what users see

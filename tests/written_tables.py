@@ -3,6 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from skinfluence.cli.tables._read import read_table
+from skinfluence.cli.tables._table import Reading
+
 N = 40
 PRICES = [round(37.5 * i + 1_200, 2) for i in range(N)]
 TOWNS = ["Köln", "Liège", "Łódź", "Ulm"]
@@ -35,3 +38,8 @@ def text_of(table, separator=",", decimal=".", thousands="", end="\n"):
         quoted = [f'"{c}"' if separator in c else c for c in cells]
         lines.append(separator.join(quoted))
     return end.join(lines) + end
+
+
+def read(path, **reading):
+    """Read a table whose target is ``label``."""
+    return read_table([path], Reading(target="label", **reading))

@@ -19,10 +19,11 @@ from skinfluence._sklearn._row_params import (
 )
 from skinfluence._sklearn._rows import n_rows, take_columns, take_params, take_rows
 from skinfluence._sklearn._seeds import fit_seeded, fresh_seed, seed_estimator
-from skinfluence._sklearn._wrapper import EstimatorWrapper
+from skinfluence._sklearn._wrapper import EstimatorWrapper, FeaturesOfInner
 
 __all__ = [
     "EstimatorWrapper",
+    "FeaturesOfInner",
     "HasMethods",
     "Interval",
     "StrOptions",

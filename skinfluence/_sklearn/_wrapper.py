@@ -51,7 +51,38 @@ def _delegated(name, doc):
     return available_if(_wrapped_has(name))(method)
 
 
-class EstimatorWrapper(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
+class FeaturesOfInner:
+    """The features of an estimator are those of a fitted one inside of it.
+
+    Attributes
+    ----------
+    _inner : str
+        Name of the attribute that holds the fitted one.
+    """
+
+    _inner = "estimator_"
+
+    @property
+    def n_features_in_(self):
+        """Number of features seen during fit."""
+        return self._of_fitted("n_features_in_")
+
+    @property
+    def feature_names_in_(self):
+        """Names of features seen during fit, where X had names."""
+        return self._of_fitted("feature_names_in_")
+
+    def _of_fitted(self, name):
+        if self._inner not in vars(self):
+            raise AttributeError(
+                f"{type(self).__name__} has no attribute {name!r} before fit is called."
+            )
+        return getattr(getattr(self, self._inner), name)
+
+
+class EstimatorWrapper(
+    FeaturesOfInner, CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator
+):
     """An estimator around another: predictions, tags and metadata are delegated.
 
     Subclasses set ``estimator_`` in ``fit``. The methods and attributes ``predict``,
@@ -96,26 +127,9 @@ class EstimatorWrapper(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         return self.estimator_.score(X, y, **self._routed("score", params))
 
     @property
-    def n_features_in_(self):
-        """Number of features seen during fit."""
-        return self._of_fitted("n_features_in_")
-
-    @property
-    def feature_names_in_(self):
-        """Names of features seen during fit, where X had names."""
-        return self._of_fitted("feature_names_in_")
-
-    @property
     def classes_(self):
         """Class labels, if the wrapped estimator is a classifier."""
         return self._of_fitted("classes_")
-
-    def _of_fitted(self, name):
-        if "estimator_" not in vars(self):
-            raise AttributeError(
-                f"{type(self).__name__} has no attribute {name!r} before fit is called."
-            )
-        return getattr(self.estimator_, name)
 
     def get_metadata_routing(self):
         """Route the metadata of ``fit`` and ``score`` to the wrapped estimator.

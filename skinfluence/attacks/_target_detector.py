@@ -5,16 +5,17 @@ from numbers import Integral, Real
 import numpy as np
 import sklearn
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
-from sklearn.utils import gen_batches, get_tags, indexable
+from sklearn.utils import Bunch, gen_batches, get_tags, indexable
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from skinfluence._sklearn import fit_rows, fresh_seed, n_rows, take_rows
+from skinfluence._sklearn import FeaturesOfInner, fresh_seed, n_rows, take_rows
 from skinfluence.attacks._heaviness import renormalised, robust_scores, upper_tail
-from skinfluence.retraining.engine import trainable
+from skinfluence.attacks._turning_rows import TurningRows
+from skinfluence.certificates import PredictionCertificate
 
 
-class TargetDetector(MetaEstimatorMixin, BaseEstimator):
+class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
     r"""Find test rows whose prediction depends on a few training rows.
 
     An attacker who plants training rows to change the prediction of a target leaves
@@ -86,6 +87,7 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
     --------
     skinfluence.datasets.plant_backdoor : Plant an attack to measure this on.
     InfluenceCleaner : For wrong labels without a target.
+    PredictionCertificate : What no change of a few rows can turn.
 
     References
     ----------
@@ -112,6 +114,8 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
     >>> bool(planted[suspects].all())
     True
     """
+
+    _inner = "influence_"
 
     def __init__(
         self,
@@ -162,8 +166,7 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         self.influence_ = clone(self.influence).fit(X, y, **fit_params)
         X, y = indexable(X, y)
         self.classes_ = self.influence_.classes_
-        self._training = X, y, fit_params
-        self._labels = np.searchsorted(self.classes_, np.asarray(y).ravel())
+        self._turning = TurningRows(self.influence_, X, y, fit_params, self._seed)
         self._self_influence = (
             self.influence_.self_influence() if self.renormalize else None
         )
@@ -193,16 +196,6 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         """
         self.fit(X, y, **fit_params)
         return self._inliers(self._training_scores)
-
-    @property
-    def n_features_in_(self):
-        """Number of features seen during fit."""
-        return self._fitted().n_features_in_
-
-    @property
-    def feature_names_in_(self):
-        """Names of features seen during fit, where X had names."""
-        return self._fitted().feature_names_in_
 
     def score_samples(self, X):
         """Return minus the heaviness of the upper tail of influences.
@@ -272,7 +265,7 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         (X,) = indexable(X)
         tasks = (
-            delayed(self._turning_rows)(take_rows(X, np.array([t])), scores)
+            delayed(self._suspects_of)(take_rows(X, np.array([t])), scores)
             for rows in self._blocks(n_rows(X))
             for t, scores in zip(
                 rows, self._robust_scores(take_rows(X, rows)), strict=True
@@ -280,15 +273,58 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         )
         return Parallel(n_jobs=self.n_jobs)(tasks)
 
+    def robustness(self, X, *, change="removal", max_rows=None):
+        """Find how many changes of the training rows each prediction survives, proven.
+
+        A score says that a prediction looks like that of a target. This says what is
+        certain: an attacker who planted, or relabelled, at most ``lower`` training rows
+        has not decided the prediction. `PredictionCertificate` computes it and says for
+        which estimators it exceeds one, what it costs and what it does not cover.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Test rows.
+        change : {"removal", "label_flip"}, default="removal"
+            What happens to training rows: they are missing, or have any other label.
+        max_rows : int, default=None
+            Largest number of changes that is asked about; None: half of the rows.
+
+        Returns
+        -------
+        robustness : :class:`~sklearn.utils.Bunch`
+            Of each test row:
+
+            score : ndarray of shape (n_samples,)
+                See `score_samples`.
+            lower : ndarray of int of shape (n_samples,)
+                No set of ``lower`` changes, or fewer, turns the prediction. 0 where
+                training again, with the seed of this detector, turns it already.
+            upper, flip_sets, flip_labels
+                The smallest set found that turns it, as `PredictionCertificate` has it.
+
+        Raises
+        ------
+        UnsupportedEstimator
+            A TypeError, where nothing can be certified; it names what can.
+        """
+        check_is_fitted(self)
+        (X,) = indexable(X)
+        fitted = self._turning
+        certificate = PredictionCertificate(
+            self.influence_.estimator,
+            change=change,
+            max_rows=max_rows,
+            n_jobs=self.n_jobs,
+            random_state=self._seed,
+        ).fit(fitted.X, fitted.y, **fitted.fit_params)
+        found = certificate.robustness(X)
+        # Estimators that are trained by chance.
+        found.lower[certificate.predict(X) != self.influence_.predict(X)] = 0
+        return Bunch(score=self._score(X), **found)
+
     def _inliers(self, scores):
         return np.where(scores < self.offset_, -1, 1)
-
-    def _fitted(self):
-        if "influence_" not in vars(self):
-            raise AttributeError(
-                f"{type(self).__name__} has no such attribute before fit is called."
-            )
-        return self.influence_
 
     def _check_parameters(self):
         if not hasattr(self.influence, "influence") or not is_classifier(
@@ -305,11 +341,8 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
                 f"{self.n_largest!r}."
             )
         share = self.renormalize
-        if (
-            isinstance(share, bool)
-            or not isinstance(share, Real)
-            or not 0 <= share <= 1
-        ):
+        number = isinstance(share, Real) and not isinstance(share, bool)
+        if not number or not 0 <= share <= 1:
             raise ValueError(
                 "The 'renormalize' parameter must be a number in [0, 1], not a bool: "
                 f"0.0 for plain influence, 1.0 for cosines. Got {share!r}."
@@ -325,7 +358,7 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
     def _blocks(self, n):
         """Yield blocks of test rows of which several copies of influences fit."""
         budget = sklearn.get_config()["working_memory"] * 2**20
-        size = max(1, int(budget // (8 * 4 * len(self._labels))))
+        size = max(1, int(budget // (8 * 4 * len(self._turning.labels))))
         for batch in gen_batches(n, size):
             yield np.arange(batch.start, batch.stop)
 
@@ -350,36 +383,17 @@ class TargetDetector(MetaEstimatorMixin, BaseEstimator):
         if self._self_influence is not None:
             values = renormalised(values, self._self_influence, self.renormalize)
         predicted = np.searchsorted(self.classes_, self.influence_.predict(X))
-        comparable = predicted[:, None] == self._labels
+        comparable = predicted[:, None] == self._turning.labels
         if own is not None:
             comparable[np.arange(len(own)), own] = False
         return robust_scores(values, comparable)
 
-    def _turning_rows(self, x, scores):
+    def _suspects_of(self, x, scores):
         """Return the first rows of the ranking, as described in `suspects`."""
-        before = self.influence_.predict(x)[0]
         order = np.argsort(-scores, kind="stable")[: np.isfinite(scores).sum()]
         most = min(len(order), int(self.max_removed * len(scores)))
-        kept, turned = 0, 1
-        while not self._turns(x, before, order[:turned]):
-            if turned >= most:
-                return order[:0]
-            kept, turned = turned, min(2 * turned, most)
-        while turned - kept > 1:
-            middle = (kept + turned) // 2
-            if self._turns(x, before, order[:middle]):
-                turned = middle
-            else:
-                kept = middle
+        turned = self._turning.head_that_turns(x, order, most)
+        if turned is None:
+            return order[:0]
         beyond = np.count_nonzero(scores > -self.offset_ / 2)
         return order[: max(turned, min(beyond, most))]
-
-    def _turns(self, x, before, removed):
-        X, y, fit_params = self._training
-        n = len(self._labels)
-        kept = np.delete(np.arange(n), removed)
-        if len(np.unique(self._labels[kept])) < 2:
-            return self.classes_[self._labels[kept[0]]] != before
-        estimator = trainable(self.influence_.estimator, y)
-        model = fit_rows(estimator, X, y, fit_params, kept, self._seed)
-        return model.predict(x)[0] != before

@@ -1,6 +1,6 @@
 """The analysis of a table: suspects, reasons, and the comparison on held-out rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
@@ -9,14 +9,23 @@ from sklearn.utils import Bunch
 from skinfluence._threads import one_blas_thread
 from skinfluence.cleaning._run import Cleaning, Judged
 from skinfluence.cleaning.surprise._preprocessing import default_preprocessor
+from skinfluence.cli._answers import find_answers
+from skinfluence.cli._by_group import hit_groups
 from skinfluence.cli._comparison import compare
 from skinfluence.cli._held_out_scores import HeldOut
 from skinfluence.cli._out_of_fold import separation
 from skinfluence.cli._reasons import value_reasons
 from skinfluence.cli._settings import N_FOLDS
+from skinfluence.cli._without_groups import worth_of_groups
 
-# All rows are valued, then the model is compared on each fold.
-N_PARTS = 1 + N_FOLDS
+
+def n_parts(settings):
+    """Return into how many parts the work is cut.
+
+    All rows are valued, the model is compared on each fold and trained without the
+    groups of each column of ``--by``, and it is asked what carries its predictions.
+    """
+    return 1 + N_FOLDS + len(settings.by or ()) + bool(settings.answers)
 
 
 @dataclass
@@ -41,6 +50,10 @@ class Analysis:
     separation, plain_separation : float
         Share of pairs in which a target taken from another row is more suspect than a
         given one, by the fixed scorer and by the out-of-fold losses.
+    groups : dict of str to list of Group
+        Who is hit, and who hurts, by name of the column.
+    answers : list of Answer
+        How many rows would have to go to change predictions.
     """
 
     judged: Judged
@@ -51,6 +64,8 @@ class Analysis:
     reason_to_keep_all: str | None
     separation: float
     plain_separation: float
+    groups: dict = field(default_factory=dict)
+    answers: list = field(default_factory=list)
 
     @property
     def kept(self):
@@ -92,7 +107,7 @@ def analyse(task, model, settings, step=None, left_out=None):
     settings : Settings
         Options of the command line.
     step : callable, default=None
-        Called after each of the `N_PARTS` parts of the work.
+        Called after each of the `n_parts` parts of the work.
     left_out : dict of str to str, default=None
         Columns that the model does not use, and why.
 
@@ -119,7 +134,7 @@ def _analyse(task, model, settings, step, left_out):
         cleaning, judged.kept, task, settings.seed, step
     )
     scores = judged.rows.scores
-    return Analysis(
+    analysis = Analysis(
         judged,
         suspects,
         value_reasons(task.y, judged.rows, task.classification),
@@ -129,6 +144,19 @@ def _analyse(task, model, settings, step, left_out):
         separation(-scores.values, -scores.wrong_values),
         plain_separation,
     )
+
+    def worth_of(names, largest):
+        worth = worth_of_groups(names, largest, task, cleaning, settings.seed)
+        step()
+        return worth
+
+    analysis.groups = hit_groups(task, analysis, settings, worth_of)
+    if settings.answers:
+        analysis.answers = find_answers(
+            task, model, cleaning, settings.answers, settings.seed
+        )
+        step()
+    return analysis
 
 
 def _reason_to_keep_all(kept, held_out, settings):

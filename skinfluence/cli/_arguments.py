@@ -116,6 +116,7 @@ def _parser():
 
 def _fill(parser, settings):
     parser.set_defaults(settings=settings)
+    of_files = parser.add_argument_group("how files are read")
     for entry in fields(settings):
         argument = dict(entry.metadata["argument"])
         if entry.metadata["positional"]:
@@ -123,4 +124,6 @@ def _fill(parser, settings):
             continue
         if not argument.get("required"):
             argument["default"] = entry.default
-        parser.add_argument(f"--{entry.name.replace('_', '-')}", **argument)
+        # The options of `OfFiles`, which all commands that read a table inherit.
+        part = of_files if entry.kw_only else parser
+        part.add_argument(f"--{entry.name.replace('_', '-')}", **argument)

@@ -1,4 +1,4 @@
-"""Who is hit: suspects, wrong rows and scores, group by group."""
+"""Who is hit, and who hurts: suspects, wrong rows and scores, group by group."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ from scipy.stats import binomtest, chi2_contingency
 
 from skinfluence._shown import shown
 from skinfluence.cli._held_out_scores import Score
+from skinfluence.cli._without_groups import GroupWorth
 
 MAX_GROUPS = 12
 # Numbers of more different values are cut into quarters of the rows.
@@ -37,6 +38,8 @@ class Group:
     score : Score or None
         The proper score of held-out rows before and after cleaning; None where no fold
         holds a row of the group out.
+    worth : GroupWorth or None
+        What the whole group is worth to the others; None where that is not known.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Group:
     interval: tuple
     wrong: tuple
     score: Score | None
+    worth: GroupWorth | None = None
 
     @property
     def share(self):
@@ -52,7 +56,7 @@ class Group:
         return self.n_suspects / self.n_rows
 
 
-def by_group(column, analysis):
+def by_group(column, analysis, worth_of=None):
     """Tabulate what cleaning does to each value of a column.
 
     Parameters
@@ -61,6 +65,9 @@ def by_group(column, analysis):
         Values of the rows that were judged.
     analysis : Analysis
         What was found.
+    worth_of : callable, default=None
+        Returns the `GroupWorth` of groups from the name of each row's group and their
+        names. Not asked about intervals of numbers, which are no sources of rows.
 
     Returns
     -------
@@ -77,10 +84,15 @@ def by_group(column, analysis):
         largest = sorted(
             range(len(values)), key=lambda k: places.get(values[k], np.inf)
         )
-    return [_group(values[k], index == k, analysis) for k in largest]
+    worth = {}
+    if worth_of is not None and order is None and len(values) > 1:
+        worth = worth_of(names, [values[k] for k in largest])
+    return [
+        _group(values[k], index == k, analysis, worth.get(values[k])) for k in largest
+    ]
 
 
-def hit_groups(problem, analysis, settings):
+def hit_groups(problem, analysis, settings, worth_of):
     """Tabulate the groups that are looked at: labels, and the columns of ``--by``.
 
     Parameters
@@ -91,18 +103,20 @@ def hit_groups(problem, analysis, settings):
         What was found.
     settings : Settings
         Names the columns.
+    worth_of : callable
+        See `by_group`.
 
     Returns
     -------
     groups : dict of str to list of Group
-        By name of the column; empty where nothing is a suspect.
+        By name of the column; labels only where something is a suspect.
     """
-    if analysis.kept.all():
-        return {}
-    columns = {name: problem.column(name) for name in settings.by or ()}
-    if problem.classification:
-        columns = {settings.target: problem.y, **columns}
-    return {name: by_group(values, analysis) for name, values in columns.items()}
+    groups = {}
+    if problem.classification and not analysis.kept.all():
+        groups[settings.target] = by_group(problem.y, analysis)
+    for name in settings.by or ():
+        groups[name] = by_group(problem.column(name), analysis, worth_of)
+    return groups
 
 
 def unevenly_hit(groups):
@@ -129,6 +143,33 @@ def unevenly_hit(groups):
         f"suspects are {most.share:.1%} of {shown(most.name)} and {least.share:.1%} of "
         f"{shown(least.name)}: what is done to them changes one group much more than "
         "the other"
+    )
+
+
+def hurting(groups, proper):
+    """Say without which groups all others are predicted better; None without any.
+
+    Parameters
+    ----------
+    groups : list of Group
+        Of one column.
+    proper : str
+        Name of the loss.
+
+    Returns
+    -------
+    warning : str or None
+    """
+    named = [
+        f"{shown(group.name)} ({proper} {group.worth.influence:+.4f})"
+        for group in groups
+        if group.worth is not None and group.worth.hurts
+    ]
+    if not named:
+        return None
+    return (
+        f"without the rows of {', '.join(named)} those of the others are predicted "
+        "better: they hold wrong values, or follow a rule of their own"
     )
 
 
@@ -161,7 +202,7 @@ def _interval_names(intervals):
     return names
 
 
-def _group(name, rows, analysis):
+def _group(name, rows, analysis, worth):
     n, suspects = int(rows.sum()), int((~analysis.kept)[rows].sum())
     interval = binomtest(suspects, n).proportion_ci(method="wilson")
     wrong = analysis.wrong
@@ -172,4 +213,5 @@ def _group(name, rows, analysis):
         (float(interval.low), float(interval.high)),
         (float(wrong.probability[rows].mean()), float(wrong.ceiling[rows].mean())),
         analysis.held_out.of_rows(rows),
+        worth,
     )

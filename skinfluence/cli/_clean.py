@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from skinfluence._shown import shown
-from skinfluence.cli._analysis import N_PARTS, analyse, default_model
+from skinfluence.cli._analysis import analyse, default_model, n_parts
 from skinfluence.cli._bad_input import BadInput
-from skinfluence.cli._by_group import hit_groups
 from skinfluence.cli._files import check_outputs, write_files
 from skinfluence.cli._libraries import check_report_libraries
 from skinfluence.cli._spreadsheet import without_formulas
 from skinfluence.cli._tables import WEIGHT, cleaned_table, ranking_table
 from skinfluence.cli._task import read_task
 from skinfluence.cli._terminal import (
+    print_answers,
     print_groups,
     print_scores,
     print_suspects,
@@ -55,6 +55,11 @@ def clean(settings):
     )
     if settings.action == "weight" and WEIGHT in problem.table.columns:
         raise BadInput(f"{table} has a column {WEIGHT!r}, which --action weight writes")
+    if settings.answers and not problem.classification:
+        raise BadInput(
+            f"--answers is about predicted labels, and {settings.target!r} holds "
+            "amounts, none of which turns into another: leave it out"
+        )
     analysis, ranking = run(problem, settings)
     safe = ranking
     if split_name(suspects.name)[1] not in COLUMNAR:
@@ -105,13 +110,14 @@ def run(problem, settings):
     """
     model, left_out = default_model(problem.X, problem.classification)
     print_table(problem, settings.target, left_out)
-    with progress(N_PARTS, problem.X.size) as step:
+    with progress(n_parts(settings), problem.X.size) as step:
         analysis = analyse(problem, model, settings, step, left_out)
     ranking = ranking_table(problem, analysis)
     print_suspects(problem, analysis, ranking)
     print_scores(analysis, settings.action)
-    for name, groups in hit_groups(problem, analysis, settings).items():
+    for name, groups in analysis.groups.items():
         print_groups(name, groups, analysis.held_out.proper, len(ranking))
+    print_answers(problem, analysis.answers)
     return analysis, ranking
 
 

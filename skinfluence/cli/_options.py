@@ -1,11 +1,14 @@
 """Options that several subcommands have, and the checks of their values."""
 
 import codecs
-from dataclasses import field
+from dataclasses import dataclass, field, fields
 
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli.tables._file_names import FORMATS
-from skinfluence.cli.tables._table import AUTO
+from skinfluence.cli.tables._table import AUTO, Reading
+
+# Each takes some ten refits.
+MOST_ANSWERS = 20
 
 
 def option(default=None, *, check=None, positional=False, **argument):
@@ -43,6 +46,11 @@ def check_jobs(jobs):
         raise BadInput("--jobs must not be 0: 1 is one process, -1 one per core")
 
 
+def check_answers(number):
+    if not 0 <= number <= MOST_ANSWERS:
+        raise BadInput(f"--answers must be in [0, {MOST_ANSWERS}], not {number}")
+
+
 def check_seed(seed):
     if not 0 <= seed < 2**32:
         raise BadInput(f"--seed must be in [0, 2**32), not {seed}")
@@ -77,6 +85,71 @@ def check_thousands(mark):
         )
 
 
+class Checked:
+    """Settings whose values are checked however they are made."""
+
+    def __post_init__(self):
+        for entry in fields(self):
+            check = entry.metadata["check"]
+            if check is not None:
+                check(getattr(self, entry.name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfFiles(Checked):
+    """How files are read: the options of all commands that read a table."""
+
+    file_format: str = option(
+        AUTO,
+        choices=(AUTO, *(name.removeprefix(".") for name in FORMATS)),
+        help="of TABLE (default: as its name says; of standard input as its first "
+        "bytes say)",
+    )
+    separator: str = option(
+        AUTO,
+        check=check_separator,
+        metavar="CHAR",
+        help="between the values of a text (default: told from its first lines)",
+    )
+    encoding: str = option(
+        AUTO,
+        check=check_encoding,
+        metavar="NAME",
+        help="of a text (default: UTF-8, UTF-16, cp1252 or Latin-1 as its bytes say)",
+    )
+    decimal: str = option(
+        AUTO,
+        check=check_decimal,
+        metavar="CHAR",
+        help="decimal mark (default: the one under which most columns are numbers)",
+    )
+    thousands: str = option(
+        AUTO,
+        check=check_thousands,
+        metavar="CHAR",
+        help="between groups of three digits (default: likewise)",
+    )
+    header: str = option(
+        AUTO,
+        choices=(AUTO, "yes", "no"),
+        help="whether the first row names the columns; without one they are column_1, "
+        "column_2 and so on (default: no if it looks like data)",
+    )
+    sheet: str | None = option(
+        metavar="NAME", help="of a spreadsheet (default: the first)"
+    )
+
+    def reading(self):
+        """Return how the table is read.
+
+        Returns
+        -------
+        reading : Reading
+        """
+        options = {entry.name: getattr(self, entry.name) for entry in fields(OfFiles)}
+        return Reading(target=self.target, **options)
+
+
 def jobs():
     return option(
         type=int, metavar="N", check=check_jobs, help="processes (default: 1; -1: all)"
@@ -85,64 +158,6 @@ def jobs():
 
 def seed():
     return option(0, type=int, check=check_seed, help="(default: %(default)s)")
-
-
-def file_format():
-    return option(
-        AUTO,
-        choices=(AUTO, *(name.removeprefix(".") for name in FORMATS)),
-        help="of TABLE (default: as its name says; of standard input as its first "
-        "bytes say)",
-    )
-
-
-def separator():
-    return option(
-        AUTO,
-        check=check_separator,
-        metavar="CHAR",
-        help="between the values of a text (default: told from its first lines)",
-    )
-
-
-def encoding():
-    return option(
-        AUTO,
-        check=check_encoding,
-        metavar="NAME",
-        help="of a text (default: UTF-8, UTF-16, cp1252 or Latin-1 as its bytes say)",
-    )
-
-
-def decimal():
-    return option(
-        AUTO,
-        check=check_decimal,
-        metavar="CHAR",
-        help="decimal mark (default: the one under which most columns are numbers)",
-    )
-
-
-def thousands():
-    return option(
-        AUTO,
-        check=check_thousands,
-        metavar="CHAR",
-        help="between groups of three digits (default: likewise)",
-    )
-
-
-def header():
-    return option(
-        AUTO,
-        choices=(AUTO, "yes", "no"),
-        help="whether the first row names the columns; without one they are column_1, "
-        "column_2 and so on (default: no if it looks like data)",
-    )
-
-
-def sheet():
-    return option(metavar="NAME", help="of a spreadsheet (default: the first)")
 
 
 def tables():

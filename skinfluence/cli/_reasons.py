@@ -3,6 +3,7 @@
 import numpy as np
 
 from skinfluence._shown import shown
+from skinfluence.cli._amounts import amount
 
 
 def value_reasons(y, rows, classification):
@@ -39,7 +40,7 @@ def _reasons(y, scores, classification):
     error = y - scores.expected  # zero if no fold holds the row out
     typical = np.sqrt(np.mean(error**2)) or 1.0
     return [
-        f"a model without this row predicts {expected:.4g}: the value is "
+        f"a model without this row predicts {amount(expected)}: the value is "
         f"{abs(e) / typical:.1f} typical errors {'above' if e > 0 else 'below'}"
         for expected, e in zip(scores.expected, error, strict=True)
     ]

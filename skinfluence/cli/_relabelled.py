@@ -1,5 +1,6 @@
 """New values of a column, written as the others of the column are."""
 
+import re
 from decimal import Decimal
 
 import numpy as np
@@ -7,13 +8,20 @@ import numpy as np
 from skinfluence._shown import shown
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._libraries import import_pandas
+from skinfluence.cli.tables._number_marks import SIGN, SPACES, UNIT
+
+# A unit before or behind a number, with the space between them.
+UNITS = re.compile(
+    rf"\s*{SIGN}?((?:{UNIT}[{SPACES}]*)?){SIGN}?[\d.,][^%]*?((?:[{SPACES}]*{UNIT})?)\s*"
+)
 
 
 def relabelled(source, name, rows, values, path="the new values"):
     """Return a column of a table in which some rows have new values.
 
     A value that another row has is written as it is there, ``007`` or ``TRUE``, say;
-    any other number with the decimal mark of the file.
+    any other number with the decimal mark of the file, and with the unit (``$``, ``%``)
+    that all numbers of the column have.
 
     Parameters
     ----------
@@ -37,9 +45,9 @@ def relabelled(source, name, rows, values, path="the new values"):
     pandas = import_pandas()
     typed, cells = source.typed[name], source.cells[name]
     column = cells.to_numpy(dtype=object, copy=True)
-    known = _known(typed, column)
+    known, unit = _known(typed, column), _unit(typed, column)
     for row, value in zip(rows, values, strict=True):
-        column[row] = _cell(value, known, typed, source.file, name, path)
+        column[row] = _cell(value, known, typed, source.file, name, path, unit)
     column = pandas.Series(column, index=cells.index)
     if isinstance(cells.dtype, pandas.CategoricalDtype):
         new = [v for v in column[list(rows)].unique() if v not in cells.cat.categories]
@@ -60,11 +68,20 @@ def _known(typed, cells):
     return known
 
 
+def _unit(typed, cells):
+    """Return what stands before and behind all numbers of a column, or nothing."""
+    if not _numeric(typed):
+        return "", ""
+    texts = [t for t in cells[typed.notna().to_numpy()] if isinstance(t, str)]
+    found = {match.groups() for match in map(UNITS.fullmatch, texts) if match}
+    return found.pop() if len(found) == 1 else ("", "")
+
+
 def _numeric(typed):
     return typed.dtype.kind in "iuf"
 
 
-def _cell(value, known, typed, file, name, path):
+def _cell(value, known, typed, file, name, path, unit):
     if _numeric(typed):
         number = _number(value, name, path)
         if number in known:
@@ -72,7 +89,14 @@ def _cell(value, known, typed, file, name, path):
         number = int(number) if number.is_integer() else number
         if any(isinstance(cell, Decimal) for cell in known.values()):
             return Decimal(str(number))
-        return file.number(number) if hasattr(file, "number") else number
+        if hasattr(file, "number"):
+            number = file.number(number)
+        before, behind = unit
+        if not before + behind:
+            return number
+        text = str(number)
+        sign = "-" if text.startswith("-") else ""
+        return f"{sign}{before}{text.removeprefix('-')}{behind}"
     text = str(value)
     if text not in known and typed.dtype.kind == "b":
         both = " and ".join(map(str, sorted(known)))

@@ -5,7 +5,7 @@ fields, `Settings` validates their values however it is created, and
 `Settings.in_words` describes the choices in the report.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from sklearn.model_selection import TimeSeriesSplit
 
@@ -13,7 +13,6 @@ from skinfluence.audit._findings import SEVERITIES
 from skinfluence.cleaning._run import CleaningSettings
 from skinfluence.cli import _options as options
 from skinfluence.cli._bad_input import BadInput
-from skinfluence.cli.tables._table import Reading
 from skinfluence.retraining import LeaveOneOutInfluence
 from skinfluence.static import InfluenceFunctions
 
@@ -38,34 +37,8 @@ def _check_method(method):
         raise BadInput(f"--method must be one of {', '.join(METHODS)}, not {method!r}")
 
 
-class _Checked:
-    def __post_init__(self):
-        for entry in fields(self):
-            check = entry.metadata["check"]
-            if check is not None:
-                check(getattr(self, entry.name))
-
-
-class _OfFiles(_Checked):
-    def reading(self):
-        """Return how the table is read.
-
-        Returns
-        -------
-        reading : Reading
-        """
-        names = {entry.name for entry in fields(Reading)}
-        return Reading(
-            **{
-                entry.name: getattr(self, entry.name)
-                for entry in fields(self)
-                if entry.name in names
-            }
-        )
-
-
 @dataclass(frozen=True)
-class Settings(_OfFiles):
+class Settings(options.OfFiles):
     """What ``clean`` does. ``tables`` is empty for a table that is not in a file."""
 
     tables: tuple = options.tables()
@@ -106,8 +79,18 @@ class Settings(_OfFiles):
     by: list | None = options.option(
         action="append",
         metavar="COLUMN",
-        help="show suspects, wrong rows and scores for each value of this column; may "
-        "be given several times (default: for each label)",
+        help="show suspects, wrong rows and scores for each value of this column, and "
+        "how the others are predicted without it; may be given several times (default: "
+        "for each label)",
+    )
+    answers: int = options.option(
+        0,
+        type=int,
+        check=options.check_answers,
+        metavar="N",
+        help="for N held-out rows, how many training rows would have to go to change "
+        "their predicted label; takes seconds, at 2,000 rows some ten (default: "
+        "%(default)s)",
     )
     time_ordered: bool = options.option(
         False,
@@ -123,13 +106,6 @@ class Settings(_OfFiles):
         "held-out rows, exact or first order (default: %(default)s)",
     )
     task: str = options.task()
-    file_format: str = options.file_format()
-    separator: str = options.separator()
-    encoding: str = options.encoding()
-    decimal: str = options.decimal()
-    thousands: str = options.thousands()
-    header: str = options.header()
-    sheet: str | None = options.sheet()
     force: bool = options.option(
         False, action="store_true", help="replace files that exist"
     )
@@ -200,7 +176,7 @@ class Settings(_OfFiles):
 
 
 @dataclass(frozen=True)
-class DemoSettings(_Checked):
+class DemoSettings(options.Checked):
     """Options of ``demo``."""
 
     flip: float = options.option(
@@ -215,7 +191,7 @@ class DemoSettings(_Checked):
 
 
 @dataclass(frozen=True)
-class AuditSettings(_OfFiles):
+class AuditSettings(options.OfFiles):
     """What ``audit`` does."""
 
     tables: tuple = options.tables()
@@ -234,13 +210,6 @@ class AuditSettings(_OfFiles):
         help="end with status 3 if a finding is that serious or more (default: never)",
     )
     task: str = options.task()
-    file_format: str = options.file_format()
-    separator: str = options.separator()
-    encoding: str = options.encoding()
-    decimal: str = options.decimal()
-    thousands: str = options.thousands()
-    header: str = options.header()
-    sheet: str | None = options.sheet()
     force: bool = options.option(
         False, action="store_true", help="replace a file that exists"
     )
@@ -248,7 +217,7 @@ class AuditSettings(_OfFiles):
 
 
 @dataclass(frozen=True)
-class ApplySettings(_OfFiles):
+class ApplySettings(options.OfFiles):
     """What ``apply`` does."""
 
     tables: tuple = options.option(
@@ -273,13 +242,6 @@ class ApplySettings(_OfFiles):
     log: str | None = options.option(
         metavar="FILE", help="what was changed (default: beside TABLE)"
     )
-    file_format: str = options.file_format()
-    separator: str = options.separator()
-    encoding: str = options.encoding()
-    decimal: str = options.decimal()
-    thousands: str = options.thousands()
-    header: str = options.header()
-    sheet: str | None = options.sheet()
     force: bool = options.option(
         False, action="store_true", help="replace files that exist"
     )

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skinfluence.cli._amounts import amount
 from skinfluence.cli._libraries import import_pandas
 from skinfluence.cli._relabelled import relabelled
 
@@ -57,8 +58,7 @@ def cleaned_table(problem, analysis, settings):
         return table
     suggested = analysis.expected[~analysis.kept]
     if not problem.classification:
-        # Six digits say enough of a prediction; whole numbers stay without exponent.
-        suggested = [float(f"{s:.6g}") for s in suggested]
+        suggested = [float(amount(number)) for number in suggested]
     rows = problem.rows[~analysis.kept]
     column = relabelled(problem.source, target, rows, suggested)
     return table.assign(**{target: column.iloc[problem.rows]})

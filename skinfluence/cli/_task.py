@@ -219,6 +219,12 @@ def _target(column, task, target, path):
                 if few
                 else "taken for amounts (--task classification takes them for labels)"
             )
+    if kind == "M" and guess:
+        raise BadInput(
+            f"target {target!r} of {path} holds dates, which are neither labels nor "
+            "amounts: make a number of it, days since one of them, say "
+            "(--task classification takes dates for labels)"
+        )
     if task == "regression":
         if np.ptp(values) == 0:
             raise BadInput(f"target {target!r} of {path} is always {values[0]:g}")

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 import numpy as np
 
 from skinfluence._shown import LIMIT, shown
-from skinfluence.cli._by_group import unevenly_hit
+from skinfluence.cli._answers import N_SHOWN
+from skinfluence.cli._by_group import hurting, unevenly_hit
 
 SHOWN = 5
 SHOWN_CLASSES = 10
@@ -97,7 +98,7 @@ def print_scores(analysis, action):
 
 
 def print_groups(name, groups, proper, n_rows):
-    """Say who of some rows is hit by what is done to suspects."""
+    """Say who of some rows is hit by what is done to suspects, and who hurts."""
     print(
         f"\nby {shown(name)}: share of suspects [95% interval], estimated share of "
         f"wrong rows, {proper}"
@@ -117,9 +118,37 @@ def print_groups(name, groups, proper, n_rows):
     rest = n_rows - sum(group.n_rows for group in groups)
     if rest:
         print(f"  and {rest} rows of other values: the {len(groups)} largest are shown")
-    warning = unevenly_hit(groups)
-    if warning is not None:
-        print(f"  warning: {warning}")
+    if any(group.worth is not None for group in groups):
+        print(
+            f"  change of the {proper} of all other held-out rows when a whole group "
+            "is left\n  out of training [95% interval], negative: better without it"
+        )
+    for group in groups:
+        if group.worth is not None:
+            low, high = group.worth.interval
+            influence = f"{group.worth.influence:+.4f} [{low:+.4f}, {high:+.4f}]"
+            print(f"    {_cut(group.name, 24):<20} {influence}")
+    for warning in (unevenly_hit(groups), hurting(groups, proper)):
+        if warning is not None:
+            print(f"  warning: {warning}")
+
+
+def print_answers(problem, answers):
+    """Say how many training rows would have to go to change predictions."""
+    if not answers:
+        return
+    print(
+        "\nwhich training rows would have to go to change the prediction for a held-out"
+        "\nrow (logistic regression, the preprocessing held)"
+    )
+    for answer in answers:
+        places = "; ".join(shown(problem.place(i)) for i in answer.rows[:N_SHOWN])
+        more = "; ..." if len(answer.rows) > N_SHOWN else ""
+        print(
+            f"  {shown(problem.place(answer.row))}, {_cut(answer.predicted)} "
+            f"({answer.probability:.1%}): {answer.in_words}"
+            + (f" ({places}{more})" if places else "")
+        )
 
 
 def _score_line(name, score, cleaned):

@@ -4,9 +4,10 @@ from numbers import Integral
 
 import numpy as np
 
-from skinfluence._sklearn import n_rows, take_rows
+from skinfluence._sklearn import take_rows
 from skinfluence.inspection._style import (
     NEUTRAL,
+    check_entries,
     check_vector,
     cut,
     letters,
@@ -220,13 +221,8 @@ class InfluenceDisplay:
             raise ValueError(
                 f"The 'n_rows' parameter must be a positive integer. Got {n_shown!r}."
             )
-        for name in ("labels", "rows"):
-            given = getattr(self, name)
-            if given is not None and n_rows(given) != n_train:
-                raise ValueError(
-                    f"The {name!r} parameter must have one entry per training row, "
-                    f"{n_train}. Got {n_rows(given)}."
-                )
+        check_entries(self.labels, "labels", n_train)
+        check_entries(self.rows, "rows", n_train)
         if kind == "auto":
             if self.rows is None:
                 return "bars"

@@ -3,11 +3,12 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import column_or_1d
 
 from skinfluence.inspection._style import (
     HARMFUL,
     NEUTRAL,
+    check_entries,
     check_vector,
     cut,
     letters,
@@ -136,9 +137,9 @@ class SampleValuesDisplay:
         """
         values = check_vector(self.values, "values")
         self.suspects_ = _suspects(self.suspects, values)
+        check_entries(self.labels, "labels", len(values))
         if self.labels is not None:
             labels = column_or_1d(self.labels)
-            check_consistent_length(values, labels)
         ax = make_axes(ax)
         self.bars_ = self.quartiles_ = self.medians_ = self.marks_ = None
         if self.labels is None:

@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.utils import check_array
 
+from skinfluence._sklearn import n_rows
+
 # Blue and vermilion of Okabe and Ito: told apart by the colour-blind, and in grey.
 HELPFUL = "#0072B2"
 HARMFUL = "#D55E00"
@@ -59,3 +61,12 @@ def check_vector(values, name, n=None):
             f"{expected}. Got shape {values.shape}."
         )
     return values
+
+
+def check_entries(given, name, n):
+    """Raise for labels or rows that are not one for each training row."""
+    if given is not None and n_rows(given) != n:
+        raise ValueError(
+            f"The {name!r} parameter must have one entry per training row, {n}. Got "
+            f"{n_rows(given)}."
+        )

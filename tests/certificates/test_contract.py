@@ -205,7 +205,7 @@ def test_more_columns_than_rows(sparse_rows):
 def test_several_outputs_and_penalties():
     X, y = diabetes()
     X, Y = X[:50, :4], np.column_stack([y[:50], X[:50, 5]])
-    fitted = LeaveOneOutInfluence(Ridge(alpha=[1.0, 10.0])).fit(X, Y)
+    fitted = LeaveOneOutInfluence(Ridge(alpha=np.array([1.0, 10.0]))).fit(X, Y)
     sets = [[i] for i in range(50)]
     truth = 0
     one = np.column_stack([X, np.ones(50)])

@@ -99,7 +99,7 @@ def design_of(influence):
 def text(kind, n=60, d=500, n_test=11, seed=0):
     """Sparse rows with many columns, a few of them informative."""
     rng = np.random.default_rng(seed)
-    X = sp.random_array((n + n_test, d), density=0.03, rng=rng, format="csr")
+    X = sp.csr_array(sp.random(n + n_test, d, density=0.03, random_state=rng))
     common = rng.random((n + n_test, 5)) * (rng.random((n + n_test, 5)) < 0.6)
     X = sp.hstack([X, common], format="csr")
     signal = 4 * (common[:, 0] - common[:, 1]) + 0.5 * rng.normal(size=n + n_test)

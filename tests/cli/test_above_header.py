@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skinfluence.__main__ import main
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli.tables._read import read_table
 from skinfluence.cli.tables._table import Reading
@@ -92,3 +93,31 @@ def test_the_first_longer_row_is_named(tmp_path, above):
     path.write_text("\n".join([HEADER, *(f"{i},{row}" for i, row in enumerate(ROWS))]))
     with pytest.raises(BadInput, match="line 2 has 4 values, line 1 has 3"):
         read(path)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+def test_titles_stay_with_every_action_and_not_above_the_ranking(tmp_path, suffix):
+    path = tmp_path / f"t{suffix}"
+    rows = [row.split(",") for row in [HEADER, *ROWS]]
+    rows = [["Sales 2023", None, None], ["by town", None, None], *rows]
+    sheet = pd.DataFrame(rows)
+    if suffix == ".csv":
+        sheet.to_csv(path, header=False, index=False)
+    else:
+        sheet.to_excel(path, header=False, index=False)
+
+    def cells(path):
+        if suffix == ".csv":
+            return [line.split(",") for line in path.read_text().splitlines()]
+        return pd.read_excel(path, header=None).fillna("").astype(str).values.tolist()
+
+    arguments = ["clean", str(path), "--target", "label", "--drop", "0.1", "--force"]
+    for action in ("drop", "relabel", "weight"):
+        assert main([*arguments, "--action", action]) == 0
+        cleaned = cells(tmp_path / f"t.cleaned{suffix}")
+        assert [row[0] for row in cleaned[:2]] == ["Sales 2023", "by town"]
+        assert cleaned[2][:3] == HEADER.split(",")
+        assert len(cleaned) == 3 + (27 if action == "drop" else 30)
+    assert cleaned[2][3] == "sample_weight"
+    assert float(cleaned[3][3]) <= 1
+    assert cells(tmp_path / f"t.suspects{suffix}")[0][0] == "row"

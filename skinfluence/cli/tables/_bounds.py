@@ -54,3 +54,25 @@ def check_n_columns(n_columns):
             f"it has {n_columns} columns or more, at most {MAX_COLUMNS} are supported: "
             "choose the columns to predict from"
         )
+
+
+def read_checked(stream, check):
+    """Read a stream piece by piece.
+
+    Parameters
+    ----------
+    stream : binary file
+        What is read, to its end.
+    check : callable
+        Called with the number of bytes so far; raises where they are too many.
+
+    Returns
+    -------
+    content : bytes
+    """
+    pieces, size = [], 0
+    while piece := stream.read(CHUNK):
+        pieces.append(piece)
+        size += len(piece)
+        check(size)
+    return b"".join(pieces)

@@ -5,7 +5,7 @@ import io
 import zipfile
 
 from skinfluence.cli._bad_input import BadInput
-from skinfluence.cli.tables._bounds import CHUNK, BadTable, check_decompressed
+from skinfluence.cli.tables._bounds import BadTable, check_decompressed, read_checked
 
 COMPRESSIONS = (".gz", ".zst", ".zip")
 # First bytes, for standard input, which has no name.
@@ -80,13 +80,10 @@ def _unzipped(name, content):
 
 
 def _read(name, stream, n_compressed):
-    """Read a stream chunk by chunk, for what it says of its size may be a lie."""
-    chunks, size = [], 0
-    while chunk := stream.read(CHUNK):
-        chunks.append(chunk)
-        size += len(chunk)
-        check_decompressed(name, size, n_compressed)
-    return b"".join(chunks)
+    """Read all that there is, for what a stream says of its size may be a lie."""
+    return read_checked(
+        stream, lambda n_bytes: check_decompressed(name, n_bytes, n_compressed)
+    )
 
 
 def _zstandard():

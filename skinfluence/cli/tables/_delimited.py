@@ -17,6 +17,7 @@ from skinfluence.cli.tables._above_header import (
     too_long,
 )
 from skinfluence.cli.tables._bounds import BadTable, check_n_columns
+from skinfluence.cli.tables._codes import keep_codes
 from skinfluence.cli.tables._dates import texts_to_dates
 from skinfluence.cli.tables._dialects import (
     Dialect,
@@ -75,7 +76,7 @@ class DelimitedFile:
         """
         manner = self._manner()
         if any(file._manner() != manner for file in others):
-            return replace(self, content=None, frame=None)
+            return replace(self, content=None, frame=frame)
         records = self._records()
         for file in others:
             records += file._records()[1:]
@@ -88,8 +89,15 @@ class DelimitedFile:
         return self.dialect, self.encoding.name, self.marks, list(self.frame.columns)
 
     def encode(self, frame):
-        """Return a table as bytes."""
-        return self.encoding.encode(self._text(frame, self.dialect.header))
+        """Return a table as bytes.
+
+        What stood above the header stands there again where all columns of the table
+        that was read are, and not above another table.
+        """
+        text = self._text(frame, self.dialect.header)
+        if self.frame is not None and set(self.frame.columns) <= set(frame.columns):
+            text = self.above.decode() + text
+        return self.encoding.encode(text)
 
     def _text(self, frame, header):
         """Return a table as text.
@@ -198,13 +206,14 @@ def read_delimited(name, content, reading, separator=","):
         raise too_long(content, dialect, n_above) or error from None
     # Read again as text: 007 and 1.50 must leave as they came.
     cells = _parsed(content, dialect, dtype=str, keep_default_na=False)
+    said_codes = keep_codes(typed, cells)
     marks, notes = _read_numbers(typed, cells, reading)
     file = DelimitedFile(dialect, encoding, marks, content, cells, above)
     said = _said(file, plain)
     if n_above > int(told_separator(above) is not None):
         said.append(say_above(n_above + 1))
     lines = _lines(content, dialect, len(cells)) + n_above
-    return Table(typed, cells, lines, file, said + notes)
+    return Table(typed, cells, lines, file, said + said_codes + notes)
 
 
 def _in_utf_8(content, name):

@@ -3,13 +3,14 @@
 import sys
 import zlib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._libraries import import_pandas
-from skinfluence.cli.tables._bounds import check_parsed
+from skinfluence.cli.tables._bounds import check_parsed, read_checked
 from skinfluence.cli.tables._columnar import ColumnarFile, read_columnar
 from skinfluence.cli.tables._compression import MAGIC, decompressed, zip_members
 from skinfluence.cli.tables._delimited import default_file, read_delimited
@@ -25,6 +26,7 @@ from skinfluence.cli.tables._file_names import (
 from skinfluence.cli.tables._json_lines import JsonLinesFile, read_json_lines
 from skinfluence.cli.tables._spreadsheets import SpreadsheetFile, read_spreadsheet
 from skinfluence.cli.tables._table import AUTO, Reading
+from skinfluence.cli.tables._totals import note_on_totals
 
 
 def read_table(paths, reading=None):
@@ -114,6 +116,7 @@ def _read_one(path, reading):
         raise _unreadable(name, error) from None
     if not len(table.typed):
         raise BadInput(f"{name} is empty: it has a header and no rows")
+    table.notes += note_on_totals(table)
     for frame in (table.typed, table.cells):
         frame.columns = [str(column) for column in frame.columns]
     return table
@@ -127,11 +130,16 @@ def _unreadable(name, error):
 def _content(path, file_format):
     """Return the decompressed bytes of a file, and its format."""
     if str(path) == STDIN:
-        content = sys.stdin.buffer.read()
-        stem, of_name, compression = "table", "", ""
+        # What it holds, and takes when it is parsed, is known only at its end.
+        content = read_checked(
+            sys.stdin.buffer, partial(check_parsed, "standard input", factor=1)
+        )
+        of_name, compression = "", ""
         for magic, of in MAGIC.items():
             if content.startswith(magic):
                 compression = of
+        if not compression and _format_of(content) not in COLUMNAR:
+            check_parsed("standard input", len(content))
     else:
         path = Path(path)
         if file_format == AUTO:
@@ -139,7 +147,7 @@ def _content(path, file_format):
         if not path.is_file():
             what = "is not a file" if path.exists() else "does not exist"
             raise BadInput(f"{path} {what}")
-        stem, of_name, compression = split_name(path.name)
+        _, of_name, compression = split_name(path.name)
         if not of_name or of_name not in COLUMNAR + SPREADSHEETS:
             check_parsed(path.name, path.stat().st_size)
         content = path.read_bytes()

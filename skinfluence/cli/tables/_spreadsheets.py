@@ -10,6 +10,7 @@ from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._libraries import import_pandas
 from skinfluence.cli.tables._above_header import MOST_ABOVE, say_above
 from skinfluence.cli.tables._bounds import check_decompressed, check_n_columns
+from skinfluence.cli.tables._codes import keep_codes
 from skinfluence.cli.tables._compression import zip_members
 from skinfluence.cli.tables._dates import texts_to_dates
 from skinfluence.cli.tables._dialects import N_RECORDS, looks_like_data
@@ -23,15 +24,32 @@ from skinfluence.cli.tables._number_marks import (
 from skinfluence.cli.tables._table import AUTO, Table, column_names
 
 ENGINES = {".xlsx": "openpyxl", ".ods": "odf"}
+# Texts that pandas takes for missing values in every format.
+NO_VALUE = {"#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan"}
+NO_VALUE |= {"1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None"}
+NO_VALUE |= {"n/a", "nan", "null"}
 
 
 @dataclass
 class SpreadsheetFile:
-    """How tables are written as a sheet."""
+    """How tables are written as a sheet.
+
+    Attributes
+    ----------
+    file_format, sheet : str
+    header : bool
+        Whether the first row names the columns.
+    above : DataFrame or None
+        What stood above it.
+    columns : tuple of str
+        Of the table that was read, above which alone it stands again.
+    """
 
     file_format: str
     sheet: str = "Sheet1"
     header: bool = True
+    above: object = None
+    columns: tuple = ()
 
     def joined(self, others, frame):
         """Return how several files together are written."""
@@ -41,11 +59,11 @@ class SpreadsheetFile:
         """Return a table as the bytes of a file with one sheet."""
         pandas = import_pandas()
         content = io.BytesIO()
-        engine = _engine(self.file_format)
+        engine, header = _engine(self.file_format), self.header
+        if self.above is not None and set(self.columns) <= set(frame.columns):
+            frame, header = _below(self.above, frame), False
         with pandas.ExcelWriter(content, engine=engine) as writer:
-            frame.to_excel(
-                writer, sheet_name=self.sheet, index=False, header=self.header
-            )
+            frame.to_excel(writer, sheet_name=self.sheet, index=False, header=header)
             if engine == "openpyxl":
                 _write_texts_as_texts(writer.sheets[self.sheet])
         return content.getvalue()
@@ -61,7 +79,15 @@ def read_spreadsheet(name, content, reading, file_format):
     check_decompressed(name, n_bytes, len(content))
     with pandas.ExcelFile(io.BytesIO(content), engine=_engine(file_format)) as book:
         sheet = _sheet(name, book.sheet_names, reading.sheet)
-        raw = pandas.read_excel(book, sheet_name=sheet, header=None, dtype=object)
+        # Cells are written again as they came, "NA" as well.
+        raw = pandas.read_excel(
+            book,
+            sheet_name=sheet,
+            header=None,
+            dtype=object,
+            keep_default_na=False,
+            na_values=[""],
+        )
     notes = []
     if len(book.sheet_names) > 1 and reading.sheet is None:
         notes.append(
@@ -74,8 +100,9 @@ def read_spreadsheet(name, content, reading, file_format):
     if raw.empty:
         raise pandas.errors.EmptyDataError("No columns to parse from file")
     check_n_columns(raw.shape[1])
-    n_above = _n_above_header(raw, reading)
+    n_above, above = _n_above_header(raw, reading), None
     if n_above:
+        above = raw.iloc[:n_above]
         raw, lines = raw.iloc[n_above:].reset_index(drop=True), lines[n_above:]
         raw = raw.loc[:, raw.notna().any()]
         notes.append(say_above(lines[0]))
@@ -88,7 +115,17 @@ def read_spreadsheet(name, content, reading, file_format):
         notes.append("no header: columns are column_1, column_2, ... (--header)")
     raw.columns = names
     typed = _typed(raw, reading, notes)
-    return Table(typed, raw, lines, SpreadsheetFile(file_format, sheet, header), notes)
+    file = SpreadsheetFile(file_format, sheet, header, above, tuple(names))
+    return Table(typed, raw, lines, file, notes)
+
+
+def _below(above, frame):
+    """Return a frame of cells: what stands above, the names, the rows."""
+    pandas = import_pandas()
+    names = pandas.DataFrame([frame.columns], dtype=object)
+    rows = frame.astype(object).set_axis(range(frame.shape[1]), axis=1)
+    above = above.set_axis(range(above.shape[1]), axis=1)
+    return pandas.concat([above, names, rows], ignore_index=True)
 
 
 def _sheet(name, sheets, wanted):
@@ -143,11 +180,14 @@ def _typed(raw, reading, notes):
     for i in range(typed.shape[1]):
         if typed.iloc[:, i].dtype.kind in "biufmM":
             continue
-        values = [None if v is None or v != v else str(v) for v in raw.iloc[:, i]]
+        cells = raw.iloc[:, i]
+        values = [None if v is None or v != v else str(v) for v in cells]
+        values = [None if v in NO_VALUE else v for v in values]
         column = np.array(values, dtype=object)
         typed.isetitem(i, column)
         if not are_codes(column):
             texts[i] = column
+    notes += keep_codes(typed, raw)
     columns = [[t for t in values if t is not None] for values in texts.values()]
     marks = guess_marks(columns, reading.decimal, reading.thousands)
     said = say_marks(marks)

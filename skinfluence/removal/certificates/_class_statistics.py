@@ -60,7 +60,7 @@ class RowSums:
 
     def without(self, removed):
         """Sums without the rows of each removal (m, n), a ball of shape (m, d)."""
-        taken = (removed[:, self.members] @ sp.diags_array(self.weight)).tocsr()
+        taken = removed[:, self.members].multiply(self.weight).tocsr()
         taken = taken @ self.values
         taken = taken.toarray() if sp.issparse(taken) else taken
         return Ball(self.total - taken, self.rad)

@@ -36,7 +36,7 @@ _UNDERFLOW = 1e-300
 @certificate.register(MultinomialNaiveBayes)
 def _(model, source, masks=None):
     n = len(model.labels)
-    removed = sp.eye_array(n, format="csr") if masks is None else sp.csr_array(masks)
+    removed = sp.csr_array(sp.eye(n) if masks is None else masks)
     return NaiveBayesCertificate(model, removed.astype(np.longdouble))
 
 

@@ -89,7 +89,7 @@ class InverseHessian:
         """Rows without the column of a free intercept, else with a scaled one."""
         if self.free:
             return sp.csr_array(rows[:, :-1])
-        return sp.csr_array(rows @ sp.diags_array(self.scale))
+        return sp.csr_array(rows.multiply(self.scale))
 
     def centred_times(self, w):
         """Centred rows times a vector or matrix."""

@@ -1,0 +1,115 @@
+"""How many training rows would have to go to change a prediction.
+
+Not part of every report: it is about how much a few rows decide, not about which of
+them are wrong. The bounds take O(n^2) memory and passes once, for up to 2,000 rows
+(some five seconds at 1,600), and each prediction some ten refits.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skinfluence._sklearn import clone_for_rows, n_rows, take_rows
+from skinfluence.certificates import PredictionCertificate
+from skinfluence.cleaning._folds import folds
+
+# Larger sets are no longer "a few rows", and each step takes longer.
+MOST_ROWS = 20
+N_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What carries the prediction for a held-out row.
+
+    Attributes
+    ----------
+    row : int
+        Position of the held-out row.
+    predicted : object
+        Its label by a model that was not trained on it.
+    probability : float
+        Of this label.
+    lower : int
+        No so many training rows, left out, change it, by proof.
+    upper : float
+        Number of rows whose removal changes it, verified by a refit; infinite where no
+        set of up to `MOST_ROWS` was found.
+    rows : ndarray of int
+        These rows.
+    """
+
+    row: int
+    predicted: object
+    probability: float
+    lower: int
+    upper: float
+    rows: np.ndarray
+
+    @property
+    def in_words(self):
+        """How many rows would have to go."""
+        proven = {
+            0: "",
+            1: "no single row does, by proof",
+        }.get(self.lower, f"no {self.lower} rows do, by proof")
+        if np.isinf(self.upper):
+            found = f"no set of up to {MOST_ROWS} rows was found that does"
+            return f"{proven}; {found}" if proven else found
+        rows = "1 row" if self.upper == 1 else f"{self.upper:.0f} rows"
+        if self.upper == self.lower + 1:
+            return f"{rows}, and no fewer" if self.lower else rows
+        return f"{rows}; {proven or 'fewer may do as well'}"
+
+
+def find_answers(task, model, cleaning, n_answers, seed):
+    """Ask what carries predictions of the first fold, least certain ones first.
+
+    Parameters
+    ----------
+    task : Task
+        A table with labels.
+    model : Pipeline
+        Of preprocessing, which is held, and a classifier that loses rows exactly.
+    cleaning : Cleaning
+        Of the whole table; ``cv`` and ``n_jobs`` of its settings hold.
+    n_answers : int
+        Number of predictions, spread evenly from the least to the most certain one.
+    seed : int
+        Of the folds.
+
+    Returns
+    -------
+    answers : list of Answer
+
+    Raises
+    ------
+    UnsupportedEstimator
+        Where nothing is known of the classifier on such a table.
+    """
+    settings = cleaning.settings
+    pairs = folds(task.y, settings.cv, task.classification, seed, task.X, task.groups)
+    train, test = pairs[0]
+    model = clone_for_rows(model, train, n_rows(task.X))
+    Z = model[:-1].fit_transform(take_rows(task.X, train), task.y[train])
+    certificate = PredictionCertificate(
+        model[-1], max_rows=MOST_ROWS, n_jobs=settings.n_jobs, random_state=seed
+    ).fit(Z, task.y[train])
+    Z_test = model[:-1].transform(take_rows(task.X, test))
+    probability = certificate.predict_proba(Z_test).max(axis=1)
+    order = np.argsort(probability, kind="stable")
+    n_answers = min(n_answers, len(order))
+    asked = order[np.linspace(0, len(order) - 1, n_answers).round().astype(int)]
+    found = certificate.robustness(Z_test[asked])
+    predicted = certificate.predict(Z_test[asked])
+    return [
+        Answer(
+            int(test[i]),
+            predicted[k],
+            float(probability[i]),
+            int(found.lower[k]),
+            float(found.upper[k]),
+            train[found.flip_sets[k]],
+        )
+        for k, i in enumerate(asked)
+    ]

@@ -1,0 +1,126 @@
+"""What whole groups of rows are worth to all others: models trained without each."""
+
+import sys
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+from scipy.stats import norm
+from sklearn.utils.parallel import Parallel, delayed
+
+from skinfluence._sklearn import clone_for_rows, n_rows, take_rows
+from skinfluence.cleaning._folds import folds
+from skinfluence.cli._held_out_scores import paired_mean
+from skinfluence.cli._out_of_fold import out_of_fold_losses
+
+# A group is said to hurt where chance makes one say so in a thousand tables.
+P_HARM = 1e-3
+# Seconds from which on the user is told beforehand how long it takes.
+LONG = 10.0
+
+
+@dataclass(frozen=True)
+class GroupWorth:
+    """The influence of a whole group on the held-out rows of other groups.
+
+    Attributes
+    ----------
+    influence : float
+        Mean loss of the model without the group minus that of the model with it.
+        Negative: the others are predicted better without it.
+    error : float
+        Its standard error.
+    n_groups : int
+        Number of groups that were left out, among which the worst is looked for.
+    """
+
+    influence: float
+    error: float
+    n_groups: int
+
+    @property
+    def interval(self):
+        """95% interval of the influence."""
+        reach = norm.isf(0.025) * self.error
+        return self.influence - reach, self.influence + reach
+
+    @property
+    def hurts(self):
+        """Whether the others are predicted better without it, beyond chance."""
+        limit = norm.isf(P_HARM / self.n_groups)
+        return bool(self.influence < -limit * self.error)
+
+
+def worth_of_groups(names, largest, task, cleaning, seed):
+    """Train the model without each group, and measure it on rows of the others.
+
+    Rows of the group itself are not counted: a group whose mistakes repeat each other
+    is predicted better with them.
+
+    Parameters
+    ----------
+    names : ndarray of str, shape (n_samples,)
+        Group of each row.
+    largest : list of str
+        The groups that are left out.
+    task : Task
+        The table.
+    cleaning : Cleaning
+        Its estimator is trained; ``cv`` and ``n_jobs`` of its settings hold.
+    seed : int
+        Of the folds.
+
+    Returns
+    -------
+    worth : dict of str to GroupWorth
+        Without groups that hold all rows of a class.
+    """
+    pairs = folds(
+        task.y, cleaning.settings.cv, task.classification, seed, task.X, task.groups
+    )
+    start = perf_counter()
+    _trained(cleaning.estimator, task, pairs[0][0])
+    seconds = (perf_counter() - start) * len(pairs) * (len(largest) + 1)
+    if seconds > LONG:
+        print(
+            f"{len(largest)} groups are left out of {len(pairs)} folds: about "
+            f"{seconds:.0f} s (by one process)",
+            file=sys.stderr,
+        )
+    parts = Parallel(n_jobs=cleaning.settings.n_jobs)(
+        delayed(_changes)(cleaning.estimator, task, names, largest, train, test)
+        for train, test in pairs
+    )
+    change = np.full((len(task.y), len(largest)), np.nan)
+    for (_, test), part in zip(pairs, parts, strict=True):
+        change[test] = part
+    held = np.concatenate([test for _, test in pairs])
+    worth = {}
+    for name, of_rows in zip(largest, change.T, strict=True):
+        rows = held[names[held] != name]
+        if np.isnan(of_rows[held]).any() or not len(rows):
+            continue
+        groups = None if task.groups is None else task.groups[rows]
+        mean, error = paired_mean(of_rows[rows], groups)
+        worth[name] = GroupWorth(float(mean), float(error), len(largest))
+    return worth
+
+
+def _changes(estimator, task, names, largest, train, test):
+    """Loss without each group minus loss, shape (n_test, n_groups)."""
+    X, y = take_rows(task.X, test), task.y[test]
+    before = out_of_fold_losses(_trained(estimator, task, train), X, y)
+    out = np.full((len(test), len(largest)), np.nan)
+    classes = np.unique(task.y[train])
+    for k, name in enumerate(largest):
+        left = train[names[train] != name]
+        lost = task.classification and len(np.unique(task.y[left])) < len(classes)
+        if not lost and len(left) > 1:
+            model = _trained(estimator, task, left)
+            out[:, k] = out_of_fold_losses(model, X, y) - before
+    return out
+
+
+def _trained(estimator, task, rows):
+    model = clone_for_rows(estimator, rows, n_rows(task.X))
+    return model.fit(take_rows(task.X, rows), task.y[rows])
