@@ -11,14 +11,14 @@
     factors.matvec(vector)   # (n,), vector a dict of tensors by parameter
     factors.dense()          # dict of (n, size) tensors by parameter
 
-A hook adds a zero tensor, the "probe", to the output of every layer with a rule, and of
-every linear map within attention and recurrent layers (`_fused.py`). One backward pass to
-the probes gives the error of each layer without computing any gradient of a weight. Rows
-are on the first axis, or, between layers that work place by place, on the second one.
-A parameter is *covered* if one module with a rule owns it, no other module uses it, and
-the factors reproduce autograd's gradients on the first rows. For all other parameters the
-gradients are materialised: by `torch.func` (vmap of grad) if the module supports it, else
-row by row, with a warning.
+A hook adds a zero tensor, the "probe", to the output of every layer with a rule, and
+of every linear map within attention and recurrent layers (`_fused.py`). One backward
+pass to the probes gives the error of each layer without computing any gradient of a
+weight. Rows are on the first axis, or, between layers that work place by place, on the
+second one. A parameter is *covered* if one module with a rule owns it, no other module
+uses it, and the factors reproduce autograd's gradients on the first rows. For all other
+parameters the gradients are materialised: by `torch.func` (vmap of grad) if the module
+supports it, else row by row, with a warning.
 """
 
 import warnings
@@ -173,7 +173,11 @@ class RowGradients:
         for module in modules:
             fused = fused_forward(module) is not None
             if fused or has_rule(module):
-                own = fused_parameters(module) if fused else dict(module.named_parameters(recurse=False))
+                own = (
+                    fused_parameters(module)
+                    if fused
+                    else dict(module.named_parameters(recurse=False))
+                )
                 names = {
                     name: wanted[id(p)]
                     for name, p in own.items()

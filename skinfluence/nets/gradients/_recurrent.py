@@ -1,4 +1,4 @@
-"""`nn.RNN`, `nn.LSTM` and `nn.GRU` in single operations, one step of time after another.
+"""`nn.RNN`, `nn.LSTM` and `nn.GRU` in single operations, one place after another.
 
 torch computes them in one call, which `torch.func.vmap` cannot batch, cuDNN cannot
 differentiate twice, and no hook can look into.
