@@ -198,7 +198,16 @@ def test_mixed_net_and_its_fallbacks():
         warnings.filterwarnings("error", "Gradients of")  # no loop is needed
         gradients = check_products(net_of(Mixed, X), X, y, 1e-12)
     covered = {name.removeprefix("inner.").split(".")[0] for name in gradients.covered}
-    assert covered == {"conv", "norm", "down", "again", "tied", "twin", "head"}
+    assert covered == {
+        "conv",
+        "norm",
+        "down",
+        "again",
+        "tied",
+        "twin",
+        "attention",
+        "head",
+    }
     assert "inner.tied.weight" in gradients.uncovered
     assert "inner.scale" in gradients.uncovered
 

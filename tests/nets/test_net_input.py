@@ -3,18 +3,20 @@
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skorch import NeuralNetClassifier, NeuralNetRegressor
 from skorch.callbacks import Callback
-from skorch.helper import SliceDict
+from skorch.helper import SliceDataset, SliceDict
 from torch import nn
+from torch.utils.data import Dataset, Subset, TensorDataset
 
 from skinfluence import (
     TRAK,
     DownsamplingInfluence,
     HyDRA,
+    InfluenceCleaner,
     InfluenceFunctions,
     LeaveOneOutInfluence,
     RepresenterPoints,
@@ -115,6 +117,47 @@ def test_bad_shapes(method):
         influence.influence(X[:, :3], Y)
     with pytest.raises(ValueError, match=r"as in fit.*X\.reshape\(1, -1\)"):
         influence.influence(X[0], Y[:4])
+
+
+class Pairs(Dataset):
+    """Rows and labels, one by one."""
+
+    def __len__(self):
+        return len(X)
+
+    def __getitem__(self, i):
+        return X[i], Y[i]
+
+
+OTHER_CONTAINERS = {
+    "Dataset": (Pairs(), r"Dataset \(Pairs\).*SliceDataset"),
+    "Subset": (Subset(Pairs(), range(9)), r"Dataset \(Subset\).*SliceDataset"),
+    "TensorDataset": (TensorDataset(torch.as_tensor(X)), "SliceDataset"),
+    "tuple": ((X, X), r"tuple of arrays.*SliceDict\(name=array"),
+    "list of rows": (list(X), r"list of arrays.*np\.stack"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_CONTAINERS)
+@pytest.mark.parametrize("y", [Y, None], ids=["labels", "none"])
+def test_other_containers_are_refused_with_the_way_out(name, y):
+    rows, message = OTHER_CONTAINERS[name]
+    net = make_net(callbacks=[NeverTrained()])
+    for method in (TracIn(net), LeaveOneOutInfluence(net), InfluenceCleaner(net)):
+        with pytest.raises(TypeError, match=message):
+            method.fit(rows, y)
+
+
+def test_the_way_out_of_a_dataset():
+    rows, labels = (np.asarray(SliceDataset(Pairs(), idx=i)) for i in (0, 1))
+    assert_array_equal(rows, X)
+    assert_array_equal(labels, Y)
+    assert rows.dtype == np.float32
+
+
+def test_no_targets():
+    with pytest.raises(ValueError, match="y must hold a target for each row"):
+        TracIn(make_net(callbacks=[NeverTrained()])).fit(X, None)
 
 
 @methods
@@ -294,6 +337,18 @@ def test_named_arrays(method):
         influence.influence(SliceDict(numbers=with_value(np.nan), word=word), Y)
     with pytest.raises(ValueError, match="arrays of fit"):
         influence.influence(SliceDict(numbers=X), Y)
+
+
+def test_named_arrays_are_cleaned():
+    """Rows are judged by all of their columns."""
+    cleaner = InfluenceCleaner(make_net(module=Named), drop_fraction=0.25, cv=3)
+    rows = SliceDict(numbers=X, word=np.arange(24) % 6)
+    cleaner.set_params(random_state=0).fit(rows, Y)
+    table = np.c_[X, np.arange(24) % 6].astype(np.float32)
+    joined = InfluenceCleaner(make_net(module=Joined), drop_fraction=0.25, cv=3)
+    joined.set_params(random_state=0).fit(table, Y)
+    assert_allclose(cleaner.sample_values_, joined.sample_values_, rtol=1e-4)
+    assert cleaner.predict(rows).shape == Y.shape
 
 
 class Joined(Named):

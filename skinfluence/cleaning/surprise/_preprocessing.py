@@ -201,5 +201,12 @@ def _seconds(X):
     return out
 
 
+def joined(X):
+    """Return the arrays of a dict of arrays as one table; anything else unchanged."""
+    if isinstance(X, dict):
+        return np.hstack([_flatten(part) for part in X.values()])
+    return X
+
+
 def _flatten(X):
     return np.asarray(X).reshape(len(X), -1)

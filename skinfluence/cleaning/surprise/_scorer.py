@@ -13,7 +13,7 @@ from skinfluence.cleaning.surprise._amounts import (
     in_its_units,
     loss_of_amounts,
 )
-from skinfluence.cleaning.surprise._preprocessing import default_preprocessor
+from skinfluence.cleaning.surprise._preprocessing import default_preprocessor, joined
 from skinfluence.cleaning.surprise._stacked_ridge import StackedRidge, stacked
 from skinfluence.cleaning.surprise._tree_columns import tree_columns
 from skinfluence.cleaning.surprise._trees import Trees
@@ -150,7 +150,7 @@ def score_rows(X, y, classification, folds=None):
     Parameters
     ----------
     X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-        Rows; also a list of texts, or arrays of more dimensions.
+        Rows; also a list of texts, arrays of more dimensions, or a SliceDict.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Labels or numbers. Several columns of labels are scored one by one and the
         losses added.
@@ -179,6 +179,7 @@ def score_rows(X, y, classification, folds=None):
     """
     # Small matrices one after the other: threads would only wait for each other.
     with threadpool_limits(1):
+        X = joined(X)
         Z = scorer_matrix(X)
         for_trees = tree_columns(X, MAX_COLUMNS)
         return _score(Z, for_trees, np.asarray(y), classification, folds)

@@ -11,16 +11,20 @@
     factors.matvec(vector)   # (n,), vector a dict of tensors by parameter
     factors.dense()          # dict of (n, size) tensors by parameter
 
-A hook adds a zero tensor, the "probe", to the output of every layer with a rule. One
-backward pass to the probes gives the error of each layer without computing any gradient
-of a weight. A parameter is *covered* if one module with a rule owns it, no other module
+A hook adds a zero tensor, the "probe", to the output of every layer with a rule, and
+of every linear map within attention and recurrent layers (`_fused.py`). One backward
+pass to the probes gives the error of each layer without computing any gradient of a
+weight. Rows are on the first axis, or, between layers that work place by place, on the
+second one. A parameter is *covered* if one module with a rule owns it, no other module
 uses it, and the factors reproduce autograd's gradients on the first rows. For all other
 parameters the gradients are materialised: by `torch.func` (vmap of grad) if the module
 supports it, else row by row, with a warning.
 """
 
 import warnings
+from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
@@ -28,7 +32,14 @@ from torch.func import functional_call, grad, vmap
 
 from skinfluence.nets._inputs import count_rows, rows_of
 from skinfluence.nets.gradients._blocks import Dense
-from skinfluence.nets.gradients._layers import has_rule, layer_block
+from skinfluence.nets.gradients._fused import (
+    NotRows,
+    Observed,
+    fused_forward,
+    fused_parameters,
+    replaced,
+)
+from skinfluence.nets.gradients._layers import has_rule, layer_block, works_by_place
 
 
 @dataclass
@@ -108,6 +119,7 @@ class RowGradients:
         self.target = target
         self.covered, self.uncovered, self._owners = None, None, None
         self.row_bytes = None
+        self._by_place = set()  # modules with rows on the second axis
         self._vmap = True
 
     def __call__(self, X, y, measure=None):
@@ -122,8 +134,6 @@ class RowGradients:
             if self.covered is None:
                 self._check_coverage(inputs, targets, measures[0])
             blocks = self._blocks(inputs, targets, measures)
-            if blocks is None:  # a rule does not support this batch
-                blocks = self._blocks(inputs, targets, measures)
             if self.uncovered:
                 for own, measure in zip(blocks, measures, strict=True):
                     own.append(Dense(self._materialised(inputs, targets, measure)))
@@ -157,45 +167,57 @@ class RowGradients:
     def _find_owners(self):
         """Map modules with a rule to the variables that no other module owns."""
         owners, wanted = {}, {id(p): k for k, p in self.target.params.items()}
-        n_owners = {}
-        for module in self.target.module.modules():
-            for parameter in module.parameters(recurse=False):
-                n_owners[id(parameter)] = n_owners.get(id(parameter), 0) + 1
-        for module in self.target.module.modules():
-            names = {
-                own: wanted[id(p)]
-                for own, p in module.named_parameters(recurse=False)
-                if id(p) in wanted and n_owners[id(p)] == 1
-            }
-            if names and has_rule(module):
-                owners[module] = names
+        modules, n_owners = list(self.target.module.modules()), Counter()
+        for module in modules:
+            n_owners.update(id(p) for p in module.parameters(recurse=False))
+        for module in modules:
+            fused = fused_forward(module) is not None
+            if fused or has_rule(module):
+                own = (
+                    fused_parameters(module)
+                    if fused
+                    else dict(module.named_parameters(recurse=False))
+                )
+                names = {
+                    name: wanted[id(p)]
+                    for name, p in own.items()
+                    if n_owners[id(p)] == 1 and id(p) in wanted
+                }
+                for name in names:  # of a fused module, its submodules do not own them
+                    del wanted[id(own[name])]
+                if names:
+                    owners[module] = names
         return owners
 
     def _check_coverage(self, inputs, targets, measure):
-        """Compare the factors of a few rows with autograd, parameter by parameter."""
+        """Keep the layers whose factors of a few rows are autograd's gradients."""
         rows = slice(0, min(self._CHECKED_ROWS, len(targets)))
-        inputs, targets = rows_of(inputs, rows), targets[rows]
-        self._owners = self._find_owners()
+        few = rows_of(inputs, rows), targets[rows]
+        owners = self._find_owners()
+        right = self._right_owners(owners, *few, measure)
+        by_place = {m for m in owners if m not in right and works_by_place(m)}
+        if by_place:
+            self._by_place = by_place
+            rest = {m: k for m, k in owners.items() if m in by_place}
+            right |= self._right_owners(rest, *few, measure)
+        self._owners = {m: k for m, k in owners.items() if m in right}
         self._set_covered()
-        blocks = self._blocks(inputs, targets, [measure])
-        if blocks is None:
-            blocks = self._blocks(inputs, targets, [measure])
-        factored = {k: g for block in blocks[0] for k, g in block.dense().items()}
+
+    def _right_owners(self, owners, inputs, targets, measure):
+        """Return the modules whose factors agree with autograd, a set."""
+        self._owners = owners
+        (blocks,) = self._blocks(inputs, targets, [measure])
+        factored = {k: g for block in blocks for k, g in block.dense().items()}
         if not factored:
-            return
+            return set()
         truth = self._loop(list(factored), inputs, targets, measure)
         tolerance = 1e3 * torch.finfo(self.target.dtype).eps
-        wrong = set()
+        right = set()
         for name, g in factored.items():
             size = truth[name].abs().max().clamp(min=1e-30)
-            if not (g - truth[name]).abs().max() <= tolerance * size:
-                wrong.add(name)
-        self._owners = {
-            module: names
-            for module, names in self._owners.items()
-            if not wrong & set(names.values())
-        }
-        self._set_covered()
+            if (g - truth[name]).abs().max() <= tolerance * size:
+                right.add(name)
+        return {m for m, names in self._owners.items() if right >= set(names.values())}
 
     def _set_covered(self):
         covered = {k for names in self._owners.values() for k in names.values()}
@@ -205,23 +227,42 @@ class RowGradients:
     # Factors.
 
     def _blocks(self, inputs, targets, measures):
-        """Return the blocks of covered layers, a list for each measure.
+        """Return the blocks of covered layers, a list for each measure."""
+        blocks = None
+        while blocks is None:  # a layer that does not support this batch is left out
+            self._set_covered()
+            blocks = self._blocks_or_fewer_owners(inputs, targets, measures)
+        return blocks
 
-        None if the number of covered layers has changed.
-        """
-        n, calls, blind = len(targets), {m: [] for m in self._owners}, set()
+    def _blocks_or_fewer_owners(self, inputs, targets, measures):
+        n, blind = len(targets), set()
+        fused = {m: Observed(m, n) for m in self._owners if not has_rule(m)}
+        calls = {m: fused[m].calls if m in fused else [] for m in self._owners}
 
         def hook(module, args, output):
-            if not args or args[0].shape[0] != n or output.shape[0] != n:
+            axis = 1 if module in self._by_place else 0
+            if not args or not n == _length(args[0], axis) == _length(output, axis):
                 blind.add(module)
                 return output
             probe = torch.zeros_like(output, requires_grad=True)
             calls[module].append((args[0].detach(), probe))
             return output + probe
 
-        handles = [module.register_forward_hook(hook) for module in self._owners]
+        def observed(module, plain, *args, **kwargs):
+            try:
+                return fused_forward(module)(module, fused[module], *args, **kwargs)
+            except NotRows:
+                blind.add(module)
+                return plain(*args, **kwargs)
+
+        forwards = {(m, "forward"): partial(observed, m, m.forward) for m in fused}
+        handles = [
+            module.register_forward_hook(hook)
+            for module in self._owners
+            if module not in fused
+        ]
         try:
-            with torch.enable_grad():
+            with replaced(forwards), torch.enable_grad():
                 output = self.target.output(inputs)
         finally:
             for handle in handles:
@@ -229,7 +270,7 @@ class RowGradients:
         blind |= {module for module, found in calls.items() if not found}
         blocks, last = [], len(measures) - 1
         for k, measure in enumerate(measures if not blind else ()):
-            probes = [probe for found in calls.values() for _, probe in found]
+            probes = [probe for found in calls.values() for *_, probe in found]
             errors = iter(())
             if probes:
                 with torch.enable_grad():
@@ -245,8 +286,14 @@ class RowGradients:
                 )
             own = []
             for module, found in calls.items():
+                names = self._owners[module]
+                if module in fused:
+                    own += fused[module].blocks(names, errors)
+                    continue
                 pairs = [(x, next(errors)) for x, _ in found]
-                block = layer_block(module, self._owners[module], pairs)
+                if module in self._by_place:
+                    pairs = [tuple(t.transpose(0, 1) for t in pair) for pair in pairs]
+                block = layer_block(module, names, pairs)
                 if block is None:
                     blind.add(module)
                 else:
@@ -254,7 +301,6 @@ class RowGradients:
             blocks.append(own)
         if blind:
             self._owners = {m: k for m, k in self._owners.items() if m not in blind}
-            self._set_covered()
             return None
         return blocks
 
@@ -324,3 +370,7 @@ class _Infer(nn.Module):
 
 def _first_line(error):
     return str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+
+
+def _length(tensor, axis):
+    return tensor.shape[axis] if tensor.ndim > axis else None

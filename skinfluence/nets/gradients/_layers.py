@@ -144,6 +144,14 @@ def has_rule(module):
     return _rule(module) is not None
 
 
+def works_by_place(module):
+    """Tell whether a module does the same at all indices of all axes but the last.
+
+    Rows may then be on another axis than the first.
+    """
+    return _rule(module) in (_linear, _embedding, _layer_norm)
+
+
 def layer_block(module, names, calls):
     """Return the gradients of all rows as a block, or None."""
     return _rule(module)(module, names, calls)

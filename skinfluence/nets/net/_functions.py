@@ -9,6 +9,7 @@ from skorch.dataset import unpack_data
 from torch.utils._pytree import tree_leaves, tree_map
 
 from skinfluence.nets.gradients._factors import RowGradients
+from skinfluence.nets.gradients._fused import replace, unfused
 from skinfluence.nets.net._target import NetTarget
 
 
@@ -22,6 +23,7 @@ class _RowLosses(torch.nn.Module):
     def __init__(self, net):
         super().__init__()
         self.module = copy.deepcopy(net.module_)
+        replace(unfused(self.module))
         view = object.__new__(type(net))  # copy.copy would pickle the module
         criterion = copy.deepcopy(net.criterion_)
         self.summed = criterion.reduction == "sum"

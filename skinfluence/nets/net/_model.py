@@ -117,6 +117,8 @@ class _NetModel(BaseEstimator):
     def check(self, X, y):
         """Initialise the net, and raise for data that it cannot be trained on."""
         n = count(X)
+        if y is None:
+            raise ValueError("y must hold a target for each row of X. Got None.")
         if n_rows(y) != n:
             raise ValueError(
                 f"X and y must have as many rows. Got {n} and {n_rows(y)}."

@@ -2,6 +2,7 @@
 
 import torch
 from sklearn.utils import assert_all_finite
+from torch.utils.data import Dataset
 
 from skinfluence._sklearn import n_rows
 
@@ -16,7 +17,7 @@ def check_rows(X, dtype):
     dtype : torch.dtype
         Type of the net's parameters. Integers are allowed, as a module may embed them.
     """
-    wanted = _name(dtype)
+    wanted, n = _name(dtype), count(X)
     for name, part in parts_of(X).items():
         if not hasattr(part, "dtype") or hasattr(part, "columns"):
             raise TypeError(
@@ -37,12 +38,25 @@ def check_rows(X, dtype):
                 "Pipeline, a FunctionTransformer that casts."
             )
         check_finite(part, name)
-    if count(X) == 0:
+    if n == 0:
         raise ValueError("X must hold at least one row. Got 0 sample(s).")
 
 
 def count(X):
     """Return the number of rows."""
+    if isinstance(X, Dataset):
+        raise TypeError(
+            "X must hold the rows themselves, an ndarray, a tensor or a SliceDict of "
+            f"these. Got a Dataset ({type(X).__name__}): pass its arrays, X, y = "
+            "(np.asarray(skorch.helper.SliceDataset(dataset, idx=i)) for i in (0, 1))."
+        )
+    if isinstance(X, tuple | list) and len(X) and hasattr(X[0], "shape"):
+        raise TypeError(
+            f"X must be an ndarray or a tensor. Got a {type(X).__name__} of arrays: "
+            "for several inputs pass skorch.helper.SliceDict(name=array, ...) with the "
+            "names of the parameters of the module's forward, for a list of rows "
+            "np.stack(X)."
+        )
     if isinstance(X, dict) and not hasattr(X, "shape"):
         raise TypeError(
             "X must be an ndarray, a tensor or a skorch.helper.SliceDict, whose rows "

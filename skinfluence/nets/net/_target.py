@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from skinfluence._losses import SMALLEST_PROBABILITY, LogLoss, clip_log_loss
 from skinfluence.nets._inputs import rows_of
+from skinfluence.nets.gradients._fused import replaced, unfused
 
 
 class NetTarget:
@@ -230,7 +231,11 @@ class NetTarget:
 
     @contextmanager
     def at(self, state=None):
-        """Evaluate at other parameters and buffers, in evaluation mode."""
+        """Evaluate at other parameters and buffers, in evaluation mode.
+
+        Attention and recurrent layers are computed in single operations, which can be
+        differentiated twice and batched.
+        """
         before = None if state is None else self.state()
         modules = [*self.module.modules(), *self.net.criterion_.modules()]
         training = [m.training for m in modules]
@@ -239,7 +244,7 @@ class NetTarget:
                 self.module.load_state_dict(state)
             for module in modules:
                 module.training = False
-            with self._without_cudnn(modules):
+            with self._without_cudnn(modules), replaced(unfused(self.module)):
                 yield self
         finally:
             for module, flag in zip(modules, training, strict=True):
