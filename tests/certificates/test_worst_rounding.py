@@ -1,6 +1,7 @@
 """Every term of rounding is needed: tables on which an error is as large as it says."""
 
 from fractions import Fraction
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
@@ -168,7 +169,8 @@ def test_gradients_after_moves(
     X, y, weight, R = np.full((4, 1), x), np.zeros(4), np.ones(4), np.array([penalty])
     theta, moves = np.array([theta]), np.array([[move]])
     rows = design(X, keeps_columns)
-    problem = Problem(rows, y, weight, pointwise, R, theta, None, LARGE)
+    args = rows, y, weight, pointwise, R, theta
+    problem = Problem(*args, np.zeros((1, 1)), 10 * LARGE)
     found = _smooth.Distances.__new__(_smooth.Distances)
     found.problem, found.moves, found.taken, found.kappa = problem, moves, 0.0, 1.0
     found.removed = Removed(4, np.zeros((1, 4), dtype=bool))
@@ -180,7 +182,7 @@ def test_gradients_after_moves(
     lengths = []
     for sign in (-1, 1):
         off = 1 + sign * LARGE
-        args = X * off + sign * absolute, y, weight * off, R * off
+        args = X * off + sign * absolute, y, weight * off, R * (1 + 10 * (off - 1))
         lengths.append(np.abs(gradient_of(pointwise, *args, theta + move)))
     assert np.max(lengths) / base.metric.size[0] <= nu[0]
 
@@ -246,18 +248,18 @@ def test_losses_of_rounded_test_rows(monkeypatch, turned):
 
 
 @pytest.mark.parametrize(
-    ("x", "theta", "move"),
+    ("penalty", "theta", "move"),
     [
-        (1e-6, 1.0, 0.0),  # the penalty of the coefficients
-        (1e-6, 0.0, 1.0),  # that of their moves
+        (100.0, 8 / 108, 0.0),  # the penalty of the coefficients, at the minimum
+        (100.0, 0.0, 8 / 108),  # that of their moves
         (1.0, 0.0, 0.0),  # rows and slopes
         (1.0, 0.0, -100.0),  # rows that moves of predictions are made of
     ],
 )
-def test_gradients_beyond_kinks(monkeypatch, x, theta, move):
+def test_gradients_beyond_kinks(monkeypatch, penalty, theta, move):
     for module in (_rounding, _kinked):
         monkeypatch.setattr(module, "UNITS", LARGE)
-    X, code, cost, R = np.full((4, 1), x), np.ones(4), np.ones(4), np.ones(1)
+    X, code, cost, R = np.ones((4, 1)), np.ones(4), np.ones(4), np.array([penalty])
     model = SimpleNamespace(
         design=design(X),
         losses=[Hinge(code)],
@@ -267,8 +269,8 @@ def test_gradients_beyond_kinks(monkeypatch, x, theta, move):
     )
     removed = Removed(4, np.zeros((1, 4), dtype=bool))
     found = _kinked._Output(model, 0, removed, np.array([[move]]), np.inf)
-    for sign in (-1, 1):
-        off = 1 + sign * LARGE
+    for signs in product((-1, 1), repeat=2):
+        off, other = 1 + LARGE * np.array(signs)
         violation = np.maximum(1 - X[:, 0] * off * (theta + move), 0)
-        gradient = -2 * (cost * off * violation) @ X * off + R * off * (theta + move)
+        gradient = -2 * (cost * off * violation) @ X * off + R * other * (theta + move)
         assert np.abs(gradient[0]) / found.metric.size[0] <= found.distance[0]
