@@ -150,17 +150,18 @@ def gradient_of(pointwise, X, y, weight, penalty, theta):
 
 
 @pytest.mark.parametrize(
-    ("pointwise", "x", "penalty", "theta", "move", "keeps_columns"),
+    ("pointwise", "x", "penalty", "theta", "move", "keeps_columns", "uncertain"),
     [
-        (Squared(), 1e-4, 1.0, 0.0, 1.0, True),  # the penalty
-        (Squared(), 1.0, 1e-9, 0.0, 1.0, True),  # rows, weights and slopes
-        (Squared(), 1.0, 1e-9, 0.0, 1.0, False),  # rows turned by orthogonal factors
-        (Logistic(), 1.0, 1e-30, -20.0, 5.0, True),  # what the base predicts
-        (Logistic(), 1.0, 1e-9, 0.0, 1e-9, True),  # the base
+        (Squared(), 1e-4, 1.0, 0.0, 1.0, True, 1),  # the penalty
+        (Squared(), 1e-4, 1.0, 0.0, 1.0, True, 10),  # one that is made of variances
+        (Squared(), 1.0, 1e-9, 0.0, 1.0, True, 1),  # rows, weights and slopes
+        (Squared(), 1.0, 1e-9, 0.0, 1.0, False, 1),  # rows turned by orthogonal factors
+        (Logistic(), 1.0, 1e-30, -20.0, 5.0, True, 1),  # what the base predicts
+        (Logistic(), 1.0, 1e-9, 0.0, 1e-9, True, 1),  # the base
     ],
 )
 def test_gradients_after_moves(
-    monkeypatch, pointwise, x, penalty, theta, move, keeps_columns
+    monkeypatch, pointwise, x, penalty, theta, move, keeps_columns, uncertain
 ):
     """The length of the gradient, whatever rows, weights and penalty were exactly."""
     for module in (_rounding, _points, _smooth):
@@ -170,7 +171,8 @@ def test_gradients_after_moves(
     theta, moves = np.array([theta]), np.array([[move]])
     rows = design(X, keeps_columns)
     args = rows, y, weight, pointwise, R, theta
-    problem = Problem(*args, np.zeros((1, 1)), 10 * LARGE)
+    excess = None if uncertain == 1 else np.zeros((1, 1))
+    problem = Problem(*args, excess, uncertain * LARGE)
     found = _smooth.Distances.__new__(_smooth.Distances)
     found.problem, found.moves, found.taken, found.kappa = problem, moves, 0.0, 1.0
     found.removed = Removed(4, np.zeros((1, 4), dtype=bool))
@@ -182,7 +184,12 @@ def test_gradients_after_moves(
     lengths = []
     for sign in (-1, 1):
         off = 1 + sign * LARGE
-        args = X * off + sign * absolute, y, weight * off, R * (1 + 10 * (off - 1))
+        args = (
+            X * off + sign * absolute,
+            y,
+            weight * off,
+            R * (1 + uncertain * (off - 1)),
+        )
         lengths.append(np.abs(gradient_of(pointwise, *args, theta + move)))
     assert np.max(lengths) / base.metric.size[0] <= nu[0]
 

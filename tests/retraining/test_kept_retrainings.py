@@ -89,8 +89,10 @@ def test_what_has_no_name_on_disk_is_refused_before_training(tmp_path, table):
 
 # Seconds after which a run does not go on; no machine is so slow.
 HANGING = 300
+# A shell's background jobs, and what they start, ignore SIGINT unless told otherwise.
 SCRIPT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:0] = {path!r}
 from sklearn.datasets import load_diabetes
 from test_kept_retrainings import *
