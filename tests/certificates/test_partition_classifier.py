@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from changed_tables import fewest_changes, two_clouds
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.linear_model import RidgeClassifier
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
@@ -134,6 +134,26 @@ def test_labels_that_a_part_has_not_seen():
         found = PredictionCertificate(model, **options).fit(X, y).robustness(X_test)
         assert (found.lower < truth).all()
         assert found.lower.max() > 0
+
+
+def test_a_label_that_a_logistic_part_has_not_seen():
+    """Its certificate is about two classes: of a third one it knows nothing."""
+    rng = np.random.default_rng(0)
+    X, X_test = rng.normal(size=(60, 1)) + 2, np.linspace(-1, 5, 31)[:, None]
+    parts = partition(X, 2, 0)
+    y = (X[:, 0] - 2 + rng.normal(size=60) > 0) + parts
+    base = LogisticRegression(C=0.1, fit_intercept=False, tol=1e-8)
+    model = PartitionClassifier(base, n_partitions=2).fit(X, y)
+    certificate = PredictionCertificate(model, change="label_flip", max_rows=1)
+    bounds = certificate.fit(X, y)._certifier.bounds(X_test, 1)
+    lower = np.array([lower for lower, _ in bounds])
+    before, turned = model.predict(X_test), np.zeros(31, dtype=bool)
+    for i in np.flatnonzero(parts == 0):
+        labels = y.copy()
+        labels[i] = 2
+        turned |= clone(model).fit(X, labels).predict(X_test) != before
+    assert turned.any()
+    assert (lower[turned] == 0).all()
 
 
 def test_a_third_label_turns_what_two_would_not():

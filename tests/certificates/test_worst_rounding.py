@@ -1,6 +1,7 @@
 """Every term of rounding is needed: tables on which an error is as large as it says."""
 
 from fractions import Fraction
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,13 @@ from sklearn.linear_model import Ridge
 
 from skinfluence._losses import SquaredError
 from skinfluence.removal import removal_model
-from skinfluence.removal.certificates import _many_points, _points, _rounding, _smooth
+from skinfluence.removal.certificates import (
+    _kinked,
+    _many_points,
+    _points,
+    _rounding,
+    _smooth,
+)
 from skinfluence.removal.certificates._certificate import Certificate
 from skinfluence.removal.certificates._many_points import at_points
 from skinfluence.removal.certificates._metric import Metric, PenaltyMetric
@@ -18,6 +25,7 @@ from skinfluence.removal.certificates._points import at_point, metric_of
 from skinfluence.removal.certificates._problem import Problem
 from skinfluence.removal.certificates._removed import Removed
 from skinfluence.removal.certificates._rounding import UNITS, row_errors, wide_gradient
+from skinfluence.removal.kinked._kinked_squares import Hinge
 from skinfluence.removal.smooth._pointwise import Logistic, Squared
 
 
@@ -36,15 +44,16 @@ def exact(value):
 @pytest.mark.parametrize("n", [8, 2**16])
 def test_rows_slopes_and_long_sums(n):
     """Of equal rows every rounding of a long sum goes the same way."""
-    x = 1 + 2.0**-48 - 2.0**-51
+    x = 1 + 2.0**-47 - 2.0**-50
     rows = design(np.full((n, 1), x))
 
     def derivatives(part, eta):
         return np.ones(len(eta), np.longdouble), np.ones(len(eta)), np.zeros(len(eta))
 
     gradient, slack, _, _ = wide_gradient(rows, np.zeros(1, np.longdouble), derivatives)
-    off = 1 + Fraction(UNITS)  # of every row, and of every slope
-    assert n * Fraction(x) * off**2 - exact(gradient[0]) <= slack[0]
+    for sign in (-1, 1):
+        off = 1 + sign * Fraction(UNITS)  # of every row, and of every slope
+        assert abs(exact(gradient[0]) - n * Fraction(x) * off**2) <= slack[0]
 
 
 def test_penalties_that_are_rounded():
@@ -141,16 +150,18 @@ def gradient_of(pointwise, X, y, weight, penalty, theta):
 
 
 @pytest.mark.parametrize(
-    ("pointwise", "x", "penalty", "theta", "move", "keeps_columns"),
+    ("pointwise", "x", "penalty", "theta", "move", "keeps_columns", "uncertain"),
     [
-        (Squared(), 1e-4, 1.0, 0.0, 1.0, True),  # the penalty
-        (Squared(), 1.0, 1e-9, 0.0, 1.0, True),  # rows, weights and slopes
-        (Squared(), 1.0, 1e-9, 0.0, 1.0, False),  # rows turned by orthogonal factors
-        (Logistic(), 1.0, 1e-9, -30.0, 5.0, True),  # what the base predicts
+        (Squared(), 1e-4, 1.0, 0.0, 1.0, True, 1),  # the penalty
+        (Squared(), 1e-4, 1.0, 0.0, 1.0, True, 10),  # one that is made of variances
+        (Squared(), 1.0, 1e-9, 0.0, 1.0, True, 1),  # rows, weights and slopes
+        (Squared(), 1.0, 1e-9, 0.0, 1.0, False, 1),  # rows turned by orthogonal factors
+        (Logistic(), 1.0, 1e-30, -20.0, 5.0, True, 1),  # what the base predicts
+        (Logistic(), 1.0, 1e-9, 0.0, 1e-9, True, 1),  # the base
     ],
 )
 def test_gradients_after_moves(
-    monkeypatch, pointwise, x, penalty, theta, move, keeps_columns
+    monkeypatch, pointwise, x, penalty, theta, move, keeps_columns, uncertain
 ):
     """The length of the gradient, whatever rows, weights and penalty were exactly."""
     for module in (_rounding, _points, _smooth):
@@ -159,7 +170,9 @@ def test_gradients_after_moves(
     X, y, weight, R = np.full((4, 1), x), np.zeros(4), np.ones(4), np.array([penalty])
     theta, moves = np.array([theta]), np.array([[move]])
     rows = design(X, keeps_columns)
-    problem = Problem(rows, y, weight, pointwise, R, theta, None, LARGE)
+    args = rows, y, weight, pointwise, R, theta
+    excess = None if uncertain == 1 else np.zeros((1, 1))
+    problem = Problem(*args, excess, uncertain * LARGE)
     found = _smooth.Distances.__new__(_smooth.Distances)
     found.problem, found.moves, found.taken, found.kappa = problem, moves, 0.0, 1.0
     found.removed = Removed(4, np.zeros((1, 4), dtype=bool))
@@ -171,7 +184,12 @@ def test_gradients_after_moves(
     lengths = []
     for sign in (-1, 1):
         off = 1 + sign * LARGE
-        args = X * off + sign * absolute, y, weight * off**2, R * off
+        args = (
+            X * off + sign * absolute,
+            y,
+            weight * off,
+            R * (1 + uncertain * (off - 1)),
+        )
         lengths.append(np.abs(gradient_of(pointwise, *args, theta + move)))
     assert np.max(lengths) / base.metric.size[0] <= nu[0]
 
@@ -191,12 +209,14 @@ def test_gradients_at_many_models(monkeypatch, x, theta, y):
     X, y, weight, R = np.full((4, 1), x), np.full(4, y), np.ones(4), np.ones(1)
     R *= 1.0 if x < 1 else 1e-9
     theta, move, gone = np.array([theta]), np.zeros((1, 1)), np.zeros((1, 4), bool)
-    problem = Problem(design(X), y, weight, Squared(), R, theta, None, LARGE)
+    # variances make penalties that are less certain than rows
+    problem = Problem(design(X), y, weight, Squared(), R, theta, None, 10 * LARGE)
     base = at_point(problem, theta.astype(np.longdouble), weight, R)
     ((metric, nu, _),) = at_points(problem, base, move, gone, R)
     for sign in (-1, 1):
         off = 1 + sign * LARGE
-        gradient = gradient_of(Squared(), X * off, y, weight * off, R * off, theta)
+        args = X * off, y, weight * off, R * (1 + sign * 10 * LARGE)
+        gradient = gradient_of(Squared(), *args, theta)
         assert np.abs(gradient[0]) / metric.size[0] <= nu
 
 
@@ -232,3 +252,32 @@ def test_losses_of_rounded_test_rows(monkeypatch, turned):
         off = x * (1 + sign * LARGE)
         truth = (2 * theta * off - y) ** 2 - (theta * off - y) ** 2
         assert low <= truth[0] <= high
+
+
+@pytest.mark.parametrize(
+    ("penalty", "theta", "move"),
+    [
+        (100.0, 8 / 108, 0.0),  # the penalty of the coefficients, at the minimum
+        (100.0, 0.0, 8 / 108),  # that of their moves
+        (1.0, 0.0, 0.0),  # rows and slopes
+        (1.0, 0.0, -100.0),  # rows that moves of predictions are made of
+    ],
+)
+def test_gradients_beyond_kinks(monkeypatch, penalty, theta, move):
+    for module in (_rounding, _kinked):
+        monkeypatch.setattr(module, "UNITS", LARGE)
+    X, code, cost, R = np.ones((4, 1)), np.ones(4), np.ones(4), np.array([penalty])
+    model = SimpleNamespace(
+        design=design(X),
+        losses=[Hinge(code)],
+        cost=cost[:, None],
+        theta=np.array([[theta]]),
+        penalty=R,
+    )
+    removed = Removed(4, np.zeros((1, 4), dtype=bool))
+    found = _kinked._Output(model, 0, removed, np.array([[move]]), np.inf)
+    for signs in product((-1, 1), repeat=2):
+        off, other = 1 + LARGE * np.array(signs)
+        violation = np.maximum(1 - X[:, 0] * off * (theta + move), 0)
+        gradient = -2 * (cost * off * violation) @ X * off + R * other * (theta + move)
+        assert np.abs(gradient[0]) / found.metric.size[0] <= found.distance[0]

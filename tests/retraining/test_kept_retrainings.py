@@ -20,14 +20,18 @@ from skinfluence.retraining.engine._coalitions import Coalitions
 
 
 class Counting(RegressorMixin, BaseEstimator):
-    """Ridge regression that leaves a line in a file at every fit, slowly."""
+    """Ridge regression that leaves a line in a file at every fit.
 
-    def __init__(self, log=None, seconds=0.0):
+    After four lines it waits, as long as there is a file ``hold``.
+    """
+
+    def __init__(self, log=None, hold=None):
         self.log = log
-        self.seconds = seconds
+        self.hold = hold
 
     def fit(self, X, y):
-        time.sleep(self.seconds)
+        while self.hold and os.path.exists(self.hold) and fits(Path(self.log)) >= 4:
+            time.sleep(0.01)
         with open(self.log, "a") as log:
             log.write(f"{len(X)}\n")
         self.model_ = Ridge().fit(X, y)
@@ -74,7 +78,7 @@ def test_what_has_no_name_on_disk_is_refused_before_training(tmp_path, table):
     X, y = table
     log = tmp_path / "fits"
     counting = Counting(log)
-    counting.seconds = lambda: 0
+    counting.hold = lambda: 0
     with pytest.raises(ValueError, match=r"(?s)'memory' parameter.*lambda"):
         Coalitions(counting, X, y, {}, seed=0, memory=tmp_path)
     coalitions = Coalitions(Counting(log), X, y, {}, seed=0, memory=tmp_path)
@@ -83,15 +87,19 @@ def test_what_has_no_name_on_disk_is_refused_before_training(tmp_path, table):
     assert fits(log) == 0
 
 
+# Seconds after which a run does not go on; no machine is so slow.
+HANGING = 300
+# A shell's background jobs, and what they start, ignore SIGINT unless told otherwise.
 SCRIPT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:0] = {path!r}
 from sklearn.datasets import load_diabetes
 from test_kept_retrainings import *
 X, y = load_diabetes(return_X_y=True)
 X, y = X[:40], y[:40]
 coalitions = Coalitions(
-    Counting({log!r}, 0.1), X, y, {{}}, seed=0, memory={memory!r}, n_jobs={n_jobs}
+    Counting({log!r}, {hold!r}), X, y, {{}}, seed=0, memory={memory!r}, n_jobs={n_jobs}
 )
 losses = coalitions.losses(subsets_of(40), range(12), evaluation(X, y))
 np.save({losses!r}, losses)
@@ -105,26 +113,30 @@ np.save({losses!r}, losses)
 def test_a_killed_run_resumes(tmp_path, table, how, n_jobs):
     X, y = table
     log, memory, losses = tmp_path / "fits", tmp_path / "m", tmp_path / "losses.npy"
+    hold = tmp_path / "hold"
     package = Path(skinfluence.__file__).parents[1]
     command = SCRIPT.format(
         path=[*map(str, Path(__file__).parents[:2]), str(package)],
         log=str(log),
+        hold=str(hold),
         memory=str(memory),
         losses=str(losses),
         n_jobs=n_jobs,
     )
     run = [sys.executable, "-c", command]
+    hold.touch()
     process = subprocess.Popen(run, stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + HANGING
     while fits(log) < 4 and time.monotonic() < deadline:
         time.sleep(0.01)
     os.killpg(process.pid, how)
-    process.wait(60)
+    process.wait(HANGING)
+    hold.unlink()
     started = fits(log)
     finished = len(list(memory.rglob("output.pkl")))
     assert 4 <= started < 12
     assert finished >= started - n_jobs - 1  # but what was being trained or written
-    subprocess.run(run, check=True, timeout=60)
+    subprocess.run(run, check=True, timeout=HANGING)
     assert fits(log) - started == 12 - finished
     expected = [(Ridge().fit(X[s], y[s]).predict(X) - y) ** 2 for s in subsets_of(40)]
     np.testing.assert_allclose(np.load(losses), expected, rtol=1e-12)
