@@ -176,6 +176,16 @@ def target():
     return option(required=True, metavar="COLUMN", help="the column to predict")
 
 
+def ignore():
+    return option(
+        action="append",
+        metavar="COLUMN",
+        help="predict from the other columns only, because this one leaks the target "
+        "or is a number of the row, say; it stays in what is written. May be given "
+        "several times",
+    )
+
+
 def task():
     return option(
         AUTO,
