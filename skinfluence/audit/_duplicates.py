@@ -41,7 +41,8 @@ def duplicate_rows(columns, target, influence_share):
         return [], copies
     surplus = len(codes) - len(counts)
     chance = not any(column.continuous for column in columns)
-    evidence = f"{surplus} rows repeat another one ({surplus / len(codes):.1%})"
+    evidence = f"{surplus} rows repeat" if surplus > 1 else "1 row repeats"
+    evidence += f" another one ({surplus / len(codes):.1%})"
     if chance:
         evidence += "; no column tells all rows apart, so some may be coincidence"
     share = influence_share(copies)

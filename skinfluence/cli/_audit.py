@@ -35,7 +35,11 @@ def audit(settings):
     if output is not None:
         check_outputs(inputs, [output], settings.force)
     task = read_task(
-        settings.tables, settings.target, settings.task, None, settings.reading()
+        settings.tables,
+        settings.target,
+        settings.task,
+        reading=settings.reading(),
+        ignore=settings.ignore or (),
     )
     if settings.groups is not None and settings.groups not in task.X.columns:
         raise BadInput(f"--groups: there is no column {settings.groups!r}")

@@ -55,6 +55,7 @@ def clean(settings):
         settings.groups,
         settings.reading(),
         settings.by or (),
+        settings.ignore or (),
     ).sample(settings.max_rows, settings.seed)
     if settings.action == "weight" and WEIGHT in problem.table.columns:
         raise BadInput(f"{table} has a column {WEIGHT!r}, which --action weight writes")

@@ -26,6 +26,8 @@ class Explained:
         See `Explanations`.
     texts : list of str
         What of it adds to the reason of the value.
+    unknown : str
+        Why no cell is blamed; empty where one is.
     """
 
     rows: np.ndarray
@@ -35,6 +37,7 @@ class Explained:
     suggested_cell: list
     kind: list
     texts: list
+    unknown: str = ""
 
     def added_to(self, reasons):
         """Return the reasons of all rows, longer for the first suspects."""
@@ -83,7 +86,14 @@ def explain_suspects(task, suspects, kept):
         for line, kind in zip(lines, found.kind, strict=True)
     ]
     return Explained(
-        rows, list(found.to_blame), names, cells, suggested, list(found.kind), texts
+        rows,
+        list(found.to_blame),
+        names,
+        cells,
+        suggested,
+        list(found.kind),
+        texts,
+        found.unknown,
     )
 
 

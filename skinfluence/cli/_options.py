@@ -207,6 +207,16 @@ def several_targets(names):
     )
 
 
+def ignore():
+    return option(
+        action="append",
+        metavar="COLUMN",
+        help="predict from the other columns only, because this one leaks the target "
+        "or is a number of the row, say; it stays in what is written. May be given "
+        "several times",
+    )
+
+
 def task():
     return option(
         AUTO,

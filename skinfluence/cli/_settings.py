@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sklearn.model_selection import TimeSeriesSplit
 
+from skinfluence._shown import shown
 from skinfluence.audit._findings import SEVERITIES
 from skinfluence.cleaning._run import CleaningSettings
 from skinfluence.cli import _options as options
@@ -83,6 +84,7 @@ class Settings(options.OfFiles):
         metavar="COLUMN",
         help="rows with the same value are held out together; not used to predict",
     )
+    ignore: list | None = options.ignore()
     by: list | None = options.option(
         action="append",
         metavar="COLUMN",
@@ -168,6 +170,7 @@ class Settings(options.OfFiles):
         return [
             ("values", METHODS[self.method]),
             ("model", "logistic regression or ridge regression on the same columns"),
+            *([("ignored", ", ".join(map(shown, self.ignore)))] if self.ignore else []),
             ("suspects", self._rule()),
             ("folds", self._folds()),
             ("seed", str(self.seed)),
@@ -217,6 +220,7 @@ class AuditSettings(options.OfFiles):
     groups: str | None = options.option(
         metavar="COLUMN", help="rows with the same value are one case"
     )
+    ignore: list | None = options.ignore()
     output: str | None = options.option(
         metavar="FILE", help="findings as a table (default: on the terminal only)"
     )

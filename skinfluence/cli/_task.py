@@ -121,7 +121,7 @@ class Task:
         return line if self.files is None else f"{self.files[i]}, {line}"
 
 
-def read_task(paths, target, task="auto", groups=None, reading=None, by=()):
+def read_task(paths, target, task="auto", groups=None, reading=None, by=(), ignore=()):
     """Read a table and decide what its target is.
 
     Parameters
@@ -138,6 +138,8 @@ def read_task(paths, target, task="auto", groups=None, reading=None, by=()):
         How the files are written, as far as that is known.
     by : sequence of str, default=()
         Other columns that must be there.
+    ignore : sequence of str, default=()
+        Columns that nothing is predicted from.
 
     Returns
     -------
@@ -145,10 +147,12 @@ def read_task(paths, target, task="auto", groups=None, reading=None, by=()):
     """
     reading = replace(Reading() if reading is None else reading, target=target)
     path = ", ".join("standard input" if str(p) == "-" else str(p) for p in paths)
-    return make_task(read_table(paths, reading), target, task, path, groups, by)
+    return make_task(read_table(paths, reading), target, task, path, groups, by, ignore)
 
 
-def make_task(source, target, task="auto", path="table", groups=None, by=()):
+def make_task(
+    source, target, task="auto", path="table", groups=None, by=(), ignore=()
+):
     """Cut a `Table` into features and target; see `read_task`."""
     typed, table = source.typed, source.cells
     columns = list(typed.columns)
@@ -156,11 +160,14 @@ def make_task(source, target, task="auto", path="table", groups=None, by=()):
     parts = target.split(",")
     if target not in columns and len(parts) > 1 and set(parts) <= set(columns):
         raise BadInput(several_targets(parts))
-    for name in [*named, *by]:
+    for name in [*named, *by, *ignore]:
         if name not in columns:
             raise BadInput(_no_such_column(path, name, columns))
     if groups == target:
         raise BadInput(f"--groups and --target are the same column, {target!r}")
+    if target in ignore:
+        raise BadInput(f"--ignore and --target are the same column, {target!r}")
+    named = list(dict.fromkeys([*named, *ignore]))
     if len(columns) == len(named):
         raise BadInput(
             f"{path} has no column besides {' and '.join(map(repr, named))} to predict "

@@ -70,13 +70,17 @@ def print_suspects(problem, analysis, ranking):
             f"{_share(1 - smallest)} are wrong, by the same estimate"
         )
     if problem.classification:
-        disagree = int((analysis.expected != problem.y).sum())
+        decided = analysis.decided
+        y = problem.y if decided is None else decided.y
+        disagree = int((analysis.expected != y).sum())
         print(f"          a model without the row expects another label in {disagree}")
     first = ranking[ranking["suspect"]] if n_suspects else ranking
     print("rows whose target the columns predict worst:")
     positions = np.searchsorted(problem.rows, first["row"][:SHOWN])
     for i, reason in zip(positions, first["reason"], strict=False):
         print(f"  {shown(problem.place(i))}: {shown(reason, 3 * LIMIT)}")
+    if analysis.explained.unknown:
+        print(f"no cell of them is blamed: {analysis.explained.unknown}")
     print(
         "a target taken from another row is more suspect than a given one in "
         f"{analysis.separation:.1%}\nof the pairs; by the out-of-fold loss of the "

@@ -9,7 +9,10 @@ from skinfluence._threads import one_blas_thread
 from skinfluence.cleaning.reasons._blamed_cells import contradictions, distances
 from skinfluence.cleaning.reasons._kinds import far, rare_classes, repeated
 from skinfluence.cleaning.reasons._repairs import as_given, repaired
-from skinfluence.cleaning.reasons._scores_of_columns import scores_of_columns
+from skinfluence.cleaning.reasons._scores_of_columns import (
+    WITHOUT_SCORES,
+    scores_of_columns,
+)
 
 # Nobody reads more.
 MAX_EXPLAINED = 200
@@ -38,6 +41,8 @@ class Explanations:
         Whether models without the row then predict its target as given.
     kind : ndarray of str
         Of "duplicate", "conflict", "outlier" and "rare class" those that hold.
+    unknown : str
+        Why nothing is known of the cells; empty where it is.
     """
 
     to_blame: np.ndarray
@@ -46,6 +51,7 @@ class Explanations:
     donor: np.ndarray
     clears: np.ndarray
     kind: np.ndarray
+    unknown: str = ""
 
 
 def explain(X, y, rows, kept, classification):
@@ -73,9 +79,12 @@ def explain(X, y, rows, kept, classification):
     column, donor = np.full(m, -1), np.full(m, -1)
     clears, kinds = np.zeros(m, dtype=bool), {}
     reference = _reference(kept, rows)
-    table = None
-    if m and len(reference) >= MIN_REFERENCE:
+    table, unknown = None, ""
+    if m and len(reference) < MIN_REFERENCE:
+        unknown = f"fewer than {MIN_REFERENCE} rows are not suspect"
+    elif m:
         table = scores_of_columns(X, y, classification, reference, rows)
+        unknown = WITHOUT_SCORES if table is None else ""
     if table is not None:
         n = len(reference)
         with one_blas_thread():
@@ -91,7 +100,7 @@ def explain(X, y, rows, kept, classification):
     if m and classification:
         kinds["rare class"] = rare_classes(y, rows)
     kind = _joined(kinds, m)
-    return Explanations(to_blame, column, blame, donor, clears, kind)
+    return Explanations(to_blame, column, blame, donor, clears, kind, unknown)
 
 
 def _reference(kept, rows):

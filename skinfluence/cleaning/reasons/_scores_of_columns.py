@@ -11,6 +11,10 @@ from skinfluence.cleaning.surprise._tree_columns import tree_columns
 MAX_COLUMNS = 256
 # All categories counted; a covariance of more takes long to invert.
 MAX_SCORES = 1_500
+WITHOUT_SCORES = (
+    f"this needs a table of at most {MAX_COLUMNS} columns and {MAX_SCORES:,} "
+    "categories, not texts or a sparse matrix"
+)
 # Beyond the values of the reference a score grows by at most so much.
 MAX_BEYOND = 4.0
 

@@ -7,9 +7,10 @@ import numpy as np
 
 from skinfluence._shown import LIMIT, shown
 from skinfluence.cleaning.reasons._agreeing_rows import agreeing_rows
+from skinfluence.cleaning.reasons._explanations import MAX_EXPLAINED
 from skinfluence.cli._amounts import amount
 from skinfluence.cli._libraries import import_pandas
-from skinfluence.cli.report._suspects import N_NEIGHBORS, suspect_columns
+from skinfluence.cli.report._suspects import N_NEIGHBORS, Column, suspect_columns
 from skinfluence.cli.report._templates import environment
 
 # Nobody decides on more in one sitting; the page then has about 2 MB.
@@ -47,6 +48,13 @@ def review_data(problem, analysis, target, reviewed=None):
     used = np.unique(np.concatenate([first, *near, *alike]).astype(int))
     cells = problem.table[columns].iloc[used].itertuples(index=False)
     rows = problem.rows
+    compared = [Column(problem, name) for name in columns]
+
+    def unlike(row, suspect):
+        """Return a row and the columns that are coloured."""
+        differ = [j for j, c in enumerate(compared) if c.differs(row, suspect)]
+        return [int(rows[row]), differ]
+
     labels = map(str, np.unique(problem.y) if problem.classification else [])
     return {
         "key": f"skinfluence-{_fingerprint(problem)}",
@@ -60,7 +68,7 @@ def review_data(problem, analysis, target, reviewed=None):
         "places": {int(rows[i]): shown(problem.place(i)) for i in used},
         "targets": {int(rows[i]): shown(problem.table[target].iloc[i]) for i in used},
         "suspects": [
-            _suspect(problem, analysis, columns, k, near[k], alike[k])
+            _suspect(problem, analysis, columns, k, near[k], alike[k], unlike)
             for k in range(len(first))
         ],
         "earlier": [] if reviewed is None else _lines(reviewed.verdicts),
@@ -94,7 +102,7 @@ def _nearest(problem, analysis, wanted, other, first):
     )
 
 
-def _suspect(problem, analysis, columns, k, near, alike):
+def _suspect(problem, analysis, columns, k, near, alike, unlike):
     suspects = analysis.suspects
     suggested, i = suspects.suggested[k], suspects.row[k]
     text = str(suggested) if problem.classification else amount(suggested)
@@ -109,6 +117,7 @@ def _suspect(problem, analysis, columns, k, near, alike):
         "suggested": shown(text),
         "chance": "" if np.isnan(chance) else f"{chance:.0%}",
         "reasons": _tags(explained, k) if said else [],
+        "unsaid": _unsaid(explained, said),
         # Of the columns that are shown.
         "blamed": columns.index(blamed) if blamed in columns else -1,
         "suggested_value": text if len(text) <= LIMIT else "",
@@ -116,8 +125,8 @@ def _suspect(problem, analysis, columns, k, near, alike):
         "ceiling": f"{suspects.probability_ceiling[k]:.2f}",
         "reason": shown(analysis.reasons[i], 600),
         "hurts": "; ".join(shown(problem.place(j)) for j in suspects.hurts[k]),
-        "near": [int(problem.rows[j]) for j in near],
-        "alike": [int(problem.rows[j]) for j in alike],
+        "near": [unlike(j, i) for j in near],
+        "alike": [unlike(j, i) for j in alike],
     }
 
 
@@ -125,6 +134,13 @@ def _tags(explained, k):
     """Return the words by which a suspect is filtered."""
     to_blame, kinds = explained.to_blame[k], explained.kind[k]
     return [f"{to_blame} to blame"] * bool(to_blame) + kinds.split(", ") * bool(kinds)
+
+
+def _unsaid(explained, said):
+    """Say why less is known of a suspect than of others."""
+    if not said:
+        return f"What is to blame is said of the first {MAX_EXPLAINED} suspects only."
+    return f"No cell is blamed: {explained.unknown}." if explained.unknown else ""
 
 
 def _fingerprint(problem):

@@ -139,13 +139,13 @@
     element("list").scrollTop = selected.offsetTop - 80;
   }
 
-  function line(role, row, target, own, blamed) {
+  function line(role, row, target, differs, blamed) {
     const cells = data.rows[row];
     const tr = document.createElement("tr");
     if (role === "suspect") tr.className = "suspect";
     tr.append(text("td", role), text("td", data.places[row]), text("td", target));
     cells.forEach((cell, j) => {
-      const name = j === blamed ? "blamed" : cell === own[j] ? "" : "differs";
+      const name = j === blamed ? "blamed" : differs.includes(j) ? "differs" : "";
       tr.append(text("td", cell, name));
     });
     return tr;
@@ -163,6 +163,8 @@
       "; wrong with a probability between " + suspect.probability + " and " +
       suspect.ceiling + ": " + suspect.reason + "." +
       (suspect.hurts ? " Hurts most the held-out rows " + suspect.hurts + "." : "");
+    element("tags").textContent =
+      [suspect.reasons.join(", "), suspect.unsaid].filter((said) => said).join(". ");
     for (const button of element("verdicts").querySelectorAll("button")) {
       const chosen = button.dataset.verdict === decision.verdict;
       button.setAttribute("aria-pressed", String(chosen));
@@ -177,13 +179,14 @@
       head.append(text("th", name));
     }
     element("head").replaceChildren(head);
-    const own = data.rows[suspect.row];
     // Where nothing else is suggested they would be the same rows again.
     const alike = suspect.given === suspect.suggested ? [] : suspect.alike;
     element("rows").replaceChildren(
-      line("suspect", suspect.row, suspect.given, own, suspect.blamed),
-      ...suspect.near.map((row) => line("as suggested", row, data.targets[row], own)),
-      ...alike.map((row) => line("as given", row, data.targets[row], own)));
+      line("suspect", suspect.row, suspect.given, [], suspect.blamed),
+      ...suspect.near.map(([row, differs]) =>
+        line("as suggested", row, data.targets[row], differs)),
+      ...alike.map(([row, differs]) =>
+        line("as given", row, data.targets[row], differs)));
   }
 
   function draw() {
