@@ -74,8 +74,8 @@ def class_detection(influence, train_classes, test_classes, *, X=None, y=None):
     if len(unknown):
         raise ValueError(
             "The 'test_classes' parameter must hold classes that training rows have, "
-            f"{classes[:10].tolist()}. Got {unknown[:10].tolist()} as well: leave these "
-            "test rows out."
+            f"{classes[:10].tolist()}. Got {unknown[:10].tolist()} as well: leave "
+            "these test rows out."
         )
     if len(classes) < 2:
         raise ValueError(

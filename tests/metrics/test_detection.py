@@ -56,7 +56,9 @@ def test_classes_by_hand(test, top, mean, area):
     assert found.top == pytest.approx(top)
     assert found.mean == pytest.approx(mean)
     assert found.roc_auc == pytest.approx(area)
-    assert found.base_rate == pytest.approx(np.mean([(c == TRAIN).mean() for c in test]))
+    assert found.base_rate == pytest.approx(
+        np.mean([(c == TRAIN).mean() for c in test])
+    )
 
 
 def test_equal_influences_count_as_chance():
