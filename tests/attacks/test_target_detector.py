@@ -127,7 +127,9 @@ def test_support_by_definition(digits):
     ]
     assert_allclose(detector.offset_, np.quantile(training, 0.2), rtol=1e-8)
     by_tail = TargetDetector(LOO, contamination=0.2).fit(A, a)
-    for one, other in zip(detector.suspects(B), by_tail.suspects(B), strict=True):
+    for one, other in zip(
+        detector.suspects(B[:3]), by_tail.suspects(B[:3]), strict=True
+    ):
         assert_array_equal(one, other)
 
 
