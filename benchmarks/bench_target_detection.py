@@ -9,7 +9,11 @@ the suspects of up to 12 targets, and of planted rows among these; share of targ
 suspects; seconds for fitting and for the suspects of one target. Means over seeds,
 which draw the split and the planted rows; the first line of each has nothing planted.
 
-    python benchmarks/bench_target_detection.py [seeds]
+With ``nets`` the models are a perceptron and a convolutional net on 700 digits,
+explained by TracIn's cosines over ten checkpoints, with either statistic of the
+detector; suspects (which do not depend on it) are those of two targets.
+
+    python benchmarks/bench_target_detection.py [seeds [nets [first seed]]]
 """
 
 import sys
@@ -101,20 +105,28 @@ def first_that_works(model, clean, attempts):
     return None
 
 
-def measure(detector, planted, targets, X_test, seed):
-    """Return AUROC, rate of false alarms, planted rows among suspects, seconds."""
+def measure(detector, planted, targets, X_test, seed, most=12):
+    """Return AUROC, rate of false alarms, planted rows among suspects, seconds.
+
+    None if the detector's own model does not predict the attacker's label.
+    """
     X, y, mask = planted
     start = process_time()
     detector.fit(X, y)
     fitted = process_time() - start
+    targets = targets[detector.influence_.predict(targets) == LABEL]
+    if not len(targets):
+        return None
     is_other = [not (row == targets).all(axis=1).any() for row in X_test]
     others = X_test[is_other]
     false = (detector.predict(others) == -1).mean()
     scores = detector.score_samples(np.concatenate([others, targets]))
     truth = np.arange(len(scores)) < len(others)  # high = normal
     auroc = roc_auc_score(truth, scores)
+    if not most:
+        return auroc, false, *[np.nan] * 3, fitted, np.nan
     rng = np.random.default_rng(seed)
-    chosen = rng.permutation(len(targets))[:12]
+    chosen = rng.permutation(len(targets))[:most]
     start = process_time()
     lists = detector.suspects(targets[chosen])
     seconds = (process_time() - start) / len(chosen)
@@ -125,50 +137,128 @@ def measure(detector, planted, targets, X_test, seed):
     return auroc, false, recall, precision, turned, fitted, seconds
 
 
+def linear():
+    """Yield data set, name of the model, model and detectors."""
+    for data in (breast_cancer, digits):
+        for C in (1.0, 100.0):
+            model = LogisticRegression(C=C, max_iter=2000)
+            loo, first_order = LeaveOneOutInfluence(model), InfluenceFunctions(model)
+            detectors = {
+                "leave-one-out": (TargetDetector(loo, random_state=0), 12),
+                "influence functions": (
+                    TargetDetector(first_order, random_state=0),
+                    12,
+                ),
+                "leave-one-out, support": (
+                    TargetDetector(loo, statistic="support", random_state=0),
+                    0,
+                ),
+            }
+            yield data, f"C={C:g}", model, detectors, 0.6
+
+
+def nets():
+    """Yield the same for nets on digits."""
+    import torch
+    from skorch import NeuralNetClassifier
+    from torch import nn
+
+    from skinfluence import TracIn
+
+    torch.set_num_threads(1)
+
+    class Perceptron(nn.Sequential):
+        def __init__(self):
+            super().__init__(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+
+    class Convolutions(nn.Sequential):
+        def __init__(self):
+            super().__init__(
+                nn.Unflatten(1, (1, 8, 8)),
+                nn.Conv2d(1, 8, 3, padding=1),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+                nn.Conv2d(8, 16, 3, padding=1),
+                nn.ReLU(),
+                nn.Flatten(),
+                nn.Linear(256, 10),
+            )
+
+    def data():
+        X, y, trigger = digits()
+        return X.astype("float32"), y, trigger
+
+    data.__name__ = "digits"
+    for module, lr, momentum in ((Perceptron, 0.1, 0.5), (Convolutions, 0.05, 0.9)):
+        net = NeuralNetClassifier(
+            module,
+            criterion=nn.CrossEntropyLoss,
+            optimizer=torch.optim.SGD,
+            optimizer__momentum=momentum,
+            lr=lr,
+            max_epochs=20,
+            batch_size=32,
+            iterator_train__shuffle=True,
+            train_split=None,
+            verbose=0,
+        )
+        cosines = TracIn(net, normalize=True, random_state=0)
+        detectors = {
+            statistic: (
+                TargetDetector(cosines, statistic=statistic, random_state=0),
+                2 if statistic == "tail" else 0,
+            )
+            for statistic in ("tail", "support")
+        }
+        yield data, module.__name__, net, detectors, 700
+
+
+def one_seed(data, model, detectors, train_size, seed):
+    """Yield the name of a detector and of an attack, and the figures or None."""
+    X, y, trigger = data()
+    A, B, a, b = train_test_split(
+        X, y, train_size=train_size, random_state=seed, stratify=y
+    )
+    clean = clone(model).fit(A, a)
+    for method, (detector, _) in detectors.items():
+        false = (detector.fit(A, a).predict(B) == -1).mean()
+        yield method, "nothing", (np.nan, false, *[np.nan] * 5)
+    for attack in (backdoor, collision, label_flips):
+        for fraction in (0.01, 0.03):
+            name = f"{attack.__name__.replace('_', ' ')} {fraction:.0%}"
+            attempts = (
+                ((P.astype(X.dtype), p, mask), targets.astype(X.dtype))
+                for (P, p, mask), targets in attack(A, a, B, b, trigger, fraction, seed)
+            )
+            found = first_that_works(model, clean, attempts)
+            for method, (detector, most) in detectors.items():
+                yield method, name, found and measure(detector, *found, B, seed, most)
+
+
 def main():
     """Print one line per data set, model, attack and method."""
     warnings.simplefilter("ignore")
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    names = "AUROC", "false", "recall", "prec.", "turned", "fit s", "s/row"
+    first = int(sys.argv[3]) if len(sys.argv) > 3 else 0
+    names = "AUROC", "false", "found", "right", "turned", "fit s", "s/row"
     print(f"{'':56}" + "".join(f"{name:>8}" for name in names))
-    methods = {
-        "leave-one-out": LeaveOneOutInfluence,
-        "influence functions": InfluenceFunctions,
-    }
-    for data in (breast_cancer, digits):
-        X, y, trigger = data()
-        for C in (1.0, 100.0):
-            model = LogisticRegression(C=C, max_iter=2000)
-            for method, influence in methods.items():
-                detector = TargetDetector(influence(model), random_state=0)
-                runs = {}
-                for seed in range(seeds):
-                    A, B, a, b = train_test_split(
-                        X, y, test_size=0.4, random_state=seed, stratify=y
-                    )
-                    clean = clone(model).fit(A, a)
-                    detector.fit(A, a)
-                    false = (detector.predict(B) == -1).mean()
-                    runs.setdefault("nothing", []).append(
-                        (np.nan, false, *[np.nan] * 5)
-                    )
-                    for attack in (backdoor, collision, label_flips):
-                        for fraction in (0.01, 0.03):
-                            attempts = attack(A, a, B, b, trigger, fraction, seed)
-                            found = first_that_works(model, clean, attempts)
-                            if found is not None:
-                                found = measure(detector, *found, B, seed)
-                                kind = attack.__name__.replace("_", " ")
-                                name = f"{kind} {fraction:.0%}"
-                                runs.setdefault(name, []).append(found)
-                for name, results in runs.items():
-                    head = f"{data.__name__} C={C:g} {method}, {name}"
-                    means = np.mean(results, axis=0)
-                    print(
-                        f"{head:56}" + "".join(f"{value:8.3f}" for value in means),
-                        f"({len(results)} of {seeds} attacks worked)",
-                        flush=True,
-                    )
+    for data, label, model, detectors, size in (
+        nets() if "nets" in sys.argv else linear()
+    ):
+        runs = {}
+        for seed in range(first, first + seeds):
+            for method, name, figures in one_seed(data, model, detectors, size, seed):
+                results = runs.setdefault((method, name), [])
+                if figures is not None:
+                    results.append(figures)
+        for (method, name), results in runs.items():
+            head = f"{data.__name__} {label} {method}, {name}"
+            means = np.mean(results, axis=0) if results else [np.nan] * len(names)
+            print(
+                f"{head:56}" + "".join(f"{value:8.3f}" for value in means),
+                f"({len(results)} of {seeds} attacks worked)",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Upper tails of influences: outlier scores and their geometric mean."""
+"""Statistics of influences on a test row: their upper tail, the support of a class."""
 
 import numpy as np
 
@@ -63,3 +63,23 @@ def upper_tail(scores, size):
     size = min(size, scores.shape[1])
     largest = -np.partition(-scores, size - 1, axis=1)[:, :size]
     return np.exp(np.log(np.maximum(largest, 0.1)).mean(axis=1))
+
+
+def support(values, comparable, counted):
+    """Return the mean over comparable rows, over the root mean square of all rows.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_test, n_train)
+    comparable, counted : ndarray of bool of shape (n_test, n_train)
+        Training rows labelled as the prediction, and all but the row itself.
+    """
+
+    def mean(numbers, mask):
+        return (numbers * mask).sum(axis=1) / np.maximum(mask.sum(axis=1), 1)
+
+    # Scaled first: squares of tiny influences would underflow.
+    largest = np.abs(values).max(axis=1, keepdims=True, where=counted, initial=0.0)
+    scaled = values / np.where(largest > 0, largest, 1.0)
+    size = np.sqrt(mean(scaled**2, counted))
+    return mean(scaled, comparable) / np.where(size > 0, size, 1.0)

@@ -1,16 +1,20 @@
 """Detection of the targets of a training-set attack, and of the planted rows."""
 
-from numbers import Integral, Real
-
 import numpy as np
 import sklearn
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import Bunch, gen_batches, get_tags, indexable
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._sklearn import FeaturesOfInner, fresh_seed, n_rows, take_rows
-from skinfluence.attacks._heaviness import renormalised, robust_scores, upper_tail
+from skinfluence.attacks._heaviness import (
+    renormalised,
+    robust_scores,
+    support,
+    upper_tail,
+)
+from skinfluence.attacks._parameters import check_parameters
 from skinfluence.attacks._turning_rows import TurningRows
 from skinfluence.certificates import PredictionCertificate
 
@@ -34,6 +38,11 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
     heaviness, low = target; `predict` is -1 for targets. **Unit.** Robust standard
     deviations.
 
+    With ``statistic="support"`` the score is the mean of :math:`v_{ti}` over the
+    training rows labelled as the prediction, over the root mean square of
+    :math:`v_{ti}` over all training rows: low where the class as a whole does not
+    support the prediction, which a few of its rows decide. No unit.
+
     The division (renormalisation) removes the effect of the norm of a training row's
     gradient on all its influences: without it the same rows of large loss have the
     largest influence on every test row. With :math:`\rho = 1` influences become
@@ -56,13 +65,19 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
     Parameters
     ----------
     influence : influence estimator
-        Around a classifier; cloned. Any method of this library.
+        Around a classifier; cloned. Any method of this library. For nets
+        ``TracIn(net, normalize=True)`` is the paper's: cosines of gradients, summed
+        over checkpoints.
     n_largest : int, default=2
         Number of largest scores in the heaviness. A larger number finds attacks by many
         similar rows, and misses attacks by few rows.
     renormalize : float, default=1.0
         Power of the root of self-influence that influences are divided by, in
         [0, 1]: 0 leaves them as they are, 1 makes them cosines.
+    statistic : {"tail", "support"}, default="tail"
+        The score: minus the heaviness of the upper tail, or the support of the class.
+        "support" is better for nets with ``TracIn(net, normalize=True)``; see the user
+        guide for both.
     contamination : float, default=0.05
         Share of rows to be reported as targets, in (0, 0.5]: the threshold is this
         quantile of the training rows' scores, each without its own influence.
@@ -123,6 +138,7 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         *,
         n_largest=2,
         renormalize=1.0,
+        statistic="tail",
         contamination=0.05,
         max_removed=0.1,
         n_jobs=None,
@@ -131,6 +147,7 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         self.influence = influence
         self.n_largest = n_largest
         self.renormalize = renormalize
+        self.statistic = statistic
         self.contamination = contamination
         self.max_removed = max_removed
         self.n_jobs = n_jobs
@@ -161,7 +178,7 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         self : object
             The fitted detector.
         """
-        self._check_parameters()
+        check_parameters(self)
         self._seed = fresh_seed(self.random_state)
         self.influence_ = clone(self.influence).fit(X, y, **fit_params)
         X, y = indexable(X, y)
@@ -170,8 +187,9 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         self._self_influence = (
             self.influence_.self_influence() if self.renormalize else None
         )
-        self._training_scores = self._score(X, own=True)
+        self._training_scores, tails = self._score(X, own=True)
         self.offset_ = float(np.quantile(self._training_scores, self.contamination))
+        self._stands_out = np.quantile(tails, 1 - self.contamination) / 2
         return self
 
     def fit_predict(self, X, y, **fit_params):
@@ -198,7 +216,7 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         return self._inliers(self._training_scores)
 
     def score_samples(self, X):
-        """Return minus the heaviness of the upper tail of influences.
+        """Return the score: minus the heaviness of the tail, or the support.
 
         Parameters
         ----------
@@ -211,7 +229,7 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
             The lower, the more the prediction depends on a few training rows.
         """
         check_is_fitted(self)
-        return self._score(X)
+        return self._score(X)[0]
 
     def decision_function(self, X):
         """Score minus the threshold: negative = target.
@@ -248,7 +266,7 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
 
         Rows are removed by descending robust score, and the model is refitted, until
         the prediction changes. Further rows whose own score exceeds half the threshold
-        are listed as well, since attacks often plant more rows than necessary.
+        of the tail, whatever the ``statistic``, are listed as well, since attacks often plant more rows than necessary.
 
         Parameters
         ----------
@@ -268,7 +286,9 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
             delayed(self._suspects_of)(take_rows(X, np.array([t])), scores)
             for rows in self._blocks(n_rows(X))
             for t, scores in zip(
-                rows, self._robust_scores(take_rows(X, rows)), strict=True
+                rows,
+                robust_scores(*self._values(take_rows(X, rows))[:2]),
+                strict=True,
             )
         )
         return Parallel(n_jobs=self.n_jobs)(tasks)
@@ -321,39 +341,10 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         found = certificate.robustness(X)
         # Estimators that are trained by chance.
         found.lower[certificate.predict(X) != self.influence_.predict(X)] = 0
-        return Bunch(score=self._score(X), **found)
+        return Bunch(score=self._score(X)[0], **found)
 
     def _inliers(self, scores):
         return np.where(scores < self.offset_, -1, 1)
-
-    def _check_parameters(self):
-        if not hasattr(self.influence, "influence") or not is_classifier(
-            self.influence
-        ):
-            raise ValueError(
-                "The 'influence' parameter must be an influence estimator around a "
-                "classifier, for instance LeaveOneOutInfluence(LogisticRegression()). "
-                f"Got {self.influence!r:.90}."
-            )
-        if not isinstance(self.n_largest, Integral) or self.n_largest < 1:
-            raise ValueError(
-                "The 'n_largest' parameter must be a positive integer. Got "
-                f"{self.n_largest!r}."
-            )
-        share = self.renormalize
-        number = isinstance(share, Real) and not isinstance(share, bool)
-        if not number or not 0 <= share <= 1:
-            raise ValueError(
-                "The 'renormalize' parameter must be a number in [0, 1], not a bool: "
-                f"0.0 for plain influence, 1.0 for cosines. Got {share!r}."
-            )
-        for name, most in (("contamination", 0.5), ("max_removed", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, Real) or not 0 < value <= most:
-                raise ValueError(
-                    f"The {name!r} parameter must be a share of rows in (0, {most}]. "
-                    f"Got {value!r}."
-                )
 
     def _blocks(self, n):
         """Yield blocks of test rows of which several copies of influences fit."""
@@ -363,30 +354,36 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
             yield np.arange(batch.start, batch.stop)
 
     def _score(self, X, own=False):
+        """Return the scores, low = target, and the heaviness of the upper tails."""
         (X,) = indexable(X)
-        scores = [
-            -upper_tail(
-                self._robust_scores(take_rows(X, rows), rows if own else None),
-                self.n_largest,
+        scores, tails = [], []
+        for rows in self._blocks(n_rows(X)):
+            block = take_rows(X, rows)
+            values, comparable, counted = self._values(block, rows if own else None)
+            tail = upper_tail(robust_scores(values, comparable), self.n_largest)
+            tails.append(tail)
+            scores.append(
+                support(values, comparable, counted)
+                if self.statistic == "support"
+                else -tail
             )
-            for rows in self._blocks(n_rows(X))
-        ]
-        return np.concatenate(scores)
+        return np.concatenate(scores), np.concatenate(tails)
 
-    def _robust_scores(self, X, own=None):
-        """Robust scores, shape (n_test, n_train).
+    def _values(self, X, own=None):
+        """Return influences, and masks of comparable and of counted training rows.
 
-        ``own`` are the positions of the test rows in the training set; their scores
-        for themselves are left out.
+        ``own`` are the positions of the test rows in the training set; their influences
+        on themselves are left out.
         """
         values = self.influence_.influence(X)
         if self._self_influence is not None:
             values = renormalised(values, self._self_influence, self.renormalize)
         predicted = np.searchsorted(self.classes_, self.influence_.predict(X))
-        comparable = predicted[:, None] == self._turning.labels
+        counted = np.ones(values.shape, dtype=bool)
         if own is not None:
-            comparable[np.arange(len(own)), own] = False
-        return robust_scores(values, comparable)
+            counted[np.arange(len(own)), own] = False
+        comparable = (predicted[:, None] == self._turning.labels) & counted
+        return values, comparable, counted
 
     def _suspects_of(self, x, scores):
         """Return the first rows of the ranking, as described in `suspects`."""
@@ -395,5 +392,5 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         turned = self._turning.head_that_turns(x, order, most)
         if turned is None:
             return order[:0]
-        beyond = np.count_nonzero(scores > -self.offset_ / 2)
+        beyond = np.count_nonzero(scores > self._stands_out)
         return order[: max(turned, min(beyond, most))]

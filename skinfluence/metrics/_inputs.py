@@ -1,5 +1,6 @@
 """The inputs of measures: a fitted influence estimator, or arrays of numbers."""
 
+import numpy as np
 from sklearn.utils import check_array
 
 
@@ -26,6 +27,56 @@ def influence_matrix(influence, X=None, y=None, name="influence"):
             f"shape {matrix.shape}: for a single test row pass {name}[None]."
         )
     return matrix
+
+
+def matrix_pair(influence, other, name, X, y):
+    """Return two matrices of the same shape (n_test, n_train).
+
+    Parameters
+    ----------
+    influence, other : fitted influence estimator or array-like
+        As for `influence_matrix`.
+    name : str
+        Name of the parameter ``other`` in messages.
+    X, y : array-like or None
+        Test rows, which estimators need.
+    """
+    matrix = influence_matrix(influence, X, y)
+    second = influence_matrix(other, X, y, name)
+    if matrix.shape != second.shape:
+        raise ValueError(
+            f"The 'influence' and {name!r} parameters must have the same shape "
+            f"(n_test, n_train). Got {matrix.shape} and {second.shape}: fit both on "
+            "the same training rows, and use the same test rows."
+        )
+    return matrix, second
+
+
+def check_marked(is_marked, name, marked, others):
+    """Return a mask of training rows that has both True and False.
+
+    Parameters
+    ----------
+    is_marked : array-like of bool, shape (n_train,)
+    name : str
+        Name of the parameter in messages.
+    marked, others : str
+        What True and False rows are called in messages.
+    """
+    is_marked = np.asarray(is_marked)
+    if is_marked.dtype != bool or is_marked.ndim != 1:
+        raise ValueError(
+            f"The {name!r} parameter must be one boolean per training row, shape "
+            f"(n_train,). Got shape {is_marked.shape}, dtype {is_marked.dtype}: turn "
+            "row numbers into a mask."
+        )
+    n_marked = int(is_marked.sum())
+    if not 0 < n_marked < len(is_marked):
+        raise ValueError(
+            f"The {name!r} parameter must hold both {marked} and {others} rows. Got "
+            f"{n_marked} {marked} rows of {len(is_marked)}."
+        )
+    return is_marked
 
 
 def training_values(values, n, X, y):

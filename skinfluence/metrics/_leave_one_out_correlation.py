@@ -1,7 +1,7 @@
 """Correlation of influences with leave-one-out."""
 
 from skinfluence.metrics._correlation import row_correlations
-from skinfluence.metrics._inputs import influence_matrix
+from skinfluence.metrics._inputs import matrix_pair
 
 
 def leave_one_out_correlation(
@@ -64,13 +64,6 @@ def leave_one_out_correlation(
         raise ValueError(
             f"The 'method' parameter must be 'spearman' or 'pearson'. Got {method!r}."
         )
-    matrix = influence_matrix(influence, X, y)
-    truth = influence_matrix(truth, X, y, "truth")
-    if matrix.shape != truth.shape:
-        raise ValueError(
-            "The 'influence' and 'truth' parameters must have the same shape "
-            f"(n_test, n_train). Got {matrix.shape} and {truth.shape}: fit both on "
-            "the same training rows, and use the same test rows."
-        )
-    scores = row_correlations(matrix, truth, rank=method == "spearman")
+    pair = matrix_pair(influence, truth, "truth", X, y)
+    scores = row_correlations(*pair, rank=method == "spearman")
     return float(scores.mean()) if average else scores

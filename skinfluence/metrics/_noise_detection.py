@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.utils import Bunch
 
-from skinfluence.metrics._inputs import training_values
+from skinfluence.metrics._inputs import check_marked, training_values
 
 
 def noise_detection(values, is_wrong, *, X=None, y=None, k=None):
@@ -47,19 +47,8 @@ def noise_detection(values, is_wrong, *, X=None, y=None, k=None):
     >>> found.average_precision, found.precision_at_k, found.base_rate
     (0.75, 0.5, 0.5)
     """
-    is_wrong = np.asarray(is_wrong)
-    if is_wrong.dtype != bool or is_wrong.ndim != 1:
-        raise ValueError(
-            "The 'is_wrong' parameter must be one boolean per training row, shape "
-            f"(n_train,). Got shape {is_wrong.shape}, dtype {is_wrong.dtype}: turn row "
-            "numbers into a mask."
-        )
+    is_wrong = check_marked(is_wrong, "is_wrong", "wrong", "right")
     n_wrong = int(is_wrong.sum())
-    if not 0 < n_wrong < len(is_wrong):
-        raise ValueError(
-            "The 'is_wrong' parameter must hold both wrong and right rows. Got "
-            f"{n_wrong} wrong rows of {len(is_wrong)}."
-        )
     k = n_wrong if k is None else k
     if not isinstance(k, Integral) or not 1 <= k <= len(is_wrong):
         raise ValueError(

@@ -13,7 +13,12 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skinfluence import InfluenceFunctions, LeaveOneOutInfluence, TargetDetector
+from skinfluence import (
+    InfluenceFunctions,
+    LeaveOneOutInfluence,
+    TargetDetector,
+    TracIn,
+)
 from skinfluence.datasets import (
     apply_trigger,
     plant_backdoor,
@@ -98,6 +103,34 @@ def test_a_share_of_self_influence_is_divided_by(digits, share):
         -heaviness(matrix[t], own, a == said[t], 2, share) for t in range(len(B))
     ]
     assert_allclose(detector.score_samples(B), expected, rtol=1e-8)
+
+
+def test_support_by_definition(digits):
+    A, B, a, _ = digits
+    A, a, B = A[:120], a[:120], B[:10]
+    detector = TargetDetector(LOO, statistic="support", contamination=0.2).fit(A, a)
+    model = clone(LOO).fit(A, a)
+    size = np.sqrt(np.abs(model.self_influence()))
+
+    def support(influence, said, counted):
+        v = influence / size
+        rms = np.sqrt(np.mean([v[i] ** 2 for i in counted]))
+        return np.mean([v[i] for i in counted if a[i] == said]) / rms
+
+    matrix, said = model.influence(B), model.predict(B)
+    expected = [support(matrix[t], said[t], range(120)) for t in range(10)]
+    assert_allclose(detector.score_samples(B), expected, rtol=1e-8)
+    # The threshold, and suspects by the upper tail whatever the statistic.
+    matrix, said = model.influence(A), model.predict(A)
+    training = [
+        support(matrix[i], said[i], np.delete(np.arange(120), i)) for i in range(120)
+    ]
+    assert_allclose(detector.offset_, np.quantile(training, 0.2), rtol=1e-8)
+    by_tail = TargetDetector(LOO, contamination=0.2).fit(A, a)
+    for one, other in zip(
+        detector.suspects(B[:3]), by_tail.suspects(B[:3]), strict=True
+    ):
+        assert_array_equal(one, other)
 
 
 def test_training_rows_are_judged_without_their_own_influence(digits):
@@ -225,7 +258,7 @@ def test_weights_reach_the_model_and_its_refits(digits):
     doubtful = MODEL.fit(A, a).predict_proba(B).max(axis=1).argsort()[:1]
     before = MODEL.fit(A, a, sample_weight=weight).predict(B[doubtful])
     assert_array_equal(weighted.influence_.predict(B[doubtful]), before)
-    weighted.offset_ = -np.inf  # so that suspects are those that turn it
+    weighted._stands_out = np.inf  # so that suspects are those that turn it
     (rows,) = weighted.suspects(B[doubtful])
     assert rows.size
     for removed, turned in ((rows, True), (rows[:-1], False)):
@@ -247,6 +280,7 @@ def test_weights_reach_the_model_and_its_refits(digits):
         ({"renormalize": -0.1}, "'renormalize'.*Got -0.1"),
         ({"renormalize": 1.5}, "'renormalize'.*Got 1.5"),
         ({"renormalize": "all"}, "'renormalize'.*Got 'all'"),
+        ({"statistic": "mean"}, "'statistic'.*'tail' or 'support'. Got 'mean'"),
         ({"contamination": 0.6}, r"'contamination'.*\(0, 0.5\]. Got 0.6"),
         ({"contamination": 0}, "'contamination'"),
         ({"max_removed": 1.2}, "'max_removed'"),
@@ -261,3 +295,39 @@ def test_parameters_are_checked_before_training(options, message):
 @parametrize_with_checks([TargetDetector(LeaveOneOutInfluence(LogisticRegression()))])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
+
+
+def test_targets_of_a_net_are_found_by_the_cosines_of_its_run(digits):
+    torch = pytest.importorskip("torch")
+    skorch = pytest.importorskip("skorch")
+    A, B, a, b = digits
+    A, B = A.astype("float32"), B.astype("float32")
+
+    class Net(torch.nn.Sequential):
+        def __init__(self):
+            layers = torch.nn.Linear(64, 16), torch.nn.ReLU(), torch.nn.Linear(16, 10)
+            super().__init__(*layers)
+
+    net = skorch.NeuralNetClassifier(
+        Net,
+        criterion=torch.nn.CrossEntropyLoss,
+        train_split=None,
+        lr=0.3,
+        batch_size=32,
+        max_epochs=20,
+        verbose=0,
+    )
+    target = B[b == 7][2]
+    X, y, planted = plant_feature_collision(
+        A, a, target, label=4, fraction=0.02, strength=0.9, random_state=0
+    )
+    cosines = TracIn(net, checkpoints=5, normalize=True, random_state=0)
+    detector = TargetDetector(cosines, statistic="support", random_state=0)
+    detector.fit(X.astype("float32"), y)
+    assert_array_equal(detector.influence_.predict(target[None]), [4])
+    scores = detector.score_samples(B)
+    assert (scores < detector.score_samples(target[None])).mean() < 0.03
+    assert detector.predict(target[None]) == -1
+    (suspects,) = detector.suspects(target[None])
+    assert planted[suspects].mean() > 0.8
+    assert planted[suspects].sum() >= 0.8 * planted.sum()
