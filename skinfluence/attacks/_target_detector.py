@@ -301,8 +301,7 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
                 No set of ``lower`` changes, or fewer, turns the prediction. 0 where
                 training again, with the seed of this detector, turns it already.
             upper, flip_sets, flip_labels, reason
-                The smallest set found that turns it, and why ``lower`` is never more
-                than 1, as `PredictionCertificate` has them.
+                As `PredictionCertificate` has them, the smallest set found first.
 
         Raises
         ------
