@@ -320,8 +320,8 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
             lower : ndarray of int of shape (n_samples,)
                 No set of ``lower`` changes, or fewer, turns the prediction. 0 where
                 training again, with the seed of this detector, turns it already.
-            upper, flip_sets, flip_labels
-                The smallest set found that turns it, as `PredictionCertificate` has it.
+            upper, flip_sets, flip_labels, reason
+                As `PredictionCertificate` has them, the smallest set found first.
 
         Raises
         ------

@@ -198,7 +198,7 @@ def test_chosen_penalty_is_held_fixed():
     [
         (RandomForestClassifier(n_estimators=2), "RandomForestClassifier"),
         (LinearRegression(positive=True), r"the active set\. For any model"),
-        (GaussianNB(), "Got GaussianNB.*no linear predictor"),
+        (GaussianNB(), "Got GaussianNB.*those of single classes"),
         (KernelRidge(), "Got KernelRidge.*no linear predictor"),
         (make_pipeline(StandardScaler(), RandomForestClassifier(2)), "self_influence"),
     ],
@@ -220,7 +220,7 @@ def test_bad_input_is_named():
         case_diagnostics(model, X, y, step="newton")
     with pytest.raises(ValueError, match="without y"):
         case_diagnostics(model, X)
-    with pytest.raises(ValueError, match=r"a label for each row, shape \(60,\)"):
+    with pytest.raises(ValueError, match=r"one label per training row, shape \(60,\)"):
         case_diagnostics(model, X, y, groups=np.arange(59))
     with pytest.raises(ValueError, match="two different labels"):
         case_diagnostics(model, X, y, groups=np.zeros(60))
