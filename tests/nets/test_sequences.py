@@ -293,7 +293,20 @@ def test_single_operations_compute_and_draw_the_same(name):
     assert torch.equal(module(X), expected)  # torch's own are back
 
 
-@settings(max_examples=25, deadline=None)
+def test_a_query_without_any_key():
+    """Attends to nothing, as in torch's kernels."""
+    X, net = by_name("attention")
+    layer = net.module_.layer
+    x = torch.randn(2, 3, SIZE, dtype=torch.float64, generator=torch.manual_seed(0))
+    mask = torch.tensor([[True, True, True], [False] * 3, [False] * 3])
+    expected = layer(x, x, x, attn_mask=mask, need_weights=False)[0]
+    assert torch.isfinite(expected).all()
+    with replaced(unfused(layer)):
+        found = layer(x, x, x, attn_mask=mask, need_weights=False)[0]
+    torch.testing.assert_close(found, expected)
+
+
+@settings(max_examples=15, deadline=None)
 @given(
     kind=st.sampled_from([nn.RNN, nn.LSTM, nn.GRU]),
     n=st.integers(1, 5),
@@ -314,7 +327,7 @@ def test_recurrent_of_any_shape(kind, n, places, size, num_layers, options, call
     assert check(net, X).uncovered == []
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     n=st.integers(1, 5),
     places=st.integers(1, PLACES),
@@ -413,6 +426,23 @@ def test_hydra_is_the_derivative_of_training(name):
             losses.append(trained_by_hand(net, X, y, weight))
         slope = (losses[0] - losses[1]) / (2 * eps)
         assert_allclose(found[:, i], slope, atol=1e-7 * abs(found).max())
+
+
+@pytest.mark.filterwarnings("error:.*is slow", "error:The replay")
+def test_dropout_behind_attention_is_the_same_for_many_runs_at_once():
+    net = NeuralNetClassifier(
+        Words,
+        module__build=encoder(dropout=0.3, **FIRST),
+        module__call=encode,
+        module__dtype=torch.float64,
+        criterion=nn.CrossEntropyLoss,
+        train_split=None,
+        verbose=0,
+        max_epochs=1,
+        batch_size=4,
+    )
+    X, y = tokens(), np.arange(N) % 3
+    HyDRA(net, random_state=0).fit(X, y).influence(X[TEST], y[TEST])
 
 
 def by_torch(net, X, y):
