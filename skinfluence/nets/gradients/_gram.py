@@ -16,14 +16,20 @@ _PROBED_ROWS = 4
 
 def row_batches(gradients, X, y, measure=None):
     """Yield (rows, Factors) over X, in batches whose factors fit into memory."""
+    for rows, (factors,) in several_batches(gradients, X, y, [measure]):
+        yield rows, factors
+
+
+def several_batches(gradients, X, y, measures):
+    """Yield (rows, list of the Factors of each measure), in batches that fit."""
     n, start = n_rows(X), 0
     if gradients.row_bytes is None:  # the same for all rows
         few = np.arange(min(_PROBED_ROWS, n))
-        gradients(take_rows(X, few), y[few], measure)
-    size = _batch_size(gradients)
+        gradients(take_rows(X, few), y[few], measures[0])
+    size = max(1, _batch_size(gradients) // len(measures))
     while start < n:
         rows = np.arange(start, min(start + size, n))
-        yield rows, gradients(take_rows(X, rows), y[rows], measure)
+        yield rows, gradients.several(take_rows(X, rows), y[rows], measures)
         start += size
 
 
