@@ -1,9 +1,9 @@
 """Attributions of nets by other libraries, as their documentation shows their use.
 
-Each library is a function of the trained module, its checkpoints and the training rows.
-It prepares what does not depend on the setting (a damping) and returns a function of
-test rows and setting, whose values are influences of shape (n_test, n_train), positive =
-the row made the prediction better.
+Each library is a function of the trained module, its checkpoints and the training
+rows. It prepares what does not depend on the setting (a damping) and returns a function
+of test rows and setting, whose values are influences of shape (n_test, n_train),
+positive = the row made the prediction better.
 """
 
 import copy

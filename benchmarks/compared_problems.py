@@ -20,7 +20,9 @@ class Filters(nn.Module):
         kernel, padding, pool = (3, 3), (1, 1), (2, 2)
         if shape[0] == 1:
             kernel, padding, pool = (1, 5), (0, 2), (1, 2)
-        size = c2 * int(np.prod([side // q**2 for side, q in zip(shape, pool)]))
+        size = c2 * int(
+            np.prod([side // q**2 for side, q in zip(shape, pool, strict=True)])
+        )
         self.body = nn.Sequential(
             nn.Conv2d(1, c1, kernel, padding=padding),
             nn.ReLU(),
