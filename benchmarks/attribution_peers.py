@@ -6,9 +6,10 @@ of test rows and setting, whose values are influences of shape (n_test, n_train)
 positive = the row made the prediction better.
 """
 
+import contextlib
 import copy
+import io
 import itertools
-import os
 import tempfile
 
 import torch
@@ -16,7 +17,6 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
-os.environ["TQDM_DISABLE"] = "1"
 BATCH = 512
 
 
@@ -118,8 +118,8 @@ def dattri(module, checkpoints, train):
             correct_probability_func=lambda *row: log_probability(*row).exp(),
             regularization=regularization,
         )
-        attributor.cache(DataLoader(tensors(*train), batch_size=BATCH))
-        with torch.no_grad():
+        with torch.no_grad(), contextlib.redirect_stderr(io.StringIO()):  # progress
+            attributor.cache(DataLoader(tensors(*train), batch_size=BATCH))
             scores = attributor.attribute(DataLoader(tensors(*test), batch_size=BATCH))
         return scores.T.numpy()
 

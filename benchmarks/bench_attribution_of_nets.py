@@ -8,7 +8,8 @@ their seeds. All methods get the same trained nets; those that use checkpoints g
 same checkpoints. ``default`` is the score with the method's default settings (for
 pyDVL, which has no usable default, with the damping of its documentation); ``best`` the
 score of the best of three (this library: seven) dampings and the default, chosen on the
-ground truth. Seconds are of the CPU, without the training of the net, for one setting.
+ground truth. Seconds are of the CPU, without the training of the net, for one setting,
+the median (the first call of a library imports it).
 
 Other libraries that are not installed are left out, which is said first. To have them:
 
@@ -28,7 +29,7 @@ from attribution_peers import PEERS
 from bench_subset_prediction import at_damping
 from compared_problems import COMPARED
 from net_problems import rows_of, truth
-from timing import cpu, restart_single_threaded, table
+from timing import cpu, median, restart_single_threaded, table
 
 from skinfluence import TRAK, InfluenceFunctions
 from skinfluence.metrics import linear_datamodeling_score
@@ -100,12 +101,13 @@ def row(name, title, found, score):
 
 
 def means(rows, by):
-    """Mean of the figures of rows that agree in the columns ``by``, as text."""
+    """Mean scores and median seconds of rows that agree in the columns ``by``."""
     for key in dict.fromkeys(tuple(row[c] for c in by) for row in rows):
         own = [row for row in rows if tuple(row[c] for c in by) == key]
         out = dict(zip(by, key, strict=True))
-        for column in ("default", "best", "seconds"):
+        for column in ("default", "best"):
             out[column] = f"{np.mean([row[column] for row in own]):.3f}"
+        out["seconds"] = f"{median([row['seconds'] for row in own]):.2f}"
         regrets = [row["best"] - row["default"] for row in own]
         yield {
             **out,
