@@ -51,7 +51,7 @@ def at_damping(method, damping):
 
 def score(name, masks, losses):
     """Yield a row of the table for each method."""
-    X, y, X_test, y_test = rows_of(name)
+    X, y, X_test, y_test = rows_of(PROBLEMS[name])
     for title, method in methods(PROBLEMS[name][0]):
         method.fit(X, y)
         rows = method._fit_X, method._fit_y
@@ -99,7 +99,7 @@ def main():
     """Print the tables."""
     rows = []
     for name in sys.argv[1:] or PROBLEMS:
-        rows += score(name, *truth(name, N_SUBSETS, N_SEEDS))
+        rows += score(name, *truth(PROBLEMS[name], N_SUBSETS, N_SEEDS))
         print(name, "done", file=sys.stderr, flush=True)
     table(rows, ["problem", "method", "score", "best", "regret", "seconds"])
     print()

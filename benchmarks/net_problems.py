@@ -184,21 +184,21 @@ PROBLEMS = {
 }
 
 
-def rows_of(name):
-    """Return X, y, X_test, y_test of a problem."""
-    load, n_train, n_test = PROBLEMS[name][1]
+def rows_of(problem):
+    """Return X, y, X_test, y_test of a problem, as `PROBLEMS` holds them."""
+    load, n_train, n_test = problem[1]
     X, y = load()
     order = np.random.default_rng(SEED).permutation(len(X))[: n_train + n_test]
     train, test = order[:n_train], order[n_train:]
     return X[train], y[train], X[test], y[test]
 
 
-def truth(name, n_subsets, n_seeds):
+def truth(problem, n_subsets, n_seeds):
     """Return masks of halves, and mean test losses of nets trained on them.
 
     Trained by the library's retraining engine.
     """
-    X, y, X_test, y_test = rows_of(name)
+    X, y, X_test, y_test = rows_of(problem)
     rng, n = np.random.default_rng(100 + SEED), len(X)
     masks = np.array([rng.permutation(n) < n // 2 for _ in range(n_subsets)])
     subsets = [np.flatnonzero(mask) for mask in masks for _ in range(n_seeds)]
@@ -206,7 +206,7 @@ def truth(name, n_subsets, n_seeds):
         evaluation = Evaluation(X_test, y_test, LogLoss(), np.unique(y))
     else:
         evaluation = Evaluation(X_test, y_test.astype(float), SquaredError(), None)
-    net = trainable(PROBLEMS[name][0], y)
+    net = trainable(problem[0], y)
     losses = Coalitions(net, X, y, {}, seed=TRAINING_SEED).losses(
         subsets, range(len(subsets)), evaluation
     )
