@@ -10,6 +10,7 @@ from skinfluence._losses import refuse_without_slope
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import (
     Interval,
+    StrOptions,
     final_estimator,
     n_rows,
     preprocessing_steps,
@@ -58,9 +59,24 @@ class TRAK(BaseInfluence):
     checkpoints : int, default=20
         Number of checkpoints, after evenly spaced epochs of one run, including the
         last.
-    damping : float, default=1.0
-        Ridge penalty, relative to the mean of the kernel's diagonal. The default
-        doubles this mean. It is a convention, not tuned against retraining.
+    damping : float or "auto", default="auto"
+        Ridge penalty, relative to the mean of the kernel's diagonal. "auto" follows
+        from the training run alone, from what it gained per squared move of the
+        parameters: it is the geometric mean over the checkpoints of
+
+        .. math:: \frac{n}{\min\big(\bar h \; \overline{\mathrm{diag}} K_c, \;
+            \overline{h \, \mathrm{diag} K_c}\big)} \;
+            \frac{L(\theta_0) - L(\theta_c)}{\|\theta_c - \theta_0\|^2}
+
+        or 1 if that is larger, with :math:`\theta_0` the parameters at the start of
+        training, L the mean training loss, and h the second derivative of a row's loss
+        by f, :math:`p_y (1 - p_y)` for classifiers. If training has not moved the
+        parameters it is 1, and a warning says so.
+    n_runs : int, default=1
+        Number of training runs, which differ by their seeds; the mean over the
+        checkpoints of all of them is better and costs as many trainings. They are
+        trained on the workers of ``joblib.parallel_config``; ``estimator_`` is the
+        first.
     layers : list of str, "last" or None, default=None
         Submodules whose parameters are used. None: all.
     loss : str, default="auto"
@@ -80,6 +96,8 @@ class TRAK(BaseInfluence):
         Number of training rows.
     fixed_steps_ : list of str
         Names of the Pipeline's fitted steps, which are held fixed.
+    damping_ : float
+        The relative damping that is used.
 
     See Also
     --------
@@ -110,7 +128,8 @@ class TRAK(BaseInfluence):
     _parameter_constraints: dict = {
         **BaseInfluence._parameter_constraints,
         "checkpoints": [Interval(Integral, 1, None, closed="left")],
-        "damping": [Interval(Real, 0, None, closed="neither")],
+        "damping": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "n_runs": [Interval(Integral, 1, None, closed="left")],
         "layers": [str, list, tuple, None],
         "memory": [str, os.PathLike, None],
         "random_state": ["random_state"],
@@ -121,7 +140,8 @@ class TRAK(BaseInfluence):
         estimator,
         *,
         checkpoints=20,
-        damping=1.0,
+        damping="auto",
+        n_runs=1,
         layers=None,
         loss="auto",
         memory=None,
@@ -130,6 +150,7 @@ class TRAK(BaseInfluence):
         self.estimator = estimator
         self.checkpoints = checkpoints
         self.damping = damping
+        self.n_runs = n_runs
         self.layers = layers
         self.loss = loss
         self.memory = memory
@@ -151,18 +172,28 @@ class TRAK(BaseInfluence):
             )
         refuse_without_slope(self.loss)
         self._check_kernel(n_rows(X))
-        from skinfluence.nets.run._checkpoint_run import CheckpointRun
+        from skinfluence.nets.run._checkpoint_run import fit_runs
 
-        self._run = CheckpointRun(
-            self.estimator, self.checkpoints, self.memory, self.layers
+        self._runs = fit_runs(
+            (self.estimator, self.checkpoints, self.memory, self.layers),
+            self.n_runs,
+            (X, y, fit_params),
+            seed=seed,
+            random_state=self.random_state,
         )
-        return self._run.fit(
-            X, y, fit_params, seed=seed, random_state=self.random_state
-        )
+        return self._runs[0].model
 
     def _fit_influence(self, X, y, fit_params):
+        from skinfluence.nets.run._margin_kernel import kernel_damping
+
         self._loss.need_slope()
         self.fixed_steps_ = preprocessing_steps(self.estimator_)
+        self.damping_ = self.damping
+        if self.damping == "auto":
+            train = self._fit_X, self._fit_y
+            self.damping_ = kernel_damping(
+                self._runs, train, is_classifier(self.estimator_)
+            )
 
     @staticmethod
     def _check_kernel(n, n_test=0):
@@ -177,10 +208,10 @@ class TRAK(BaseInfluence):
 
         self._check_kernel(self.n_samples_fit_, n_rows(X))
         return kernel_influence(
-            self._run,
+            self._runs,
             (self._fit_X, self._fit_y),
             (X, y),
             loss,
-            self.damping,
+            self.damping_,
             is_classifier(self.estimator_),
         )

@@ -77,27 +77,49 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         The curvature. For linear models it is always "exact". For nets of p
         parameters:
 
-        - "gauss_newton" ("auto"): ignores the second derivatives of the net itself,
-          and is positive semidefinite. Computed from the kernel of the training rows,
-          of size n times the number of outputs (if there are many outputs, those with
-          99.9% of the trace), or as a p x p matrix if p is small.
+        - "ekfac" ("auto"): one block of Gauss-Newton per layer in Kronecker-factored
+          eigenbases. Ignores the interaction of layers. Memory O(p).
+        - "gauss_newton" ("auto" with ``group_order=2``): ignores the second derivatives
+          of the net itself, and is positive semidefinite. Computed from the kernel of
+          the training rows, of size n times the number of outputs (if there are many
+          outputs, those with 99.9% of the trace), or as a p x p matrix if p is small.
+          About ten times the cost of "ekfac", and no better.
         - "exact": the Hessian, for up to 5,000 parameters.
         - "last_layer": the Hessian of the last Linear layer alone, which equals its
-          Gauss-Newton matrix. Ignores the training of the other layers. The cheapest
-          choice for many parameters.
+          Gauss-Newton matrix. Ignores the training of the other layers.
         - "fisher": second moments of the gradients, an n x n matrix. Rows that are
           fitted perfectly contribute nothing, so that influences are several times
           too large; use their ranking only.
-        - "ekfac": one block per layer in Kronecker-factored eigenbases. Ignores the
-          interaction of layers. Memory O(p).
         - "cg": "gauss_newton" by conjugate gradients for each test row, memory O(p).
     damping : float or "auto", default="auto"
         Added to the diagonal of the Hessian of the mean loss. It acts like a ridge
         penalty and biases the estimate; include the weight decay of the optimiser.
-        "auto" is 0 for linear models; for nets it is the trace of the curvature
-        divided by n, which doubles the mean diagonal of the kernel of the rows (for
-        "exact" at least as much as makes the Hessian positive definite). For linear
-        models it is added to the Hessian of scikit-learn's objective.
+        "auto" is 0 for linear models, where it is added to the Hessian of
+        scikit-learn's objective. For nets it follows from the training run alone, with
+        :math:`\Delta` the move of the parameters from the start of training and
+        :math:`\lambda` the eigenvalues of the curvature:
+
+        - "ekfac": :math:`\alpha / n`, with :math:`\alpha \|\Delta\|^2
+          = n \gamma / (n + \gamma)` and :math:`\gamma = \sum_k n \lambda_k /
+          (n \lambda_k + \alpha)`, the evidence of MacKay (1992) with at most n
+          directions determined by the data;
+        - others: by how much the mean training loss fell, over
+          :math:`\|\Delta\|^2`, or the trace over n if that is larger (for "fisher"
+          in proportion to its trace; for "exact" more by the size of a negative
+          eigenvalue).
+
+        At checkpoints before the last the damping is in proportion to the trace. If
+        training has not moved the parameters, it is the trace over n, and a warning
+        says so.
+    checkpoints : int or "auto", default="auto"
+        For nets, the number of checkpoints of the training run, after evenly spaced
+        epochs including the last, over which influences are averaged; each costs a
+        curvature and a pass over the rows. This predicts retraining much better than
+        the last alone. "auto": 5 with "ekfac", else 1, the final parameters only.
+    n_runs : int, default=1
+        For nets, the number of training runs, which differ by their seeds, over whose
+        checkpoints influences are averaged. They are trained on the workers of
+        ``joblib.parallel_config``; ``estimator_`` is the first.
     group_order : {1, 2}, default=1
         Order of `group_influence` for nets. 1 adds up the rows of a group. 2 adds what
         they do to each other's removal [3]_: with g and H_S sums over the group S of
@@ -123,8 +145,9 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         Largest distance between the linear predictor that scikit-learn's solver
         returned and the one at the exact optimum, where influence is computed. Not
         on nets.
-    damping_ : float
-        The value that was added to the diagonal.
+    damping_ : float or ndarray of float
+        The value that was added to the diagonal; one per checkpoint if there are
+        several.
 
     See Also
     --------
@@ -157,6 +180,11 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         "step": [StrOptions({"infinitesimal", "newton"})],
         "hessian": [StrOptions({"auto", *HESSIANS})],
         "damping": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "checkpoints": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "n_runs": [Interval(Integral, 1, None, closed="left")],
         "group_order": [Interval(Integral, 1, 2, closed="both")],
         "random_state": ["random_state"],
     }
@@ -169,6 +197,8 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         step="infinitesimal",
         hessian="auto",
         damping="auto",
+        checkpoints="auto",
+        n_runs=1,
         group_order=1,
         random_state=None,
     ):
@@ -177,6 +207,8 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         self.step = step
         self.hessian = hessian
         self.damping = damping
+        self.checkpoints = checkpoints
+        self.n_runs = n_runs
         self.group_order = group_order
         self.random_state = random_state
 
@@ -190,6 +222,12 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
                     "The 'hessian' parameter must be 'auto' or 'exact' here: only "
                     f"skorch nets have other curvatures. Got {self.hessian!r}."
                 )
+            for name in ("checkpoints", "n_runs"):
+                if getattr(self, name) not in (1, "auto"):
+                    raise ValueError(
+                        f"The {name!r} parameter must be 1 here: only skorch nets have "
+                        f"several. Got {getattr(self, name)}."
+                    )
             if self.group_order != 1:
                 raise ValueError(
                     "The 'group_order' parameter must be 1 here: only skorch nets have "
@@ -208,13 +246,20 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
                 "The 'step' parameter must be 'infinitesimal' for a skorch net: no "
                 f"Newton step is defined for it. Got {self.step!r}."
             )
-        from skinfluence.nets.run._checkpoint_run import CheckpointRun
+        from skinfluence.nets.run._checkpoint_run import fit_runs
 
         layers = "last" if self.hessian == "last_layer" else None
-        self._run = CheckpointRun(self.estimator, 1, None, layers)
-        return self._run.fit(
-            X, y, fit_params, seed=seed, random_state=self.random_state
+        checkpoints = self.checkpoints
+        if checkpoints == "auto":
+            checkpoints = 5 if self._net_hessian == "ekfac" else 1
+        self._runs = fit_runs(
+            (self.estimator, checkpoints, None, layers),
+            self.n_runs,
+            (X, y, fit_params),
+            seed=seed,
+            random_state=self.random_state,
         )
+        return self._runs[0].model
 
     def _fit_influence(self, X, y, fit_params):
         if self.step == "newton" and self.n_samples_fit_ < 2:
@@ -242,10 +287,11 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         if is_net(final_estimator(self.estimator)):
             from skinfluence.static._net_model import NetModel
 
-            hessian = "gauss_newton" if self.hessian == "auto" else self.hessian
             steps = preprocessing_steps(self.estimator_)
             rows = self._fit_X, self._fit_y
-            return NetModel(self._run, *rows, hessian, steps, self.group_order)
+            return NetModel(
+                self._runs, *rows, self._net_hessian, steps, self.group_order
+            )
         weight, others = final_sample_weight(self.estimator_, fit_params)
         if others:
             raise UnsupportedEstimator(
@@ -256,6 +302,13 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         model = removal_model(self.estimator_, X, y, weight)
         self.optimum_distance_ = model.optimum_distance
         return model
+
+    @property
+    def _net_hessian(self):
+        """The curvature of nets: "auto" is the best per second."""
+        if self.hessian != "auto":
+            return self.hessian
+        return "ekfac" if self.group_order == 1 else "gauss_newton"
 
     def _without(self, masks=None):
         """Return the `Removals` of single rows or of sets, by the method ``step``."""
@@ -286,7 +339,7 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         # nearer; without a set of rows it costs more.
         if masks is None:
             found = self._removals if self.step == "newton" else None
-            if self.damping_:
+            if np.any(self.damping_):
                 found = None
             return certificate(self._model, Source(NEWTON, found=found))
         kind = NEWTON if self.step == "newton" else FIRST_ORDER

@@ -1,4 +1,6 @@
-"""A skorch net trained by a `CheckpointRun`, under the contract of removals."""
+"""A skorch net trained by `CheckpointRun`s, under the contract of removals."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import sklearn
@@ -9,12 +11,23 @@ from skinfluence.nets.curvature import CURVATURES
 from skinfluence.removal import RemovalModel, Removals
 
 
+@dataclass
+class _Point:
+    """A checkpoint of a run, and the curvature there."""
+
+    run: object
+    checkpoint: object
+    curvature: object
+
+
 class NetModel(RemovalModel):
-    """A net at the end of its training, whose rows can be removed to first order.
+    """A net at checkpoints of its training, whose rows can be removed to first order.
+
+    Influences are means over the checkpoints of all runs.
 
     Parameters
     ----------
-    run : CheckpointRun
+    runs : list of CheckpointRun
         Fitted.
     X, y : array-like
         Training rows, and encoded targets; rows that were held out of training have
@@ -33,62 +46,91 @@ class NetModel(RemovalModel):
         "InfluenceFunctions(step='infinitesimal')."
     )
 
-    def __init__(self, run, X, y, hessian, held_fixed=(), group_order=1):
-        self.run, self.X, self.y, self.hessian = run, X, y, hessian
-        self.kept, self.curvature = run.checkpoints[-1].rows, None
+    def __init__(self, runs, X, y, hessian, held_fixed=(), group_order=1):
+        self.runs, self.X, self.y, self.hessian = runs, X, y, hessian
+        self.points, self.damping = [], None
         self.held_fixed, self.group_order = tuple(held_fixed), group_order
 
     def choose_damping(self, damping):
-        """Prepare the curvature, on which the value of "auto" depends."""
-        X, y = self.run.rows(self.X, self.y)
-        train = take_rows(X, self.kept), y[self.kept]
-        gradients = self.run.gradients()
-        self.curvature = CURVATURES[self.hessian](gradients, train, damping)
-        return self.curvature.damping
+        """Prepare the curvatures, on which the value of "auto" depends.
+
+        Returns
+        -------
+        damping : float, or ndarray of float
+            One number per checkpoint if there are several.
+        """
+        self.points = []
+        for run in self.runs:
+            X, y = run.rows(self.X, self.y)
+            gradients, last, points = run.gradients(), None, []
+            for checkpoint in reversed(run.checkpoints):
+                train = take_rows(X, checkpoint.rows), y[checkpoint.rows]
+                descent = None
+                if damping == "auto" and last is None:
+                    descent = run.descent(checkpoint, train)
+                with gradients.target.at(checkpoint.state):
+                    curvature = CURVATURES[self.hessian](
+                        gradients, train, damping, descent, last
+                    )
+                last = last or curvature
+                points.append(_Point(run, checkpoint, curvature))
+            self.points += points[::-1]
+        chosen = [point.curvature.damping for point in self.points]
+        self.damping = chosen[0] if len(chosen) == 1 else np.array(chosen)
+        return self.damping
 
     def first_order(self, damping=0.0, masks=None):
         """Return the removals to first order, sets of rows to ``group_order``."""
-        if self.curvature is None or damping != self.curvature.damping:
+        if not self.points or not np.array_equal(damping, self.damping):
             self.choose_damping(damping)
         return NetRemovals(self, masks)
 
 
 class NetRemovals(Removals):
-    """Removals from a net to first order, through its damped curvature."""
+    """Removals from a net to first order, through its damped curvatures."""
 
     def __init__(self, model, masks):
-        self.model, self.curvature = model, model.curvature
+        self.model = model
         self.members = None if masks is None else masks.T.astype(np.float64)
         self.unresolved = np.empty(0, dtype=np.intp)
 
-    def _blocks(self, X, y, loss):
-        """Yield slices of test rows and their influences, bounded by working_memory."""
-        model, n = self.model, len(self.model.y)
-        self.curvature.gradients = gradients = model.run.gradients()
-        measure = gradients.target.measure(loss)
-        size = sklearn.get_config()["working_memory"] * 2**20 // (8 * n)
-        for rows in gen_batches(len(y), max(1, int(size))):
-            block = np.zeros((rows.stop - rows.start, n))
-            some = take_rows(X, np.arange(rows.start, rows.stop))
-            block[:, model.kept] = self.curvature.influence(
-                model.run.rows(some, y[rows]), measure
-            )
-            if self.members is not None:
-                block = block @ self.members
-                if model.group_order == 2:
-                    test = model.run.rows(some, y[rows])
-                    members = self.members[model.kept]
-                    block += self.curvature.interaction(test, measure, members)
-            yield rows, block
+    def _at_points(self, X, y, loss):
+        """Yield (rows of the training set, curvature, test rows, measure)."""
+        for point in self.model.points:
+            gradients = point.run.gradients()
+            test, kept = point.run.rows(X, y), point.checkpoint.rows
+            with gradients.target.at(point.checkpoint.state):
+                point.curvature.gradients = gradients
+                yield kept, point.curvature, test, gradients.target.measure(loss)
 
     def influence(self, X, y, loss):
-        return np.concatenate([block for _, block in self._blocks(X, y, loss)])
+        """Add up the points, each in blocks of rows bounded by working_memory."""
+        n, members = len(self.model.y), self.members
+        out = np.zeros((len(y), n if members is None else members.shape[1]))
+        size = sklearn.get_config()["working_memory"] * 2**20 // (8 * n)
+        for kept, curvature, (X_net, y_net), measure in self._at_points(X, y, loss):
+            for rows in gen_batches(len(y), max(1, int(size))):
+                test = take_rows(X_net, np.arange(rows.start, rows.stop)), y_net[rows]
+                block = curvature.influence(test, measure)
+                if members is None:
+                    out[rows, kept] += block
+                    continue
+                out[rows] += block @ members[kept]
+                if self.model.group_order == 2:
+                    out[rows] += curvature.interaction(test, measure, members[kept])
+        out /= len(self.model.points)
+        return out
 
     def mean_influence(self, X, y, loss, weight):
-        """Add up blocks of the matrix, which is never held as a whole."""
-        return sum(weight[rows] @ block for rows, block in self._blocks(X, y, loss))
+        """Solve for the mean gradient of the test rows at each point."""
+        out = np.zeros(len(self.model.y))
+        for kept, curvature, test, measure in self._at_points(X, y, loss):
+            out[kept] += curvature.values(test, measure, weight)
+        return out / len(self.model.points)
 
     def own_influence(self, y, loss):
-        """Take the diagonal of each block of the training rows."""
-        blocks = self._blocks(self.model.X, y, loss)
-        return np.concatenate([block.diagonal(rows.start) for rows, block in blocks])
+        """Multiply the gradients of the same rows at each point."""
+        out = np.zeros(len(self.model.y))
+        for kept, curvature, _, measure in self._at_points(self.model.X, y, loss):
+            out[kept] += curvature.own_influence(measure)
+        return out / len(self.model.points)

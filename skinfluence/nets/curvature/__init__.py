@@ -5,9 +5,7 @@ With g the gradient of a row's loss, n rows, and H one of the matrices below::
     I(i, t) = g_t^T (H + damping 1)^{-1} g_i / n
 
 The first line of each module says which matrix it is. Each class sets its damping in
-``prepare``. The default is the trace of H divided by n,
-which doubles the mean diagonal of the kernel of rows in the dual form. This is a
-convention: it is not tuned against retraining.
+``prepare``; the rules for ``damping="auto"`` are in `_damping`.
 """
 
 from skinfluence.nets.curvature._conjugate_gradient import ConjugateGradient

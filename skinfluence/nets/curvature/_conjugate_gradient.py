@@ -7,12 +7,12 @@ import torch
 from scipy.sparse.linalg import LinearOperator, cg
 
 from skinfluence._sklearn import take_rows
+from skinfluence.nets.curvature._damping import gauss_newton_damping
 from skinfluence.nets.curvature._group_terms import (
     GroupSolves,
     gauss_newton_products,
 )
-from skinfluence.nets.curvature._output_hessian import output_columns
-from skinfluence.nets.gradients._gram import self_dot
+from skinfluence.nets.curvature._output_hessian import gauss_newton_trace
 
 _ROWS = 2048
 
@@ -27,15 +27,9 @@ class ConjugateGradient(GroupSolves):
     """
 
     def prepare(self, damping):
-        X, y = self.train
+        self.largest = gauss_newton_trace(self.gradients, self.train)
         if damping == "auto":
-            damping = (
-                sum(
-                    self_dot(self.gradients, X, y, measures=(c, c)).sum()
-                    for c in output_columns(self.gradients.target, X, y)
-                )
-                / self.n**2
-            )
+            damping = self.automatic(self.largest, gauss_newton_damping, self.largest)
         self.damping = damping
         if not self.damping > 0:
             raise ValueError(

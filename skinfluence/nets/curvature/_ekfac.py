@@ -10,21 +10,28 @@ The sum is over all classes; labels are not sampled from the model. Parameters w
 such factors (embeddings, norms, modules without a rule) have a diagonal curvature.
 """
 
+import numpy as np
 import torch
 
+from skinfluence._sklearn import n_rows
+from skinfluence.nets.curvature._damping import evidence_damping
 from skinfluence.nets.curvature._output_hessian import output_columns
 from skinfluence.nets.curvature._preconditioned import Preconditioned
+from skinfluence.nets.curvature._rotated import Diagonal, Kronecker
 from skinfluence.nets.gradients._blocks import Outer
-from skinfluence.nets.gradients._gram import row_batches
+from skinfluence.nets.gradients._gram import row_batches, several_batches
+
+_KEPT_BYTES = 2**25  # factors that are kept for a second pass over the rows
 
 
 class EKFAC(Preconditioned):
     """Eigenvalue-corrected Kronecker factors of the Gauss-Newton matrix.
 
-    **Cost.** Two passes over the rows per output, cubes of the layers' widths, and n x
-    m x p operations for n training and m test rows; memory O(p). **When it fails.**
-    The interaction of layers is ignored, and the inputs and the errors of a layer are
-    treated as independent.
+    **Cost.** A pass over the rows per output (two, if their factors do not fit into
+    32 MiB), cubes of the layers' widths, and n x m x p operations for n training and
+    m test rows, in float32 for a float32 net (`product_dtype`). Memory O(p) and 32 MiB.
+    **When it fails.** The interaction of layers is ignored, and the inputs and the
+    errors of a layer are treated as independent.
 
     References
     ----------
@@ -36,31 +43,74 @@ class EKFAC(Preconditioned):
     """
 
     def prepare(self, damping):
-        columns = output_columns(self.gradients.target, *self.train)
-        first = next(self._blocks(columns))
-        self._parts = [
-            _Kronecker() if isinstance(b, Outer) else _Diagonal() for b in first
-        ]
-        for blocks in self._blocks(columns):
-            for part, block in zip(self._parts, blocks, strict=True):
-                part.add_moments(block)
+        self._parts, kept, room = None, [], _KEPT_BYTES
+        for blocks, size in self._columns():
+            if self._parts is None:
+                self._parts = [
+                    Kronecker() if isinstance(block, Outer) else Diagonal()
+                    for block, *_ in blocks
+                ]
+            for part, own in zip(self._parts, blocks, strict=True):
+                part.add_moments(own)
+            room -= size
+            if room >= 0:
+                kept.append((blocks, size))
         for part in self._parts:
             part.finish()
-        for blocks in self._blocks(columns):
-            for part, block in zip(self._parts, blocks, strict=True):
-                part.add_squares(block)
+        for blocks, _ in kept if room >= 0 else self._columns():
+            for part, own in zip(self._parts, blocks, strict=True):
+                part.add_squares(own)
         for part in self._parts:
             part.values /= self.n
+        self.largest = max(float(part.values.max()) for part in self._parts)
         if damping == "auto":
-            damping = sum(float(part.values.sum()) for part in self._parts) / self.n
+            values = torch.cat([part.values.reshape(-1) for part in self._parts])
+            damping = self.automatic(
+                float(values.sum()), evidence_damping, values.numpy()
+            )
         self.damping = damping
         if not damping > 0:
             raise ValueError(f"hessian='ekfac' needs damping above 0. Got {damping}.")
 
-    def _blocks(self, columns):
-        for column in columns:
-            for _, factors in row_batches(self.gradients, *self.train, column):
-                yield factors.blocks
+    def _columns(self):
+        """Yield, for batches of rows, the blocks of all outputs by layer, and bytes."""
+        columns = output_columns(self.gradients.target, *self.train)
+        for _, several in several_batches(self.gradients, *self.train, columns):
+            size = sum(factors.n_bytes for factors in several)
+            layers = zip(*(factors.blocks for factors in several), strict=True)
+            yield list(layers), size
+
+    def influence(self, test, measure):
+        """Multiply, layer by layer, solved test gradients by training gradients."""
+        out, dtype = np.zeros((n_rows(test[0]), self.n)), self.product_dtype
+        train = row_batches(self.gradients, *self.train)
+        first = next(train)
+        one_batch = len(first[0]) == self.n
+        for columns, theirs in row_batches(self.gradients, *test, measure):
+            if not one_batch:
+                train = row_batches(self.gradients, *self.train)
+            for rows, mine in [first] if one_batch else train:
+                block = 0.0
+                for part, left, right in self._pairs(theirs, mine):
+                    block = block + part.product(left, right, self.damping, dtype)
+                block = block.double().cpu().numpy() / self.n
+                out[columns[0] : columns[-1] + 1, rows[0] : rows[-1] + 1] = block
+        return out
+
+    def own_influence(self, measure):
+        """Multiply the gradients of the same rows."""
+        out, dtype = np.empty(self.n), self.product_dtype
+        both = [measure, None]
+        for rows, (theirs, mine) in several_batches(self.gradients, *self.train, both):
+            own = sum(
+                part.dot(left, right, self.damping, dtype)
+                for part, left, right in self._pairs(theirs, mine)
+            )
+            out[rows] = own.double().cpu() / self.n
+        return out
+
+    def _pairs(self, theirs, mine):
+        return zip(self._parts, theirs.blocks, mine.blocks, strict=True)
 
     def solve(self, rows):
         names, shapes = zip(*self.gradients.target.params.items(), strict=True)
@@ -70,78 +120,3 @@ class EKFAC(Preconditioned):
         for part in self._parts:
             solved |= part.solve(parts, self.damping)
         return torch.cat([solved[k] for k in names], dim=1)
-
-
-class _Diagonal:
-    """Diagonal curvature of parameters without Kronecker factors."""
-
-    def __init__(self):
-        self.names, self.values = (), 0.0
-
-    def add_moments(self, block):
-        """Note the names of the parameters, whose own coordinates are the basis."""
-        self.names = tuple(block.dense())
-
-    def finish(self):
-        """Do nothing: there is no basis to compute."""
-
-    def add_squares(self, block):
-        """Add the squares of a block's rows."""
-        dense = block.dense()
-        rows = torch.cat([dense[k] for k in self.names], dim=1).double().cpu()
-        self.values = self.values + (rows**2).sum(dim=0)
-
-    def solve(self, parts, damping):
-        """Divide gradients, dicts by parameter, by the damped curvature."""
-        rows = torch.cat([parts[k] for k in self.names], dim=1)
-        sizes = [parts[k].shape[1] for k in self.names]
-        rows = rows / (self.values + damping)
-        return dict(zip(self.names, rows.split(sizes, dim=1), strict=True))
-
-
-class _Kronecker:
-    """Curvature of a layer whose gradients are sums of outer products."""
-
-    def __init__(self):
-        self.A, self.S, self.values = 0.0, 0.0, 0.0
-
-    def add_moments(self, block):
-        """Add the second moments of inputs and errors."""
-        self.weight, self.bias = block.weight, block.bias
-        a, d = _inputs(block).flatten(0, 1), block.d.double().cpu().flatten(0, 1)
-        self.A, self.S = self.A + a.T @ a, self.S + d.T @ d
-
-    def finish(self):
-        """Fix the eigenbases."""
-        self.QA, self.QS = (torch.linalg.eigh(M)[1] for M in (self.A, self.S))
-
-    def add_squares(self, block):
-        """Add the squares of a block's rows in the eigenbases."""
-        a, d = _inputs(block) @ self.QA, block.d.double().cpu() @ self.QS
-        if a.shape[1] == 1:  # a single position: the square of a product
-            self.values = self.values + (d[:, 0] ** 2).T @ (a[:, 0] ** 2)
-        else:
-            self.values = self.values + (torch.bmm(d.mT, a) ** 2).sum(dim=0)
-
-    def solve(self, parts, damping):
-        """Divide gradients, dicts by parameter, by the damped curvature."""
-        n_out, n_in = len(self.QS), len(self.QA) - bool(self.bias)
-        columns = [parts[self.weight].reshape(-1, n_out, n_in)] if self.weight else []
-        if self.bias:
-            columns.append(parts[self.bias].reshape(-1, n_out, 1))
-        turned = self.QS.T @ torch.cat(columns, dim=2) @ self.QA
-        turned = self.QS @ (turned / (self.values + damping)) @ self.QA.T
-        out = {self.weight: turned[:, :, :n_in].flatten(1)} if self.weight else {}
-        if self.bias:
-            out[self.bias] = turned[:, :, -1]
-        return out
-
-
-def _inputs(block):
-    """Inputs of a layer, with ones for the bias: (n, positions, in (+ 1)), float64."""
-    a = block.a.double().cpu()
-    if not block.weight:
-        a = a[:, :, :0]
-    if block.bias:
-        a = torch.cat([a, a.new_ones(*a.shape[:2], 1)], dim=2)
-    return a

@@ -5,6 +5,7 @@ import torch
 
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import n_rows, take_rows
+from skinfluence.nets.curvature._damping import gauss_newton_damping
 from skinfluence.nets.curvature._group_terms import GroupSolves, hessian_products
 from skinfluence.nets.curvature._preconditioned import factorise
 
@@ -25,7 +26,9 @@ class ExactHessian(GroupSolves):
         H = hessian(self.gradients.target, *self.train)
         if damping == "auto":
             values = torch.linalg.eigvalsh(H)
-            damping = float(values.clamp(min=0).sum() / self.n - values[0].clamp(max=0))
+            trace = float(values.clamp(min=0).sum())
+            damping = self.automatic(trace, gauss_newton_damping, trace)
+            damping -= float(values[0].clamp(max=0))
         self.damping = damping
         self._factor = factorise(H, damping, "The Hessian of the training loss")
 

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 
 from skinfluence._memory import check_memory
+from skinfluence.nets.curvature._damping import fisher_damping
+from skinfluence.nets.curvature._output_hessian import gauss_newton_trace
 from skinfluence.nets.curvature._preconditioned import Curvature, factorise
-from skinfluence.nets.gradients._gram import gram
+from skinfluence.nets.gradients._gram import gram, matvec, weighted_gradient
 
 
 class Fisher(Curvature):
@@ -29,7 +31,11 @@ class Fisher(Curvature):
             "Take hessian='ekfac' or 'last_layer'.",
         )
         K = torch.from_numpy(gram(self.gradients, self.train, self.train))
-        self.damping = float(K.trace()) / n**2 if damping == "auto" else damping
+        if damping == "auto":
+            trace = float(K.trace()) / n
+            other = gauss_newton_trace(self.gradients, self.train)
+            damping = self.automatic(trace, fisher_damping, trace, other)
+        self.damping = damping
         if not self.damping > 0:
             raise ValueError(
                 f"hessian='fisher' needs damping above 0. Got {self.damping}."
@@ -44,3 +50,8 @@ class Fisher(Curvature):
         mixed = gram(self.gradients, self.train, test, measures=(training, measure))
         solved = torch.cholesky_solve(torch.from_numpy(mixed), self._factor)
         return np.ascontiguousarray(solved.numpy().T)
+
+    def values(self, test, measure, weight):
+        mean = weighted_gradient(self.gradients, *test, weight, measure)
+        mixed = torch.from_numpy(matvec(self.gradients, *self.train, mean))
+        return torch.cholesky_solve(mixed[:, None], self._factor).numpy()[:, 0]

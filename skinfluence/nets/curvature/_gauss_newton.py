@@ -13,6 +13,7 @@ import torch
 
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import n_rows, take_rows
+from skinfluence.nets.curvature._damping import gauss_newton_damping
 from skinfluence.nets.curvature._group_terms import (
     GroupSolves,
     gauss_newton_products,
@@ -23,7 +24,13 @@ from skinfluence.nets.curvature._preconditioned import (
     dense_batches,
     factorise,
 )
-from skinfluence.nets.gradients._gram import gram, row_batches, self_dot
+from skinfluence.nets.gradients._gram import (
+    gram,
+    matvec,
+    row_batches,
+    self_dot,
+    weighted_gradient,
+)
 
 # Up to this many rows of R all are kept; of more rows, the largest ones are kept up to
 # a share of the trace.
@@ -31,13 +38,20 @@ _ALL = 2_000
 _SHARE = 0.999
 
 
-def gauss_newton(gradients, train, damping):
-    """Return the explicit form if there are few parameters, else the kernel form."""
+def gauss_newton(*arguments):
+    """Return the explicit form if there are few parameters, else the kernel form.
+
+    Parameters
+    ----------
+    *arguments
+        Of `Curvature`.
+    """
+    gradients, train = arguments[:2]
     columns = output_columns(gradients.target, *train)
     p = sum(v.numel() for v in gradients.target.params.values())
     if p <= min(_ALL, len(columns) * n_rows(train[0])):
-        return ExplicitGaussNewton(gradients, train, damping)
-    return KernelGaussNewton(gradients, train, damping)
+        return ExplicitGaussNewton(*arguments)
+    return KernelGaussNewton(*arguments)
 
 
 class ExplicitGaussNewton(GroupSolves):
@@ -52,8 +66,9 @@ class ExplicitGaussNewton(GroupSolves):
         for column in output_columns(self.gradients.target, X, y):
             for _, rows in dense_batches(self.gradients, X, y, column):
                 G = G + rows.T @ rows / self.n
+        self.largest = float(G.trace())
         if damping == "auto":
-            damping = float(G.trace()) / self.n
+            damping = self.automatic(self.largest, gauss_newton_damping, self.largest)
         self.damping = damping
         self._factor = factorise(G, damping, "The Gauss-Newton matrix")
 
@@ -75,7 +90,10 @@ class KernelGaussNewton(Curvature):
         (X, y), gradients = self.train, self.gradients
         columns = output_columns(gradients.target, X, y)
         sizes = np.stack([self_dot(gradients, X, y, measures=(c, c)) for c in columns])
-        self.damping = sizes.sum() / self.n**2 if damping == "auto" else damping
+        if damping == "auto":
+            trace = sizes.sum() / self.n
+            damping = self.automatic(trace, gauss_newton_damping, trace)
+        self.damping = damping
         if not self.damping > 0:
             raise ValueError(
                 f"The Gauss-Newton matrix of {self.n} rows is singular: set damping "
@@ -123,6 +141,12 @@ class KernelGaussNewton(Curvature):
         plain = gram(self.gradients, test, self.train, measures=(measure, training))
         held = self._with_rows_of(test, measure).T @ self._moved
         return (plain - held.numpy()) / (self.n * self.damping)
+
+    def values(self, test, measure, weight):
+        mean = weighted_gradient(self.gradients, *test, weight, measure)
+        plain = matvec(self.gradients, *self.train, mean)
+        mixed = torch.cat([mine.matvec(mean) for mine in self._rows]).double().cpu()
+        return (plain - (mixed @ self._moved).numpy()) / (self.n * self.damping)
 
     def interaction(self, test, measure, members):
         """As of `Curvature`, of the rows of R: ``R (G + d)^-1 = n (n d + K)^-1 R``."""

@@ -9,7 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from skinfluence._sklearn import take_rows
+from skinfluence._sklearn import n_rows, take_rows
+from skinfluence.nets.gradients._gram import several_batches
+
+_ROWS = 2048
 
 
 def output_columns(target, X, y):
@@ -27,6 +30,27 @@ def output_columns(target, X, y):
         root = _logistic if isinstance(criterion, nn.BCEWithLogitsLoss) else _softmax
         return [root(c) for c in range(k)]
     return [_any(target, c) for c in range(k)]
+
+
+def gauss_newton_trace(gradients, train):
+    """Trace of the generalised Gauss-Newton matrix of the mean loss."""
+    columns = output_columns(gradients.target, *train)
+    total = 0.0
+    for _, several in several_batches(gradients, *train, columns):
+        total += sum(float(factors.self_dot().sum()) for factors in several)
+    return total / n_rows(train[0])
+
+
+def output_bends(target, X, y):
+    """Mean second derivative of each row's training loss by an output, shape (n,)."""
+    out = np.empty(n_rows(X))
+    for start in range(0, len(out), _ROWS):
+        rows = np.arange(start, min(start + _ROWS, len(out)))
+        with target.at(), torch.no_grad():
+            inputs, targets = target.batch(take_rows(X, rows), y[rows])
+            H = _hessians(target, target.output(inputs), targets, inputs)
+        out[rows] = H.diagonal(dim1=1, dim2=2).mean(dim=1).cpu()
+    return out
 
 
 def _softmax(c):

@@ -1,8 +1,9 @@
 """Gradients of many rows with respect to one layer, kept as factors.
 
-A block holds n gradients of the same parameters and has four methods: ``gram`` (inner
+A block holds n gradients of the same parameters and has five methods: ``gram`` (inner
 products with another block's rows), ``self_dot`` (squared norms), ``matvec`` (inner
-products with one gradient) and ``dense`` (the gradients themselves). ``scale``
+products with one gradient), ``dense`` (the gradients themselves) and ``rows`` (a block
+of some of the rows, without a copy if they are a slice). ``scale``
 multiplies the coordinates of each parameter, for learning rates that differ between
 parameters.
 """
@@ -48,6 +49,10 @@ class Outer:
     def like(self):
         """A tensor of the block's device and dtype."""
         return self.a
+
+    def rows(self, rows):
+        """Return the block of some rows."""
+        return Outer(self.weight, self.bias, self.a[rows], self.d[rows])
 
     @property
     def n_bytes(self):
@@ -148,6 +153,10 @@ class Lookup:
         """A tensor of the block's device and dtype."""
         return self.d
 
+    def rows(self, rows):
+        """Return the block of some rows."""
+        return Lookup(self.weight, self.tokens[rows], self.d[rows], self.n_tokens)
+
     @property
     def n_bytes(self):
         """Memory of the factors."""
@@ -202,6 +211,10 @@ class Dense:
     def like(self):
         """A tensor of the block's device and dtype."""
         return next(iter(self.parts.values()))
+
+    def rows(self, rows):
+        """Return the block of some rows."""
+        return Dense({name: g[rows] for name, g in self.parts.items()})
 
     @property
     def n_bytes(self):

@@ -5,6 +5,7 @@
     gradients = RowGradients(target)               # checks the rules on a few rows
     factors = gradients(X, y)                      # of the training loss
     factors = gradients(X, y, target.measure(LogLoss()))
+    several = gradients.several(X, y, measures)    # a list, from one forward pass
     factors.gram(other)      # (n, m) inner products, on the net's device
     factors.self_dot()       # (n,)
     factors.matvec(vector)   # (n,), vector a dict of tensors by parameter
@@ -111,18 +112,23 @@ class RowGradients:
 
     def __call__(self, X, y, measure=None):
         """Return the factors of the rows of X with encoded targets y."""
-        measure = measure or self.target.training_loss
+        return self.several(X, y, [measure])[0]
+
+    def several(self, X, y, measures):
+        """Return a list of the factors of several measures of the same rows."""
+        measures = [measure or self.target.training_loss for measure in measures]
         with self.target.at(), torch.no_grad():
             inputs, targets = self.target.batch(X, y)
             if self.covered is None:
-                self._check_coverage(inputs, targets, measure)
-            blocks = self._blocks(inputs, targets, measure)
+                self._check_coverage(inputs, targets, measures[0])
+            blocks = self._blocks(inputs, targets, measures)
             if blocks is None:  # a rule does not support this batch
-                blocks = self._blocks(inputs, targets, measure)
+                blocks = self._blocks(inputs, targets, measures)
             if self.uncovered:
-                blocks.append(Dense(self._materialised(inputs, targets, measure)))
-        factors = Factors(blocks)
-        self.row_bytes = max(1.0, factors.n_bytes / len(targets))
+                for own, measure in zip(blocks, measures, strict=True):
+                    own.append(Dense(self._materialised(inputs, targets, measure)))
+        factors = [Factors(own) for own in blocks]
+        self.row_bytes = max(1.0, factors[0].n_bytes / len(targets))
         return factors
 
     def mean_gradient(self, X, y, measure=None, weight=None):
@@ -171,10 +177,10 @@ class RowGradients:
         inputs, targets = rows_of(inputs, rows), targets[rows]
         self._owners = self._find_owners()
         self._set_covered()
-        blocks = self._blocks(inputs, targets, measure)
+        blocks = self._blocks(inputs, targets, [measure])
         if blocks is None:
-            blocks = self._blocks(inputs, targets, measure)
-        factored = {k: g for block in blocks for k, g in block.dense().items()}
+            blocks = self._blocks(inputs, targets, [measure])
+        factored = {k: g for block in blocks[0] for k, g in block.dense().items()}
         if not factored:
             return
         truth = self._loop(list(factored), inputs, targets, measure)
@@ -198,8 +204,11 @@ class RowGradients:
 
     # Factors.
 
-    def _blocks(self, inputs, targets, measure):
-        """Return the blocks of covered layers; None if their number has changed."""
+    def _blocks(self, inputs, targets, measures):
+        """Return the blocks of covered layers, a list for each measure.
+
+        None if the number of covered layers has changed.
+        """
         n, calls, blind = len(targets), {m: [] for m in self._owners}, set()
 
         def hook(module, args, output):
@@ -218,26 +227,31 @@ class RowGradients:
             for handle in handles:
                 handle.remove()
         blind |= {module for module, found in calls.items() if not found}
-        if not blind:
+        blocks, last = [], len(measures) - 1
+        for k, measure in enumerate(measures if not blind else ()):
             probes = [probe for found in calls.values() for _, probe in found]
             errors = iter(())
             if probes:
                 with torch.enable_grad():
                     total = measure(output, targets, inputs).sum()
-                errors = iter(torch.autograd.grad(total, probes, allow_unused=True))
-            blocks = []
-            for module, found in calls.items():
-                pairs = []
-                for x, probe in found:
-                    error = next(errors)
-                    pairs.append(
-                        (x, torch.zeros_like(probe) if error is None else error)
+                errors = iter(
+                    torch.autograd.grad(
+                        total,
+                        probes,
+                        retain_graph=k < last,
+                        allow_unused=True,
+                        materialize_grads=True,
                     )
+                )
+            own = []
+            for module, found in calls.items():
+                pairs = [(x, next(errors)) for x, _ in found]
                 block = layer_block(module, self._owners[module], pairs)
                 if block is None:
                     blind.add(module)
                 else:
-                    blocks.append(block)
+                    own.append(block)
+            blocks.append(own)
         if blind:
             self._owners = {m: k for m, k in self._owners.items() if m not in blind}
             self._set_covered()

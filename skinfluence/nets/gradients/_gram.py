@@ -16,23 +16,29 @@ _PROBED_ROWS = 4
 
 def row_batches(gradients, X, y, measure=None):
     """Yield (rows, Factors) over X, in batches whose factors fit into memory."""
+    for rows, (factors,) in several_batches(gradients, X, y, [measure]):
+        yield rows, factors
+
+
+def several_batches(gradients, X, y, measures):
+    """Yield (rows, list of the Factors of each measure), in batches that fit."""
     n, start = n_rows(X), 0
     if gradients.row_bytes is None:  # the same for all rows
         few = np.arange(min(_PROBED_ROWS, n))
-        gradients(take_rows(X, few), y[few], measure)
-    size = _batch_size(gradients)
+        gradients(take_rows(X, few), y[few], measures[0])
+    size = _batch_size(gradients, len(measures))
     while start < n:
         rows = np.arange(start, min(start + size, n))
-        yield rows, gradients(take_rows(X, rows), y[rows], measure)
+        yield rows, gradients.several(take_rows(X, rows), y[rows], measures)
         start += size
 
 
-def _batch_size(gradients):
+def _batch_size(gradients, n_measures):
     device = torch.device(gradients.target.device)
     budget = working_bytes(device) / 4
     if device.type == "cpu":
         budget = min(budget, _BATCH_BYTES)
-    return int(np.clip(budget / gradients.row_bytes, 16, 8192))
+    return int(np.clip(budget / (gradients.row_bytes * n_measures), 16, 8192))
 
 
 def gram(gradients, left, right, *, scale=None, measures=(None, None), cosine=False):

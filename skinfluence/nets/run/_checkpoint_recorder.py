@@ -61,6 +61,8 @@ class CheckpointRecorder(Recorder):
     ----------
     checkpoints_ : list of Checkpoint
         In the order of training.
+    start_ : Checkpoint
+        The parameters before the first step, of epoch 0.
     """
 
     def __init__(self, checkpoints, directory=None):
@@ -69,7 +71,7 @@ class CheckpointRecorder(Recorder):
 
     def initialize(self):
         """Discard the checkpoints of an earlier run."""
-        self.checkpoints_, self._spent = [], {}
+        self.checkpoints_, self.start_, self._spent = [], None, {}
         self._full = False
         if self.directory is not None:
             Path(self.directory).mkdir(parents=True, exist_ok=True)
@@ -77,7 +79,9 @@ class CheckpointRecorder(Recorder):
         return self
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
-        """Choose the epochs."""
+        """Keep the parameters before the first step, and choose the epochs."""
+        if self.start_ is None:
+            self.start_ = Checkpoint(0, {}, np.arange(0), *self._write(net))
         self._epochs = checkpoint_epochs(
             self.checkpoints, len(net.history), net.max_epochs
         )
@@ -110,24 +114,27 @@ class CheckpointRecorder(Recorder):
             self._keep(net)
 
     def _keep(self, net):
-        state, path = NetTarget(net).state(), None
-        if self.directory is not None:
-            path = str(Path(self._folder) / f"epoch-{len(net.history):06d}.pt")
-            content = io.BytesIO()
-            torch.save(state, content)
-            try:
-                Path(path).write_bytes(content.getbuffer())
-            except OSError as error:
-                self._warn_full(error)
-                path = None
-            else:
-                state = None
         n = max(1, len(self.rows))
         spent = {name: total / n for name, total in self._spent.items()}
         self.checkpoints_.append(
-            Checkpoint(len(net.history), spent, self.rows, state, path)
+            Checkpoint(len(net.history), spent, self.rows, *self._write(net))
         )
         self._spent = {}
+
+    def _write(self, net):
+        """Return the state and None, or None and the path of its file."""
+        state = NetTarget(net).state()
+        if self.directory is None:
+            return state, None
+        path = str(Path(self._folder) / f"epoch-{len(net.history):06d}.pt")
+        content = io.BytesIO()
+        torch.save(state, content)
+        try:
+            Path(path).write_bytes(content.getbuffer())
+        except OSError as error:
+            self._warn_full(error)
+            return state, None
+        return None, path
 
     def _warn_full(self, error):
         if not self._full:

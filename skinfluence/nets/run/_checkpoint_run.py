@@ -1,8 +1,10 @@
 """Gradient products over the checkpoints of a recorded run of a net."""
 
 import numpy as np
+from sklearn.utils.parallel import Parallel, delayed
 
-from skinfluence._sklearn import final_estimator
+from skinfluence._sklearn import final_estimator, take_rows
+from skinfluence.nets.curvature._damping import Descent
 from skinfluence.nets.gradients._factors import RowGradients
 from skinfluence.nets.gradients._gram import gram, matvec, self_dot, weighted_gradient
 from skinfluence.nets.net._model import fitted_net, net_model, net_rows
@@ -78,6 +80,24 @@ class CheckpointRun(TrainingRun):
             y = y[:, 0] if output.ndim == 1 else y
         return X, y
 
+    def descent(self, checkpoint, train):
+        """Return the `Descent` from the start of training to a checkpoint.
+
+        ``train`` holds the rows it was trained on, as `rows` returns them.
+        """
+        start, target = self.recorder.start_, self.gradients().target
+        if start is None:
+            return None
+        states, means = (start.state, checkpoint.state), []
+        for state in states:
+            with target.at(state):
+                means.append(np.mean(_row_losses(target, *train)))
+        first, last = states
+        moves = (last[name].double() - first[name].double() for name in target.params)
+        return Descent(
+            float(means[0] - means[1]), float(sum((m**2).sum() for m in moves))
+        )
+
     def _at_checkpoints(self):
         """Yield (checkpoint, RowGradients at its parameters)."""
         gradients = self.gradients()
@@ -134,21 +154,9 @@ class CheckpointRun(TrainingRun):
 
     def mean_loss(self, train):
         """Mean training loss of each row over the checkpoints, shape (n_train,)."""
-        import torch
-
         X, y = self.rows(*train)
-        out = np.zeros(len(y))
-        for _, gradients in self._at_checkpoints():
-            target = gradients.target
-            for start in range(0, len(y), 1024):
-                rows = slice(start, start + 1024)
-                with torch.no_grad():
-                    inputs, targets = target.batch(X[rows], y[rows])
-                    losses = target.training_loss(
-                        target.output(inputs), targets, inputs
-                    )
-                out[rows] += losses.cpu().numpy()
-        return out / len(self.checkpoints)
+        parts = [_row_losses(g.target, X, y) for _, g in self._at_checkpoints()]
+        return np.mean(parts, axis=0)
 
     @staticmethod
     def _trained(checkpoint, products, cosine):
@@ -158,6 +166,57 @@ class CheckpointRun(TrainingRun):
         if cosine:
             kept *= np.mean(list(checkpoint.spent.values()))
         return products * kept.reshape((-1,) + (1,) * (products.ndim - 1))
+
+
+def fit_runs(arguments, n_runs, data, *, seed, random_state):
+    """Return a list of fitted `CheckpointRun`s that differ by their seeds.
+
+    The first is that of ``n_runs=1``. The others are trained on the workers of
+    ``joblib.parallel_config``.
+
+    Parameters
+    ----------
+    arguments : tuple
+        Of `CheckpointRun`.
+    n_runs : int
+    data : tuple of (X, y, fit_params)
+    seed, random_state
+        As for `TrainingRun.fit`.
+    """
+    run = CheckpointRun(*arguments)
+    run.fit(*data, seed=seed, random_state=random_state)
+    if n_runs == 1:
+        return [run]
+    if random_state is None:  # from the same generator as the first run
+        import torch
+
+        seed = int(torch.randint(2**31, ()))
+    seeds = np.random.SeedSequence(seed).generate_state(n_runs - 1)
+    # Threads would share torch's generator.
+    others = Parallel(prefer="processes")(
+        delayed(_fitted_run)(arguments, data, int(s)) for s in seeds
+    )
+    return [run, *others]
+
+
+def _fitted_run(arguments, data, seed):
+    run = CheckpointRun(*arguments)
+    run.fit(*data, seed=seed, random_state=seed)
+    return run
+
+
+def _row_losses(target, X, y):
+    """Training losses of rows at the current parameters, shape (n,)."""
+    import torch
+
+    out = np.empty(len(y))
+    with torch.no_grad():
+        for start in range(0, len(y), 1024):
+            rows = np.arange(start, min(start + 1024, len(y)))
+            inputs, targets = target.batch(take_rows(X, rows), y[rows])
+            losses = target.training_loss(target.output(inputs), targets, inputs)
+            out[rows] = losses.cpu().numpy()
+    return out
 
 
 def _first(X):

@@ -15,7 +15,9 @@ import torch
 from scipy.special import expit
 
 from skinfluence._sklearn import n_rows, take_rows
-from skinfluence.nets.gradients._gram import gram
+from skinfluence.nets.curvature._damping import known
+from skinfluence.nets.curvature._output_hessian import output_bends
+from skinfluence.nets.gradients._gram import gram, self_dot
 from skinfluence.nets.gradients._ridge_solve import ridge_solve
 
 _BATCH = 1024
@@ -67,12 +69,12 @@ def contribution(gradients, train, test, function, q, damping):
     return (q[:, None] * ridge_solve(K, mixed, damping * size)).T
 
 
-def kernel_influence(run, train, test, loss, damping, classifier):
-    """Mean over the checkpoints of a `CheckpointRun`, in units of the test loss.
+def kernel_influence(runs, train, test, loss, damping, classifier):
+    """Mean over the checkpoints of `CheckpointRun`s, in units of the test loss.
 
     Parameters
     ----------
-    run : CheckpointRun
+    runs : list of CheckpointRun
         Fitted.
     train, test : tuple of (X, y)
         Rows and encoded targets, as given to ``fit``.
@@ -83,29 +85,74 @@ def kernel_influence(run, train, test, loss, damping, classifier):
     classifier : bool
         Whether targets are classes.
     """
-    train, test = run.rows(*train), run.rows(*test)
-    (X, y), target = train, run.gradients().target
-    raised, slopes = 0.0, 0.0
+    raised, slopes, count = 0.0, 0.0, 0
+    for run in runs:
+        theirs, target = run.rows(*test), run.gradients().target
+        for checkpoint, rows in _at_checkpoints(run, train):
+            functions, q = _explained(target, rows, classifier)
+            if classifier:
+                slope = _error_probability(target, theirs)
+            else:
+                slope = _negative_slope(target, theirs, loss)
+            parts = np.zeros((len(functions), len(theirs[1]), len(train[1])))
+            for c, function in enumerate(functions):
+                parts[c][:, checkpoint.rows] = contribution(
+                    run.gradients(), rows, theirs, function, q[:, c], damping
+                )
+            raised, slopes, count = raised + parts, slopes + slope, count + 1
+    return np.einsum("tc,cti->ti", slopes / count, raised / count)
+
+
+def kernel_damping(runs, train, classifier):
+    r"""Damping from the training runs, relative to the mean of the kernel's diagonal.
+
+    The geometric mean over the checkpoints of
+
+    .. math:: \frac{n s_c}{\min\big(\overline{h} \; \overline{\mathrm{diag}} K_c,
+        \; \overline{h \, \mathrm{diag} K_c}\big)}
+
+    or 1 if that is larger. s_c is what training gained per squared move
+    (`skinfluence.nets.curvature._damping`), h the second derivative of a row's
+    training loss by f, :math:`p_y (1 - p_y)` for classifiers. A kernel of one
+    curvature for all rows has the first denominator, the Gauss-Newton matrix the
+    second, which is smaller where confident rows have large gradients.
+    """
+    logs = []
+    for run in runs:
+        gradients = run.gradients()
+        for checkpoint, rows in _at_checkpoints(run, train):
+            descent = run.descent(checkpoint, rows)
+            if not known(descent):
+                return 1.0
+            functions, q = _explained(gradients.target, rows, classifier)
+            sizes = np.mean(
+                [self_dot(gradients, *rows, measures=(f, f)) for f in functions], axis=0
+            )
+            if classifier:
+                bend = (q * (1 - q))[:, 0]
+            else:
+                bend = output_bends(gradients.target, *rows)
+            kernel = min(bend.mean() * sizes.mean(), (bend * sizes).mean())
+            ratio = descent.per_squared_move * len(bend) / max(kernel, 1e-300)
+            logs.append(np.log(max(ratio, 1e-300)))
+    return max(1.0, float(np.exp(np.mean(logs))))
+
+
+def _at_checkpoints(run, train):
+    """Yield (checkpoint, its training rows), with the net at its parameters."""
+    X, y = run.rows(*train)
     for checkpoint in run.checkpoints:
         kept = checkpoint.rows
-        rows = take_rows(X, kept), y[kept]
-        with target.at(checkpoint.state):
-            if classifier:
-                functions = [margin(target)]
-                q = _error_probability(target, rows)
-                slope = _error_probability(target, test)
-            else:
-                q = -evaluate(target, rows, _residual)
-                slope = _negative_slope(target, test, loss)
-                functions = [output(c) for c in range(q.shape[1])]
-            parts = np.zeros((len(functions), len(test[1]), len(y)))
-            for c, function in enumerate(functions):
-                parts[c][:, kept] = contribution(
-                    run.gradients(), rows, test, function, q[:, c], damping
-                )
-        raised, slopes = raised + parts, slopes + slope
-    count = len(run.checkpoints)
-    return np.einsum("tc,cti->ti", slopes / count, raised / count)
+        with run.gradients().target.at(checkpoint.state):
+            yield checkpoint, (take_rows(X, kept), y[kept])
+
+
+def _explained(target, rows, classifier):
+    """Return the functions f, and q of the training rows for each of them."""
+    if classifier:
+        return [margin(target)], _error_probability(target, rows)
+    q = -evaluate(target, rows, _residual)
+    return [output(c) for c in range(q.shape[1])], q
 
 
 def _error_probability(target, rows):
