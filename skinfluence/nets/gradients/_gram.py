@@ -26,19 +26,19 @@ def several_batches(gradients, X, y, measures):
     if gradients.row_bytes is None:  # the same for all rows
         few = np.arange(min(_PROBED_ROWS, n))
         gradients(take_rows(X, few), y[few], measures[0])
-    size = _batch_size(gradients, len(measures))
+    size = max(1, _batch_size(gradients) // len(measures))
     while start < n:
         rows = np.arange(start, min(start + size, n))
         yield rows, gradients.several(take_rows(X, rows), y[rows], measures)
         start += size
 
 
-def _batch_size(gradients, n_measures):
+def _batch_size(gradients):
     device = torch.device(gradients.target.device)
     budget = working_bytes(device) / 4
     if device.type == "cpu":
         budget = min(budget, _BATCH_BYTES)
-    return int(np.clip(budget / (gradients.row_bytes * n_measures), 16, 8192))
+    return int(np.clip(budget / gradients.row_bytes, 16, 8192))
 
 
 def gram(gradients, left, right, *, scale=None, measures=(None, None), cosine=False):
