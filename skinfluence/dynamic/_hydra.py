@@ -59,8 +59,9 @@ class HyDRA(BaseInfluence):
     alone; "exact" computes it at the first call of `influence` with at least 100
     training and 100 test rows, where it adds about a sixth to the time at most, and
     warns below 0.75.
-    `spot_check` compares with runs that leave some rows out. "fast" is closer to `TracIn` than to the effect of a removal. Runs with
-    other seeds differ by more than the effect of a row.
+    `spot_check` compares with runs that leave some rows out. "fast" is closer to
+    `TracIn` than to the effect of a removal. Runs with other seeds differ by more than
+    the effect of a row.
 
     Not supported, with an error that gives the reason: batch normalisation, optimisers
     other than SGD, Adam, AdamW and RMSprop, callbacks that restore an earlier state.
@@ -263,7 +264,7 @@ class HyDRA(BaseInfluence):
             ``parameters``: the empirical metasmoothness of [1]_, with half the weight
             of a row as step: the share of the parameters, weighted by their moves,
             that move in the same direction in both halves, minus the share that turn
-            back; the mean over rows.
+            back; the mean over rows. ``rows``: the training rows.
 
         References
         ----------
@@ -279,7 +280,9 @@ class HyDRA(BaseInfluence):
 
         half, whole, signs = removal_halves(self._run, rows, (X, y), loss)
         return Bunch(
-            losses=_rank_correlation(half, whole), parameters=float(np.mean(signs))
+            losses=_rank_correlation(half, whole),
+            parameters=float(np.mean(signs)),
+            rows=rows,
         )
 
     def spot_check(self, n_rows=10, X=None, y=None):

@@ -57,9 +57,8 @@ def test_numbers_are_those_of_their_definitions():
     net = make_net(lr=0.3, iterator_train__shuffle=False)
     hydra = HyDRA(net, random_state=0).fit(X, y)
     found = hydra.metasmoothness(5, X_test, y_test)
-    rows = hydra.spot_check(5, X_test, y_test).rows
     losses, ends = [], []
-    for row in rows:
+    for row in found.rows:
         for value in (1.0, 0.5, 0.0):
             weight = np.ones(len(X))
             weight[row] = value
