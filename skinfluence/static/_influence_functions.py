@@ -90,7 +90,14 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         - "fisher": second moments of the gradients, an n x n matrix. Rows that are
           fitted perfectly contribute nothing, so that influences are several times
           too large; use their ranking only.
-        - "cg": "gauss_newton" by conjugate gradients for each test row, memory O(p).
+        - "cg": "gauss_newton" by conjugate gradients, to convergence, preconditioned by
+          "ekfac"; memory O(p).
+    refine : int, default=0
+        Number of conjugate gradient iterations that take the solution of "ekfac" to
+        that of the Gauss-Newton matrix, with the damping of the latter. 5 predict
+        retraining as well as "gauss_newton" and better than "ekfac", at a cost that
+        grows with the number of rows and not with its cube. Needs ``hessian`` "auto"
+        or "ekfac".
     damping : float or "auto", default="auto"
         Added to the diagonal of the Hessian of the mean loss. It acts like a ridge
         penalty and biases the estimate; include the weight decay of the optimiser.
@@ -185,6 +192,7 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
             StrOptions({"auto"}),
         ],
         "n_runs": [Interval(Integral, 1, None, closed="left")],
+        "refine": [Interval(Integral, 0, None, closed="left")],
         "group_order": [Interval(Integral, 1, 2, closed="both")],
         "random_state": ["random_state"],
     }
@@ -199,6 +207,7 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         damping="auto",
         checkpoints="auto",
         n_runs=1,
+        refine=0,
         group_order=1,
         random_state=None,
     ):
@@ -209,6 +218,7 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         self.damping = damping
         self.checkpoints = checkpoints
         self.n_runs = n_runs
+        self.refine = refine
         self.group_order = group_order
         self.random_state = random_state
 
@@ -228,6 +238,11 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
                         f"The {name!r} parameter must be 1 here: only skorch nets have "
                         f"several. Got {getattr(self, name)}."
                     )
+            if self.refine:
+                raise ValueError(
+                    "The 'refine' parameter must be 0 here: the Hessian of a linear "
+                    f"model is exact. Got {self.refine}."
+                )
             if self.group_order != 1:
                 raise ValueError(
                     "The 'group_order' parameter must be 1 here: only skorch nets have "
@@ -235,7 +250,13 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
                     "solves with the Hessian without the group."
                 )
             return super()._fit_clone(X, y, fit_params, seed)
-        if self.group_order == 2 and self.hessian in ("ekfac", "fisher"):
+        if self.refine and self.hessian not in ("auto", "ekfac"):
+            raise ValueError(
+                "The 'hessian' parameter must be 'auto' or 'ekfac' if refine is above "
+                f"0. Got {self.hessian!r}."
+            )
+        approximate = ("ekfac", "fisher") if not self.refine else ()
+        if self.group_order == 2 and self.hessian in approximate:
             raise ValueError(
                 "group_order=2 needs the Hessian of a group: hessian must be 'auto', "
                 "'exact', 'gauss_newton', 'last_layer' or 'cg'. Got "
@@ -290,7 +311,12 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
             steps = preprocessing_steps(self.estimator_)
             rows = self._fit_X, self._fit_y
             return NetModel(
-                self._runs, *rows, self._net_hessian, steps, self.group_order
+                self._runs,
+                *rows,
+                self._net_hessian,
+                steps,
+                self.group_order,
+                self.refine,
             )
         weight, others = final_sample_weight(self.estimator_, fit_params)
         if others:
@@ -308,7 +334,7 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         """The curvature of nets: "auto" is the best per second."""
         if self.hessian != "auto":
             return self.hessian
-        return "ekfac" if self.group_order == 1 else "gauss_newton"
+        return "ekfac" if self.group_order == 1 or self.refine else "gauss_newton"
 
     def _without(self, masks=None):
         """Return the `Removals` of single rows or of sets, by the method ``step``."""
