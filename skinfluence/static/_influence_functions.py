@@ -59,9 +59,10 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
     leverage near one and weak penalties. `LeaveOneOutInfluence` is exact at a small
     multiple of the cost. For nets the derivative assumes an optimum, which training
     has not reached and which is one of many: it predicts retraining on other subsets
-    in part, and the effect of a single row hardly at all. For nets use `TRAK` for the
-    rows that a prediction depends on, `HyDRA` for the effect of a row on this training
-    run, and self-influence (here or of `TracIn`) for mislabelled rows.
+    in part (better if averaged over ``checkpoints``, as by default), and the effect of
+    a single row hardly at all. For nets use this or `TRAK` for the rows that a
+    prediction depends on, `HyDRA` for the effect of a row on this training run, and
+    self-influence (here or of `TracIn`) for mislabelled rows.
 
     Parameters
     ----------

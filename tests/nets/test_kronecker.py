@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 from skinfluence.nets.curvature import _rotated
 from skinfluence.nets.curvature._preconditioned import product_dtype
 from skinfluence.nets.curvature._rotated import Diagonal, Kronecker
-from skinfluence.nets.gradients._blocks import Dense, Outer
+from skinfluence.nets.gradients._blocks import Dense, Lookup, Outer
 
 torch.set_num_threads(1)
 DAMPING = 0.3
@@ -143,3 +143,15 @@ def test_the_error_in_float32_is_below_its_bound():
     assert product_dtype(torch.float16, 1.0, 1.0) == torch.float32
     assert product_dtype(torch.float64, 1.0, 1e-9) == torch.float64
     assert product_dtype(torch.float32, math.inf, 1.0) == torch.float64
+
+
+def test_some_rows_of_a_block_are_rows_of_its_gradients():
+    rng = np.random.default_rng(3)
+    tokens = torch.from_numpy(rng.integers(0, 5, size=(9, 4)))
+    d = torch.from_numpy(rng.normal(size=(9, 4, 2)))
+    (outer,) = blocks_of(rng, 9, (2, 3, 2), ("w", "b"))
+    for block in (Lookup("w", tokens, d, 5), outer, Dense(outer.dense())):
+        some = block.rows(slice(2, 7))
+        assert len(some) == 5
+        for name, g in some.dense().items():
+            assert torch.equal(g, block.dense()[name][2:7])

@@ -53,11 +53,10 @@ class EKFAC(Preconditioned):
             for part, own in zip(self._parts, blocks, strict=True):
                 part.add_moments(own)
             room -= size
-            if room >= 0:
-                kept.append((blocks, size))
+            kept = [*kept, (blocks, size)] if room >= 0 else []
         for part in self._parts:
             part.finish()
-        for blocks, _ in kept if room >= 0 else self._columns():
+        for blocks, _ in kept or self._columns():
             for part, own in zip(self._parts, blocks, strict=True):
                 part.add_squares(own)
         for part in self._parts:
