@@ -98,7 +98,7 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         Number of conjugate gradient iterations that take the solution of "ekfac" to
         that of the Gauss-Newton matrix, with the damping of the latter. 5 predict
         retraining as "gauss_newton" does, over five checkpoints a little better than
-        "ekfac", at ten to twenty times its cost. Needs ``hessian`` "auto" or "ekfac".
+        "ekfac", at ten to thirty times its cost. Needs ``hessian`` "auto" or "ekfac".
     damping : float or "auto", default="auto"
         Added to the diagonal of the Hessian of the mean loss. It acts like a ridge
         penalty and biases the estimate; include the weight decay of the optimiser.
@@ -187,13 +187,13 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         **BaseInfluence._parameter_constraints,
         "step": [StrOptions({"infinitesimal", "newton"})],
         "hessian": [StrOptions({"auto", *HESSIANS})],
+        "refine": [Interval(Integral, 0, None, closed="left")],
         "damping": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "checkpoints": [
             Interval(Integral, 1, None, closed="left"),
             StrOptions({"auto"}),
         ],
         "n_runs": [Interval(Integral, 1, None, closed="left")],
-        "refine": [Interval(Integral, 0, None, closed="left")],
         "group_order": [Interval(Integral, 1, 2, closed="both")],
         "random_state": ["random_state"],
     }
@@ -205,10 +205,10 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         loss="auto",
         step="infinitesimal",
         hessian="auto",
+        refine=0,
         damping="auto",
         checkpoints="auto",
         n_runs=1,
-        refine=0,
         group_order=1,
         random_state=None,
     ):
@@ -216,10 +216,10 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         self.loss = loss
         self.step = step
         self.hessian = hessian
+        self.refine = refine
         self.damping = damping
         self.checkpoints = checkpoints
         self.n_runs = n_runs
-        self.refine = refine
         self.group_order = group_order
         self.random_state = random_state
 
