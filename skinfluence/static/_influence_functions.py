@@ -84,14 +84,21 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
           of the net itself, and is positive semidefinite. Computed from the kernel of
           the training rows, of size n times the number of outputs (if there are many
           outputs, those with 99.9% of the trace), or as a p x p matrix if p is small.
-          About ten times the cost of "ekfac", and no better.
+          About ten times the cost of "ekfac", and no better at the final parameters
+          alone; over five checkpoints its predictions are a little better.
         - "exact": the Hessian, for up to 5,000 parameters.
         - "last_layer": the Hessian of the last Linear layer alone, which equals its
           Gauss-Newton matrix. Ignores the training of the other layers.
         - "fisher": second moments of the gradients, an n x n matrix. Rows that are
           fitted perfectly contribute nothing, so that influences are several times
           too large; use their ranking only.
-        - "cg": "gauss_newton" by conjugate gradients for each test row, memory O(p).
+        - "cg": "gauss_newton" by conjugate gradients, to convergence, preconditioned by
+          "ekfac"; memory O(p).
+    refine : int, default=0
+        Number of conjugate gradient iterations that take the solution of "ekfac" to
+        that of the Gauss-Newton matrix, with the damping of the latter. 5 predict
+        retraining as "gauss_newton" does, over five checkpoints a little better than
+        "ekfac", at ten to thirty times its cost. Needs ``hessian`` "auto" or "ekfac".
     damping : float or "auto", default="auto"
         Added to the diagonal of the Hessian of the mean loss. It acts like a ridge
         penalty and biases the estimate; include the weight decay of the optimiser.
@@ -180,6 +187,7 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         **BaseInfluence._parameter_constraints,
         "step": [StrOptions({"infinitesimal", "newton"})],
         "hessian": [StrOptions({"auto", *HESSIANS})],
+        "refine": [Interval(Integral, 0, None, closed="left")],
         "damping": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "checkpoints": [
             Interval(Integral, 1, None, closed="left"),
@@ -197,6 +205,7 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         loss="auto",
         step="infinitesimal",
         hessian="auto",
+        refine=0,
         damping="auto",
         checkpoints="auto",
         n_runs=1,
@@ -207,6 +216,7 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         self.loss = loss
         self.step = step
         self.hessian = hessian
+        self.refine = refine
         self.damping = damping
         self.checkpoints = checkpoints
         self.n_runs = n_runs
@@ -229,6 +239,11 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
                         f"The {name!r} parameter must be 1 here: only skorch nets have "
                         f"several. Got {getattr(self, name)}."
                     )
+            if self.refine:
+                raise ValueError(
+                    "The 'refine' parameter must be 0 here: the Hessian of a linear "
+                    f"model is exact. Got {self.refine}."
+                )
             if self.group_order != 1:
                 raise ValueError(
                     "The 'group_order' parameter must be 1 here: only skorch nets have "
@@ -236,7 +251,13 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
                     "solves with the Hessian without the group."
                 )
             return super()._fit_clone(X, y, fit_params, seed)
-        if self.group_order == 2 and self.hessian in ("ekfac", "fisher"):
+        if self.refine and self.hessian not in ("auto", "ekfac"):
+            raise ValueError(
+                "The 'hessian' parameter must be 'auto' or 'ekfac' if refine is above "
+                f"0. Got {self.hessian!r}."
+            )
+        approximate = ("ekfac", "fisher") if not self.refine else ()
+        if self.group_order == 2 and self.hessian in approximate:
             raise ValueError(
                 "group_order=2 needs the Hessian of a group: hessian must be 'auto', "
                 "'exact', 'gauss_newton', 'last_layer' or 'cg'. Got "
@@ -291,7 +312,12 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
             steps = preprocessing_steps(self.estimator_)
             rows = self._fit_X, self._fit_y
             return NetModel(
-                self._runs, *rows, self._net_hessian, steps, self.group_order
+                self._runs,
+                *rows,
+                self._net_hessian,
+                steps,
+                self.group_order,
+                self.refine,
             )
         weight, others = final_sample_weight(self.estimator_, fit_params)
         if others:
@@ -309,7 +335,7 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
         """The curvature of nets: "auto" is the best per second."""
         if self.hessian != "auto":
             return self.hessian
-        return "ekfac" if self.group_order == 1 else "gauss_newton"
+        return "ekfac" if self.group_order == 1 or self.refine else "gauss_newton"
 
     def _without(self, masks=None):
         """Return the `Removals` of single rows or of sets, by the method ``step``."""

@@ -1,6 +1,7 @@
 """A skorch net trained by `CheckpointRun`s, under the contract of removals."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import sklearn
@@ -38,6 +39,8 @@ class NetModel(RemovalModel):
         Names of the fitted steps before the net.
     group_order : {1, 2}, default=1
         Order to which sets of rows are removed.
+    refine : int, default=0
+        Number of conjugate gradient iterations that refine "ekfac".
     """
 
     lacks = (
@@ -46,9 +49,12 @@ class NetModel(RemovalModel):
         "InfluenceFunctions(step='infinitesimal')."
     )
 
-    def __init__(self, runs, X, y, hessian, held_fixed=(), group_order=1):
-        self.runs, self.X, self.y, self.hessian = runs, X, y, hessian
+    def __init__(self, runs, X, y, hessian, held_fixed=(), group_order=1, refine=0):
+        self.runs, self.X, self.y = runs, X, y
         self.points, self.damping = [], None
+        self._make = CURVATURES[hessian]
+        if refine:
+            self._make = partial(CURVATURES["cg"], iterations=refine)
         self.held_fixed, self.group_order = tuple(held_fixed), group_order
 
     def choose_damping(self, damping):
@@ -69,9 +75,7 @@ class NetModel(RemovalModel):
                 if damping == "auto" and last is None:
                     descent = run.descent(checkpoint, train)
                 with gradients.target.at(checkpoint.state):
-                    curvature = CURVATURES[self.hessian](
-                        gradients, train, damping, descent, last
-                    )
+                    curvature = self._make(gradients, train, damping, descent, last)
                 last = last or curvature
                 points.append(_Point(run, checkpoint, curvature))
             self.points += points[::-1]

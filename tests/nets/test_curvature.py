@@ -122,7 +122,7 @@ def test_batches_do_not_change_the_answer(hessian, monkeypatch):
     monkeypatch.setattr(_ekfac, "_KEPT_BYTES", 0)
     monkeypatch.setattr(_exact, "_ROWS", 7)
     monkeypatch.setattr(_exact, "_COLUMNS", 5)
-    monkeypatch.setattr(_conjugate_gradient, "_ROWS", 7)
+    monkeypatch.setattr(_conjugate_gradient, "_BYTES", 1)
     close(ask("softmax", fit("softmax", hessian=hessian, damping=1.0)), whole, 1e-9)
 
 

@@ -54,6 +54,18 @@ class RunDerivative:
                 ]
             )
 
+    def influence_of(self, rows, test, loss):
+        """Columns of `influence`, in forward mode if they are fewer than test rows."""
+        if not self.hessian or len(rows) >= n_rows(test[0]):
+            return self.influence(test, loss)[:, rows]
+        derivative = torch.cat(
+            [
+                sensitivity(self.replay, rows[block])
+                for block in self.run.blocks(len(rows))
+            ]
+        )
+        return as_array(-self.gradients(test, loss) @ derivative.T)
+
     def _announcing(self, n, n_passes):
         """Context in which a long computation for n rows is announced."""
         instead = "sample_values differentiates the mean over test rows only."
