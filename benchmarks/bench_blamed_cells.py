@@ -25,7 +25,7 @@ restart_single_threaded()
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
-from bench_noise_in_tables import diamonds, rows_of  # noqa: E402
+from noisy_tables import diamonds, rows_of  # noqa: E402
 from sklearn import datasets  # noqa: E402
 from sklearn.ensemble import (  # noqa: E402
     RandomForestClassifier,

@@ -27,8 +27,12 @@ from timing import restart_single_threaded
 restart_single_threaded()
 
 import numpy as np  # noqa: E402
-from bench_noise_detection import LINEAR, cleanlab  # noqa: E402
-from bench_noise_in_tables import CleanLearning, diamonds, rows_of  # noqa: E402
+from bench_noise_detection import (  # noqa: E402
+    LINEAR,
+    CleanLearning,
+    cleanlab,
+)
+from noisy_tables import diamonds, rows_of  # noqa: E402
 from sklearn.datasets import (  # noqa: E402
     load_breast_cancer,
     load_digits,
