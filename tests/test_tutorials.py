@@ -14,7 +14,7 @@ from skinfluence.__main__ import main
 
 FOLDER = Path(__file__).parents[1] / "doc" / "tutorials"
 PAGES = sorted(FOLDER.glob("*.rst"))
-NUMBER = r"[-+]?\d+(?:\.\d+)?"
+NUMBER = r"[-+]?\d+\.\d+"  # counts, lines and whole percents are words
 
 
 def sessions(page):
@@ -34,7 +34,7 @@ def run(command):
 
 
 def same(printed, shown):
-    """Words are equal; numbers up to what another version of a solver changes."""
+    """Words are equal; decimals up to what another version of a solver changes."""
     lines = [
         [line.rstrip() for line in text.strip().split("\n")]
         for text in (printed, shown)

@@ -1,7 +1,7 @@
 """Write the table of the tutorial as people send tables, with faults that are known.
 
-``wines.csv`` has two thirds of scikit-learn's wines, ``new_wines.csv`` the others, whose
-values and labels are right.
+``wines.csv`` has two thirds of scikit-learn's wines, ``new_wines.csv`` the others,
+whose values and labels are right.
 """
 
 import numpy as np

@@ -150,9 +150,7 @@ def read_task(paths, target, task="auto", groups=None, reading=None, by=(), igno
     return make_task(read_table(paths, reading), target, task, path, groups, by, ignore)
 
 
-def make_task(
-    source, target, task="auto", path="table", groups=None, by=(), ignore=()
-):
+def make_task(source, target, task="auto", path="table", groups=None, by=(), ignore=()):
     """Cut a `Table` into features and target; see `read_task`."""
     typed, table = source.typed, source.cells
     columns = list(typed.columns)

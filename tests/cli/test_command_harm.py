@@ -29,7 +29,7 @@ def test_a_rare_class_is_not_removed(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "suspects: 0 rows" in out
     assert (
-        "Nothing should be removed: no row is more likely wrong than right. "
+        "Nothing should be removed: no row is more likely wrong than right.\n"
         "No cleaned table was written." in out
     )
     assert re.search(r"from the columns: between 0% and \d+%", out)
@@ -60,7 +60,7 @@ def test_what_makes_the_model_worse_is_not_written_by_default(
     assert main([*arguments, "--report", str(page)]) == 0
     assert not table.with_name("people.cleaned.csv").exists()
     said = "Nothing should be removed: it is worse."
-    assert f"{said} No cleaned table was written." in capsys.readouterr().out
+    assert f"{said}\nNo cleaned table was written." in capsys.readouterr().out
     assert said in page.read_text()
     assert "they are dropped" not in page.read_text()
     # A share is the user's own choice.

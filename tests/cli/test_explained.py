@@ -56,3 +56,41 @@ def test_the_file_names_cell_and_target(ranking):
     fine = by_row[~by_row["suspect"].astype(bool)]
     assert set(fine["to_blame"]) == {""}
     assert set(fine["blamed_column"]) == {""}
+
+
+def page_of(path, *options):
+    page = path.with_suffix(".html")
+    arguments = ["clean", str(path), "--target", "label", "--report", str(page)]
+    assert main([*arguments, *options]) == 0
+    html = page.read_text(encoding="utf-8")
+    start = html.index('id="data">') + len('id="data">')
+    return json.loads(html[start : html.index("</script>", start)])["suspects"]
+
+
+def test_a_wide_table_says_why_no_cell_is_blamed(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(40, 257)).round(2)).add_prefix("x")
+    path = tmp_path / "wide.csv"
+    frame.assign(label=["a", "b"] * 20).to_csv(path, index=False)
+    (one, two) = page_of(path, "--drop", "0.05")
+    assert "at most 256 columns" in one["unsaid"]
+    assert one["unsaid"] == two["unsaid"]
+    assert "no cell of them is blamed: this needs" in capsys.readouterr().out
+
+
+def test_the_page_says_whose_reasons_are_not_asked(tmp_path, monkeypatch):
+    import skinfluence.cli._explained as explained
+
+    monkeypatch.setattr(explained, "MAX_EXPLAINED", 2)
+    path = tmp_path / "t.csv"
+    table().to_csv(path, index=False)
+    suspects = page_of(path, "--drop", "0.02")
+    assert len(suspects) == 4
+    assert [bool(s["unsaid"]) for s in suspects] == [False, False, True, True]
+    assert [bool(s["reasons"]) for s in suspects] == [True, True, False, False]
+    assert "first 200 suspects only" in suspects[2]["unsaid"]
+    # Numbers are coloured by the rule that the page states.
+    columns = table()[["x", COLUMN]]
+    row, differs = suspects[0]["near"][0]
+    away = (columns.iloc[row] - columns.iloc[suspects[0]["row"]]).abs()
+    assert differs == np.flatnonzero(away > columns.std(ddof=0)).tolist()
