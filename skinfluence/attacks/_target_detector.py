@@ -266,7 +266,8 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
 
         Rows are removed by descending robust score, and the model is refitted, until
         the prediction changes. Further rows whose own score exceeds half the threshold
-        of the tail, whatever the ``statistic``, are listed as well, since attacks often plant more rows than necessary.
+        of the tail, whatever the ``statistic``, are listed as well, since attacks often
+        plant more rows than necessary.
 
         Parameters
         ----------
