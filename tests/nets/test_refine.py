@@ -1,5 +1,7 @@
 """EK-FAC refined by conjugate gradients, against projections on Krylov spaces."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -72,6 +74,12 @@ def test_modules_that_cannot_be_batched_take_one_gradient_at_a_time():
     batched = ask("softmax", influence)
     influence._model.points[0].curvature._is_batched = False
     close(ask("softmax", influence), batched, 1e-10)
+
+
+def test_pickled():
+    influence = fit("softmax", refine=3, checkpoints=2)
+    copy = pickle.loads(pickle.dumps(influence))
+    close(ask("softmax", copy), ask("softmax", influence), 1e-12)
 
 
 @pytest.mark.parametrize(
