@@ -11,9 +11,11 @@ score of the best of three (this library: seven) dampings and the default, chose
 ground truth. Seconds are of the CPU, without the training of the net, for one setting,
 the median (the first call of a library imports it).
 
-Other libraries that are not installed are left out, which is said first. To have them:
+Other libraries that are not installed are left out, which is said first. To have them
+(pyDVL asks for an older numpy, but its EK-FAC works with the present one):
 
-    pip install kronfluence==1.0.1 "pyDVL[influence]==0.10.0" dattri==0.3.0
+    pip install kronfluence==1.0.1 dattri==0.3.0 zarr distributed pyDeprecate
+    pip install --no-deps pyDVL==0.10.0
 
     python benchmarks/bench_attribution_of_nets.py [problem ...]
 """
