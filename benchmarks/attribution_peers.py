@@ -126,7 +126,7 @@ def dattri(module, checkpoints, train):
     return attribute
 
 
-# Library: (method, its default setting or that of its documentation, three others).
+# Library: (method, its default setting, three others); pyDVL's default is no damping.
 PEERS = {
     "kronfluence": (kronfluence, 1e-8, (None, 1e-2, 1e-1)),
     "pydvl": (pydvl, 0.1, (1e-2, 1.0, 10.0)),

@@ -6,14 +6,16 @@ the rows by the library's retraining engine. Score:
 `skinfluence.metrics.linear_datamodeling_score`, for three trained nets that differ by
 their seeds. All methods get the same trained nets; those that use checkpoints get the
 same checkpoints. ``default`` is the score with the method's default settings (for
-pyDVL, which has no usable default, with the damping of its documentation); ``best`` the
-score of the best of three (this library: seven) dampings and the default, chosen on the
-ground truth. Seconds are of the CPU, without the training of the net, for one setting,
+pyDVL, which does not damp by default, with a damping of .1); ``best`` that of the best
+of three (this library: seven) dampings and the default, chosen on the ground truth.
+Seconds are of the CPU, without the training of the net, for one setting,
 the median (the first call of a library imports it).
 
-Other libraries that are not installed are left out, which is said first. To have them:
+Other libraries that are not installed are left out, which is said first. To have them
+(pyDVL asks for an older numpy, but its EK-FAC works with the present one):
 
-    pip install kronfluence==1.0.1 "pyDVL[influence]==0.10.0" dattri==0.3.0
+    pip install kronfluence==1.0.1 dattri==0.3.0 zarr distributed pyDeprecate
+    pip install --no-deps pyDVL==0.10.0
 
     python benchmarks/bench_attribution_of_nets.py [problem ...]
 """
