@@ -35,8 +35,8 @@ as large as a likelihood ratio test allows, and the sparse matrix without its co
 
 **When it fails.** Where the columns say little of the label, the likelihood is flat and
 the answer is that no row is wrong, whatever the truth. Where no link of either form
-fits the table, what it lacks is taken for noise, most of all by the sparse matrix; where
-only the free link fits, mistakes that depend on the class are overlooked.
+fits the table, what it lacks is taken for noise, most of all by the sparse matrix;
+where only the free link fits, mistakes that depend on the class are overlooked.
 
 References
 ----------
