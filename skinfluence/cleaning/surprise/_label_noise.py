@@ -21,6 +21,11 @@ three times the logarithm of that more: the prior Beta(1, 4), whose mean is a fi
 the largest rate. Where the columns say little of the label the likelihood is flat, and
 what it gains by chance is at rates that leave next to nothing.
 
+Where the regressions confuse neighbouring classes, no link of one slope for all classes
+fits, and a sparse matrix of many cells repairs the link. So the matrix is taken only if
+a link without noise in which every class has slopes of its own on all of s and log s,
+cost log(n) / 2 per further parameter, has no larger likelihood after its cost.
+
 **What can be known.** Any rate of noise up to the smallest probability of the other
 label explains the table as well, if the link may have any form. Only the form decides:
 whether log odds that grow with the prediction go on growing, as for rows that are hard,
@@ -29,8 +34,9 @@ form needs. Fits with more noise that the table does not rule out come with it: 
 as large as a likelihood ratio test allows, and the sparse matrix without its cost.
 
 **When it fails.** Where the columns say little of the label, the likelihood is flat and
-the answer is that no row is wrong, whatever the truth. Where no link of this form fits
-the table, what it lacks is taken for noise, most of all by the sparse matrix.
+the answer is that no row is wrong, whatever the truth. Where no link of either form
+fits the table, what it lacks is taken for noise, most of all by the sparse matrix;
+where only the free link fits, mistakes that depend on the class are overlooked.
 
 References
 ----------
@@ -50,6 +56,7 @@ RATE_COST, PRIOR_POWER = 1.0, 3.0
 # Half the 95% point of chi squared with one degree of freedom.
 ALLOWED_LOSS = 1.92
 N_BISECTIONS = 5
+FREE_RIDGE, FREE_STEPS = 0.01, 300
 N_ROUNDS, STEPS_PER_ROUND, SMALLEST_GAIN = 25, 6, 0.01
 
 
@@ -118,7 +125,10 @@ def fit_label_noise(predictions, labels, share):
     none, clean = _without_noise(link, labels)
     one, most = _one_rate(link, labels, clean, share, none.score)
     sparse = _sparse(link, predictions, labels, clean)
-    return max((none, one, sparse), key=lambda noise: noise.score), [most, sparse]
+    best = max((none, one), key=lambda noise: noise.score)
+    if best.score < sparse.score and not _link_is_wrong(link, labels, sparse.score):
+        best = sparse
+    return best, [most, sparse]
 
 
 class _Link:
@@ -170,6 +180,27 @@ def _without_noise(link, labels):
     start = np.concatenate([[1.0, 1.0], np.zeros(k)])
     fit = _fit_link(link, np.asfortranarray(np.eye(k)[labels]), start)
     return LabelNoise(link.log_q(fit.x), np.eye(k), -fit.fun), fit.x
+
+
+def _link_is_wrong(link, labels, score):
+    """Tell whether a free link without noise has a larger score than this one."""
+    n, k = link.plain.shape
+    cost = ((k - 1) * (2 * k + 1) - (k + 1)) * np.log(n) / 2
+    if -cost < score:  # not even if every label were certain
+        return False
+    columns = np.column_stack([link.plain, link.log, np.ones(n)])
+    target = np.eye(k)[labels]
+
+    def loss(weights):
+        weights = weights.reshape(2 * k + 1, k)
+        log_q = log_softmax(columns @ weights, axis=1)
+        value = FREE_RIDGE * (weights**2).sum() - (target * log_q).sum()
+        slope = columns.T @ (np.exp(log_q) - target) + 2 * FREE_RIDGE * weights
+        return value, slope.ravel()
+
+    start = np.vstack([np.eye(k), np.eye(k), np.zeros((1, k))])
+    bounds = [(None, None)] * start.size
+    return -_minimise(loss, start.ravel(), bounds, FREE_STEPS).fun - cost > score
 
 
 def _one_rate(link, labels, clean, share, score_clean):

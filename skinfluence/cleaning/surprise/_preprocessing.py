@@ -4,6 +4,7 @@ from numbers import Number
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
@@ -17,13 +18,14 @@ from sklearn.preprocessing import (
 
 from skinfluence._shown import shown
 from skinfluence._sklearn import n_rows, take_columns
+from skinfluence.cleaning.surprise._far_values import nearer
 
 # Fewer rows than this do not show that a column identifies them.
 MIN_ROWS = 20
 MAX_CATEGORIES = 50
 
 
-def default_preprocessor(X):
+def default_preprocessor(X, bring_nearer=False):
     """Choose a transformer to numbers by looking at the columns of ``X``.
 
     Numbers are imputed by their median, with an indicator of what was missing,
@@ -36,6 +38,9 @@ def default_preprocessor(X):
     ----------
     X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
         Rows. Frames of pandas and polars are recognised by their ``columns``.
+    bring_nearer : bool, default=False
+        Whether numbers far from all others of their column are brought nearer before
+        they are scaled, see `_far_values`.
 
     Returns
     -------
@@ -58,10 +63,11 @@ def default_preprocessor(X):
     (30, 2)
     """
     if sp.issparse(X):
-        return MaxAbsScaler(), {}
+        return _with_nearer(MaxAbsScaler(), bring_nearer), {}
+    numbers = _numbers(bring_nearer)
     if hasattr(X, "columns"):
         names = [str(name) for name in X.columns]
-        return _by_column(X, names)
+        return _by_column(X, names, numbers)
     # A list of texts of different length would be padded by a unicode array.
     X = X if hasattr(X, "dtype") else np.asarray(X)
     if X.ndim == 1:
@@ -74,10 +80,10 @@ def default_preprocessor(X):
             )
         return TfidfVectorizer(sublinear_tf=True, min_df=2 if len(X) > 100 else 1), {}
     if X.ndim > 2:
-        return make_pipeline(FunctionTransformer(_flatten), _numbers()), {}
+        return make_pipeline(FunctionTransformer(_flatten), numbers), {}
     if getattr(X.dtype, "kind", "f") in "OUS":
-        return _by_column(X, [str(j) for j in range(X.shape[1])])
-    return _numbers(), {}
+        return _by_column(X, [str(j) for j in range(X.shape[1])], numbers)
+    return numbers, {}
 
 
 def kinds_of_columns(X, n_columns):
@@ -93,12 +99,12 @@ def kinds_of_columns(X, n_columns):
     return kinds, [None] * n_columns if all(reasons) else reasons
 
 
-def _by_column(X, names):
+def _by_column(X, names, numbers):
     kinds, reasons = kinds_of_columns(X, len(names))
     parts = []
     for kind, transformer in (
-        ("number", _numbers()),
-        ("date", make_pipeline(FunctionTransformer(_seconds), _numbers())),
+        ("number", numbers),
+        ("date", make_pipeline(FunctionTransformer(_seconds), clone(numbers))),
         ("category", make_pipeline(FunctionTransformer(as_text), _indicators())),
     ):
         chosen = [
@@ -114,12 +120,19 @@ def _by_column(X, names):
     return transformer, left_out
 
 
-def _numbers():
+def _numbers(bring_nearer):
     # keep_empty_features: a column can be empty in one fold and not in another.
     return make_pipeline(
         SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
-        StandardScaler(),
+        _with_nearer(StandardScaler(), bring_nearer),
     )
+
+
+def _with_nearer(scaler, bring_nearer):
+    if not bring_nearer:
+        return scaler
+    step = FunctionTransformer(nearer, accept_sparse=True)
+    return make_pipeline(step, scaler)
 
 
 def _indicators():

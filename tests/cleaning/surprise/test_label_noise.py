@@ -1,12 +1,14 @@
 """The fits of label noise against tables drawn from a known link and known noise."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import check_grad
 from scipy.special import softmax
 
 from skinfluence.cleaning.surprise import _label_noise
 from skinfluence.cleaning.surprise._label_noise import LabelNoise, fit_label_noise
+from skinfluence.cleaning.surprise._scorer import score_rows
 
 
 def drawn(n, transition, slope=8.0, seed=0):
@@ -92,3 +94,40 @@ def test_slopes_of_the_fits(monkeypatch):
         place = start + 0.05
         error = check_grad(lambda p: loss(p)[0], lambda p: loss(p)[1], place)  # noqa: B023
         assert error < 1e-4
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_classes_that_regressions_confuse_are_no_noise(seed, monkeypatch):
+    """Fifths of an amount of which ridge regressions see the middle ones badly."""
+    rng = np.random.default_rng(seed)
+    size, colour, clarity = rng.normal(-0.4, 0.6, 900), *rng.integers(0, 8, (2, 900))
+    amount = 1.7 * size - 0.07 * colour * (1 + 0.5 * (size > 0))
+    amount += 0.12 * clarity + rng.normal(0, 0.1, 900)
+    others = rng.normal(size=(900, 2)).T
+    codes = [np.array(list("abcdefgh"))[code] for code in (colour, clarity)]
+    X = pd.DataFrame(dict(zip("pqrst", [np.exp(size), *others, *codes], strict=True)))
+    y = np.digitize(amount, np.quantile(amount, [0.2, 0.4, 0.6, 0.8]))
+    said = score_rows(X, y, classification=True).columns[0].predictions
+    best, possible = fit_label_noise(said, y, 0.05)
+    assert best.probability_wrong(y).mean() < 0.005
+    assert possible[1].probability_wrong(y).mean() > 0.1  # the range has them
+    monkeypatch.setattr(_label_noise, "_link_is_wrong", lambda *args: False)
+    without, _ = fit_label_noise(said, y, 0.05)
+    assert without.probability_wrong(y).mean() > 0.1
+
+
+def test_slope_of_the_free_link(monkeypatch):
+    s, seen, _ = drawn(50, uniform(3, 0.2))
+    losses = []
+    minimise = _label_noise._minimise
+
+    def watched(loss, start, *args, **kwargs):
+        losses.append((loss, start))
+        return minimise(loss, start, *args, **kwargs)
+
+    monkeypatch.setattr(_label_noise, "_minimise", watched)
+    _label_noise._link_is_wrong(_label_noise._Link(s), seen, -np.inf)
+    ((loss, start),) = losses
+    assert len(start) == 7 * 3
+    error = check_grad(lambda p: loss(p)[0], lambda p: loss(p)[1], start + 0.05)
+    assert error < 1e-4
