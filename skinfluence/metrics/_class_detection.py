@@ -64,7 +64,7 @@ def class_detection(influence, train_classes, test_classes, *, X=None, y=None):
     >>> influence = [[3.0, 1.0, -2.0], [0.0, 2.0, 1.0]]
     >>> found = class_detection(influence, ["a", "a", "b"], ["a", "b"])
     >>> found.top, found.mean, found.roc_auc
-    (0.5, 0.5, 0.75)
+    (0.5, 0.75, 0.75)
     """
     matrix = influence_matrix(influence, X, y)
     train = _labels(train_classes, "train_classes", matrix.shape[1])
