@@ -1,63 +1,27 @@
 """TracIn on nets against a loop of autograd over checkpoints of the test's own."""
 
-import errno
-import os
-import pickle
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from nets_for_tracin import (
+    CLASS,
+    TEST,
+    TRAIN,
+    Small,
+    X,
+    Y,
+    brier,
+    classifier,
+    regressor,
+)
 from sklearn.base import clone
-from sklearn.datasets import load_digits, make_classification
-from sklearn.exceptions import NotFittedError
+from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
-from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from skorch import NeuralNetBinaryClassifier
+from skorch.callbacks import Callback, LRScheduler
 from torch import nn
 
 from skinfluence import TracIn
-
-torch.set_num_threads(1)
-
-X, CLASS = make_classification(
-    70, 6, n_informative=4, n_classes=3, random_state=0, class_sep=0.6
-)
-NAMES = np.array(["bird", "cat", "plane"])
-Y = NAMES[CLASS]
-TRAIN, TEST = slice(0, 50), slice(50, 70)
-
-
-class Small(nn.Module):
-    """A small net in float64, with batch normalisation and dropout."""
-
-    def __init__(self, n_out=3, hidden=5):
-        super().__init__()
-        self.hidden = nn.Linear(6, hidden)
-        self.norm = nn.BatchNorm1d(hidden)
-        self.drop = nn.Dropout(0.2)
-        self.out = nn.Linear(hidden, n_out)
-        self.double()
-
-    def forward(self, x):
-        return self.out(self.drop(torch.tanh(self.norm(self.hidden(x)))))
-
-
-def classifier(**params):
-    """Return a net that trains for six epochs."""
-    defaults = {
-        "module": Small,
-        "criterion": nn.CrossEntropyLoss,
-        "train_split": None,
-        "max_epochs": 6,
-        "batch_size": 16,
-        "lr": 0.1,
-        "verbose": 0,
-    }
-    return NeuralNetClassifier(**defaults | params)
 
 
 class Saver(Callback):
@@ -94,11 +58,6 @@ def gradients(module, X, y, loss):
 
 def cross_entropy(output, target):
     return nn.functional.cross_entropy(output, target)
-
-
-def brier(output, target):
-    truth = nn.functional.one_hot(target, output.shape[1])
-    return ((output.softmax(dim=1) - truth) ** 2).sum()
 
 
 @pytest.mark.parametrize(
@@ -179,108 +138,6 @@ def test_shares_add_up_to_the_fall_of_the_loss():
         np.testing.assert_allclose(found, shares, rtol=1e-8)
 
 
-def test_last_epoch_is_always_kept():
-    stop = EarlyStopping("train_loss", patience=1, threshold=10)
-    net = classifier(max_epochs=30, callbacks=[("stop", stop)])
-    tracin = TracIn(net, checkpoints=3).fit(X[TRAIN], Y[TRAIN])
-    n_epochs = len(tracin.estimator_.net_.history)
-    assert n_epochs < 10
-    assert [c.epoch for c in tracin.checkpoints_] == [n_epochs]
-    chosen = TracIn(classifier(), checkpoints=[1, 4]).fit(X[TRAIN], Y[TRAIN])
-    assert [c.epoch for c in chosen.checkpoints_] == [1, 4, 6]
-
-
-def test_checkpoints_on_disk(tmp_path):
-    results = []
-    for memory in (None, tmp_path / "runs"):
-        torch.manual_seed(0)
-        tracin = TracIn(classifier(), memory=memory).fit(X[TRAIN], Y[TRAIN])
-        results.append(tracin.influence(X[TEST], Y[TEST]))
-    np.testing.assert_array_equal(*results)
-    assert (
-        len(list((tmp_path / "runs").rglob("*.pt"))) == 7
-    )  # and the start of training
-
-
-def test_checkpoints_that_find_no_room_on_disk_are_kept_in_memory(
-    tmp_path, monkeypatch
-):
-    torch.manual_seed(0)
-    expected = TracIn(classifier()).fit(X[TRAIN], Y[TRAIN]).influence(X[TEST], Y[TEST])
-    write = Path.write_bytes
-
-    def full_after_two(path, content):
-        if int(path.stem.split("-")[1]) > 2:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return write(path, content)
-
-    monkeypatch.setattr(Path, "write_bytes", full_after_two)
-    torch.manual_seed(0)
-    with pytest.warns(match="memory=.*No space left.*kept in memory") as caught:
-        tracin = TracIn(classifier(), memory=tmp_path).fit(X[TRAIN], Y[TRAIN])
-    assert len([w for w in caught if "memory=" in str(w.message)]) == 1
-    assert len(list(tmp_path.rglob("*.pt"))) == 3  # the start of training, and two
-    np.testing.assert_array_equal(tracin.influence(X[TEST], Y[TEST]), expected)
-
-
-def test_partial_fit_goes_on():
-    torch.manual_seed(0)
-    whole = TracIn(classifier(), checkpoints=[3, 6]).fit(X[TRAIN], Y[TRAIN])
-    torch.manual_seed(0)
-    halves = TracIn(classifier(max_epochs=3), checkpoints=1)
-    halves.partial_fit(X[TRAIN], Y[TRAIN]).partial_fit(X[TRAIN], Y[TRAIN])
-    assert [c.epoch for c in halves.checkpoints_] == [3, 6]
-    np.testing.assert_allclose(
-        halves.influence(X[TEST], Y[TEST]), whole.influence(X[TEST], Y[TEST])
-    )
-    with pytest.raises(ValueError, match="same order, as the run is continued"):
-        halves.partial_fit(X[:20], Y[:20])
-
-
-def test_is_a_drop_in_classifier_with_the_users_labels():
-    tracin = TracIn(classifier(), random_state=0)
-    with pytest.raises(NotFittedError):
-        tracin.influence(X, Y)
-    tracin.fit(X[TRAIN], Y[TRAIN])
-    assert tracin.classes_.tolist() == sorted(NAMES)
-    p = tracin.predict_proba(X[TEST])
-    assert (tracin.predict(X[TEST]) == tracin.classes_[p.argmax(axis=1)]).all()
-    assert tracin.score(X[TEST], Y[TEST]) == (tracin.predict(X[TEST]) == Y[TEST]).mean()
-    again = clone(tracin).fit(X[TRAIN], Y[TRAIN])
-    expected = tracin.influence(X[TEST], Y[TEST])
-    np.testing.assert_array_equal(again.influence(X[TEST], Y[TEST]), expected)
-    copy = pickle.loads(pickle.dumps(tracin))
-    np.testing.assert_array_equal(copy.influence(X[TEST], Y[TEST]), expected)
-    explained = tracin.influence(X[TEST])
-    predicted = tracin.influence(X[TEST], tracin.predict(X[TEST]))
-    np.testing.assert_array_equal(explained, predicted)
-    groups = np.arange(50) % 4
-    by_group = tracin.group_influence(X[TEST], Y[TEST], groups=groups)
-    np.testing.assert_allclose(by_group[:, 1], expected[:, groups == 1].sum(axis=1))
-
-
-def test_grid_search_and_pipeline():
-    search = GridSearchCV(
-        TracIn(classifier(), random_state=0),
-        {"estimator__lr": [1e-6, 0.1], "estimator__module__hidden": [4]},
-        cv=2,
-    ).fit(X, Y)
-    assert search.best_params_["estimator__lr"] == 0.1
-    inside = TracIn(make_pipeline(StandardScaler(), classifier()), random_state=0)
-    inside.fit(X[TRAIN], Y[TRAIN])
-    assert inside.fixed_steps_ == ["standardscaler"]
-    scaler = StandardScaler().fit(X[TRAIN])
-    outside = TracIn(classifier(), random_state=0)
-    outside.fit(scaler.transform(X[TRAIN]), Y[TRAIN])
-    np.testing.assert_allclose(
-        inside.influence(X[TEST], Y[TEST]),
-        outside.influence(scaler.transform(X[TEST]), Y[TEST]),
-        rtol=1e-10,
-    )
-    behind = make_pipeline(StandardScaler(), TracIn(classifier(), random_state=0))
-    assert behind.fit(X[TRAIN], Y[TRAIN]).score(X[TRAIN], Y[TRAIN]) > 0.4
-
-
 def test_rows_held_out_by_train_split_have_no_influence():
     from skorch.dataset import ValidSplit
 
@@ -291,19 +148,6 @@ def test_rows_held_out_by_train_split_have_no_influence():
     np.testing.assert_array_equal(influence.any(axis=0), np.arange(50) >= 10)
     np.testing.assert_array_equal(tracin.self_influence() > 0, np.arange(50) >= 10)
     assert (tracin.sample_values(X[TEST], Y[TEST])[:10] == 0).all()
-
-
-def regressor(n_out=1, **params):
-    """Return a regressor that trains for six epochs."""
-    defaults = {
-        "module": Small,
-        "module__n_out": n_out,
-        "train_split": None,
-        "max_epochs": 6,
-        "batch_size": 16,
-        "verbose": 0,
-    }
-    return NeuralNetRegressor(**defaults | params)
 
 
 def test_regressors():
@@ -347,57 +191,6 @@ def test_binary_classifier():
     spent = tracin.checkpoints_[0].spent["out.weight"]
     found = tracin.influence(X[TEST], y[TEST])
     np.testing.assert_allclose(found, spent * g_test @ g.T, rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("tracin", "X", "y", "error", "match"),
-    [
-        (TracIn(classifier()), X.astype(np.float32), Y, ValueError, "dtype of the net"),
-        (TracIn(classifier()), X.tolist(), Y, TypeError, "ndarray or a tensor"),
-        (TracIn(classifier(module=Small())), X, Y, ValueError, "must be a class"),
-        (TracIn(classifier(module__n_out=2)), X, Y, ValueError, "column per class"),
-        (TracIn(regressor()), X, X[:, 0], ValueError, "reshape\\(-1, 1\\)"),
-        (TracIn(regressor(2)), X, X[:, :1], ValueError, "give the last layer 1"),
-        (TracIn(classifier(), loss="zero_one"), X, Y, TypeError, "no gradient"),
-        (TracIn(classifier(), loss=brier), X, Y, TypeError, "no gradient"),
-        (TracIn(classifier(), layers=["top"]), X, Y, ValueError, "'layers' parameter"),
-        (TracIn(classifier(), checkpoints=[0]), X, Y, ValueError, "counted from 1"),
-        (TracIn(classifier()), X[:9], Y, ValueError, "as many rows. Got 9 and 70"),
-    ],
-)
-def test_bad_input_is_named(tracin, X, y, error, match):
-    with pytest.raises(error, match=match):
-        tracin.fit(X, y)
-
-
-class Single(Small):
-    """In float32, the default of torch."""
-
-    def __init__(self):
-        super().__init__()
-        self.float()
-
-
-def test_double_rows_of_a_single_net_are_refused():
-    with pytest.raises(ValueError, match="float32. Got float64: pass X.astype"):
-        TracIn(classifier(module=Single)).fit(X, Y)
-
-
-@pytest.mark.parametrize("kind", [np.int32, np.uint8, np.float64, str])
-def test_labels_of_any_type(kind):
-    expected = TracIn(classifier(), random_state=0).fit(X[TRAIN], CLASS[TRAIN])
-    labels = CLASS.astype(kind)
-    tracin = TracIn(classifier(), random_state=0).fit(X[TRAIN], labels[TRAIN])
-    np.testing.assert_array_equal(
-        tracin.influence(X[TEST], labels[TEST]),
-        expected.influence(X[TEST], CLASS[TEST]),
-    )
-
-
-def test_unknown_class_at_influence():
-    tracin = TracIn(classifier()).fit(X[TRAIN], Y[TRAIN])
-    with pytest.raises(ValueError, match="classes seen during fit"):
-        tracin.influence(X[:2], ["dog", "cat"])
 
 
 class Digits(nn.Sequential):
