@@ -104,7 +104,9 @@ def _glm(model, results):
     n = len(model.endog)
     y, params = np.asarray(model.endog, np.float64), np.asarray(results.params)
     offset = np.zeros(n)
-    for part in (model.offset, model.exposure):  # exposure is a logarithm by now
+    # statsmodels before 0.15 has no attribute where none was given; the exposure is a
+    # logarithm by now.
+    for part in (getattr(model, "offset", None), getattr(model, "exposure", None)):
         offset = offset if part is None else offset + np.asarray(part, np.float64)
     weight = np.asarray(model.iweights * model.n_trials, np.float64)
     design = ExogDesign(model)

@@ -95,7 +95,7 @@ def test_standard_errors_of_multinomial_regression(C):
 
 
 @pytest.mark.parametrize(
-    "model", [LinearRegression(), Ridge(alpha=[0.1, 5.0])], ids=str
+    "model", [LinearRegression(), Ridge(alpha=np.array([0.1, 5.0]))], ids=str
 )
 def test_several_outputs_are_one_after_the_other(model):
     X, y = few(diabetes())
