@@ -136,7 +136,7 @@ def test_sparse_row_that_determines_the_intercept_is_refitted(sparse):
     estimator = Ridge(0.5, tol=1e-12)
     influence = LeaveOneOutInfluence(estimator, solver="exact")
     influence.fit(X, y, sample_weight=weight)
-    assert set(influence.refitted_rows_) <= {5}  # older SciPy solves it to the bound
+    assert list(influence.refitted_rows_) == [5]
     matrix = influence.influence(X_test, y_test)
     data = X.toarray(), y, X_test.toarray(), y_test
     expected = influence_of([[5]], estimator, *data, squared_error, weight)

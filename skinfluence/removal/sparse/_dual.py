@@ -56,7 +56,12 @@ class DualFactor:
             square[i : i + BLOCK] = np.einsum("ij,ij->i", part, part)
         free = 1 / inverse.total
         self.leverage = np.clip(1 - square, 0.0, 1.0) + self.a * free
-        self.gap, self.gap_error = square - self.a * free, inverse.noise() * square
+        # The second error is that of the row's own entry of the centred kernel: a row
+        # that outweighs all others is their mean, and its entry cancels.
+        lengths = inverse.X.multiply(inverse.X).sum(axis=1) + inverse.square
+        cancelled = np.finfo(np.float64).eps * self.a * lengths / inverse.ridge
+        self.gap = square - self.a * free
+        self.gap_error = square * (inverse.noise() + square * cancelled)
         # Leverages of rows of hardly any curvature have no digits: a bound instead.
         self.h = own / inverse.ridge + free
         sure = self.leverage > 1e-6
