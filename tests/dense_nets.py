@@ -31,6 +31,13 @@ class Small(nn.Module):
         return self.out(torch.tanh(self.hidden(x)))
 
 
+class Probabilities(Small):
+    """Returns what `torch.nn.NLLLoss` of skorch takes."""
+
+    def forward(self, x):
+        return torch.softmax(super().forward(x), dim=1)
+
+
 def train(kind, module, criterion, **params):
     """Return a net that trains on all rows."""
     defaults = {
@@ -54,10 +61,7 @@ NETS = {
         ),
         CLASS,
     ),
-    "probabilities": (
-        train(NeuralNetClassifier, nn.Module, nn.NLLLoss),  # its module is set below
-        CLASS,
-    ),
+    "probabilities": (train(NeuralNetClassifier, Probabilities, nn.NLLLoss), CLASS),
     "logistic": (
         train(
             NeuralNetBinaryClassifier,
@@ -76,16 +80,6 @@ NETS = {
         SIGNAL[:, None],
     ),
 }
-
-
-class Probabilities(Small):
-    """Returns what `torch.nn.NLLLoss` of skorch takes."""
-
-    def forward(self, x):
-        return torch.softmax(super().forward(x), dim=1)
-
-
-NETS["probabilities"][0].set_params(module=Probabilities)
 
 
 def row_losses(name):

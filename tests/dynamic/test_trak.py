@@ -5,74 +5,28 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from dense_nets import CLASS, NETS, SIGNAL, TEST, TRAIN, N, Small, X, train
 from numpy.testing import assert_allclose
 from scipy.stats import spearmanr
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
+from skorch import NeuralNetClassifier, NeuralNetRegressor
 from skorch.callbacks import Callback
 from torch import nn
 
 from skinfluence import TRAK, InfluenceFunctions
 
-torch.set_num_threads(1)
-
-N, RNG = 30, np.random.default_rng(0)
-X = RNG.normal(size=(N + 7, 4))
-SIGNAL = X @ [1.0, -0.7, 0.4, 0.0] + 0.5 * RNG.normal(size=len(X))
-CLASS = np.digitize(SIGNAL, [-0.6, 0.6])
 NAMES = np.array(["bird", "cat", "plane"])
-TRAIN, TEST = slice(0, N), slice(N, None)
-
-
-class Small(nn.Module):
-    """Two layers in float64."""
-
-    def __init__(self, n_out=3):
-        super().__init__()
-        self.hidden = nn.Linear(4, 5)
-        self.out = nn.Linear(5, n_out)
-        self.double()
-
-    def forward(self, x):
-        return self.out(torch.tanh(self.hidden(x)))
-
-
-class Probabilities(Small):
-    """Returns what `torch.nn.NLLLoss` of skorch takes."""
-
-    def forward(self, x):
-        return torch.softmax(super().forward(x), dim=1)
-
-
-def train(kind, criterion, module=Small, **params):
-    """Return a net that trains for four epochs."""
-    defaults = {
-        "train_split": None,
-        "max_epochs": 4,
-        "batch_size": 10,
-        "lr": 0.1,
-        "verbose": 0,
-    }
-    return kind(module, criterion=criterion, **defaults | params)
-
-
 CASES = {
-    "softmax": (train(NeuralNetClassifier, nn.CrossEntropyLoss), NAMES[CLASS]),
-    "probabilities": (
-        train(NeuralNetClassifier, nn.NLLLoss, Probabilities),
-        NAMES[CLASS],
-    ),
-    "logistic": (
-        train(NeuralNetBinaryClassifier, nn.BCEWithLogitsLoss, module__n_out=1),
-        NAMES[(CLASS > 1).astype(int)],
-    ),
-    "two outputs": (
-        train(NeuralNetRegressor, nn.MSELoss, module__n_out=2, lr=0.05),
-        np.column_stack([SIGNAL, np.sin(SIGNAL)]),
-    ),
+    name: (clone(NETS[name][0]).set_params(max_epochs=4), y)
+    for name, y in {
+        "softmax": NAMES[CLASS],
+        "probabilities": NAMES[CLASS],
+        "logistic": NAMES[NETS["logistic"][1]],
+        "two outputs": NETS["two outputs"][1],
+    }.items()
 }
 
 
@@ -168,7 +122,7 @@ def test_it_is_its_definition(name, damping):
 
 def test_of_a_squared_loss_each_checkpoint_is_gauss_newton():
     """A relative damping of 1 is a damping of the trace over n."""
-    net = train(NeuralNetRegressor, nn.MSELoss, module__n_out=1, lr=0.05)
+    net = train(NeuralNetRegressor, Small, nn.MSELoss, module__n_out=1, lr=0.05)
     y = SIGNAL[:, None]
     trak = TRAK(net, checkpoints=1, damping=1.0, random_state=0)
     trak.fit(X[TRAIN], y[TRAIN])
@@ -187,8 +141,8 @@ def test_predicts_retraining_of_a_linear_net():
     x, y = X.astype(np.float32), (SIGNAL > 0).astype(int)
     net = train(
         NeuralNetClassifier,
-        nn.CrossEntropyLoss,
         nn.Linear,
+        nn.CrossEntropyLoss,
         module__in_features=4,
         module__out_features=2,
         max_epochs=40,
@@ -236,7 +190,7 @@ def test_rows_that_are_fitted_perfectly_do_not_become_nan():
             return 1e4 * self.linear(x)
 
     x = np.array([[-1.0], [1.0]] * 5, dtype=np.float32)
-    net = train(NeuralNetClassifier, nn.CrossEntropyLoss, Sure, lr=1e-6)
+    net = train(NeuralNetClassifier, Sure, nn.CrossEntropyLoss, lr=1e-6)
     trak = TRAK(net, checkpoints=2, random_state=0).fit(x, [0, 1] * 5)
     assert np.isfinite(trak.influence(x, [0, 1] * 5)).all()
 

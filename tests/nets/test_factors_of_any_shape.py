@@ -22,61 +22,41 @@ def test_linear_of_any_shape(n_in, n_out, places, bias, seed):
     check_products(net, X, np.arange(N) % 3, 1e-12)
 
 
+STEPS = {
+    "stride": st.integers(1, 3),
+    "padding": st.integers(0, 2),
+    "dilation": st.integers(1, 2),
+}
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     kernel=st.tuples(st.integers(1, 3), st.integers(1, 3)),
-    stride=st.integers(1, 3),
-    padding=st.integers(0, 2),
-    dilation=st.integers(1, 2),
-    groups=st.sampled_from([1, 2]),
     n_out=st.sampled_from([2, 6]),
+    options=st.fixed_dictionaries(STEPS | {"groups": st.sampled_from([1, 2])}),
 )
-def test_convolution_of_any_shape(kernel, stride, padding, dilation, groups, n_out):
+def test_convolution_of_any_shape(kernel, n_out, options):
     X = images(torch.float64)
-
-    def build():
-        return nn.Conv2d(
-            2,
-            n_out,
-            kernel,
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            groups=groups,
-        )
-
-    check_products(net_of(build, X), X, np.arange(N) % 3, 1e-12)
+    net = net_of(lambda: nn.Conv2d(2, n_out, kernel, **options), X)
+    check_products(net, X, np.arange(N) % 3, 1e-12)
 
 
 @settings(max_examples=20, deadline=None)
 @given(
     kernel=st.integers(1, 4),
-    stride=st.integers(1, 3),
-    padding=st.integers(0, 2),
-    dilation=st.integers(1, 2),
-    groups=st.sampled_from([1, 2, 4]),
-    mode=st.sampled_from(["zeros", "replicate"]),
-    bias=st.booleans(),
+    options=st.fixed_dictionaries(
+        STEPS
+        | {
+            "groups": st.sampled_from([1, 2, 4]),
+            "padding_mode": st.sampled_from(["zeros", "replicate"]),
+            "bias": st.booleans(),
+        }
+    ),
 )
-def test_convolution_of_sequences_of_any_shape(
-    kernel, stride, padding, dilation, groups, mode, bias
-):
+def test_convolution_of_sequences_of_any_shape(kernel, options):
     X = sequences(torch.float64)
-
-    def build():
-        return nn.Conv1d(
-            4,
-            4,
-            kernel,
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            groups=groups,
-            padding_mode=mode,
-            bias=bias,
-        )
-
-    check_products(net_of(build, X), X, np.arange(N) % 3, 1e-12)
+    net = net_of(lambda: nn.Conv1d(4, 4, kernel, **options), X)
+    check_products(net, X, np.arange(N) % 3, 1e-12)
 
 
 @settings(max_examples=20, deadline=None)

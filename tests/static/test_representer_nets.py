@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from dense_nets import CLASS, SIGNAL, TEST, TRAIN, N, Small, X, train
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, softmax
@@ -14,54 +15,35 @@ from torch import nn
 
 from skinfluence import RepresenterPoints
 
-torch.set_num_threads(1)
-
-N, RNG = 40, np.random.default_rng(0)
-X = RNG.normal(size=(N + 9, 4))
-SIGNAL = X @ [1.0, -0.7, 0.4, 0.0] + 0.5 * RNG.normal(size=len(X))
-CLASS = np.digitize(SIGNAL, [-0.6, 0.6])
-TRAIN, TEST = slice(0, N), slice(N, None)
 L2 = 0.05
 
 
-class Small(nn.Module):
-    """Two layers in float64, with dropout between them."""
+class Dropped(Small):
+    """With dropout between the layers."""
 
     def __init__(self, n_out=3, bias=True):
-        super().__init__()
-        self.hidden = nn.Linear(4, 5)
+        super().__init__(n_out)
         self.drop = nn.Dropout(0.3)
-        self.out = nn.Linear(5, n_out, bias=bias)
-        self.double()
+        self.out = nn.Linear(5, n_out, bias=bias, dtype=torch.float64)
 
     def forward(self, x):
         return self.out(self.drop(torch.tanh(self.hidden(x))))
 
 
-def train(kind, criterion, **params):
-    """Return a net that trains for five epochs."""
-    defaults = {
-        "train_split": None,
-        "max_epochs": 5,
-        "batch_size": 10,
-        "lr": 0.1,
-        "verbose": 0,
-    }
-    return kind(Small, criterion=criterion, **defaults | params)
-
-
 NETS = {
-    "softmax": (train(NeuralNetClassifier, nn.CrossEntropyLoss), CLASS),
+    "softmax": (train(NeuralNetClassifier, Dropped, nn.CrossEntropyLoss), CLASS),
     "softmax, no bias": (
-        train(NeuralNetClassifier, nn.CrossEntropyLoss, module__bias=False),
+        train(NeuralNetClassifier, Dropped, nn.CrossEntropyLoss, module__bias=False),
         CLASS,
     ),
     "logistic": (
-        train(NeuralNetBinaryClassifier, nn.BCEWithLogitsLoss, module__n_out=1),
+        train(
+            NeuralNetBinaryClassifier, Dropped, nn.BCEWithLogitsLoss, module__n_out=1
+        ),
         (CLASS > 1).astype(int),
     ),
     "two outputs": (
-        train(NeuralNetRegressor, nn.MSELoss, module__n_out=2),
+        train(NeuralNetRegressor, Dropped, nn.MSELoss, module__n_out=2),
         np.column_stack([SIGNAL, np.sin(SIGNAL)]),
     ),
 }
@@ -165,9 +147,8 @@ def test_how_far_the_layer_is_from_the_net_is_told():
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_net_that_is_a_linear_layer_is_ridge(bias):
     """What the last layer sees is X: the terms are those of the closed form."""
-    net = train(NeuralNetRegressor, nn.MSELoss, module__dtype=torch.float64)
-    net.set_params(module=nn.Linear, module__in_features=4, module__out_features=1)
-    net.set_params(module__bias=bias)
+    net = train(NeuralNetRegressor, nn.Linear, nn.MSELoss, module__dtype=torch.float64)
+    net.set_params(module__in_features=4, module__out_features=1, module__bias=bias)
     y = SIGNAL[TRAIN]
     points = RepresenterPoints(net, l2=L2, random_state=0).fit(X[TRAIN], y[:, None])
     ridge = Ridge(alpha=N * L2, fit_intercept=bias).fit(X[TRAIN], y)

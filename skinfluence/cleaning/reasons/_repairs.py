@@ -21,12 +21,8 @@ def repaired(table, n_reference, expected, blocks):
 
     Parameters
     ----------
-    table : ScoresOfColumns
-        Reference rows, then m rows that are asked for.
-    n_reference : int
-        Number of the first.
-    expected : ndarray of shape (m, p)
-        Expected scores.
+    table, n_reference, expected
+        As in `contradictions`.
     blocks : ndarray of int, shape (m,)
         The blamed column of each row.
 
@@ -53,10 +49,8 @@ def as_given(table, n_reference, scores, y, classification):
 
     Parameters
     ----------
-    table : ScoresOfColumns
-        Reference rows, then m rows.
-    n_reference : int
-        Number of the first.
+    table, n_reference
+        As in `contradictions`.
     scores : ndarray of shape (m, p)
         The m rows repaired.
     y : ndarray of shape (n_reference + m,)

@@ -56,22 +56,7 @@ class Decided:
 
 
 def decided_rows(verdicts, y, classification, where=None):
-    """Make masks of verdicts; see `new_targets` for what is refused.
-
-    Parameters
-    ----------
-    verdicts : Verdicts
-    y : ndarray of shape (n_samples,)
-        Targets as given.
-    classification : bool
-        Whether y holds labels.
-    where : callable, default=None
-        Says where a person finds a verdict, from its position.
-
-    Returns
-    -------
-    decided : Decided
-    """
+    """Make masks of verdicts; parameters and errors are those of `new_targets`."""
 
     def mask(*names):
         return np.isin(np.arange(len(y)), verdicts.of(*names))

@@ -14,12 +14,8 @@ class DeviceRecord:
 
     Parameters
     ----------
-    functions : NetFunctions
-        The net.
-    trajectory : Trajectory
-        Its run.
-    X, y : tensors
-        The training rows, on the CPU.
+    functions, trajectory, X, y
+        As for `Replay`.
     """
 
     def __init__(self, functions, trajectory, X, y):
