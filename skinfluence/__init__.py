@@ -5,7 +5,7 @@ from skinfluence.attacks import TargetDetector
 from skinfluence.audit import audit_table
 from skinfluence.certificates import PartitionClassifier, PredictionCertificate
 from skinfluence.cleaning import InfluenceCleaner, InfluenceSampler
-from skinfluence.dynamic import TRAK, HyDRA, TracIn
+from skinfluence.dynamic import SOURCE, TRAK, HyDRA, TracIn
 from skinfluence.groups import find_flip_set, group_values, most_influential_set
 from skinfluence.inspection import (
     CertifiedAccuracyDisplay,
@@ -32,6 +32,7 @@ from skinfluence.static import InfluenceFunctions, RepresenterPoints
 __version__ = "0.1.0"
 
 __all__ = [
+    "SOURCE",
     "TRAK",
     "BaseInfluence",
     "CertifiedAccuracyDisplay",

@@ -9,6 +9,7 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from skinfluence import (
+    SOURCE,
     TRAK,
     DownsamplingInfluence,
     HyDRA,
@@ -150,6 +151,7 @@ METHODS = {
     "TracIn": Asked(lambda net: TracIn(net, checkpoints=1)),
     "TracIn, every step": Asked(lambda net: TracIn(net, checkpoints="all")),
     "HyDRA": Asked(HyDRA),
+    "SOURCE": Asked(SOURCE),
     "TRAK": Asked(lambda net: TRAK(net, checkpoints=1)),
     "InfluenceFunctions": Asked(InfluenceFunctions),
     "RepresenterPoints": Asked(RepresenterPoints),

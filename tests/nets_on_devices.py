@@ -7,7 +7,14 @@ from nets_for_replay import OPTIMISERS
 from skorch import NeuralNetClassifier
 from torch import nn
 
-from skinfluence import TRAK, HyDRA, InfluenceFunctions, RepresenterPoints, TracIn
+from skinfluence import (
+    SOURCE,
+    TRAK,
+    HyDRA,
+    InfluenceFunctions,
+    RepresenterPoints,
+    TracIn,
+)
 
 
 class Columns(nn.Module):
@@ -79,6 +86,7 @@ METHODS = {
     "TracIn, every step": lambda net: TracIn(net, checkpoints="all", random_state=0),
     "TRAK": lambda net: TRAK(net, checkpoints=2, random_state=0),
     "HyDRA": lambda net: HyDRA(net, random_state=0),
+    "SOURCE": lambda net: SOURCE(net, random_state=0),
     "fast HyDRA": lambda net: HyDRA(net, approximation="fast", random_state=0),
     "RepresenterPoints": RepresenterPoints,
     **{

@@ -18,7 +18,14 @@ PUBLIC = {
     for module in (skinfluence, metrics, datasets)
     for name in module.__all__
 }
-NETS = {"HyDRA", "InfluenceFunctions", "RepresenterPoints", "TRAK", "TracIn"}
+NETS = {
+    "HyDRA",
+    "InfluenceFunctions",
+    "RepresenterPoints",
+    "SOURCE",
+    "TRAK",
+    "TracIn",
+}
 RETRAINING = {
     "DownsamplingInfluence",
     "LeaveOneOutInfluence",

@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline as plain_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skinfluence import (
+    SOURCE,
     TRAK,
     DownsamplingInfluence,
     HyDRA,
@@ -160,6 +161,7 @@ REFUSING = {
     "RepresenterPoints": RepresenterPoints(resampled()),
     "TracIn": TracIn(resampled(last=SGDClassifier(loss="log_loss"))),
     "HyDRA": HyDRA(resampled()),
+    "SOURCE": SOURCE(resampled()),
     "TRAK": TRAK(resampled()),
     "OutOfBag": OutOfBagInfluence(resampled(last=RandomForestClassifier(5))),
     "TargetDetector": TargetDetector(InfluenceFunctions(resampled())),

@@ -14,7 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skorch import NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
-from skinfluence import HyDRA, TracIn
+from skinfluence import SOURCE, HyDRA, TracIn
 from skinfluence.testing import parametrize_with_influence_checks
 
 
@@ -63,6 +63,7 @@ regressor = piped(NeuralNetRegressor, lr=0.05, optimizer__momentum=0.5, max_epoc
 @parametrize_with_influence_checks(
     [
         HyDRA(classifier, random_state=0),
+        SOURCE(classifier, random_state=0),
         TracIn(classifier, random_state=0, checkpoints=3),
     ],
 )

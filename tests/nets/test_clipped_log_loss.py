@@ -9,7 +9,13 @@ from sklearn.metrics import log_loss
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from torch import nn
 
-from skinfluence import HyDRA, InfluenceFunctions, LeaveOneOutInfluence, TracIn
+from skinfluence import (
+    SOURCE,
+    HyDRA,
+    InfluenceFunctions,
+    LeaveOneOutInfluence,
+    TracIn,
+)
 from skinfluence._losses import LogLoss
 from skinfluence.nets.net._target import NetTarget
 
@@ -90,9 +96,10 @@ def test_log_loss_of_a_net_is_that_of_its_probabilities(name, dtype):
     [
         InfluenceFunctions,
         HyDRA,
+        SOURCE,
         lambda net: TracIn(net, checkpoints=2),
     ],
-    ids=["InfluenceFunctions", "HyDRA", "TracIn"],
+    ids=["InfluenceFunctions", "HyDRA", "SOURCE", "TracIn"],
 )
 def test_no_row_moves_a_loss_beyond_the_clip(name, method):
     torch.manual_seed(0)

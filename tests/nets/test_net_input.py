@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import Dataset, Subset, TensorDataset
 
 from skinfluence import (
+    SOURCE,
     TRAK,
     DownsamplingInfluence,
     HyDRA,
@@ -61,6 +62,7 @@ METHODS = {
     "TracIn": lambda net: TracIn(net, checkpoints=1),
     "every step": lambda net: TracIn(net, checkpoints="all"),
     "HyDRA": HyDRA,
+    "SOURCE": SOURCE,
     "TRAK": lambda net: TRAK(net, checkpoints=1),
     "InfluenceFunctions": InfluenceFunctions,
     "last layer": lambda net: InfluenceFunctions(net, hessian="last_layer"),

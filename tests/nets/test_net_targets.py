@@ -8,6 +8,7 @@ from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegr
 from torch import nn
 
 from skinfluence import (
+    SOURCE,
     TRAK,
     DownsamplingInfluence,
     HyDRA,
@@ -60,12 +61,13 @@ INCOMPLETE = {
         lambda net: TracIn(net, checkpoints=1),
         lambda net: TracIn(net, checkpoints="all"),
         HyDRA,
+        SOURCE,
         TRAK,
         InfluenceFunctions,
         RepresenterPoints,
         DownsamplingInfluence,
     ],
-    ids="TracIn,steps,HyDRA,TRAK,gradients,representer,downsampling".split(","),
+    ids="TracIn,steps,HyDRA,SOURCE,TRAK,gradients,representer,downsampling".split(","),
 )
 @pytest.mark.parametrize("net", NETS.values(), ids=NETS)
 def test_rows_without_a_target_are_refused_before_training(method, net):

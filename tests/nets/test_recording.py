@@ -10,7 +10,14 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.random_projection import GaussianRandomProjection
 from skorch.callbacks import Callback
 
-from skinfluence import TRAK, HyDRA, InfluenceFunctions, RepresenterPoints, TracIn
+from skinfluence import (
+    SOURCE,
+    TRAK,
+    HyDRA,
+    InfluenceFunctions,
+    RepresenterPoints,
+    TracIn,
+)
 
 
 class Counter(Callback):
@@ -21,6 +28,7 @@ RECORDING = {
     "TracIn": lambda net, **params: TracIn(net, checkpoints=2, **params),
     "every step": lambda net, **params: TracIn(net, checkpoints="all", **params),
     "HyDRA": HyDRA,
+    "SOURCE": SOURCE,
     "TRAK": lambda net, **params: TRAK(net, checkpoints=2, **params),
     "InfluenceFunctions": InfluenceFunctions,
 }
@@ -90,7 +98,7 @@ class NeverTrained(Callback):
 
 
 @pytest.mark.parametrize("loss", ["zero_one", lambda y, p: (y - p) ** 2])
-@pytest.mark.parametrize("method", [TracIn, HyDRA])
+@pytest.mark.parametrize("method", [TracIn, HyDRA, SOURCE])
 def test_losses_without_a_gradient_are_refused_before_training(method, loss):
     X, y, _, _ = make_rows()
     with pytest.raises(TypeError, match="has no gradient"):

@@ -24,6 +24,59 @@ from skinfluence.nets.gradients._gram import row_batches, several_batches
 _KEPT_BYTES = 2**25  # factors that are kept for a second pass over the rows
 
 
+def curvature_columns(gradients, train):
+    """Yield, for batches of rows, the blocks of all outputs by layer, and bytes."""
+    columns = output_columns(gradients.target, *train)
+    for _, several in several_batches(gradients, *train, columns):
+        size = sum(factors.n_bytes for factors in several)
+        layers = zip(*(factors.blocks for factors in several), strict=True)
+        yield list(layers), size
+
+
+def layer_curvatures(columns, n):
+    """Return the curvature of every layer, `Kronecker` or `Diagonal`.
+
+    Parameters
+    ----------
+    columns : callable
+        Returns an iterator as of `curvature_columns`, which may go over several sets of
+        parameters. Called twice if the factors do not fit into 32 MiB.
+    n : int
+        Number of rows that the squares are divided by.
+    """
+    parts, kept, room = None, [], _KEPT_BYTES
+    for blocks, size in columns():
+        if parts is None:
+            parts = [
+                Kronecker() if isinstance(block, Outer) else Diagonal()
+                for block, *_ in blocks
+            ]
+        for part, own in zip(parts, blocks, strict=True):
+            part.add_moments(own)
+        room -= size
+        kept = [*kept, (blocks, size)] if room >= 0 else []
+    for part in parts:
+        part.finish()
+    for blocks, _ in kept or columns():
+        for part, own in zip(parts, blocks, strict=True):
+            part.add_squares(own)
+    for part in parts:
+        part.values /= n
+    return parts
+
+
+def multiplied(parts, factors, target, rows):
+    """Multiply rows of shape (m, p) by factors in the eigenbases of the layers."""
+    names, shapes = zip(*target.params.items(), strict=True)
+    by_name = dict(
+        zip(names, rows.split([v.numel() for v in shapes], dim=1), strict=True)
+    )
+    out = {}
+    for part, own in zip(parts, factors, strict=True):
+        out |= part.multiply(by_name, own)
+    return torch.cat([out[k] for k in names], dim=1)
+
+
 class EKFAC(Preconditioned):
     """Eigenvalue-corrected Kronecker factors of the Gauss-Newton matrix.
 
@@ -43,24 +96,9 @@ class EKFAC(Preconditioned):
     """
 
     def prepare(self, damping):
-        self._parts, kept, room = None, [], _KEPT_BYTES
-        for blocks, size in self._columns():
-            if self._parts is None:
-                self._parts = [
-                    Kronecker() if isinstance(block, Outer) else Diagonal()
-                    for block, *_ in blocks
-                ]
-            for part, own in zip(self._parts, blocks, strict=True):
-                part.add_moments(own)
-            room -= size
-            kept = [*kept, (blocks, size)] if room >= 0 else []
-        for part in self._parts:
-            part.finish()
-        for blocks, _ in kept or self._columns():
-            for part, own in zip(self._parts, blocks, strict=True):
-                part.add_squares(own)
-        for part in self._parts:
-            part.values /= self.n
+        self._parts = layer_curvatures(
+            lambda: curvature_columns(self.gradients, self.train), self.n
+        )
         self.largest = max(float(part.values.max()) for part in self._parts)
         if damping == "auto":
             values = torch.cat([part.values.reshape(-1) for part in self._parts])
@@ -70,14 +108,6 @@ class EKFAC(Preconditioned):
         self.damping = damping
         if not damping > 0:
             raise ValueError(f"hessian='ekfac' needs damping above 0. Got {damping}.")
-
-    def _columns(self):
-        """Yield, for batches of rows, the blocks of all outputs by layer, and bytes."""
-        columns = output_columns(self.gradients.target, *self.train)
-        for _, several in several_batches(self.gradients, *self.train, columns):
-            size = sum(factors.n_bytes for factors in several)
-            layers = zip(*(factors.blocks for factors in several), strict=True)
-            yield list(layers), size
 
     def influence(self, test, measure):
         """Multiply, layer by layer, solved test gradients by training gradients."""
@@ -112,10 +142,5 @@ class EKFAC(Preconditioned):
         return zip(self._parts, theirs.blocks, mine.blocks, strict=True)
 
     def solve(self, rows):
-        names, shapes = zip(*self.gradients.target.params.items(), strict=True)
-        sizes = [v.numel() for v in shapes]
-        parts = dict(zip(names, rows.split(sizes, dim=1), strict=True))
-        solved = {}
-        for part in self._parts:
-            solved |= part.solve(parts, self.damping)
-        return torch.cat([solved[k] for k in names], dim=1)
+        factors = [1 / (part.values + self.damping) for part in self._parts]
+        return multiplied(self._parts, factors, self.gradients.target, rows)

@@ -2,7 +2,9 @@
 
 ``add_moments`` and ``add_squares`` take the blocks of a batch of rows, one for each
 output column. ``product`` and ``dot`` multiply solved gradients of test rows by
-gradients of training rows, in tiles of bounded memory.
+gradients of training rows, in tiles of bounded memory. ``multiply`` applies a function
+of the curvature to gradients, and ``diagonal`` describes another diagonal matrix in the
+same basis.
 """
 
 import torch
@@ -82,12 +84,15 @@ class Diagonal(_Part):
         dense = block.dense()
         return torch.cat([dense[k] for k in self.names], dim=1).to(dtype)
 
-    def solve(self, parts, damping):
-        """Divide gradients, dicts by parameter, by the damped curvature."""
+    def multiply(self, parts, factors):
+        """Multiply gradients, dicts by parameter, by ``factors`` in the basis."""
         rows = torch.cat([parts[k] for k in self.names], dim=1)
         sizes = [parts[k].shape[1] for k in self.names]
-        rows = rows / (self.values + damping)
-        return dict(zip(self.names, rows.split(sizes, dim=1), strict=True))
+        return dict(zip(self.names, (rows * factors).split(sizes, dim=1), strict=True))
+
+    def diagonal(self, parts):
+        """Diagonal in the basis of a diagonal matrix, a dict by parameter."""
+        return torch.cat([parts[k].reshape(-1) for k in self.names])
 
 
 class Kronecker(_Part):
@@ -134,18 +139,28 @@ class Kronecker(_Part):
             return (d.mT * a).flatten(1)
         return torch.bmm(d.mT, a).flatten(1)
 
-    def solve(self, parts, damping):
-        """Divide gradients, dicts by parameter, by the damped curvature."""
-        n_out, n_in = len(self.QS), len(self.QA) - bool(self.bias)
-        columns = [parts[self.weight].reshape(-1, n_out, n_in)] if self.weight else []
-        if self.bias:
-            columns.append(parts[self.bias].reshape(-1, n_out, 1))
-        turned = self.QS.T @ torch.cat(columns, dim=2) @ self.QA
-        turned = self.QS @ (turned / (self.values + damping)) @ self.QA.T
+    def multiply(self, parts, factors):
+        """Multiply gradients, dicts by parameter, by ``factors`` in the basis."""
+        n_in = len(self.QA) - bool(self.bias)
+        turned = self.QS.T @ self._matrices(parts) @ self.QA
+        turned = self.QS @ (turned * factors) @ self.QA.T
         out = {self.weight: turned[:, :, :n_in].flatten(1)} if self.weight else {}
         if self.bias:
             out[self.bias] = turned[:, :, -1]
         return out
+
+    def diagonal(self, parts):
+        """Diagonal in the basis of a diagonal matrix, a dict by parameter."""
+        (matrix,) = self._matrices({k: v.reshape(1, -1) for k, v in parts.items()})
+        return (self.QS.T**2) @ matrix @ (self.QA**2)
+
+    def _matrices(self, parts):
+        """Put rows by parameter together, (n, outputs, inputs and one for the bias)."""
+        n_out, n_in = len(self.QS), len(self.QA) - bool(self.bias)
+        columns = [parts[self.weight].reshape(-1, n_out, n_in)] if self.weight else []
+        if self.bias:
+            columns.append(parts[self.bias].reshape(-1, n_out, 1))
+        return torch.cat(columns, dim=2)
 
 
 def _eigenvectors(matrix):
