@@ -134,8 +134,8 @@ class SOURCE(BaseInfluence):
         if not is_net(net):
             raise TypeError(
                 "The 'estimator' parameter of SOURCE must be a skorch net or a "
-                f"Pipeline that ends in one. Got {type(net).__name__}: use InfluenceFunctions, "
-                "which is the limit of a long run."
+                f"Pipeline that ends in one. Got {type(net).__name__}: use "
+                "InfluenceFunctions, which is the limit of a long run."
             )
         if self.n_segments > self.checkpoints:
             raise ValueError(

@@ -57,8 +57,9 @@ class Segment:
         for part in self._parts:
             rho = part.diagonal(rate)
             x = rho * part.values + part.diagonal(added)
+            x = x.clamp(min=torch.finfo(x.dtype).tiny)  # (1 - exp(-x)) / x is 1 there
             self._kept.append(torch.exp(-x))
-            self._removed.append(torch.where(x > 0, -torch.expm1(-x) / x, 1.0) * rho)
+            self._removed.append(-torch.expm1(-x) / x * rho)
 
     def kept(self, target, rows):
         """Multiply rows of shape (m, p) by S, in float64."""
