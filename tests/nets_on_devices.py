@@ -86,7 +86,7 @@ METHODS = {
     "TracIn, every step": lambda net: TracIn(net, checkpoints="all", random_state=0),
     "TRAK": lambda net: TRAK(net, checkpoints=2, random_state=0),
     "HyDRA": lambda net: HyDRA(net, random_state=0),
-    "SOURCE": lambda net: SOURCE(net, random_state=0),
+    "SOURCE": lambda net: SOURCE(net, n_segments=2, checkpoints=2, random_state=0),
     "fast HyDRA": lambda net: HyDRA(net, approximation="fast", random_state=0),
     "RepresenterPoints": RepresenterPoints,
     **{

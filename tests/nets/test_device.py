@@ -65,7 +65,9 @@ def test_layers(on_device, layer):
 
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
-@pytest.mark.parametrize("method", ["HyDRA", "fast HyDRA", "TracIn, every step"])
+@pytest.mark.parametrize(
+    "method", ["HyDRA", "fast HyDRA", "SOURCE", "TracIn, every step"]
+)
 def test_optimisers(on_device, method, optimiser):
     compare(on_device, method, function=matrix, optimiser=optimiser)
 

@@ -1,6 +1,6 @@
 """Checkpoints of a training run, and how far its steps follow a constant gradient."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -77,7 +77,12 @@ class RateRecorder(CheckpointRecorder):
 
     def _keep(self, net):
         super()._keep(net)
-        self.rates_.append(self._rates)
+        self.rates_.append(
+            {
+                name: replace(rates, rate=rates.rate.cpu())
+                for name, rates in self._rates.items()
+            }
+        )
         self._rates = {}
 
 
@@ -102,5 +107,5 @@ def _rates(group, state, size, decoupled):
     elif "square_avg" in state:
         root = state["square_avg"].double().sqrt() + group["eps"]
     gain = (1 - group.get("dampening", 0.0)) / (1 - group.get("momentum", 0.0))
-    rate = torch.as_tensor(lr * gain * size / root, dtype=torch.float64).cpu()
+    rate = torch.as_tensor(lr * gain * size / root, dtype=torch.float64)
     return Rates(rate, *((0.0, lr * decay) if decoupled else (decay / size, 0.0)))
