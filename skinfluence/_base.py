@@ -9,6 +9,7 @@ from sklearn.base import is_classifier
 from sklearn.utils import check_array, column_or_1d, get_tags, indexable
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._collections import is_collection
 from skinfluence._disk_entries import check_folder
 from skinfluence._fit_weights import check_fit_weights
 from skinfluence._group_masks import group_masks
@@ -110,6 +111,8 @@ class BaseInfluence(EstimatorWrapper):
         """
         self._validate_params()
         self._refuse_frozen()
+        if is_collection(X, y):
+            return self._fit_collections(X, y, self._routed("fit", fit_params))
         check_targets(y)
         check_fit_weights(fit_params, self._negative_weights)
         random_state = getattr(self, "random_state", None)
@@ -131,6 +134,14 @@ class BaseInfluence(EstimatorWrapper):
             self._fit_influence(X, y, params)
         return self
 
+    def _fit_collections(self, X, y, fit_params):
+        """Fit to dask collections, where a method can."""
+        raise TypeError(
+            f"{type(self).__name__} does not take dask collections, which "
+            "LeaveOneOutInfluence and InfluenceFunctions do. Pass arrays that fit into "
+            "memory, a sample of the rows for instance."
+        )
+
     def influence(self, X, y=None):
         """Influence of every training row on every test row.
 
@@ -150,7 +161,9 @@ class BaseInfluence(EstimatorWrapper):
             ``influence[t, i]`` > 0: training row ``i`` made the prediction of test
             row ``t`` better. In units of the loss of one test row.
         """
-        X, y, loss = self._check_test(X, y)
+        return self._matrix(*self._check_test(X, y))
+
+    def _matrix(self, X, y, loss):
         self._check_matrix(n_rows(X))
         blocks = list(self._blocks(n_rows(X)))
         with self._threads():
@@ -223,7 +236,11 @@ class BaseInfluence(EstimatorWrapper):
                 f"The 'n_rows' parameter must be between 1 and n_samples_fit_={n}. "
                 f"Got {n_rows!r}."
             )
-        values, indices = [], []
+        return self._top_rows(X, y, loss, n_rows)
+
+    def _top_rows(self, X, y, loss, n_rows):
+        """Return the largest influences of each test row, and their positions."""
+        n, values, indices = self.n_samples_fit_, [], []
         for rows in self._blocks(len(y)):
             block = self._influence(take_rows(X, rows), y[rows], loss)
             size = np.abs(block)

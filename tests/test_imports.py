@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # nowhere else in skinfluence: not from its neighbours in the same layer.
 LAYERS = [
     {"removal", "nets", "datasets"},
-    {"addition"},
+    {"addition", "out_of_core"},
     {"trees"},
     {"retraining", "static", "dynamic"},
     {"cleaning", "certificates", "metrics"},

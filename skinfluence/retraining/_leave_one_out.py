@@ -15,6 +15,7 @@ from skinfluence._sklearn import (
     n_rows,
     take_rows,
 )
+from skinfluence.out_of_core import CollectionInfluence
 from skinfluence.removal import NothingLeft, UnsupportedEstimator, removal_model
 from skinfluence.removal.certificates import EXACT, Source, certificate
 from skinfluence.retraining._retraining_influence import RetrainingInfluence
@@ -41,7 +42,7 @@ BOOSTER_WARNING = (
 MOST_BASES = 100
 
 
-class LeaveOneOutInfluence(BoundedInfluence, RetrainingInfluence):
+class LeaveOneOutInfluence(CollectionInfluence, BoundedInfluence, RetrainingInfluence):
     r"""Influence of a row = test loss without it minus test loss with it.
 
     .. math:: I(i, t) = \ell_t(\hat\theta_{-i}) - \ell_t(\hat\theta)
@@ -118,6 +119,9 @@ class LeaveOneOutInfluence(BoundedInfluence, RetrainingInfluence):
         Rows that were left out by retraining in ``fit``. A removal that has no exact
         answer for some test rows only (because neighbours are tied, or there are
         none) is retrained when these test rows are passed, and is not listed here.
+    polished_rows_ : ndarray of int
+        For dask collections only: rows without which one Newton step is further from
+        the minimum than ``tol``. They are minimised without in more passes.
     optimum_distance_ : float
         Largest distance between the linear predictor that scikit-learn's solver
         returned and the one at the exact optimum, where influence is computed;
@@ -216,6 +220,17 @@ class LeaveOneOutInfluence(BoundedInfluence, RetrainingInfluence):
                 "retraining."
             )
         self._refits = self._refit(self._refitted())
+
+    def _fit_removals(self):
+        if self.solver == "refit":
+            raise UnsupportedEstimator(
+                "solver='refit' does not take dask collections: use 'exact', or arrays "
+                "that fit into memory."
+            )
+        self.solver_, self._refits = "exact", []
+        self.refitted_rows_ = np.empty(0, dtype=np.intp)
+        self._removals = self._model.exact(self.tol)
+        self.polished_rows_ = np.array(sorted(self._removals.polished), dtype=np.intp)
 
     def _refitted(self):
         return [np.array([i]) for i in self.refitted_rows_]

@@ -18,13 +18,14 @@ from skinfluence._sklearn import (
     take_rows,
 )
 from skinfluence._skorch import is_net
+from skinfluence.out_of_core import CollectionInfluence
 from skinfluence.removal import UnsupportedEstimator, refuse_samplers, removal_model
 from skinfluence.removal.certificates import FIRST_ORDER, NEWTON, Source, certificate
 
 HESSIANS = ("exact", "gauss_newton", "ekfac", "fisher", "cg", "last_layer")
 
 
-class InfluenceFunctions(BoundedInfluence, BaseInfluence):
+class InfluenceFunctions(CollectionInfluence, BoundedInfluence, BaseInfluence):
     r"""Estimate of removing a row, from the gradient and the Hessian at the optimum.
 
     .. math:: I(i, t) = \nabla \ell_t(\hat\theta)^\top H^{-1}
@@ -303,6 +304,12 @@ class InfluenceFunctions(BoundedInfluence, BaseInfluence):
                 UserWarning,
                 stacklevel=4,
             )
+
+    def _fit_removals(self):
+        if self.step == "infinitesimal":
+            self._loss.need_slope()
+        self.damping_ = self._model.choose_damping(self.damping)
+        self._removals = self._without()
 
     def _removal_model(self, X, y, fit_params):
         """Return the fitted model as a function of its rows."""

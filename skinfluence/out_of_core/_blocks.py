@@ -1,0 +1,171 @@
+"""Blocks of training rows, as dask makes them, and passes over them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some consecutive training rows in memory.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, n_features), float64
+    y : ndarray of shape (n,) or (n, n_outputs)
+    weight : ndarray of shape (n,)
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+
+
+class Blocks:
+    """A table of training rows in blocks that need not fit into memory together.
+
+    Parameters
+    ----------
+    parts : list of delayed Block
+    sizes : list of int
+        Numbers of rows.
+    n_features : int
+    """
+
+    def __init__(self, parts, sizes, n_features):
+        self.parts, self.sizes, self.n_features = parts, sizes, n_features
+        self.starts = np.concatenate([[0], np.cumsum(sizes)])
+
+    def __len__(self):
+        return int(self.starts[-1])
+
+    def slices(self):
+        """Yield the positions of each block's rows."""
+        for start, stop in zip(self.starts[:-1], self.starts[1:], strict=True):
+            yield slice(int(start), int(stop))
+
+    def tasks(self, function, *per_block, **shared):
+        """Return ``function(block, *own, **shared)`` of every block, delayed.
+
+        ``per_block`` are sequences with one item for each block.
+        """
+        from dask import delayed
+
+        task = delayed(function, pure=False)
+        shared = {name: delayed(value) for name, value in shared.items()}
+        return [
+            task(part, *own, **shared)
+            for part, *own in zip(self.parts, *per_block, strict=True)
+        ]
+
+    def map(self, function, *per_block, **shared):
+        """Return the results of all blocks as a list, in memory."""
+        from dask import compute
+
+        return list(compute(*self.tasks(function, *per_block, **shared)))
+
+    def total(self, function, *per_block, combine=None, **shared):
+        """Add up tuples of arrays over the blocks, in a tree.
+
+        ``combine`` takes two results; by default entries of tuples are added.
+        """
+        from dask import delayed
+
+        combine = delayed(combine or _added, pure=False)
+        level = self.tasks(function, *per_block, **shared)
+        while len(level) > 1:
+            pairs = [level[i : i + 2] for i in range(0, len(level), 2)]
+            level = [combine(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
+        return level[0].compute()
+
+
+def _added(one, other):
+    return tuple(a + b for a, b in zip(one, other, strict=True))
+
+
+def blocks_of(X, y, sample_weight=None):
+    """Return the `Blocks` of dask arrays or dataframes.
+
+    Raises
+    ------
+    TypeError
+        Where X or y are no dask collections.
+    ValueError
+        Where their rows do not belong together. Values are checked block by block when
+        they are read, and an error names the block.
+    """
+    X, y = _as_array(X, "X"), _as_array(y, "y")
+    given = [X, y]
+    if sample_weight is not None:
+        given.append(_as_array(sample_weight, "sample_weight"))
+    sizes = _sizes(X)
+    given = [a.rechunk({0: sizes}) if _sizes(a) != sizes else a for a in given]
+    X = given[0].rechunk({1: X.shape[1]}) if X.numblocks[1] > 1 else given[0]
+    columns = [X.to_delayed().ravel(), *(_whole_rows(a) for a in given[1:])]
+    from dask import delayed
+
+    read = delayed(_read, pure=False)
+    parts = [read(k, *own) for k, own in enumerate(zip(*columns, strict=True))]
+    return Blocks(parts, list(sizes), X.shape[1])
+
+
+def _whole_rows(array):
+    if array.ndim == 2 and array.numblocks[1] > 1:
+        array = array.rechunk({1: array.shape[1]})
+    return array.to_delayed().ravel()
+
+
+def _as_array(values, name):
+    """Return a dask array whose blocks have known sizes."""
+    import dask.array as da
+
+    if hasattr(values, "to_dask_array"):
+        return values.to_dask_array(lengths=True)
+    if isinstance(values, da.Array):
+        if np.isnan(values.shape[0]):
+            return values.compute_chunk_sizes()
+        return values
+    if name == "X":
+        raise TypeError(
+            "The 'X' parameter must be a dask array or dataframe where 'y' or "
+            f"'sample_weight' is. Got {type(values).__name__}: "
+            "use dask.array.from_array."
+        )
+    return da.from_array(np.asarray(values))
+
+
+def _sizes(array):
+    sizes = tuple(int(size) for size in array.chunks[0])
+    if 0 in sizes:
+        return tuple(size for size in sizes if size)
+    return sizes
+
+
+def _read(number, X, y, weight=None):
+    """Return a `Block`; errors name the number of the partition."""
+    try:
+        X = np.asarray(X.toarray() if sp.issparse(X) else X, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"X must hold numbers. Got other values in partition {number}: {error}. "
+            "Encode or drop these columns."
+        ) from error
+    y = np.asarray(y.toarray() if sp.issparse(y) else y)
+    weight = np.ones(len(X)) if weight is None else np.asarray(weight, dtype=np.float64)
+    bad = ~np.isfinite(X).all(axis=1)
+    if bad.any():
+        raise ValueError(
+            f"X must hold finite numbers. Got NaN or infinity in partition {number}, "
+            f"row {int(bad.argmax())} of it. Drop these rows, or impute them."
+        )
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError(
+            f"y must hold finite numbers. Got NaN or infinity in partition {number}."
+        )
+    if not (np.isfinite(weight).all() and (weight >= 0).all()):
+        raise ValueError(
+            "The 'sample_weight' parameter must hold finite weights that are not "
+            f"negative. Got others in partition {number}."
+        )
+    return Block(X, y, weight)

@@ -1,0 +1,56 @@
+"""Influence estimators that take dask collections of training rows."""
+
+from abc import abstractmethod
+
+from skinfluence._losses import resolve_loss
+from skinfluence.removal import UnsupportedEstimator
+
+
+class CollectionInfluence:
+    """Mixin of a `BaseInfluence` whose training rows may be dask collections.
+
+    Then ``influence`` returns a dask array, and everything is computed block by block.
+    """
+
+    _lazy = False
+
+    @abstractmethod
+    def _fit_removals(self):
+        """Set ``_removals``, and the attributes of the method, from ``_model``."""
+
+    def _fit_collections(self, X, y, fit_params):
+        from skinfluence.out_of_core._blocks import blocks_of
+        from skinfluence.out_of_core._model import BlockModel
+
+        fit_params = dict(fit_params)
+        weight = fit_params.pop("sample_weight", None)
+        if fit_params:
+            raise UnsupportedEstimator(
+                f"The fit parameters {sorted(fit_params)} cannot be used with dask "
+                "collections: leave them out, or pass arrays that fit into memory."
+            )
+        self._model = BlockModel(self.estimator, blocks_of(X, y, weight))
+        self.estimator_ = self._model.estimator
+        self.n_samples_fit_ = len(self._model.blocks)
+        self._loss = resolve_loss(self.loss, self.estimator_)
+        # Targets are read with the rows.
+        self._fit_X, self._fit_y = None, self._model.no_targets()
+        self._lazy, self._row_certificate = True, None
+        self.fixed_steps_, self.optimum_distance_ = [], 0.0
+        self._fit_removals()
+        return self
+
+    def _matrix(self, X, y, loss):
+        if not self._lazy:
+            return super()._matrix(X, y, loss)
+        return self._removals.lazy_influence(X, y, loss)
+
+    def _top_rows(self, X, y, loss, n_rows):
+        if not self._lazy:
+            return super()._top_rows(X, y, loss, n_rows)
+        return self._removals.top(X, y, loss, n_rows)
+
+    def _numbers_per_row(self):
+        if not self._lazy:
+            return super()._numbers_per_row()
+        return max(self._model.blocks.sizes)

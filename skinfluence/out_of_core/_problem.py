@@ -1,0 +1,193 @@
+"""Which objectives can be minimised block by block, and their parts."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.base import clone, is_classifier
+from sklearn.linear_model import (
+    GammaRegressor,
+    LinearRegression,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    RidgeClassifier,
+    TweedieRegressor,
+)
+
+from skinfluence.removal import UnsupportedEstimator
+from skinfluence.removal._objective import objective
+from skinfluence.removal.smooth._pointwise import Logistic, Tweedie
+
+KNOWN = (
+    LinearRegression,
+    Ridge,
+    RidgeClassifier,
+    LogisticRegression,
+    PoissonRegressor,
+    GammaRegressor,
+    TweedieRegressor,
+)
+_SAMPLE = 200  # rows that a scikit-learn estimator is set up with
+
+
+class SquaredError:
+    """Half the squared error of one output: no third derivative."""
+
+    M = 0.0
+
+    def derivatives(self, eta, y):
+        """Return l', l'' and l''' at eta."""
+        one = np.ones_like(eta)
+        return eta - y, one, 0 * one
+
+    def slope(self, eta, y):
+        """Return l' at eta."""
+        return eta - y
+
+    def curvature(self, eta, y):
+        """Return l'' at eta."""
+        return np.ones_like(eta)
+
+    def remainder(self, eta, y, a, t):
+        """Return l'(eta + t) - l'(eta) - a t."""
+        return np.zeros_like(t)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """``sum_j s_j l(x_j'w + b, y_j) + ridge |w|^2 / 2`` for every output.
+
+    Attributes
+    ----------
+    pointwise : object
+        The loss l, see `removal.smooth._pointwise`.
+    ridge : float
+        For GLMs the penalty per unit of weight.
+    per_weight : bool
+        Whether the ridge is multiplied by the sum of the weights, of which a row takes
+        its share with it.
+    intercept : bool
+        Whether there is a b, which has no penalty.
+    link : str
+        How raw predictions become predictions.
+    codes : callable
+        Turns targets into an array of shape (n, n_outputs) that l takes.
+    """
+
+    pointwise: object
+    ridge: float
+    per_weight: bool
+    intercept: bool
+    link: str
+    codes: object
+
+
+def set_up(estimator, blocks):
+    """Train a clone on a few rows, which gives it all attributes but the numbers.
+
+    Returns
+    -------
+    estimator : estimator
+        Its coefficients are to be replaced.
+    classes : ndarray or None
+        The labels of all rows.
+    """
+    if type(estimator) not in KNOWN:
+        names = ", ".join(cls.__name__ for cls in KNOWN)
+        raise UnsupportedEstimator(
+            f"{type(estimator).__name__} cannot be fitted to dask collections. These "
+            f"can: {names}. Use one of them, or pass arrays that fit into memory, a "
+            "sample of the rows say."
+        )
+    classes = None
+    few = blocks.map(_few, classifier=is_classifier(estimator))
+    X, y = (np.concatenate(part) for part in zip(*few, strict=True))
+    if is_classifier(estimator):
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = y[:, 0]
+        classes, first = np.unique(y, return_index=True)
+        X, y = X[first], y[first]
+    else:
+        X, y = X[:_SAMPLE], y[:_SAMPLE]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return clone(estimator).fit(X, y), classes
+
+
+def _few(block, classifier):
+    if not classifier:
+        return block.X[:10], block.y[:10]
+    first = np.unique(block.y, return_index=True, axis=0)[1]
+    return block.X[first], block.y[first]
+
+
+def problem_of(estimator, classes):
+    """Return the `Problem` of an estimator that `set_up` returned."""
+    goal = objective(estimator)
+    for name, refused in (
+        ("l1_ratio", np.any(goal.l1)),
+        ("solver", bool(goal.constant)),
+        ("positive", getattr(estimator, "positive", False)),
+        ("class_weight", getattr(estimator, "class_weight", None) is not None),
+    ):
+        if refused:
+            raise UnsupportedEstimator(
+                f"{type(estimator).__name__} with {name}={getattr(estimator, name)!r} "
+                "cannot be fitted to dask collections: use another "
+                f"{name}, or pass arrays that fit into memory."
+            )
+    ridge = float(np.max(goal.l2))
+    if isinstance(estimator, LogisticRegression):
+        if len(classes) != 2:
+            raise UnsupportedEstimator(
+                f"LogisticRegression of {len(classes)} classes cannot be fitted to "
+                "dask collections: use RidgeClassifier, two classes at a time, or "
+                "arrays that fit into memory."
+            )
+        pointwise, link = Logistic(), "logit"
+    elif goal.per:
+        power = {PoissonRegressor: 1, GammaRegressor: 2}.get(type(estimator))
+        power = estimator.power if power is None else power
+        if not 1 <= power <= 2 or getattr(estimator, "link", "log") == "identity":
+            raise UnsupportedEstimator(
+                "TweedieRegressor needs 1 <= power <= 2 and a log link here, with "
+                f"which it is convex. Got {estimator}."
+            )
+        pointwise, link = Tweedie(power), "log"
+    else:
+        # scikit-learn's objective has no one half
+        pointwise, ridge = SquaredError(), ridge / 2
+        link = "margin" if is_classifier(estimator) else "identity"
+    return Problem(
+        pointwise,
+        ridge,
+        goal.per is not None,
+        estimator.fit_intercept,
+        link,
+        _Codes(classes, link),
+    )
+
+
+@dataclass(frozen=True)
+class _Codes:
+    """Targets as the loss takes them."""
+
+    classes: np.ndarray | None
+    link: str
+
+    def labels(self, y):
+        """Class indices, or floats of shape (n, n_outputs)."""
+        if self.classes is None:
+            return np.asarray(y, dtype=np.float64).reshape(len(y), -1)
+        return np.searchsorted(self.classes, y.reshape(len(y)))
+
+    def __call__(self, y):
+        labels = self.labels(y)
+        if self.classes is None:
+            return labels
+        if self.link == "logit":
+            return labels[:, None].astype(np.float64)
+        if len(self.classes) == 2:
+            return np.where(labels == 1, 1.0, -1.0)[:, None]
+        return np.where(labels[:, None] == np.arange(len(self.classes)), 1.0, -1.0)

@@ -1,0 +1,176 @@
+"""Removals from dask collections against those of the same rows in memory."""
+
+import dask.array as da
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose
+from sklearn.linear_model import (
+    GammaRegressor,
+    LinearRegression,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    RidgeClassifier,
+    TweedieRegressor,
+)
+
+from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
+
+N, CHUNKS = 120, (40, 1, 60, 19)
+RNG = np.random.default_rng(0)
+X = RNG.gamma(3.0, size=(N + 9, 4)) * [1.0, 1.0, 10.0, 0.1]
+SIGNAL = X @ [0.4, -0.5, 0.03, 2.0] + RNG.normal(size=len(X))
+TRAIN, TEST = slice(0, N), slice(N, None)
+TARGETS = {
+    "number": SIGNAL,
+    "two numbers": np.column_stack([SIGNAL, SIGNAL**2]),
+    "positive": np.exp(0.3 * SIGNAL),
+    "two": np.where(SIGNAL > np.median(SIGNAL), "yes", "no"),
+    "three": np.digitize(SIGNAL, np.quantile(SIGNAL, [0.3, 0.6])),
+}
+QUADRATIC = {
+    "least squares": (LinearRegression(), "number"),
+    "no intercept": (LinearRegression(fit_intercept=False), "number"),
+    "ridge": (Ridge(3.0), "number"),
+    "two outputs": (Ridge(0.1), "two numbers"),
+    "ridge classifier": (RidgeClassifier(), "two"),
+    "three classes": (RidgeClassifier(0.5), "three"),
+}
+SMOOTH = {
+    "logistic": (LogisticRegression(C=0.5), "two"),
+    "logistic, no penalty": (LogisticRegression(C=np.inf), "two"),
+    "logistic, no intercept": (LogisticRegression(fit_intercept=False), "two"),
+    "Poisson": (PoissonRegressor(alpha=0.1), "positive"),
+    "Gamma": (GammaRegressor(alpha=0.1), "positive"),
+    "Tweedie": (TweedieRegressor(power=1.5, alpha=0.01), "positive"),
+}
+ALL = {**QUADRATIC, **SMOOTH}
+WEIGHT = RNG.uniform(0.2, 3.0, size=N)
+
+
+def blocks(values, chunks=CHUNKS):
+    """Return a dask array of these blocks of rows."""
+    shape = (chunks, *((n,) for n in values.shape[1:]))
+    return da.from_array(values, chunks=shape)
+
+
+def pair(method, name, weight=None, X_blocks=None, **params):
+    """Fit to collections and in memory."""
+    model, target = ALL[name]
+    y = TARGETS[target]
+    params_of_fit = {} if weight is None else {"sample_weight": weight}
+    inside = method(model, **params).fit(X[TRAIN], y[TRAIN], **params_of_fit)
+    if weight is not None:
+        params_of_fit = {"sample_weight": blocks(weight)}
+    given = blocks(X[TRAIN]) if X_blocks is None else X_blocks
+    outside = method(model, **params).fit(given, blocks(y[TRAIN]), **params_of_fit)
+    return outside, inside, (X[TEST], y[TEST])
+
+
+def compare(outside, inside, test, rtol=1e-9, atol=1e-9):
+    """Compare everything that is asked about single rows."""
+    expected = inside.influence(*test)
+    found = outside.influence(*test)
+    assert isinstance(found, da.Array)
+    scale = atol * max(1.0, np.abs(expected).max())
+    assert_allclose(found.compute(), expected, rtol=rtol, atol=scale)
+    values = outside.sample_values(*test)
+    assert_allclose(values, inside.sample_values(*test), rtol=rtol, atol=scale)
+    own = inside.self_influence()
+    size = atol * max(1.0, np.abs(own).max())
+    assert_allclose(outside.self_influence(), own, rtol=rtol, atol=size)
+    largest, rows = outside.influential_rows(*test, n_rows=3)
+    theirs, _ = inside.influential_rows(*test, n_rows=3)
+    assert_allclose(np.abs(largest), np.abs(theirs), rtol=rtol, atol=scale)
+    assert_allclose(np.take_along_axis(expected, rows, 1), largest, rtol, scale)
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["equal", "weighted"])
+@pytest.mark.parametrize("name", QUADRATIC)
+def test_quadratic_leave_one_out(name, weighted):
+    weight = WEIGHT if weighted else None
+    compare(*pair(LeaveOneOutInfluence, name, weight), rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_smooth_leave_one_out(name):
+    """Both are within 1e-10 of the minimisers in the linear predictor."""
+    outside, inside, test = pair(LeaveOneOutInfluence, name, tol=1e-10)
+    compare(outside, inside, test, rtol=1e-6, atol=1e-8)
+    assert len(outside.polished_rows_) > 0
+
+
+@pytest.mark.parametrize("name", ["logistic", "logistic, no intercept"])
+def test_sample_weights_of_smooth_losses(name):
+    fitted = pair(LeaveOneOutInfluence, name, WEIGHT, tol=1e-10)
+    compare(*fitted, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("step", ["infinitesimal", "newton"])
+@pytest.mark.parametrize("name", ["ridge", "two outputs", "logistic"])
+def test_influence_functions(name, step):
+    compare(*pair(InfluenceFunctions, name, WEIGHT, step=step), rtol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["Poisson", "Gamma"])
+def test_influence_functions_of_mean_losses(name):
+    compare(*pair(InfluenceFunctions, name), rtol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["ridge", "three classes", "logistic", "Poisson"])
+def test_groups(name):
+    outside, inside, test = pair(LeaveOneOutInfluence, name)
+    groups = np.arange(N) % 7
+    found = outside.group_influence(*test, groups=groups)
+    expected = inside.group_influence(*test, groups=groups)
+    assert_allclose(found, expected, rtol=1e-6, atol=1e-8)
+    outside, inside, test = pair(InfluenceFunctions, name)
+    found = outside.group_influence(*test, groups=groups)
+    expected = inside.group_influence(*test, groups=groups)
+    assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_sparse_blocks():
+    sparse = blocks(X[TRAIN]).map_blocks(sp.csr_matrix)
+    compare(*pair(LeaveOneOutInfluence, "ridge", X_blocks=sparse), atol=1e-10)
+
+
+def test_dataframe():
+    pd = pytest.importorskip("pandas")
+    dd = pytest.importorskip("dask.dataframe")
+    names = ["a", "b", "c", "d"]
+    frame = pd.DataFrame(X[TRAIN], columns=names).astype({"a": "float32"})
+    table = dd.from_pandas(frame.assign(y=SIGNAL[TRAIN]), npartitions=3)
+    loo = LeaveOneOutInfluence(Ridge()).fit(table[names], table["y"])
+    inside = LeaveOneOutInfluence(Ridge()).fit(
+        frame.to_numpy(dtype=float), SIGNAL[TRAIN]
+    )
+    test = X[TEST], SIGNAL[TEST]
+    assert_allclose(
+        loo.influence(*test).compute(), inside.influence(*test), atol=1e-10
+    )
+
+
+def test_estimator_is_scikit_learns_at_the_optimum():
+    outside, inside, test = pair(LeaveOneOutInfluence, "logistic")
+    tight = LogisticRegression(C=0.5, tol=1e-12, max_iter=10_000)
+    tight.fit(X[TRAIN], TARGETS["two"][TRAIN])
+    assert_allclose(outside.estimator_.coef_, tight.coef_, rtol=1e-5)
+    assert_allclose(outside.estimator_.intercept_, tight.intercept_, rtol=1e-4)
+    assert (outside.predict(test[0]) == tight.predict(test[0])).all()
+
+
+def test_row_of_leverage_one_is_refused_by_number():
+    rows = X[TRAIN].copy()
+    rows[:, 3] = 0.0
+    rows[17, 3] = 1.0
+    y = blocks(SIGNAL[TRAIN])
+    with pytest.raises(TypeError, match=r"alone.*rows \[17\]"):
+        LeaveOneOutInfluence(LinearRegression()).fit(blocks(rows), y)
+    loo = LeaveOneOutInfluence(Ridge(1e-3)).fit(blocks(rows), y)
+    inside = LeaveOneOutInfluence(Ridge(1e-3)).fit(rows, SIGNAL[TRAIN])
+    test = X[TEST], SIGNAL[TEST]
+    assert_allclose(
+        loo.influence(*test).compute(), inside.influence(*test), rtol=1e-7, atol=1e-9
+    )
