@@ -44,12 +44,8 @@ class Penalty:
         gone = self.mass if masks is None else masks @ self.mass
         return 1 - gone / self.mass.sum()
 
-    def without_rows(self):
-        """R without each single row, shape (n, p)."""
-        return self.without_groups(None)
-
-    def without_groups(self, masks):
-        """R without each group of rows, masks of shape (n_groups, n)."""
+    def without(self, masks=None):
+        """R without groups of rows, shape (n_removals, p); None: without each row."""
         out = np.multiply.outer(self.shares(masks), self.diagonal)
         if self.scales is not None:
             columns, factors = self.scales.without(masks)
