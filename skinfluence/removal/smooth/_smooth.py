@@ -173,7 +173,9 @@ class Smooth(LinearModel):
         self._check_moves(len(self.y))
         theta, penalty, excess = self._without_one()
         base = Whitened(self, theta, penalty)
-        rough = base.rough(ROUGH)
+        rough = np.union1d(
+            base.rough(ROUGH), np.flatnonzero(self.penalties.collapsed())
+        )
         climbing = None
         if len(rough):
             climbing = np.setdiff1d(np.arange(len(self.y)), rough)
@@ -220,7 +222,9 @@ class Smooth(LinearModel):
             args = base.Z, base.eta, self.y, weights, self.pointwise
             u[chunk], converged[chunk] = minimise_each(*args, hessian, pull)
         u[~converged] = 0.0
-        moves, rough = base.to_theta(u), base.rough_groups(masks, ROUGH)
+        collapsed = np.flatnonzero(self.penalties.collapsed(masks))
+        moves = base.to_theta(u)
+        rough = np.union1d(base.rough_groups(masks, ROUGH), collapsed)
         converged[rough] = True
         converged[self._alone(moves, rough, tol, masks=masks)] = False
         return self._moved(moves[:, None], np.flatnonzero(~converged))
