@@ -76,7 +76,7 @@ sparse_logistic = LogisticRegression(
     C=9.0, l1_ratio=1, solver="saga", tol=1e-6, max_iter=5000, random_state=0
 )
 # A solver that stops early makes more noise than most rows have influence.
-tight_logistic = LogisticRegression(solver="newton-cholesky", tol=1e-9)
+tight_logistic = LogisticRegression(tol=1e-9, max_iter=1000)
 tight_poisson = PoissonRegressor(solver="newton-cholesky", tol=1e-9)
 # An optimised kernel would be optimised again for every row.
 gaussian_process = GaussianProcessRegressor(

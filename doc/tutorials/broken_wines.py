@@ -44,7 +44,7 @@ def wines(seed=0):
     table[TARGET] = GRAPES[y]
     train, test = train_test_split(table, test_size=1 / 3, random_state=seed)
     train, test = train.reset_index(drop=True), test.reset_index(drop=True)
-    right = train[TARGET].to_numpy()
+    right = train[TARGET].to_numpy(copy=True)
     flipped = rng.choice(len(train), N_FLIPPED, replace=False)
     others = [rng.choice(GRAPES[GRAPES != right[i]]) for i in flipped]
     train.loc[flipped, TARGET] = others

@@ -18,7 +18,8 @@ spectral norms of ``Z' diag(l''' g) Z`` and ``Z' diag(l'' |g|) Z`` with ``g = Z 
 ``psi(z) = (e^z - 1 - z - z^2/2) / z``. If the right side is below zeta for every row,
 then it holds for every S of k changes: made little by little, they start inside the
 box and cannot leave it. Of more than `LARGEST` rows, whose n x n products are too many,
-``|z_j| D`` alone is taken for training rows: the box is larger, and ends earlier.
+``|z_j| D`` alone is taken for training rows: the box is larger, so that one is found
+for fewer changes.
 """
 
 import numpy as np

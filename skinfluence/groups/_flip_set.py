@@ -53,9 +53,10 @@ def find_flip_set(
     =============  ================================================================
 
     **Cost.** Greedy: a refit and the influences of all rows for each row that is
-    removed. One-shot: ``2 log2`` of the size of the set refits. Lower bounds: those of
-    `PredictionCertificate`, for least squares (for predictions, for what else has one);
-    else they tell a single row from more.
+    removed. One-shot: ``2 log2`` of the size of the set refits. Lower bounds cost what
+    those of `PredictionCertificate` do. Coefficients have them for least squares, and
+    predictions for every model that has a certificate of several removals; for other
+    models a lower bound only tells whether a single row is enough.
 
     **When it fails.** First-order effects are those of single rows; rows that hide each
     other have none. The size that they predict, ``predicted_size``, may be off by

@@ -128,7 +128,9 @@ class GlmModel:
             rows = np.flatnonzero(mask)
             Z = self.Z[rows]
             left[k] -= Z.T @ (self.curvature[rows, None] * Z)
-        singular = np.linalg.cond(left) > 1e12
+        finite = np.isfinite(left).all(axis=(1, 2))  # not where a fit has diverged
+        left[~finite] = 0.0
+        singular = ~(np.linalg.cond(left) <= 1e12)
         left[singular] = np.eye(left.shape[1])
         return np.linalg.inv(left), singular
 

@@ -52,7 +52,7 @@ def top_k_overlap(influence, other, *, k=10, X=None, y=None, average=True):
     """
     pair = matrix_pair(influence, other, "other", X, y)
     one, two = (_top(matrix, k) for matrix in pair)
-    shares = (one[:, :, None] == two[:, None, :]).sum(axis=(1, 2)) / k
+    shares = (one & two).sum(axis=1) / k
     return float(shares.mean()) if average else shares
 
 
@@ -96,14 +96,16 @@ def top_k_cardinality(influence, *, k=1, X=None, y=None):
     0.5
     """
     top = _top(influence_matrix(influence, X, y), k)
-    return len(np.unique(top)) / top.size
+    return float(top.any(axis=0).sum() / top.sum())
 
 
 def _top(matrix, k):
-    """Return the columns of the k largest numbers of each row."""
+    """Mark the k largest numbers of each row."""
     if not isinstance(k, Integral) or not 1 <= k <= matrix.shape[1]:
         raise ValueError(
             "The 'k' parameter must be an integer from 1 to "
             f"n_train={matrix.shape[1]}. Got {k!r}."
         )
-    return np.argsort(-matrix, axis=1, kind="stable")[:, :k]
+    top, largest = np.zeros(matrix.shape, bool), np.argsort(-matrix, kind="stable")
+    np.put_along_axis(top, largest[:, :k], True, axis=1)
+    return top

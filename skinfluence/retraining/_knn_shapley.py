@@ -154,11 +154,9 @@ class KNNShapley(RetrainingInfluence):
         return validate_data(self.estimator_, X, reset=False, accept_sparse="csr")
 
     def _blocks(self, n):
-        with sklearn.config_context(
-            working_memory=min(sklearn.get_config()["working_memory"], MOST_MEMORY)
-        ):
-            blocks = list(super()._blocks(n))
-        yield from blocks
+        memory = min(sklearn.get_config()["working_memory"], MOST_MEMORY)
+        with sklearn.config_context(working_memory=memory):
+            return list(super()._blocks(n))
 
     def _numbers_per_row(self):
         # About ten arrays of a block: distances, order, labels, values, temporaries.

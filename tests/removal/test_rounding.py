@@ -6,7 +6,9 @@ zero, so does one minus its leverage.
 
 import numpy as np
 import pytest
+import scipy
 import scipy.sparse as sp
+from packaging.version import Version
 from sklearn.base import clone
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF
@@ -20,6 +22,9 @@ from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence.removal import UnsupportedEstimator, removal_model
 
 ALPHAS = [1e-12, 1e-10, 1e-8, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0]
+# With SciPy 1.11 errors are up to 11.1 times those of scikit-learn's best solver, and a
+# row is refitted that later versions solve to the bound.
+OLD = Version(scipy.__version__) < Version("1.12")
 # Errors below this, relative to the largest influence, are rounding errors of sums over
 # rows, and are not compared.
 FLOOR = 4 * 25 * np.finfo(np.float64).eps
@@ -38,14 +43,14 @@ def one_row_alone(n_outputs=1):
 
 
 def compare(matrix, truth, best, refitted=()):
-    """Check the columns that are not listed as refitted.
-
-    With current versions the factor is at most 10, with SciPy 1.11 it was 11.1.
-    """
+    """Check the columns that are not listed as refitted."""
     scale = np.abs(truth).max()
     exact = np.setdiff1d(np.arange(truth.shape[1]), refitted)
     error = np.abs(matrix - truth)[:, exact].max(initial=0.0)
-    assert error <= max(12 * best, FLOOR * scale), (error / scale, best / scale)
+    assert error <= max((12 if OLD else 10) * best, FLOOR * scale), (
+        error / scale,
+        best / scale,
+    )
 
 
 def squeeze(Y):
@@ -222,7 +227,7 @@ def test_least_squares_with_nearly_equal_columns(apart):
     refitted = np.flatnonzero(np.isin(columns, loo.refitted_rows_))
     if loo.solver_ == "exact":
         compare(loo.influence(X, Y[:, 0])[:, columns], truth, best, refitted)
-        assert len(refitted) <= 1  # none with current versions
+        assert len(refitted) <= OLD
     else:
         assert apart == 1e-5  # scikit-learn drops such columns
 

@@ -5,13 +5,14 @@ them, they can be differentiated twice, and each of their linear maps can be obs
 """
 
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from operator import attrgetter
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from skinfluence.nets._device import generator_states, random_state
 from skinfluence.nets.gradients._attention import attention, is_plain
 from skinfluence.nets.gradients._blocks import Outer
 from skinfluence.nets.gradients._recurrent import recurrent
@@ -84,10 +85,21 @@ def unfused(root):
         elif isinstance(module, nn.TransformerEncoder):
             attributes[module, "use_nested_tensor"] = False
         for name in _BEHIND_ATTENTION.get(type(module), ()):
-            if module.self_attn.batch_first:
+            weight = module.self_attn.out_proj.weight
+            if module.self_attn.batch_first and _draws_by_memory(weight.device):
                 drop = getattr(module, name)
                 attributes[drop, "forward"] = partial(_drop_places_first, drop)
     return attributes
+
+
+@cache
+def _draws_by_memory(device):
+    """Tell whether dropout draws in the order of memory; torch 2.2 does not."""
+    x, states, drawn = torch.ones(16, 17, device=device), generator_states(device), []
+    for contiguous in (False, True):
+        with random_state(states, device):
+            drawn.append(F.dropout(x).T if contiguous else F.dropout(x.T))
+    return torch.equal(*drawn)
 
 
 _BEHIND_ATTENTION = {

@@ -13,7 +13,7 @@ from skinfluence.removal.certificates._dispatch import certificate
 def _(model: PipelineModel, source, masks=None):
     steps, refitted = model.steps, None
     if source.polished:  # steps hold all that was learned fixed
-        changes = steps.changes if masks is None else steps.without_groups(masks)
+        changes = steps.without_groups(masks)
         if changes.fills:
             raise UnsupportedEstimator(
                 "A Pipeline whose imputer fills in what it learned has no certificate: "

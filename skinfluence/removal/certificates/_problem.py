@@ -47,10 +47,7 @@ def excess_penalty(penalty, penalties, masks, polished):
         return None, UNITS
     if not polished:
         penalties = Penalty(penalties.diagonal, penalties.weight, penalties.mass)
-    if masks is None:
-        without = penalties.without_rows()
-    else:
-        without = penalties.without_groups(masks)
+    without = penalties.without(masks)
     if scales is None:
         return without - penalty, UNITS
     # A variance without a row is a difference of sums over all rows.

@@ -4,6 +4,7 @@ import numpy as np
 import scipy.linalg as sla
 
 from skinfluence.removal.kinked._l1 import ROUNDING, padded_batches, violation
+from skinfluence.removal.linear._penalty import sums_without
 
 # Steps between sets of signs before a row is given to the solver of one problem.
 STEPS = 30
@@ -23,7 +24,7 @@ class Piece:
         theta = model.theta[k]
         base = model.minimise(k, np.empty(0, dtype=np.intp), share, theta)
         self.theta, self.share = (theta, 1.0) if base is None else (base, share)
-        self.left = 1 - self.weight / self.weight.sum()
+        self.left = sums_without(self.weight) / self.weight.sum()
         self.residual = model.targets[:, k] - self.X @ self.theta
         self.slope = -(self.X.T @ (self.weight * self.residual))
         self.sign = np.where(self.free, 0.0, np.sign(self.theta))

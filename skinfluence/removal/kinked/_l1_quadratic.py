@@ -155,7 +155,7 @@ class L1Quadratic(LinearModel):
 
     def _ends_of_groups(self, masks, end):
         def move(g, rows):
-            share = 1 - self.weight[rows].sum() / self.weight.sum()
+            share = np.delete(self.weight, rows).sum() / self.weight.sum()
             ends = [end(k, rows, share, theta) for k, theta in enumerate(self.theta)]
             lost = any(theta is None for theta in ends)
             return None if lost else np.array(ends) - self.theta

@@ -2,8 +2,22 @@
 
 import numpy as np
 
-# Share of a variance below which it is not the difference of two sums.
+# Share of a variance or a penalty below which it is not the difference of two sums.
 COLLAPSE = 1e-3
+
+
+def sums_without(values, masks=None):
+    """Sum values without groups of rows; None: without each row.
+
+    No sum is a difference, in which a row that outweighs all others would leave nothing
+    but rounding errors.
+    """
+    if masks is not None:
+        return np.where(masks, 0.0, values).sum(axis=1)
+    zero = np.zeros(1)
+    before = np.cumsum(np.concatenate([zero, values[:-1]]))
+    after = np.cumsum(np.concatenate([zero, values[:0:-1]]))[::-1]
+    return before + after
 
 
 class Penalty:
@@ -41,15 +55,14 @@ class Penalty:
         """Share of the mass that remains without groups of rows; None: without each."""
         if self.mass is None:
             return np.ones(len(self.weight if masks is None else masks))
-        gone = self.mass if masks is None else masks @ self.mass
-        return 1 - gone / self.mass.sum()
+        return sums_without(self.mass, masks) / self.mass.sum()
 
-    def without_rows(self):
-        """R without each single row, shape (n, p)."""
-        return self.without_groups(None)
+    def collapsed(self, masks=None):
+        """Tell which R are too small for differences from R with all rows."""
+        return self.shares(masks) < COLLAPSE
 
-    def without_groups(self, masks):
-        """R without each group of rows, masks of shape (n_groups, n)."""
+    def without(self, masks=None):
+        """R without groups of rows, shape (n_removals, p); None: without each row."""
         out = np.multiply.outer(self.shares(masks), self.diagonal)
         if self.scales is not None:
             columns, factors = self.scales.without(masks)

@@ -193,7 +193,7 @@ class Quadratic(LinearModel):
         n = len(self.weight)
         self._check_moves(n)
         moves = np.empty((n, *self.theta.shape))
-        scales = self.variances.without_rows()
+        scales = self.variances.without()
         # what is left of the penalty is no small change of it
         doubt = np.where((scales < COLLAPSE).any(axis=1), np.inf, 0.0)
         for key, penalty in enumerate(self.penalties):
@@ -236,7 +236,7 @@ class Quadratic(LinearModel):
     def _exact_groups(self, masks, tol):
         if self.variances.constant:
             return self._groups(masks, tol, 0.0)
-        scales = self.variances.without_groups(masks)
+        scales = self.variances.without(masks)
         return self._moved(*moves_without(self, masks, tol, scales))
 
     def _newton_groups(self, masks, damping):

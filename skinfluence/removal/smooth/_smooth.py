@@ -121,7 +121,7 @@ class Smooth(LinearModel):
         """
         if self.penalties.constant:
             return self.theta[0], self.penalty, None
-        excess = self.penalties.without_rows()
+        excess = self.penalties.without()
         penalty = excess.mean(axis=0)
         excess -= penalty
         theta = self._optimum(penalty, self.theta[0])
@@ -173,7 +173,9 @@ class Smooth(LinearModel):
         self._check_moves(len(self.y))
         theta, penalty, excess = self._without_one()
         base = Whitened(self, theta, penalty)
-        rough = base.rough(ROUGH)
+        rough = np.union1d(
+            base.rough(ROUGH), np.flatnonzero(self.penalties.collapsed())
+        )
         climbing = None
         if len(rough):
             climbing = np.setdiff1d(np.arange(len(self.y)), rough)
@@ -200,7 +202,7 @@ class Smooth(LinearModel):
         if one_step:  # which holds the scaler fixed
             penalties = Penalty(self.penalty, self.weight, self.mass)
         for g, mask in zip(rough, masks, strict=True):
-            penalty = penalties.without_groups(mask[None])[0]
+            penalty = penalties.without(mask[None])[0]
             move = move_without(self, mask, penalty, tol, one_step)
             if move is None:
                 unresolved.append(g)
@@ -215,12 +217,14 @@ class Smooth(LinearModel):
             weights = self.weight - masks[chunk] * self.weight
             hessian, pull = base.P[None], base.pull[None]
             if not self.penalties.constant:
-                excess = self.penalties.without_groups(masks[chunk]) - self.penalty
+                excess = self.penalties.without(masks[chunk]) - self.penalty
                 hessian, pull = base.penalty_with(excess)
             args = base.Z, base.eta, self.y, weights, self.pointwise
             u[chunk], converged[chunk] = minimise_each(*args, hessian, pull)
         u[~converged] = 0.0
-        moves, rough = base.to_theta(u), base.rough_groups(masks, ROUGH)
+        collapsed = np.flatnonzero(self.penalties.collapsed(masks))
+        moves = base.to_theta(u)
+        rough = np.union1d(base.rough_groups(masks, ROUGH), collapsed)
         converged[rough] = True
         converged[self._alone(moves, rough, tol, masks=masks)] = False
         return self._moved(moves[:, None], np.flatnonzero(~converged))

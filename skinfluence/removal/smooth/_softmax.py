@@ -113,7 +113,7 @@ class Softmax(LinearModel):
         # What the downdate of rounded numbers cannot tell is minimised by itself.
         excess = None
         if not self.penalties.constant:
-            excess = self.penalties.without_rows() - self.penalties.diagonal
+            excess = self.penalties.without() - self.penalties.diagonal
         base, moves, full = self._steps(0.0, excess)
         used = self.weight > 0
         last = loses_class(self.labels, used=used)
@@ -159,7 +159,7 @@ class Softmax(LinearModel):
             return self._each_group(
                 masks, lambda g, rows: self._minimise_without(rows, base, tol)
             )
-        excess = self.penalties.without_groups(masks) - self.penalties.diagonal
+        excess = self.penalties.without(masks) - self.penalties.diagonal
 
         def move(g, rows):
             weight = np.where(masks[g], 0.0, self.weight)

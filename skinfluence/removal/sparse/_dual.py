@@ -8,6 +8,7 @@ import numpy as np
 import scipy.linalg as sla
 
 from skinfluence._memory import check_memory
+from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal.smooth import _certificate as certificate
 
 # Training rows of a block of the kernel matrix; rows that leave at the same time.
@@ -47,7 +48,11 @@ class DualFactor:
         # LAPACK sees the transpose, whose lower triangle has been filled.
         lower, info = sla.lapack.dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)
         if info:
-            raise np.linalg.LinAlgError("The dual form is not positive definite.")
+            raise UnsupportedEstimator(
+                "The penalty is so weak, next to the largest weights of sparse rows, "
+                "that their kernel is singular to working precision. Use a stronger "
+                "penalty, dense rows, or LeaveOneOutInfluence(..., solver='refit')."
+            )
         self.lower, info = sla.lapack.dtrtri(lower, lower=1, overwrite_c=1)
         self.inverted = None
         square = np.empty(n)

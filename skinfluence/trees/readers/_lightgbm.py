@@ -31,7 +31,6 @@ CHANGES_LEAVES = {
     "path_smooth": ((0.0,), "otherwise leaf values depend on those of their parents"),
     "max_delta_step": ((0.0,), CLIPS),
     "monotone_constraints": ((None,), CONSTRAINTS),
-    "extra_trees": ((False, True), ""),
 }
 OBJECTIVES = ("regression", "binary", "multiclass")
 LINKS = {"identity": "identity", "logit": "logit", "softmax": "log_prior"}

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 import sklearn
+from packaging.version import Version
 
 from skinfluence.cleaning.surprise._preprocessing import default_preprocessor
 
@@ -137,7 +138,7 @@ def test_one_dimension_of_numbers_is_refused():
         pytest.param(
             "polars",
             marks=pytest.mark.skipif(
-                sklearn.__version__ < "1.9",
+                Version(sklearn.__version__) < Version("1.9"),
                 reason="SimpleImputer(add_indicator=True) of scikit-learn 1.8 fails",
             ),
         ),

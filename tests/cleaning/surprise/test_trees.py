@@ -73,7 +73,9 @@ def test_trees_stay_out_where_they_do_not_gain():
     X = rng.normal(size=(1200, 3))
     y = rng.random(1200) < 1 / (1 + np.exp(-2 * X[:, 0]))
     assert score_rows(X, y, classification=True).without_trees is None
-    assert score_rows(X, rng.permutation(y), True).without_trees is None
+    # Of noise one standard error is a gain by chance in one of six tables.
+    noise = [score_rows(X, rng.permutation(y), True) for _ in range(4)]
+    assert sum(scores.without_trees is not None for scores in noise) <= 2
 
 
 def test_boosting_has_not_seen_the_row():
