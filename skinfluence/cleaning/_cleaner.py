@@ -92,6 +92,9 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
 
     **Cost.** Two fits of ``estimator`` and one valuing. The fixed scorer costs about
     as much as ten fits of a linear model, and where trees gain a few seconds more.
+    A fitted cleaner keeps X and y, which ``review_table`` and ``suspect_reasons``
+    read, so its pickle holds the training table; ``estimator_`` alone predicts the
+    same and is the one to store.
 
     **When it fails.** Mistakes that look plausible or crowd in one part of the table
     are not found, nor are those that repeat: rows with equal mistakes vouch for each

@@ -189,6 +189,8 @@ def make_task(source, target, task="auto", path="table", groups=None, by=(), ign
     y, classification, decision = _target(column.iloc[rows], task, target, path)
     X = typed.drop(columns=named).iloc[rows].reset_index(drop=True)
     X = X.replace([np.inf, -np.inf], np.nan)
+    infinite = _infinite(source, [target, *(c for c in columns if c not in named)])
+    source = replace(source, notes=[*source.notes, *infinite])
     if groups is not None:
         groups = _groups(typed[groups].iloc[rows], groups, path)
     return Task(
@@ -202,6 +204,26 @@ def make_task(source, target, task="auto", path="table", groups=None, by=(), ign
         groups,
         decision,
     )
+
+
+def _infinite(source, names):
+    """Say of each column where its infinite values are, which are taken for missing."""
+    notes = []
+    for name in names:
+        column = source.typed[name]
+        if column.dtype.kind != "f":
+            continue
+        rows = np.flatnonzero(np.isinf(column.to_numpy(np.float64, na_value=np.nan)))
+        if len(rows):
+            where = f"line {source.lines[rows[0]]}"
+            if source.files is not None:
+                where = f"{source.files[rows[0]]}, {where}"
+            count = f"; {len(rows)} in all" if len(rows) > 1 else ""
+            notes.append(
+                f"column {shown(name)}: infinite values are taken for missing ones "
+                f"({where}{count})"
+            )
+    return notes
 
 
 def _groups(column, name, path):
