@@ -22,6 +22,7 @@ from skinfluence._sklearn import (
 )
 from skinfluence._targets import check_targets
 from skinfluence.cleaning._actions import ACTIONS, weight_parameter
+from skinfluence.cleaning._dask_refused import refuse_dask
 from skinfluence.cleaning._flagged import check_flagging
 from skinfluence.cleaning._run import Cleaning, CleaningSettings
 from skinfluence.cleaning.reasons._reasons_mixin import ReasonsMixin
@@ -267,10 +268,16 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
         -------
         self : object
             The fitted cleaner.
+
+        Raises
+        ------
+        TypeError
+            If X or y is a collection of dask: they are needed in memory.
         """
         self._validate_params()
         self._refuse_frozen()
         check_folder(self.memory)
+        refuse_dask(X, y)
         check_targets(y)
         check_fit_weights(fit_params, negative=True)
         refuse_pairwise(self.estimator)
