@@ -44,10 +44,11 @@ def test_each_value_has_its_rows():
         assert group.n_suspects == suspects.sum()
         low, high = proportion_confint(suspects.sum(), rows.sum(), method="wilson")
         np.testing.assert_allclose(group.interval, (low, high), atol=1e-12)
-        np.testing.assert_allclose(
-            group.wrong,
-            (found.wrong.probability[rows].mean(), found.wrong.ceiling[rows].mean()),
-        )
+        ends = []
+        for p, side in ((found.wrong.floor, -1), (found.wrong.ceiling, 1)):
+            chance = np.sqrt((p * (1 - p))[rows].sum()) / rows.sum()
+            ends.append(np.clip(p[rows].mean() + 1.96 * side * chance, 0, 1))
+        np.testing.assert_allclose(group.wrong, ends)
         before, after = found.held_out.losses[:, rows]
         assert group.score.before == pytest.approx(before.mean())
         assert group.score.gain == pytest.approx((before - after).mean())
