@@ -168,9 +168,9 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
         suspects.
     false_discovery_rate_ : tuple of two floats
         The smallest and the largest possible share of suspects that are fine: by
-        ``probability_ceiling`` and, where no trees are in the stack, by
-        ``probability_wrong``; with trees also by the smallest probabilities that their
-        predictions need, which are often none. NaN without suspects.
+        the ends of a 95% range; with trees in the stack also by the smallest
+        probabilities that their predictions need, which are often none. NaN without
+        suspects.
     wrong_share_ : tuple of two floats
         The smallest share of wrong rows that explains the predictions without the row,
         and the largest that they allow. With verdicts the ends of a 95% interval.

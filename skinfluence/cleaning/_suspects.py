@@ -9,7 +9,7 @@ from skinfluence._threads import one_blas_thread
 from skinfluence.cleaning.surprise._hurt_rows import most_hurt
 from skinfluence.cleaning.surprise._jackknife import (
     jackknife_error,
-    replicated_predictions,
+    replicated_values,
 )
 
 N_HURT = 3
@@ -83,11 +83,7 @@ def fixed_scorer_error(scores, rows):
     """Jackknife standard error of the fixed scorer's values of some rows."""
     if not scores.columns or not len(rows):
         return np.full(len(rows), np.nan)
-    replicates = sum(
-        scored.values(replicated_predictions(scored.stack, rows), scored.T[rows], rows)
-        for scored in scores.columns
-    )
-    return jackknife_error(replicates)
+    return jackknife_error(sum(replicated_values(s, rows) for s in scores.columns))
 
 
 def hurt_rows(scores, rows):

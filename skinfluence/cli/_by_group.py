@@ -205,13 +205,13 @@ def _interval_names(intervals):
 def _group(name, rows, analysis, worth):
     n, suspects = int(rows.sum()), int((~analysis.kept)[rows].sum())
     interval = binomtest(suspects, n).proportion_ci(method="wilson")
-    wrong = analysis.wrong
+    fewest_fine, most_fine = analysis.wrong.fine_share(rows)
     return Group(
         str(name),
         n,
         suspects,
         (float(interval.low), float(interval.high)),
-        (float(wrong.probability[rows].mean()), float(wrong.ceiling[rows].mean())),
+        (1 - most_fine, 1 - fewest_fine),
         analysis.held_out.of_rows(rows),
         worth,
     )

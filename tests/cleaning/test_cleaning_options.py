@@ -111,7 +111,9 @@ def test_the_table_of_suspects(noisy_wine):
     assert suspects["probability_wrong"][:10].min() > 0.9
     assert (suspects["standard_error"] > 0).all()
     fine = 1 - suspects[["probability_ceiling", "probability_wrong"]].mean()
-    assert cleaner.false_discovery_rate_ == pytest.approx(tuple(fine))
+    smallest, largest = cleaner.false_discovery_rate_
+    assert smallest <= fine["probability_ceiling"] <= fine["probability_wrong"]
+    assert fine["probability_wrong"] <= largest
     for row, hurt in zip(rows, suspects["hurts"], strict=True):
         assert len(hurt) <= 3
         assert row not in hurt

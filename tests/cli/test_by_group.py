@@ -8,6 +8,7 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from skinfluence.__main__ import main
+from skinfluence.cleaning.surprise._wrong_rows import WrongRows
 from skinfluence.cli._by_group import MISSING, by_group, unevenly_hit
 from skinfluence.cli._held_out_scores import HeldOut
 from skinfluence.cli._terminal import print_groups
@@ -24,8 +25,8 @@ def analysis(seed=0, rates=(0.05, 0.05)):
     y = rng.choice(["x", "y"], N)
     return half, SimpleNamespace(
         kept=rng.random(N) > np.array(rates)[half],
-        wrong=SimpleNamespace(
-            probability=rng.random(N) / 4, ceiling=0.5 + rng.random(N) / 4
+        wrong=WrongRows(
+            low := rng.random(N) / 4, low, 0.5 + rng.random(N) / 4, 0.0, 1.0, None
         ),
         held_out=HeldOut(y, True, None, fold, losses, np.array([y, y])),
     )
@@ -44,10 +45,11 @@ def test_each_value_has_its_rows():
         assert group.n_suspects == suspects.sum()
         low, high = proportion_confint(suspects.sum(), rows.sum(), method="wilson")
         np.testing.assert_allclose(group.interval, (low, high), atol=1e-12)
-        np.testing.assert_allclose(
-            group.wrong,
-            (found.wrong.probability[rows].mean(), found.wrong.ceiling[rows].mean()),
-        )
+        ends = []
+        for p, side in ((found.wrong.floor, -1), (found.wrong.ceiling, 1)):
+            chance = np.sqrt((p * (1 - p))[rows].sum()) / rows.sum()
+            ends.append(np.clip(p[rows].mean() + 1.96 * side * chance, 0, 1))
+        np.testing.assert_allclose(group.wrong, ends)
         before, after = found.held_out.losses[:, rows]
         assert group.score.before == pytest.approx(before.mean())
         assert group.score.gain == pytest.approx((before - after).mean())

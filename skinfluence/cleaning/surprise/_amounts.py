@@ -63,6 +63,9 @@ class Amounts:
         Whether T is that of logarithms.
     centre, spread : ndarray of shape (m,)
         Mean and standard deviation of the numbers or their logarithms.
+    sizes : list of StackedRidge
+        The stacks of the logarithm of what is typical: of the numbers, and of their
+        logarithms where they are tried.
     """
 
     T: np.ndarray
@@ -71,6 +74,7 @@ class Amounts:
     logarithm: np.ndarray
     centre: np.ndarray
     spread: np.ndarray
+    sizes: list
 
     def numbers(self, T):
         """Return what is on the scale of ``T`` as numbers again, shape (n, m)."""
@@ -105,7 +109,7 @@ def fit_amounts(Z, y, folds=None):
     targets = [(s - c) / d for s, c, d in zip(scales, centres, spreads, strict=True)]
     said = [stack.predictions for stack in StackedRidge.several(Z, targets, folds)]
     residuals = [T - p for T, p in zip(targets, said, strict=True)]
-    typical = _typical(Z, residuals, folds)
+    sizes, typical = _typical(Z, residuals, folds)
     chosen = np.zeros(y.shape[1], dtype=int)
     if positive.any():
         plain, of_logarithm = (
@@ -122,7 +126,8 @@ def fit_amounts(Z, y, folds=None):
 
     T, r, t = best(targets), best(residuals), best(typical)
     pulled = np.where(np.isnan(r), T, T - r + np.clip(r, -PULL * t, PULL * t))
-    return Amounts(T, pulled, t, chosen == 1, best(centres), best(spreads))
+    log = chosen == 1
+    return Amounts(T, pulled, t, log, best(centres), best(spreads), sizes)
 
 
 def in_its_units(residuals, typical):
@@ -146,7 +151,7 @@ def _typical(Z, residuals, folds):
         size = np.where(np.isnan(size), middle, size)
         logs.append(np.log(np.clip(size, SMALLEST * middle, LARGEST * middle)))
     stacks = StackedRidge.several(Z, logs, folds)
-    return [
+    return stacks, [
         in_its_units(r, np.exp(_filled(stack)))
         for r, stack in zip(residuals, stacks, strict=True)
     ]

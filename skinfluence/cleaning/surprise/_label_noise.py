@@ -1,14 +1,10 @@
 r"""Which labels are wrong: a link on held-out predictions and a matrix of label noise.
 
-Let s be the predictions of a row by models without it, one for each of k classes. The
-true label is drawn from
-
-.. math:: q_i = softmax(a_1 s_i + a_2 \log clip(s_i, .01, 1) + b), \quad a \ge 0
-
-and c is observed where j is true with probability :math:`R_{jc}`, so that the row is
-wrong with probability :math:`1 - q_{iy} R_{yy} / \sum_j q_{ij} R_{jy}`. Three matrices
-are fitted by maximum likelihood (a small ridge on b), and the one with the largest
-likelihood after its cost is taken:
+The true label of row i is j with probability :math:`q_{ij}`, a link on the predictions
+of models without the row (`_noise_link`), and c is observed where j is true with
+probability :math:`R_{jc}`, so that the row is wrong with probability
+:math:`1 - q_{iy} R_{yy} / \sum_j q_{ij} R_{jy}`. Three matrices are fitted by maximum
+likelihood, and the one with the largest likelihood after its cost is taken:
 
 1. no noise, cost 0;
 2. one rate of noise, spread evenly over the other classes, cost 1;
@@ -21,6 +17,10 @@ three times the logarithm of that more: the prior Beta(1, 4), whose mean is a fi
 the largest rate. Where the columns say little of the label the likelihood is flat, and
 what it gains by chance is at rates that leave next to nothing.
 
+The first two are fitted with links of three scales. In the tails, where wrong rows are,
+they differ, and hardly any table tells which is right; so one rate of noise is an
+average over the three, each weighted by its likelihood.
+
 Where the regressions confuse neighbouring classes, no link of one slope for all classes
 fits, and a sparse matrix of many cells repairs the link. So the matrix is taken only if
 a link without noise in which every class has slopes of its own on all of s and log s,
@@ -30,13 +30,16 @@ cost log(n) / 2 per further parameter, has no larger likelihood after its cost.
 label explains the table as well, if the link may have any form. Only the form decides:
 whether log odds that grow with the prediction go on growing, as for rows that are hard,
 or stop at a floor, as for rows that are wrong. This is the smallest rate that the
-form needs. Fits with more noise that the table does not rule out come with it: one rate
-as large as a likelihood ratio test allows, and the sparse matrix without its cost.
+form needs. Two ends come with it: the smallest and the largest rate that a likelihood
+ratio test (95%) allows, with whichever of the links; the sparse matrix without its cost
+belongs to the upper end.
 
 **When it fails.** Where the columns say little of the label, the likelihood is flat and
 the answer is that no row is wrong, whatever the truth. Where no link of either form
 fits the table, what it lacks is taken for noise, most of all by the sparse matrix;
 where only the free link fits, mistakes that depend on the class are overlooked.
+
+**Cost.** Some twenty fits of k + 3 parameters, to at most 40,000 rows.
 
 References
 ----------
@@ -47,16 +50,23 @@ IEEE Transactions on Pattern Analysis and Machine Intelligence 24, 2002.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import log_softmax
+from scipy.special import softmax
 
-RIDGE = 0.05
-SMALLEST_PREDICTION, LARGEST_SLOPE = 0.01, 1000.0
+from skinfluence.cleaning.surprise._noise_link import (
+    LARGEST_SLOPE,
+    SCALES,
+    NoiseLink,
+    link_is_wrong,
+    minimised,
+    penalty,
+)
+
+MAX_ROWS = 40_000
 RATE_COST, PRIOR_POWER = 1.0, 3.0
+SMALLEST_RATE = 1e-9
 # Half the 95% point of chi squared with one degree of freedom.
 ALLOWED_LOSS = 1.92
-N_BISECTIONS = 5
-FREE_RIDGE, FREE_STEPS = 0.01, 300
+N_BISECTIONS = 3
 N_ROUNDS, STEPS_PER_ROUND, SMALLEST_GAIN = 25, 6, 0.01
 
 
@@ -66,23 +76,31 @@ class LabelNoise:
 
     Attributes
     ----------
-    log_q : ndarray of shape (n, k)
-        Log probabilities of the true label.
+    scale : float
+        That of the link.
+    theta : ndarray of shape (k + 2,)
+        Parameters of the link.
     transition : ndarray of shape (k, k)
         ``transition[j, c]`` is the probability to observe c where j is true.
+    likelihood : float
+        Log likelihood, the ridge of the link taken off.
     score : float
-        Log likelihood minus cost.
+        The same minus the cost of the noise.
     """
 
-    log_q: np.ndarray
+    scale: float
+    theta: np.ndarray
     transition: np.ndarray
+    likelihood: float
     score: float
 
-    def probability_wrong(self, labels):
+    def probability_wrong(self, predictions, labels):
         """Probability that the row's label is not the true one.
 
         Parameters
         ----------
+        predictions : ndarray of shape (n, k)
+            Of models without the row.
         labels : ndarray of int, shape (n,)
             Those that are observed.
 
@@ -90,16 +108,53 @@ class LabelNoise:
         -------
         probability : ndarray of shape (n,)
         """
-        joint = _log_joint(self.log_q, self.transition, labels)
-        own = joint[np.arange(len(labels)), labels]
-        # Not 1 - exp(own - all), which is not exactly zero without noise.
-        others = joint.copy()
-        others[np.arange(len(labels)), labels] = -np.inf
-        return np.exp(_log_sum(others) - np.logaddexp(own, _log_sum(others)))
+        log_q = NoiseLink(predictions, self.scale).log_q(self.theta)
+        return posterior(log_q, self.transition, labels)
+
+
+@dataclass(frozen=True)
+class NoiseOfLabels:
+    """The noise that labels need, and what else the table does not rule out.
+
+    Attributes
+    ----------
+    best : list of LabelNoise
+        Fits of the noise that is needed, which differ in their link.
+    weights : ndarray
+        Of these fits in the average; their sum is one.
+    less, more : list of LabelNoise
+        Others that are possible, with less noise and with more.
+    """
+
+    best: list
+    weights: np.ndarray
+    less: list
+    more: list
+
+    @property
+    def transition(self):
+        """Mean matrix of noise of ``best``."""
+        matrices = [noise.transition for noise in self.best]
+        return np.tensordot(self.weights, matrices, axes=1)
+
+    def probability_wrong(self, predictions, labels):
+        """Return least, estimate and most, as `LabelNoise.probability_wrong`.
+
+        Returns
+        -------
+        least, estimate, most : ndarray of shape (n,)
+        """
+        said = [noise.probability_wrong(predictions, labels) for noise in self.best]
+        estimate = self.weights @ said
+        less, more = (
+            [estimate, *(n.probability_wrong(predictions, labels) for n in others)]
+            for others in (self.less, self.more)
+        )
+        return np.min(less, axis=0), estimate, np.max(more, axis=0)
 
 
 def fit_label_noise(predictions, labels, share):
-    """Fit the link with each kind of noise.
+    """Fit the links with each kind of noise.
 
     Parameters
     ----------
@@ -112,102 +167,46 @@ def fit_label_noise(predictions, labels, share):
 
     Returns
     -------
-    best : LabelNoise
-        The smallest noise that is needed.
-    possible : list of LabelNoise
-        Others, with more noise, that the table does not rule out.
+    noise : NoiseOfLabels
     """
-    link = _Link(predictions)
     n, k = predictions.shape
     if n < 2 or k < 2 or np.ptp(predictions, axis=0).max() == 0:
-        none = LabelNoise(link.log_q(np.zeros(k + 2)), np.eye(k), 0.0)
-        return none, []
-    none, clean = _without_noise(link, labels)
-    one, most = _one_rate(link, labels, clean, share, none.score)
-    sparse = _sparse(link, predictions, labels, clean)
-    best = max((none, one), key=lambda noise: noise.score)
-    if best.score < sparse.score and not _link_is_wrong(link, labels, sparse.score):
-        best = sparse
-    return best, [most, sparse]
-
-
-class _Link:
-    """Log probabilities of true labels, their parameters being (a1, a2, b)."""
-
-    def __init__(self, predictions):
-        # Column by column: sums over few classes are then several times as fast.
-        self.plain = np.asfortranarray(predictions)
-        self.log = np.log(np.clip(self.plain, SMALLEST_PREDICTION, 1.0))
-        # Of separable classes the largest likelihood is at infinity.
-        self.bounds = [(0, LARGEST_SLOPE)] * 2 + [(None, None)] * predictions.shape[1]
-
-    def log_q(self, theta):
-        scores = theta[0] * self.plain + theta[1] * self.log + theta[2:]
-        return log_softmax(scores, axis=1)
-
-    def gradient(self, theta, excess):
-        """Gradient of the penalised loss; ``excess`` is q minus its target, (n, k)."""
-        return np.concatenate(
-            [
-                [(excess * self.plain).sum(), (excess * self.log).sum()],
-                excess.sum(axis=0) + 2 * RIDGE * theta[2:],
-            ]
-        )
-
-
-def _penalty(theta):
-    return RIDGE * (theta[2:] ** 2).sum()
-
-
-def _minimise(loss, start, bounds, n_steps=500):
-    options = {"maxiter": n_steps, "ftol": 1e-8, "gtol": 1e-4}
-    return minimize(loss, start, jac=True, bounds=bounds, options=options)
-
-
-def _fit_link(link, target, start, n_steps=500):
-    """Fit the link to probabilities ``target`` of true labels, (n, k)."""
-
-    def loss(theta):
-        log_q = link.log_q(theta)
-        value = _penalty(theta) - (target * log_q).sum()
-        return value, link.gradient(theta, np.exp(log_q) - target)
-
-    return _minimise(loss, start, link.bounds, n_steps)
+        nothing = LabelNoise(SCALES[0], np.zeros(k + 2), np.eye(k), 0.0, 0.0)
+        return NoiseOfLabels([nothing], np.ones(1), [], [])
+    if n > MAX_ROWS:
+        rows = np.random.default_rng(0).permutation(n)[:MAX_ROWS]
+        predictions, labels = predictions[rows], labels[rows]
+    links = [NoiseLink(predictions, scale) for scale in SCALES]
+    clean = [_without_noise(link, labels) for link in links]
+    rates = [
+        _one_rate(link, labels, np.append(none.theta, share))
+        for link, none in zip(links, clean, strict=True)
+    ]
+    one = max(rates, key=lambda noise: noise.score)
+    link = links[rates.index(one)]
+    sparse = _sparse(link, labels, clean[rates.index(one)].theta)
+    best = max(*clean, one, key=lambda noise: noise.score)
+    allowed = max(noise.likelihood for noise in (*clean, *rates)) - ALLOWED_LOSS
+    if best.score < sparse.score and not link_is_wrong(link, labels, sparse.score):
+        best, allowed = sparse, max(allowed, sparse.score - ALLOWED_LOSS)
+    less, more = _ends(links, labels, rates, clean, allowed)
+    if best is one:
+        weights = softmax([noise.score for noise in rates])
+        return NoiseOfLabels(rates, weights, less, [*more, sparse])
+    return NoiseOfLabels([best], np.ones(1), less, [*more, sparse])
 
 
 def _without_noise(link, labels):
     k = link.plain.shape[1]
-    start = np.concatenate([[1.0, 1.0], np.zeros(k)])
-    fit = _fit_link(link, np.asfortranarray(np.eye(k)[labels]), start)
-    return LabelNoise(link.log_q(fit.x), np.eye(k), -fit.fun), fit.x
+    found = link.fit(np.asfortranarray(np.eye(k)[labels]))
+    return LabelNoise(link.scale, found.x, np.eye(k), -found.fun, -found.fun)
 
 
-def _link_is_wrong(link, labels, score):
-    """Tell whether a free link without noise has a larger score than this one."""
-    n, k = link.plain.shape
-    cost = ((k - 1) * (2 * k + 1) - (k + 1)) * np.log(n) / 2
-    if -cost < score:  # not even if every label were certain
-        return False
-    columns = np.column_stack([link.plain, link.log, np.ones(n)])
-    target = np.eye(k)[labels]
-
-    def loss(weights):
-        weights = weights.reshape(2 * k + 1, k)
-        log_q = log_softmax(columns @ weights, axis=1)
-        value = FREE_RIDGE * (weights**2).sum() - (target * log_q).sum()
-        slope = columns.T @ (np.exp(log_q) - target) + 2 * FREE_RIDGE * weights
-        return value, slope.ravel()
-
-    start = np.vstack([np.eye(k), np.eye(k), np.zeros((1, k))])
-    bounds = [(None, None)] * start.size
-    return -_minimise(loss, start.ravel(), bounds, FREE_STEPS).fun - cost > score
-
-
-def _one_rate(link, labels, clean, share, score_clean):
-    """Return the best rate of noise, and the largest that a test does not reject."""
+def _one_rate(link, labels, start, low=SMALLEST_RATE, high=None):
+    """Return the best rate of noise between two, ``start`` being (theta, rate)."""
     n, k = link.plain.shape
     rows = np.arange(n)
-    largest = (k - 1) / k - 0.01
+    high = _largest_rate(k) if high is None else high
 
     def loss(parameters):
         theta, rate = parameters[:-1], parameters[-1]
@@ -219,51 +218,85 @@ def _one_rate(link, labels, clean, share, score_clean):
         joint = q * (rate / (k - 1) / likelihood)[:, None]
         joint[rows, labels] = own * (1 - rate) / likelihood
         slope = -(((1 - own) / (k - 1) - own) / likelihood).sum()
-        value = _penalty(theta) - np.log(likelihood).sum()
+        value = penalty(theta) - np.log(likelihood).sum()
         return value, np.append(link.gradient(theta, q - joint), slope)
 
-    def fit(start, low, high):
-        return _minimise(loss, start, [*link.bounds, (low, high)])
+    start = np.append(start[:-1], np.clip(start[-1], max(low, 0.01), high))
+    found = minimised(loss, start, [*link.bounds, (low, high)])
+    rate = found.x[-1]
+    transition = np.full((k, k), rate / (k - 1))
+    np.fill_diagonal(transition, 1 - rate)
+    score = -found.fun - RATE_COST - _prior_cost(rate, k)
+    return LabelNoise(link.scale, found.x[:-1], transition, -found.fun, score)
 
-    def noise(found):
-        rate = found.x[-1]
-        transition = np.full((k, k), rate / (k - 1))
-        np.fill_diagonal(transition, 1 - rate)
-        score = -found.fun - RATE_COST - _prior_cost(rate, k)
-        return LabelNoise(link.log_q(found.x[:-1]), transition, score)
 
-    best = fit(np.append(clean, np.clip(share, 0.01, largest)), 1e-9, largest)
-    bound = min(best.fun, -score_clean) + ALLOWED_LOSS
-    allowed, low, high = best, best.x[-1], largest
-    for _ in range(N_BISECTIONS):
-        rate = (low + high) / 2
-        tried = fit(np.append(allowed.x[:-1], rate), rate, rate)
-        if tried.fun <= bound:
-            allowed, low = tried, rate
+def _largest_rate(k):
+    return (k - 1) / k - 0.01
+
+
+def _rate(noise):
+    return 1 - noise.transition[0, 0]
+
+
+def _ends(links, labels, rates, clean, bound):
+    """Return fits of the smallest and the largest rate whose likelihood is allowed."""
+    allowed = [noise for noise in rates if noise.likelihood >= bound]
+    less = [noise for noise in clean if noise.likelihood >= bound][:1]
+    if allowed and not less:
+        less = [_end(links, labels, rates, min(allowed, key=_rate), bound, -1)]
+    if allowed:
+        more = [_end(links, labels, rates, max(allowed, key=_rate), bound, 1)]
+    else:
+        more = []
+    return less, more
+
+
+def _end(links, labels, rates, start, bound, direction):
+    """Walk from a rate in growing steps, and halve the last one three times."""
+    link = links[rates.index(start)]
+    n, k = link.plain.shape
+    edge = _largest_rate(k) if direction > 0 else SMALLEST_RATE
+    allowed, refused = start, None
+    step = 2 * np.sqrt(max(_rate(start), 1 / n) / n)
+    bisections = 0
+    while bisections < N_BISECTIONS:
+        at = _rate(allowed)
+        if refused is None:
+            rate = np.clip(at + direction * step, SMALLEST_RATE, _largest_rate(k))
+            step *= 2
         else:
-            high = rate
-    return noise(best), noise(allowed)
+            rate, bisections = (at + refused) / 2, bisections + 1
+        tried = _one_rate(link, labels, np.append(allowed.theta, rate), rate, rate)
+        if tried.likelihood < bound:
+            refused = rate
+        else:
+            allowed = tried
+            if rate == edge:
+                break
+    return allowed
 
 
-def _sparse(link, predictions, labels, clean):
-    n, k = predictions.shape
+def _sparse(link, labels, clean):
+    n, k = link.plain.shape
     cost = np.log(n) / 2
-    transition = _confusion(predictions.argmax(axis=1), labels, k)
+    transition = _confusion(link.plain.argmax(axis=1), labels, k)
     theta, best = clean.copy(), -np.inf
     theta[:2] = np.minimum(2 * theta[:2], LARGEST_SLOPE)
     for _ in range(N_ROUNDS):
         joint = _log_joint(link.log_q(theta), transition, labels)
         joint = np.exp(joint - _log_sum(joint)[:, None])
         transition = _sparse_transition(joint, labels, cost)
-        theta = _fit_link(link, joint, theta, STEPS_PER_ROUND).x
+        theta = link.fit(joint, theta, STEPS_PER_ROUND).x
         log_q = link.log_q(theta)
-        score = _log_sum(_log_joint(log_q, transition, labels)).sum() - _penalty(theta)
-        score -= cost * (np.count_nonzero(transition) - k)
+        likelihood = _log_sum(_log_joint(log_q, transition, labels)).sum()
+        likelihood -= penalty(theta)
+        score = likelihood - cost * (np.count_nonzero(transition) - k)
         right = np.exp(log_q) @ np.diag(transition)
         score -= _prior_cost(1 - right.mean(), k)
         if score < best + SMALLEST_GAIN:
             break
-        best, found = score, LabelNoise(log_q, transition, score)
+        best = score
+        found = LabelNoise(link.scale, theta, transition, likelihood, score)
     return found
 
 
@@ -294,6 +327,16 @@ def _sparse_transition(joint, labels, fewest):
     count[count < fewest] = 0.0
     np.fill_diagonal(count, np.maximum(own, np.finfo(float).tiny))
     return count / count.sum(axis=1, keepdims=True)
+
+
+def posterior(log_q, transition, labels):
+    """Probability that a label is not the true one, by the theorem of Bayes."""
+    joint = _log_joint(log_q, transition, labels)
+    own = joint[np.arange(len(labels)), labels]
+    # Not 1 - exp(own - all), which is not exactly zero without noise.
+    others = joint.copy()
+    others[np.arange(len(labels)), labels] = -np.inf
+    return np.exp(_log_sum(others) - np.logaddexp(own, _log_sum(others)))
 
 
 def _log_joint(log_q, transition, labels):

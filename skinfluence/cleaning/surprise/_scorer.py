@@ -4,11 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.decomposition import TruncatedSVD
 from threadpoolctl import threadpool_limits
 
 from skinfluence.cleaning.surprise._amounts import (
+    Amounts,
     fit_amounts,
     in_its_units,
     loss_of_amounts,
@@ -19,7 +21,7 @@ from skinfluence.cleaning.surprise._tree_columns import tree_columns
 from skinfluence.cleaning.surprise._trees import Trees
 
 MAX_COLUMNS = 256
-TEMPERATURES = 2.0 ** np.arange(0, 5.5, 0.5)
+TEMPERATURES = 1.0, 32.0  # ends of the search
 # Fewer rows than this do not show that trees are better.
 MIN_ROWS_OF_TREES = 1000
 # Standard errors of the gain: of a few trees, to go on, for each of the boostings that
@@ -89,6 +91,8 @@ class Scored:
         Inverse temperature of the softmax; None for numbers.
     typical : ndarray of shape (n, k) or None
         The residual that is typical at each row; None for labels.
+    amounts : Amounts or None
+        How numbers are learnt and judged; None for labels.
     """
 
     stack: StackedRidge
@@ -96,6 +100,7 @@ class Scored:
     T: np.ndarray
     temperature: float | None
     typical: np.ndarray | None
+    amounts: Amounts | None = None
 
     def values(self, said, T, rows=slice(None)):
         """Minus the loss of predictions, the targets being ``T``.
@@ -265,8 +270,38 @@ def _scored(Z, for_trees, T, folds, pulled=None, typical=None):
 def _at_best_temperature(scored):
     if scored.typical is not None:
         return scored
-    tried = [replace(scored, temperature=temperature) for temperature in TEMPERATURES]
-    return max(tried, key=lambda s: np.nansum(s.values(s.predictions, s.T)))
+    temperature = best_temperature(scored.predictions, scored.T)
+    return replace(scored, temperature=temperature)
+
+
+def best_temperature(said, T, around=None):
+    """Return the inverse temperature with the largest likelihood.
+
+    Parameters
+    ----------
+    said, T : ndarray of shape (n, k)
+        Predictions of rows held out, NaN where none, and indicators of their labels.
+    around : float, default=None
+        Where it is known about; None looks everywhere between the ends.
+
+    Returns
+    -------
+    temperature : float
+    """
+    judged = ~np.isnan(said[:, 0])
+    said, T = said[judged], T[judged]
+
+    def loss(log_temperature):
+        q = log_softmax(np.exp(log_temperature) * said, axis=1)
+        return -(T * q).sum()
+
+    ends = np.log(TEMPERATURES)
+    if around is not None:
+        ends = np.clip(np.log(around) + np.array([-0.5, 0.5]), *ends)
+    found = minimize_scalar(
+        loss, bounds=ends, method="bounded", options={"xatol": 1e-4}
+    )
+    return float(np.exp(found.x))
 
 
 def _score_labels(Z, for_trees, y, folds):
@@ -316,7 +351,9 @@ def _score_numbers(Z, for_trees, y, folds):
     plain, with_trees = _scored(Z, for_trees, T, folds, amounts.pulled, amounts.typical)
     scored = with_trees or plain
     said = scored.predictions
-    scored = replace(scored, typical=in_its_units(T - said, scored.typical))
+    scored = replace(
+        scored, typical=in_its_units(T - said, scored.typical), amounts=amounts
+    )
     values = scored.values(said, T)
     wrong = T[np.random.default_rng(0).permutation(len(T))]
     expected = amounts.numbers(np.where(np.isnan(said), T, said)).reshape(y.shape)

@@ -16,6 +16,8 @@ from skinfluence.cleaning.surprise._false_discoveries import probability_wrong
 from skinfluence.cleaning.surprise._label_noise import fit_label_noise
 from skinfluence.cleaning.surprise._target_noise import targets_look_exchanged
 
+TWO_SIDED = 1.96  # standard deviations, 95% of a normal distribution
+
 
 @dataclass(frozen=True)
 class WrongRows:
@@ -32,10 +34,8 @@ class WrongRows:
     ceiling : ndarray of shape (n,)
         The largest of all estimates that the table does not rule out, never below
         ``probability``.
-    share : float
-        Mean of ``floor``.
-    share_ceiling : float
-        Mean of ``ceiling``.
+    share, share_ceiling : float
+        The ends of the share of wrong rows in the table, as `fine_share` has them.
     transition : ndarray of shape (k, k) or None
         ``transition[j, c]`` is the probability of the label c where j is true; None
         for numbers, for several columns of labels, and where there is nothing to
@@ -52,6 +52,9 @@ class WrongRows:
     def fine_share(self, rows):
         """Return the smallest and the largest possible share of rows that are right.
 
+        Rows are wrong or right by chance, each with its own probability: 1.96 standard
+        deviations of their share belong to the range.
+
         Parameters
         ----------
         rows : ndarray of bool or int
@@ -62,12 +65,22 @@ class WrongRows:
         smallest, largest : float
             NaN without rows.
         """
-        if not len(self.probability[rows]):
-            return np.nan, np.nan
-        return (
-            float(1 - self.ceiling[rows].mean()),
-            float(1 - self.floor[rows].mean()),
-        )
+        smallest, largest = _shares(self.floor[rows], self.ceiling[rows])
+        return 1 - largest, 1 - smallest
+
+
+def _shares(floor, ceiling):
+    """Return the ends of the share of rows that are wrong."""
+    if not len(floor):
+        return np.nan, np.nan
+    smallest = floor.mean() - TWO_SIDED * _deviation(floor)
+    largest = ceiling.mean() + TWO_SIDED * _deviation(ceiling)
+    return float(max(smallest, 0.0)), float(min(largest, 1.0))
+
+
+def _deviation(probability):
+    """Standard deviation of the share of rows that are wrong by chance."""
+    return np.sqrt((probability * (1 - probability)).sum()) / len(probability)
 
 
 def wrong_rows(scores):
@@ -102,40 +115,38 @@ def wrong_rows(scores):
     0.00, but up to 0.46 are possible
     """
     plain = scores.without_trees or scores
-    probability, ceiling, transition = _estimate(plain)
-    floor = probability
+    floor, probability, ceiling, transition = _estimate(plain)
     if scores.without_trees:
-        needed, allowed, _ = _estimate(scores)
-        floor = np.minimum(probability, needed)
+        needed, _, allowed, _ = _estimate(scores)
+        floor = np.minimum(floor, needed)
         ceiling = np.maximum(ceiling, allowed)
-    return WrongRows(
-        floor,
-        probability,
-        ceiling,
-        float(floor.mean()),
-        float(ceiling.mean()),
-        transition,
-    )
+    ends = _shares(floor, ceiling)
+    return WrongRows(floor, probability, ceiling, *ends, transition)
 
 
 def _estimate(scores):
-    """Return estimate, ceiling and matrix of noise of one stack."""
+    """Return least, estimate, ceiling and matrix of noise of one stack."""
     ceiling = probability_wrong(scores.values, scores.wrong_values, scores.n_classes)
-    probability, transition = np.zeros(len(ceiling)), None
+    floor, probability, transition = (
+        np.zeros(len(ceiling)),
+        np.zeros(len(ceiling)),
+        None,
+    )
     columns = scores.columns
     if columns and columns[0].temperature is None:
         if _numbers_look_wrong(columns[0]):
-            probability = ceiling
+            floor = probability = ceiling
     elif columns:
-        # A row is right where all its labels are.
         share = ceiling.mean()
         results = [_wrong_labels(column, share) for column in columns]
-        probability = 1 - np.prod([1 - floor for floor, _, _ in results], axis=0)
-        most = 1 - np.prod([1 - most for _, most, _ in results], axis=0)
-        ceiling = np.maximum(ceiling, np.maximum(most, probability))
+        # A row is right where all its labels are.
+        floor, probability, most = 1 - np.prod(
+            [1 - ends for ends, _ in results], axis=0
+        )
+        ceiling = np.maximum(ceiling, most)
         if len(results) == 1:
-            transition = results[0][2]
-    return probability, ceiling, transition
+            transition = results[0][1]
+    return floor, probability, ceiling, transition
 
 
 def _judged(scored):
@@ -150,13 +161,10 @@ def _numbers_look_wrong(scored):
 
 
 def _wrong_labels(scored, share):
-    """Return the estimate, the largest possible and the matrix of one column."""
+    """Return least, estimate and most, (3, n), and the matrix of one column."""
     rows, said, T = _judged(scored)
     labels = T.argmax(axis=1)
-    best, possible = fit_label_noise(said, labels, share)
-    floor, most = np.zeros((2, len(scored.T)))
-    floor[rows] = best.probability_wrong(labels)
-    most[rows] = np.max(
-        [noise.probability_wrong(labels) for noise in (best, *possible)], axis=0
-    )
-    return floor, most, best.transition
+    noise = fit_label_noise(said, labels, share)
+    probability = np.zeros((3, len(scored.T)))
+    probability[:, rows] = noise.probability_wrong(said, labels)
+    return probability, noise.transition

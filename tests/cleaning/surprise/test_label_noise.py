@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import check_grad
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
-from skinfluence.cleaning.surprise import _label_noise
-from skinfluence.cleaning.surprise._label_noise import LabelNoise, fit_label_noise
+from skinfluence.cleaning.surprise import _label_noise, _noise_link
+from skinfluence.cleaning.surprise._label_noise import fit_label_noise, posterior
 from skinfluence.cleaning.surprise._scorer import score_rows
 
 
@@ -33,40 +33,40 @@ def test_the_posterior_is_that_of_bayes():
     q = rng.dirichlet(np.ones(3), 20)
     transition = rng.dirichlet(np.ones(3), 3)
     labels = rng.integers(0, 3, 20)
-    noise = LabelNoise(np.log(q), transition, 0.0)
     expected = []
     for row, label in zip(q, labels, strict=True):
         joint = [row[j] * transition[j, label] for j in range(3)]
         expected.append(1 - joint[label] / sum(joint))
-    np.testing.assert_allclose(noise.probability_wrong(labels), expected, rtol=1e-10)
-    clean = LabelNoise(np.log(q), np.eye(3), 0.0)
-    assert (clean.probability_wrong(labels) == 0).all()
+    np.testing.assert_allclose(posterior(np.log(q), transition, labels), expected)
+    assert (posterior(np.log(q), np.eye(3), labels) == 0).all()
 
 
 @pytest.mark.parametrize(("k", "rate"), [(2, 0.1), (2, 0.3), (4, 0.2)])
 def test_one_rate_is_found(k, rate):
     s, seen, true = drawn(8000, uniform(k, rate))
-    best, possible = fit_label_noise(s, seen, 0.05)
-    np.testing.assert_allclose(best.transition, uniform(k, rate), atol=0.025)
-    probability, wrong = best.probability_wrong(seen), seen != true
+    noise = fit_label_noise(s, seen, 0.05)
+    np.testing.assert_allclose(noise.transition, uniform(k, rate), atol=0.025)
+    (_, probability, _), wrong = noise.probability_wrong(s, seen), seen != true
     assert probability.mean() == pytest.approx(wrong.mean(), abs=0.02)
     for low, high in [(0, 0.2), (0.2, 0.8), (0.8, 1)]:
         inside = (probability >= low) & (probability <= high)
         assert probability[inside].mean() == pytest.approx(
             wrong[inside].mean(), abs=0.08
         )
-    most = possible[0].transition
-    assert best.transition[0, 0] - 0.05 < most[0, 0] <= best.transition[0, 0]
+    (least,), (most, _) = noise.less, noise.more
+    right = noise.transition[0, 0]
+    assert right - 0.1 < most.transition[0, 0] < right < least.transition[0, 0]
+    assert least.transition[0, 0] < right + 0.1
 
 
 def test_noise_of_one_class_is_found():
     transition = np.eye(4)
     transition[1] = [0, 0.7, 0.3, 0]
     s, seen, true = drawn(6000, transition, slope=12)
-    best, _ = fit_label_noise(s, seen, 0.05)
-    np.testing.assert_allclose(best.transition, transition, atol=0.03)
-    assert (best.transition == 0).sum() == 11
-    flagged = best.probability_wrong(seen) > 0.5
+    noise = fit_label_noise(s, seen, 0.05)
+    np.testing.assert_allclose(noise.transition, transition, atol=0.03)
+    assert (noise.transition == 0).sum() == 11
+    flagged = noise.probability_wrong(s, seen)[1] > 0.5
     assert (seen != true)[flagged].mean() > 0.85
 
 
@@ -74,20 +74,21 @@ def test_noise_of_one_class_is_found():
 def test_hard_rows_are_no_noise(slope):
     for seed in range(5):
         s, seen, _ = drawn(500, np.eye(3), slope, seed)
-        best, _ = fit_label_noise(s, seen, 0.3)
-        assert best.probability_wrong(seen).mean() < 0.005
+        noise = fit_label_noise(s, seen, 0.3)
+        assert noise.probability_wrong(s, seen)[1].mean() < 0.005
 
 
 def test_slopes_of_the_fits(monkeypatch):
     s, seen, _ = drawn(50, uniform(3, 0.2))
     seen_losses = []
-    minimise = _label_noise._minimise
+    minimise = _noise_link.minimised
 
     def watched(loss, start, *args, **kwargs):
         seen_losses.append((loss, start))
         return minimise(loss, start, *args, **kwargs)
 
-    monkeypatch.setattr(_label_noise, "_minimise", watched)
+    monkeypatch.setattr(_noise_link, "minimised", watched)
+    monkeypatch.setattr(_label_noise, "minimised", watched)
     fit_label_noise(s, seen, 0.1)
     assert len({len(start) for _, start in seen_losses}) == 2
     for loss, start in seen_losses[:3]:
@@ -108,26 +109,67 @@ def test_classes_that_regressions_confuse_are_no_noise(seed, monkeypatch):
     X = pd.DataFrame(dict(zip("pqrst", [np.exp(size), *others, *codes], strict=True)))
     y = np.digitize(amount, np.quantile(amount, [0.2, 0.4, 0.6, 0.8]))
     said = score_rows(X, y, classification=True).columns[0].predictions
-    best, possible = fit_label_noise(said, y, 0.05)
-    assert best.probability_wrong(y).mean() < 0.005
-    assert possible[1].probability_wrong(y).mean() > 0.1  # the range has them
-    monkeypatch.setattr(_label_noise, "_link_is_wrong", lambda *args: False)
-    without, _ = fit_label_noise(said, y, 0.05)
-    assert without.probability_wrong(y).mean() > 0.1
+    _, estimate, most = fit_label_noise(said, y, 0.05).probability_wrong(said, y)
+    assert estimate.mean() < 0.005
+    assert most.mean() > 0.1  # the range has them
+    monkeypatch.setattr(_label_noise, "link_is_wrong", lambda *args: False)
+    _, without, _ = fit_label_noise(said, y, 0.05).probability_wrong(said, y)
+    assert without.mean() > 0.1
 
 
 def test_slope_of_the_free_link(monkeypatch):
     s, seen, _ = drawn(50, uniform(3, 0.2))
     losses = []
-    minimise = _label_noise._minimise
+    minimise = _noise_link.minimised
 
     def watched(loss, start, *args, **kwargs):
         losses.append((loss, start))
         return minimise(loss, start, *args, **kwargs)
 
-    monkeypatch.setattr(_label_noise, "_minimise", watched)
-    _label_noise._link_is_wrong(_label_noise._Link(s), seen, -np.inf)
+    monkeypatch.setattr(_noise_link, "minimised", watched)
+    _noise_link.link_is_wrong(_noise_link.NoiseLink(s, 0.1), seen, -np.inf)
     ((loss, start),) = losses
     assert len(start) == 7 * 3
     error = check_grad(lambda p: loss(p)[0], lambda p: loss(p)[1], start + 0.05)
     assert error < 1e-4
+
+
+SAID = {
+    "probabilities": lambda z: expit(0.7 * z),
+    "linear": lambda z: 0.5 + 0.13 * z,
+    "between": lambda z: (expit(z) + 0.5 + 0.13 * z) / 2,
+}
+
+
+@pytest.mark.parametrize("said", SAID)
+def test_the_range_holds_the_truth_whatever_link_is_true(said):
+    held, widths = [], []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        z = rng.normal(scale=2.5, size=3000)
+        true, wrong = rng.random(3000) < expit(z), rng.random(3000) < 0.08
+        s = SAID[said](z)
+        s, seen = np.column_stack([1 - s, s]), (true ^ wrong).astype(int)
+        least, estimate, most = fit_label_noise(s, seen, 0.05).probability_wrong(
+            s, seen
+        )
+        assert (least <= estimate).all()
+        assert (estimate <= most).all()
+        likely = np.argsort(-most)[:300]
+        low, high = least[likely].mean(), most[likely].mean()
+        truth = wrong[likely].mean()
+        chance = 1.96 * (truth * (1 - truth) / 300) ** 0.5
+        held.append(low - chance <= truth <= high + chance)
+        widths.append(high - low)
+    assert all(held)
+    assert np.mean(widths) < 0.65
+
+
+def test_many_rows_are_judged_by_the_fits_to_some(monkeypatch):
+    s, seen, true = drawn(6000, uniform(2, 0.15))
+    whole = fit_label_noise(s, seen, 0.05).probability_wrong(s, seen)
+    monkeypatch.setattr(_label_noise, "MAX_ROWS", 3000)
+    least, estimate, most = fit_label_noise(s, seen, 0.05).probability_wrong(s, seen)
+    assert len(estimate) == 6000
+    assert estimate.mean() == pytest.approx((seen != true).mean(), abs=0.03)
+    assert (most - least).mean() > (whole[2] - whole[0]).mean()

@@ -7,7 +7,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 
-from skinfluence.cleaning.surprise._amounts import loss_of_amounts
+from skinfluence.cleaning._suspects import fixed_scorer_error
 from skinfluence.cleaning.surprise._hurt_rows import influence_of_rows, most_hurt
 from skinfluence.cleaning.surprise._jackknife import (
     N_GROUPS,
@@ -83,24 +83,32 @@ def test_the_jackknife_of_a_mean_is_its_standard_error():
     np.testing.assert_allclose(jackknife_error(replicates), [expected])
 
 
-def test_standard_errors_are_those_of_other_samples():
-    # Rows far apart in nothing but the sample: compare with fresh samples.
-    def sample(seed):
-        rng = np.random.default_rng(seed)
-        X = rng.normal(size=(300, 3))
-        y = X[:, 0] + rng.normal(size=300)
-        X[0], y[0] = [1.0, 0, 0], 3.0
-        return X, y
+def of_numbers(n, rng):
+    X = rng.normal(size=(n, 3))
+    return X, 2 * X[:, 0] + np.exp(0.5 * X[:, 1]) * rng.normal(size=n)
 
-    from skinfluence.cleaning._suspects import fixed_scorer_error
 
-    scores = [score_rows(*sample(seed), classification=False) for seed in range(30)]
-    # What is typical stays as it is: the error is that of the prediction.
-    residuals = np.array([3.0 - s.expected[0] for s in scores])
-    typical = np.mean(residuals / [s.typical_residuals[0] for s in scores])
-    spread = np.std(loss_of_amounts(residuals[:, None] / typical), ddof=1)
-    errors = [fixed_scorer_error(s, np.array([0]))[0] for s in scores[:10]]
-    assert 0.5 < np.mean(errors) / spread < 2
+def of_labels(n, rng):
+    X = rng.normal(size=(n, 3))
+    return X, (rng.random(n) < 1 / (1 + np.exp(-3 * X[:, 0]))).astype(int)
+
+
+@pytest.mark.parametrize("draw", [of_numbers, of_labels])
+def test_standard_errors_are_the_spread_over_other_samples(draw):
+    labels, asked = draw is of_labels, np.arange(6)
+    X_asked, y_asked = draw(6, np.random.default_rng(7))
+    y_asked[:4] = 1 - y_asked[:4] if labels else y_asked[:4] + [5, -5, 7, -9]
+    values, errors = [], []
+    for seed in range(30):
+        X, y = draw(120, np.random.default_rng(seed))
+        X, y = np.vstack([X_asked, X]), np.concatenate([y_asked, y])
+        scores = score_rows(X, y, classification=labels)
+        values.append(scores.values[asked])
+        if seed < 8:
+            errors.append(fixed_scorer_error(scores, asked))
+    spread = np.var(values, axis=0, ddof=1).mean()
+    stated = np.mean(np.square(errors))
+    assert 0.75 < np.sqrt(stated / spread) < 1.3
 
 
 def test_influence_of_rows_equals_refits_without_two_rows(data):

@@ -57,7 +57,7 @@ def test_trees_widen_the_range_and_leave_the_estimate(scored):
     both, alone = wrong_rows(scores), wrong_rows(scores.without_trees)
     np.testing.assert_array_equal(both.probability, alone.probability)
     trees = wrong_rows(replace(scores, without_trees=None))
-    floor = np.minimum(alone.probability, trees.probability)
+    floor = np.minimum(alone.floor, trees.floor)
     ceiling = np.maximum(alone.ceiling, trees.ceiling)
     assert not np.array_equal(ceiling, alone.ceiling)
     np.testing.assert_array_equal(both.floor, floor)

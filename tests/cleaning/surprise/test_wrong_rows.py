@@ -71,9 +71,9 @@ def test_flipped_labels_are_counted(load, bound, share, every_second):
         y, is_wrong = flip(clean, share, every_second, np.random.default_rng(seed))
         scores = score_rows(X, y, classification=True)
         low, wrong = lowest(scores), wrong_rows(scores)
-        fine = wrong.fine_share(low)[1]
+        fine = 1 - wrong.probability[low].mean()
         assert fine == pytest.approx((~is_wrong[low]).mean(), abs=bound)
-        assert wrong.share == pytest.approx(is_wrong.mean(), abs=0.04)
+        assert wrong.probability.mean() == pytest.approx(is_wrong.mean(), abs=0.04)
         flagged = wrong.probability > 0.5
         if share:
             assert is_wrong[flagged].mean() > 0.8
