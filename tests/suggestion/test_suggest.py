@@ -16,6 +16,16 @@ from skinfluence import suggest
 from skinfluence.suggestion._suggest import OF_REGRESSORS
 from skinfluence.suggestion._table import ANSWERS, LINES, QUESTIONS, VOTES
 
+# Each wraps another answer, which is run for every kind.
+WRAPPERS = {"few rows", "attack", "memorization", "proof"}
+TRAINED = {"trees", "bagging", "perceptron", "net", "other"}
+
+
+def case(question, kind):
+    slow = question in WRAPPERS and kind in TRAINED
+    return pytest.param(question, kind, marks=[pytest.mark.slow] if slow else [])
+
+
 CLASSIFIED = [(question, kind) for question in QUESTIONS for kind in ANSWERS[question]]
 # Where code for regressors differs, and nets, whose targets are columns.
 REGRESSED = [
@@ -43,14 +53,14 @@ def check_runs(question, model):
     assert suggestion.code in str(suggestion)
 
 
-@pytest.mark.parametrize(("question", "kind"), CLASSIFIED)
+@pytest.mark.parametrize(("question", "kind"), [case(*one) for one in CLASSIFIED])
 def test_three_lines_run(question, kind):
     model = clone(CLASSIFIERS[kind])
     assert suggest(model, question).model == kind
     check_runs(question, model)
 
 
-@pytest.mark.parametrize(("question", "kind"), REGRESSED)
+@pytest.mark.parametrize(("question", "kind"), [case(*one) for one in REGRESSED])
 def test_three_lines_run_for_regressors(question, kind):
     check_runs(question, clone(REGRESSORS[kind]))
 
