@@ -35,8 +35,8 @@ HEADER = """\
 Which method?
 =============
 
-Start from the question, then look for the model. :func:`~skinfluence.suggest` reads the
-same table, and returns the class, the reason, the cost and three lines of code that run:
+Start from the question, then look for the model. :func:`~skinfluence.suggest` reads
+the same table, and returns the class, the reason, the cost and three lines of code:
 
 >>> from sklearn.linear_model import LogisticRegression
 >>> from skinfluence import suggest
@@ -46,17 +46,18 @@ from skinfluence import LeaveOneOutInfluence
 method = LeaveOneOutInfluence(model).fit(X, y)
 worst = method.sample_values(X_test, y_test).argsort()[:20]
 
-``print(suggestion)`` shows the reason and the cost as well. A Pipeline counts as its last
-step. Methods are named after the class or function of skinfluence; a gap means that
-the question has no meaning for the model.
+``print(suggestion)`` shows the reason and the cost as well. A Pipeline counts as its
+last step. Methods are named after the class or function of skinfluence; a gap means
+that the question has no meaning for the model.
 
 .. image:: ../_static/which_method.svg
    :alt: A table of questions and models; each cell names the method to use.
    :target: ../_static/which_method.svg
 
 How many rows? Up to some 200 rows any model can be trained once without each of them:
-``suggest(estimator, question, n_rows=150)`` says so where nothing faster is known. Beyond
-what fits into memory, :doc:`retraining` describes validation rows that are given to ``fit``.
+``suggest(estimator, question, n_rows=150)`` says so where nothing faster is known.
+Where the models of many rows do not fit into memory, :doc:`retraining` describes
+validation rows that are given to ``fit``.
 
 """
 

@@ -1,6 +1,8 @@
 """Every suggestion names something that exists, and its three lines run."""
 
+import runpy
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from sklearn.tree import DecisionTreeClassifier
 from suggested_models import CLASSIFIERS, REGRESSORS, table
 
 import skinfluence
-from skinfluence import suggest
+from skinfluence import TRAK, InfluenceFunctions, suggest
 from skinfluence.suggestion._suggest import OF_REGRESSORS
 from skinfluence.suggestion._table import ANSWERS, LINES, QUESTIONS, VOTES
 
@@ -124,3 +126,21 @@ def test_refusals(arguments, error, match):
 def test_number_of_rows(n_rows):
     with pytest.raises(ValueError, match="'n_rows' parameter must be a positive"):
         suggest(LogisticRegression(), n_rows=n_rows)
+
+
+@pytest.mark.parametrize("made", ["page", "figure"])
+def test_page_and_figure_are_made_from_the_table(made):
+    doc = Path(__file__).parents[2] / "doc"
+    path = {
+        "page": doc / "user_guide" / "which_method.rst",
+        "figure": doc / "_static" / "which_method.svg",
+    }[made]
+    maker = runpy.run_path(str(doc / "which_method_page.py"))[made]
+    assert maker() == path.read_text(encoding="utf-8")
+
+
+def test_refusals_name_it():
+    with pytest.raises(TypeError, match=r"skinfluence\.suggest\(estimator"):
+        TRAK(LogisticRegression()).fit([[0.0], [1.0]], [0, 1])
+    with pytest.raises(TypeError, match=r"skinfluence\.suggest\(estimator"):
+        InfluenceFunctions(DecisionTreeClassifier()).fit([[0.0], [1.0]], [0, 1])
