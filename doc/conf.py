@@ -27,6 +27,7 @@ templates_path = ["templates"]
 exclude_patterns = ["_build", "templates", "auto_examples/GALLERY_HEADER.rst"]
 default_role = "literal"  # scikit-learn's docstrings, inherited, quote names so
 html_theme = "pydata_sphinx_theme"
+html_title = "skinfluence"  # a longer one is wider than a telephone
 html_static_path = ["_static"]
 html_css_files = ["narrow.css"]
 
