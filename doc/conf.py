@@ -7,6 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import exact_models_page
+import which_method_page
 
 project = "skinfluence"
 author = "The skinfluence developers"
@@ -17,6 +18,8 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",  # brings MathJax, so that pages need no network
+    "sphinx_design",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
 ]
@@ -24,6 +27,9 @@ templates_path = ["templates"]
 exclude_patterns = ["_build", "templates", "auto_examples/GALLERY_HEADER.rst"]
 default_role = "literal"  # scikit-learn's docstrings, inherited, quote names so
 html_theme = "pydata_sphinx_theme"
+html_title = "skinfluence"  # a longer one is wider than a telephone
+html_static_path = ["_static"]
+html_css_files = ["narrow.css"]
 
 numpydoc_show_class_members = False  # the class template lists them
 
@@ -50,3 +56,4 @@ def setup(app):
     """Register the hooks."""
     app.connect("autodoc-process-docstring", mend_docstring)
     app.connect("builder-inited", lambda app: exact_models_page.write())
+    app.connect("builder-inited", lambda app: which_method_page.write())

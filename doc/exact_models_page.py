@@ -48,7 +48,7 @@ def why_refused(estimator):
     try:
         ask(LeaveOneOutInfluence, estimator, solver="exact")
     except UnsupportedEstimator as error:
-        text = str(error).partition(" Use LeaveOneOut")[0].rstrip(".")
+        text = error.args[0].partition(" Use LeaveOneOut")[0].rstrip(".")
         return text.rpartition(" has no exact removal of rows: ")[2]
     return None
 

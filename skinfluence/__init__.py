@@ -28,6 +28,7 @@ from skinfluence.retraining import (
     datamodels,
 )
 from skinfluence.static import InfluenceFunctions, RepresenterPoints
+from skinfluence.suggestion import suggest
 
 __version__ = "0.1.0"
 
@@ -64,4 +65,5 @@ __all__ = [
     "high_influence_pairs",
     "memorization_curve",
     "most_influential_set",
+    "suggest",
 ]

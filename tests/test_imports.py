@@ -23,6 +23,7 @@ LAYERS = [
     {"cleaning", "certificates", "metrics"},
     {"attacks", "groups"},  # both say beside what they find what certificates prove
     {"inspection", "audit"},
+    {"suggestion"},
     {"cli"},
     {"testing"},  # sees nothing but what users see
     {"__init__"},  # re-exports everything; importing from it would be circular

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skinfluence._other_methods import OTHER_METHODS
 from skinfluence._predictions import link_prediction
 
 
@@ -51,7 +52,8 @@ class Loss:
             raise TypeError(
                 f"loss={self.name!r} has no gradient, which this method needs. Use "
                 "one of 'auto', 'log_loss', 'brier' (classifiers with "
-                "predict_proba), 'squared_error' or 'absolute_error' (regressors)."
+                "predict_proba), 'squared_error' or 'absolute_error' (regressors); or "
+                f"a method that needs none. {OTHER_METHODS}"
             )
 
 

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._base import BaseInfluence
 from skinfluence._losses import refuse_without_slope
+from skinfluence._other_methods import OTHER_METHODS
 from skinfluence._sklearn import (
     Interval,
     StrOptions,
@@ -162,7 +163,7 @@ class HyDRA(BaseInfluence):
             raise TypeError(
                 "The 'estimator' parameter of HyDRA must be a skorch net or a Pipeline "
                 f"that ends in one. Got {type(net).__name__}: use InfluenceFunctions, "
-                "which is the limit of a long run."
+                f"which is the limit of a long run. {OTHER_METHODS}"
             )
         from skinfluence.nets.run._step_run import StepRun
 

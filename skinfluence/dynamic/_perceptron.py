@@ -28,6 +28,7 @@ from skinfluence._losses import (
     log_loss_slope,
     unclipped_log_loss_of_raw,
 )
+from skinfluence._other_methods import OTHER_METHODS
 from skinfluence._sklearn import final_estimator
 from skinfluence.nets.run._training_run import TrainingRun, checkpoint_epochs
 from skinfluence.removal._objective import objective
@@ -91,10 +92,13 @@ class PerceptronRun(TrainingRun):
             raise TypeError(
                 "TracIn needs an estimator trained by gradient steps: a skorch net, "
                 "SGDClassifier, SGDRegressor, MLPClassifier or MLPRegressor. Got "
-                f"{type(model).__name__}: use LeaveOneOutInfluence."
+                f"{type(model).__name__}: use LeaveOneOutInfluence. {OTHER_METHODS}"
             )
         if getattr(model, "solver", None) == "lbfgs":
-            raise ValueError("TracIn needs solver='sgd' or 'adam'. Got solver='lbfgs'.")
+            raise ValueError(
+                "TracIn needs solver='sgd' or 'adam'. Got solver='lbfgs'. "
+                f"{OTHER_METHODS}"
+            )
         losses = {
             SGDClassifier: CLASSIFICATION_SLOPES.keys(),
             SGDRegressor: REGRESSION_SLOPES.keys(),

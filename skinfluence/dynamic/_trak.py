@@ -8,6 +8,7 @@ from sklearn.base import is_classifier
 from skinfluence._base import BaseInfluence
 from skinfluence._losses import refuse_without_slope
 from skinfluence._memory import check_memory
+from skinfluence._other_methods import OTHER_METHODS
 from skinfluence._sklearn import (
     Interval,
     StrOptions,
@@ -163,7 +164,7 @@ class TRAK(BaseInfluence):
             raise TypeError(
                 "The 'estimator' parameter of TRAK must be a skorch net or a Pipeline "
                 f"that ends in one. Got {type(net).__name__}: use InfluenceFunctions "
-                "or TracIn."
+                f"or TracIn. {OTHER_METHODS}"
             )
         if is_classifier(net) and self.loss not in ("auto", "log_loss"):
             raise ValueError(

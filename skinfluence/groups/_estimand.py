@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from sklearn.base import is_classifier
 
+from skinfluence._skorch import nets_in
 from skinfluence.retraining.engine import retrain, trainable
 
 
@@ -31,8 +32,8 @@ class Estimand(ABC):
         self.X, y = influence._fit_X, influence._fit_y
         if is_classifier(influence.estimator_):
             y = influence.estimator_.classes_[y]
-        elif y.shape[1] == 1:
-            y = y.ravel()
+        elif y.shape[1] == 1 and not nets_in(influence.estimator):
+            y = y.ravel()  # a net's loss needs the column
         self.y, self.fit_params = y, influence._fit_params
 
     def refit(self, kept):

@@ -112,7 +112,7 @@ class Prediction(Estimand):
         try:
             found = certifier(training)
         except (UnsupportedEstimator, ValueError) as error:
-            self.reason = str(error)
+            self.reason = error.args[0]
             return 0
         self.reason = found.reason
         ((lower, _),) = found.bounds(self.x, most)

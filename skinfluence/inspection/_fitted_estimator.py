@@ -77,7 +77,8 @@ def _removal_model(estimator, X, y, sample_weight):
             )
     except UnsupportedEstimator as error:
         # without the advice, which is about removal
-        model, reason = None, re.split(" Supported: | Use ", str(error))[0].rstrip(".")
+        model = None
+        reason = re.split(" Supported: | Use ", error.args[0])[0].rstrip(".")
     full = model.full if isinstance(model, Balanced) else model
     if isinstance(full, SparseModel):
         reason = "its rows are sparse and too many to be made dense"

@@ -2,11 +2,18 @@
 
 from functools import singledispatch
 
+from skinfluence._other_methods import OTHER_METHODS
 from skinfluence._sklearn import samplers
 
 
 class UnsupportedEstimator(TypeError):
-    """No exact removal exists for an estimator, or for one of its settings."""
+    """No exact removal exists for an estimator, or for one of its settings.
+
+    ``args[0]`` is the reason; the text also says where to look for another method.
+    """
+
+    def __str__(self):
+        return f"{super().__str__()} {OTHER_METHODS}"
 
 
 class NothingLeft(ValueError):

@@ -257,7 +257,7 @@ class LeaveOneOutInfluence(CollectionInfluence, BoundedInfluence, RetrainingInfl
         except UnsupportedEstimator as error:
             if self.solver == "exact":
                 raise
-            self._why = str(error).partition(" Use ")[0]
+            self._why = error.args[0].partition(" Use ")[0]
         except NothingLeft as error:
             if self.error_score == "raise":  # in fit, not in the first query
                 raise

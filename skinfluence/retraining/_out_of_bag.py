@@ -18,6 +18,7 @@ from sklearn.utils.validation import validate_data
 
 from skinfluence._base import BaseInfluence
 from skinfluence._losses import Brier
+from skinfluence._other_methods import OTHER_METHODS
 from skinfluence._predictions import model_prediction
 from skinfluence._sklearn import final_estimator, n_rows, take_rows
 from skinfluence._threads import one_blas_thread
@@ -32,6 +33,19 @@ FORESTS = (
     ExtraTreesRegressor,
 )
 BAGGING = (BaggingClassifier, BaggingRegressor)
+
+
+def draws_rows(ensemble):
+    """Tell whether `OutOfBagInfluence` takes an ensemble (not a Pipeline)."""
+    if not isinstance(ensemble, FORESTS + BAGGING):
+        return False
+    return not hasattr(ensemble, "sampling_strategy") and not _all_see_all(ensemble)
+
+
+def _all_see_all(ensemble):
+    """Tell whether every member of an ensemble is trained on every row."""
+    whole = getattr(ensemble, "max_samples", None) in (None, 1.0)
+    return not ensemble.bootstrap and (whole or isinstance(ensemble, FORESTS))
 
 
 class OutOfBagInfluence(SampledInfluence):
@@ -146,17 +160,18 @@ class OutOfBagInfluence(SampledInfluence):
             raise TypeError(
                 "The 'estimator' parameter must be a bagged ensemble, whose members "
                 f"draw their rows: one of {names}, or a Pipeline ending in one. "
-                f"Got {ensemble!r:.60}: use DownsamplingInfluence, which retrains."
+                f"Got {ensemble!r:.60}: use DownsamplingInfluence, which retrains. "
+                f"{OTHER_METHODS}"
             )
         refuse_samplers(self.estimator)
         if hasattr(ensemble, "sampling_strategy"):
             raise TypeError(
                 "The 'estimator' parameter must be an ensemble whose members are "
                 f"trained on the rows they drew. Got {ensemble!r:.60}, which resamples "
-                "them once more: use DownsamplingInfluence, which retrains."
+                "them once more: use DownsamplingInfluence, which retrains. "
+                f"{OTHER_METHODS}"
             )
-        whole = getattr(ensemble, "max_samples", None) in (None, 1.0)
-        if not ensemble.bootstrap and (whole or isinstance(ensemble, FORESTS)):
+        if _all_see_all(ensemble):
             raise ValueError(
                 "The 'estimator' parameter must draw the rows of each member. Got "
                 f"{ensemble!r:.60} with bootstrap=False, which trains every member on "

@@ -50,6 +50,11 @@ KINDS = (
 TOLERANCE = 1e-6  # largest error of predictions, as a share of their range
 
 
+def is_tree_model(model):
+    """Tell whether a model is a decision tree or forest that can be read."""
+    return isinstance(model, KINDS)
+
+
 def averaged_trees(model, X, y, sample_weight=None):
     """Read a fitted decision tree or forest of scikit-learn.
 

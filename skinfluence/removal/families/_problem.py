@@ -63,7 +63,7 @@ def linear_problem(estimator, X, sample_weight, *, turns=True, **columns):
         try:
             design = Design(*args)
         except MemoryError as error:  # refits need less
-            raise UnsupportedEstimator(str(error)) from error
+            raise UnsupportedEstimator(*error.args) from error
     l2, l1 = goal.penalties(design.rows.shape[1], design.intercept, size)
     fitted = design.coefficients(estimator.coef_, estimator.intercept_)
     return Problem(goal, design, weight, l2, l1, fitted)
