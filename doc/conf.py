@@ -7,6 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import exact_models_page
+from course import pages as course_pages
 
 project = "skinfluence"
 author = "The skinfluence developers"
@@ -17,13 +18,23 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "myst_parser",  # the pages of the course are Markdown
     "numpydoc",
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["templates"]
-exclude_patterns = ["_build", "templates", "auto_examples/GALLERY_HEADER.rst"]
+exclude_patterns = [
+    "_build",
+    "templates",
+    "auto_examples/GALLERY_HEADER.rst",
+    "course/_build",
+    "course/README.md",
+]
 default_role = "literal"  # scikit-learn's docstrings, inherited, quote names so
 html_theme = "pydata_sphinx_theme"
+
+myst_enable_extensions = ["dollarmath"]
+myst_update_mathjax = False
 
 numpydoc_show_class_members = False  # the class template lists them
 
@@ -50,3 +61,4 @@ def setup(app):
     """Register the hooks."""
     app.connect("autodoc-process-docstring", mend_docstring)
     app.connect("builder-inited", lambda app: exact_models_page.write())
+    app.connect("builder-inited", lambda app: course_pages.write())
