@@ -68,26 +68,29 @@ ax.set_title(
 # $$ W f_t = \sum_i \alpha_i \, f_i^\top f_t , \qquad
 #    \alpha_i = - \frac{1}{2 \lambda n} \frac{\partial \ell_i}{\partial (W f_i)} . $$
 #
-# The picture shows the half moons at the left, where no line separates the classes, and
-# the two features of a network at the right, where a line nearly does.
+# The picture shows the three species of iris: at the left by two of their four measurements,
+# where they overlap, and at the right by the two features of a network, where lines
+# separate them.
 
-# %% alt="Left: two interleaved half moons. Right: the same points by the two features of the network; the classes are separated by a straight line."
+# %% alt="Left: three species of iris by the width and length of the sepals; two of the species overlap. Right: the same flowers by the two features of the network; the three species are apart but for a few flowers."
 import torch
+from sklearn.datasets import load_iris
+from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetClassifier
 
 
 class Net(torch.nn.Module):
-    """Two inputs, 16 hidden units, two features, two classes."""
+    """Four inputs, 16 hidden units, two features, three classes."""
 
     def __init__(self):
         super().__init__()
         self.features = torch.nn.Sequential(
-            torch.nn.Linear(2, 16),
+            torch.nn.Linear(4, 16),
             torch.nn.Tanh(),
             torch.nn.Linear(16, 2),
             torch.nn.Tanh(),
         )
-        self.last = torch.nn.Linear(2, 2, bias=False)
+        self.last = torch.nn.Linear(2, 3, bias=False)
 
     def forward(self, X):
         """Logits."""
@@ -105,17 +108,18 @@ net = NeuralNetClassifier(
     train_split=None,
     verbose=0,
 )
-moons = X.astype("float32")
-points = RepresenterPoints(net, l2=0.01, random_state=0).fit(moons, y)
+flowers, species = load_iris(return_X_y=True)
+flowers = StandardScaler().fit_transform(flowers).astype("float32")
+points = RepresenterPoints(net, l2=0.01, random_state=0).fit(flowers, species)
 module = points.estimator_.net_.module_
 with torch.no_grad():
-    features = module.features(torch.tensor(moons)).double().numpy()
+    features = module.features(torch.tensor(flowers)).double().numpy()
 
 fig, axes = plt.subplots(1, 2, figsize=(7, 3), layout="constrained")
-for ax, values in zip(axes, (X, features), strict=True):
-    ax.scatter(*values.T, c=color, s=15)
+for ax, values in zip(axes, (flowers[:, :2], features), strict=True):
+    ax.scatter(*values.T, c=species, s=15, cmap="viridis")
     ax.set(xticks=[], yticks=[])
-axes[0].set_title("inputs")
+axes[0].set_title("two of the inputs")
 axes[1].set_title("features before the last layer")
 
 # %% [markdown]
@@ -214,39 +218,39 @@ assert np.allclose(sums, logistic.decision_function(grid), atol=1e-5), "the sums
 # %% [markdown]
 # ### Exercise 3: the last layer of a network
 #
-# The features of the network for all rows are in `features`, an array of shape (120, 2).
-# Fit $W$ (2 by 2, no bias) with `torch.optim.LBFGS` or any other optimiser, until the
+# The features of the network for all rows are in `features`, an array of shape (150, 2).
+# Fit $W$ (3 by 2, no bias) with `torch.optim.LBFGS` or any other optimiser, until the
 # gradient of the objective above vanishes. Use double precision. Return $\alpha$ of shape
-# (120, 2): for the cross entropy of a softmax the derivative with respect to the logits is
+# (150, 3): for the cross entropy of a softmax the derivative with respect to the logits is
 # the vector of probabilities minus the one-hot vector of the label.
 
 
 # %% tags=["exercise"]
-def last_layer_alphas(features, y, l2):
+def last_layer_alphas(features, labels, l2):
     """Return alpha of each row and class of the refitted last layer."""
     # your code here
     raise NotImplementedError
 
 
 # %% tags=["wrong"]
-def last_layer_alphas(features, y, l2):
+def last_layer_alphas(features, labels, l2):
     """Fifty steps of gradient descent are not at the minimum."""
-    F, labels = torch.tensor(features), torch.tensor(y)
-    W = torch.zeros(2, F.shape[1], dtype=torch.float64, requires_grad=True)
+    F, target = torch.tensor(features), torch.tensor(labels)
+    W = torch.zeros(3, F.shape[1], dtype=torch.float64, requires_grad=True)
     for _ in range(50):
-        loss = torch.nn.functional.cross_entropy(F @ W.T, labels) + l2 * (W**2).sum()
+        loss = torch.nn.functional.cross_entropy(F @ W.T, target) + l2 * (W**2).sum()
         (gradient,) = torch.autograd.grad(loss, W)
         with torch.no_grad():
             W -= 0.1 * gradient
     p = torch.softmax(F @ W.T, dim=1).detach().numpy()
-    return (np.eye(2)[y] - p) / (2 * len(y) * l2)
+    return (np.eye(3)[labels] - p) / (2 * len(labels) * l2)
 
 
 # %% tags=["solution"]
-def last_layer_alphas(features, y, l2):
+def last_layer_alphas(features, labels, l2):
     """Return alpha of each row and class of the refitted last layer."""
-    F, labels = torch.tensor(features), torch.tensor(y)
-    W = torch.zeros(2, F.shape[1], dtype=torch.float64, requires_grad=True)
+    F, target = torch.tensor(features), torch.tensor(labels)
+    W = torch.zeros(3, F.shape[1], dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS(
         [W],
         max_iter=500,
@@ -257,22 +261,22 @@ def last_layer_alphas(features, y, l2):
 
     def objective():
         optimizer.zero_grad()
-        loss = torch.nn.functional.cross_entropy(F @ W.T, labels) + l2 * (W**2).sum()
+        loss = torch.nn.functional.cross_entropy(F @ W.T, target) + l2 * (W**2).sum()
         loss.backward()
         return loss
 
     optimizer.step(objective)
     p = torch.softmax(F @ W.T, dim=1).detach().numpy()
-    return (np.eye(2)[y] - p) / (2 * len(y) * l2)
+    return (np.eye(3)[labels] - p) / (2 * len(labels) * l2)
 
 
 # %% tags=["check"]
-mine = last_layer_alphas(features, y, 0.01)
-assert np.shape(mine) == (120, 2), "one alpha per row and class is expected"
+mine = last_layer_alphas(features, species, 0.01)
+assert np.shape(mine) == (150, 3), "one alpha per row and class is expected"
 W = mine.T @ features  # the representer theorem
 p = np.exp(features @ W.T)
 p /= p.sum(axis=1, keepdims=True)
-gradient = (p - np.eye(2)[y]).T @ features / 120 + 2 * 0.01 * W
+gradient = (p - np.eye(3)[species]).T @ features / 150 + 2 * 0.01 * W
 assert abs(gradient).max() < 1e-6, "W is not at the minimum of the objective"
 assert np.allclose(mine, points.alpha_, atol=1e-4), (
     "the alphas differ from the library's"
