@@ -30,10 +30,10 @@
 # $$ \sum_i \phi_i = U(\text{all rows}) - U(\text{no row}). $$
 #
 # The picture shows all sets of three rows as boxes, with the loss of the model in each. The
-# arrows add one row. Each row has four arrows in its own colour, and its Shapley value is a
+# lines from left to right add one row. Each row has four lines in its own colour, and its Shapley value is a
 # weighted mean of the falls along them.
 
-# %% alt="A lattice of the eight subsets of three rows, from the empty set at the left to all three rows at the right. Each box shows the loss of its model. Coloured arrows, one colour per row, lead from each set to the sets with one row more."
+# %% alt="A lattice of the eight subsets of three rows, from the empty set at the left to all three rows at the right. Each box shows the loss of its model. Coloured lines, one colour per row, lead from each set to the sets with one row more."
 from itertools import combinations
 
 import matplotlib.pyplot as plt

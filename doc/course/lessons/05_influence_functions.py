@@ -39,7 +39,7 @@
 #
 # $$ \theta_{-i} \approx \theta + H_{-i}^{-1} g_i . $$
 
-# %% alt="A coefficient as a function of the weight of one row from zero to one. The tangent at weight one misses the curve's value at weight zero; the Newton step is much nearer to it."
+# %% alt="A coefficient as a function of the weight of one row from zero to one. The curve bends away from its tangent at weight one, which misses its value at weight zero; the Newton step misses it by less."
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_breast_cancer
@@ -105,7 +105,8 @@ ax.legend()
 # For least squares the Newton step is exact, and you know its formula from
 # {doc}`lesson 2 <02_leave_one_out>`. It divides by one minus the leverage. The influence
 # function leaves out this factor, so its numbers are too small, most of all for the rows
-# that matter most. The next picture shows all rows of our example.
+# that matter most. The next picture shows the rows of our example whose influence is not
+# tiny.
 
 # %% alt="Two scatter plots against exact leave-one-out influence. Influence functions keep the order but are too small for large influences. Newton steps lie on the diagonal."
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
@@ -117,7 +118,7 @@ for ax, step in zip(axes, ("infinitesimal", "newton"), strict=True):
     method = InfluenceFunctions(logistic, step=step).fit(X_train, y_train)
     ax.loglog(exact, method.self_influence(), ".")
     ax.plot(exact, exact, color="gray", linewidth=0.8)
-    ax.set(xlabel="leave-one-out", title=step)
+    ax.set(xlabel="leave-one-out", title=step, xlim=(1e-3, 2), ylim=(1e-3, 2))
 axes[0].set_ylabel("estimate of self-influence")
 
 # %% [markdown]

@@ -22,7 +22,7 @@
 # of the test loss during the whole training, $\ell_t(\theta_0) - \ell_t(\theta_T)$.
 #
 # The picture shows the loss of one test row during such a run. Steps that lowered the loss
-# are blue, and steps that raised it are orange. Many rows of the other class raise it.
+# are blue, and steps that raised it are orange.
 
 # %% alt="The loss of a test row over 40 steps falls from 0.69 to below 0.3 in small jumps. Blue segments go down, orange segments go up."
 import matplotlib.pyplot as plt
@@ -83,9 +83,11 @@ ax.set(xlabel="step", ylabel="loss of the test row")
 # with $\eta_c$ the learning rate spent since the last checkpoint, summed over the steps.
 #
 # A row helps a test row if their gradients point in similar directions. The picture shows
-# this for our run: the size of a point is the size of its influence on the star.
+# this for our run: the size of a point is the size of its influence on the star. Rows of
+# the star's class help where they lie on the star's side, and so do rows of the other class
+# on the opposite side. A row on the wrong side harms.
 
-# %% alt="Points of two classes around a star, which is of the second class. Points of the second class have blue rims, as they help; points of the first class near the star have orange rims and harm."
+# %% alt="Points of two classes around a star, which is of the filled class. Filled points near the star and open points at the other side have blue rims, as they help. Two filled points among the open ones, and an open one near the star, have orange rims and harm."
 influence = np.zeros(20)
 for k, i in enumerate(order):
     influence[i] += losses[k] - losses[k + 1]

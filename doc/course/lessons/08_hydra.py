@@ -36,7 +36,7 @@
 # and once with one row at half of its weight. The difference of the two runs is drawn, and
 # the prediction $-D_k / 2$ of the recursion beside it.
 
-# %% alt="The difference of two training runs over 60 steps, in which one row has full and half weight, and the prediction of the recursion. The two curves nearly agree: they rise for the first 25 steps and then level off."
+# %% alt="The difference of two training runs over 60 steps, in which one row has full and half weight, and the prediction of the recursion. The two curves nearly agree; both rise and slowly level off."
 import matplotlib.pyplot as plt
 import numpy as np
 
