@@ -176,7 +176,9 @@ assert 0.05 < unseen < 0.15, f"about a tenth of the guesses are right, not {unse
 # The nearest-neighbour model predicts the label of the nearest training row. How many
 # training rows must be removed until the prediction changes? We have to remove the
 # nearest row, then the next one, and so on, until a row with another label is the nearest.
-# Return this number for every test row. A prediction with the number 1 depends on a single
+# Of two rows at the same distance the
+# earlier one counts as nearer (`np.argsort(..., kind="stable")`). Return this number for
+# every test row. A prediction with the number 1 depends on a single
 # training row.
 
 
@@ -198,7 +200,7 @@ def support(X_train, y_train, X_test):
 def support(X_train, y_train, X_test):
     """Return how many removals change each prediction of the 1-nearest neighbour."""
     squares = ((X_test[:, None] - X_train) ** 2).sum(axis=2)
-    labels = y_train[np.argsort(squares, axis=1)]
+    labels = y_train[np.argsort(squares, axis=1, kind="stable")]
     return (labels != labels[:, :1]).argmax(axis=1)
 
 

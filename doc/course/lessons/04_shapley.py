@@ -251,7 +251,7 @@ assert abs(z).max() < 4, f"an estimate is {abs(z).max():.0f} standard errors off
 # For $K$ nearest neighbours Jia and co-authors (2019) found the exact values without a sum
 # over subsets. The utility is the number of the $K$ nearest rows with the right label,
 # divided by $K$. Sort the training rows by their distance from the test row, the nearest
-# first, and let $c_j$ be 1 if the label of the $j$-th row is right, else 0. Then
+# first (with `kind="stable"`, as there are ties), and let $c_j$ be 1 if the label of the $j$-th row is right, else 0. Then
 #
 # $$ \phi_n = \frac{c_n}{n} \cdot \frac{\min(K, n)}{K}, \qquad
 #    \phi_j = \phi_{j+1} + \frac{c_j - c_{j+1}}{K} \cdot \frac{\min(K, j)}{j}. $$
@@ -269,7 +269,7 @@ def knn_shapley(X_train, y_train, x, label, n_neighbors):
 # %% tags=["wrong"]
 def knn_shapley(X_train, y_train, x, label, n_neighbors):
     """The values are left in the order of the distances."""
-    order = np.argsort(((X_train - x) ** 2).sum(axis=1))
+    order = np.argsort(((X_train - x) ** 2).sum(axis=1), kind="stable")
     c, n, K = (y_train[order] == label).astype(float), len(y_train), n_neighbors
     values = np.empty(n)
     values[-1] = c[-1] / n * min(K, n) / K
@@ -281,7 +281,7 @@ def knn_shapley(X_train, y_train, x, label, n_neighbors):
 # %% tags=["solution"]
 def knn_shapley(X_train, y_train, x, label, n_neighbors):
     """Return the Shapley value of each training row for one test row."""
-    order = np.argsort(((X_train - x) ** 2).sum(axis=1))
+    order = np.argsort(((X_train - x) ** 2).sum(axis=1), kind="stable")
     c, n, K = (y_train[order] == label).astype(float), len(y_train), n_neighbors
     values = np.empty(n)
     values[order[-1]] = c[-1] / n * min(K, n) / K

@@ -176,12 +176,13 @@ def greedy_flip(X, y):
 
 # %% tags=["wrong"]
 def greedy_flip(X, y):
-    """The sum of the single effects says when to stop, not a refit."""
-    single, _ = single_and_joint(X, y, [])
-    order, k = np.argsort(-single), 1
-    while slope_without(X, y, []) + single[order[:k]].sum() < 0:
-        k += 1
-    return list(order[:k])
+    """The row of the largest residual goes, but the giants pull the line to themselves."""
+    removed = []
+    while slope_without(X, y, removed) < 0 and len(removed) < 40:
+        left = np.delete(np.arange(len(y)), removed)
+        model = LinearRegression().fit(X[left], y[left])
+        removed.append(int(left[abs(y[left] - model.predict(X[left])).argmax()]))
+    return removed
 
 
 # %% tags=["solution"]
