@@ -54,7 +54,7 @@ def overview(lessons):
     doing = sum(one.doing for one in lessons)
     lines.append(
         f"\nIn all {reading / 60:.1f} hours of reading and {doing / 60:.1f} hours of "
-        f"exercises: {(reading + doing) / 60:.0f} hours.\n"
+        f"exercises, as estimated by the authors: {(reading + doing) / 60:.0f} hours.\n"
     )
     return "\n".join(lines)
 

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # What influence is
 #
-# **Level:** introductory. **Time:** 20 minutes of reading, 20 of exercises.
+# **Level:** introductory. **Time:** 15 minutes of reading, 15 of exercises.
 # **Before:** scikit-learn's `fit` and `predict`.
 #
 # A model is made from its training set. When a prediction is wrong, or surprisingly right,

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Leave-one-out
 #
-# **Level:** introductory. **Time:** 15 minutes of reading, 30 of exercises.
+# **Level:** introductory. **Time:** 10 minutes of reading, 25 of exercises.
 # **Before:** lesson 1, least squares in matrix form.
 #
 # A training row can only affect a model if it is in the training set. So we train two

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Downsampling and memorization
 #
-# **Level:** introductory. **Time:** 15 minutes of reading, 30 of exercises.
+# **Level:** introductory. **Time:** 10 minutes of reading, 25 of exercises.
 # **Before:** lesson 2.
 #
 # Leave-one-out trains one model for every training row. Downsampling (Feldman and Zhang

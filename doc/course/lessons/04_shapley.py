@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Shapley values
 #
-# **Level:** intermediate. **Time:** 20 minutes of reading, 35 of exercises.
+# **Level:** intermediate. **Time:** 15 minutes of reading, 30 of exercises.
 # **Before:** lessons 2 and 3, binomial coefficients.
 #
 # Leave-one-out asks what a row adds to *all* the other rows. A row that has a copy adds

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Influence functions
 #
-# **Level:** intermediate. **Time:** 25 minutes of reading, 40 of exercises.
+# **Level:** intermediate. **Time:** 20 minutes of reading, 35 of exercises.
 # **Before:** lesson 2, gradients and Hessians, logistic regression.
 #
 # Training again is expensive. Influence functions (Hampel 1974; Koh and Liang 2017)

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Representer points
 #
-# **Level:** intermediate. **Time:** 15 minutes of reading, 25 of exercises.
+# **Level:** intermediate. **Time:** 10 minutes of reading, 20 of exercises.
 # **Before:** lesson 5, softmax regression, a little PyTorch.
 #
 # Some models *are* sums over their training rows. For such a model we need no estimate:

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # TracIn
 #
-# **Level:** intermediate. **Time:** 20 minutes of reading, 30 of exercises.
+# **Level:** intermediate. **Time:** 15 minutes of reading, 25 of exercises.
 # **Before:** lesson 5, stochastic gradient descent, a little PyTorch.
 #
 # All methods so far perturb the training set and look at the final model. TracIn (Pruthi

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # HyDRA
 #
-# **Level:** advanced. **Time:** 20 minutes of reading, 35 of exercises.
+# **Level:** advanced. **Time:** 15 minutes of reading, 30 of exercises.
 # **Before:** lessons 5 and 7.
 #
 # Influence functions estimate leave-one-out, but need a minimum of a convex objective.

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Applications: cleaning, memorization, attacks
 #
-# **Level:** intermediate. **Time:** 25 minutes of reading, 40 of exercises.
+# **Level:** intermediate. **Time:** 20 minutes of reading, 35 of exercises.
 # **Before:** lessons 2 and 3.
 #
 # Three things that one does with influences: find wrong rows, find out what a model had to

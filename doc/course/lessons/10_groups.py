@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Groups of rows
 #
-# **Level:** intermediate. **Time:** 15 minutes of reading, 30 of exercises.
+# **Level:** intermediate. **Time:** 10 minutes of reading, 25 of exercises.
 # **Before:** lesson 2.
 #
 # Most predictions depend on several training rows together. The effect of a group is not the

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Certificates
 #
-# **Level:** advanced. **Time:** 20 minutes of reading, 30 of exercises.
+# **Level:** advanced. **Time:** 15 minutes of reading, 25 of exercises.
 # **Before:** lessons 2, 9 and 10.
 #
 # An estimate may be wrong. A search may overlook the rows that matter. A *certificate* is a

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Choosing a method
 #
-# **Level:** introductory. **Time:** 20 minutes of reading, 25 of exercises.
+# **Level:** introductory. **Time:** 15 minutes of reading, 20 of exercises.
 # **Before:** lessons 1 to 11.
 #
 # There are many definitions of influence, and many ways to compute each. That is a feature:
