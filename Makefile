@@ -10,7 +10,7 @@ OLDEST_PYTHON ?= python3.11
 OLDEST := .venv-oldest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint slow oldest gpu browser bench doc clean
+.PHONY: help demo test lint slow oldest gpu browser bench doc course clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-6s %s\n", $$1, $$2 }' Makefile
@@ -48,9 +48,13 @@ bench: $(VENV)/installed-test ## Run every benchmark
 doc: $(VENV)/installed-doc ## Build the documentation into doc/_build/html
 	$(BIN)/sphinx-build -W --keep-going -b html doc doc/_build/html
 
+course: $(VENV)/installed-course ## Write the notebooks of the course into doc/course/_build
+	PYTHONPATH=doc $(BIN)/python -m course.notebooks
+
 clean: ## Remove everything that these targets made
 	rm -rf $(VENV) $(OLDEST) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	rm -rf doc/_build doc/auto_examples doc/generated doc/sg_execution_times.rst
+	rm -rf doc/course/_build doc/course/pages
 	rm -f doc/user_guide/exact_models.rst
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

@@ -8,6 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 import exact_models_page
 import which_method_page
+from course import pages as course_pages
 
 project = "skinfluence"
 author = "The skinfluence developers"
@@ -20,16 +21,26 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx-mathjax-offline",  # brings MathJax, so that pages need no network
     "sphinx_design",
+    "myst_parser",  # the pages of the course are Markdown
     "numpydoc",
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["templates"]
-exclude_patterns = ["_build", "templates", "auto_examples/GALLERY_HEADER.rst"]
+exclude_patterns = [
+    "_build",
+    "templates",
+    "auto_examples/GALLERY_HEADER.rst",
+    "course/_build",
+    "course/README.md",
+]
 default_role = "literal"  # scikit-learn's docstrings, inherited, quote names so
 html_theme = "pydata_sphinx_theme"
 html_title = "skinfluence"  # a longer one is wider than a telephone
 html_static_path = ["_static"]
 html_css_files = ["narrow.css"]
+
+myst_enable_extensions = ["dollarmath"]
+myst_update_mathjax = False
 
 numpydoc_show_class_members = False  # the class template lists them
 
@@ -57,3 +68,4 @@ def setup(app):
     app.connect("autodoc-process-docstring", mend_docstring)
     app.connect("builder-inited", lambda app: exact_models_page.write())
     app.connect("builder-inited", lambda app: which_method_page.write())
+    app.connect("builder-inited", lambda app: course_pages.write())
