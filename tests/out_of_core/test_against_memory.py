@@ -147,9 +147,7 @@ def test_dataframe():
         frame.to_numpy(dtype=float), SIGNAL[TRAIN]
     )
     test = X[TEST], SIGNAL[TEST]
-    assert_allclose(
-        loo.influence(*test).compute(), inside.influence(*test), atol=1e-10
-    )
+    assert_allclose(loo.influence(*test).compute(), inside.influence(*test), atol=1e-10)
 
 
 def test_estimator_is_scikit_learns_at_the_optimum():
