@@ -172,3 +172,40 @@ def test_row_of_leverage_one_is_refused_by_number():
     assert_allclose(
         loo.influence(*test).compute(), inside.influence(*test), rtol=1e-7, atol=1e-9
     )
+
+
+@pytest.mark.parametrize(
+    ("model", "target", "message"),
+    [
+        (LogisticRegression(), "three", "of 3 classes cannot be fitted"),
+        (LogisticRegression(class_weight="balanced"), "two", "class_weight='balanced'"),
+        (Ridge(positive=True), "number", "positive=True"),
+        (TweedieRegressor(power=3), "positive", "1 <= power <= 2"),
+    ],
+    ids=["multinomial", "class weights", "positive", "power"],
+)
+def test_settings_that_are_refused(model, target, message):
+    given = blocks(X[TRAIN]), blocks(TARGETS[target][TRAIN])
+    with pytest.raises(TypeError, match=message):
+        LeaveOneOutInfluence(model).fit(*given)
+
+
+def test_bad_partitions_are_named():
+    rows = X[TRAIN].copy()
+    rows[45, 2] = np.nan
+    with pytest.raises(ValueError, match="partition 2, row 4 of it"):
+        LeaveOneOutInfluence(Ridge()).fit(blocks(rows), blocks(SIGNAL[TRAIN]))
+
+
+def test_arrays_beside_collections_are_refused():
+    with pytest.raises(TypeError, match="'X' parameter must be a dask array"):
+        LeaveOneOutInfluence(Ridge()).fit(X[TRAIN], blocks(SIGNAL[TRAIN]))
+
+
+def test_methods_without_blocks_refuse_collections():
+    from skinfluence import KNNShapley, ShapleyInfluence
+
+    given = blocks(X[TRAIN]), blocks(TARGETS["two"][TRAIN])
+    for method in (KNNShapley(), ShapleyInfluence(Ridge())):
+        with pytest.raises(TypeError, match="does not take dask collections"):
+            method.fit(*given)
