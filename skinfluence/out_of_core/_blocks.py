@@ -31,10 +31,13 @@ class Blocks:
     sizes : list of int
         Numbers of rows.
     n_features : int
+    names : list or None, default=None
+        Names of the columns of a dataframe.
     """
 
-    def __init__(self, parts, sizes, n_features):
+    def __init__(self, parts, sizes, n_features, names=None):
         self.parts, self.sizes, self.n_features = parts, sizes, n_features
+        self.names = names
         self.starts = np.concatenate([[0], np.cumsum(sizes)])
 
     def __len__(self):
@@ -95,10 +98,16 @@ def blocks_of(X, y, sample_weight=None):
         Where their rows do not belong together. Values are checked block by block when
         they are read, and an error names the block.
     """
+    names = list(X.columns) if hasattr(X, "columns") else None
     X, y = _as_array(X, "X"), _as_array(y, "y")
     given = [X, y]
     if sample_weight is not None:
         given.append(_as_array(sample_weight, "sample_weight"))
+    for name, array in zip(("y", "sample_weight"), given[1:], strict=False):
+        if len(array) != len(X):
+            raise ValueError(
+                f"X and {name} must have as many rows. Got {len(X)} and {len(array)}."
+            )
     sizes = _sizes(X)
     given = [a.rechunk({0: sizes}) if _sizes(a) != sizes else a for a in given]
     X = given[0].rechunk({1: X.shape[1]}) if X.numblocks[1] > 1 else given[0]
@@ -107,7 +116,7 @@ def blocks_of(X, y, sample_weight=None):
 
     read = delayed(_read, pure=False)
     parts = [read(k, *own) for k, own in enumerate(zip(*columns, strict=True))]
-    return Blocks(parts, list(sizes), X.shape[1])
+    return Blocks(parts, list(sizes), X.shape[1], names)
 
 
 def _whole_rows(array):
@@ -162,6 +171,11 @@ def _read(number, X, y, weight=None):
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise ValueError(
             f"y must hold finite numbers. Got NaN or infinity in partition {number}."
+        )
+    if y.dtype.kind == "O" and any(v is None or v != v for v in y.ravel()):
+        raise ValueError(
+            f"y must not hold missing values. Got some in partition {number}: drop "
+            "these rows."
         )
     if not (np.isfinite(weight).all() and (weight >= 0).all()):
         raise ValueError(

@@ -44,6 +44,16 @@ class BlockProblems(Problems):
     def step(self, which, x, state):
         return newton_steps(state[1], state[0])
 
+    def left(self, which, x, state, step, decrement):
+        M = self.model.problem.pointwise.M
+        if not M:
+            return decrement
+        # Towards an infimum at infinity decrements vanish, but not steps: this bounds
+        # by how much any linear predictor moves.
+        zeta = M * np.abs(step) @ self.model.reach
+        rest = certificate.psi2(np.minimum(zeta, 1.0)) * np.maximum(decrement, zeta)
+        return np.where((decrement < 1e-5) & (zeta < 0.1), rest, np.inf)
+
 
 def minimisers(model, start, outputs, removed, penalty=None):
     """Return the minimisers (k, p), and which were reached.

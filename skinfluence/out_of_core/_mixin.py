@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 
+from skinfluence._disk_entries import check_folder, open_entries
 from skinfluence._losses import resolve_loss
 from skinfluence.removal import UnsupportedEstimator
 
@@ -22,6 +23,8 @@ class CollectionInfluence:
         from skinfluence.out_of_core._blocks import blocks_of
         from skinfluence.out_of_core._model import BlockModel
 
+        memory = getattr(self, "memory", None)
+        check_folder(memory)
         fit_params = dict(fit_params)
         weight = fit_params.pop("sample_weight", None)
         if fit_params:
@@ -38,6 +41,7 @@ class CollectionInfluence:
         self._lazy, self._row_certificate = True, None
         self.fixed_steps_, self.optimum_distance_ = [], 0.0
         self._fit_removals()
+        self._removals.store = open_entries(memory)
         return self
 
     def _matrix(self, X, y, loss):

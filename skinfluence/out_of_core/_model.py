@@ -60,8 +60,8 @@ class BlockModel(RemovalModel):
         self.blocks = blocks
         self.estimator, self.classes = set_up(estimator, blocks)
         self.problem = problem_of(self.estimator, self.classes)
-        total, columns, targets, counts = blocks.total(
-            _passes.moments, problem=self.problem
+        total, columns, targets, counts, least, most = blocks.total(
+            _passes.moments, combine=_passes.merged_moments, problem=self.problem
         )
         if self.classes is not None and counts.min() < 2:
             raise ValueError(
@@ -71,6 +71,14 @@ class BlockModel(RemovalModel):
         if not total > 0:
             raise ValueError("The sum of 'sample_weight' must be above 0. Got 0.")
         self.total, self.mean = total, columns / total
+        # Largest absolute values of the columns of the design.
+        low, high = least, most
+        if self.problem.intercept:
+            low, high = (
+                np.append(low - self.mean, 1.0),
+                np.append(high - self.mean, 1.0),
+            )
+        self.reach = np.maximum(np.abs(low), np.abs(high))
         self._check_equal_weights()
         p, k = blocks.n_features + self.problem.intercept, len(targets)
         start = np.zeros((k, p))

@@ -70,7 +70,10 @@ class View:
 
 
 def moments(block, problem):
-    """Return sums of weights, weighted columns, weighted targets, rows per class."""
+    """Return sums of weights, weighted columns, weighted targets, rows per class.
+
+    The last are rows of positive weight. Then the least and largest values of columns.
+    """
     targets = problem.codes(block.y)
     if problem.link == "log":
         least = targets.min(initial=np.inf)
@@ -82,8 +85,16 @@ def moments(block, problem):
     weight = block.weight
     classes, counts = problem.codes.classes, np.zeros(0)
     if classes is not None:
-        counts = np.bincount(problem.codes.labels(block.y), minlength=len(classes))
-    return weight.sum(), weight @ block.X, weight @ targets, counts
+        labels = problem.codes.labels(block.y)[weight > 0]
+        counts = np.bincount(labels, minlength=len(classes))
+    ends = block.X.min(axis=0), block.X.max(axis=0)
+    return weight.sum(), weight @ block.X, weight @ targets, counts, *ends
+
+
+def merged_moments(one, other):
+    """Merge the `moments` of two blocks."""
+    sums = (a + b for a, b in zip(one[:-2], other[:-2], strict=True))
+    return *sums, np.minimum(one[-2], other[-2]), np.maximum(one[-1], other[-1])
 
 
 def derivatives(block, span, problem, mean, theta, outputs, removed):

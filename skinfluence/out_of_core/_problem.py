@@ -110,6 +110,10 @@ def set_up(estimator, blocks):
         X, y = X[first], y[first]
     else:
         X, y = X[:_SAMPLE], y[:_SAMPLE]
+    if blocks.names is not None:
+        import pandas as pd
+
+        X = pd.DataFrame(X, columns=blocks.names)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return clone(estimator).fit(X, y), classes
@@ -130,6 +134,7 @@ def problem_of(estimator, classes):
         ("solver", bool(goal.constant)),
         ("positive", getattr(estimator, "positive", False)),
         ("class_weight", getattr(estimator, "class_weight", None) is not None),
+        ("alpha", np.ptp(goal.l2) > 0),  # outputs share one Hessian
     ):
         if refused:
             raise UnsupportedEstimator(

@@ -17,7 +17,14 @@ class BlockwiseRemovals(Removals):
         As of `BlockRemovals`.
     polished : dict of int to ndarray of shape (k, p), default={}
         Moves of the coefficients by rows that a step does not suffice for.
+
+    Attributes
+    ----------
+    store : Entries, ForeignEntries or None
+        Keeps the answers of blocks on disk, each by its rows and the question.
     """
+
+    store = None
 
     def __init__(self, model, base, factor, polished=()):
         self.model, self.base, self.polished = model, base, dict(polished)
@@ -34,8 +41,9 @@ class BlockwiseRemovals(Removals):
         ]
 
     def _tasks(self, method, *args):
+        ask = _ask if self.store is None else self.store.cache(_ask)
         return self.model.blocks.tasks(
-            _ask, self._factors, self._polished, base=self.base, call=(method, *args)
+            ask, self._factors, self._polished, base=self.base, call=(method, *args)
         )
 
     def _ask(self, method, *args):

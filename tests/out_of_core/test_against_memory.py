@@ -1,5 +1,6 @@
 """Removals from dask collections against those of the same rows in memory."""
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -143,11 +144,13 @@ def test_dataframe():
     frame = pd.DataFrame(X[TRAIN], columns=names).astype({"a": "float32"})
     table = dd.from_pandas(frame.assign(y=SIGNAL[TRAIN]), npartitions=3)
     loo = LeaveOneOutInfluence(Ridge()).fit(table[names], table["y"])
-    inside = LeaveOneOutInfluence(Ridge()).fit(
-        frame.to_numpy(dtype=float), SIGNAL[TRAIN]
-    )
-    test = X[TEST], SIGNAL[TEST]
+    inside = LeaveOneOutInfluence(Ridge()).fit(frame, SIGNAL[TRAIN])
+    rows = pd.DataFrame(X[TEST], columns=names)
+    test = rows, SIGNAL[TEST]
     assert_allclose(loo.influence(*test).compute(), inside.influence(*test), atol=1e-10)
+    assert loo.estimator_.feature_names_in_.tolist() == names
+    with pytest.raises(ValueError, match="feature names should match"):
+        loo.influence(rows[names[::-1]], SIGNAL[TEST])
 
 
 def test_estimator_is_scikit_learns_at_the_optimum():
@@ -180,9 +183,10 @@ def test_row_of_leverage_one_is_refused_by_number():
         (LogisticRegression(), "three", "of 3 classes cannot be fitted"),
         (LogisticRegression(class_weight="balanced"), "two", "class_weight='balanced'"),
         (Ridge(positive=True), "number", "positive=True"),
+        (Ridge(alpha=[1.0, 50.0]), "two numbers", r"alpha=\[1.0, 50.0\]"),
         (TweedieRegressor(power=3), "positive", "1 <= power <= 2"),
     ],
-    ids=["multinomial", "class weights", "positive", "power"],
+    ids=["multinomial", "class weights", "positive", "several alphas", "power"],
 )
 def test_settings_that_are_refused(model, target, message):
     given = blocks(X[TRAIN]), blocks(TARGETS[target][TRAIN])
@@ -195,6 +199,73 @@ def test_bad_partitions_are_named():
     rows[45, 2] = np.nan
     with pytest.raises(ValueError, match="partition 2, row 4 of it"):
         LeaveOneOutInfluence(Ridge()).fit(blocks(rows), blocks(SIGNAL[TRAIN]))
+
+
+def test_separable_classes_without_penalty_are_refused():
+    """The gradient vanishes far out, where there is no minimum either."""
+    y = (X[TRAIN, 0] > 3.0).astype(int)
+    model = LogisticRegression(C=np.inf)
+    with pytest.raises(TypeError, match="no unique finite optimum"):
+        LeaveOneOutInfluence(model).fit(blocks(X[TRAIN]), blocks(y))
+    least = X[TRAIN, 0].argmin()
+    y[least] = 1  # without this row they are separable
+    with pytest.raises(TypeError, match=rf"rows \[{least}\]"):
+        LeaveOneOutInfluence(model).fit(blocks(X[TRAIN]), blocks(y))
+
+
+def test_a_class_needs_two_rows_of_positive_weight():
+    y, weight = np.zeros(N, dtype=int), np.ones(N)
+    y[[3, 70]], weight[70] = 1, 0.0
+    given = blocks(X[TRAIN]), blocks(y)
+    with pytest.raises(ValueError, match="Every class needs two rows"):
+        LeaveOneOutInfluence(LogisticRegression()).fit(
+            *given, sample_weight=blocks(weight)
+        )
+
+
+def test_missing_and_missized_targets():
+    y = TARGETS["two"][TRAIN].astype(object)
+    y[45] = None
+    with pytest.raises(ValueError, match="partition 2"):
+        LeaveOneOutInfluence(LogisticRegression()).fit(blocks(X[TRAIN]), blocks(y))
+    y = da.from_array(SIGNAL[: N - 1], chunks=40)
+    with pytest.raises(ValueError, match="X and y must have as many rows"):
+        LeaveOneOutInfluence(Ridge()).fit(blocks(X[TRAIN]), y)
+
+
+def test_a_killed_run_goes_on(monkeypatch, tmp_path):
+    """Partitions that were finished are read from disk, with the same numbers."""
+    from skinfluence.out_of_core import _passes
+
+    given = blocks(X[TRAIN]), blocks(TARGETS["two"][TRAIN])
+    test = X[TEST], TARGETS["two"][TEST]
+    expected = LeaveOneOutInfluence(LogisticRegression()).fit(*given)
+    expected = expected.sample_values(*test)
+    whole, sizes = _passes.BlockRemovals.mean_influence, []
+
+    def killed(self, *args):
+        sizes.append(len(self.block.X))
+        if len(sizes) == 3:
+            raise KeyboardInterrupt
+        return whole(self, *args)
+
+    def fit():
+        method = LeaveOneOutInfluence(LogisticRegression(), memory=tmp_path)
+        return method.fit(*given)
+
+    monkeypatch.setattr(_passes.BlockRemovals, "mean_influence", killed)
+    with dask.config.set(scheduler="synchronous"):
+        with pytest.raises(KeyboardInterrupt):
+            fit().sample_values(*test)
+        done = sizes[:2]  # CHUNKS are all different
+        monkeypatch.setattr(
+            _passes.BlockRemovals,
+            "mean_influence",
+            lambda self, *args: sizes.append(len(self.block.X)) or whole(self, *args),
+        )
+        sizes.clear()
+        assert_allclose(fit().sample_values(*test), expected, rtol=0, atol=0)
+    assert sorted([*sizes, *done]) == sorted(CHUNKS)
 
 
 def test_arrays_beside_collections_are_refused():
