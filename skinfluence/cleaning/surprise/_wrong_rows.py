@@ -107,8 +107,9 @@ def wrong_rows(scores):
     >>> from skinfluence.cleaning.surprise._wrong_rows import wrong_rows
     >>> X, y = load_wine(return_X_y=True)
     >>> y[:178:10] = (y[:178:10] + 1) % 3  # a tenth of the labels is wrong
-    >>> print(f"{wrong_rows(score_rows(X, y, True)).share:.2f}")
-    0.09
+    >>> wrong = wrong_rows(score_rows(X, y, True))
+    >>> print(f"{wrong.share:.2f}, at most {wrong.share_ceiling:.2f}")
+    0.04, at most 0.11
     >>> coins = np.random.default_rng(0).integers(0, 2, 178)
     >>> wrong = wrong_rows(score_rows(X, coins, True))
     >>> print(f"{wrong.share:.2f}, but up to {wrong.share_ceiling:.2f} are possible")
