@@ -95,9 +95,9 @@ class LeaveOneOutInfluence(CollectionInfluence, BoundedInfluence, RetrainingInfl
         Workers for retraining; None obeys ``joblib.parallel_config``.
     memory : str, path or joblib.Memory, default=None
         Keeps finished retrainings on disk, so that a killed run resumes; without
-        ``random_state`` seeds are then the same in every run. Of dask collections it
-        keeps the answers of partitions. The entries are pickles: name no folder that
-        others can write to.
+        ``random_state`` seeds are then the same in every run. The entries are pickles:
+        name no folder that others can write to. Of dask collections it keeps the
+        answers of partitions.
     error_score : "raise" or float, default="raise"
         What a retraining that fails does: its error, or this loss on every row.
     random_state : int, RandomState or None, default=None
