@@ -108,7 +108,12 @@ np.save({losses!r}, losses)
 
 @pytest.mark.parametrize(
     ("how", "n_jobs"),
-    [(signal.SIGKILL, 1), (signal.SIGKILL, 2), (signal.SIGINT, 1), (signal.SIGINT, 2)],
+    [
+        (signal.SIGKILL, 1),
+        pytest.param(signal.SIGKILL, 2, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, 1, marks=pytest.mark.slow),
+        (signal.SIGINT, 2),
+    ],
 )
 def test_a_killed_run_resumes(tmp_path, table, how, n_jobs):
     X, y = table

@@ -89,7 +89,7 @@ def test_players_of_several_classes():
     assert kinds_of_players(rows, np.array([1, 0, 1, 0, 2])).tolist() == [1, 0, -1]
 
 
-@pytest.mark.parametrize("n_rows", [12, 24])
+@pytest.mark.parametrize("n_rows", [12, pytest.param(24, marks=pytest.mark.slow)])
 def test_who_is_the_first_of_a_class_is_no_noise(n_rows):
     # That is worth 36 nats: sampled, it would hide what else a row does.
     X, y = load_breast_cancer(return_X_y=True)
