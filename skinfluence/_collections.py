@@ -7,3 +7,22 @@ def is_collection(*objects):
     """Tell whether any of the objects is a dask collection."""
     dask = sys.modules.get("dask")
     return dask is not None and any(map(dask.is_dask_collection, objects))
+
+
+def refuse_collections(taker, **arrays):
+    """Raise TypeError for a dask collection, which scikit-learn would compute silently.
+
+    Parameters
+    ----------
+    taker : str
+        The method or function that needs arrays in memory.
+    **arrays
+        Its arguments.
+    """
+    for name, value in arrays.items():
+        if is_collection(value):
+            raise TypeError(
+                f"{taker} expects {name} in memory, got a {type(value).__name__} of "
+                f"dask. If the table fits into memory, pass {name}.compute(), else a "
+                "sample of its rows."
+            )

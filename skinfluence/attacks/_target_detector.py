@@ -7,6 +7,7 @@ from sklearn.utils import Bunch, gen_batches, get_tags, indexable
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._collections import refuse_collections
 from skinfluence._sklearn import FeaturesOfInner, fresh_seed, n_rows, take_rows
 from skinfluence.attacks._heaviness import (
     renormalised,
@@ -178,6 +179,7 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         self : object
             The fitted detector.
         """
+        refuse_collections("TargetDetector.fit", X=X, y=y)
         check_parameters(self)
         self._seed = fresh_seed(self.random_state)
         self.influence_ = clone(self.influence).fit(X, y, **fit_params)

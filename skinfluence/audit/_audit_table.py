@@ -5,6 +5,7 @@ from dataclasses import asdict
 import numpy as np
 from sklearn.utils import check_random_state
 
+from skinfluence._collections import refuse_collections
 from skinfluence.audit._classes import rare_classes
 from skinfluence.audit._column_checks import useless_columns
 from skinfluence.audit._columns import read_column, read_columns
@@ -83,6 +84,7 @@ def audit_table(
     >>> findings[["severity", "check", "where"]].head(1).to_string(header=False)
     '0  high  leakage  column diagnosis'
     """
+    refuse_collections("audit_table", X=X, y=y, X_test=X_test)
     pandas = _import_pandas()
     X = pandas.DataFrame(X).reset_index(drop=True)
     target = read_column("target", y)

@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
+from skinfluence._collections import refuse_collections
 from skinfluence._sklearn import HasMethods, Interval, fresh_seed
 from skinfluence._targets import check_targets
 from skinfluence.certificates._votes import votes_of
@@ -128,6 +129,7 @@ class PartitionClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             The fitted ensemble.
         """
         self._validate_params()
+        refuse_collections("PartitionClassifier.fit", X=X, y=y)
         check_targets(y)
         X = self._checked(X, reset=True)
         y = column_or_1d(y, warn=True)

@@ -9,6 +9,7 @@ from sklearn.base import is_classifier
 from sklearn.utils import Bunch, column_or_1d, get_tags, indexable
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._collections import refuse_collections
 from skinfluence._sklearn import (
     EstimatorWrapper,
     Interval,
@@ -181,6 +182,7 @@ class PredictionCertificate(EstimatorWrapper):
         """
         self._validate_params()
         self._refuse_frozen()
+        refuse_collections("PredictionCertificate.fit", X=X, y=y)
         check_targets(y)
         self._seed = fresh_seed(self.random_state)
         params = self._routed("fit", fit_params)

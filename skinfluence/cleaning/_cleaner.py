@@ -9,6 +9,7 @@ from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._collections import refuse_collections
 from skinfluence._disk_entries import check_folder
 from skinfluence._fit_weights import check_fit_weights
 from skinfluence._sklearn import (
@@ -22,7 +23,6 @@ from skinfluence._sklearn import (
 )
 from skinfluence._targets import check_targets
 from skinfluence.cleaning._actions import ACTIONS, weight_parameter
-from skinfluence.cleaning._dask_refused import refuse_dask
 from skinfluence.cleaning._flagged import check_flagging
 from skinfluence.cleaning._run import Cleaning, CleaningSettings
 from skinfluence.cleaning.reasons._reasons_mixin import ReasonsMixin
@@ -277,7 +277,7 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
         self._validate_params()
         self._refuse_frozen()
         check_folder(self.memory)
-        refuse_dask(X, y)
+        refuse_collections("InfluenceCleaner.fit", X=X, y=y)
         check_targets(y)
         check_fit_weights(fit_params, negative=True)
         refuse_pairwise(self.estimator)

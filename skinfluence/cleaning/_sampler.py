@@ -5,6 +5,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils import assert_all_finite, indexable
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skinfluence._collections import refuse_collections
 from skinfluence._fit_weights import check_fit_weights
 from skinfluence._group_masks import group_codes
 from skinfluence._sklearn import n_rows, take_rows
@@ -140,6 +141,7 @@ class InfluenceSampler(BaseEstimator):
                 f"{type(self).__name__} requires y to be passed, but the target y is "
                 "None."
             )
+        refuse_collections("InfluenceSampler", X=X, y=y)
         check_targets(y)
         check_fit_weights(fit_params, negative=True)
         targets = np.asarray(y)

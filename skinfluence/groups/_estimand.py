@@ -30,6 +30,12 @@ class Estimand(ABC):
     def __init__(self, influence):
         self.influence = influence
         self.X, y = influence._fit_X, influence._fit_y
+        if self.X is None:
+            raise TypeError(
+                "The 'influence' parameter must be fitted to rows in memory, to which "
+                "the estimator is fitted again. Got one that is fitted to dask "
+                "collections."
+            )
         if is_classifier(influence.estimator_):
             y = influence.estimator_.classes_[y]
         elif y.shape[1] == 1 and not nets_in(influence.estimator):

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch
 
+from skinfluence._collections import refuse_collections
 from skinfluence._group_masks import group_codes
 from skinfluence.inspection._cluster_diagnostics import cluster_diagnostics
 from skinfluence.inspection._coefficient_diagnostics import coefficient_diagnostics
@@ -219,6 +220,7 @@ def case_diagnostics(
     >>> diagnostics.cooks_distance[rows].round(4)
     array([0.0245, 0.0213, 0.0196])
     """
+    refuse_collections("case_diagnostics", X=X, y=y, sample_weight=sample_weight)
     if step not in ("exact", "one_step"):
         raise ValueError(
             f"The 'step' parameter must be 'exact' or 'one_step'. Got {step!r}."

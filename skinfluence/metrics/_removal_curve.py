@@ -6,6 +6,7 @@ from sklearn.metrics import check_scoring
 from sklearn.utils import Bunch, check_array, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
+from skinfluence._collections import refuse_collections
 from skinfluence._sklearn import fit_rows, fresh_seed, n_rows
 from skinfluence._targets import check_targets
 from skinfluence.metrics._inputs import training_values
@@ -93,6 +94,7 @@ def removal_curve(
     >>> bool((curve.lowest > curve.highest).all())
     True
     """
+    refuse_collections("removal_curve", X=X, y=y, X_test=X_test, y_test=y_test)
     check_targets(y)
     check_targets(y_test, "y_test")
     X, y = indexable(X, y)

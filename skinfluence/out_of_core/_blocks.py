@@ -108,8 +108,9 @@ def blocks_of(X, y, sample_weight=None):
             raise ValueError(
                 f"X and {name} must have as many rows. Got {len(X)} and {len(array)}."
             )
-    sizes = _sizes(X)
-    given = [a.rechunk({0: sizes}) if _sizes(a) != sizes else a for a in given]
+    sizes = tuple(int(size) for size in X.chunks[0] if size)
+    # Partitions without rows have nothing to add.
+    given = [a if a.chunks[0] == sizes else a.rechunk({0: sizes}) for a in given]
     X = given[0].rechunk({1: X.shape[1]}) if X.numblocks[1] > 1 else given[0]
     columns = [X.to_delayed().ravel(), *(_whole_rows(a) for a in given[1:])]
     from dask import delayed
@@ -142,13 +143,6 @@ def _as_array(values, name):
             "use dask.array.from_array."
         )
     return da.from_array(np.asarray(values))
-
-
-def _sizes(array):
-    sizes = tuple(int(size) for size in array.chunks[0])
-    if 0 in sizes:
-        return tuple(size for size in sizes if size)
-    return sizes
 
 
 def _read(number, X, y, weight=None):

@@ -4,6 +4,7 @@ from abc import abstractmethod
 
 from skinfluence._disk_entries import check_folder, open_entries
 from skinfluence._losses import resolve_loss
+from skinfluence.out_of_core._removals import BlockwiseRemovals
 from skinfluence.removal import UnsupportedEstimator
 
 
@@ -13,7 +14,14 @@ class CollectionInfluence:
     Then ``influence`` returns a dask array, and everything is computed block by block.
     """
 
-    _lazy = False
+    @property
+    def _lazy(self):
+        """Whether the rows of fit were dask collections."""
+        return isinstance(self._removals, BlockwiseRemovals)
+
+    @abstractmethod
+    def _refuse_for_collections(self):
+        """Raise for parameters that have no meaning with dask collections."""
 
     @abstractmethod
     def _fit_removals(self):
@@ -25,6 +33,7 @@ class CollectionInfluence:
 
         memory = getattr(self, "memory", None)
         check_folder(memory)
+        self._refuse_for_collections()
         fit_params = dict(fit_params)
         weight = fit_params.pop("sample_weight", None)
         if fit_params:
@@ -38,7 +47,7 @@ class CollectionInfluence:
         self._loss = resolve_loss(self.loss, self.estimator_)
         # Targets are read with the rows.
         self._fit_X, self._fit_y = None, self._model.no_targets()
-        self._lazy, self._row_certificate = True, None
+        self._row_certificate = None
         self.fixed_steps_, self.optimum_distance_ = [], 0.0
         self._fit_removals()
         self._removals.store = open_entries(memory)

@@ -16,6 +16,9 @@ the leverages; ``n p`` per test row. Memory: the blocks that are being read, p^2
 one number per row and output.
 """
 
+import warnings
+from time import perf_counter
+
 import numpy as np
 import scipy.linalg as sla
 import scipy.sparse as sp
@@ -34,6 +37,7 @@ from skinfluence.removal.smooth import _certificate as certificate
 # minus leverage from which on a row is minimised without.
 TRUSTED, ROUGH = 1e-10, 1e-9
 NONE = np.empty(0, dtype=np.intp)
+LONG = 60  # seconds that are announced
 
 
 class BlockModel(RemovalModel):
@@ -71,15 +75,12 @@ class BlockModel(RemovalModel):
         if not total > 0:
             raise ValueError("The sum of 'sample_weight' must be above 0. Got 0.")
         self.total, self.mean = total, columns / total
+        self._check_equal_weights(least[-1], most[-1])
         # Largest absolute values of the columns of the design.
-        low, high = least, most
-        if self.problem.intercept:
-            low, high = (
-                np.append(low - self.mean, 1.0),
-                np.append(high - self.mean, 1.0),
-            )
-        self.reach = np.maximum(np.abs(low), np.abs(high))
-        self._check_equal_weights()
+        centre = self.mean if self.problem.intercept else 0.0
+        ends = least[:-1] - centre, most[:-1] - centre
+        ones = np.ones(int(self.problem.intercept))
+        self.reach = np.append(np.abs(ends).max(axis=0), ones)
         p, k = blocks.n_features + self.problem.intercept, len(targets)
         start = np.zeros((k, p))
         if self.problem.intercept and self.problem.link != "logit":
@@ -89,11 +90,8 @@ class BlockModel(RemovalModel):
         self.theta = self._optimum(start)
         self._set_coefficients()
 
-    def _check_equal_weights(self):
-        if not self.problem.per_weight:
-            return
-        least, most = self.blocks.total(_extremes, combine=_wider)
-        if least != most:
+    def _check_equal_weights(self, least, most):
+        if self.problem.per_weight and least != most:
             raise UnsupportedEstimator(
                 f"{type(self.estimator).__name__} on dask collections needs equal "
                 "sample weights, since each row takes its share of the penalty with "
@@ -173,14 +171,33 @@ class BlockModel(RemovalModel):
             drift = base - self.theta
         gradient, self.root, lift, error = self._factorise(base, n_removed)
         self.slack = self.root @ gradient[0]
+        start = perf_counter()
         found = self._moves(base, lift)
+        seconds = perf_counter() - start
         factor, h, kappa = (np.concatenate(part) for part in zip(*found, strict=True))
         self.h_max = h.max()
         bounds = self._bounds(factor, h, kappa, gradient)
         sure = error <= ROUGH * kappa
         hard = np.flatnonzero(~(bounds <= tol) | ~sure)
+        self._announce(len(hard), seconds)
         polished = self._polish(hard, base, tol, sure[hard])
         return BlockwiseRemovals(self, self._base(lift, drift=drift), factor, polished)
+
+    def _announce(self, n_hard, seconds):
+        """Warn if the further passes take long; the leverages took ``seconds``."""
+        p = self.theta.shape[1]
+        # Two steps of 4 p operations and a loss, some 40, for every pair of rows; the
+        # leverages are 2 p^2 operations for every row.
+        seconds *= 2 * n_hard * (4 * p + 40) / (2 * p**2)
+        if seconds > LONG:
+            warnings.warn(
+                f"{n_hard} of {len(self.blocks)} rows are further than tol from the "
+                "minimum after one step, and need passes that take about "
+                f"{seconds / 60:.0f} min. Raise tol, or pass arrays if the table fits "
+                "into memory, where this is faster.",
+                UserWarning,
+                stacklevel=8,  # the caller of fit
+            )
 
     def _bounds(self, factor, h, kappa, gradient):
         """Bound the error of the linear predictor after one step, per row."""
@@ -282,11 +299,3 @@ class BlockModel(RemovalModel):
     def as_model(self):
         """Return the coefficients under the interface of `LinearRemovals`."""
         return _passes.Coefficients(self.problem.link, self.theta, self.design)
-
-
-def _extremes(block):
-    return block.weight.min(), block.weight.max()
-
-
-def _wider(one, other):
-    return min(one[0], other[0]), max(one[1], other[1])

@@ -72,7 +72,8 @@ class View:
 def moments(block, problem):
     """Return sums of weights, weighted columns, weighted targets, rows per class.
 
-    The last are rows of positive weight. Then the least and largest values of columns.
+    The last are rows of positive weight. Then the least and the largest values of the
+    columns and, last, of the weights.
     """
     targets = problem.codes(block.y)
     if problem.link == "log":
@@ -87,8 +88,10 @@ def moments(block, problem):
     if classes is not None:
         labels = problem.codes.labels(block.y)[weight > 0]
         counts = np.bincount(labels, minlength=len(classes))
-    ends = block.X.min(axis=0), block.X.max(axis=0)
-    return weight.sum(), weight @ block.X, weight @ targets, counts, *ends
+    sums = weight.sum(), weight @ block.X, weight @ targets, counts
+    least = np.append(block.X.min(axis=0), weight.min())
+    most = np.append(block.X.max(axis=0), weight.max())
+    return *sums, least, most
 
 
 def merged_moments(one, other):

@@ -17,7 +17,7 @@ from sklearn.linear_model import (
 
 from skinfluence.removal import UnsupportedEstimator
 from skinfluence.removal._objective import objective
-from skinfluence.removal.smooth._pointwise import Logistic, Tweedie
+from skinfluence.removal.smooth._pointwise import Logistic, Squared, Tweedie
 
 KNOWN = (
     LinearRegression,
@@ -29,29 +29,8 @@ KNOWN = (
     TweedieRegressor,
 )
 _SAMPLE = 200  # rows that a scikit-learn estimator is set up with
-
-
-class SquaredError:
-    """Half the squared error of one output: no third derivative."""
-
-    M = 0.0
-
-    def derivatives(self, eta, y):
-        """Return l', l'' and l''' at eta."""
-        one = np.ones_like(eta)
-        return eta - y, one, 0 * one
-
-    def slope(self, eta, y):
-        """Return l' at eta."""
-        return eta - y
-
-    def curvature(self, eta, y):
-        """Return l'' at eta."""
-        return np.ones_like(eta)
-
-    def remainder(self, eta, y, a, t):
-        """Return l'(eta + t) - l'(eta) - a t."""
-        return np.zeros_like(t)
+# What its fit to these rows says of them alone.
+OF_THE_SAMPLE = {"n_iter_", "rank_", "singular_"}
 
 
 @dataclass(frozen=True)
@@ -116,7 +95,10 @@ def set_up(estimator, blocks):
         X = pd.DataFrame(X, columns=blocks.names)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return clone(estimator).fit(X, y), classes
+        fitted = clone(estimator).fit(X, y)
+    for name in OF_THE_SAMPLE & vars(fitted).keys():
+        delattr(fitted, name)
+    return fitted, classes
 
 
 def _few(block, classifier):
@@ -162,7 +144,7 @@ def problem_of(estimator, classes):
         pointwise, link = Tweedie(power), "log"
     else:
         # scikit-learn's objective has no one half
-        pointwise, ridge = SquaredError(), ridge / 2
+        pointwise, ridge = Squared(), ridge / 2
         link = "margin" if is_classifier(estimator) else "identity"
     return Problem(
         pointwise,

@@ -121,8 +121,8 @@ class LeaveOneOutInfluence(CollectionInfluence, BoundedInfluence, RetrainingInfl
         answer for some test rows only (because neighbours are tied, or there are
         none) is retrained when these test rows are passed, and is not listed here.
     polished_rows_ : ndarray of int
-        For dask collections only: rows without which one Newton step is further from
-        the minimum than ``tol``. They are minimised without in more passes.
+        Of dask collections the rows without which one Newton step ends further than
+        ``tol`` from the minimum, so that more passes were needed. Else empty.
     optimum_distance_ : float
         Largest distance between the linear predictor that scikit-learn's solver
         returned and the one at the exact optimum, where influence is computed;
@@ -188,6 +188,7 @@ class LeaveOneOutInfluence(CollectionInfluence, BoundedInfluence, RetrainingInfl
             )
         self._training = X, y, fit_params
         self._model = self._removals = self._row_certificate = None
+        self.polished_rows_ = np.empty(0, dtype=np.intp)
         self._why = "solver='refit' was set; 'auto' retrains only where it has to."
         if self.solver != "refit":
             self._model = self._supported(self._removal_model)
@@ -222,12 +223,14 @@ class LeaveOneOutInfluence(CollectionInfluence, BoundedInfluence, RetrainingInfl
             )
         self._refits = self._refit(self._refitted())
 
-    def _fit_removals(self):
+    def _refuse_for_collections(self):
         if self.solver == "refit":
             raise UnsupportedEstimator(
                 "solver='refit' does not take dask collections: use 'exact', or arrays "
                 "that fit into memory."
             )
+
+    def _fit_removals(self):
         self.solver_, self._refits = "exact", []
         self.refitted_rows_ = np.empty(0, dtype=np.intp)
         self._removals = self._model.exact(self.tol)

@@ -229,28 +229,7 @@ class InfluenceFunctions(CollectionInfluence, BoundedInfluence, BaseInfluence):
         if self.step == "infinitesimal":
             refuse_without_slope(self.loss)
         if not is_net(final_estimator(self.estimator)):
-            if self.hessian not in ("auto", "exact"):
-                raise ValueError(
-                    "The 'hessian' parameter must be 'auto' or 'exact' here: only "
-                    f"skorch nets have other curvatures. Got {self.hessian!r}."
-                )
-            for name in ("checkpoints", "n_runs"):
-                if getattr(self, name) not in (1, "auto"):
-                    raise ValueError(
-                        f"The {name!r} parameter must be 1 here: only skorch nets have "
-                        f"several. Got {getattr(self, name)}."
-                    )
-            if self.refine:
-                raise ValueError(
-                    "The 'refine' parameter must be 0 here: the Hessian of a linear "
-                    f"model is exact. Got {self.refine}."
-                )
-            if self.group_order != 1:
-                raise ValueError(
-                    "The 'group_order' parameter must be 1 here: only skorch nets have "
-                    f"another. Got {self.group_order}. Take step='newton', which "
-                    "solves with the Hessian without the group."
-                )
+            self._refuse_parameters_of_nets()
             return super()._fit_clone(X, y, fit_params, seed)
         if self.refine and self.hessian not in ("auto", "ekfac"):
             raise ValueError(
@@ -283,6 +262,36 @@ class InfluenceFunctions(CollectionInfluence, BoundedInfluence, BaseInfluence):
             random_state=self.random_state,
         )
         return self._runs[0].model
+
+    def _refuse_parameters_of_nets(self):
+        if self.hessian not in ("auto", "exact"):
+            raise ValueError(
+                "The 'hessian' parameter must be 'auto' or 'exact' here: only "
+                f"skorch nets have other curvatures. Got {self.hessian!r}."
+            )
+        for name in ("checkpoints", "n_runs"):
+            if getattr(self, name) not in (1, "auto"):
+                raise ValueError(
+                    f"The {name!r} parameter must be 1 here: only skorch nets have "
+                    f"several. Got {getattr(self, name)}."
+                )
+        if self.refine:
+            raise ValueError(
+                "The 'refine' parameter must be 0 here: the Hessian of a linear "
+                f"model is exact. Got {self.refine}."
+            )
+        if self.group_order != 1:
+            raise ValueError(
+                "The 'group_order' parameter must be 1 here: only skorch nets have "
+                f"another. Got {self.group_order}. Take step='newton', which "
+                "solves with the Hessian without the group."
+            )
+
+    def _refuse_for_collections(self):
+        if not is_net(final_estimator(self.estimator)):  # which are refused by name
+            self._refuse_parameters_of_nets()
+        if self.step == "infinitesimal":
+            refuse_without_slope(self.loss)
 
     def _fit_influence(self, X, y, fit_params):
         if self.step == "newton" and self.n_samples_fit_ < 2:

@@ -39,6 +39,7 @@ class RepresenterPoints(BaseInfluence):
     product of the inputs of its last Linear layer, which is fitted again with
     ``l2``: :math:`\frac1n \sum_i \ell_i + \mathrm{l2} \, |W|^2`, so that
     :math:`\alpha_i = -\frac{1}{2 n \, \mathrm{l2}} \, \partial \ell_i / \partial z_i`.
+    A net with two softmax outputs has one raw prediction, the difference of the two.
 
     Positive: taking the row's term out of the sum raises the test loss, to first
     order. Unit: the loss of one test row. The estimand is this term, *not* a
@@ -177,8 +178,10 @@ class RepresenterPoints(BaseInfluence):
         outputs = outputs[1]
         y, n = self._fit_y, len(features)
         if is_classifier(self.estimator_):
+            # Of two outputs the optimum is (-w/2, w/2), for which |W|^2 is |w|^2 / 2.
+            two = outputs.shape[1] == 2
             head = LogisticRegression(
-                C=1.0 / (2.0 * n * self.l2),
+                C=(2.0 if two else 1.0) / (2.0 * n * self.l2),
                 fit_intercept=has_bias(target),
                 tol=1e-8,
                 max_iter=10_000,

@@ -103,3 +103,10 @@ def test_losses_without_a_gradient_are_refused_before_training(method, loss):
     X, y, _, _ = make_rows()
     with pytest.raises(TypeError, match="has no gradient"):
         method(make_net(callbacks=[NeverTrained()]), loss=loss).fit(X, y)
+
+
+@pytest.mark.parametrize("name", RECORDING)
+def test_a_net_that_is_not_trained_is_refused(name):
+    X, y, _, _ = make_rows()
+    with pytest.raises(ValueError, match="max_epochs=0|epoch|step"):
+        RECORDING[name](make_net(max_epochs=0)).fit(X, y)

@@ -273,10 +273,62 @@ def test_arrays_beside_collections_are_refused():
         LeaveOneOutInfluence(Ridge()).fit(X[TRAIN], blocks(SIGNAL[TRAIN]))
 
 
-def test_methods_without_blocks_refuse_collections():
-    from skinfluence import KNNShapley, ShapleyInfluence
+def test_partitions_without_rows_have_nothing_to_add():
+    rows, y = X[TRAIN], SIGNAL[TRAIN]
+    given = blocks(rows, (40, 0, 60, 20)), blocks(y, (50, 70, 0))
+    loo = LeaveOneOutInfluence(Ridge()).fit(*given)
+    inside = LeaveOneOutInfluence(Ridge()).fit(rows, y)
+    test = X[TEST], SIGNAL[TEST]
+    expected = inside.influence(*test)
+    assert_allclose(loo.influence(*test).compute(), expected, atol=1e-10)
 
+
+@pytest.mark.parametrize("method", [LeaveOneOutInfluence, InfluenceFunctions])
+def test_fitted_again_to_arrays(method):
+    test = X[TEST], SIGNAL[TEST]
+    fitted = method(Ridge()).fit(blocks(X[TRAIN]), blocks(SIGNAL[TRAIN]))
+    again = fitted.fit(X[TRAIN], SIGNAL[TRAIN]).influence(*test)
+    expected = method(Ridge()).fit(X[TRAIN], SIGNAL[TRAIN]).influence(*test)
+    assert isinstance(again, np.ndarray)
+    assert_allclose(again, expected, rtol=1e-12)
+
+
+def test_nothing_is_said_of_the_few_rows_of_the_set_up():
+    given = blocks(X[TRAIN]), blocks(SIGNAL[TRAIN])
+    least_squares = LeaveOneOutInfluence(LinearRegression()).fit(*given).estimator_
+    logistic = LeaveOneOutInfluence(LogisticRegression()).fit(
+        given[0], blocks(TARGETS["two"][TRAIN])
+    )
+    assert not {"rank_", "singular_"} & vars(least_squares).keys()
+    assert "n_iter_" not in vars(logistic.estimator_)
+
+
+class Unread:
+    """Fails if it is read."""
+
+    def __call__(self, block):
+        raise AssertionError("a block was read")
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        (LeaveOneOutInfluence(Ridge(), solver="refit"), "solver='refit'"),
+        (InfluenceFunctions(Ridge(), hessian="ekfac"), "'hessian' parameter"),
+        (InfluenceFunctions(Ridge(), group_order=2), "'group_order' parameter"),
+        (InfluenceFunctions(Ridge(), loss=lambda y, p: (y - p) ** 2), "no gradient"),
+    ],
+    ids=["refit", "hessian", "group order", "loss"],
+)
+def test_bad_parameters_are_refused_before_a_block_is_read(method, message):
+    rows = blocks(X[TRAIN]).map_blocks(Unread(), dtype=float, meta=X[:0])
+    with pytest.raises((TypeError, ValueError), match=message):
+        method.fit(rows, blocks(SIGNAL[TRAIN]))
+
+
+def test_long_passes_are_announced(monkeypatch):
+    monkeypatch.setattr("skinfluence.out_of_core._model.LONG", 0)
     given = blocks(X[TRAIN]), blocks(TARGETS["two"][TRAIN])
-    for method in (KNNShapley(), ShapleyInfluence(Ridge())):
-        with pytest.raises(TypeError, match="does not take dask collections"):
-            method.fit(*given)
+    with pytest.warns(UserWarning, match=r"of 120 rows are further than tol") as seen:
+        LeaveOneOutInfluence(LogisticRegression()).fit(*given)
+    assert seen[0].filename == __file__

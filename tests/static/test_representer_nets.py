@@ -63,13 +63,13 @@ def losses(name, z, y):
     if name == "logistic":
         sign = np.where(y > 0, -1, 1)[:, None]
         return np.logaddexp(0, sign * z)[:, 0], sign * expit(sign * z)
-    truth = np.eye(3)[y]
+    truth = np.eye(z.shape[1])[y]
     return -(truth * log_softmax(z, axis=1)).sum(axis=1), softmax(z, axis=1) - truth
 
 
 def refitted(name, F, y):
     """Minimise the mean loss plus l2 |W|^2 to rounding; bias free of penalty."""
-    k = {"logistic": 1, "two outputs": 2}.get(name, 3)
+    k = {"logistic": 1, "two outputs": 2, "two classes": 2}.get(name, 3)
     bias = name != "softmax, no bias"
 
     def objective(theta):
@@ -173,3 +173,15 @@ def test_nets_without_a_last_layer_are_refused():
     )
     with pytest.raises(ValueError, match="no Linear layer"):
         RepresenterPoints(net).fit(X[TRAIN].astype(np.float32), CLASS[TRAIN])
+
+
+def test_two_softmax_outputs_have_the_penalty_of_both_rows():
+    """The margin of the layer that is fitted again, both rows of W being penalised."""
+    y = (CLASS > 1).astype(int)
+    net = train(NeuralNetClassifier, Small, nn.CrossEntropyLoss, module__n_out=2)
+    points = RepresenterPoints(net, l2=L2, random_state=0).fit(X[TRAIN], y[TRAIN])
+    F, F_test = features(points, X[TRAIN]), features(points, X[TEST])
+    W, b = refitted("two classes", F, y[TRAIN])
+    expected = F_test @ (W[1] - W[0]) + b[1] - b[0]
+    raw = points.representer_values(X[TEST]).sum(axis=1) + points.bias_
+    assert_allclose(raw[:, 0], expected, atol=1e-5)

@@ -41,6 +41,12 @@ class CheckpointRun(TrainingRun):
         self._gradients = None
         with self.recorder.attached(final_estimator(self.model).net):
             self.model.fit(X, y, **fit_params)
+        if not self.checkpoints:
+            raise ValueError(
+                "The net must be trained for an epoch at least, whose end is recorded. "
+                f"Got max_epochs={fitted_net(self.model).max_epochs}, or training "
+                "that was stopped before."
+            )
         self._target()  # raises for unknown layers
 
     def partial_fit(self, X, y):
