@@ -102,7 +102,9 @@ def _rates(group, state, size, decoupled):
     """
     lr, decay, root = float(group["lr"]), group["weight_decay"], 1.0
     if "exp_avg_sq" in state:
-        corrected = state["exp_avg_sq"] / (1 - group["betas"][1] ** state["step"])
+        corrected = state["exp_avg_sq"] / (
+            1 - group["betas"][1] ** float(state["step"])
+        )
         root = corrected.double().sqrt() + group["eps"]
     elif "square_avg" in state:
         root = state["square_avg"].double().sqrt() + group["eps"]
