@@ -90,7 +90,8 @@ MEMBERS = of_class(
 )
 GRADIENTS = of_class(
     "InfluenceFunctions",
-    "retraining a net without each row is too dear; its curvature stands in for it",
+    "training a net without each row costs too much; the curvature of its loss "
+    "predicts the effect",
 )
 STEPS = of_class(
     "TracIn",
