@@ -11,7 +11,7 @@ from skinfluence.removal import removal_model
 from skinfluence.removal.certificates import _smooth
 from skinfluence.removal.certificates._many_points import at_points
 from skinfluence.removal.certificates._points import at_point
-from skinfluence.removal.certificates._problem import Problem, excess_penalty
+from skinfluence.removal.certificates._problem import Problem, penalties_without
 
 
 def groups(n, size, n_groups=8):
@@ -52,13 +52,13 @@ def test_distances_contain_those_of_long_double(model, data):
     _n, masks = len(y), groups(len(y), len(y) // 10)
     whole = removal_model(model.fit(X, y), X, y)
     args = whole.design, whole.y, whole.weight, whole.pointwise, whole.penalty
-    excess = excess_penalty(whole.penalty, whole.penalties, masks, True)
-    problem = Problem(*args, whole.theta[0], *excess)
+    without = penalties_without(whole.penalty, whole.penalties, masks, True)
+    problem = Problem(*args, whole.theta[0], *without)
     theta = problem.theta.astype(np.longdouble)
     base = at_point(problem, theta, problem.weight, problem.penalty)
     penalty = problem.penalty
-    if problem.excess is not None:
-        penalty = penalty + problem.excess
+    if problem.without is not None:
+        penalty = problem.without
     exact = whole.exact(1e-10, masks).displacement[:, 0]
     rng = np.random.default_rng(0)
     for off in (0.0, 1e-12, 1e-9, 1e-4):

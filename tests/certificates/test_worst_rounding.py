@@ -171,8 +171,8 @@ def test_gradients_after_moves(
     theta, moves = np.array([theta]), np.array([[move]])
     rows = design(X, keeps_columns)
     args = rows, y, weight, pointwise, R, theta
-    excess = None if uncertain == 1 else np.zeros((1, 1))
-    problem = Problem(*args, excess, uncertain * LARGE)
+    without = None if uncertain == 1 else R[None]
+    problem = Problem(*args, without, uncertain * LARGE)
     found = _smooth.Distances.__new__(_smooth.Distances)
     found.problem, found.moves, found.taken, found.kappa = problem, moves, 0.0, 1.0
     found.removed = Removed(4, np.zeros((1, 4), dtype=bool))

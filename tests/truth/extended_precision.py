@@ -90,8 +90,9 @@ class SquaredHinge:
     loss = value
 
 
-def minimisers(X, y, weights, penalties, pointwise, start=None, steps=400):
-    """Minimise ``sum_j w_j l(x_j'theta, y_j) + theta' R theta / 2`` m times.
+def minimisers(X, y, weights, penalties, pointwise, start=None, steps=400, tilt=0.0):
+    """Minimise ``sum_j w_j l(x_j'theta, y_j) + theta' R theta / 2 + tilt'theta``, m
+    times.
 
     Parameters
     ----------
@@ -114,16 +115,15 @@ def minimisers(X, y, weights, penalties, pointwise, start=None, steps=400):
     weights = weights.astype(WIDE)
 
     def objective(theta, eta, w, R):
-        return (w * pointwise.value(eta, y)).sum(axis=1) + (R * theta**2).sum(
-            axis=1
-        ) / 2
+        loss = (w * pointwise.value(eta, y)).sum(axis=1)
+        return loss + (R * theta**2).sum(axis=1) / 2 + (tilt * theta).sum(axis=1)
 
     eta = theta @ wide.T
     last = np.full(len(weights), np.inf)
     for _ in range(steps):
         w, R = weights[active], penalties[active]
         here = theta[active]
-        gradient = (w * pointwise.slope(eta, y)) @ wide + R * here
+        gradient = (w * pointwise.slope(eta, y)) @ wide + R * here + tilt
         a = (w * pointwise.curvature(eta, y)).astype(float)
         hessian = np.einsum("mi,ij,ik->mjk", a, X, X, optimize=True)
         hessian[:, np.arange(X.shape[1]), np.arange(X.shape[1])] += R.astype(float)

@@ -20,8 +20,9 @@ class Problem:
         The loss l.
     penalty, theta : ndarray of shape (p,)
         Diagonal of R, and coefficients close to the minimiser.
-    excess : ndarray of shape (m, p) or None
-        What the penalty without each set exceeds that with all by.
+    without : ndarray of shape (m, p) or None
+        Diagonals of R without each set; None where removals leave R as it is. Next to
+        a row that outweighs all others, their difference from R has no digits.
     penalty_error : float
         Relative error of the penalties, of that with all rows too: behind a scaler
         they are made of variances.
@@ -33,12 +34,12 @@ class Problem:
     pointwise: object
     penalty: np.ndarray
     theta: np.ndarray
-    excess: np.ndarray | None = None
+    without: np.ndarray | None = None
     penalty_error: float = UNITS
 
 
-def excess_penalty(penalty, penalties, masks, polished):
-    """Return what the penalty without sets exceeds ``penalty`` by, and its error.
+def penalties_without(penalty, penalties, masks, polished):
+    """Return penalties without sets of rows, None if as ``penalty``, and their error.
 
     Single steps hold the scales of a scaler fixed.
     """
@@ -49,8 +50,8 @@ def excess_penalty(penalty, penalties, masks, polished):
         penalties = Penalty(penalties.diagonal, penalties.weight, penalties.mass)
     without = penalties.without(masks)
     if scales is None:
-        return without - penalty, UNITS
+        return without, UNITS
     # A variance without a row is a difference of sums over all rows.
     used = penalty > 0
     share = (without[:, used] / penalty[used]).min(initial=1.0)
-    return without - penalty, 64 * len(penalties.weight) * EPS / max(share, 1e-12)
+    return without, 64 * len(penalties.weight) * EPS / max(share, 1e-12)

@@ -29,7 +29,7 @@ from skinfluence.removal.certificates._dispatch import certificate
 from skinfluence.removal.certificates._increments import slope_change
 from skinfluence.removal.certificates._many_points import at_points
 from skinfluence.removal.certificates._points import at_point, distances
-from skinfluence.removal.certificates._problem import Problem, excess_penalty
+from skinfluence.removal.certificates._problem import Problem, penalties_without
 from skinfluence.removal.certificates._removed import Removed, leverages
 from skinfluence.removal.certificates._rounding import EPS, UNITS, row_errors
 from skinfluence.removal.certificates._series import Series
@@ -53,7 +53,7 @@ def _(model: Smooth, source, masks=None):
         model.pointwise,
         model.penalty,
         model.theta[0],
-        *excess_penalty(*args),
+        *penalties_without(*args),
     )
 
     def minimise(masks):
@@ -72,8 +72,9 @@ def joined(model, source, removed, outputs):
         used = model.weight > 0
         lost = loses_class(model.labels, removed.masks, used)
     unchanged = removed.sums((model.weight > 0)[removed.row].astype(float)) == 0
-    if outputs[0].problem.excess is not None:
-        unchanged &= (outputs[0].problem.excess == 0).all(axis=1)
+    problem = outputs[0].problem
+    if problem.without is not None:
+        unchanged &= (problem.without == problem.penalty).all(axis=1)
     own = {}
     for k, found in enumerate(outputs):
         found.moves[lost], found.distance[lost] = 0.0, np.inf
@@ -146,9 +147,10 @@ class Distances:
         errors = row_errors(problem.design)
         leverage = leverages(metric, X, a * (1 + metric.units), self.removed, errors)
         share = np.ones(len(self.moves))
-        if problem.excess is not None:
-            penalty = np.where(problem.penalty > 0, problem.penalty, np.inf)
-            share = (1 + problem.excess / penalty).min(axis=1)
+        if problem.without is not None:
+            used = problem.penalty > 0
+            share = problem.without[:, used] / problem.penalty[used]
+            share = share.min(axis=1, initial=1.0)
             share = np.clip(share * (1 - problem.penalty_error), 0.0, 1.0)
         self.kappa = share * (metric.kappa - leverage)
         if self.removed.masks is not None:  # rounding of long sums of what rows took
@@ -182,9 +184,10 @@ class Distances:
         gradient = gradient + self.base.gradient.astype(float)
         gradient += moves * problem.penalty
         left_over = 0.0
-        if problem.excess is not None:
-            gradient += problem.excess * (problem.theta + moves)
-            pull = np.abs(problem.excess) + problem.penalty
+        if problem.without is not None:
+            excess = problem.without - problem.penalty
+            gradient += excess * (problem.theta + moves)
+            pull = np.abs(excess) + problem.penalty
             pull = problem.penalty_error * pull * np.abs(problem.theta + moves)
             left_over = metric.unit * (pull / metric.size).max(axis=1)
         n, p = problem.design.rows.shape
@@ -277,10 +280,8 @@ class Distances:
 
     def _penalty(self, removals):
         """Diagonals of R without sets of rows."""
-        penalty, excess = self.problem.penalty, self.problem.excess
-        return (
-            penalty if excess is None else np.maximum(penalty + excess[removals], 0.0)
-        )
+        without = self.problem.without
+        return self.problem.penalty if without is None else without[removals]
 
     def _solve_together(self, hard, masks, wanted):
         """Certify what double precision can, and return which others are left."""

@@ -14,7 +14,7 @@ from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal.certificates._certificate import Certificate
 from skinfluence.removal.certificates._dispatch import certificate
 from skinfluence.removal.certificates._points import distances
-from skinfluence.removal.certificates._problem import excess_penalty
+from skinfluence.removal.certificates._problem import penalties_without
 from skinfluence.removal.certificates._removed import Removed
 from skinfluence.removal.certificates._rounding import EPS, UNITS, row_errors
 from skinfluence.removal.certificates._softmax_points import Point
@@ -58,7 +58,7 @@ class _Softmax:
         self.moves = moves = np.array(moves)
         theta = model.theta.astype(np.longdouble)
         args = penalty, model.penalties, masks, source.polished
-        self.excess, self.penalty_error = excess_penalty(*args)
+        self.without, self.penalty_error = penalties_without(*args)
         args = model.weight, penalty, objective, self.penalty_error
         self.base = base = Point(model, theta, *args)
         if not np.isfinite(base.distance):
@@ -82,8 +82,8 @@ class _Softmax:
         moves[lost], self.distance[lost] = 0.0, np.inf
         used = (model.weight > 0)[removed.row].astype(float)
         unchanged = removed.sums(used) == 0
-        if self.excess is not None:
-            unchanged &= (self.excess == 0).all(axis=1)
+        if self.without is not None:
+            unchanged &= (self.without == penalty).all(axis=1)
         self.result = SoftmaxCertificate(
             model,
             moves,
@@ -106,10 +106,10 @@ class _Softmax:
         V += absolute * (model.weight @ small)[:, None]
         self.curved = metric.box(V.ravel())
         self.kappa = metric.kappa - self._leverages(P)
-        if self.excess is not None:
+        if self.without is not None:
             penalty = model.penalties.diagonal
-            relative = self.excess / np.where(penalty > 0, penalty, np.inf)
-            share = (1 + relative).min(axis=1) * (1 - self.penalty_error)
+            share = self.without[:, penalty > 0] / penalty[penalty > 0]
+            share = share.min(axis=1, initial=1.0) * (1 - self.penalty_error)
             self.kappa = self.kappa * np.clip(share, 0.0, 1.0)
         if self.source.polished:
             gradient, zeta = self._gradients(P)
@@ -180,9 +180,10 @@ class _Softmax:
         reach = 2 * largest @ np.abs(X).max(axis=0)
         reach += 2 * absolute * largest.sum(axis=1)
         units = (8 * (p + C + 16) + 2 * (len(X) + 16)) * EPS + 4 * UNITS
-        if self.excess is not None:
+        if self.without is not None:
             penalty = self.model.penalties.diagonal
-            pull = self.penalty_error * (np.abs(self.excess) + penalty)[:, None]
+            pull = np.abs(self.without - penalty) + penalty
+            pull = self.penalty_error * pull[:, None]
             pull = pull * (np.abs(self.model.theta) + size.reshape(-1, C, p))
             pull = pull.reshape(size.shape)
             rest = rest + metric.unit * (pull / metric.size).max(axis=1)
@@ -254,8 +255,9 @@ class _Softmax:
     def _with_excess(self, moves, gradient):
         """Gradients with the penalties' own parts."""
         gradient += self.model.objective.penalise(moves)
-        if self.excess is not None:
-            gradient += self.excess[:, None] * (self.model.theta + moves)
+        if self.without is not None:
+            excess = self.without - self.model.penalties.diagonal
+            gradient += excess[:, None] * (self.model.theta + moves)
         return gradient
 
     def _gradients(self, P):
@@ -298,8 +300,8 @@ class _Softmax:
             mask = self.removed.mask(i)
             weight = np.where(mask, 0.0, model.weight)
             own_penalty, own_objective = penalty, objective
-            if self.excess is not None:
-                own_penalty = np.maximum(penalty + self.excess[i], 0.0)
+            if self.without is not None:
+                own_penalty = self.without[i]
                 own_objective = SoftmaxObjective(
                     model.design.rows, model.labels, weight, own_penalty, C
                 )

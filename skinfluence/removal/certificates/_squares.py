@@ -5,7 +5,7 @@ move: `Distances` with M = 0, whose linear part is all there is.
 """
 
 from skinfluence.removal.certificates._dispatch import certificate
-from skinfluence.removal.certificates._problem import Problem, excess_penalty
+from skinfluence.removal.certificates._problem import Problem, penalties_without
 from skinfluence.removal.certificates._removed import Removed
 from skinfluence.removal.certificates._smooth import Distances, joined
 from skinfluence.removal.linear._penalty import Penalty
@@ -29,7 +29,7 @@ def _(model: Quadratic, source, masks=None):
             Squared(),
             penalty,
             model.theta[k],
-            *excess_penalty(*args),
+            *penalties_without(*args),
         )
 
         def minimise(masks, k=k):

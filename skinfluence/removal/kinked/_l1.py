@@ -75,6 +75,8 @@ def minimise(hessian, pull, l1, free, theta, positive=False, max_iter=1000):
         except np.linalg.LinAlgError:
             return None
         slope = (grad + l1 * sign)[A]
+        if not np.isfinite(slope).all():  # curvatures have underflown
+            return None
         step = -sla.cho_solve(factor, slope)
         new = _search(theta[A], step, slope, H, l1[A], sign[A], positive)
         moves = not np.array_equal(new, theta[A])

@@ -90,7 +90,11 @@ class L1Smooth(LinearModel):
             return self._minimise(part, weight, theta)
 
         noise = 1e-11 * (np.abs(X).T @ weight + self.l1)
-        return minimise_screened(theta, self.free, self.l1, slack_at, noise, solve)
+        args = self.free, self.l1, slack_at, noise, solve
+        found = minimise_screened(theta, *args)
+        if found is None:  # unfinished fits may end where curvatures have underflown
+            found = minimise_screened(np.zeros_like(theta), *args)
+        return found
 
     def _minimise(self, part, weight, theta, max_iter=100):
         """Proximal Newton steps on some columns."""
