@@ -64,6 +64,11 @@ def clean(settings):
             f"--answers is about predicted labels, and {settings.target!r} holds "
             "amounts, none of which turns into another: leave it out"
         )
+    if settings.per_class and not problem.classification:
+        raise BadInput(
+            f"--per-class takes a share of every class, and {settings.target!r} holds "
+            "amounts: leave it out"
+        )
     reviewed = read_reviewed(problem, settings)
     analysis, ranking = run(problem, settings, reviewed)
     if reviewed is not None:

@@ -37,6 +37,10 @@ BAD_OPTIONS = {
     ),
     "no jobs": (["--target", "label", "--jobs", "0"], "--jobs must not be 0"),
     "negative seed": (["--target", "label", "--seed", "-1"], "--seed must be"),
+    "classes of amounts": (
+        ["--target", "size", "--drop", ".1", "--per-class"],
+        "'size' holds amounts",
+    ),
     "same outputs": (
         ["--target", "label", "--output", "a.csv", "--suspects", "a.csv"],
         "the same file",
