@@ -1,5 +1,7 @@
 """Parameters of estimators that have one entry per row follow the rows everywhere."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -102,7 +104,28 @@ def test_cleaner_and_removal_curve():
         assert_allclose(scores, 1 - error, rtol=0, atol=1e-10)
 
 
-def test_folds_that_name_rows():
+CANDIDATES = np.logspace(-3, 3, 7)
+SEARCHES = {
+    "ridge": lambda cv: RidgeCV(CANDIDATES, cv=cv),
+    "lasso": lambda cv: LassoCV(alphas=[0.01, 0.1, 1.0], cv=cv),
+    "pipeline": lambda cv: make_pipeline(
+        StandardScaler(), GridSearchCV(Ridge(), {"alpha": CANDIDATES}, cv=cv)
+    ),
+}
+
+
+FORMS = "predefined", "rows", "masks"
+
+
+@pytest.mark.parametrize(
+    ("search", "form"),
+    [
+        pytest.param(*pair, marks=() if quick else pytest.mark.slow)
+        for pair in product(SEARCHES, FORMS)
+        for quick in [pair in zip(SEARCHES, FORMS, strict=True)]
+    ],
+)
+def test_folds_that_name_rows(search, form):
     fold = np.arange(N) % 3
     splits = [(np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in range(3)]
     kept = np.delete(np.arange(N), 5)
@@ -110,20 +133,16 @@ def test_folds_that_name_rows():
         (np.flatnonzero(fold[kept] != f), np.flatnonzero(fold[kept] == f))
         for f in range(3)
     ]
-    masks = [(fold != f, fold == f) for f in range(3)]
-    alphas = np.logspace(-3, 3, 7)
-    for given in (PredefinedSplit(fold), splits, masks):
-        for wrap in (
-            lambda cv: RidgeCV(alphas, cv=cv),
-            lambda cv: LassoCV(alphas=[0.01, 0.1, 1.0], cv=cv),
-            lambda cv: make_pipeline(
-                StandardScaler(), GridSearchCV(Ridge(), {"alpha": alphas}, cv=cv)
-            ),
-        ):
-            loo = LeaveOneOutInfluence(wrap(given), solver="refit").fit(X, Y)
-            full, left = wrap(splits).fit(X, Y), wrap(own).fit(X[kept], Y[kept])
-            expected = (left.predict(X) - Y) ** 2 - (full.predict(X) - Y) ** 2
-            assert_allclose(loo.influence(X, Y)[:, 5], expected, rtol=0, atol=1e-12)
+    given = {
+        "predefined": PredefinedSplit(fold),
+        "rows": splits,
+        "masks": [(fold != f, fold == f) for f in range(3)],
+    }[form]
+    wrap = SEARCHES[search]
+    loo = LeaveOneOutInfluence(wrap(given), solver="refit").fit(X, Y)
+    full, left = wrap(splits).fit(X, Y), wrap(own).fit(X[kept], Y[kept])
+    expected = (left.predict(X) - Y) ** 2 - (full.predict(X) - Y) ** 2
+    assert_allclose(loo.influence(X, Y)[:, 5], expected, rtol=0, atol=1e-12)
 
 
 def test_what_has_no_entry_per_row_stays():

@@ -120,6 +120,7 @@ sys.exit(command_line.main(["clean", "t.csv", "--target", "y", "--jobs", "2"]))
 """
 
 
+@pytest.mark.slow
 def test_what_worker_processes_write(tmp_path):
     run = subprocess.run(
         [sys.executable, "-c", f"CONTROLS = {CONTROLS!a}{WORKERS}"],

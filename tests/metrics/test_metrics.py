@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import pearsonr, spearmanr
 from sklearn.base import clone
@@ -283,12 +284,13 @@ def test_removal_curve_does_not_depend_on_workers(diabetes):
     X, y, X_test, y_test = diabetes
     tree = DecisionTreeRegressor(max_features=2)
     values = np.arange(60.0)
-    curves = [
-        removal_curve(
-            tree, values, X, y, X_test, y_test, n_jobs=n_jobs, random_state=0
-        ).random
-        for n_jobs in (1, 2)
-    ]
+    with parallel_config("threading"):  # processes take seconds to start
+        curves = [
+            removal_curve(
+                tree, values, X, y, X_test, y_test, n_jobs=n_jobs, random_state=0
+            ).random
+            for n_jobs in (1, 2)
+        ]
     assert_array_equal(*curves)
 
 

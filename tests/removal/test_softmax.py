@@ -100,7 +100,8 @@ def most_influential(estimator, X, y, n_rows):
 
 
 @pytest.mark.filterwarnings("ignore:LogisticRegression stopped early")
-@pytest.mark.parametrize("C", [0.01, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("C", [0.01, 100])
 def test_digits(C):
     X, y = load_digits(return_X_y=True)
     X, estimator = X / 16, LogisticRegression(C=C)

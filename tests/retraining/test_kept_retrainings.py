@@ -111,8 +111,8 @@ np.save({losses!r}, losses)
     [
         (signal.SIGKILL, 1),
         pytest.param(signal.SIGKILL, 2, marks=pytest.mark.slow),
-        pytest.param(signal.SIGINT, 1, marks=pytest.mark.slow),
-        (signal.SIGINT, 2),
+        (signal.SIGINT, 1),
+        pytest.param(signal.SIGINT, 2, marks=pytest.mark.slow),
     ],
 )
 def test_a_killed_run_resumes(tmp_path, table, how, n_jobs):
