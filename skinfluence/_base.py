@@ -11,8 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._collections import is_collection
 from skinfluence._disk_entries import check_folder
+from skinfluence._fit_summary import InfluenceSummary
 from skinfluence._fit_weights import check_fit_weights
 from skinfluence._group_masks import group_masks
+from skinfluence._influential_rows import InfluentialRows
 from skinfluence._losses import LOSS_NAMES, MinusPrediction, resolve_loss
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import (
@@ -28,7 +30,7 @@ from skinfluence._targets import check_targets
 from skinfluence._threads import blas_threads
 
 
-class BaseInfluence(EstimatorWrapper):
+class BaseInfluence(InfluentialRows, InfluenceSummary, EstimatorWrapper):
     """Base class: which training rows made a model's predictions better or worse.
 
     **Sign.** Loss without the row minus loss with it: positive means that the row
@@ -109,10 +111,14 @@ class BaseInfluence(EstimatorWrapper):
         self : object
             The fitted influence estimator.
         """
+        begun = perf_counter()
+        vars(self).pop("_seconds", None)  # none until fit is whole
         self._validate_params()
         self._refuse_frozen()
         if is_collection(X, y):
-            return self._fit_collections(X, y, self._routed("fit", fit_params))
+            self._fit_collections(X, y, self._routed("fit", fit_params))
+            self._seconds = perf_counter() - begun
+            return self
         check_targets(y)
         check_fit_weights(fit_params, self._negative_weights)
         random_state = getattr(self, "random_state", None)
@@ -132,6 +138,7 @@ class BaseInfluence(EstimatorWrapper):
         self._fit_params = params
         with self._threads(), fit_callbacks(self):
             self._fit_influence(X, y, params)
+        self._seconds = perf_counter() - begun
         return self
 
     def _fit_collections(self, X, y, fit_params):
@@ -210,48 +217,9 @@ class BaseInfluence(EstimatorWrapper):
         with self._threads():
             return self._self_influence(self._fit_X, self._fit_y, self._loss)
 
-    def influential_rows(self, X, y=None, n_rows=5):
-        """The most influential training rows of each test row, helpful or harmful.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Test rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Their true values; None as in `influence`.
-        n_rows : int, default=5
-            How many training rows to return for each test row.
-
-        Returns
-        -------
-        values : ndarray of shape (n_samples, n_rows)
-            Their influences, by descending absolute value.
-        indices : ndarray of shape (n_samples, n_rows)
-            Their positions in the training set.
-        """
-        X, y, loss = self._check_test(X, y)
-        n = self.n_samples_fit_
-        if not 1 <= n_rows <= n:
-            raise ValueError(
-                f"The 'n_rows' parameter must be between 1 and n_samples_fit_={n}. "
-                f"Got {n_rows!r}."
-            )
-        return self._top_rows(X, y, loss, n_rows)
-
-    def _top_rows(self, X, y, loss, n_rows):
-        """Return the largest influences of each test row, and their positions."""
-        n, values, indices = self.n_samples_fit_, [], []
-        for rows in self._blocks(len(y)):
-            block = self._influence(take_rows(X, rows), y[rows], loss)
-            size = np.abs(block)
-            top = np.argpartition(size, n - n_rows, axis=1)[:, n - n_rows :]
-            order = np.argsort(
-                -np.take_along_axis(size, top, axis=1), axis=1, kind="stable"
-            )
-            top = np.take_along_axis(top, order, axis=1)
-            values.append(np.take_along_axis(block, top, axis=1))
-            indices.append(top)
-        return np.concatenate(values), np.concatenate(indices)
+    def _asked_rows(self, X):
+        """Return the test rows of a query, before they are validated."""
+        return X
 
     def group_influence(self, X, y=None, *, groups):
         """Influence of groups of training rows, removed together.

@@ -2,6 +2,11 @@
 
 from time import monotonic
 
+from skinfluence._notebook import NotebookBar, in_notebook
+
+# Seconds between two reports: of a line that stays, of a bar that is replaced.
+EVERY_LINE, EVERY_BAR = 2, 0.2
+
 
 class Progress:
     """Counts finished tasks.
@@ -13,7 +18,8 @@ class Progress:
     n_tasks : int
         Number of tasks.
     verbose : int, default=0
-        Above 0, a line is printed at most every other second, with the time left.
+        Above 0, a line is printed at most every other second, with the time left; in a
+        notebook a bar is shown in the place of lines.
     callbacks : FitCallbacks or None, default=None
         Callbacks of the estimator that is being fitted.
     """
@@ -22,6 +28,7 @@ class Progress:
         self.what, self.n_tasks, self.verbose = what, n_tasks, verbose
         self.done, self.start, self.printed = 0, monotonic(), 0.0
         self.callbacks = callbacks
+        self.bar = NotebookBar() if verbose > 0 and in_notebook() else None
         if callbacks is not None:
             callbacks.begin(what, n_tasks)
 
@@ -32,14 +39,18 @@ class Progress:
             self.callbacks.advance(n_tasks)
         elapsed = monotonic() - self.start
         last = self.done == self.n_tasks
-        if self.verbose > 0 and (last or elapsed - self.printed > 2):
+        every = EVERY_LINE if self.bar is None else EVERY_BAR
+        if self.verbose > 0 and (last or elapsed - self.printed > every):
             self.printed = elapsed
             left = elapsed / max(self.done, 1) * (self.n_tasks - self.done)
-            print(
+            line = (
                 f"{self.done}/{self.n_tasks} {self.what}, {duration(elapsed)} "
-                f"elapsed, {duration(left)} left",
-                flush=True,
+                f"elapsed, {duration(left)} left"
             )
+            if self.bar is None:
+                print(line, flush=True)
+            else:
+                self.bar.show(self.done, self.n_tasks, line)
 
     def close(self):
         """Report the end of the run, whether all tasks are finished or not."""

@@ -31,6 +31,7 @@ LAYERS = [
 ]
 
 OPTIONAL = {
+    "IPython",
     "catboost",
     "dask",
     "distributed",

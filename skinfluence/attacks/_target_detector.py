@@ -3,11 +3,12 @@
 import numpy as np
 import sklearn
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
-from sklearn.utils import Bunch, gen_batches, get_tags, indexable
+from sklearn.utils import gen_batches, get_tags, indexable
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._collections import refuse_collections
+from skinfluence._shown_bunch import ShownBunch
 from skinfluence._sklearn import FeaturesOfInner, fresh_seed, n_rows, take_rows
 from skinfluence.attacks._heaviness import (
     renormalised,
@@ -344,7 +345,7 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         found = certificate.robustness(X)
         # Estimators that are trained by chance.
         found.lower[certificate.predict(X) != self.influence_.predict(X)] = 0
-        return Bunch(score=self._score(X)[0], **found)
+        return ShownBunch(score=self._score(X)[0], **found)
 
     def _inliers(self, scores):
         return np.where(scores < self.offset_, -1, 1)

@@ -6,10 +6,11 @@ from time import perf_counter
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.utils import Bunch, column_or_1d, get_tags, indexable
+from sklearn.utils import column_or_1d, get_tags, indexable
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._collections import refuse_collections
+from skinfluence._shown_bunch import ShownBunch
 from skinfluence._sklearn import (
     EstimatorWrapper,
     Interval,
@@ -256,7 +257,7 @@ class PredictionCertificate(EstimatorWrapper):
             sizes = self._verification.sizes(X, before, lower, plans)
         upper = np.array([np.inf if size is None else size for size in sizes])
         heads = [plan.head(size or 0) for plan, size in zip(plans, sizes, strict=True)]
-        return Bunch(
+        return ShownBunch(
             lower=lower,
             upper=upper,
             flip_sets=[rows for rows, _ in heads],
@@ -296,7 +297,7 @@ class PredictionCertificate(EstimatorWrapper):
         finite = found.upper[np.isfinite(found.upper)]
         most = int(max(found.lower.max(initial=0) + 1, finite.max(initial=0)))
         k = np.arange(min(most, self.max_rows_) + 1)
-        return Bunch(
+        return ShownBunch(
             n_changes=k,
             certified=(right & (found.lower >= k[:, None])).mean(axis=1),
             attacked=(right & (found.upper > k[:, None])).mean(axis=1),

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skinfluence._collections import refuse_collections
 from skinfluence._disk_entries import check_folder
 from skinfluence._fit_weights import check_fit_weights
+from skinfluence._html import Sentence
 from skinfluence._sklearn import (
     EstimatorWrapper,
     HasMethods,
@@ -153,8 +154,9 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
     sample_indices_ : ndarray of int
         The rows that were kept as they are.
     suspects_ : :class:`~sklearn.utils.Bunch`
-        The suspects as columns of equal length, worst first, ready for
-        ``pandas.DataFrame``. ``row``; ``given`` and ``suggested``: its target and
+        The suspects as columns of equal length, worst first; ``suspects_.frame`` is
+        the table as a DataFrame with the index of X, made when it is asked for (it
+        needs pandas). ``row``: position; ``given`` and ``suggested``: its target and
         what the fixed scorer's models without the row predict;
         ``suggested_probability``: that of the suggested label in these models, NaN for
         numbers and for several columns of labels; ``value``;
@@ -333,6 +335,19 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
         if not self.sample_mask_.all():
             self.estimator_ = cleaning.train_all(judged)
         return self
+
+    def _computed(self):
+        if not hasattr(self, "false_discovery_rate_"):
+            return []
+        low, high = self.wrong_share_
+        n, n_suspects = len(self.sample_mask_), len(self.suspects_.row)
+        facts = {
+            "rows": n,
+            "suspects": f"{n_suspects} ({n_suspects / n:.1%}), see suspects_",
+            "wrong rows, estimated": f"{low:.0%} to {high:.0%}",
+            "kept as they are": f"{int(self.sample_mask_.sum())} rows",
+        }
+        return [(Sentence(title), Sentence(fact)) for title, fact in facts.items()]
 
     def _fit_clone(self, X, y, fit_params, seed):
         return fit_seeded(trainable(self.estimator, y), X, y, fit_params, seed)

@@ -186,7 +186,7 @@ class Cleaning:
         Returns
         -------
         judged : Judged
-        suspects : Bunch
+        suspects : RowTable
             See `suspects_table`.
         """
         judged = judge(
@@ -198,7 +198,8 @@ class Cleaning:
             groups=self.groups,
             decided=self.decided,
         )
-        return judged, suspects_table(self.y, judged.rows, judged.kept, judged.wrong)
+        table = self.X, self.y
+        return judged, suspects_table(*table, judged.rows, judged.kept, judged.wrong)
 
     def train_all(self, judged):
         """Train on all rows, after what is to be done to the suspects."""

@@ -2,8 +2,8 @@
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.utils import Bunch
 
+from skinfluence._row_labels import RowTable
 from skinfluence._sklearn import take_rows
 from skinfluence._threads import one_blas_thread
 from skinfluence.cleaning.surprise._hurt_rows import most_hurt
@@ -17,11 +17,13 @@ N_HURT = 3
 N_EXPLAINED = 50
 
 
-def suspects_table(y, rows, kept, wrong):
+def suspects_table(X, y, rows, kept, wrong):
     """Tabulate the suspects, worst first.
 
     Parameters
     ----------
+    X : array-like
+        All rows, whose labels the table has.
     y : array-like
         Targets as given.
     rows : RowValues
@@ -33,7 +35,7 @@ def suspects_table(y, rows, kept, wrong):
 
     Returns
     -------
-    suspects : Bunch
+    suspects : RowTable
         Columns ``row``, ``given``, ``suggested``, ``suggested_probability``,
         ``value``, ``standard_error``,
         ``probability_wrong``, ``probability_ceiling``, ``rank`` and ``hurts``, all of
@@ -47,7 +49,8 @@ def suspects_table(y, rows, kept, wrong):
     with one_blas_thread():
         error = standard_errors(rows, suspects)
         hurts = hurt_rows(rows.scores, suspects)
-    return Bunch(
+    return RowTable.of(
+        X,
         row=suspects,
         given=np.asarray(take_rows(y, suspects)),
         suggested=rows.scores.expected[suspects],

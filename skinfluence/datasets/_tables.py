@@ -3,7 +3,8 @@
 from importlib.resources import files
 
 import numpy as np
-from sklearn.utils import Bunch
+
+from skinfluence._shown_bunch import ShownBunch
 
 STARS = """\
 The 47 stars of the cluster CYG OB1 in the direction of Cygnus: a Hertzsprung-Russell
@@ -189,7 +190,7 @@ def _load(name, target, about, return_X_y, as_frame):
         X, y = frame[feature_names], frame[target]
     if return_X_y:
         return X, y
-    return Bunch(
+    return ShownBunch(
         data=X,
         target=y,
         frame=frame,

@@ -6,12 +6,13 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy.stats import spearmanr
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._base import BaseInfluence
 from skinfluence._losses import refuse_without_slope
 from skinfluence._other_methods import OTHER_METHODS
+from skinfluence._shown_bunch import ShownBunch
 from skinfluence._sklearn import (
     Interval,
     StrOptions,
@@ -173,6 +174,11 @@ class HyDRA(BaseInfluence):
             X, y, fit_params, seed=seed, random_state=self.random_state
         )
 
+    _estimand = "to first order, loss without the row minus loss with it in this run"
+
+    def _path(self):
+        return f"derivative of {self.n_steps_} training steps ({self.approximation})"
+
     def _fit_influence(self, X, y, fit_params):
         from skinfluence.nets.run._derivative import RunDerivative
 
@@ -279,7 +285,7 @@ class HyDRA(BaseInfluence):
         from skinfluence.nets.run._smoothness import removal_halves
 
         half, whole, signs = removal_halves(self._run, rows, (X, y), loss)
-        return Bunch(
+        return ShownBunch(
             losses=_rank_correlation(half, whole),
             parameters=float(np.mean(signs)),
             rows=rows,
@@ -308,7 +314,7 @@ class HyDRA(BaseInfluence):
         with self._threads():
             actual = self._derivative.left_out((X, y), loss, list(rows))
             predicted = self._derivative.influence_of(rows, (X, y), loss)
-        return Bunch(
+        return ShownBunch(
             spearman=_rank_correlation(predicted, actual),
             pearson=float(np.corrcoef(predicted.ravel(), actual.ravel())[0, 1]),
             rows=rows,

@@ -152,6 +152,14 @@ class SOURCE(BaseInfluence):
             X, y, fit_params, seed=seed, random_state=self.random_state
         )
 
+    _estimand = "to first order, loss without the row minus loss with it in such runs"
+
+    def _path(self):
+        return (
+            f"{self.checkpoints} checkpoints in {self.n_segments} segments of constant "
+            "curvature"
+        )
+
     def _fit_influence(self, X, y, fit_params):
         self._loss.need_slope()
         self.fixed_steps_ = preprocessing_steps(self.estimator_)

@@ -201,6 +201,11 @@ class TracIn(BaseInfluence):
             )
         return epochs.tolist()
 
+    _estimand = "share of the row in the fall of the loss during training"
+
+    def _path(self):
+        return f"products of gradients at {len(self.checkpoints_)} checkpoints"
+
     def _fit_influence(self, X, y, fit_params):
         self._loss.need_slope()
         self.fixed_steps_ = preprocessing_steps(self.estimator_)

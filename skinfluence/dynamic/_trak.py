@@ -184,6 +184,11 @@ class TRAK(BaseInfluence):
         )
         return self._runs[0].model
 
+    _estimand = "share of the row in the prediction, comparable within one model"
+
+    def _path(self):
+        return f"kernel regression on gradients, {len(self._runs)} training run(s)"
+
     def _fit_influence(self, X, y, fit_params):
         from skinfluence.nets.run._margin_kernel import kernel_damping
 

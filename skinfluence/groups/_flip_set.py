@@ -1,8 +1,8 @@
 """The smallest set of training rows without which an answer is another."""
 
 import numpy as np
-from sklearn.utils import Bunch
 
+from skinfluence._shown_bunch import ShownBunch
 from skinfluence._threads import blas_threads
 from skinfluence.groups._arguments import check_method, check_number, make_estimand
 from skinfluence.groups._players import make_players
@@ -177,7 +177,7 @@ def _found(estimand, players, method, most):
         kept = players.left(chosen)
         value = estimand.value(estimand.refit(kept), kept)
     chosen_or_none = [] if chosen is None else np.sort(chosen)
-    return Bunch(
+    return ShownBunch(
         rows=players.rows(chosen_or_none),
         groups=None if players.are_rows else players.named(chosen_or_none),
         size=None if chosen is None else len(chosen),

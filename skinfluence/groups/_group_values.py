@@ -1,9 +1,9 @@
 """What whole groups of training rows are worth on validation rows."""
 
 import numpy as np
-from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._shown_bunch import ShownBunch
 from skinfluence.groups._players import labelled_masks
 
 
@@ -119,7 +119,7 @@ def group_values(influence, X, y, *, groups, bounds=False):
         )
     ends = influence.group_influence_bounds(X, y, groups=masks) if bounds else None
     each = influence.group_influence(X, y, groups=masks)
-    out = Bunch(
+    out = ShownBunch(
         groups=labels,
         influence=each.mean(axis=0),
         std_error=_std_error(each),

@@ -3,8 +3,8 @@
 from itertools import combinations
 
 import numpy as np
-from sklearn.utils import Bunch
 
+from skinfluence._shown_bunch import ShownBunch
 from skinfluence._threads import blas_threads
 from skinfluence.groups._arguments import check_method, check_number, make_estimand
 from skinfluence.groups._players import make_players
@@ -116,7 +116,7 @@ def most_influential_set(
         after = estimand.value(estimand.refit(kept), kept)
         bound = _value_bound(estimand, players, len(players.rows(chosen)))
         predicted = _predicted_change(estimand, players, chosen)
-    return Bunch(
+    return ShownBunch(
         rows=players.rows(chosen),
         groups=None if players.are_rows else players.named(np.sort(chosen)),
         verified=True,

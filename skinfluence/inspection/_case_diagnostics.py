@@ -4,10 +4,10 @@ import warnings
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Bunch
 
 from skinfluence._collections import refuse_collections
 from skinfluence._group_masks import group_codes
+from skinfluence._shown_bunch import ShownBunch
 from skinfluence.inspection._cluster_diagnostics import cluster_diagnostics
 from skinfluence.inspection._coefficient_diagnostics import coefficient_diagnostics
 from skinfluence.inspection._coefficient_moves import (
@@ -281,7 +281,7 @@ def _clusters(groups, n):
 
 def _stacked(each):
     """Put the diagnostics of several linear predictors behind the axis of rows."""
-    out = Bunch()
+    out = ShownBunch()
     for key in each[0]:
         values = [np.asarray(one[key]) for one in each]
         out[key] = np.stack(values, axis=0 if key in OF_THE_MODEL else 1)

@@ -1,8 +1,8 @@
 """Diagnostics of clusters of rows from the moves of the coefficients without them."""
 
 import numpy as np
-from sklearn.utils import Bunch
 
+from skinfluence._shown_bunch import ShownBunch
 from skinfluence.inspection._row_diagnostics import (
     coefficient_errors,
     jackknife_errors,
@@ -22,7 +22,7 @@ def cluster_diagnostics(design, base, moves, alone, clusters):
         coef_moves[alone, -1] = -np.inf * np.sign(side)
     errors = coefficient_errors(design, base)
     deviation = np.sqrt(base.scales_without(clusters.members))
-    return Bunch(
+    return ShownBunch(
         leverage=np.bincount(clusters.codes, base.leverage),
         cooks_distance=ratio(distance, base.n_parameters * base.scale),
         dfbeta=-coef_moves,

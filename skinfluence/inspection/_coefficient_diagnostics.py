@@ -1,8 +1,8 @@
 """Diagnostics of models that have no hat matrix: what rows do to coefficients."""
 
 import numpy as np
-from sklearn.utils import Bunch
 
+from skinfluence._shown_bunch import ShownBunch
 from skinfluence.inspection._row_diagnostics import jackknife_errors, ratio
 from skinfluence.removal.discriminants._linear_discriminant import LinearDiscriminant
 from skinfluence.removal.smooth._softmax import Softmax
@@ -34,7 +34,7 @@ def coefficient_diagnostics(fitted, moves, alone, removals):
             stays = [fitted.model.labels[removals.kept(k)[0]] for k in alone]
             coef_moves[alone, -1] = np.where(np.array(stays) > 0, np.inf, -np.inf)
     n_units = removals.n_removals
-    out = Bunch(dfbeta=-coef_moves)
+    out = ShownBunch(dfbeta=-coef_moves)
     jackknife = jackknife_errors(coef_moves, n_units)
     errors = jackknife
     if isinstance(full, Softmax):

@@ -1,8 +1,9 @@
 """Memorized rows: what the test score owes to them, and which test rows need them."""
 
 import numpy as np
-from sklearn.utils import Bunch, gen_batches, indexable
+from sklearn.utils import gen_batches, indexable
 
+from skinfluence._shown_bunch import ShownBunch
 from skinfluence._sklearn import n_rows, take_rows
 from skinfluence.inspection._style import check_vector
 from skinfluence.metrics import removal_curve
@@ -167,7 +168,7 @@ def high_influence_pairs(influence, X, y, *, memorization=0.25, threshold=0.15):
         values.append(block[t, memorized[i]])
     test, train, values = map(np.concatenate, (test, train, values))
     order = np.argsort(-values, kind="stable")
-    return Bunch(
+    return ShownBunch(
         train=train[order],
         test=test[order],
         influence=values[order],

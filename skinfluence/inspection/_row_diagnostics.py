@@ -1,7 +1,8 @@
 """Diagnostics of single rows from the moves of the coefficients without them."""
 
 import numpy as np
-from sklearn.utils import Bunch
+
+from skinfluence._shown_bunch import ShownBunch
 
 
 def ratio(numerator, denominator):
@@ -64,7 +65,7 @@ def row_diagnostics(design, base, moves, alone):
         coef_moves[alone, -1] = -own[alone]
     errors = coefficient_errors(design, base)
     own_errors = np.sqrt(np.einsum("ij,ij->i", base.Z, base.Z))
-    out = Bunch(
+    out = ShownBunch(
         leverage=base.leverage,
         resid_studentized_internal=ratio(standardised, np.sqrt(base.scale)),
         resid_studentized_external=ratio(standardised, deviation),

@@ -2,8 +2,9 @@
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
-from sklearn.utils import Bunch, column_or_1d
+from sklearn.utils import column_or_1d
 
+from skinfluence._shown_bunch import ShownBunch
 from skinfluence.metrics._inputs import influence_matrix
 
 
@@ -86,7 +87,7 @@ def class_detection(influence, train_classes, test_classes, *, X=None, y=None):
     members = np.eye(len(classes))[codes]
     means = matrix @ members / members.sum(axis=0)
     areas = [roc_auc_score(*pair) for pair in zip(same, matrix, strict=True)]
-    return Bunch(
+    return ShownBunch(
         top=_share_at_the_top(matrix, same),
         mean=_share_at_the_top(means, test[:, None] == classes),
         roc_auc=float(np.mean(areas)),

@@ -4,8 +4,8 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
-from sklearn.utils import Bunch
 
+from skinfluence._shown_bunch import ShownBunch
 from skinfluence.metrics._inputs import check_marked, training_values
 
 
@@ -57,7 +57,7 @@ def noise_detection(values, is_wrong, *, X=None, y=None, k=None):
         )
     values = training_values(values, len(is_wrong), X, y)
     inspected = np.argsort(values, kind="stable")[:k]
-    return Bunch(
+    return ShownBunch(
         average_precision=float(average_precision_score(is_wrong, -values)),
         precision_at_k=float(is_wrong[inspected].mean()),
         roc_auc=float(roc_auc_score(is_wrong, -values)),

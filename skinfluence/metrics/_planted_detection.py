@@ -2,8 +2,8 @@
 
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
-from sklearn.utils import Bunch
 
+from skinfluence._shown_bunch import ShownBunch
 from skinfluence.metrics._inputs import check_marked, influence_matrix
 
 
@@ -74,7 +74,7 @@ def planted_detection(influence, is_planted, *, X=None, y=None):
         )
     precisions = np.array([average_precision_score(is_planted, row) for row in matrix])
     areas = [roc_auc_score(is_planted, row) for row in matrix]
-    return Bunch(
+    return ShownBunch(
         average_precision=float(precisions.mean()),
         average_precisions=precisions,
         roc_auc=float(np.mean(areas)),

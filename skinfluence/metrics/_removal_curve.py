@@ -3,10 +3,11 @@
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
-from sklearn.utils import Bunch, check_array, indexable
+from sklearn.utils import check_array, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
 from skinfluence._collections import refuse_collections
+from skinfluence._shown_bunch import ShownBunch
 from skinfluence._sklearn import fit_rows, fresh_seed, n_rows
 from skinfluence._targets import check_targets
 from skinfluence.metrics._inputs import training_values
@@ -125,7 +126,7 @@ def removal_curve(
         for rows in kept
     )
     curves = np.reshape(scores[1:], (len(orders), len(counts)))
-    return Bunch(
+    return ShownBunch(
         fractions=fractions,
         all_rows=float(scores[0]),
         lowest=curves[0],

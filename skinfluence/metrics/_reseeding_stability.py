@@ -4,9 +4,9 @@ from itertools import combinations
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import Bunch
 
 from skinfluence._memory import check_memory
+from skinfluence._shown_bunch import ShownBunch
 from skinfluence._sklearn import fresh_seed, n_rows
 from skinfluence.metrics._correlation import row_correlations
 from skinfluence.metrics._inputs import numbers
@@ -89,7 +89,7 @@ def reseeding_stability(
     correlations = np.stack(
         [row_correlations(a, b, rank=True) for a, b in combinations(runs, 2)]
     )
-    return Bunch(
+    return ShownBunch(
         correlation=float(correlations.mean()),
         correlations=correlations,
         mean=runs.mean(axis=0),

@@ -2,9 +2,10 @@
 
 import numpy as np
 from sklearn.linear_model import Lasso, LassoCV
-from sklearn.utils import Bunch
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
+
+from skinfluence._shown_bunch import ShownBunch
 
 
 def datamodels(influence, X=None, y=None, *, alpha=None, cv=5, n_jobs=None):
@@ -82,7 +83,7 @@ def datamodels(influence, X=None, y=None, *, alpha=None, cv=5, n_jobs=None):
         delayed(_fit)(design, losses, alpha, cv) for losses in pool.losses.T
     )
     weights, intercepts, alphas = zip(*fits, strict=True)
-    return Bunch(
+    return ShownBunch(
         weights=np.stack(weights),
         intercepts=np.array(intercepts),
         alphas=np.array(alphas),

@@ -5,10 +5,10 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._memory import check_memory
+from skinfluence._shown_bunch import ShownBunch
 from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
 from skinfluence.removal import UnsupportedEstimator
 from skinfluence.retraining._balanced_subsets import BalancedSubsets
@@ -197,7 +197,16 @@ class DownsamplingInfluence(SampledInfluence):
             model was trained on; ``losses``, shape (n_retrainings, n_samples).
         """
         pool = self._pool(*self._check_test(X, y))
-        return Bunch(masks=pool.masks, losses=pool.losses)
+        return ShownBunch(masks=pool.masks, losses=pool.losses)
+
+    _estimand = "mean loss of models without the row minus that of models with it"
+
+    def _path(self):
+        control = ", with a control variate" if self.control_variate_ else ""
+        return (
+            f"{self.n_retrainings} retrainings, each on {self.subset_fraction:.0%} of "
+            f"the rows{control}"
+        )
 
     def _fit_influence(self, X, y, fit_params):
         subsets = self._subsets()

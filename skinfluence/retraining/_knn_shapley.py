@@ -136,6 +136,11 @@ class KNNShapley(RetrainingInfluence):
         """The loss by its name in other estimators; a property, not a parameter."""
         return "squared_error" if self.utility == "squared_error" else "zero_one"
 
+    _estimand = "loss without the row minus loss with it, mean over subsets of the rows"
+
+    def _path(self):
+        return "closed form over all subsets"
+
     def _fit_influence(self, X, y, fit_params):
         self._rows = self._checked(X)
         self._distances = {"metric": self.metric, **(self.metric_params or {})}

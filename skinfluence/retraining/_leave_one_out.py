@@ -180,6 +180,11 @@ class LeaveOneOutInfluence(CollectionInfluence, BoundedInfluence, RetrainingInfl
         self.random_state = random_state
         self.verbose = verbose
 
+    def _path(self):
+        if self.solver_ == "refit":
+            return f"{self.n_samples_fit_} retrainings, one without each row"
+        return "exact removal of each row, without retraining"
+
     def _fit_influence(self, X, y, fit_params):
         n = self.n_samples_fit_
         if n < 2:

@@ -179,6 +179,11 @@ class OutOfBagInfluence(SampledInfluence):
             )
         return super().fit(X, y, X_val, y_val, **fit_params)
 
+    _estimand = "mean loss of members without the row minus that of members with it"
+
+    def _path(self):
+        return f"{len(self._masks)} members of the ensemble, without retraining"
+
     def _fit_influence(self, X, y, fit_params):
         if self.loss == "auto" and is_classifier(self.estimator_):
             self._loss = Brier()

@@ -114,6 +114,9 @@ class RetrainingInfluence(BaseInfluence):
             model.predict(self._validation[0])
         return model
 
+    def _asked_rows(self, X):
+        return self._validation[0] if X is None else X
+
     def _check_test(self, X, y):
         check_is_fitted(self)
         name = type(self).__name__

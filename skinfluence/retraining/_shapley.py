@@ -249,6 +249,16 @@ class ShapleyInfluence(SampledInfluence):
         self._groups = groups
         return super().fit(X, y, X_val, y_val, **fit_params)
 
+    _estimand = "loss without the row minus loss with it, mean over subsets of the rows"
+
+    def _path(self):
+        draws = {"enumeration": "all subsets"}.get(
+            self.sampling_, f"{self.n_draws_} draws of {self.sampling_}"
+        )
+        if self.solver_ == "incremental":
+            return f"{draws}, rows added without retraining"
+        return f"{draws}, {self.n_retrainings_} retrainings"
+
     def _fit_influence(self, X, y, fit_params):
         players = Players(self.n_samples_fit_, self._groups)
         self.n_players_ = len(players)

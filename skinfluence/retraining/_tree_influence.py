@@ -176,6 +176,11 @@ class TreeInfluence(SampledInfluence):
         check_consistent_length(X, y)  # XGBoost's own error is not a ValueError
         return super()._fit_clone(X, y, fit_params, seed)
 
+    _estimand = "mean loss without the row minus loss with it, splits held"
+
+    def _path(self):
+        return f"leaf values without each row in {self.n_structures_} structures"
+
     def _fit_influence(self, X, y, fit_params):
         weight, others = final_sample_weight(self.estimator_, fit_params)
         if others:

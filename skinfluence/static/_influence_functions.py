@@ -293,6 +293,13 @@ class InfluenceFunctions(CollectionInfluence, BoundedInfluence, BaseInfluence):
         if self.step == "infinitesimal":
             refuse_without_slope(self.loss)
 
+    def _path(self):
+        if hasattr(self, "_runs"):
+            return f"gradients and a curvature of the net ({self._net_hessian})"
+        if self.step == "newton":
+            return "one Newton step without each row"
+        return "first order: gradients and the Hessian at the optimum"
+
     def _fit_influence(self, X, y, fit_params):
         if self.step == "newton" and self.n_samples_fit_ < 2:
             raise ValueError(

@@ -137,6 +137,12 @@ class RepresenterPoints(BaseInfluence):
         with seeded(model, seed, self.random_state):
             return model.fit(X, y, **fit_params)
 
+    _estimand = "the part of the row in the prediction, which is not its removal"
+
+    def _path(self):
+        where = "the refitted last layer" if self._on_net else "the optimum"
+        return f"the prediction as a sum over training rows, at {where}"
+
     def _fit_influence(self, X, y, fit_params):
         self._loss.need_slope()
         self._on_net = hasattr(final_estimator(self.estimator_), "net_")

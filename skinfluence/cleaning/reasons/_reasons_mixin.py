@@ -2,9 +2,9 @@
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._row_labels import RowTable
 from skinfluence._sklearn import take_columns, take_rows
 from skinfluence.cleaning.reasons._agreeing_rows import agreeing_rows
 from skinfluence.cleaning.reasons._explanations import MAX_EXPLAINED, explain
@@ -38,7 +38,8 @@ class ReasonsMixin:
         Returns
         -------
         reasons : :class:`~sklearn.utils.Bunch`
-            Columns of equal length, ready for ``pandas.DataFrame``. ``row``,
+            Columns of equal length; ``reasons.frame`` is the table as a DataFrame with
+            the index of X. ``row``,
             ``given``, ``suggested``, ``suggested_probability`` and ``hurts`` as in
             ``suspects_``; ``to_blame``: "target" or "cell"; ``blamed_column``: name or
             position of the cell most to blame (None if not known); ``blame``: share of
@@ -103,7 +104,8 @@ def _suspect_reasons(cleaner, rows):
         agreeing_rows(X, y, wanted, other, rows, kept, N_NEIGHBORS, classification)
         for wanted, other in ((given, suggested), (suggested, given))
     )
-    return Bunch(
+    return RowTable.of(
+        X,
         row=rows,
         given=given,
         suggested=suggested,

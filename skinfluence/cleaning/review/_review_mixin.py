@@ -3,9 +3,10 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._row_labels import RowTable
+from skinfluence._shown_bunch import ShownBunch
 from skinfluence._sklearn import take_rows
 from skinfluence.cleaning.review._reviewable import decided_in
 
@@ -48,7 +49,7 @@ class ReviewMixin:
                 )
         reviewable, decided, _ = self._review(verdicts)
         table = reviewable.table(decided, n_rows, n_random)
-        return _frame(table, self._fit_X)
+        return _frame(RowTable.of(self._fit_X, **table))
 
     def estimate_wrong(self, verdicts=None):
         """Estimate how many rows of the table as given are wrong.
@@ -72,7 +73,7 @@ class ReviewMixin:
         reviewable, decided, _ = self._review(verdicts)
         found, n = reviewable.estimate(decided), len(reviewable.given)
         middle, low, high = found.n_wrong
-        return Bunch(
+        return ShownBunch(
             share=middle / n,
             share_interval=(low / n, high / n),
             n_decided=0 if decided is None else int(decided.sure.sum()),
@@ -103,20 +104,21 @@ class ReviewMixin:
         """
         reviewable, decided, checked = self._review(verdicts)
         y, left = np.asarray(self._fit_y), np.arange(len(reviewable.given))
-        after, lines = y, Bunch(rows=left[:0], verdicts=left[:0], notes=[])
+        after, lines = y, ShownBunch(rows=left[:0], verdicts=left[:0], notes=[])
         if decided is not None:
             after, left, lines = decided.y, decided.left, checked
         rows = lines.rows
         new = after[rows].astype(object)
         new[np.asarray(lines.verdicts) == "drop"] = None
-        log = Bunch(
+        log = RowTable.of(
+            self._fit_X,
             row=rows,
             verdict=lines.verdicts,
             before=y[rows],
             after=new,
             note=np.array(lines.notes, dtype=object),
         )
-        return take_rows(self._fit_X, left), after[left], _frame(log, self._fit_X)
+        return take_rows(self._fit_X, left), after[left], _frame(log)
 
     def _review(self, verdicts):
         """Return the table, and the verdicts on it; without any the latter are None."""
@@ -134,13 +136,9 @@ class ReviewMixin:
         return self._reviewable, decided, checked
 
 
-def _frame(columns, X):
-    """Return columns as a DataFrame with the labels of the rows, if pandas is there."""
+def _frame(table):
+    """Return a table as a DataFrame, or as it is where pandas is not installed."""
     try:
-        import pandas
+        return table.frame
     except ImportError:
-        return columns
-    index = getattr(X, "index", None)
-    if isinstance(index, pandas.Index):
-        index = index[columns.row]
-    return pandas.DataFrame(dict(columns), index=index)
+        return table

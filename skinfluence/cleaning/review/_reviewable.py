@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit
-from sklearn.utils import Bunch
 
+from skinfluence._shown_bunch import ShownBunch
 from skinfluence.cleaning.review._decided import decided_rows
 from skinfluence.cleaning.review._recalibration import estimate
 from skinfluence.cleaning.review._verdicts import (
@@ -111,7 +111,7 @@ class Reviewable:
         drawn = np.random.default_rng(int(asked.sum())).permutation(rest)
         rows = np.concatenate([first, drawn[:n_random]])
         empty = np.full(len(rows), "", dtype=object)
-        return Bunch(
+        return ShownBunch(
             row=rows,
             given=self.given[rows],
             suggested=self.suggested[rows],
