@@ -34,7 +34,7 @@
 # row in all cases, because each row is its own nearest neighbour. The accuracy on
 # test rows falls to that of a guess, one in ten.
 
-# %% alt="Accuracy by the share of random labels. The accuracy on training rows stays at one. The accuracy on test rows falls in a straight line from 0.97 to 0.1."
+# %% alt="Accuracy by the share of random labels. The accuracy on training rows stays at one. The accuracy on test rows falls nearly in a straight line from 0.9 to about 0.15."
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -72,7 +72,14 @@ ax.legend()
 #   ({doc}`lesson 10 <10_groups>`).
 #
 # This course mostly uses *pointwise influence*: the effect of one training row on the
-# loss of one test row. The sign is the same everywhere, in the course and in the library:
+# loss of one test row. The *loss* is a number for how wrong a prediction is: zero if it is
+# perfect, large if it is bad. For a classifier it is mostly the *log loss*, minus the
+# logarithm of the probability that the model gives to the true class; for numbers the squared
+# error. Removing a row changes the model, and with it the loss:
+#
+# $$ \text{influence} = \text{loss without the row} - \text{loss with the row}. $$
+#
+# The sign is the same everywhere, in the course and in the library:
 #
 # > A positive influence means that the training row made the test prediction better.
 #
@@ -81,11 +88,10 @@ ax.legend()
 # the model as a whole; in the library this is `sample_values`.
 #
 # The picture shows what such a matrix can tell. We draw a test row, the training rows that
-# helped its prediction most, and those that harmed it most. Rows that harm have other labels
-# and similar strokes, or they have the same label and look so different that a model which
-# fits them too fits our test row less well.
+# helped its prediction most, and those that harmed it most. Rows that help have the same
+# label and look alike. Rows that harm have other labels, and strokes in the same places.
 
-# %% alt="A handwritten 5, beside it the three training rows that helped most, all fives, and the three that harmed most: two zeros, and a five that is written very differently."
+# %% alt="A handwritten 5, beside it the three training rows that helped most, all fives, and the three that harmed most: two zeros and a two."
 from sklearn.linear_model import LogisticRegression
 
 from skinfluence import LeaveOneOutInfluence
@@ -137,7 +143,7 @@ for ax in axes:
 #
 # Shuffle the training labels with `np.random.default_rng(seed).permutation`, and train the
 # model on them. Return its accuracy on the training rows *with the labels that it was
-# trained on*, and its accuracy on the test rows.
+# trained on*, and its accuracy on the test rows with their true labels.
 
 
 # %% tags=["exercise"]
@@ -176,6 +182,7 @@ assert 0.05 < unseen < 0.15, f"about a tenth of the guesses are right, not {unse
 # The nearest-neighbour model predicts the label of the nearest training row. How many
 # training rows must be removed until the prediction changes? We have to remove the
 # nearest row, then the next one, and so on, until a row with another label is the nearest.
+# If the labels from the nearest row on are 3, 3, 7, 3, the number is 2.
 # Of two rows at the same distance the
 # earlier one counts as nearer (`np.argsort(..., kind="stable")`). Return this number for
 # every test row. A prediction with the number 1 depends on a single

@@ -30,8 +30,10 @@
 # $$ \sum_i \phi_i = U(\text{all rows}) - U(\text{no row}). $$
 #
 # The picture shows all sets of three rows as boxes, with the loss of the model in each. The
-# lines from left to right add one row. Each row has four lines in its own colour, and its Shapley value is a
-# weighted mean of the falls along them.
+# lines from left to right add one row. Each row has four lines in its own colour, and its
+# Shapley value is the weighted mean of the falls along them: weight 1/3 for the line at the
+# left, 1/6 for the two in the middle, 1/3 for the one at the right. (By the formula: there
+# are three sizes, and two sets of the middle size.)
 
 # %% alt="A lattice of the eight subsets of three rows, from the empty set at the left to all three rows at the right. Each box shows the loss of its model. Coloured lines, one colour per row, lead from each set to the sets with one row more."
 from itertools import combinations
@@ -67,6 +69,9 @@ for rows, (x, height) in place.items():
     for i in set(range(3)) - set(rows):
         end = place[tuple(sorted((*rows, i)))]
         ax.plot([x, end[0]], [height, end[1]], color=f"C{i}", linewidth=2)
+for i in range(3):
+    ax.plot([], [], color=f"C{i}", linewidth=2, label=f"row {i} is added")
+ax.legend(loc="upper left", fontsize=8)
 ax.set(xlim=(-0.4, 3.4), ylim=(-1.5, 1.5))
 ax.axis("off")
 
@@ -93,8 +98,10 @@ for method in (LeaveOneOutInfluence, ShapleyInfluence):
 # %% [markdown]
 # ## What it costs
 #
-# There are $2^n$ subsets, each of which needs a model: $O(2^n T)$. The exact problem is
-# \#P-complete, so no fast algorithm for all models is to be expected. Three ways out:
+# There are $2^n$ subsets, each of which needs a model: $O(2^n T)$ if one training takes $T$
+# steps. The exact problem is \#P-complete: as hard as counting the solutions of a puzzle of
+# which already finding one is hard. So no fast algorithm for all models is to be expected.
+# Three ways out:
 #
 # - **Sampling.** Draw orders at random. The error falls with the square root of their number.
 # - **Special models.** For nearest neighbours a sum over all subsets has a closed form
@@ -106,7 +113,9 @@ for method in (LeaveOneOutInfluence, ShapleyInfluence):
 #
 # - It is a mean over models that nobody would use, such as models of three rows. Under
 #   log loss these small models have huge losses, which outweigh everything else.
-# - "Fair" is defined by axioms, not by your problem. The values depend on the utility, on
+# - "Fair" is defined by axioms, not by your problem: rows that do the same get the same,
+#   rows that do nothing get nothing, everything is shared out, and the value for two test
+#   rows is the sum of the values for each. The values depend on the utility, on
 #   the test rows and on the weights of the sizes. Do not call them the price of a row.
 #
 # ## Exercises
@@ -256,7 +265,8 @@ assert abs(z).max() < 4, f"an estimate is {abs(z).max():.0f} standard errors off
 # $$ \phi_n = \frac{c_n}{n} \cdot \frac{\min(K, n)}{K}, \qquad
 #    \phi_j = \phi_{j+1} + \frac{c_j - c_{j+1}}{K} \cdot \frac{\min(K, j)}{j}. $$
 #
-# Compute the values for one test row, from the farthest row to the nearest.
+# Compute the values for one test row, from the farthest row ($j = n$) to the nearest
+# ($j = 1$). Return them in the order of the training set, not in that of the distances.
 
 
 # %% tags=["exercise"]

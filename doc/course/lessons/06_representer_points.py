@@ -28,9 +28,10 @@
 #
 # Kernel methods have the same form with $k(x_i, x_t)$ in the place of the inner product.
 # The picture shows the terms of a support vector machine for one test row, the star. The
-# larger a point, the larger its term. Most rows have no term at all.
+# larger a point, the larger its term. Orange rows raise the raw prediction, blue rows lower
+# it. Most rows have no term at all.
 
-# %% alt="Two interleaved half moons of points. A star marks the test row. Points near it and near the border between the classes are large, those far away are tiny."
+# %% alt="Two interleaved half moons of points. A star marks the test row. Points of both classes, orange and blue, that are near it and near the border between the classes are large; those far away are tiny."
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import make_moons
@@ -88,7 +89,6 @@ class Net(torch.nn.Module):
             torch.nn.Linear(4, 16),
             torch.nn.Tanh(),
             torch.nn.Linear(16, 2),
-            torch.nn.Tanh(),
         )
         self.last = torch.nn.Linear(2, 3, bias=False)
 
@@ -117,8 +117,11 @@ with torch.no_grad():
 
 fig, axes = plt.subplots(1, 2, figsize=(7, 3), layout="constrained")
 for ax, values in zip(axes, (flowers[:, :2], features), strict=True):
-    ax.scatter(*values.T, c=species, s=15, cmap="viridis")
+    for k, marker in enumerate("os^"):
+        name = ("setosa", "versicolor", "virginica")[k]
+        ax.scatter(*values[species == k].T, s=18, marker=marker, alpha=0.6, label=name)
     ax.set(xticks=[], yticks=[])
+axes[0].legend(fontsize=8)
 axes[0].set_title("two of the inputs")
 axes[1].set_title("features before the last layer")
 

@@ -80,7 +80,8 @@ ax.set(xlabel="step", ylabel="loss of the test row")
 # $$ I(i, t) = \sum_c \frac{\eta_c}{n} \; \nabla\ell_i(\theta_c)^\top \nabla\ell_t(\theta_c),
 # $$
 #
-# with $\eta_c$ the learning rate spent since the last checkpoint, summed over the steps.
+# with $n$ training rows and $\eta_c$ the learning rate spent since the checkpoint before,
+# summed over the steps.
 #
 # A row helps a test row if their gradients point in similar directions. The picture shows
 # this for our run: the size of a point is the size of its influence on the star. Rows of
@@ -103,8 +104,9 @@ ax.set(xticks=[], yticks=[], title="blue helps, orange harms; filled: the star's
 # %% [markdown]
 # ## What it costs
 #
-# TracIn retraces the whole training for each test row: $O(npT)$ time, and $O(pT)$ storage
-# for the models of all steps. This is its great weakness. With a few checkpoints, and with
+# TracIn retraces the whole training for each test row. With $n$ training rows, $p$
+# parameters and $T$ models on the way, that is $O(npT)$ time, and $O(pT)$ storage
+# for the models. This is its great weakness. With a few checkpoints, and with
 # the last layer only, it becomes affordable.
 #
 # ## Where it fails
@@ -112,7 +114,8 @@ ax.set(xticks=[], yticks=[], title="blue helps, orange harms; filled: the star's
 # - **It is not leave-one-out.** The other rows would have done a part of the work of a
 #   missing row. TracIn says who did the work, not who could not be replaced.
 # - **Large losses dominate.** Rows with large gradients are at the top of the list of every
-#   test row. Cosines in the place of inner products mend this (`normalize=True`).
+#   test row. Cosines in the place of inner products mend this (`normalize=True` of
+#   {class}`~skinfluence.TracIn`).
 # - **Momentum and Adam** do not step along the gradient, and the formula ignores this.
 # - Many implementations leave out $1/n$ and the number of steps. Their values have the
 #   right order and no unit.
@@ -249,8 +252,9 @@ assert np.allclose(mine, theirs, atol=1e-6), "the influences differ from the lib
 # %% [markdown]
 # ### Exercise 3: checkpoints
 #
-# Given the parameters at some checkpoints (a row each) and the learning rate spent before
-# each of them, compute TracInCP for all test rows and all training rows.
+# Given the parameters at some checkpoints (a row each) and, for each of them, the learning
+# rate spent since the checkpoint before it, compute TracInCP for all test rows and all
+# training rows. In the check a step uses all rows, so that an epoch is one step.
 
 
 # %% tags=["exercise"]

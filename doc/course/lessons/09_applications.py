@@ -23,9 +23,10 @@
 # held-out labels may be wrong too, and since rare rows are low as well, not each of the
 # lowest rows is a mistake. Do not remove rows because of their rank alone.
 
-# %% alt="Training rows sorted by their value. Flipped rows, in orange, are nearly all among the lowest hundred; most other rows have small positive values."
+# %% alt="Training rows sorted by their value. Most flipped rows, in orange, are among the lowest fifty; most other rows have small positive values."
 import matplotlib.pyplot as plt
 import numpy as np
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
@@ -86,12 +87,12 @@ RemovalCurveDisplay(curve, value_name="memorization").plot()
 # must *influence* it, or the attack fails. So the attacker makes influential rows, and we
 # look for test rows with a few exceptionally influential training rows.
 #
-# In a *backdoor* attack some rows get a trigger, such as a bright corner of the image, and a
+# In a *backdoor* attack some rows get a trigger, such as a dark square in a corner of the image, and a
 # label of the attacker's choice. The model learns that the trigger means this label. It
 # works normally on clean images, and predicts the attacker's label when the
 # trigger is there.
 
-# %% alt="Left: an image of a digit with a bright square in its corner. Right: two histograms of the largest influence of a training row in robust standard deviations; images with the trigger have higher values than clean images."
+# %% alt="Left: a digit with a dark square in the upper left corner. Right: two histograms of the largest influence of a training row in robust standard deviations; images with the trigger have higher values than clean images."
 from skinfluence.datasets import apply_trigger, plant_backdoor
 
 trigger = np.full(64, np.nan)
@@ -109,7 +110,8 @@ print(f"with the trigger: {(victim.predict(attacked) == 4).mean():.0%}")
 
 
 def robust_scores(influence):
-    """Distance from the median in units of the median distance."""
+    """Distance from the median in units of a robust standard deviation."""
+    # Of normal numbers, 1.4826 times the median distance is the standard deviation.
     distance = influence - np.median(influence, axis=1, keepdims=True)
     return distance / (1.4826 * np.median(abs(distance), axis=1, keepdims=True))
 
@@ -123,8 +125,10 @@ for rows, name in ((clean, "clean"), (attacked, "with trigger")):
     fours = y_bad == 4
     predicted = rows[victim.predict(rows) == 4] if name != "clean" else rows
     top = robust_scores(victim.influence(predicted)[:, fours]).max(axis=1)
-    axes[1].hist(np.log10(top), bins=20, alpha=0.6, label=name, density=True)
-axes[1].set(xlabel="log10 of the largest score among the fours", yticks=[])
+    weights = np.full(len(top), 1 / len(top))  # shares of the images
+    axes[1].hist(top, np.geomspace(2, 300, 25), weights=weights, alpha=0.6, label=name)
+axes[1].set(xlabel="largest score among the fours", ylabel="share of images")
+axes[1].set(xscale="log", xticks=[3, 10, 30, 100], xticklabels=[3, 10, 30, 100])
 axes[1].legend()
 
 # %% [markdown]
@@ -137,8 +141,8 @@ axes[1].legend()
 # ### Exercise 1: find and remove
 #
 # From an influence matrix (held-out rows by training rows) choose the `k` training rows that
-# harm the held-out rows most in the mean. Train a copy of the model without them. Return the
-# numbers of the rows (in any order) and the model.
+# harm the held-out rows most in the mean. Train a copy of the model (`clone`)
+# without them. Return the numbers of the rows (in any order) and the model.
 
 
 # %% tags=["exercise"]
@@ -149,9 +153,6 @@ def clean_table(estimator, influence, X_train, y_train, k):
 
 
 # %% tags=["wrong"]
-from sklearn.base import clone
-
-
 def clean_table(estimator, influence, X_train, y_train, k):
     """The rows of least effect are removed, not those that do harm."""
     rows = abs(influence).mean(axis=0).argsort()[:k]
@@ -160,9 +161,6 @@ def clean_table(estimator, influence, X_train, y_train, k):
 
 
 # %% tags=["solution"]
-from sklearn.base import clone
-
-
 def clean_table(estimator, influence, X_train, y_train, k):
     """Return k suspects, and the model that is trained without them."""
     rows = influence.mean(axis=0).argsort()[:k]
@@ -178,7 +176,7 @@ rows, cleaned = clean_table(
 theirs = loo.sample_values(X_val[:150], y_val[:150]).argsort()[:30]
 assert set(rows) == set(theirs), "these are not the rows of the lowest mean influence"
 assert np.shape(cleaned.coef_) == (1, 30), "return the trained model as well"
-expected = clone(logistic).fit(
+expected = LogisticRegression(C=0.01).fit(
     np.delete(X_train, theirs, 0), np.delete(y_train, theirs)
 )
 assert np.allclose(cleaned.coef_, expected.coef_), "the model is not that of the rest"
@@ -284,7 +282,8 @@ assert np.array_equal(y_mine, y_bad), "the labels differ from the library's"
 # two largest scores. Return the heaviness of all test rows, and for each of
 # them the number of the training row with the largest score.
 #
-# `influence` is the matrix for the model's own predictions, `self_influence` the vector
+# `influence` is the matrix for the model's own predictions (the library's `influence(X)`
+# without labels, as whoever looks for attacks does not know them), `self_influence` the vector
 # for the training rows, and `predicted` the predicted labels of the test rows. A row of a
 # matrix is passed to `robust_scores` as `v[None, :]`.
 

@@ -13,7 +13,7 @@
 # The cluster CYG OB1 has 47 stars. For most of them the light grows with the temperature.
 # Four giants are cool and bright. They turn the slope of least squares, which is
 # negative with all stars, and positive without the giants. The picture removes one giant
-# after the other.
+# after the other, in the order of the numbers beside them.
 
 # %% alt="47 stars by temperature and light, four of them at the upper left. Five fitted lines: with all stars the line falls, and with each removed giant it turns until it rises steeply."
 import matplotlib.pyplot as plt
@@ -28,12 +28,12 @@ giants = [10, 19, 29, 33]
 fig, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
 ax.plot(X[:, 0], y, "o", color="gray", markersize=4)
 ax.plot(X[giants, 0], y[giants], "o", color="red")
+for k, i in enumerate(giants, 1):
+    ax.annotate(k, (X[i, 0], y[i]), xytext=(8, -4), textcoords="offset points")
 for k in range(5):
     rest = np.delete(np.arange(47), giants[:k])
     model = LinearRegression().fit(X[rest], y[rest])
-    ax.plot(
-        X[:, 0], model.predict(X), color=plt.cm.viridis(k / 4), label=f"{k} removed"
-    )
+    ax.plot(X[:, 0], model.predict(X), color=plt.cm.plasma(k / 5), label=f"{k} removed")
 ax.set(xlabel="log temperature", ylabel="log light", ylim=(3.5, 6.7))
 ax.legend(fontsize=8)
 

@@ -46,7 +46,15 @@ path = abs(prediction) - np.concatenate([[0], np.cumsum(moves[:20])])
 fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 ax.step(range(21), path, where="post")
 ax.axhline(0, color="black", linewidth=0.8)
+turned = int(np.argmax(path < 0))
+ax.annotate(
+    f"{turned} flips turn it",
+    (turned, path[turned]),
+    xytext=(turned + 2, 0.08),
+    arrowprops={"arrowstyle": "->"},
+)
 ax.set(xlabel="flipped labels", ylabel="lead of the predicted class")
+ax.set_xticks(range(0, 21, 2))
 
 # %% [markdown]
 # ## Votes
