@@ -17,7 +17,11 @@ def in_notebook():
 
 
 class NotebookBar:
-    """A bar below the cell, with a line of text beside it."""
+    """A bar below the cell, with a line of text beside it.
+
+    What is shown later takes the place of what was shown before, so that several parts
+    of a run can share one bar. A copy in another process starts a bar of its own.
+    """
 
     def __init__(self):
         self._handle = None
@@ -35,3 +39,6 @@ class NotebookBar:
             self._handle = display(bundle, raw=True, display_id=True)
         else:
             self._handle.update(bundle, raw=True)
+
+    def __reduce__(self):
+        return NotebookBar, ()

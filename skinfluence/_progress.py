@@ -22,13 +22,15 @@ class Progress:
         notebook a bar is shown in the place of lines.
     callbacks : FitCallbacks or None, default=None
         Callbacks of the estimator that is being fitted.
+    bar : NotebookBar or None, default=None
+        Of a run in a notebook, which may have several parts; see `bar_for`.
     """
 
-    def __init__(self, what, n_tasks, verbose=0, callbacks=None):
+    def __init__(self, what, n_tasks, verbose=0, callbacks=None, bar=None):
         self.what, self.n_tasks, self.verbose = what, n_tasks, verbose
         self.done, self.start, self.printed = 0, monotonic(), 0.0
         self.callbacks = callbacks
-        self.bar = NotebookBar() if verbose > 0 and in_notebook() else None
+        self.bar = bar
         if callbacks is not None:
             callbacks.begin(what, n_tasks)
 
@@ -56,6 +58,11 @@ class Progress:
         """Report the end of the run, whether all tasks are finished or not."""
         if self.callbacks is not None:
             self.callbacks.end()
+
+
+def bar_for(verbose):
+    """Return a bar if a run is to be shown in a notebook, else None."""
+    return NotebookBar() if verbose > 0 and in_notebook() else None
 
 
 def duration(seconds):

@@ -35,9 +35,10 @@ from skinfluence import (
     TreeInfluence,
     case_diagnostics,
     group_values,
+    suggest,
 )
 from skinfluence._html import table
-from skinfluence._progress import Progress
+from skinfluence._progress import Progress, bar_for
 from skinfluence._row_labels import RowTable
 from skinfluence._shown_bunch import ShownBunch
 from skinfluence.datasets import load_longley
@@ -195,6 +196,13 @@ def test_a_bunch_is_shown_by_fields_and_first_rows():
     assert "0 rows" in ShownBunch(a=[])._repr_html_()
 
 
+def test_a_suggestion_is_text_where_that_is_asked_for():
+    suggestion = suggest(LogisticRegression())
+    assert "<b>" in suggestion._repr_html_()
+    with sklearn.config_context(display="text"):
+        assert suggestion._repr_html_() is None
+
+
 def test_many_columns_are_cut():
     wide = ShownBunch(**{f"c{j}": [j] for j in range(30)})
     assert "1 rows, 18 more columns" in wide._repr_html_()
@@ -309,10 +317,19 @@ def test_progress_in_a_notebook_is_one_bar(monkeypatch, capsys):
     assert cell.shown["text/plain"].startswith("40/40 retrainings, ")
     assert capsys.readouterr().out == ""
     cell.n_outputs = 0
+    shapley = ShapleyInfluence(  # a run of several parts
+        DecisionTreeClassifier(), standard_error=0.1, loss="brier", verbose=1
+    )
+    shapley.fit(X[:18], Y[:18], X[:5], Y[:5])
+    assert cell.n_outputs == 1
+    assert "orders, " in cell.shown["text/plain"]
+    assert len(pickle.loads(pickle.dumps(shapley)).influence()) == 5
+    cell.n_outputs = 0
     LeaveOneOutInfluence(DecisionTreeClassifier()).fit(X, Y)
     assert cell.n_outputs == 0
+    capsys.readouterr()
     shell = SimpleNamespace()  # IPython on a terminal
-    progress = Progress("fits", 1, verbose=1)
+    progress = Progress("fits", 1, verbose=1, bar=bar_for(1))
     progress.advance(1)
     assert capsys.readouterr().out.startswith("1/1 fits")
 
@@ -329,4 +346,4 @@ def test_the_path_of_a_fit_on_nets_is_told():
         (RepresenterPoints(make_net(n_out=2)), "at the refitted last layer"),
         (InfluenceFunctions(make_net(n_out=2)), "of the net (ekfac)"),
     ]:
-        assert path in facts(method.fit(x, Y))["computed by"]
+        assert path in facts(method.fit(x[:12], Y[:12]))["computed by"]

@@ -5,6 +5,7 @@ from html import escape
 from numbers import Integral
 from textwrap import fill
 
+import sklearn
 from sklearn.base import is_classifier
 
 from skinfluence._shown import shown
@@ -74,6 +75,8 @@ class Suggestion:
     __repr__ = __str__
 
     def _repr_html_(self):
+        if sklearn.get_config()["display"] != "diagram":
+            return None
         return (
             f"<p>{escape(QUESTIONS[self.question])} <b>{escape(self.name)}</b></p>"
             f"<pre>{escape(self.code)}</pre>"

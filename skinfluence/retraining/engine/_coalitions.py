@@ -20,7 +20,7 @@ from skinfluence._disk_entries import (
     versions,
 )
 from skinfluence._memory import check_memory
-from skinfluence._progress import Progress
+from skinfluence._progress import Progress, bar_for
 from skinfluence._sklearn import (
     HasMethods,
     StrOptions,
@@ -100,6 +100,7 @@ class Coalitions:
         self.table = estimator, X, y, fit_params
         self.seed, self.n_jobs, self.verbose = seed, n_jobs, verbose
         self.error_score, self.callbacks = error_score, callbacks
+        self.bar = bar_for(verbose)
         self.store = open_entries(memory)
         if self.store is not None:
             # Hashed once: hashing the table anew would cost more than a fit.
@@ -163,7 +164,8 @@ class Coalitions:
             delayed(_task)(*shared, evaluation, key, number, task)
             for number, task in enumerate(tasks)
         ]
-        progress = Progress(what, len(tasks), self.verbose, self.callbacks)
+        shown = self.verbose, self.callbacks, self.bar
+        progress = Progress(what, len(tasks), *shown)
         try:
             # Set here as well as in each retraining: on joblib's threading backend,
             # threads that set and restore the limit of the process in turn could
