@@ -87,9 +87,9 @@ RemovalCurveDisplay(curve, value_name="memorization").plot()
 # must *influence* it, or the attack fails. So the attacker makes influential rows, and we
 # look for test rows with a few exceptionally influential training rows.
 #
-# In a *backdoor* attack some rows get a trigger, such as a dark square in a corner of the image, and a
-# label of the attacker's choice. The model learns that the trigger means this label. It
-# works normally on clean images, and predicts the attacker's label when the
+# In a *backdoor* attack some rows get a trigger, such as a dark square in a corner of the
+# image, and a label of the attacker's choice. The model learns that the trigger means this
+# label. It works normally on clean images, and predicts the attacker's label when the
 # trigger is there.
 
 # %% alt="Left: a digit with a dark square in the upper left corner. Right: two histograms of the largest influence of a training row in robust standard deviations; images with the trigger have higher values than clean images."
@@ -141,8 +141,8 @@ axes[1].legend()
 # ### Exercise 1: find and remove
 #
 # From an influence matrix (held-out rows by training rows) choose the `k` training rows that
-# harm the held-out rows most in the mean. Train a copy of the model (`clone`)
-# without them. Return the numbers of the rows (in any order) and the model.
+# harm the held-out rows most in the mean. Train a copy of the model (`clone`) without them.
+# Return the numbers of the rows (in any order) and the model.
 
 
 # %% tags=["exercise"]
@@ -283,9 +283,9 @@ assert np.array_equal(y_mine, y_bad), "the labels differ from the library's"
 # them the number of the training row with the largest score.
 #
 # `influence` is the matrix for the model's own predictions (the library's `influence(X)`
-# without labels, as whoever looks for attacks does not know them), `self_influence` the vector
-# for the training rows, and `predicted` the predicted labels of the test rows. A row of a
-# matrix is passed to `robust_scores` as `v[None, :]`.
+# without labels, as whoever looks for attacks does not know them), `self_influence` the
+# vector for the training rows, and `predicted` the predicted labels of the test rows. A row
+# of a matrix is passed to `robust_scores` as `v[None, :]`.
 
 
 # %% tags=["exercise"]
