@@ -13,7 +13,7 @@ import pytest
 from skinfluence.__main__ import main
 
 FOLDER = Path(__file__).parents[1] / "doc" / "tutorials"
-PAGES = sorted(FOLDER.glob("*.rst"))
+PAGES = sorted(path for path in FOLDER.glob("*.rst") if path.stem != "index")
 N_COMMANDS = {"clean_a_table": 4}  # the others are about Python alone
 NUMBER = r"[-+]?\d+\.\d+"  # counts, lines and whole percents are words
 
@@ -77,6 +77,8 @@ def test_commands_print_what_is_shown(path, tmp_path, monkeypatch, capsys):
 
 
 def test_all_tutorials_are_in_the_index():
-    index = (FOLDER.parent / "index.rst").read_text(encoding="utf-8")
+    index = (FOLDER / "index.rst").read_text(encoding="utf-8")
+    front = (FOLDER.parent / "index.rst").read_text(encoding="utf-8")
     for path in PAGES:
-        assert f"   tutorials/{path.stem}\n" in index
+        assert f"   {path.stem}\n" in index
+        assert f":link: tutorials/{path.stem}\n" in front
