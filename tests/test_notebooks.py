@@ -2,8 +2,10 @@
 
 import copy
 import pickle
+import re
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -347,3 +349,14 @@ def test_the_path_of_a_fit_on_nets_is_told():
         (InfluenceFunctions(make_net(n_out=2)), "of the net (ekfac)"),
     ]:
         assert path in facts(method.fit(x[:12], Y[:12]))["computed by"]
+
+
+def test_results_are_bunches_that_notebooks_show():
+    """Only the command line, which returns none, makes plain ones."""
+    package = Path(skinfluence.__file__).parent
+    plain = {
+        path.relative_to(package).parts[0]
+        for path in package.rglob("*.py")
+        if re.search(r"import .*\bBunch\b", path.read_text(encoding="utf-8"))
+    }
+    assert plain == {"cli", "_shown_bunch.py"}
