@@ -4,7 +4,6 @@ from abc import abstractmethod
 from time import perf_counter
 
 import numpy as np
-import sklearn
 from sklearn.base import is_classifier
 from sklearn.utils import check_array, column_or_1d, get_tags, indexable
 from sklearn.utils.validation import check_is_fitted
@@ -17,20 +16,23 @@ from skinfluence._group_masks import group_masks
 from skinfluence._influential_rows import InfluentialRows
 from skinfluence._losses import LOSS_NAMES, MinusPrediction, resolve_loss
 from skinfluence._memory import check_memory
+from skinfluence._row_blocks import RowBlocks
+from skinfluence._row_changes import RowChanges
 from skinfluence._sklearn import (
     EstimatorWrapper,
     StrOptions,
     fit_callbacks,
     fresh_seed,
     n_rows,
-    take_rows,
     with_callbacks,
 )
 from skinfluence._targets import check_targets
 from skinfluence._threads import blas_threads
 
 
-class BaseInfluence(InfluentialRows, InfluenceSummary, EstimatorWrapper):
+class BaseInfluence(
+    InfluentialRows, InfluenceSummary, RowBlocks, RowChanges, EstimatorWrapper
+):
     """Base class: which training rows made a model's predictions better or worse.
 
     **Sign.** Loss without the row minus loss with it: positive means that the row
@@ -172,13 +174,12 @@ class BaseInfluence(InfluentialRows, InfluenceSummary, EstimatorWrapper):
 
     def _matrix(self, X, y, loss):
         self._check_matrix(n_rows(X))
-        blocks = list(self._blocks(n_rows(X)))
+        out = np.empty((n_rows(X), self.n_samples_fit_))
         with self._threads():
-            if len(blocks) == 1:
+            if len(list(self._blocks(len(out)))) == 1:
                 return self._influence(X, y, loss)
-            out = np.empty((n_rows(X), self.n_samples_fit_))
-            for rows in blocks:
-                out[rows] = self._influence(take_rows(X, rows), y[rows], loss)
+            for rows, block in self._influences(X, y, loss):
+                out[rows] = block
         return out
 
     def sample_values(self, X, y, sample_weight=None):
@@ -264,22 +265,21 @@ class BaseInfluence(InfluentialRows, InfluenceSummary, EstimatorWrapper):
 
     def _sample_values(self, X, y, loss, weight):
         values = np.zeros(self.n_samples_fit_)
-        for rows in self._blocks(n_rows(X)):
-            values += weight[rows] @ self._influence(take_rows(X, rows), y[rows], loss)
+        for rows, block in self._influences(X, y, loss):
+            values += weight[rows] @ block
         return values
 
     def _self_influence(self, X, y, loss):
         values = np.empty(self.n_samples_fit_)
-        for rows in self._blocks(self.n_samples_fit_):
-            block = self._influence(take_rows(X, rows), y[rows], loss)
+        for rows, block in self._influences(X, y, loss):
             values[rows] = block[np.arange(len(block)), rows]
         return values
 
     def _group_influence(self, X, y, loss, masks):
         out = np.empty((n_rows(X), len(masks)))
         member = masks.T.astype(np.float64)
-        for rows in self._blocks(n_rows(X)):
-            out[rows] = self._influence(take_rows(X, rows), y[rows], loss) @ member
+        for rows, block in self._influences(X, y, loss):
+            out[rows] = block @ member
         return out
 
     def _time_fit(self, X, y, fit_params):
@@ -291,17 +291,6 @@ class BaseInfluence(InfluentialRows, InfluenceSummary, EstimatorWrapper):
     def _threads(self):
         """Return a context that limits the threads of small linear algebra."""
         return blas_threads(self.n_samples_fit_, getattr(self, "n_features_in_", 1))
-
-    def _blocks(self, n):
-        """Yield blocks of ``n`` test rows whose influences fit into working_memory."""
-        budget = sklearn.get_config()["working_memory"] * 2**20
-        size = max(1, int(budget // (8 * self._numbers_per_row())))
-        for start in range(0, n, size):
-            yield np.arange(start, min(start + size, n))
-
-    def _numbers_per_row(self):
-        """Count the numbers that a block holds for each of its test rows."""
-        return self.n_samples_fit_
 
     def _check_test(self, X, y):
         """Return X, encoded y and the loss for public methods that take test rows."""

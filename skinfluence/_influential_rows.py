@@ -3,7 +3,6 @@
 import numpy as np
 
 from skinfluence._row_labels import need_pandas, row_labels
-from skinfluence._sklearn import take_rows
 
 
 class InfluentialRows:
@@ -61,8 +60,7 @@ class InfluentialRows:
     def _top_rows(self, X, y, loss, n_rows):
         """Return the largest influences of each test row, and their positions."""
         n, values, indices = self.n_samples_fit_, [], []
-        for rows in self._blocks(len(y)):
-            block = self._influence(take_rows(X, rows), y[rows], loss)
+        for _, block in self._influences(X, y, loss):
             size = np.abs(block)
             top = np.argpartition(size, n - n_rows, axis=1)[:, n - n_rows :]
             order = np.argsort(

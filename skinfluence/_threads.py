@@ -1,8 +1,10 @@
-"""The number of threads of linear algebra."""
+"""The number of threads: of linear algebra, and of loops over blocks."""
 
 from contextlib import nullcontext
 from functools import cache
 
+from joblib import cpu_count, effective_n_jobs, parallel_config
+from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import ThreadpoolController
 
 
@@ -24,3 +26,36 @@ def blas_threads(n, p):
     cost a factor of ten on a busy machine.
     """
     return one_blas_thread() if n * p**2 < 1e8 else nullcontext()
+
+
+def n_threads(n_jobs):
+    """Return how many threads of this machine ``n_jobs`` gives; None: as joblib says.
+
+    Workers of a cluster count up to the cores of this machine.
+    """
+    return min(effective_n_jobs(n_jobs), cpu_count())
+
+
+def worker_threads(n_jobs):
+    """Return a context in which `in_threads` uses the threads that ``n_jobs`` gives."""
+    return parallel_config("threading", n_jobs=n_threads(n_jobs))
+
+
+def in_threads(function, parts):
+    """Yield a function of each of several parts of the work, in their order.
+
+    One after the other, but in a context of `worker_threads`: then each thread does
+    the linear algebra of its part alone. The function may write to what belongs to its
+    part.
+    """
+    parallel = Parallel(require="sharedmem", return_as="generator")
+    if parallel.n_jobs == 1 or len(parts) < 2:
+        yield from map(function, parts)
+        return
+
+    def alone(part):
+        with one_blas_thread():  # OpenMP asks each thread
+            return function(part)
+
+    with one_blas_thread():
+        yield from parallel(delayed(alone)(part) for part in parts)

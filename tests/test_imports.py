@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # nowhere else in skinfluence: not from its neighbours in the same layer.
 LAYERS = [
     {"removal", "nets", "datasets"},
-    {"addition", "out_of_core"},
+    {"addition", "out_of_core", "updates"},
     {"trees"},
     {"retraining", "static", "dynamic"},
     {"cleaning", "certificates", "metrics"},

@@ -139,7 +139,8 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
         parameters of ``estimator`` values the rows of each fold once. The entries
         are pickles: name no folder that others can write to.
     n_jobs : int, default=None
-        Folds valued at once; None obeys ``joblib.parallel_config``.
+        Folds valued at once, and threads of the fixed scorer; None obeys
+        ``joblib.parallel_config``.
     random_state : int, RandomState or None, default=None
         Shuffles the folds and seeds estimators whose own ``random_state`` is None.
 

@@ -17,6 +17,7 @@ from skinfluence._sklearn import (
     take_params,
     take_rows,
 )
+from skinfluence._threads import worker_threads
 from skinfluence.cleaning._flagged import OUT_OF_BAG
 from skinfluence.cleaning._folds import folds
 from skinfluence.cleaning.surprise._scorer import RowScores, score_rows
@@ -84,7 +85,7 @@ def value_rows(
         write to. Without a ``random_state`` any seed is as good as another,
         and values from an earlier one are taken.
     n_jobs : int or None
-        Folds valued at once.
+        Folds valued at once, and threads of the fixed scorer.
     random_state : int, RandomState or None
         Shuffles the folds and seeds ``influence``.
 
@@ -99,7 +100,8 @@ def value_rows(
     pairs = None
     if groups is not None or not isinstance(cv, int | np.integer):
         pairs = folds(y, cv, classification, 0, X, groups)
-    scores = kept(_fixed_scores, X, y, classification, pairs, versions())
+    with worker_threads(n_jobs):
+        scores = kept(_fixed_scores, X, y, classification, pairs, versions())
     if influence is None:
         return RowValues(scores.values, None, scores)
     if isinstance(influence, OUT_OF_BAG):

@@ -49,7 +49,8 @@ class InfluenceSampler(BaseEstimator):
         Keeps the values on disk. The entries are pickles: name no folder that others
         can write to.
     n_jobs : int, default=None
-        Folds valued at once; None obeys ``joblib.parallel_config``.
+        Folds valued at once, and threads of the fixed scorer; None obeys
+        ``joblib.parallel_config``.
     random_state : int, RandomState or None, default=None
         Shuffles the folds and seeds ``influence`` where it has no seed of its own.
 

@@ -1,5 +1,6 @@
 """Exact Shapley values of k-nearest neighbours, without training anything."""
 
+from collections import deque
 from numbers import Integral, Real
 
 import numpy as np
@@ -9,15 +10,22 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.utils.validation import validate_data
 
 from skinfluence._losses import MinusPrediction
-from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
+from skinfluence._sklearn import Interval, StrOptions, fit_seeded, n_rows, take_rows
 from skinfluence.removal.neighbors._ties import Closeness
+from skinfluence.retraining._neighbor_order import (
+    KnownRows,
+    NeighborOrder,
+    distance_order,
+)
 from skinfluence.retraining._retraining_influence import RetrainingInfluence
+from skinfluence.retraining._threaded_blocks import ThreadedBlocks
 from skinfluence.retraining.semivalues._neighbor_game import NeighborGame
+from skinfluence.updates import refuse_changes
 
 MOST_MEMORY = 320  # MiB of a block; larger ones are not faster
 
 
-class KNNShapley(RetrainingInfluence):
+class KNNShapley(ThreadedBlocks, RetrainingInfluence):
     r"""Shapley value of every training row for the predictions of its neighbours.
 
     .. math:: I(i, t) = \frac{1}{n} \sum_{S \not\ni i} \binom{n - 1}{|S|}^{-1}
@@ -40,7 +48,9 @@ class KNNShapley(RetrainingInfluence):
 
     **Cost.** O(n log n) per test row, most of it for sorting, and its distances.
     Memory is bounded by scikit-learn's ``working_memory``, and 320 MB at most. No
-    retraining: the exact sum over all subsets has a closed form.
+    retraining: the exact sum over all subsets has a closed form. With ``X_val`` in
+    `fit`, `add_rows` and `remove_rows` keep the order of the rows, 12 bytes for each
+    pair of a training and a test row, and take O(n) per test row after the first time.
 
     **When it fails.** Values depend on the distances: scale the columns, for instance
     by a `~sklearn.preprocessing.StandardScaler` or an embedding before it in a
@@ -62,6 +72,9 @@ class KNNShapley(RetrainingInfluence):
         The game; "squared_error" makes this a regressor.
     semivalue : {"shapley", "banzhaf"}, default="shapley"
         "banzhaf": all subsets count the same, instead of all sizes.
+    n_jobs : int, default=None
+        Threads that work on blocks of test rows; None obeys
+        ``joblib.parallel_config``.
 
     Attributes
     ----------
@@ -100,6 +113,7 @@ class KNNShapley(RetrainingInfluence):
         "metric_params": [dict, None],
         "utility": [StrOptions({"soft", "hard", "squared_error"})],
         "semivalue": [StrOptions({"shapley", "banzhaf"})],
+        "n_jobs": [Integral, None],
     }
 
     def __init__(
@@ -111,6 +125,7 @@ class KNNShapley(RetrainingInfluence):
         metric_params=None,
         utility="soft",
         semivalue="shapley",
+        n_jobs=None,
     ):
         self.n_neighbors = n_neighbors
         self.metric = metric
@@ -118,6 +133,7 @@ class KNNShapley(RetrainingInfluence):
         self.metric_params = metric_params
         self.utility = utility
         self.semivalue = semivalue
+        self.n_jobs = n_jobs
 
     @property
     def estimator(self):
@@ -167,26 +183,74 @@ class KNNShapley(RetrainingInfluence):
         # About ten arrays of a block: distances, order, labels, values, temporaries.
         return 10 * self.n_samples_fit_
 
-    def _influence(self, X, y, loss):
-        out = np.empty((n_rows(X), self.n_samples_fit_))
-        for rows in self._blocks(len(out)):
-            out[rows] = self._block(take_rows(X, rows), y[rows], loss)
-        return out
+    def _refuse_changes(self):
+        if self._validation is None:
+            refuse_changes(
+                "KNNShapley keeps the order of the training rows for the test rows of "
+                "fit alone, X_val and y_val, without which a fit takes no longer"
+            )
+        if self.metric == "precomputed":
+            refuse_changes("metric='precomputed' has a column for each training row")
 
-    def _block(self, X, y, loss):
-        X = self._checked(X)
-        distances = pairwise_distances(X, self._rows, **self._distances)
-        order = _order(distances)
-        if self.n_neighbors < self.n_samples_fit_:
-            self._chosen_first(order, X, distances)
+    def _follow(self, change):
+        rows = self._validation[0]
+        n_test = n_rows(rows)
+        if self._followed is None:
+            # 32-bit distances of 32-bit rows
+            kind = self._pairwise(take_rows(rows, [0]), self._rows[:1]).dtype
+            order = NeighborOrder.empty(n_test, self._rows.shape[0], kind)
+
+            def put(block):
+                order.put(block, self._pairwise(take_rows(rows, block), self._rows))
+
+            deque(self._each_block(put, n_test), maxlen=0)
+            self._followed = order
+        table = self._fit_X, self._targets, self._fit_params
+        self.estimator_ = fit_seeded(self._trained, *table, self._seed)
+        if change.sign < 0:
+            kept = self._followed.without(change.removed)
+        else:
+            new = self._checked(change.X)
+            distances = self._pairwise(rows, new)
+            close = Closeness(self.estimator_, self._checked(rows), new)
+            kept = self._followed.with_rows(distances, close.rounded_up(distances))
+        self._followed, self._fit_y = kept, self._encode(self._targets)
+        self._fit_influence(*table)
+        return True
+
+    def _check_test(self, X, y):
+        known = X is None and self._followed is not None
+        X, y, loss = super()._check_test(X, y)
+        if known:
+            X = np.arange(len(y)).view(KnownRows)
+        return X, y, loss
+
+    def _pairwise(self, X, rows):
+        return pairwise_distances(self._checked(X), rows, **self._distances)
+
+    def _influence(self, X, y, loss):
+        n, K = self.n_samples_fit_, self.n_neighbors
+        if isinstance(X, KnownRows):
+            order = self._followed.order[X].astype(np.intp)
+            ends = self._followed.distances[X, K - 1 : K + 1]
+            X = self._checked(take_rows(self._validation[0], np.asarray(X)))
+        else:
+            X = self._checked(X)
+            distances = self._pairwise(X, self._rows)
+            order = distance_order(distances)
+            ends = np.take_along_axis(distances, order[:, K - 1 : K + 1], axis=1)
+        if K < n:
+            self._chosen_first(order, X, *ends.T)
         out = np.empty(order.shape)
         np.put_along_axis(out, order, self._values(order, y, loss), axis=1)
         return out
 
-    def _chosen_first(self, order, X, distances):
-        """Among rows at equal distance, put those first that ``estimator_`` chooses."""
+    def _chosen_first(self, order, X, near, far):
+        """Among rows at equal distance, put those first that ``estimator_`` chooses.
+
+        The K-th nearest row is at the distance ``near``, the next one at ``far``.
+        """
         K = self.n_neighbors
-        near, far = np.take_along_axis(distances, order[:, K - 1 : K + 1], axis=1).T
         close = Closeness(self.estimator_, X, self._rows)
         tied = np.flatnonzero(close.equal(near[:, None], far[:, None]))
         if len(tied):
@@ -212,18 +276,3 @@ class KNNShapley(RetrainingInfluence):
                 empty = -((targets.mean() - truth) ** 2)
                 total = total + self._game.squared(predicted - truth[:, None], empty)
         return total / self._fit_y.shape[1]
-
-
-def _order(distances):
-    """Sort each row; equal distances stay in the order of the columns."""
-    order = np.argsort(distances, axis=1)  # several times faster than a stable sort
-    ranked = np.take_along_axis(distances, order, axis=1)
-    # Whether a distance equals the one before it.
-    same = np.zeros((len(order), order.shape[1] + 1), dtype=bool)
-    np.equal(ranked[:, 1:], ranked[:, :-1], out=same[:, 1:-1])
-    tied = np.flatnonzero(same[:, 1:] | same[:, :-1])
-    # One integer encodes the run of equal distances and the column.
-    run = np.cumsum(~same[:, :-1].ravel()[tied]) * order.shape[1]
-    columns = order.ravel()[tied] + run
-    order.ravel()[tied] = np.sort(columns) - run
-    return order

@@ -15,16 +15,14 @@ from skinfluence._sklearn import (
     n_rows,
     take_rows,
 )
+from skinfluence._threads import worker_threads
 from skinfluence.out_of_core import CollectionInfluence
 from skinfluence.removal import NothingLeft, UnsupportedEstimator, removal_model
 from skinfluence.removal.certificates import EXACT, Source, certificate
+from skinfluence.retraining._followed_sums import FollowedSums
+from skinfluence.retraining._refitted_rows import RefittedRows
 from skinfluence.retraining._retraining_influence import RetrainingInfluence
-from skinfluence.retraining.engine import (
-    announce_training,
-    check_models,
-    describe_retraining,
-    losses_of,
-)
+from skinfluence.retraining._threaded_blocks import ThreadedBlocks
 from skinfluence.trees import is_booster
 
 BOOSTER_WARNING = (
@@ -42,7 +40,14 @@ BOOSTER_WARNING = (
 MOST_BASES = 100
 
 
-class LeaveOneOutInfluence(CollectionInfluence, BoundedInfluence, RetrainingInfluence):
+class LeaveOneOutInfluence(
+    FollowedSums,
+    RefittedRows,
+    ThreadedBlocks,
+    CollectionInfluence,
+    BoundedInfluence,
+    RetrainingInfluence,
+):
     r"""Influence of a row = test loss without it minus test loss with it.
 
     .. math:: I(i, t) = \ell_t(\hat\theta_{-i}) - \ell_t(\hat\theta)
@@ -64,7 +69,8 @@ class LeaveOneOutInfluence(CollectionInfluence, BoundedInfluence, RetrainingInfl
     **Cost.** Exact: about one fit, O(n p^2) + O(n p^3) at most, memory O(n p).
     With more columns than rows min(n, p) takes the place of p; sparse rows that are
     too many and too wide for that take O(n^3) operations and ``16 n^2`` bytes.
-    Refit: n fits, n models kept. Per query O(n p) per test row.
+    Refit: n fits, n models kept. Per query O(n p) per test row. `add_rows` of m rows:
+    O(m p^2) for least squares and ridge, O(m p) for naive Bayes, others refuse.
 
     **When it fails.** A row with a duplicate has almost no influence, however
     important the pair is: see `group_influence`. For estimators whose training is
@@ -92,7 +98,8 @@ class LeaveOneOutInfluence(CollectionInfluence, BoundedInfluence, RetrainingInfl
         test rows whose leverage does not exceed that of the training rows. For
         closed forms: largest rounding error, relative to the move.
     n_jobs : int, default=None
-        Workers for retraining; None obeys ``joblib.parallel_config``.
+        Workers for retraining, and threads for exact removal; None obeys
+        ``joblib.parallel_config``.
     memory : str, path or joblib.Memory, default=None
         Keeps finished retrainings on disk, so that a killed run resumes; without
         ``random_state`` seeds are then the same in every run. The entries are pickles:
@@ -212,7 +219,8 @@ class LeaveOneOutInfluence(CollectionInfluence, BoundedInfluence, RetrainingInfl
             if self._model.n_bases > max(MOST_BASES, n // 10):
                 self._model = None  # refits would take no longer
         if self._model is not None:
-            self._removals = self._supported(lambda: self._model.exact(self.tol))
+            with worker_threads(self.n_jobs):
+                self._removals = self._supported(lambda: self._model.exact(self.tol))
         if self._removals is None:
             self._model = None
             self.solver_, self.refitted_rows_ = "refit", np.arange(n)
@@ -241,8 +249,11 @@ class LeaveOneOutInfluence(CollectionInfluence, BoundedInfluence, RetrainingInfl
         self._removals = self._model.exact(self.tol)
         self.polished_rows_ = np.array(sorted(self._removals.polished), dtype=np.intp)
 
-    def _refitted(self):
-        return [np.array([i]) for i in self.refitted_rows_]
+    @property
+    def _n_threads(self):
+        # Retrained models are evaluated in threads of their own.
+        several = self.solver_ == "exact" and not len(self.refitted_rows_)
+        return super()._n_threads if several else 1
 
     def _removal_model(self):
         X, y, fit_params = self._training
@@ -273,41 +284,13 @@ class LeaveOneOutInfluence(CollectionInfluence, BoundedInfluence, RetrainingInfl
             self._why = str(error)
         return None
 
-    def _refit(self, removals):
-        if not removals:
-            return []
-        coalitions = self._coalitions(*self._training)
-        check_models(
-            self.estimator_,
-            len(removals),
-            "Use DownsamplingInfluence and pass X_val and y_val to fit: its models are "
-            "then evaluated at once and discarded.",
-        )
-        announce_training(
-            len(removals),
-            self._fit_seconds,
-            self._why,
-            n_jobs=self.n_jobs,
-            again=lambda: self._time_fit(*self._training),
-            stacklevel=7,  # the caller of fit
-        )
-        kept, numbers = zip(*map(self._subset, removals), strict=True)
-        return coalitions.models(kept, numbers)
-
-    def _subset(self, removed):
-        """Return the remaining rows and the number of the retraining."""
-        rows = np.arange(self.n_samples_fit_)
-        return np.setdiff1d(rows, removed, assume_unique=True), int(removed[0]) + 1
-
     def _influence(self, X, y, loss):
         if self.solver_ == "refit":
             return self._refit_influence(X, y, loss, self._refits, self._refitted())
         out = self._removals.influence(X, y, loss)
         if self._refits:
-            rows = self.refitted_rows_
-            out[:, rows] = self._refit_influence(
-                X, y, loss, self._refits, self._refitted()
-            )
+            refits = self._refit_influence(X, y, loss, self._refits, self._refitted())
+            out[:, self.refitted_rows_] = refits
         rows = self._unanswered(out)
         if len(rows):
             out[:, rows] = self._refit_rows(rows, X, y, loss)
@@ -320,22 +303,21 @@ class LeaveOneOutInfluence(CollectionInfluence, BoundedInfluence, RetrainingInfl
         missing = np.isnan(values).reshape(-1, values.shape[-1]).any(axis=0)
         return np.setdiff1d(np.flatnonzero(missing), self.refitted_rows_)
 
-    def _refit_rows(self, rows, X, y, loss):
-        """Return the influence of some rows from retrainings that are not kept."""
-        removals = [np.array([i]) for i in rows]
-        return self._refit_influence(X, y, loss, self._refit(removals), removals)
-
     def _sample_values(self, X, y, loss, weight):
         if self.solver_ == "refit":
             return super()._sample_values(X, y, loss, weight)
-        values = np.zeros(self.n_samples_fit_)
-        for rows in self._blocks(n_rows(X)):
+
+        def mean_of(rows):
             block = take_rows(X, rows), y[rows], loss
-            part = self._removals.mean_influence(*block, weight[rows])
+            mean = self._removals.mean_influence(*block, weight[rows])
             if self._refits:
                 refits = self._refit_influence(*block, self._refits, self._refitted())
-                part[self.refitted_rows_] = weight[rows] @ refits
-            values += part
+                mean[self.refitted_rows_] = weight[rows] @ refits
+            return mean
+
+        values = np.zeros(self.n_samples_fit_)
+        for _, mean in self._each_block(mean_of, n_rows(X)):
+            values += mean
         missing = self._unanswered(values)
         if len(missing):
             values[missing] = weight @ self._refit_rows(missing, X, y, loss)
@@ -358,7 +340,8 @@ class LeaveOneOutInfluence(CollectionInfluence, BoundedInfluence, RetrainingInfl
 
     def _group_influence(self, X, y, loss, masks):
         if self.solver_ == "exact":
-            removals = self._model.exact(self.tol, masks)
+            with worker_threads(self.n_jobs):
+                removals = self._model.exact(self.tol, masks)
             out = removals.influence(X, y, loss)
             missing = np.flatnonzero(np.isnan(out).any(axis=0))
             refits = np.union1d(removals.unresolved, missing)
@@ -389,17 +372,3 @@ class LeaveOneOutInfluence(CollectionInfluence, BoundedInfluence, RetrainingInfl
             )
         source = Source(EXACT, self.tol, found=self._removals)
         return certificate(self._model, source, masks)
-
-    def _refit_influence(self, X, y, loss, models, removals):
-        """Return the loss of each retrained model minus that of the full model."""
-        losses = self._evaluation(X, y, loss)
-        whole = losses(self.estimator_)  # first: its errors must not be a failed fit
-
-        def describe(i):
-            subset, number = self._subset(removals[i])
-            return describe_retraining(
-                self.estimator_, subset, self.n_samples_fit_, self._seed, number
-            )
-
-        without = losses_of(models, losses, describe, self.error_score, self.n_jobs)
-        return without.T - whole[:, None]

@@ -90,6 +90,7 @@ class RetrainingInfluence(BaseInfluence):
             )
         check_targets(y_val, "y_val")
         self._validation = None if X_val is None else tuple(indexable(X_val, y_val))
+        self._targets, self._n_changed, self._followed = y, 0, None
         return super().fit(X, y, **fit_params)
 
     influence = _of_validation_rows(BaseInfluence.influence)

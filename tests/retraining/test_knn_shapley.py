@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skinfluence import KNNShapley
-from skinfluence.retraining._knn_shapley import _order
+from skinfluence.retraining._neighbor_order import distance_order
 
 
 def by_enumeration(worth, n, value):
@@ -112,10 +112,10 @@ def test_equal_distances_are_ranked_in_order():
 def test_order_is_that_of_a_stable_sort():
     distances = np.random.default_rng(0).integers(0, 40, size=(30, 90)).astype(float)
     stable = np.argsort(distances, axis=1, kind="stable")
-    assert_array_equal(_order(distances), stable)
-    assert_array_equal(_order(distances[:, :1]), np.zeros((30, 1)))
+    assert_array_equal(distance_order(distances), stable)
+    assert_array_equal(distance_order(distances[:, :1]), np.zeros((30, 1)))
     distinct = distances + np.linspace(0, 0.5, 90)
-    assert_array_equal(_order(distinct), np.argsort(distinct, axis=1))
+    assert_array_equal(distance_order(distinct), np.argsort(distinct, axis=1))
 
 
 @pytest.mark.parametrize("utility", ["soft", "hard"])

@@ -27,7 +27,10 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import nnls
 from sklearn.kernel_approximation import Nystroem
 
+from skinfluence._threads import in_threads
+
 WIDTHS = (0.125, 0.25, 0.5, 1.0)
+MEMBERS = (None, *WIDTHS)  # None: the columns themselves
 N_FEATURES = 150
 PENALTIES = 10.0 ** np.arange(-3, 3.5, 0.5)
 
@@ -102,12 +105,14 @@ class StackedRidge:
 
 def _members(Z, targets, folds):
     """Return penalty and predictions of every member, for each of the targets."""
-    found = [
-        leave_one_out(F, targets)
-        if folds is None
-        else leave_fold_out(F, targets, folds)
-        for F in feature_maps(Z)
-    ]
+
+    def member(width):
+        F = feature_map(Z, width)
+        if folds is None:
+            return leave_one_out(F, targets)
+        return leave_fold_out(F, targets, folds)
+
+    found = in_threads(member, MEMBERS)
     return list(zip(*found, strict=True))
 
 
@@ -136,17 +141,22 @@ def stacked(said, T, mean):
     return weights, mean + np.tensordot(weights, moves, axes=1)
 
 
-def feature_maps(Z):
-    """Yield the features of each member, (n, p)."""
+def feature_map(Z, width):
+    """Return the features of the member of one of `MEMBERS`, (n, p)."""
     variance = Z.var(axis=0).sum() or 1.0
-    yield Z / np.sqrt(variance)
-    for width in WIDTHS:
-        kernel = Nystroem(
-            gamma=width / variance,
-            n_components=min(N_FEATURES, len(Z)),
-            random_state=0,
-        )
-        yield kernel.fit_transform(Z)
+    if width is None:
+        return Z / np.sqrt(variance)
+    kernel = Nystroem(
+        gamma=width / variance,
+        n_components=min(N_FEATURES, len(Z)),
+        random_state=0,
+    )
+    return kernel.fit_transform(Z)
+
+
+def feature_maps(Z):
+    """Yield the features of each member."""
+    return (feature_map(Z, width) for width in MEMBERS)
 
 
 def orthonormal(F):

@@ -17,6 +17,8 @@ table, 5 from 20,000 rows on, and the randomised trees on at most 5,000 rows eac
 class and step for more than two classes.
 """
 
+from functools import partial
+
 import numpy as np
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -24,6 +26,8 @@ from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
 )
+
+from skinfluence._threads import in_threads
 
 N_FOLDS, MAX_REPEATS, MANY_ROWS = 5, 3, 20_000
 N_RANDOMISED, MAX_SAMPLES = 150, 5_000
@@ -83,16 +87,23 @@ class Trees:
         predictions : list of ndarray of shape (n, k)
             Of each member; NaN where no fold holds the row out.
         """
-        return [self._boosted(), self._randomised()]
-
-    def _boosted(self):
         cuts = [self.folds]
+        randomised = [partial(self._forest, *fold) for fold in self.folds or []]
         if self.folds is None:
             n_repeats = int(np.clip(MANY_ROWS // len(self.T), 1, MAX_REPEATS))
             cuts = [self._cut(seed) for seed in range(n_repeats)]
-        return np.mean(
-            [self._fold_by_fold(self._boosting, cut) for cut in cuts], axis=0
-        )
+            randomised = [self._out_of_bag]
+        boosted = [partial(self._boosting, *fold) for cut in cuts for fold in cut]
+        # Forests are first because they take longest.
+        said = in_threads(lambda train: train(), [*randomised, *boosted])
+        if self.folds is None:
+            of_forest = next(said)
+        else:
+            of_forest = self._fold_by_fold(said, self.folds)
+        return [
+            np.mean([self._fold_by_fold(said, cut) for cut in cuts], axis=0),
+            of_forest,
+        ]
 
     def _cut(self, seed):
         """Cut the rows into parts with the same share of every class."""
@@ -106,9 +117,7 @@ class Trees:
             for k in range(N_FOLDS)
         ]
 
-    def _randomised(self):
-        if self.folds is not None:
-            return self._fold_by_fold(self._forest, self.folds)
+    def _out_of_bag(self):
         kind = ExtraTreesClassifier if self.labels else ExtraTreesRegressor
         forest = kind(**self._forest_params(len(self.T)), oob_score=True)
         forest.fit(self.columns, self._target(slice(None)))
@@ -116,10 +125,11 @@ class Trees:
             return forest.oob_decision_function_
         return forest.oob_prediction_.reshape(self.T.shape)
 
-    def _fold_by_fold(self, predict, folds):
+    def _fold_by_fold(self, predictions, folds):
+        """Put together what is said of the test rows of each fold, from an iterator."""
         said = np.full(self.T.shape, np.nan)
-        for train, test in folds:
-            said[test] = predict(train, test)
+        for _, test in folds:
+            said[test] = next(predictions)
         return said
 
     def _boosting(self, train, test, max_iter=60, learning_rate=0.05):
@@ -161,6 +171,7 @@ class Trees:
             "bootstrap": True,
             "max_samples": min(n, MAX_SAMPLES),
             "random_state": 0,
+            "n_jobs": 1,  # see `held_out`
         }
 
     def _target(self, rows):

@@ -58,6 +58,18 @@ class Closeness:
             return (far - near) * (far + near) <= 2 * TIED * far**2 + self.noise
         return far - near <= TIED * far + self.noise
 
+    def rounded_up(self, distance):
+        """Return the largest that distances may be that are equal but for rounding.
+
+        Another product of matrices rounds otherwise. Sums of the same few terms, and
+        32-bit distances, which are computed in 64 bits, do not.
+        """
+        if distance.dtype == np.float32:
+            return distance
+        if self.squares:
+            return np.sqrt(distance**2 + self.noise)
+        return distance + (NORM_ERRORS if self.noise is RESIDUE else self.noise)
+
     def runs(self, distance):
         """Number the runs of equal distances, of rows that are sorted."""
         out = np.zeros(distance.shape, dtype=np.intp)

@@ -6,8 +6,11 @@ are tensors of the rows applied to u: built once, O(n p^3) for the square and O(
 for the cube, then O(p^3) and O(p^4) for each removed row, whatever the number of rows.
 """
 
+from collections import deque
+
 import numpy as np
 
+from skinfluence._threads import in_threads
 from skinfluence.removal.smooth import _certificate as certificate
 from skinfluence.removal.smooth._newton import pair_products, row_chunks
 
@@ -44,8 +47,12 @@ def _triple_orders(p):
 def _tensor(Z, coefficients, products, orders):
     """``sum_j coefficients_j z_j ... z_j``, as a matrix from products to vectors."""
     out = np.zeros((len(orders), Z.shape[1]))
-    for rows in row_chunks(len(Z), len(orders)):
-        out += products(Z[rows]).T @ (coefficients[rows, None] * Z[rows])
+
+    def of_rows(rows):
+        return products(Z[rows]).T @ (coefficients[rows, None] * Z[rows])
+
+    for part in in_threads(of_rows, row_chunks(len(Z), len(orders))):
+        out += part
     return orders[:, None] * out
 
 
@@ -89,7 +96,8 @@ class Corrections:
     def _steps(self, u, first, todo, tol):
         """Take one step; return which rows are left, and which the cube would help."""
         left, helped = np.ones((2, len(todo)), dtype=bool)
-        for chunk in row_chunks(len(todo), max(map(len, self.tensors))):
+
+        def step(chunk):
             rows = todo[chunk]
             start = u[rows]
             shift = first[chunk] - self.ladder.solve(rows, self._sums(rows, start))
@@ -106,6 +114,9 @@ class Corrections:
             # The next step is much shorter.
             ahead = self._bound(rows, norm, norm, 0.0 * change, 3)
             helped[chunk] = left[chunk] & trust & (ahead <= tol)
+
+        chunks = row_chunks(len(todo), max(map(len, self.tensors)))
+        deque(in_threads(step, chunks), maxlen=0)
         return left, helped
 
     def _sums(self, rows, u):

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import scipy.linalg as sla
 
+from skinfluence._threads import in_threads
 from skinfluence.removal.linear._normal_equations import cholesky
 from skinfluence.removal.linear._orthogonal import OrthogonalFactor
 from skinfluence.removal.smooth import _certificate as certificate
@@ -238,42 +239,46 @@ class Ladder:
 
     def _chords(self, u, todo, tol, max_passes=8):
         """Take chord steps in place; return the rows that do not contract."""
-        hard = []
-        series = self.series
         # Below this reach the series is a thousand times more exact than tol.
         reach = (1e-3 * tol / SERIES_ERROR) ** 0.2
-        for start in range(0, len(todo), _BATCH):
-            rows = todo[start : start + _BATCH]
-            previous = np.full(len(rows), np.inf)
-            for _ in range(max_passes):
-                total, zeta, dropped = self._remainders(u[rows], rows, series, reach)
-                if self.excess is not None:
-                    moved = u[rows] @ self.base.root
-                    total += self.base.excess_gradient(self.excess[rows], moved)
-                new = self.newton_step(rows)
-                new -= self.solve(rows, total + self.base.slack)
-                nu = self._norm(rows, new - u[rows]) + dropped
-                bad = (nu > previous / 2) & (nu > 1e-14)
-                bad |= (zeta > 1) | ~np.isfinite(nu)
-                hard.append(rows[bad])
-                keep = ~bad
-                rows, new, nu, zeta = rows[keep], new[keep], nu[keep], zeta[keep]
-                dropped = dropped[keep]
-                u[rows] = new
-                after, further = certificate.chord_residual(
-                    nu, zeta, self.kappa[rows], self.h_max, self.M
-                )
-                after = after + self.uneven[rows] * nu + dropped
-                after /= np.sqrt(self.floor[rows])
-                kappa = self.kappa[rows] * self.floor[rows]
-                bound = certificate.radius(after, further, kappa, self.h_max, self.M)
-                left = ~(bound <= tol)
-                rows, previous = rows[left], nu[left]
-                if not len(rows):
-                    break
-            else:
-                hard.append(rows)
-        return np.concatenate(hard) if hard else todo[:0]
+        batches = [todo[i : i + _BATCH] for i in range(0, len(todo), _BATCH)]
+        series = self.series  # computed once, not by each thread
+
+        def chords(rows):
+            return self._batch(u, rows, tol, (series, reach), max_passes)
+
+        return np.concatenate([todo[:0], *in_threads(chords, batches)])
+
+    def _batch(self, u, rows, tol, short, max_passes):
+        """Take the chord steps of a batch; return those of its hard rows."""
+        hard, previous = [rows[:0]], np.full(len(rows), np.inf)
+        for _ in range(max_passes):
+            total, zeta, dropped = self._remainders(u[rows], rows, *short)
+            if self.excess is not None:
+                moved = u[rows] @ self.base.root
+                total += self.base.excess_gradient(self.excess[rows], moved)
+            new = self.newton_step(rows)
+            new -= self.solve(rows, total + self.base.slack)
+            nu = self._norm(rows, new - u[rows]) + dropped
+            bad = (nu > previous / 2) & (nu > 1e-14)
+            bad |= (zeta > 1) | ~np.isfinite(nu)
+            hard.append(rows[bad])
+            keep = ~bad
+            rows, new, nu, zeta = rows[keep], new[keep], nu[keep], zeta[keep]
+            dropped = dropped[keep]
+            u[rows] = new
+            after, further = certificate.chord_residual(
+                nu, zeta, self.kappa[rows], self.h_max, self.M
+            )
+            after = after + self.uneven[rows] * nu + dropped
+            after /= np.sqrt(self.floor[rows])
+            kappa = self.kappa[rows] * self.floor[rows]
+            bound = certificate.radius(after, further, kappa, self.h_max, self.M)
+            left = ~(bound <= tol)
+            rows, previous = rows[left], nu[left]
+            if not len(rows):
+                break
+        return np.concatenate([*hard, rows])
 
     def _remainders(self, u, rows, series, reach):
         """``sum_{j != i} r_j(z_j'u_i) z_j`` for a batch, the largest move, and what

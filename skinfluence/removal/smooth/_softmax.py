@@ -4,6 +4,7 @@ import numpy as np
 import scipy.linalg as sla
 
 from skinfluence._memory import check_memory
+from skinfluence._threads import in_threads
 from skinfluence.removal._classes import loses_class
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal.linear._linear import LinearModel
@@ -124,10 +125,14 @@ class Softmax(LinearModel):
         # Rows that need as many evaluations as each other share a block.
         todo = todo[np.argsort(base.zeta[todo], kind="stable")]
         hard = list(np.flatnonzero(full & ~last))
-        for a in range(0, len(todo), BLOCK):
+
+        def refine(a):
             rows = todo[a : a + BLOCK]
             moves[rows], certified = base.refine(rows, moves[rows], tol)
-            hard.extend(rows[~certified])
+            return rows[~certified]
+
+        for left in in_threads(refine, range(0, len(todo), BLOCK)):
+            hard.extend(left)
         unresolved = list(np.flatnonzero(last))
         for i in hard:
             weight = self.weight.copy()
