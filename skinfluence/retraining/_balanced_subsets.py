@@ -27,7 +27,7 @@ class BalancedSubsets:
     """
 
     def __init__(self, strata, fraction, seed):
-        self.strata, self.seed = strata, seed
+        self.strata, self.fraction, self.seed = strata, fraction, seed
         # Sorted by their first rows, so that the names of the strata do not matter.
         firsts = np.sort(np.unique(strata, return_index=True)[1])
         self.members = [np.flatnonzero(strata == strata[i]) for i in firsts]
@@ -36,6 +36,34 @@ class BalancedSubsets:
             ceil(len(rows) / max(1, min(size, len(rows) - size)))
             for rows, size in zip(self.members, self.sizes, strict=True)
         )
+
+    def check(self, n_subsets, classes):
+        """Raise where rows would be in all subsets, or in none.
+
+        Parameters
+        ----------
+        n_subsets : int
+        classes : ndarray or None
+            Names of the strata, if they are classes.
+        """
+        for rows, size in zip(self.members, self.sizes, strict=True):
+            if not 0 < size < len(rows):
+                whose, or_else = "X", "."
+                if classes is not None:
+                    whose = f"class {classes[self.strata[rows[0]]]!r}"
+                    or_else = ", or set stratify=False."
+                raise ValueError(
+                    "The 'subset_fraction' parameter must leave every row out of some "
+                    f"subsets and put it into others. Got {self.fraction} of the "
+                    f"n_samples = {len(rows)} of {whose}, which is {size} of them: "
+                    f"change it, or give more rows{or_else}"
+                )
+        if n_subsets < self.block_size:
+            raise ValueError(
+                f"The 'n_retrainings' parameter must be at least {self.block_size} for "
+                f"subset_fraction={self.fraction}, so that every row is in some subset "
+                f"and out of some. Got {n_subsets}."
+            )
 
     def masks(self, n_subsets):
         """Return the first subsets, boolean (n_subsets, n)."""

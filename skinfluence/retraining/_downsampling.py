@@ -269,26 +269,7 @@ class DownsamplingInfluence(SampledInfluence):
                 )
             strata = self._fit_y
         subsets = BalancedSubsets(strata, self.subset_fraction, self._seed)
-        for rows, size in zip(subsets.members, subsets.sizes, strict=True):
-            if not 0 < size < len(rows):
-                whose = (
-                    f"class {self.classes_[strata[rows[0]]]!r}"
-                    if self.stratify
-                    else "X"
-                )
-                raise ValueError(
-                    "The 'subset_fraction' parameter must leave every row out of some "
-                    f"subsets and put it into others. Got {self.subset_fraction} of "
-                    f"the n_samples = {len(rows)} of {whose}, which is {size} of them: "
-                    "change it, or give more rows"
-                    + (", or set stratify=False." if self.stratify else ".")
-                )
-        if self.n_retrainings < subsets.block_size:
-            raise ValueError(
-                f"The 'n_retrainings' parameter must be at least {subsets.block_size} "
-                f"for subset_fraction={self.subset_fraction}, so that every row is "
-                f"in some subset and out of some. Got {self.n_retrainings}."
-            )
+        subsets.check(self.n_retrainings, self.classes_ if self.stratify else None)
         return subsets
 
     def _control_variate(self, X, y, fit_params):

@@ -98,7 +98,7 @@ class LeaveOneOutInfluence(
         test rows whose leverage does not exceed that of the training rows. For
         closed forms: largest rounding error, relative to the move.
     n_jobs : int, default=None
-        Workers for retraining, and threads for exact removal; None obeys
+        Workers for retraining; threads for exact removal; None obeys
         ``joblib.parallel_config``.
     memory : str, path or joblib.Memory, default=None
         Keeps finished retrainings on disk, so that a killed run resumes; without

@@ -252,12 +252,10 @@ class ShapleyInfluence(SampledInfluence):
     _estimand = "loss without the row minus loss with it, mean over subsets of the rows"
 
     def _path(self):
-        draws = {"enumeration": "all subsets"}.get(
-            self.sampling_, f"{self.n_draws_} draws of {self.sampling_}"
-        )
+        how = f"{self.n_retrainings_} retrainings"
         if self.solver_ == "incremental":
-            return f"{draws}, rows added without retraining"
-        return f"{draws}, {self.n_retrainings_} retrainings"
+            how = "rows added without retraining"
+        return f"{self._sampling.in_words()}, {how}"
 
     def _fit_influence(self, X, y, fit_params):
         players = Players(self.n_samples_fit_, self._groups)
@@ -305,8 +303,8 @@ class ShapleyInfluence(SampledInfluence):
                     "must be known when models are trained: pass X_val and y_val to "
                     f"fit. Got {name}={getattr(self, name)!r} without them."
                 )
-        given = self.scoring is not None
-        return check_scoring(self.estimator_, scoring=self.scoring) if given else None
+        if self.scoring is not None:
+            return check_scoring(self.estimator_, scoring=self.scoring)
 
     def _prefix_models(self, X, fit_params):
         """Return models that add rows without retraining, or None."""
@@ -398,7 +396,6 @@ class ShapleyInfluence(SampledInfluence):
     def _group_influence(self, X, y, loss, masks):
         held = self._game.players.held_by(masks)
         out = np.empty((n_rows(X), len(masks)))
-        for rows in self._blocks(n_rows(X)):
-            block = self._influence(take_rows(X, rows), y[rows], loss)
+        for rows, block in self._influences(X, y, loss):
             out[rows] = block[:, self._game.players.first] @ held.T
         return out

@@ -73,6 +73,12 @@ class Sampling:
         """Whether all coalitions are enumerated, so that nothing is random."""
         return isinstance(self.scheme, Enumeration)
 
+    def in_words(self):
+        """Return which subsets were drawn, for people."""
+        if self.enumerates:
+            return "all subsets"
+        return f"{self.n_draws} draws of {self.scheme.name}"
+
     @property
     def n_retrainings(self):
         """Models that all draws train."""
