@@ -14,6 +14,7 @@ from sklearn.linear_model import (
     RidgeClassifier,
     TweedieRegressor,
 )
+from sklearn.utils import compute_sample_weight
 
 from skinfluence.removal import UnsupportedEstimator
 from skinfluence.removal._objective import objective
@@ -52,6 +53,8 @@ class Problem:
         How raw predictions become predictions.
     codes : callable
         Turns targets into an array of shape (n, n_outputs) that l takes.
+    class_weight : ndarray of shape (n_classes,) or None
+        What the weights of rows are multiplied by.
     """
 
     pointwise: object
@@ -60,6 +63,13 @@ class Problem:
     intercept: bool
     link: str
     codes: object
+    class_weight: np.ndarray | None = None
+
+    def weights(self, block):
+        """Return the weights s of the rows of a block."""
+        if self.class_weight is None:
+            return block.weight
+        return block.weight * self.class_weight[self.codes.labels(block.y)]
 
 
 def set_up(estimator, blocks):
@@ -115,7 +125,6 @@ def problem_of(estimator, classes):
         ("l1_ratio", np.any(goal.l1)),
         ("solver", bool(goal.constant)),
         ("positive", getattr(estimator, "positive", False)),
-        ("class_weight", getattr(estimator, "class_weight", None) is not None),
         ("alpha", np.ptp(goal.l2) > 0),  # outputs share one Hessian
     ):
         if refused:
@@ -153,7 +162,16 @@ def problem_of(estimator, classes):
         estimator.fit_intercept,
         link,
         _Codes(classes, link),
+        _class_weight(estimator, classes),
     )
+
+
+def _class_weight(estimator, classes):
+    """Return given class weights, (n_classes,); None for none, and balanced ones."""
+    given = getattr(estimator, "class_weight", None)
+    if given is None or isinstance(given, str):
+        return None
+    return compute_sample_weight(given, classes)
 
 
 @dataclass(frozen=True)

@@ -247,7 +247,7 @@ class LeaveOneOutInfluence(
         self.solver_, self._refits = "exact", []
         self.refitted_rows_ = np.empty(0, dtype=np.intp)
         self._removals = self._model.exact(self.tol)
-        self.polished_rows_ = np.array(sorted(self._removals.polished), dtype=np.intp)
+        self.polished_rows_ = self._removals.found.rows
 
     @property
     def _n_threads(self):

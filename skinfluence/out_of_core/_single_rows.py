@@ -1,0 +1,257 @@
+"""The minimisers without each row of a table, to a certified tolerance."""
+
+import warnings
+from dataclasses import replace
+from functools import cached_property
+from time import perf_counter
+
+import numpy as np
+
+from skinfluence._memory import check_memory
+from skinfluence.out_of_core import _passes
+from skinfluence.out_of_core._minimisers import chords, minimisers
+from skinfluence.out_of_core._removals import Found
+from skinfluence.out_of_core._steps import Start
+from skinfluence.removal import UnsupportedEstimator
+from skinfluence.removal.linear._penalty import COLLAPSE
+from skinfluence.removal.smooth import _certificate as certificate
+
+# Relative rounding error of one minus leverage from which on a row is minimised without.
+ROUGH = 1e-9
+LONG = 60  # seconds that are announced
+TENSOR = 2**24  # numbers of a tensor, of which a sum over blocks holds several
+
+
+class SingleRows:
+    """What is left without each row of a table, or each row of a class.
+
+    Parameters
+    ----------
+    model : BlockModel
+        At its optimum.
+    problem : Problem
+        That without a row, but for the row itself: its class weights, if balanced.
+    tol : float
+        Largest error of the linear predictor.
+    of_class : int, default=None
+        The class of the rows; None for all rows.
+
+    Attributes
+    ----------
+    base : Base
+        What their moves are computed from.
+    found : Found
+        Of all rows; meaningless for those of other classes.
+    """
+
+    def __init__(self, model, problem, tol, of_class=None):
+        self.model, self.tol = model, tol
+        self.blocks, self.n = model.blocks, len(model.blocks)
+        theta, removed, uneven, drift = model.theta, 0.0, None, None
+        if problem.per_weight:
+            removed = model.total / self.n
+            if not model.equal_weights and problem.ridge:
+                uneven = removed, problem.ridge
+        penalty = model.penalty(removed)
+        if removed or of_class is not None:
+            theta = model.optimum(theta, problem, penalty)
+            drift = theta - model.theta
+        gradient, root, lift, error = model.factorise(problem, theta, penalty)
+        self.pull = root @ (np.sign(penalty) * theta[0])
+        clock = perf_counter()
+        self.factor, self.h, kappa = model.moves(
+            problem, theta, lift, pull=root.T @ self.pull, uneven=uneven, gap=True
+        )
+        self.seconds = perf_counter() - clock
+        self.slack = np.linalg.norm(gradient @ root.T, axis=1).max()
+        self.kappa, self.h_max = np.maximum(kappa, 1e-15), self.h.max()
+        self.theta, self.penalty = theta, penalty
+        self.base = _passes.Base(
+            problem,
+            model.mean,
+            model.theta,
+            lift,
+            drift=drift,
+            start=Start(
+                theta[0], root, penalty, root @ gradient[0], self.h_max, uneven
+            ),
+            of_class=of_class,
+        )
+        sure = error <= ROUGH * kappa
+        if problem.per_weight:
+            sure &= model.weights <= (1 - COLLAPSE) * model.total
+        self.level = np.full(self.n, int(uneven is not None), dtype=np.uint8)
+        hard = self.mine & (~(self._step_radius() <= tol) | ~sure)
+        left = self._correct(np.flatnonzero(hard & sure))
+        rows, moves = self._polish(left, np.flatnonzero(hard & ~sure))
+        self.found = Found(self.factor, self.level, rows, moves)
+
+    @cached_property
+    def mine(self):
+        """Which rows this is about, bool (n,)."""
+        if self.base.of_class is None:
+            return np.ones(self.n, dtype=bool)
+        return np.concatenate(self.blocks.map(_passes.rows_of, base=self.base))
+
+    @cached_property
+    def _sizes(self):
+        """Lengths of steps; bounds of these and of lengths in the norm of B_i.
+
+        And by how much the penalty of a row is another one, relative to the base's: its
+        absolute value, and the smallest factor by which it changes the Hessian.
+        """
+        size, start = np.abs(self.factor).max(axis=1), self.base.start
+        excess = relative = np.zeros(1)
+        if start.uneven is not None:
+            mean, unit = start.uneven
+            excess = unit * (mean - self.model.weights)
+            relative = excess / self.penalty.max()
+        aside = np.abs(excess) * np.linalg.norm(self.pull)
+        length = size * np.sqrt(self.h) + aside
+        slope = size * np.sqrt(self.h * self.kappa) + aside
+        floor = np.maximum(1 + np.minimum(relative, 0.0), 1e-15)
+        return length, slope, np.abs(relative), floor
+
+    @property
+    def _M(self):
+        return self.base.problem.pointwise.M
+
+    def _radius(self, nu, length):
+        """Bound errors, by gradients in the norm of B_i and lengths of moves."""
+        floor = self._sizes[3]
+        nu = (nu + self.slack / np.sqrt(self.kappa)) / np.sqrt(floor)
+        zeta, kappa = length * np.sqrt(self.h_max), self.kappa * floor
+        return certificate.radius(nu, zeta, kappa, self.h_max, self._M)
+
+    def _step_radius(self):
+        """Bound the error of the linear predictor after one step, per row."""
+        length, slope, uneven, _ = self._sizes
+        nu = certificate.newton_residual(length, slope, self.h_max, self.kappa, self._M)
+        return self._radius(nu + uneven * slope, length)
+
+    def _correction_radius(self):
+        """Bound it after the first correction, from the length of the step alone.
+
+        With t_j the moves of the linear predictors, the correction is
+        ``B_i^{-1} sum_j c_j t_j^2 z_j / 2`` with ``|c_j| <= M a_j``, and so in the norm
+        of B_i at most ``M max |t_j| / 2`` times as long as the step.
+        """
+        length, _, uneven, _ = self._sizes
+        reach = self._M * length * np.sqrt(self.h_max)
+        share = (reach / 2 + uneven) / np.sqrt(self.kappa)
+        change = share * length
+        after = length + change
+        nu = certificate.correction_residual(
+            length, after, change, self.h_max, self._M, 2
+        )
+        radius = self._radius(nu + uneven * change, after)
+        # A correction longer than half the step it corrects is no correction.
+        return np.where(share < 0.5, radius, np.inf)
+
+    def _correct(self, todo):
+        """Correct some rows by tensors; return those that miss the tolerance."""
+        known, p, rest = self._correction_radius() <= self.tol, len(self.penalty), []
+        for order, width in enumerate((p * (p + 1) // 2, p * (p + 1) * (p + 2) // 6)):
+            m = len(todo)
+            # A tensor is a pass of n products for each number; chords are n m p.
+            if not self._M or width * p > TENSOR or width * (self.n + m) > self.n * m:
+                break
+            self._announce(m, width * p * (1 + m / self.n))
+            self._add_tensor(order)
+            self.level[todo] = 2 + order
+            asked = todo if order else todo[~known[todo]]
+            missed, helped = self._certified(asked)
+            rest.append(asked[missed & ~helped])
+            todo = asked[missed & helped]
+        return np.concatenate([*rest, todo])
+
+    def _add_tensor(self, order):
+        start = self.base.start
+        (total,) = self.blocks.total(
+            _passes.tensors, order=order, start=start, **self._shared
+        )
+        start = replace(start, tensors=(*start.tensors, total))
+        self.base = replace(self.base, start=start)
+
+    @property
+    def _shared(self):
+        return {"problem": self.base.problem, "mean": self.model.mean}
+
+    def _certified(self, rows):
+        """Return which of some rows miss the tolerance, and would not with the cube."""
+        if not len(rows):
+            return np.zeros((2, 0), dtype=bool)
+        spans = list(self.blocks.slices())
+        cuts = np.searchsorted(rows, [span.stop for span in spans[:-1]])
+        own = [
+            part - span.start
+            for part, span in zip(np.split(rows, cuts), spans, strict=True)
+        ]
+        start = self.base.start
+        found = self.blocks.map(
+            _passes.certified, own, start=start, tol=self.tol, **self._shared
+        )
+        return np.concatenate(found, axis=1)
+
+    def _announce(self, m, products):
+        """Warn if passes for m rows take long: so many products for every row.
+
+        The leverages, ``p^2`` products for every row, have been timed.
+        """
+        seconds = self.seconds * products / len(self.penalty) ** 2
+        if seconds > LONG and m:
+            warnings.warn(
+                f"{m} of {self.n} rows are further than tol from the minimum after one "
+                f"step, and need passes that take about {seconds / 60:.0f} min. Raise "
+                "tol, or use fewer columns.",
+                UserWarning,
+                stacklevel=10,  # the caller of fit
+            )
+
+    def _polish(self, left, rough):
+        """Return some rows, ascending, and the moves (m, k, p) without each."""
+        shape = (0, *self.theta.shape)
+        rows, moves = [np.empty(0, dtype=np.intp)], [np.empty(shape)]
+        m = len(left) + len(rough)
+        check_memory(
+            8 * m * self.theta.size,
+            f"The moves of {self.theta.size} coefficients by {m} rows",
+            "Raise tol, or use fewer columns.",
+        )
+        if len(left) and len(self.theta) == 1:
+            # Two steps of 2 p products and a loss for every pair of rows.
+            self._announce(len(left), 2 * len(left) * (2 * len(self.penalty) + 20))
+            left = left[np.argsort(self._sizes[0][left], kind="stable")]
+            found, met = chords(self.model, self.base, left, self.tol)
+            if self.base.drift is not None:
+                found += self.base.drift
+            rows.append(left[met])
+            moves.append(found[met][:, None])
+            left = left[~met]
+        hard = np.concatenate([left, rough])
+        if len(hard):
+            rows.append(hard)
+            moves.append(self._minimised(hard))
+        rows, moves = np.concatenate(rows), np.concatenate(moves)
+        order = np.argsort(rows)
+        return rows[order], moves[order]
+
+    def _minimised(self, rows):
+        """Return the moves (m, k, p) without each of some rows, by Newton's method."""
+        k, model = len(self.theta), self.model
+        found, reached = minimisers(
+            model,
+            self.base.problem,
+            np.tile(self.theta, (len(rows), 1)),
+            np.tile(np.arange(k), len(rows)),
+            [np.array([row]) for row in rows for _ in range(k)],
+            np.repeat(model.penalties([[row] for row in rows]), k, axis=0),
+        )
+        if not reached.all():
+            bad = np.unique(rows[~reached.reshape(-1, k).all(axis=1)]).tolist()
+            raise UnsupportedEstimator(
+                f"{len(bad)} row(s) determine a coefficient alone, or without them "
+                f"there is no optimum (rows {bad[:10]}). Drop these rows, or add a "
+                "penalty."
+            )
+        return found.reshape(len(rows), k, -1) - model.theta
