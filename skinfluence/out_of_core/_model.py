@@ -18,9 +18,9 @@ and follow what is different about each row's. Balanced class weights start from
 optimum for each class.
 
 **Cost.** A pass per Newton step of the fit, ``n p^2`` operations each, and one more for
-the leverages; ``n p`` per test row. A correction is ``n p^3`` operations for its tensor,
-and as many for each question about rows that need it: moves are computed again, not
-kept. Memory: the blocks that are being read, p^2, or ``p^3 / 2`` where rows are
+the leverages; ``n p`` per test row. A correction is ``n p^3`` operations for its
+tensor, and as many for each question about rows that need it: moves are computed again,
+not kept. Memory: the blocks that are being read, p^2, or ``p^3 / 2`` where rows are
 corrected, and one number per row and output.
 """
 

@@ -16,7 +16,7 @@ from skinfluence.removal import UnsupportedEstimator
 from skinfluence.removal.linear._penalty import COLLAPSE
 from skinfluence.removal.smooth import _certificate as certificate
 
-# Relative rounding error of one minus leverage from which on a row is minimised without.
+# Relative rounding error of one minus leverage from which on Newton's method is used.
 ROUGH = 1e-9
 LONG = 60  # seconds that are announced
 TENSOR = 2**24  # numbers of a tensor, of which a sum over blocks holds several
@@ -219,8 +219,9 @@ class SingleRows:
             "Raise tol, or use fewer columns.",
         )
         if len(left) and len(self.theta) == 1:
-            # Two steps of 2 p products and a loss for every pair of rows.
-            self._announce(len(left), 2 * len(left) * (2 * len(self.penalty) + 20))
+            # Steps of 2 p products and a loss for every pair of rows.
+            steps = 1 if self.base.start.tensors else 2
+            self._announce(len(left), steps * len(left) * (2 * len(self.penalty) + 20))
             left = left[np.argsort(self._sizes[0][left], kind="stable")]
             found, met = chords(self.model, self.base, left, self.tol)
             if self.base.drift is not None:

@@ -1,0 +1,168 @@
+"""Single rows of dask collections against refits in extended precision."""
+
+import dask.array as da
+import numpy as np
+import pytest
+from dask import compute
+from sklearn.base import clone
+from sklearn.linear_model import GammaRegressor, LogisticRegression, PoissonRegressor
+
+from skinfluence import LeaveOneOutInfluence
+from skinfluence.out_of_core._blocks import blocks_of
+from skinfluence.out_of_core._minimisers import gather
+from skinfluence.out_of_core._model import BlockModel
+from skinfluence.out_of_core._passes import BlockRemovals
+from skinfluence.out_of_core._single_rows import SingleRows
+from skinfluence.out_of_core._steps import ladder_of
+from skinfluence.removal.smooth._corrections import Corrections
+
+LONG = np.longdouble
+RNG = np.random.default_rng(0)
+N, P = 110, 3
+X = RNG.standard_t(6, size=(N, P))
+SIGNAL = X @ [1.0, -0.5, 0.3] + RNG.normal(size=N)
+LABELS = (SIGNAL > 0.3).astype(int)
+COUNTS = RNG.poisson(np.exp(0.4 * SIGNAL - 0.5)).astype(float)
+WEIGHT = RNG.gamma(0.5, size=N)
+WEIGHT[7] = 3 * WEIGHT.sum()  # takes most of the penalty with it
+WEIGHT[11] = 0.0
+PASSES = 9  # more than any level
+
+
+def solve(matrices, vectors):
+    """Gaussian elimination without pivots of positive definite matrices."""
+    A = np.concatenate([matrices, vectors[..., None]], axis=-1)
+    p = A.shape[1]
+    for i in range(p):
+        A[:, i] /= A[:, i, i, None]
+        for j in range(p):
+            if j != i:
+                A[:, j] -= A[:, j, i, None] * A[:, i]
+    return A[..., -1]
+
+
+def logistic(eta, y):
+    """First and second derivatives of the log loss."""
+    p = 1 / (1 + np.exp(-eta))
+    return p - y, p * (1 - p)
+
+
+def poisson(eta, y):
+    """First and second derivatives of half the deviance."""
+    return np.exp(eta) - y, np.exp(eta)
+
+
+def gamma(eta, y):
+    """First and second derivatives of half the deviance."""
+    return 1 - y * np.exp(-eta), y * np.exp(-eta)
+
+
+def refits(loss, y, weight, penalty, start):
+    """Coefficients without each row, and with all of them last, by Newton's method."""
+    rows = np.column_stack([X, np.ones(N)]).astype(LONG)
+    weights = np.tile(weight.astype(LONG), (N + 1, 1))
+    weights[np.arange(N), np.arange(N)] = 0
+    ridges = np.zeros((N + 1, P + 1), dtype=LONG)
+    ridges[:, :P] = penalty(weights)[:, None]
+    theta = np.tile(start.astype(LONG), (N + 1, 1))
+    for _ in range(200):
+        first, second = loss(theta @ rows.T, y.astype(LONG))
+        gradient = (weights * first) @ rows + ridges * theta
+        hessian = np.einsum("kj,ja,jb->kab", weights * second, rows, rows)
+        np.einsum("kii->ki", hessian)[...] += ridges
+        step = solve(hessian, gradient)
+        reach = np.abs(step @ rows.T).max(axis=1)
+        theta -= step / np.maximum(1, reach)[:, None]
+        if reach.max() < 1e-17:
+            return theta, rows
+    raise AssertionError("no optimum")
+
+
+class Raw:
+    """In place of a loss: its change is that of the raw prediction."""
+
+    def change(self, y, raw, moves, link):
+        """Return the moves."""
+        return moves[..., 0]
+
+
+def moves(model, y, weight, tol):
+    """Moves of linear predictors, (n, n), how rows came to them, and the estimator."""
+    chunks = (40, 1, 69)
+    given = da.from_array(X, chunks=(chunks, P)), da.from_array(y, chunks=chunks)
+    weights = da.from_array(weight, chunks=chunks)
+    loo = LeaveOneOutInfluence(model, tol=tol).fit(*given, sample_weight=weights)
+    removals = loo._removals
+    rows, raw = removals.model.design(X), []
+    for block, found in zip(
+        compute(*removals.model.blocks.parts), removals._found, strict=True
+    ):
+        block = BlockRemovals(block, found, removals.bases)
+        raw.append(block.influence(rows, np.zeros(N), Raw()))
+    level = removals.found.level.astype(int)
+    level[loo.polished_rows_] = PASSES
+    return np.concatenate(raw, axis=1), level, loo.estimator_
+
+
+CASES = {
+    "logistic": (
+        LogisticRegression(C=0.3),
+        logistic,
+        LABELS,
+        lambda w: 1 / 0.3 + 0 * w,
+    ),
+    "no penalty": (LogisticRegression(C=np.inf), logistic, LABELS, lambda w: 0 * w),
+    "class weights": (
+        LogisticRegression(class_weight={0: 0.4, 1: 3.0}),
+        logistic,
+        LABELS,
+        lambda w: 1 + 0 * w,
+    ),
+    "Poisson": (PoissonRegressor(alpha=0.2), poisson, COUNTS, lambda w: 0.2 * w),
+    "Gamma": (GammaRegressor(alpha=0.1), gamma, np.exp(SIGNAL), lambda w: 0.1 * w),
+}
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["equal", "weighted"])
+@pytest.mark.parametrize("name", CASES)
+def test_bounds_hold(name, weighted):
+    """Whatever the tolerance, and whichever way a row has come to it."""
+    model, loss, y, penalty = CASES[name]
+    weight = WEIGHT if weighted else np.ones(N)
+    per_row = np.ones(N)
+    if name == "class weights":
+        per_row = np.array([0.4, 3.0])[y]
+    used, truth = set(), None
+    for tol in (1e-3, 1e-5, 1e-8):
+        found, level, fitted = moves(model, y, weight, tol)
+        if truth is None:
+            start = np.append(fitted.coef_, fitted.intercept_)
+            args = weight * per_row, lambda w: penalty(w.sum(axis=1)), start
+            theta, rows = refits(loss, y, *args)
+            truth = rows @ (theta[:-1] - theta[-1]).T
+        assert np.abs(found - truth).max() <= tol
+        used |= set(level.tolist())
+    # Corrected by one tensor, by two, and by passes over the table.
+    assert used >= {2, 3, PASSES}
+
+
+@pytest.mark.parametrize("name", ["logistic", "Poisson"])
+def test_bounds_before_corrections_exceed_those_after(name):
+    """Only rows whose bound from the length of the step is too large are computed."""
+    model, _, y, _ = CASES[name]
+    given = (da.from_array(a, chunks=60) for a in (X, y, WEIGHT + 0.1))
+    table = BlockModel(clone(model), blocks_of(*given))
+    rows = SingleRows(table, table.problem, tol=np.inf)
+    rows._add_tensor(0)
+    before, start = rows._correction_radius(), rows.base.start
+    whole = gather(table.blocks, np.arange(N))
+    ladder = ladder_of(whole, table.problem, table.mean, start)
+    first, every = ladder.newton_step(), np.arange(N)
+    steps = Corrections(ladder, rows.slack / np.sqrt(rows.kappa), start.tensors)
+    known = np.isfinite(before)
+    assert known.sum() > N / 2
+    for tol in np.quantile(before[known], [0.1, 0.5, 0.9]):
+        left, _ = steps.step(first.copy(), first, every, tol)
+        assert not left[before <= tol].any()
+    left, _ = steps.step(first.copy(), first, every, before[known].min() / 100)
+    assert left.all()
