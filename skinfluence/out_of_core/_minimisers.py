@@ -9,7 +9,8 @@ from skinfluence.removal._minimisation import Problems, minimise, newton_steps
 from skinfluence.removal.smooth import _certificate as certificate
 from skinfluence.removal.smooth._ladder import Ladder
 
-_AT_A_TIME = 64  # objectives whose Hessians are held
+_AT_A_TIME = 64  # objectives whose Hessians are held, or fewer:
+_HESSIANS = 2**22  # numbers of these
 CHUNK = 2**20  # numbers of the moves that share a pass
 
 
@@ -65,9 +66,10 @@ def minimisers(model, problem, start, outputs, removed, penalties):
     Parameters as of `BlockProblems`, and starting points of shape (k, p).
     """
     found, left = np.empty_like(start), np.empty(len(start))
-    for first in range(0, len(start), _AT_A_TIME):
-        part = slice(first, first + _AT_A_TIME)
-        problems = BlockProblems(
+    size = min(_AT_A_TIME, max(1, _HESSIANS // start.shape[1] ** 2))
+    for first in range(0, len(start), size):
+        part = slice(first, first + size)
+        problems = model.problems(
             model, problem, outputs[part], removed[part], penalties[part]
         )
         found[part], left[part] = minimise(problems, start[part])

@@ -33,8 +33,7 @@ import scipy.sparse as sp
 from sklearn.utils.validation import validate_data
 
 from skinfluence.out_of_core import _passes
-from skinfluence.out_of_core._minimisers import minimisers
-from skinfluence.out_of_core._problem import problem_of, set_up
+from skinfluence.out_of_core._minimisers import BlockProblems, minimisers
 from skinfluence.out_of_core._removals import BlockwiseRemovals, Found, merged
 from skinfluence.out_of_core._single_rows import SingleRows
 from skinfluence.out_of_core._steps import centred
@@ -54,13 +53,9 @@ class BlockModel(RemovalModel):
     Parameters
     ----------
     estimator : estimator
-        The user's, not fitted.
+        As `set_up` returns it; its coefficients are made those of the optimum.
     blocks : Blocks
-
-    Attributes
-    ----------
-    estimator : estimator
-        Fitted: scikit-learn's own, its coefficients those of the optimum.
+    problem : Problem
     """
 
     lacks = (
@@ -68,10 +63,13 @@ class BlockModel(RemovalModel):
         "LeaveOneOutInfluence."
     )
 
-    def __init__(self, estimator, blocks):
-        self.blocks = blocks
-        self.estimator, self.classes = set_up(estimator, blocks)
-        self.problem = problem_of(self.estimator, self.classes)
+    problems = BlockProblems
+    single_rows = SingleRows
+    row_moves = staticmethod(_passes.row_moves)
+
+    def __init__(self, estimator, blocks, problem):
+        self.blocks, self.estimator, self.problem = blocks, estimator, problem
+        self.classes = problem.codes.classes
         total, columns, targets, counts, least, most = blocks.total(
             _passes.moments, combine=_passes.merged_moments, problem=self.problem
         )
@@ -92,12 +90,24 @@ class BlockModel(RemovalModel):
         self.reach = np.append(np.abs(ends).max(axis=0), ones)
         p, k = blocks.n_features + self.problem.intercept, len(targets)
         start = np.zeros((k, p))
-        if self.problem.intercept and self.problem.link != "logit":
+        if self.problem.intercept and self.problem.link in (
+            "identity",
+            "margin",
+            "log",
+        ):
             start[:, -1] = targets / total
             if self.problem.link == "log":
                 start[:, -1] = np.log(start[:, -1])
+        self._prepare()
         self.theta = self.optimum(start, self.problem, self.penalty())
         self._set_coefficients()
+
+    def _prepare(self):
+        """Set what the objective needs besides."""
+
+    def flat(self, theta):
+        """Return coefficients (k, p) as the unknowns of independent problems."""
+        return theta
 
     def _set_class_sizes(self, counts):
         """Set sizes of classes where their weights are balanced, and these weights."""
@@ -149,9 +159,10 @@ class BlockModel(RemovalModel):
 
     def optimum(self, start, problem, penalty):
         """Minimise with all rows."""
-        k = len(start)
+        flat = self.flat(start)
+        k = len(flat)
         theta, reached = minimisers(
-            self, problem, start, np.arange(k), [NONE] * k, np.tile(penalty, (k, 1))
+            self, problem, flat, np.arange(k), [NONE] * k, np.tile(penalty, (k, 1))
         )
         if not reached.all():
             raise UnsupportedEstimator(
@@ -159,7 +170,7 @@ class BlockModel(RemovalModel):
                 "separable, or columns depend on each other, and no penalty decides. "
                 "Add a penalty, or drop columns."
             )
-        return theta
+        return theta.reshape(start.shape)
 
     def _set_coefficients(self):
         estimator, theta = self.estimator, self.theta
@@ -178,17 +189,8 @@ class BlockModel(RemovalModel):
 
         And the relative rounding error of solutions.
         """
-        gradient, hessian = self.blocks.total(
-            _passes.derivatives,
-            list(self.blocks.slices()),
-            problem=problem,
-            mean=self.mean,
-            theta=theta,
-            outputs=list(range(len(theta))),
-            removed=[NONE] * len(theta),
-        )
-        gradient += penalty * theta
-        lower, error = cholesky(hessian[0] + np.diag(penalty))
+        gradient, hessian = self._derivatives(problem, theta, penalty)
+        lower, error = cholesky(hessian)
         if not error <= TRUSTED:
             raise UnsupportedEstimator(
                 "Columns depend on each other up to rounding, which passes over blocks "
@@ -198,21 +200,29 @@ class BlockModel(RemovalModel):
         root = sla.solve_triangular(lower, np.eye(len(lower)), lower=True)
         return gradient, root, root.T @ root, error
 
+    def _derivatives(self, problem, theta, penalty):
+        """Return gradients and the Hessian, that all outputs share."""
+        k = len(theta)
+        penalties = np.tile(penalty, (k, 1))
+        problems = BlockProblems(self, problem, np.arange(k), [NONE] * k, penalties)
+        gradient, hessian = problems.evaluate(np.arange(k), theta)
+        return gradient, hessian[0]
+
     def exact(self, tol=1e-8, masks=None):
         if masks is not None:
             return self._exact_groups(masks)
         if self.sizes is None:
-            rows = SingleRows(self, self.problem, tol)
+            rows = self.single_rows(self, self.problem, tol)
             return BlockwiseRemovals(self, [rows.base], rows.found)
         parts = []
         for c, own in enumerate(np.eye(len(self.sizes))):
             problem = self.balanced(self.sizes - self.row_size * own)
-            parts.append(SingleRows(self, problem, tol, of_class=c))
+            parts.append(self.single_rows(self, problem, tol, of_class=c))
         found = merged([(rows.mine, rows.found) for rows in parts])
         return BlockwiseRemovals(self, [rows.base for rows in parts], found)
 
     def _exact_groups(self, masks):
-        k, n_groups = len(self.theta), len(masks)
+        n_groups = len(masks)
         problems = [(slice(None), self.problem)]
         if self.sizes is not None:
             left = self.sizes - sum(
@@ -240,22 +250,23 @@ class BlockModel(RemovalModel):
             )
         )
         if not reached.all():
-            bad = sorted({int(i) // k for i in np.flatnonzero(~reached)})
+            failed = ~reached.reshape(n_groups, -1).all(axis=1)
+            bad = np.flatnonzero(failed).tolist()
             raise UnsupportedEstimator(
                 f"Without {len(bad)} group(s) there is no unique optimum (groups "
                 f"{bad[:10]}). Add a penalty, or leave these groups out."
             )
-        moves = found.reshape(n_groups, k, -1) - self.theta
+        moves = found.reshape(n_groups, *self.theta.shape) - self.theta
         return LinearRemovals(self.as_model(), moves, (), False)
 
     def _without(self, problem, masks):
         """Return the minimisers without each of some sets, and which were reached."""
-        k = len(self.theta)
-        removed = [np.flatnonzero(mask) for mask in masks]
+        start, removed = self.flat(self.theta), [np.flatnonzero(mask) for mask in masks]
+        k = len(start)
         return minimisers(
             self,
             problem,
-            np.tile(self.theta, (len(masks), 1)),
+            np.tile(start, (len(masks), 1)),
             np.tile(np.arange(k), len(masks)),
             [rows for rows in removed for _ in range(k)],
             np.repeat(self.penalties(removed), k, axis=0),
@@ -283,7 +294,7 @@ class BlockModel(RemovalModel):
         """Return Newton steps, or those of the first order, from the optimum."""
         problem, theta = self.problem, self.theta
         _, _, lift, _ = self.factorise(problem, theta, self.penalty() + damping)
-        factor, _, _ = self.moves(problem, theta, lift, gap=gap)
+        factor = self.moves(problem, theta, lift, gap=gap)[0]
         drift = None
         if problem.per_weight:
             drift = self.penalty() * theta @ lift / self.total
@@ -293,7 +304,7 @@ class BlockModel(RemovalModel):
     def moves(self, problem, theta, lift, **options):
         """Return what `row_moves` returns, of all rows."""
         shared = {"problem": problem, "mean": self.mean, "theta": theta, "lift": lift}
-        found = self.blocks.map(_passes.row_moves, **shared, **options)
+        found = self.blocks.map(self.row_moves, **shared, **options)
         return tuple(np.concatenate(part) for part in zip(*found, strict=True))
 
     def no_targets(self):

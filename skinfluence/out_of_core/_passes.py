@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skinfluence.out_of_core._softmax_passes import lifted
 from skinfluence.out_of_core._steps import centred, corrected, ladder_of
 from skinfluence.removal.linear._linear import LinearRemovals, RankOneRemovals
 from skinfluence.removal.smooth import _remainders as sums
 from skinfluence.removal.smooth._corrections import tensor
+from skinfluence.removal.smooth._newton import row_chunks
 
 _BATCH = 256  # removed rows that share a product with the rows of a block
 
@@ -233,40 +235,55 @@ class BlockRemovals:
     """
 
     def __init__(self, block, found, bases):
-        self.block, self.problem = block, bases[0].problem
-        none, self.parts = np.empty(0, dtype=np.intp), []
-        own = np.zeros(len(block.X), dtype=bool)
+        self.block, self.found, self.bases = block, found, bases
+        self.problem = bases[0].problem
+
+    def _parts(self):
+        """Yield rows and their `Removals`, whose moves are no more than a chunk."""
+        found, none = self.found, np.empty(0, dtype=np.intp)
+        own = np.zeros(len(self.block.X), dtype=bool)
         own[found.rows] = True
-        for base in bases:
-            mine = base.mine(block) & ~own
+        for base in self.bases:
+            mine = base.mine(self.block) & ~own
             for level in np.unique(found.level[mine]):
                 rows = np.flatnonzero(mine & (found.level == level))
-                view = View(block, base, rows)
-                if level:
-                    removals = LinearRemovals(
-                        view, _corrected(block, base, rows, level), none, False
-                    )
-                else:
-                    factor, drift = found.factor[rows], base.drift
-                    if drift is not None:
-                        share = block.weight[rows] if base.first_order else 1.0
-                        drift = np.broadcast_to(share, len(rows)), drift
-                    removals = RankOneRemovals(
-                        view, base.lift, factor, none, base.first_order, drift
-                    )
-                self.parts.append((rows, removals))
-        if len(found.rows):
-            view = View(block, bases[0], found.rows)
-            removals = LinearRemovals(view, found.moves, none, False)
-            self.parts.append((found.rows, removals))
+                if not level and base.problem.link != "softmax":
+                    yield rows, self._one_step(base, rows)
+                    continue
+                for part in row_chunks(len(rows), base.theta.size):
+                    view = View(self.block, base, rows[part])
+                    moves = self._moves(base, rows[part], view, level)
+                    args = view, moves, none, base.first_order
+                    yield rows[part], LinearRemovals(*args)
+        for part in row_chunks(len(found.rows), self.bases[0].theta.size):
+            view = View(self.block, self.bases[0], found.rows[part])
+            yield found.rows[part], LinearRemovals(view, found.moves[part], none, False)
+
+    def _one_step(self, base, rows):
+        factor, drift = self.found.factor[rows], base.drift
+        if drift is not None:
+            share = self.block.weight[rows] if base.first_order else 1.0
+            drift = np.broadcast_to(share, len(rows)), drift
+        view, none = View(self.block, base, rows), np.empty(0, dtype=np.intp)
+        return RankOneRemovals(view, base.lift, factor, none, base.first_order, drift)
+
+    def _moves(self, base, rows, view, level):
+        """Return moves of the coefficients by rows that need more than a factor."""
+        if level:
+            start = base.start.of_level(level)
+            ladder = ladder_of(self.block, base.problem, base.mean, start, rows)
+            moves = (corrected(ladder, start)[0] @ start.root)[:, None]
+        else:
+            moves = lifted(view.rows, self.found.factor[rows], base.lift)
+        return moves if base.drift is None else moves + base.drift
 
     def _each(self, ask, shape=()):
         """Put the answers of the parts together, rows last."""
         n = len(self.block.X)
-        if len(self.parts) == 1:
-            return ask(*self.parts[0])
         out = np.empty((*shape, n))
-        for rows, removals in self.parts:
+        for rows, removals in self._parts():
+            if len(rows) == n:
+                return ask(rows, removals)
             out[..., rows] = ask(rows, removals)
         return out
 
@@ -280,7 +297,7 @@ class BlockRemovals:
 
     def summed(self, member):
         """Return moves of the coefficients by sums of rows, (n_sums, k, p)."""
-        return (sum(part.summed(member[:, rows]) for rows, part in self.parts),)
+        return (sum(part.summed(member[:, rows]) for rows, part in self._parts()),)
 
     def own_influence(self, loss):
         """Return the influence of every row on itself, (n,)."""
@@ -296,14 +313,6 @@ class BlockRemovals:
         else:
             rows = np.broadcast_to(np.arange(n), values.shape)
         return np.take_along_axis(values, rows, axis=1), rows
-
-
-def _corrected(block, base, rows, level):
-    """Return moves of the coefficients by rows that need corrections, (m, 1, p)."""
-    start = base.start.of_level(level)
-    ladder = ladder_of(block, base.problem, base.mean, start, rows)
-    moves = corrected(ladder, start)[0] @ start.root
-    return (moves if base.drift is None else moves + base.drift)[:, None]
 
 
 def weights_of(block):

@@ -40,8 +40,9 @@ class Problem:
 
     Attributes
     ----------
-    pointwise : object
-        The loss l, see `removal.smooth._pointwise`.
+    pointwise : object or None
+        The loss l, see `removal.smooth._pointwise`; None for the multinomial one, which
+        is of all outputs together.
     ridge : float
         For GLMs the penalty per unit of weight.
     per_weight : bool
@@ -135,13 +136,9 @@ def problem_of(estimator, classes):
             )
     ridge = float(np.max(goal.l2))
     if isinstance(estimator, LogisticRegression):
-        if len(classes) != 2:
-            raise UnsupportedEstimator(
-                f"LogisticRegression of {len(classes)} classes cannot be fitted to "
-                "dask collections: use RidgeClassifier, two classes at a time, or "
-                "arrays that fit into memory."
-            )
         pointwise, link = Logistic(), "logit"
+        if len(classes) > 2:
+            pointwise, link = None, "softmax"
     elif goal.per:
         power = {PoissonRegressor: 1, GammaRegressor: 2}.get(type(estimator))
         power = estimator.power if power is None else power
@@ -195,4 +192,5 @@ class _Codes:
             return labels[:, None].astype(np.float64)
         if len(self.classes) == 2:
             return np.where(labels == 1, 1.0, -1.0)[:, None]
-        return np.where(labels[:, None] == np.arange(len(self.classes)), 1.0, -1.0)
+        others = 0.0 if self.link == "softmax" else -1.0
+        return np.where(labels[:, None] == np.arange(len(self.classes)), 1.0, others)

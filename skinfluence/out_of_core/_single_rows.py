@@ -1,6 +1,7 @@
 """The minimisers without each row of a table, to a certified tolerance."""
 
 import warnings
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from functools import cached_property
 from time import perf_counter
@@ -22,7 +23,7 @@ LONG = 60  # seconds that are announced
 TENSOR = 2**24  # numbers of a tensor, of which a sum over blocks holds several
 
 
-class SingleRows:
+class RowsOneByOne(ABC):
     """What is left without each row of a table, or each row of a class.
 
     Parameters
@@ -44,8 +45,10 @@ class SingleRows:
         Of all rows; meaningless for those of other classes.
     """
 
+    rough = ROUGH
+
     def __init__(self, model, problem, tol, of_class=None):
-        self.model, self.tol = model, tol
+        self.model, self.problem, self.tol = model, problem, tol
         self.blocks, self.n = model.blocks, len(model.blocks)
         theta, removed, uneven, drift = model.theta, 0.0, None, None
         if problem.per_weight:
@@ -57,34 +60,59 @@ class SingleRows:
             theta = model.optimum(theta, problem, penalty)
             drift = theta - model.theta
         gradient, root, lift, error = model.factorise(problem, theta, penalty)
-        self.pull = root @ (np.sign(penalty) * theta[0])
-        clock = perf_counter()
-        self.factor, self.h, kappa = model.moves(
-            problem, theta, lift, pull=root.T @ self.pull, uneven=uneven, gap=True
-        )
-        self.seconds = perf_counter() - clock
-        self.slack = np.linalg.norm(gradient @ root.T, axis=1).max()
-        self.kappa, self.h_max = np.maximum(kappa, 1e-15), self.h.max()
         self.theta, self.penalty = theta, penalty
+        self.start = None
+        clock = perf_counter()
+        self.factor, gap, radius = self.step(lift, root, gradient, uneven)
+        self.seconds = perf_counter() - clock
         self.base = _passes.Base(
             problem,
             model.mean,
             model.theta,
             lift,
             drift=drift,
-            start=Start(
-                theta[0], root, penalty, root @ gradient[0], self.h_max, uneven
-            ),
+            start=self.start,
             of_class=of_class,
         )
-        sure = error <= ROUGH * kappa
+        sure = error <= self.rough * gap
         if problem.per_weight:
             sure &= model.weights <= (1 - COLLAPSE) * model.total
         self.level = np.full(self.n, int(uneven is not None), dtype=np.uint8)
-        hard = self.mine & (~(self._step_radius() <= tol) | ~sure)
-        left = self._correct(np.flatnonzero(hard & sure))
+        hard = self.mine & (~(radius <= tol) | ~sure)
+        left = self.correct(np.flatnonzero(hard & sure))
         rows, moves = self._polish(left, np.flatnonzero(hard & ~sure))
         self.found = Found(self.factor, self.level, rows, moves)
+
+    @abstractmethod
+    def step(self, lift, root, gradient, uneven):
+        """Take one step without each row.
+
+        Parameters
+        ----------
+        lift, root : ndarray
+            Inverse of the Hessian, and its root.
+        gradient : ndarray of shape (k, p)
+            What is left of it.
+        uneven : tuple or None
+            As of `Start`.
+
+        Returns
+        -------
+        factor : ndarray of shape (n, k)
+            As of `Found`.
+        gap : ndarray of shape (n,)
+            One minus leverage.
+        radius : ndarray of shape (n,)
+            Bound of what the linear predictor is wrong by.
+        """
+
+    def correct(self, todo):
+        """Correct some rows by sums over the table; return those beyond tolerance."""
+        return todo
+
+    @abstractmethod
+    def chords(self, rows):
+        """Take chord steps; return moves (m, k, p) from the start, and which are met."""
 
     @cached_property
     def mine(self):
@@ -93,6 +121,106 @@ class SingleRows:
             return np.ones(self.n, dtype=bool)
         return np.concatenate(self.blocks.map(_passes.rows_of, base=self.base))
 
+    def _announce(self, m, products):
+        """Warn if passes for m rows take long: so many products for every row.
+
+        The leverages, ``p^2`` products for every row, have been timed.
+        """
+        seconds = self.seconds * products / len(self.penalty) ** 2
+        if seconds > LONG and m:
+            warnings.warn(
+                f"{m} of {self.n} rows are further than tol from the minimum after one "
+                f"step, and need passes that take about {seconds / 60:.0f} min. Raise "
+                "tol, or use fewer columns.",
+                UserWarning,
+                stacklevel=10,  # the caller of fit
+            )
+
+    def _polish(self, left, rough):
+        """Return some rows, ascending, and the moves (m, k, p) without each."""
+        shape = (0, *self.theta.shape)
+        rows, moves = [np.empty(0, dtype=np.intp)], [np.empty(shape)]
+        m = len(left) + len(rough)
+        check_memory(
+            8 * m * self.theta.size,
+            f"The moves of {self.theta.size} coefficients by {m} rows",
+            "Raise tol, or use fewer columns.",
+        )
+        if len(left) and self.chord_steps:
+            # Steps of 2 p products and a loss for every pair of rows.
+            products = len(left) * (2 * len(self.penalty) + 20)
+            self._announce(len(left), self.chord_steps * products)
+            # Rows that move alike share a pass.
+            left = left[np.argsort(self.length[left], kind="stable")]
+            found, met = self.chords(left)
+            if self.base.drift is not None:
+                found += self.base.drift
+            rows.append(left[met])
+            moves.append(found[met])
+            left = left[~met]
+        hard = np.concatenate([left, rough])
+        if len(hard):
+            rows.append(hard)
+            moves.append(self._minimised(hard))
+        rows, moves = np.concatenate(rows), np.concatenate(moves)
+        order = np.argsort(rows)
+        return rows[order], moves[order]
+
+    def _minimised(self, rows):
+        """Return the moves (m, k, p) without each of some rows, by Newton's method."""
+        model, start = self.model, self.model.flat(self.theta)
+        k = len(start)
+        found, reached = minimisers(
+            model,
+            self.problem,
+            np.tile(start, (len(rows), 1)),
+            np.tile(np.arange(k), len(rows)),
+            [np.array([row]) for row in rows for _ in range(k)],
+            np.repeat(model.penalties([[row] for row in rows]), k, axis=0),
+        )
+        if not reached.all():
+            bad = np.unique(rows[~reached.reshape(-1, k).all(axis=1)]).tolist()
+            raise UnsupportedEstimator(
+                f"{len(bad)} row(s) determine a coefficient alone, or without them "
+                f"there is no optimum (rows {bad[:10]}). Drop these rows, or add a "
+                "penalty."
+            )
+        return found.reshape(len(rows), *self.theta.shape) - model.theta
+
+
+class SingleRows(RowsOneByOne):
+    """Rows of models whose outputs share no coefficients."""
+
+    def step(self, lift, root, gradient, uneven):
+        self.pull = root @ (np.sign(self.penalty) * self.theta[0])
+        self.factor, self.h, gap = self.model.moves(
+            self.problem,
+            self.theta,
+            lift,
+            pull=root.T @ self.pull,
+            uneven=uneven,
+            gap=True,
+        )
+        self.slack = np.linalg.norm(gradient @ root.T, axis=1).max()
+        self.kappa, self.h_max = np.maximum(gap, 1e-15), self.h.max()
+        slack = root @ gradient[0]
+        self.start = Start(self.theta[0], root, self.penalty, slack, self.h_max, uneven)
+        return self.factor, gap, self.step_radius()
+
+    @property
+    def length(self):
+        """Lengths of steps."""
+        return self._sizes[0]
+
+    @property
+    def chord_steps(self):
+        """How many steps are usual; none are known of several outputs."""
+        return 0 if len(self.theta) > 1 else 1 if self.base.start.tensors else 2
+
+    def chords(self, rows):
+        moves, met = chords(self.model, self.base, rows, self.tol)
+        return moves[:, None], met
+
     @cached_property
     def _sizes(self):
         """Lengths of steps; bounds of these and of lengths in the norm of B_i.
@@ -100,7 +228,7 @@ class SingleRows:
         And by how much the penalty of a row is another one, relative to the base's: its
         absolute value, and the smallest factor by which it changes the Hessian.
         """
-        size, start = np.abs(self.factor).max(axis=1), self.base.start
+        size, start = np.abs(self.factor).max(axis=1), self.start
         excess = relative = np.zeros(1)
         if start.uneven is not None:
             mean, unit = start.uneven
@@ -114,7 +242,7 @@ class SingleRows:
 
     @property
     def _M(self):
-        return self.base.problem.pointwise.M
+        return self.problem.pointwise.M
 
     def _radius(self, nu, length):
         """Bound errors, by gradients in the norm of B_i and lengths of moves."""
@@ -123,13 +251,13 @@ class SingleRows:
         zeta, kappa = length * np.sqrt(self.h_max), self.kappa * floor
         return certificate.radius(nu, zeta, kappa, self.h_max, self._M)
 
-    def _step_radius(self):
+    def step_radius(self):
         """Bound the error of the linear predictor after one step, per row."""
         length, slope, uneven, _ = self._sizes
         nu = certificate.newton_residual(length, slope, self.h_max, self.kappa, self._M)
         return self._radius(nu + uneven * slope, length)
 
-    def _correction_radius(self):
+    def correction_radius(self):
         """Bound it after the first correction, from the length of the step alone.
 
         With t_j the moves of the linear predictors, the correction is
@@ -148,9 +276,8 @@ class SingleRows:
         # A correction longer than half the step it corrects is no correction.
         return np.where(share < 0.5, radius, np.inf)
 
-    def _correct(self, todo):
-        """Correct some rows by tensors; return those that miss the tolerance."""
-        known, p, rest = self._correction_radius() <= self.tol, len(self.penalty), []
+    def correct(self, todo):
+        known, p, rest = self.correction_radius() <= self.tol, len(self.penalty), []
         for order, width in enumerate((p * (p + 1) // 2, p * (p + 1) * (p + 2) // 6)):
             m = len(todo)
             # A tensor is a pass of n products for each number; chords are n m p.
@@ -192,67 +319,3 @@ class SingleRows:
             _passes.certified, own, start=start, tol=self.tol, **self._shared
         )
         return np.concatenate(found, axis=1)
-
-    def _announce(self, m, products):
-        """Warn if passes for m rows take long: so many products for every row.
-
-        The leverages, ``p^2`` products for every row, have been timed.
-        """
-        seconds = self.seconds * products / len(self.penalty) ** 2
-        if seconds > LONG and m:
-            warnings.warn(
-                f"{m} of {self.n} rows are further than tol from the minimum after one "
-                f"step, and need passes that take about {seconds / 60:.0f} min. Raise "
-                "tol, or use fewer columns.",
-                UserWarning,
-                stacklevel=10,  # the caller of fit
-            )
-
-    def _polish(self, left, rough):
-        """Return some rows, ascending, and the moves (m, k, p) without each."""
-        shape = (0, *self.theta.shape)
-        rows, moves = [np.empty(0, dtype=np.intp)], [np.empty(shape)]
-        m = len(left) + len(rough)
-        check_memory(
-            8 * m * self.theta.size,
-            f"The moves of {self.theta.size} coefficients by {m} rows",
-            "Raise tol, or use fewer columns.",
-        )
-        if len(left) and len(self.theta) == 1:
-            # Steps of 2 p products and a loss for every pair of rows.
-            steps = 1 if self.base.start.tensors else 2
-            self._announce(len(left), steps * len(left) * (2 * len(self.penalty) + 20))
-            left = left[np.argsort(self._sizes[0][left], kind="stable")]
-            found, met = chords(self.model, self.base, left, self.tol)
-            if self.base.drift is not None:
-                found += self.base.drift
-            rows.append(left[met])
-            moves.append(found[met][:, None])
-            left = left[~met]
-        hard = np.concatenate([left, rough])
-        if len(hard):
-            rows.append(hard)
-            moves.append(self._minimised(hard))
-        rows, moves = np.concatenate(rows), np.concatenate(moves)
-        order = np.argsort(rows)
-        return rows[order], moves[order]
-
-    def _minimised(self, rows):
-        """Return the moves (m, k, p) without each of some rows, by Newton's method."""
-        k, model = len(self.theta), self.model
-        found, reached = minimisers(
-            model,
-            self.base.problem,
-            np.tile(self.theta, (len(rows), 1)),
-            np.tile(np.arange(k), len(rows)),
-            [np.array([row]) for row in rows for _ in range(k)],
-            np.repeat(model.penalties([[row] for row in rows]), k, axis=0),
-        )
-        if not reached.all():
-            bad = np.unique(rows[~reached.reshape(-1, k).all(axis=1)]).tolist()
-            raise UnsupportedEstimator(
-                f"{len(bad)} row(s) determine a coefficient alone, or without them "
-                f"there is no optimum (rows {bad[:10]}). Drop these rows, or add a "
-                "penalty."
-            )
-        return found.reshape(len(rows), k, -1) - model.theta

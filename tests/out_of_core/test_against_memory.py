@@ -46,6 +46,12 @@ SMOOTH = {
     "Gamma": (GammaRegressor(alpha=0.1), "positive"),
     "Tweedie": (TweedieRegressor(power=1.5, alpha=0.01), "positive"),
 }
+MULTINOMIAL = {
+    "multinomial": (LogisticRegression(C=0.5), "three"),
+    "multinomial, no penalty": (LogisticRegression(C=np.inf), "three"),
+    "multinomial, no intercept": (LogisticRegression(fit_intercept=False), "three"),
+    "multinomial, balanced": (LogisticRegression(class_weight="balanced"), "three"),
+}
 UNEVEN = {"yes": 2.0, "no": 0.3}
 CLASS_WEIGHTS = {
     "logistic, weights": (LogisticRegression(class_weight=UNEVEN), "two"),
@@ -53,7 +59,7 @@ CLASS_WEIGHTS = {
     "ridge, weights": (RidgeClassifier(class_weight={0: 0.2, 2: 3.0}), "three"),
     "ridge, balanced": (RidgeClassifier(class_weight="balanced"), "three"),
 }
-ALL = {**QUADRATIC, **SMOOTH, **CLASS_WEIGHTS}
+ALL = {**QUADRATIC, **SMOOTH, **CLASS_WEIGHTS, **MULTINOMIAL}
 WEIGHT = RNG.uniform(0.2, 3.0, size=N)
 
 
@@ -101,7 +107,7 @@ def test_quadratic_leave_one_out(name, weighted):
     compare(*pair(LeaveOneOutInfluence, name, weight), rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize("name", {**SMOOTH, **MULTINOMIAL})
 def test_smooth_leave_one_out(name):
     """Both are within 1e-10 of the minimisers in the linear predictor."""
     outside, inside, test = pair(LeaveOneOutInfluence, name, tol=1e-10)
@@ -109,7 +115,7 @@ def test_smooth_leave_one_out(name):
     assert len(outside.polished_rows_) > 0
 
 
-@pytest.mark.parametrize("name", ["logistic, no intercept", "Poisson", "Tweedie"])
+@pytest.mark.parametrize("name", ["logistic", "Poisson", "Tweedie", "multinomial"])
 def test_sample_weights_of_smooth_losses(name):
     """A row takes its share of the penalty of a mean loss with it."""
     fitted = pair(LeaveOneOutInfluence, name, WEIGHT, tol=1e-10)
@@ -151,7 +157,7 @@ def test_groups_of_unequal_weights():
 
 
 @pytest.mark.parametrize("step", ["infinitesimal", "newton"])
-@pytest.mark.parametrize("name", ["ridge", "two outputs", "logistic"])
+@pytest.mark.parametrize("name", ["ridge", "two outputs", "logistic", "multinomial"])
 def test_influence_functions(name, step):
     compare(*pair(InfluenceFunctions, name, WEIGHT, step=step), rtol=1e-8)
 
@@ -161,7 +167,9 @@ def test_influence_functions_of_mean_losses(name):
     compare(*pair(InfluenceFunctions, name, WEIGHT), rtol=1e-7)
 
 
-@pytest.mark.parametrize("name", ["ridge", "three classes", "logistic", "Poisson"])
+@pytest.mark.parametrize(
+    "name", ["ridge", "three classes", "logistic", "Poisson", "multinomial"]
+)
 def test_groups(name):
     outside, inside, test = pair(LeaveOneOutInfluence, name)
     groups = np.arange(N) % 7
@@ -222,12 +230,11 @@ def test_row_of_leverage_one_is_refused_by_number():
 @pytest.mark.parametrize(
     ("model", "target", "message"),
     [
-        (LogisticRegression(), "three", "of 3 classes cannot be fitted"),
         (Ridge(positive=True), "number", "positive=True"),
         (Ridge(alpha=[1.0, 50.0]), "two numbers", r"alpha=\[1.0, 50.0\]"),
         (TweedieRegressor(power=3), "positive", "1 <= power <= 2"),
     ],
-    ids=["multinomial", "positive", "several alphas", "power"],
+    ids=["positive", "several alphas", "power"],
 )
 def test_settings_that_are_refused(model, target, message):
     given = blocks(X[TRAIN]), blocks(TARGETS[target][TRAIN])

@@ -4,15 +4,14 @@ import dask.array as da
 import numpy as np
 import pytest
 from dask import compute
-from sklearn.base import clone
 from sklearn.linear_model import GammaRegressor, LogisticRegression, PoissonRegressor
 
 from skinfluence import LeaveOneOutInfluence
 from skinfluence.out_of_core._blocks import blocks_of
 from skinfluence.out_of_core._minimisers import gather
-from skinfluence.out_of_core._model import BlockModel
 from skinfluence.out_of_core._passes import BlockRemovals
 from skinfluence.out_of_core._single_rows import SingleRows
+from skinfluence.out_of_core._softmax_table import table_model
 from skinfluence.out_of_core._steps import ladder_of
 from skinfluence.removal.smooth._corrections import Corrections
 
@@ -151,10 +150,10 @@ def test_bounds_before_corrections_exceed_those_after(name):
     """Only rows whose bound from the length of the step is too large are computed."""
     model, _, y, _ = CASES[name]
     given = (da.from_array(a, chunks=60) for a in (X, y, WEIGHT + 0.1))
-    table = BlockModel(clone(model), blocks_of(*given))
+    table = table_model(model, blocks_of(*given))
     rows = SingleRows(table, table.problem, tol=np.inf)
     rows._add_tensor(0)
-    before, start = rows._correction_radius(), rows.base.start
+    before, start = rows.correction_radius(), rows.base.start
     whole = gather(table.blocks, np.arange(N))
     ladder = ladder_of(whole, table.problem, table.mean, start)
     first, every = ladder.newton_step(), np.arange(N)
