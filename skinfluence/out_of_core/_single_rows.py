@@ -112,7 +112,7 @@ class RowsOneByOne(ABC):
 
     @abstractmethod
     def chords(self, rows):
-        """Take chord steps; return moves (m, k, p) from the start, and which are met."""
+        """Take chord steps; return moves (m, k, p) from the start, and which suffice."""
 
     @cached_property
     def mine(self):

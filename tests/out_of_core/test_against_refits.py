@@ -78,29 +78,40 @@ def refits(loss, y, weight, penalty, start):
 
 
 class Raw:
-    """In place of a loss: its change is that of the raw prediction."""
+    """In place of a loss: its change is that of a raw prediction, or of two apart."""
+
+    def __init__(self, one=0, other=None):
+        self.one, self.other = one, other
 
     def change(self, y, raw, moves, link):
         """Return the moves."""
-        return moves[..., 0]
+        out = moves[..., self.one]
+        return out if self.other is None else out - moves[..., self.other]
 
 
-def moves(model, y, weight, tol):
-    """Moves of linear predictors, (n, n), how rows came to them, and the estimator."""
+def moves(model, y, weight, tol, outputs=((0,),)):
+    """Moves of linear predictors, each (n, n), how rows came to them, and the estimator."""
     chunks = (40, 1, 69)
     given = da.from_array(X, chunks=(chunks, P)), da.from_array(y, chunks=chunks)
     weights = da.from_array(weight, chunks=chunks)
     loo = LeaveOneOutInfluence(model, tol=tol).fit(*given, sample_weight=weights)
     removals = loo._removals
-    rows, raw = removals.model.design(X), []
-    for block, found in zip(
-        compute(*removals.model.blocks.parts), removals._found, strict=True
-    ):
-        block = BlockRemovals(block, found, removals.bases)
-        raw.append(block.influence(rows, np.zeros(N), Raw()))
+    rows = removals.model.design(X)
+    blocks = [
+        BlockRemovals(block, found, removals.bases)
+        for block, found in zip(
+            compute(*removals.model.blocks.parts), removals._found, strict=True
+        )
+    ]
+    raw = [
+        np.concatenate(
+            [block.influence(rows, np.zeros(N), Raw(*own)) for block in blocks], axis=1
+        )
+        for own in outputs
+    ]
     level = removals.found.level.astype(int)
     level[loo.polished_rows_] = PASSES
-    return np.concatenate(raw, axis=1), level, loo.estimator_
+    return raw, level, loo.estimator_
 
 
 CASES = {
@@ -133,7 +144,7 @@ def test_bounds_hold(name, weighted):
         per_row = np.array([0.4, 3.0])[y]
     used, truth = set(), None
     for tol in (1e-3, 1e-5, 1e-8):
-        found, level, fitted = moves(model, y, weight, tol)
+        (found,), level, fitted = moves(model, y, weight, tol)
         if truth is None:
             start = np.append(fitted.coef_, fitted.intercept_)
             args = weight * per_row, lambda w: penalty(w.sum(axis=1)), start
@@ -165,3 +176,50 @@ def test_bounds_before_corrections_exceed_those_after(name):
         assert not left[before <= tol].any()
     left, _ = steps.step(first.copy(), first, every, before[known].min() / 100)
     assert left.all()
+
+
+def multinomial_refits(y, weight, ridge, start):
+    """As `refits`; coefficients of shape (n + 1, 3, p)."""
+    rows = np.column_stack([X, np.ones(N)]).astype(LONG)
+    weights = np.tile(weight.astype(LONG), (N + 1, 1))
+    weights[np.arange(N), np.arange(N)] = 0
+    theta = np.tile(start.astype(LONG), (N + 1, 1, 1))
+    C, p = start.shape
+    fixed = np.kron(np.eye(C), np.diag([ridge] * P + [0.0])).astype(LONG)
+    fixed[np.ix_([P, 2 * P + 1, -1], [P, 2 * P + 1, -1])] += 1  # sum of intercepts
+    for _ in range(200):
+        logits = np.einsum("kcp,jp->kjc", theta, rows)
+        q = np.exp(logits - logits.max(axis=2, keepdims=True))
+        q /= q.sum(axis=2, keepdims=True)
+        slope = weights[..., None] * (q - (y[:, None] == np.arange(C)))
+        gradient = np.einsum("kjc,jp->kcp", slope, rows).reshape(N + 1, -1)
+        gradient += theta.reshape(N + 1, -1) @ fixed
+        hessian = np.tile(fixed, (N + 1, 1, 1))
+        for c in range(C):
+            for e in range(C):
+                own = weights * q[..., c] * ((c == e) - q[..., e])
+                block = slice(c * p, c * p + p), slice(e * p, e * p + p)
+                hessian[:, *block] += np.einsum("kj,ja,jb->kab", own, rows, rows)
+        step = solve(hessian, gradient).reshape(theta.shape)
+        reach = np.abs(step @ rows.T).max(axis=(1, 2))
+        theta -= step / np.maximum(1, reach)[:, None, None]
+        if reach.max() < 1e-17:
+            return theta, rows
+    raise AssertionError("no optimum")
+
+
+def test_bounds_of_multinomial_regression_hold():
+    y = np.digitize(SIGNAL, [-0.5, 0.7])
+    used, truth, model = set(), None, LogisticRegression(C=0.5)
+    weight = WEIGHT.clip(0.0, 3.0)
+    pairs = (0, 1), (1, 2), (0, 2)
+    for tol in (1e-2, 1e-4, 1e-8):
+        raw, level, fitted = moves(model, y, weight, tol, pairs)
+        if truth is None:
+            start = np.column_stack([fitted.coef_, fitted.intercept_])
+            theta, rows = multinomial_refits(y, weight, 2.0, start)
+            truth = np.einsum("jp,kcp->cjk", rows, theta[:-1] - theta[-1])
+        for found, (one, other) in zip(raw, pairs, strict=True):
+            assert np.abs(found - (truth[one] - truth[other])).max() <= tol
+        used |= set(level.tolist())
+    assert used >= {0, PASSES}
