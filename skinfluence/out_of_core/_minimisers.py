@@ -4,7 +4,7 @@ import numpy as np
 
 from skinfluence.out_of_core import _passes
 from skinfluence.out_of_core._blocks import Block
-from skinfluence.out_of_core._steps import corrected, ladder_of
+from skinfluence.out_of_core._row_ladders import corrected, ladder_of
 from skinfluence.removal._minimisation import Problems, minimise, newton_steps
 from skinfluence.removal.smooth import _certificate as certificate
 from skinfluence.removal.smooth._ladder import Ladder

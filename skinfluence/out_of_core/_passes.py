@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skinfluence.out_of_core._softmax_passes import lifted
-from skinfluence.out_of_core._steps import centred, corrected, ladder_of
+from skinfluence.out_of_core._row_ladders import centred, corrected, ladder_of
 from skinfluence.removal.linear._linear import LinearRemovals, RankOneRemovals
 from skinfluence.removal.smooth import _remainders as sums
 from skinfluence.removal.smooth._corrections import tensor

@@ -12,7 +12,7 @@ from skinfluence._memory import check_memory
 from skinfluence.out_of_core import _passes
 from skinfluence.out_of_core._minimisers import chords, minimisers
 from skinfluence.out_of_core._removals import Found
-from skinfluence.out_of_core._steps import Start
+from skinfluence.out_of_core._row_ladders import Start
 from skinfluence.removal import UnsupportedEstimator
 from skinfluence.removal.linear._penalty import COLLAPSE
 from skinfluence.removal.smooth import _certificate as certificate
@@ -112,7 +112,7 @@ class RowsOneByOne(ABC):
 
     @abstractmethod
     def chords(self, rows):
-        """Take chord steps; return moves (m, k, p) from the start, and which suffice."""
+        """Take chord steps; return moves (m, k, p), and which of them suffice."""
 
     @cached_property
     def mine(self):

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import softmax
 
-from skinfluence.out_of_core._steps import centred
+from skinfluence.out_of_core._row_ladders import centred
 from skinfluence.removal.smooth._softmax import apply, downdates, outer
 from skinfluence.removal.smooth._softmax_objective import SoftmaxLosses, ranges
 

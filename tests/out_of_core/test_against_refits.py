@@ -12,7 +12,7 @@ from skinfluence.out_of_core._minimisers import gather
 from skinfluence.out_of_core._passes import BlockRemovals
 from skinfluence.out_of_core._single_rows import SingleRows
 from skinfluence.out_of_core._softmax_table import table_model
-from skinfluence.out_of_core._steps import ladder_of
+from skinfluence.out_of_core._row_ladders import ladder_of
 from skinfluence.removal.smooth._corrections import Corrections
 
 LONG = np.longdouble
@@ -90,7 +90,7 @@ class Raw:
 
 
 def moves(model, y, weight, tol, outputs=((0,),)):
-    """Moves of linear predictors, each (n, n), how rows came to them, and the estimator."""
+    """Moves of linear predictors, each (n, n), how rows came to them, estimator."""
     chunks = (40, 1, 69)
     given = da.from_array(X, chunks=(chunks, P)), da.from_array(y, chunks=chunks)
     weights = da.from_array(weight, chunks=chunks)
