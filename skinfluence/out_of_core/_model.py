@@ -35,8 +35,8 @@ from sklearn.utils.validation import validate_data
 from skinfluence.out_of_core import _passes
 from skinfluence.out_of_core._minimisers import BlockProblems, minimisers
 from skinfluence.out_of_core._removals import BlockwiseRemovals, Found, merged
-from skinfluence.out_of_core._single_rows import SingleRows
 from skinfluence.out_of_core._row_ladders import centred
+from skinfluence.out_of_core._single_rows import SingleRows
 from skinfluence.removal import RemovalModel, UnsupportedEstimator
 from skinfluence.removal._objective import objective
 from skinfluence.removal.linear._linear import LinearRemovals

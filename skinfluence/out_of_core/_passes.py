@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skinfluence.out_of_core._softmax_passes import lifted
+from skinfluence.out_of_core import _softmax_passes as softmax_passes
 from skinfluence.out_of_core._row_ladders import centred, corrected, ladder_of
 from skinfluence.removal.linear._linear import LinearRemovals, RankOneRemovals
 from skinfluence.removal.smooth import _remainders as sums
@@ -36,6 +36,8 @@ class Base:
         What rows that need more than one step start from.
     of_class : int or None
         The class whose rows start from here; None for all rows.
+    tensors : tuple of ndarray
+        Of a multinomial regression whose rows are corrected, `_softmax_passes.tensor`.
     """
 
     problem: object
@@ -46,6 +48,7 @@ class Base:
     drift: np.ndarray | None = None
     start: object = None
     of_class: int | None = None
+    tensors: tuple = ()
 
     def mine(self, block):
         """Return which rows of a block start from here, bool (n,)."""
@@ -269,12 +272,16 @@ class BlockRemovals:
 
     def _moves(self, base, rows, view, level):
         """Return moves of the coefficients by rows that need more than a factor."""
-        if level:
+        factor = self.found.factor[rows]
+        if base.problem.link == "softmax":
+            if level:
+                moves = softmax_passes.corrected(self.block, base, rows, factor)
+            else:
+                moves = softmax_passes.lifted(view.rows, factor, base.lift)
+        else:
             start = base.start.of_level(level)
             ladder = ladder_of(self.block, base.problem, base.mean, start, rows)
             moves = (corrected(ladder, start)[0] @ start.root)[:, None]
-        else:
-            moves = lifted(view.rows, self.found.factor[rows], base.lift)
         return moves if base.drift is None else moves + base.drift
 
     def _each(self, ask, shape=()):

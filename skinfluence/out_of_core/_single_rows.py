@@ -20,6 +20,7 @@ from skinfluence.removal.smooth import _certificate as certificate
 # Relative rounding error of one minus leverage from which on Newton's method is used.
 ROUGH = 1e-9
 LONG = 60  # seconds that are announced
+SLOWEST = 2e8  # products per second of a slow core
 TENSOR = 2**24  # numbers of a tensor, of which a sum over blocks holds several
 
 
@@ -121,12 +122,15 @@ class RowsOneByOne(ABC):
             return np.ones(self.n, dtype=bool)
         return np.concatenate(self.blocks.map(_passes.rows_of, base=self.base))
 
-    def _announce(self, m, products):
+    def announce(self, m, products):
         """Warn if passes for m rows take long: so many products for every row.
 
-        The leverages, ``p^2`` products for every row, have been timed.
+        The leverages, ``p^2`` products for every row, have been timed; of small tables
+        that is the time of the scheduler.
         """
-        seconds = self.seconds * products / len(self.penalty) ** 2
+        squares = len(self.penalty) ** 2
+        timed = min(self.seconds, self.n * squares / SLOWEST)
+        seconds = timed * products / squares
         if seconds > LONG and m:
             warnings.warn(
                 f"{m} of {self.n} rows are further than tol from the minimum after one "
@@ -149,7 +153,7 @@ class RowsOneByOne(ABC):
         if len(left) and self.chord_steps:
             # Steps of 2 p products and a loss for every pair of rows.
             products = len(left) * (2 * len(self.penalty) + 20)
-            self._announce(len(left), self.chord_steps * products)
+            self.announce(len(left), self.chord_steps * products)
             # Rows that move alike share a pass.
             left = left[np.argsort(self.length[left], kind="stable")]
             found, met = self.chords(left)
@@ -283,7 +287,7 @@ class SingleRows(RowsOneByOne):
             # A tensor is a pass of n products for each number; chords are n m p.
             if not self._M or width * p > TENSOR or width * (self.n + m) > self.n * m:
                 break
-            self._announce(m, width * p * (1 + m / self.n))
+            self.announce(m, width * p * (1 + m / self.n))
             self._add_tensor(order)
             self.level[todo] = 2 + order
             asked = todo if order else todo[~known[todo]]

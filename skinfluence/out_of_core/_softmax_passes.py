@@ -4,6 +4,8 @@ import numpy as np
 from scipy.special import softmax
 
 from skinfluence.out_of_core._row_ladders import centred
+from skinfluence.removal.smooth._corrections import tensor as square
+from skinfluence.removal.smooth._newton import pair_products, row_chunks
 from skinfluence.removal.smooth._softmax import apply, downdates, outer
 from skinfluence.removal.smooth._softmax_objective import SoftmaxLosses, ranges
 
@@ -98,6 +100,42 @@ def lifted(X, v, lift):
     return (outer(v, X) @ lift).reshape(len(v), v.shape[1], -1)
 
 
+def tensor(block, problem, mean, theta):
+    r"""Return what sums of squares of moves give gradients by, see `corrected`.
+
+    Third derivatives of a row's loss along a move t of its logits are
+    :math:`\sum_c p_c (t_c - \bar t)^2 (e_c - p)`: those of C rows of one output.
+    """
+    losses, weight = losses_of(block, problem, mean)
+    C, p = losses.n_classes, losses.rows.shape[1]
+    width, total = C * p, 0.0
+    for part in row_chunks(len(weight), C * width * (width + 1) // 2):
+        X = losses.rows[part]
+        P = softmax(X @ theta.T, axis=1)
+        apart = (np.eye(C) - P[:, None]).reshape(-1, C)
+        rows = outer(apart, np.repeat(X, C, axis=0))
+        total = total + square(rows, (0.5 * weight[part, None] * P).ravel(), 0)
+    return (total,)
+
+
+def corrected(block, base, rows, v):
+    """Return moves of the coefficients by some rows, their steps corrected, (m, C, p).
+
+    By Halley's method: ``- B_i^{-1} sum_{j != i} D^3 l_j[move, move] / 2`` is added.
+    """
+    own = OwnRows(block.rows(rows), base)
+    step = lifted(own.X, v, base.lift)
+    logits = np.einsum("icp,ip->ic", step, own.X)
+    apart = logits - (own.P * logits).sum(axis=1, keepdims=True)
+    squares = own.P * apart**2
+    squares -= own.P * squares.sum(axis=1, keepdims=True)
+    flat = step.reshape(len(step), -1)
+    (total,) = base.tensors
+    total = pair_products(flat) @ total
+    total -= outer(0.5 * own.weight[:, None] * squares, own.X)
+    return (flat - own.solve(total, slice(None))).reshape(step.shape)
+
+
 class OwnRows:
     """Some rows, and the inverses of the Hessians without each of them.
 
@@ -110,15 +148,14 @@ class OwnRows:
 
     def __init__(self, block, base):
         self.base = base
-        losses, weight = losses_of(block, base.problem, base.mean)
+        losses, self.weight = losses_of(block, base.problem, base.mean)
         self.X = losses.rows
         theta = base.theta if base.drift is None else base.theta + base.drift
-        P = softmax(self.X @ theta.T, axis=1)
-        self.pull = losses.pull(P, weight)
-        self.K, self.M = np.empty((2, *P.shape, P.shape[1]))
+        self.P = P = softmax(self.X @ theta.T, axis=1)
+        self.pull = losses.pull(P, self.weight)
+        self.M = np.empty((*P.shape, P.shape[1]))
         for r, K in losses.kernels(base.lift):
-            self.K[r] = K
-            self.M[r], _ = downdates(K, P[r], weight[r])
+            self.M[r], _ = downdates(K, P[r], self.weight[r])
 
     def gradient(self):
         """Return gradients without each row, (m, C p)."""

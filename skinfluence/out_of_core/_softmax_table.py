@@ -1,5 +1,7 @@
 """Multinomial logistic regression of a table in blocks."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from skinfluence._memory import check_memory
@@ -7,9 +9,9 @@ from skinfluence.out_of_core import _softmax_passes as passes
 from skinfluence.out_of_core._minimisers import gather
 from skinfluence.out_of_core._model import NONE, BlockModel
 from skinfluence.out_of_core._problem import problem_of, set_up
-from skinfluence.out_of_core._single_rows import RowsOneByOne
+from skinfluence.out_of_core._single_rows import TENSOR, RowsOneByOne
 from skinfluence.removal._minimisation import Problems, newton_steps
-from skinfluence.removal.smooth._certificate import psi2
+from skinfluence.removal.smooth._certificate import psi2, psi3
 from skinfluence.removal.smooth._quasi_newton import minimise, range_radius
 from skinfluence.removal.smooth._softmax import FULL_LEVERAGE, ROUGH
 
@@ -66,7 +68,47 @@ class SoftmaxRows(RowsOneByOne):
         self.length = np.sqrt(np.maximum(along, 0.0))
         zeta = rho * self.length
         nu = psi2(zeta) * np.sqrt(np.maximum(own, 0.0)) + slack / np.sqrt(kappa)
+        self.rho, self.kappa, self.slack = rho, kappa, slack / np.sqrt(kappa)
         return v, 1 - leverage, range_radius(nu, zeta, self.reach)
+
+    def correction_radius(self):
+        r"""Bound errors after one correction, from the length of the step alone.
+
+        Third derivatives along a move u and others obey :math:`|D^3 l[u, a, b]| \le
+        range(u) |a| |b|` in the norms of the Hessian, and fourth ones
+        :math:`|D^4 l[u, u, u, b]| \le (1 + 3/4) range(u)^2 |u| |b|`: they are the
+        cumulant :math:`E[\bar u^3 \bar b] - 3 Var(u) Cov(u, b)`, and a variance is at
+        most a quarter of the square of the range. So what the correction's length and
+        what it leaves of the gradient are bounded by is as for one output
+        (`certificate.correction_residual`), but for this factor.
+        """
+        share = self.rho * self.length / 2 / np.sqrt(self.kappa)
+        change = share * self.length
+        after = self.length + change
+        zeta = self.rho * after
+        nu = 1.75 * psi3(zeta) * after
+        nu += self.rho * (self.length + after) / 2 * change + self.slack
+        # A correction longer than half the step it corrects is no correction.
+        return np.where(share < 0.5, range_radius(nu, zeta, self.reach), np.inf)
+
+    def correct(self, todo):
+        known = todo[self.correction_radius()[todo] <= self.tol]
+        C, m = len(self.theta), len(known)
+        width = self.theta.size * (self.theta.size + 1) // 2
+        # Chord steps are about four products for every pair of rows and coefficient.
+        worth = width * (C * self.n + m) <= 4 * self.n * m
+        if not worth or width * self.theta.size > TENSOR:
+            return todo
+        self.announce(m, width * self.theta.size * (C + m / self.n))
+        tensor = self.blocks.total(
+            passes.tensor,
+            problem=self.problem,
+            mean=self.model.mean,
+            theta=self.theta,
+        )
+        self.base = replace(self.base, tensors=tensor)
+        self.level[known] = 2
+        return np.setdiff1d(todo, known)
 
     def chords(self, rows):
         size = max(1, CHUNK // self.theta.size)

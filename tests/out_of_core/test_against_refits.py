@@ -1,18 +1,24 @@
 """Single rows of dask collections against refits in extended precision."""
 
+from dataclasses import replace
+
 import dask.array as da
 import numpy as np
 import pytest
 from dask import compute
+from numpy.testing import assert_allclose
+from scipy.special import softmax
 from sklearn.linear_model import GammaRegressor, LogisticRegression, PoissonRegressor
 
 from skinfluence import LeaveOneOutInfluence
 from skinfluence.out_of_core._blocks import blocks_of
 from skinfluence.out_of_core._minimisers import gather
 from skinfluence.out_of_core._passes import BlockRemovals
-from skinfluence.out_of_core._single_rows import SingleRows
-from skinfluence.out_of_core._softmax_table import table_model
 from skinfluence.out_of_core._row_ladders import ladder_of
+from skinfluence.out_of_core._single_rows import SingleRows
+from skinfluence.out_of_core._softmax_passes import corrected
+from skinfluence.out_of_core._softmax_passes import tensor as tensor_of
+from skinfluence.out_of_core._softmax_table import SoftmaxRows, table_model
 from skinfluence.removal.smooth._corrections import Corrections
 
 LONG = np.longdouble
@@ -89,10 +95,13 @@ class Raw:
         return out if self.other is None else out - moves[..., self.other]
 
 
-def moves(model, y, weight, tol, outputs=((0,),)):
+def moves(model, y, weight, tol, outputs=((0,),), X=X):
     """Moves of linear predictors, each (n, n), how rows came to them, estimator."""
     chunks = (40, 1, 69)
-    given = da.from_array(X, chunks=(chunks, P)), da.from_array(y, chunks=chunks)
+    given = (
+        da.from_array(X, chunks=(chunks, X.shape[1])),
+        da.from_array(y, chunks=chunks),
+    )
     weights = da.from_array(weight, chunks=chunks)
     loo = LeaveOneOutInfluence(model, tol=tol).fit(*given, sample_weight=weights)
     removals = loo._removals
@@ -178,15 +187,16 @@ def test_bounds_before_corrections_exceed_those_after(name):
     assert left.all()
 
 
-def multinomial_refits(y, weight, ridge, start):
+def multinomial_refits(X, y, weight, ridge, start):
     """As `refits`; coefficients of shape (n + 1, 3, p)."""
     rows = np.column_stack([X, np.ones(N)]).astype(LONG)
     weights = np.tile(weight.astype(LONG), (N + 1, 1))
     weights[np.arange(N), np.arange(N)] = 0
     theta = np.tile(start.astype(LONG), (N + 1, 1, 1))
     C, p = start.shape
-    fixed = np.kron(np.eye(C), np.diag([ridge] * P + [0.0])).astype(LONG)
-    fixed[np.ix_([P, 2 * P + 1, -1], [P, 2 * P + 1, -1])] += 1  # sum of intercepts
+    fixed = np.kron(np.eye(C), np.diag([ridge] * (p - 1) + [0.0])).astype(LONG)
+    free = p * np.arange(1, C + 1) - 1
+    fixed[np.ix_(free, free)] += 1  # the sum of the intercepts
     for _ in range(200):
         logits = np.einsum("kcp,jp->kjc", theta, rows)
         q = np.exp(logits - logits.max(axis=2, keepdims=True))
@@ -211,15 +221,52 @@ def multinomial_refits(y, weight, ridge, start):
 def test_bounds_of_multinomial_regression_hold():
     y = np.digitize(SIGNAL, [-0.5, 0.7])
     used, truth, model = set(), None, LogisticRegression(C=0.5)
-    weight = WEIGHT.clip(0.0, 3.0)
+    weight, few = WEIGHT.clip(0.0, 3.0), X[:, :1]
     pairs = (0, 1), (1, 2), (0, 2)
-    for tol in (1e-2, 1e-4, 1e-8):
-        raw, level, fitted = moves(model, y, weight, tol, pairs)
+    for tol in (1e-1, 1e-2, 1e-4, 1e-8):
+        raw, level, fitted = moves(model, y, weight, tol, pairs, few)
         if truth is None:
             start = np.column_stack([fitted.coef_, fitted.intercept_])
-            theta, rows = multinomial_refits(y, weight, 2.0, start)
+            theta, rows = multinomial_refits(few, y, weight, 2.0, start)
             truth = np.einsum("jp,kcp->cjk", rows, theta[:-1] - theta[-1])
         for found, (one, other) in zip(raw, pairs, strict=True):
             assert np.abs(found - (truth[one] - truth[other])).max() <= tol
         used |= set(level.tolist())
-    assert used >= {0, PASSES}
+    assert used >= {0, 2, PASSES}
+
+
+def test_corrected_multinomial_rows_are_steps_of_halley():
+    """With derivatives of gradients that are differences."""
+    y, weight = np.digitize(SIGNAL, [-0.5, 0.7]), WEIGHT.clip(0.2, 3.0)
+    given = (da.from_array(a, chunks=60) for a in (X, y, weight))
+    table = table_model(LogisticRegression(C=0.5), blocks_of(*given))
+    rows = SoftmaxRows(table, table.problem, tol=np.inf)
+    (tensor,) = table.blocks.total(
+        tensor_of, problem=table.problem, mean=table.mean, theta=table.theta
+    )
+    few = np.arange(0, N, 9)
+    base = replace(rows.base, tensors=(tensor,))
+    whole = gather(table.blocks, np.arange(N))
+    found = corrected(whole, base, few, rows.factor[few])
+    design, truth = table.design(X), y[:, None] == np.arange(3)
+    theta, penalty = table.theta.ravel(), table.penalty_hessian(table.penalty())
+
+    def gradient(flat, kept):
+        slope = softmax(design @ flat.reshape(3, -1).T, axis=1) - truth
+        return ((kept * slope.T) @ design).ravel() + penalty @ flat
+
+    for i, move in zip(few, found, strict=True):
+        kept = np.where(np.arange(N) == i, 0.0, weight)
+        ends = [1e-4 * unit for unit in np.eye(len(theta))]
+        hessian = np.array(
+            [gradient(theta + e, kept) - gradient(theta - e, kept) for e in ends]
+        )
+        hessian /= 2e-4
+        start = gradient(theta, kept)
+        step = -np.linalg.solve(hessian, start)
+        size = 0.1 / np.abs(step).max()
+        bend = gradient(theta + size * step, kept) - 2 * start
+        bend = (bend + gradient(theta - size * step, kept)) / size**2
+        expected = step - np.linalg.solve(hessian, bend / 2)
+        change = np.abs(expected - step).max()
+        assert_allclose(move.ravel(), expected, rtol=0, atol=0.03 * change + 1e-7)
