@@ -44,22 +44,29 @@ def spans(n):
 
 
 def mapped(n, folder):
-    """Write a table, and return it as dask arrays of memory maps."""
+    """Write a table, and return it as dask arrays of blocks of memory maps.
+
+    Each block opens its own map: ``dask.array.from_array`` copies what it is given.
+    """
     names = folder / "X", folder / "y"
     with names[0].open("wb") as rows, names[1].open("wb") as labels:
         for span in spans(n):
             X, y = generated(*span)
             X.tofile(rows)
             y.tofile(labels)
-    X = np.memmap(names[0], dtype=np.float32, mode="r", shape=(n, COLUMNS))
-    y = np.memmap(names[1], dtype=np.int8, mode="r")
-    X = da.from_array(X, chunks=(BLOCK, COLUMNS), name=False)
-    return X, da.from_array(y, chunks=BLOCK, name=False)
+
+    def read(start, size):
+        X = np.memmap(
+            names[0], np.float32, "r", 4 * COLUMNS * start, shape=(size, COLUMNS)
+        )
+        return X, np.memmap(names[1], np.int8, "r", start, shape=(size,))
+
+    return lazy(n, read)
 
 
-def lazy(n):
-    """Return a table as dask arrays of blocks that are generated for every pass."""
-    make = dask.delayed(generated, nout=2, pure=False)
+def lazy(n, read=generated):
+    """Return a table as dask arrays of blocks that are made for every pass."""
+    make = dask.delayed(read, nout=2, pure=False)
     X, y = [], []
     for start, size in spans(n):
         rows, labels = make(start, size)
