@@ -41,6 +41,7 @@ from skinfluence.removal import RemovalModel, UnsupportedEstimator
 from skinfluence.removal._objective import objective
 from skinfluence.removal.linear._linear import LinearRemovals
 from skinfluence.removal.linear._normal_equations import cholesky
+from skinfluence.removal.linear._penalty import COLLAPSE
 
 # Relative rounding error of solutions by the Hessian up to which it is used.
 TRUSTED = 1e-10
@@ -132,11 +133,14 @@ class BlockModel(RemovalModel):
         weights = sizes.sum() / (len(sizes) * sizes)
         return replace(self.problem, class_weight=weights)
 
-    def penalty(self, removed=0.0):
-        """Return diagonals of the penalty without rows of these weights, (..., p)."""
-        size = np.ones(np.shape(removed))
-        if self.problem.per_weight:
-            size = self.total - np.asarray(removed)
+    def penalty(self, left=None):
+        """Return diagonals of the penalty of rows of these weights, (..., p).
+
+        None: of all rows.
+        """
+        size = np.asarray(self.total if left is None else left)
+        if not self.problem.per_weight:
+            size = np.ones(size.shape)
         diagonal = np.full(self.mean.size + self.problem.intercept, self.problem.ridge)
         if self.problem.intercept:
             diagonal[-1] = 0.0
@@ -153,9 +157,11 @@ class BlockModel(RemovalModel):
         """Return diagonals of the penalty without each of some sets of rows, (m, p)."""
         if not self.problem.per_weight:
             return np.broadcast_to(self.penalty(), (len(removed), len(self.reach)))
-        # Not a difference, where a row outweighs all others.
-        left = [np.delete(self.weights, rows).sum() for rows in removed]
-        return self.penalty(self.total - np.array(left))
+        left = self.total - np.array([self.weights[rows].sum() for rows in removed])
+        for i in np.flatnonzero(left < COLLAPSE * self.total):
+            # Not a difference, where rows outweigh all others.
+            left[i] = np.delete(self.weights, removed[i]).sum()
+        return self.penalty(left)
 
     def optimum(self, start, problem, penalty):
         """Minimise with all rows."""

@@ -124,7 +124,7 @@ def problem_of(estimator, classes):
     goal = objective(estimator)
     for name, refused in (
         ("l1_ratio", np.any(goal.l1)),
-        ("solver", bool(goal.constant)),
+        ("solver", bool(goal.constant) or _one_vs_rest(estimator, classes)),
         ("positive", getattr(estimator, "positive", False)),
         ("alpha", np.ptp(goal.l2) > 0),  # outputs share one Hessian
     ):
@@ -161,6 +161,12 @@ def problem_of(estimator, classes):
         _Codes(classes, link),
         _class_weight(estimator, classes),
     )
+
+
+def _one_vs_rest(estimator, classes):
+    """Tell whether several problems of two classes are fitted."""
+    solver = getattr(estimator, "solver", None)
+    return solver == "liblinear" and len(classes) > 2
 
 
 def _class_weight(estimator, classes):

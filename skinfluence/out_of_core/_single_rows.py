@@ -56,7 +56,7 @@ class RowsOneByOne(ABC):
             removed = model.total / self.n
             if not model.equal_weights and problem.ridge:
                 uneven = removed, problem.ridge
-        penalty = model.penalty(removed)
+        penalty = model.penalty(model.total - removed)
         if removed or of_class is not None:
             theta = model.optimum(theta, problem, penalty)
             drift = theta - model.theta
