@@ -309,8 +309,12 @@ class BlockModel(RemovalModel):
 
     def moves(self, problem, theta, lift, **options):
         """Return what `row_moves` returns, of all rows."""
-        shared = {"problem": problem, "mean": self.mean, "theta": theta, "lift": lift}
-        found = self.blocks.map(self.row_moves, **shared, **options)
+        shared = {"problem": problem, "theta": theta, "lift": lift}
+        return self.each_row(self.row_moves, **shared, **options)
+
+    def each_row(self, function, **shared):
+        """Return arrays of all rows, of those that a function returns of each block."""
+        found = self.blocks.map(function, mean=self.mean, **shared)
         return tuple(np.concatenate(part) for part in zip(*found, strict=True))
 
     def no_targets(self):

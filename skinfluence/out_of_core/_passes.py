@@ -155,13 +155,11 @@ def derivatives(block, span, problem, mean, theta, outputs, removed):
     return gradient, hessian
 
 
-def row_moves(block, problem, mean, theta, lift, pull=None, uneven=None, *, gap):
+def row_moves(block, problem, mean, theta, lift, *, gap):
     """Return factors of ``H^{-1} x_i`` (n, k), ``h_i``, and one minus leverage (n,).
 
     With ``gap`` the factors are those of a Newton step without the row, else those of
-    the first order. Where the penalty without row i exceeds that of the base by
-    ``uneven`` times what the row's weight falls short of the mean (mean, uneven), its
-    gradient ``pull`` (p,) after H^{-1} is left out of the step, not of the factor.
+    the first order.
     """
     Z, targets = centred(block.X, mean, problem.intercept), problem.codes(block.y)
     weight = problem.weights(block)
@@ -171,12 +169,21 @@ def row_moves(block, problem, mean, theta, lift, pull=None, uneven=None, *, gap)
         first, second, _ = problem.pointwise.derivatives(Z @ own, targets[:, c])
         factor[:, c] = weight * first
         kappa = 1 - weight * second * h
-        if uneven is not None:
-            excess = uneven[1] * (uneven[0] - weight)
-            factor[:, c] -= excess * weight * second * (Z @ pull)
     if gap:
         factor /= np.maximum(kappa, 1e-15)[:, None]
     return factor, h, kappa
+
+
+def uneven_moves(block, problem, mean, start):
+    """Return sizes of Newton steps where rows change the penalty, each (n,).
+
+    ``h_i``, one minus leverage, lengths of the steps, the same in the norm of B_i, and
+    the `Ladder`'s ``uneven`` and ``floor``.
+    """
+    ladder = ladder_of(block, problem, mean, start)
+    base, u = ladder.base, ladder.newton_step()
+    length, slope = np.linalg.norm(u, axis=1), ladder.norm(slice(None), u)
+    return base.h, base.gap, length, slope, ladder.uneven, ladder.floor
 
 
 def tensors(block, problem, mean, start, order):

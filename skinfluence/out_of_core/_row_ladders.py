@@ -14,6 +14,26 @@ from skinfluence.removal.smooth._ladder import Ladder
 
 
 @dataclass(frozen=True)
+class Shares:
+    """Penalties of which every row takes a share with it.
+
+    Attributes
+    ----------
+    penalty : ndarray of shape (p,)
+        Diagonal per unit of weight.
+    weight : float
+        That of a row without which the penalty is that of the base.
+    """
+
+    penalty: np.ndarray
+    weight: float
+
+    def of_rows(self, X, weight):
+        """Return what the penalty without each row exceeds the base's by, (m, p)."""
+        return np.multiply.outer(self.weight - weight, self.penalty)
+
+
+@dataclass(frozen=True)
 class Start:
     """The point that exact removals of single rows start from.
 
@@ -29,9 +49,8 @@ class Start:
         What is left of the gradient, times the root.
     h_max : float
         Largest ``|root x|^2`` of the table's rows.
-    uneven : tuple of float or None
-        Mean weight w and u, where the penalty of columns without row i exceeds that of
-        the base by ``u (w - s_i)``.
+    excess : Shares or None
+        What the penalty without each row exceeds that above by.
     tensors : tuple of ndarray
         See `removal.smooth._corrections.tensor`.
     """
@@ -41,7 +60,7 @@ class Start:
     penalty: np.ndarray
     slack: np.ndarray
     h_max: float
-    uneven: tuple | None = None
+    excess: object = None
     tensors: tuple = ()
 
     def of_level(self, level):
@@ -81,10 +100,8 @@ def ladder_of(block, problem, mean, start, rows=slice(None), kind=Ladder):
     """Return the `Ladder` of some rows of a block, of one raw prediction."""
     X = centred(block.X[rows], mean, problem.intercept)
     y, weight = problem.codes(block.y[rows])[:, 0], problem.weights(block)[rows]
-    base, excess = RowsOfBase(X, y, weight, problem.pointwise, start), None
-    if start.uneven is not None:
-        mean_weight, unit = start.uneven
-        excess = np.multiply.outer(unit * (mean_weight - weight), start.penalty > 0)
+    base = RowsOfBase(X, y, weight, problem.pointwise, start)
+    excess = None if start.excess is None else start.excess.of_rows(X, weight)
     return kind(base, excess, start.h_max)
 
 

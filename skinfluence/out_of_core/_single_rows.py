@@ -12,7 +12,7 @@ from skinfluence._memory import check_memory
 from skinfluence.out_of_core import _passes
 from skinfluence.out_of_core._minimisers import chords, minimisers
 from skinfluence.out_of_core._removals import Found
-from skinfluence.out_of_core._row_ladders import Start
+from skinfluence.out_of_core._row_ladders import Shares, Start
 from skinfluence.removal import UnsupportedEstimator
 from skinfluence.removal.linear._penalty import COLLAPSE
 from skinfluence.removal.smooth import _certificate as certificate
@@ -51,11 +51,11 @@ class RowsOneByOne(ABC):
     def __init__(self, model, problem, tol, of_class=None):
         self.model, self.problem, self.tol = model, problem, tol
         self.blocks, self.n = model.blocks, len(model.blocks)
-        theta, removed, uneven, drift = model.theta, 0.0, None, None
+        theta, removed, excess, drift = model.theta, 0.0, None, None
         if problem.per_weight:
             removed = model.total / self.n
             if not model.equal_weights and problem.ridge:
-                uneven = removed, problem.ridge
+                excess = Shares(model.penalty(1.0), removed)
         penalty = model.penalty(model.total - removed)
         if removed or of_class is not None:
             theta = model.optimum(theta, problem, penalty)
@@ -64,7 +64,7 @@ class RowsOneByOne(ABC):
         self.theta, self.penalty = theta, penalty
         self.start = None
         clock = perf_counter()
-        self.factor, gap, radius = self.step(lift, root, gradient, uneven)
+        self.factor, gap, radius = self.step(lift, root, gradient, excess)
         self.seconds = perf_counter() - clock
         self.base = _passes.Base(
             problem,
@@ -78,14 +78,14 @@ class RowsOneByOne(ABC):
         sure = error <= self.rough * gap
         if problem.per_weight:
             sure &= model.weights <= (1 - COLLAPSE) * model.total
-        self.level = np.full(self.n, int(uneven is not None), dtype=np.uint8)
+        self.level = np.full(self.n, int(excess is not None), dtype=np.uint8)
         hard = self.mine & (~(radius <= tol) | ~sure)
         left = self.correct(np.flatnonzero(hard & sure))
         rows, moves = self._polish(left, np.flatnonzero(hard & ~sure))
         self.found = Found(self.factor, self.level, rows, moves)
 
     @abstractmethod
-    def step(self, lift, root, gradient, uneven):
+    def step(self, lift, root, gradient, excess):
         """Take one step without each row.
 
         Parameters
@@ -94,7 +94,7 @@ class RowsOneByOne(ABC):
             Inverse of the Hessian, and its root.
         gradient : ndarray of shape (k, p)
             What is left of it.
-        uneven : tuple or None
+        excess : Shares or None
             As of `Start`.
 
         Returns
@@ -195,26 +195,26 @@ class RowsOneByOne(ABC):
 class SingleRows(RowsOneByOne):
     """Rows of models whose outputs share no coefficients."""
 
-    def step(self, lift, root, gradient, uneven):
-        self.pull = root @ (np.sign(self.penalty) * self.theta[0])
-        self.factor, self.h, gap = self.model.moves(
-            self.problem,
-            self.theta,
-            lift,
-            pull=root.T @ self.pull,
-            uneven=uneven,
-            gap=True,
-        )
+    def step(self, lift, root, gradient, excess):
         self.slack = np.linalg.norm(gradient @ root.T, axis=1).max()
-        self.kappa, self.h_max = np.maximum(gap, 1e-15), self.h.max()
         slack = root @ gradient[0]
-        self.start = Start(self.theta[0], root, self.penalty, slack, self.h_max, uneven)
-        return self.factor, gap, self.step_radius()
-
-    @property
-    def length(self):
-        """Lengths of steps."""
-        return self._sizes[0]
+        start = Start(self.theta[0], root, self.penalty, slack, np.inf, excess)
+        if excess is None:
+            factor, h, gap = self.model.moves(self.problem, self.theta, lift, gap=True)
+            size = np.abs(factor).max(axis=1)
+            self.length, self.slope = (
+                size * np.sqrt(h * left) for left in (1.0, np.maximum(gap, 1e-15))
+            )
+            self.uneven, self.floor = 0.0, 1.0
+        else:
+            sizes = self.model.each_row(
+                _passes.uneven_moves, problem=self.problem, start=start
+            )
+            h, gap, self.length, self.slope, self.uneven, self.floor = sizes
+            factor = np.empty((self.n, 0))  # no step is along one direction
+        self.kappa, self.h_max = np.maximum(gap, 1e-15), h.max()
+        self.start = replace(start, h_max=self.h_max)
+        return factor, gap, self.step_radius()
 
     @property
     def chord_steps(self):
@@ -225,41 +225,22 @@ class SingleRows(RowsOneByOne):
         moves, met = chords(self.model, self.base, rows, self.tol)
         return moves[:, None], met
 
-    @cached_property
-    def _sizes(self):
-        """Lengths of steps; bounds of these and of lengths in the norm of B_i.
-
-        And by how much the penalty of a row is another one, relative to the base's: its
-        absolute value, and the smallest factor by which it changes the Hessian.
-        """
-        size, start = np.abs(self.factor).max(axis=1), self.start
-        excess = relative = np.zeros(1)
-        if start.uneven is not None:
-            mean, unit = start.uneven
-            excess = unit * (mean - self.model.weights)
-            relative = excess / self.penalty.max()
-        aside = np.abs(excess) * np.linalg.norm(self.pull)
-        length = size * np.sqrt(self.h) + aside
-        slope = size * np.sqrt(self.h * self.kappa) + aside
-        floor = np.maximum(1 + np.minimum(relative, 0.0), 1e-15)
-        return length, slope, np.abs(relative), floor
-
     @property
     def _M(self):
         return self.problem.pointwise.M
 
     def _radius(self, nu, length):
         """Bound errors, by gradients in the norm of B_i and lengths of moves."""
-        floor = self._sizes[3]
-        nu = (nu + self.slack / np.sqrt(self.kappa)) / np.sqrt(floor)
-        zeta, kappa = length * np.sqrt(self.h_max), self.kappa * floor
+        nu = (nu + self.slack / np.sqrt(self.kappa)) / np.sqrt(self.floor)
+        zeta, kappa = length * np.sqrt(self.h_max), self.kappa * self.floor
         return certificate.radius(nu, zeta, kappa, self.h_max, self._M)
 
     def step_radius(self):
         """Bound the error of the linear predictor after one step, per row."""
-        length, slope, uneven, _ = self._sizes
-        nu = certificate.newton_residual(length, slope, self.h_max, self.kappa, self._M)
-        return self._radius(nu + uneven * slope, length)
+        nu = certificate.newton_residual(
+            self.length, self.slope, self.h_max, self.kappa, self._M
+        )
+        return self._radius(nu + self.uneven * self.slope, self.length)
 
     def correction_radius(self):
         """Bound it after the first correction, from the length of the step alone.
@@ -268,7 +249,7 @@ class SingleRows(RowsOneByOne):
         ``B_i^{-1} sum_j c_j t_j^2 z_j / 2`` with ``|c_j| <= M a_j``, and so in the norm
         of B_i at most ``M max |t_j| / 2`` times as long as the step.
         """
-        length, _, uneven, _ = self._sizes
+        length, uneven = self.length, self.uneven
         reach = self._M * length * np.sqrt(self.h_max)
         share = (reach / 2 + uneven) / np.sqrt(self.kappa)
         change = share * length

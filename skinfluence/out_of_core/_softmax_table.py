@@ -57,7 +57,7 @@ class SoftmaxRows(RowsOneByOne):
     rough = ROUGH
     chord_steps = 3
 
-    def step(self, lift, root, gradient, uneven):
+    def step(self, lift, root, gradient, excess):
         v, along, own, leverage, reach = self.model.moves(
             self.problem, self.theta, lift, gap=True
         )

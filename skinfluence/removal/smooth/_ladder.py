@@ -180,7 +180,7 @@ class Ladder:
         factor = self.base.a[rows] / self.kappa[rows] * np.einsum("ij,ij->i", z, v)
         return v + factor[:, None] * z
 
-    def _norm(self, rows, v):
+    def norm(self, rows, v):
         """Norm of ``v`` in the metric of B_i."""
         along = np.einsum("ij,ij->i", self.base.Z[rows], v)
         square = np.einsum("ij,ij->i", v, v) - self.base.a[rows] * along**2
@@ -267,7 +267,7 @@ class Ladder:
                 total += self.base.excess_gradient(self.excess[rows], moved)
             new = self.newton_step(rows)
             new -= self.solve(rows, total + self.base.slack)
-            nu = self._norm(rows, new - u[rows]) + dropped
+            nu = self.norm(rows, new - u[rows]) + dropped
             bad = (nu > previous / 2) & (nu > 1e-14)
             bad |= (zeta > 1) | ~np.isfinite(nu)
             hard.append(rows[bad])
