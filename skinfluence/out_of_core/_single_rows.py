@@ -16,12 +16,18 @@ from skinfluence.out_of_core._row_ladders import Shares, Start
 from skinfluence.removal import UnsupportedEstimator
 from skinfluence.removal.linear._penalty import COLLAPSE
 from skinfluence.removal.smooth import _certificate as certificate
+from skinfluence.removal.smooth._newton import row_chunks
 
 # Relative rounding error of one minus leverage from which on Newton's method is used.
 ROUGH = 1e-9
 LONG = 60  # seconds that are announced
 SLOWEST = 2e8  # products per second of a slow core
 TENSOR = 2**24  # numbers of a tensor, of which a sum over blocks holds several
+
+
+def in_chunks(bound, n):
+    """Return ``bound(rows)`` of n rows, some of them at a time."""
+    return np.concatenate([bound(rows) for rows in row_chunks(n, 64)])
 
 
 class RowsOneByOne(ABC):
@@ -205,7 +211,7 @@ class SingleRows(RowsOneByOne):
             self.length, self.slope = (
                 size * np.sqrt(h * left) for left in (1.0, np.maximum(gap, 1e-15))
             )
-            self.uneven, self.floor = 0.0, 1.0
+            self.uneven, self.floor = np.zeros(1), np.ones(1)
         else:
             sizes = self.model.each_row(
                 _passes.uneven_moves, problem=self.problem, start=start
@@ -214,7 +220,10 @@ class SingleRows(RowsOneByOne):
             factor = np.empty((self.n, 0))  # no step is along one direction
         self.kappa, self.h_max = np.maximum(gap, 1e-15), h.max()
         self.start = replace(start, h_max=self.h_max)
-        return factor, gap, self.step_radius()
+        self.uneven, self.floor = (
+            np.broadcast_to(a, self.n) for a in (self.uneven, self.floor)
+        )
+        return factor, gap, in_chunks(self.step_radius, self.n)
 
     @property
     def chord_steps(self):
@@ -229,40 +238,40 @@ class SingleRows(RowsOneByOne):
     def _M(self):
         return self.problem.pointwise.M
 
-    def _radius(self, nu, length):
+    def _radius(self, rows, nu, length):
         """Bound errors, by gradients in the norm of B_i and lengths of moves."""
-        nu = (nu + self.slack / np.sqrt(self.kappa)) / np.sqrt(self.floor)
-        zeta, kappa = length * np.sqrt(self.h_max), self.kappa * self.floor
+        kappa, floor = self.kappa[rows], self.floor[rows]
+        nu = (nu + self.slack / np.sqrt(kappa)) / np.sqrt(floor)
+        zeta, kappa = length * np.sqrt(self.h_max), kappa * floor
         return certificate.radius(nu, zeta, kappa, self.h_max, self._M)
 
-    def step_radius(self):
+    def step_radius(self, rows=slice(None)):
         """Bound the error of the linear predictor after one step, per row."""
-        nu = certificate.newton_residual(
-            self.length, self.slope, self.h_max, self.kappa, self._M
-        )
-        return self._radius(nu + self.uneven * self.slope, self.length)
+        length, slope = self.length[rows], self.slope[rows]
+        args = length, slope, self.h_max, self.kappa[rows], self._M
+        nu = certificate.newton_residual(*args)
+        return self._radius(rows, nu + self.uneven[rows] * slope, length)
 
-    def correction_radius(self):
+    def correction_radius(self, rows=slice(None)):
         """Bound it after the first correction, from the length of the step alone.
 
         With t_j the moves of the linear predictors, the correction is
         ``B_i^{-1} sum_j c_j t_j^2 z_j / 2`` with ``|c_j| <= M a_j``, and so in the norm
         of B_i at most ``M max |t_j| / 2`` times as long as the step.
         """
-        length, uneven = self.length, self.uneven
+        length, uneven = self.length[rows], self.uneven[rows]
         reach = self._M * length * np.sqrt(self.h_max)
-        share = (reach / 2 + uneven) / np.sqrt(self.kappa)
+        share = (reach / 2 + uneven) / np.sqrt(self.kappa[rows])
         change = share * length
         after = length + change
-        nu = certificate.correction_residual(
-            length, after, change, self.h_max, self._M, 2
-        )
-        radius = self._radius(nu + uneven * change, after)
+        args = length, after, change, self.h_max, self._M, 2
+        nu = certificate.correction_residual(*args)
+        radius = self._radius(rows, nu + uneven * change, after)
         # A correction longer than half the step it corrects is no correction.
         return np.where(share < 0.5, radius, np.inf)
 
     def correct(self, todo):
-        known, p, rest = self.correction_radius() <= self.tol, len(self.penalty), []
+        p, rest = len(self.penalty), []
         for order, width in enumerate((p * (p + 1) // 2, p * (p + 1) * (p + 2) // 6)):
             m = len(todo)
             # A tensor is a pass of n products for each number; chords are n m p.
@@ -271,7 +280,9 @@ class SingleRows(RowsOneByOne):
             self.announce(m, width * p * (1 + m / self.n))
             self._add_tensor(order)
             self.level[todo] = 2 + order
-            asked = todo if order else todo[~known[todo]]
+            asked = todo
+            if not order:
+                asked = todo[~(self.correction_radius(todo) <= self.tol)]
             missed, helped = self._certified(asked)
             rest.append(asked[missed & ~helped])
             todo = asked[missed & helped]
