@@ -21,6 +21,10 @@ class Block:
     y: np.ndarray
     weight: np.ndarray
 
+    def rows(self, rows):
+        """Return some of the rows as a block."""
+        return Block(self.X[rows], self.y[rows], self.weight[rows])
+
 
 class Blocks:
     """A table of training rows in blocks that need not fit into memory together.

@@ -3,11 +3,15 @@
 import numpy as np
 
 from skinfluence.out_of_core import _passes
+from skinfluence.out_of_core._blocks import Block
+from skinfluence.out_of_core._row_ladders import corrected, ladder_of
 from skinfluence.removal._minimisation import Problems, minimise, newton_steps
 from skinfluence.removal.smooth import _certificate as certificate
+from skinfluence.removal.smooth._ladder import Ladder
 
-_PASSES = 8  # chord steps before the others are left to Newton's method
-_AT_A_TIME = 64  # objectives whose Hessians are held
+_AT_A_TIME = 64  # objectives whose Hessians are held, or fewer:
+_HESSIANS = 2**22  # numbers of these
+CHUNK = 2**20  # numbers of the moves that share a pass
 
 
 class BlockProblems(Problems):
@@ -16,6 +20,7 @@ class BlockProblems(Problems):
     Parameters
     ----------
     model : BlockModel
+    problem : Problem
     outputs : ndarray of int of shape (k,)
     removed : list of k ndarrays of int
         Positions of the rows.
@@ -23,15 +28,15 @@ class BlockProblems(Problems):
         Diagonals.
     """
 
-    def __init__(self, model, outputs, removed, penalties):
-        self.model, self.outputs, self.removed = model, outputs, removed
-        self.penalties = penalties
+    def __init__(self, model, problem, outputs, removed, penalties):
+        self.model, self.problem = model, problem
+        self.outputs, self.removed, self.penalties = outputs, removed, penalties
 
     def evaluate(self, which, x):
         gradient, hessian = self.model.blocks.total(
             _passes.derivatives,
             list(self.model.blocks.slices()),
-            problem=self.model.problem,
+            problem=self.problem,
             mean=self.model.mean,
             theta=x,
             outputs=[int(o) for o in self.outputs[which]],
@@ -45,7 +50,7 @@ class BlockProblems(Problems):
         return newton_steps(state[1], state[0])
 
     def left(self, which, x, state, step, decrement):
-        M = self.model.problem.pointwise.M
+        M = self.problem.pointwise.M
         if not M:
             return decrement
         # Towards an infimum at infinity decrements vanish, but not steps: this bounds
@@ -55,89 +60,96 @@ class BlockProblems(Problems):
         return np.where((decrement < 1e-5) & (zeta < 0.1), rest, np.inf)
 
 
-def minimisers(model, start, outputs, removed, penalty=None):
+def minimisers(model, problem, start, outputs, removed, penalties):
     """Return the minimisers (k, p), and which were reached.
 
-    ``penalty`` is that without the rows, unless another one is given.
+    Parameters as of `BlockProblems`, and starting points of shape (k, p).
     """
     found, left = np.empty_like(start), np.empty(len(start))
-    if penalty is None:
-        penalties = np.array([model.penalty(len(rows)) for rows in removed])
-    else:
-        penalties = np.tile(penalty, (len(start), 1))
-    for first in range(0, len(start), _AT_A_TIME):
-        part = slice(first, first + _AT_A_TIME)
-        problems = BlockProblems(model, outputs[part], removed[part], penalties[part])
+    size = min(_AT_A_TIME, max(1, _HESSIANS // start.shape[1] ** 2))
+    for first in range(0, len(start), size):
+        part = slice(first, first + size)
+        problems = model.problems(
+            model, problem, outputs[part], removed[part], penalties[part]
+        )
         found[part], left[part] = minimise(problems, start[part])
     return found, np.isfinite(left)
 
 
-def chords(model, base, rows, tol):
-    """Go on from Newton steps without single rows until a proven bound is met.
+class TableLadder(Ladder):
+    """A `Ladder` of rows gathered from a table, whose chord steps are passes over it.
 
-    The steps and bounds of `removal.smooth._ladder`, for one output.
+    Parameters as of `Ladder`; ``over`` is set after.
+
+    Attributes
+    ----------
+    over : callable
+        Takes moves, which of the rows they are of, and the reach of the series;
+        returns what `removal.smooth._remainders` sums over the table.
+    """
+
+    batch = CHUNK
+    over = None
+
+    def _remainders(self, u, rows, reach):
+        return self.over(u, rows, reach)
+
+
+def chords(model, base, rows, tol):
+    """Go on from corrected steps without single rows until a proven bound is met.
 
     Parameters
     ----------
     model : BlockModel
-    base : ndarray of shape (p,)
-        The point that the steps start at.
+    base : Base
+        Has a `Start`.
     rows : ndarray of int of shape (m,)
-        The rows.
+        Positions of the rows; those that move alike next to each other.
     tol : float
 
     Returns
     -------
     moves : ndarray of shape (m, p)
-        Of the coefficients, from ``base``.
+        Of the coefficients, from the start.
     met : ndarray of bool of shape (m,)
         Whether the bound is met.
     """
-    blocks, problem = model.blocks, model.problem
-    spans = list(blocks.slices())
-    shared = {"problem": problem, "mean": model.mean}
-    X, targets, weight = blocks.total(_passes.rows_at, spans, positions=rows, **shared)
-    first, second, _ = problem.pointwise.derivatives(X @ base, targets[:, 0])
-    Z, a = X @ model.root.T, weight * second
-    kappa = np.maximum(1 - a * np.einsum("ij,ij->i", Z, Z), 1e-15)
+    start = base.start
+    moves, met = np.empty((len(rows), len(start.theta))), np.ones(len(rows), dtype=bool)
+    size = max(1, CHUNK // len(start.theta))
+    for first in range(0, len(rows), size):
+        part = slice(first, first + size)
+        moves[part], met[part] = _chords(model, base, rows[part], tol)
+    return moves, met
 
-    def solve(rows, v):
-        along = np.einsum("ij,ij->i", Z[rows], v)
-        return v + (a[rows] / kappa[rows] * along)[:, None] * Z[rows]
 
-    def norm(rows, v):
-        along = np.einsum("ij,ij->i", Z[rows], v)
-        square = np.einsum("ij,ij->i", v, v) - a[rows] * along**2
-        return np.sqrt(np.maximum(square, 0.0))
+def _chords(model, base, rows, tol):
+    blocks, start = model.blocks, base.start
+    shared = {"problem": base.problem, "mean": base.mean}
+    gathered = gather(blocks, rows)
+    ladder = ladder_of(gathered, start=start, kind=TableLadder, **shared)
 
-    newton = (weight * first / kappa)[:, None] * Z
-    u, met = newton.copy(), np.zeros(len(rows), dtype=bool)
-    todo, previous = np.arange(len(rows)), np.full(len(rows), np.inf)
-    M, h_max = problem.pointwise.M, model.h_max
-    for _ in range(_PASSES):
-        if not len(todo):
-            break
-        total, largest = blocks.total(
+    def over(u, which, reach):
+        return blocks.total(
             _passes.remainders,
-            spans,
-            combine=_sum_and_maximum,
-            theta=base,
-            root=model.root,
-            rows=rows[todo],
-            u=u[todo],
+            list(blocks.slices()),
+            combine=_passes.merged_remainders,
+            start=start,
+            rows=rows[which],
+            u=u,
+            reach=reach,
             **shared,
         )
-        new = newton[todo] - solve(todo, total + model.slack)
-        nu = norm(todo, new - u[todo])
-        good = ((nu <= previous[todo] / 2) | (nu <= 1e-14)) & (largest <= 1)
-        todo, new, nu, largest = todo[good], new[good], nu[good], largest[good]
-        u[todo], previous[todo] = new, nu
-        after, reach = certificate.chord_residual(nu, largest, kappa[todo], h_max, M)
-        bound = certificate.radius(after, reach, kappa[todo], h_max, M)
-        met[todo] = bound <= tol
-        todo = todo[~met[todo]]
-    return u @ model.root, met
+
+    ladder.over = over
+    u, met = corrected(ladder, start)[0], np.ones(len(rows), dtype=bool)
+    met[ladder.chords(u, np.arange(len(rows)), tol)] = False
+    return u @ start.root, met
 
 
-def _sum_and_maximum(one, other):
-    return one[0] + other[0], np.maximum(one[1], other[1])
+def gather(blocks, rows):
+    """Return some rows of a table as one `Block`, in their order."""
+    found = blocks.map(_passes.rows_at, list(blocks.slices()), positions=rows)
+    where, *parts = (np.concatenate(part) for part in zip(*found, strict=True))
+    order = np.argsort(where)
+    return Block(*(part[order] for part in parts))

@@ -29,7 +29,7 @@ class CollectionInfluence:
 
     def _fit_collections(self, X, y, fit_params):
         from skinfluence.out_of_core._blocks import blocks_of
-        from skinfluence.out_of_core._model import BlockModel
+        from skinfluence.out_of_core._softmax_table import table_model
 
         memory = getattr(self, "memory", None)
         check_folder(memory)
@@ -41,7 +41,7 @@ class CollectionInfluence:
                 f"The fit parameters {sorted(fit_params)} cannot be used with dask "
                 "collections: leave them out, or pass arrays that fit into memory."
             )
-        self._model = BlockModel(self.estimator, blocks_of(X, y, weight))
+        self._model = table_model(self.estimator, blocks_of(X, y, weight))
         self.estimator_ = self._model.estimator
         self.n_samples_fit_ = len(self._model.blocks)
         self._loss = resolve_loss(self.loss, self.estimator_)

@@ -7,17 +7,25 @@ move without row i by
 .. math:: H^{-1} x_i \, \frac{d_i}{1 - a_i h_i}
 
 exactly for squared losses, by one Newton step for others, with a bound on what is left
-(`removal.smooth._certificate`). Rows whose bound exceeds the tolerance are minimised
-without, together, in further passes (`_minimisers`). Where the penalty is proportional
-to the number of rows the steps start from the optimum of the penalty without a row.
+(`removal.smooth._certificate`). Rows whose bound exceeds the tolerance are corrected by
+a tensor of third derivatives, and one of fourth where it is worth it: sums over the
+table, a pass each, after which every row is corrected within its block
+(`removal.smooth._corrections`). Most bounds after the first correction follow from the
+numbers of the step. Rows that still miss the tolerance take chord steps together,
+passes over the table (`_minimisers`). Where the penalty is proportional to the sum of
+the weights, steps start from the optimum of the penalty without a row of mean weight,
+and follow what is different about each row's. Balanced class weights start from an
+optimum for each class.
 
 **Cost.** A pass per Newton step of the fit, ``n p^2`` operations each, and one more for
-the leverages; ``n p`` per test row. Memory: the blocks that are being read, p^2, and
-one number per row and output.
+the leverages; ``n p`` per test row. A correction is ``n p^3`` operations for its
+tensor, and as many for each question about rows that need it: moves are computed again,
+not kept. Memory: the blocks that are being read, p^2, or ``p^3 / 2`` where rows are
+corrected, and one number per row and output.
 """
 
-import warnings
-from time import perf_counter
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import scipy.linalg as sla
@@ -25,19 +33,19 @@ import scipy.sparse as sp
 from sklearn.utils.validation import validate_data
 
 from skinfluence.out_of_core import _passes
-from skinfluence.out_of_core._minimisers import chords, minimisers
-from skinfluence.out_of_core._problem import problem_of, set_up
-from skinfluence.out_of_core._removals import BlockwiseRemovals
+from skinfluence.out_of_core._minimisers import BlockProblems, minimisers
+from skinfluence.out_of_core._removals import BlockwiseRemovals, Found, merged
+from skinfluence.out_of_core._row_ladders import centred
+from skinfluence.out_of_core._single_rows import SingleRows
 from skinfluence.removal import RemovalModel, UnsupportedEstimator
+from skinfluence.removal._objective import objective
 from skinfluence.removal.linear._linear import LinearRemovals
 from skinfluence.removal.linear._normal_equations import cholesky
-from skinfluence.removal.smooth import _certificate as certificate
+from skinfluence.removal.linear._penalty import COLLAPSE
 
-# Relative rounding error of solutions by the Hessian up to which it is used, and of one
-# minus leverage from which on a row is minimised without.
-TRUSTED, ROUGH = 1e-10, 1e-9
+# Relative rounding error of solutions by the Hessian up to which it is used.
+TRUSTED = 1e-10
 NONE = np.empty(0, dtype=np.intp)
-LONG = 60  # seconds that are announced
 
 
 class BlockModel(RemovalModel):
@@ -46,13 +54,9 @@ class BlockModel(RemovalModel):
     Parameters
     ----------
     estimator : estimator
-        The user's, not fitted.
+        As `set_up` returns it; its coefficients are made those of the optimum.
     blocks : Blocks
-
-    Attributes
-    ----------
-    estimator : estimator
-        Fitted: scikit-learn's own, its coefficients those of the optimum.
+    problem : Problem
     """
 
     lacks = (
@@ -60,22 +64,26 @@ class BlockModel(RemovalModel):
         "LeaveOneOutInfluence."
     )
 
-    def __init__(self, estimator, blocks):
-        self.blocks = blocks
-        self.estimator, self.classes = set_up(estimator, blocks)
-        self.problem = problem_of(self.estimator, self.classes)
+    problems = BlockProblems
+    single_rows = SingleRows
+    row_moves = staticmethod(_passes.row_moves)
+
+    def __init__(self, estimator, blocks, problem):
+        self.blocks, self.estimator, self.problem = blocks, estimator, problem
+        self.classes = problem.codes.classes
         total, columns, targets, counts, least, most = blocks.total(
             _passes.moments, combine=_passes.merged_moments, problem=self.problem
         )
-        if self.classes is not None and counts.min() < 2:
+        if self.classes is not None and counts[0].min() < 2:
             raise ValueError(
                 "Every class needs two rows, so that one can leave. Got one of class "
-                f"{self.classes[counts.argmin()]!r}: drop it."
+                f"{self.classes[counts[0].argmin()]!r}: drop it."
             )
         if not total > 0:
             raise ValueError("The sum of 'sample_weight' must be above 0. Got 0.")
         self.total, self.mean = total, columns / total
-        self._check_equal_weights(least[-1], most[-1])
+        self.equal_weights = least[-1] == most[-1]
+        self._set_class_sizes(counts)
         # Largest absolute values of the columns of the design.
         centre = self.mean if self.problem.intercept else 0.0
         ends = least[:-1] - centre, most[:-1] - centre
@@ -83,39 +91,84 @@ class BlockModel(RemovalModel):
         self.reach = np.append(np.abs(ends).max(axis=0), ones)
         p, k = blocks.n_features + self.problem.intercept, len(targets)
         start = np.zeros((k, p))
-        if self.problem.intercept and self.problem.link != "logit":
+        if self.problem.intercept and self.problem.link in (
+            "identity",
+            "margin",
+            "log",
+        ):
             start[:, -1] = targets / total
             if self.problem.link == "log":
                 start[:, -1] = np.log(start[:, -1])
-        self.theta = self._optimum(start)
+        self._prepare()
+        self.theta = self.optimum(start, self.problem, self.penalty())
         self._set_coefficients()
 
-    def _check_equal_weights(self, least, most):
-        if self.problem.per_weight and least != most:
-            raise UnsupportedEstimator(
-                f"{type(self.estimator).__name__} on dask collections needs equal "
-                "sample weights, since each row takes its share of the penalty with "
-                f"it. Got weights from {least:.6g} to {most:.6g}: pass arrays that fit "
-                "into memory."
-            )
-        self._weight = most
+    def _prepare(self):
+        """Set what the objective needs besides."""
 
-    def penalty(self, n_removed):
-        """Return the diagonal of the penalty without so many rows, (p,)."""
-        size = 1.0
-        if self.problem.per_weight:
-            size = self.total - n_removed * self._weight
-        diagonal = np.full(self.mean.size + self.problem.intercept, 1.0)
-        diagonal *= self.problem.ridge * size
+    def flat(self, theta):
+        """Return coefficients (k, p) as the unknowns of independent problems."""
+        return theta
+
+    def _set_class_sizes(self, counts):
+        """Set sizes of classes where their weights are balanced, and these weights."""
+        self.sizes = None
+        if not isinstance(getattr(self.estimator, "class_weight", None), str):
+            return
+        weighed = objective(self.estimator).weighs_classes
+        if weighed and not self.equal_weights:
+            raise UnsupportedEstimator(
+                f"{type(self.estimator).__name__} with class_weight='balanced' needs "
+                "equal sample weights on dask collections: without each row all class "
+                "weights are others. Multiply the sample weights by class weights that "
+                "are fixed, or pass arrays that fit into memory."
+            )
+        self.sizes = counts[1 if weighed else 2]
+        # What a row adds to the size of its class.
+        self.row_size = self.total / len(self.blocks) if weighed else 1.0
+        self.problem = self.balanced(self.sizes)
+
+    def balanced(self, sizes):
+        """Return the problem with balanced class weights of these sizes."""
+        weights = sizes.sum() / (len(sizes) * sizes)
+        return replace(self.problem, class_weight=weights)
+
+    def penalty(self, left=None):
+        """Return diagonals of the penalty of rows of these weights, (..., p).
+
+        None: of all rows.
+        """
+        size = np.asarray(self.total if left is None else left)
+        if not self.problem.per_weight:
+            size = np.ones(size.shape)
+        diagonal = np.full(self.mean.size + self.problem.intercept, self.problem.ridge)
         if self.problem.intercept:
             diagonal[-1] = 0.0
-        return diagonal
+        return np.multiply.outer(size, diagonal)
 
-    def _optimum(self, start, n_removed=0):
-        """Minimise with all rows, and the penalty of all but so many."""
-        k = len(start)
+    @cached_property
+    def weights(self):
+        """Sample weights of all rows, (n,)."""
+        if self.equal_weights:
+            return np.full(len(self.blocks), self.total / len(self.blocks))
+        return np.concatenate(self.blocks.map(_passes.weights_of))
+
+    def penalties(self, removed):
+        """Return diagonals of the penalty without each of some sets of rows, (m, p)."""
+        if not self.problem.per_weight:
+            return np.broadcast_to(self.penalty(), (len(removed), len(self.reach)))
+        left = self.total - np.array([self.weights[rows].sum() for rows in removed])
+        for i in np.flatnonzero(left < COLLAPSE * self.total):
+            # Not a difference, where rows outweigh all others.
+            left[i] = np.delete(self.weights, removed[i]).sum()
+        return self.penalty(left)
+
+    def optimum(self, start, problem, penalty):
+        """Minimise with all rows."""
+        flat = self.flat(start)
+        k = len(flat)
         theta, reached = minimisers(
-            self, start, np.arange(k), [NONE] * k, self.penalty(n_removed)
+            self, problem, flat, np.arange(k), [NONE] * k, np.tile(penalty, (k, 1))
         )
         if not reached.all():
             raise UnsupportedEstimator(
@@ -123,7 +176,7 @@ class BlockModel(RemovalModel):
                 "separable, or columns depend on each other, and no penalty decides. "
                 "Add a penalty, or drop columns."
             )
-        return theta
+        return theta.reshape(start.shape)
 
     def _set_coefficients(self):
         estimator, theta = self.estimator, self.theta
@@ -137,20 +190,13 @@ class BlockModel(RemovalModel):
             scalar = np.ndim(estimator.intercept_) == 0
             estimator.intercept_ = float(intercept[0]) if scalar else intercept
 
-    def _factorise(self, theta, n_removed, damping=0.0):
-        """Return gradients (k, p), and the inverse root and inverse of the Hessian."""
-        gradient, hessian = self.blocks.total(
-            _passes.derivatives,
-            list(self.blocks.slices()),
-            problem=self.problem,
-            mean=self.mean,
-            theta=theta,
-            outputs=list(range(len(theta))),
-            removed=[NONE] * len(theta),
-        )
-        penalty = self.penalty(n_removed)
-        gradient += penalty * theta
-        lower, error = cholesky(hessian[0] + np.diag(penalty + damping))
+    def factorise(self, problem, theta, penalty):
+        """Return gradients (k, p), and the inverse root and inverse of the Hessian.
+
+        And the relative rounding error of solutions.
+        """
+        gradient, hessian = self._derivatives(problem, theta, penalty)
+        lower, error = cholesky(hessian)
         if not error <= TRUSTED:
             raise UnsupportedEstimator(
                 "Columns depend on each other up to rounding, which passes over blocks "
@@ -160,127 +206,116 @@ class BlockModel(RemovalModel):
         root = sla.solve_triangular(lower, np.eye(len(lower)), lower=True)
         return gradient, root, root.T @ root, error
 
+    def _derivatives(self, problem, theta, penalty):
+        """Return gradients and the Hessian, that all outputs share."""
+        k = len(theta)
+        penalties = np.tile(penalty, (k, 1))
+        problems = BlockProblems(self, problem, np.arange(k), [NONE] * k, penalties)
+        gradient, hessian = problems.evaluate(np.arange(k), theta)
+        return gradient, hessian[0]
+
     def exact(self, tol=1e-8, masks=None):
         if masks is not None:
             return self._exact_groups(masks)
-        # Without a row the penalty of a mean loss is smaller.
-        n_removed = int(self.problem.per_weight)
-        base, drift = self.theta, None
-        if n_removed:
-            base = self._optimum(self.theta, n_removed)
-            drift = base - self.theta
-        gradient, self.root, lift, error = self._factorise(base, n_removed)
-        self.slack = self.root @ gradient[0]
-        start = perf_counter()
-        found = self._moves(base, lift)
-        seconds = perf_counter() - start
-        factor, h, kappa = (np.concatenate(part) for part in zip(*found, strict=True))
-        self.h_max = h.max()
-        bounds = self._bounds(factor, h, kappa, gradient)
-        sure = error <= ROUGH * kappa
-        hard = np.flatnonzero(~(bounds <= tol) | ~sure)
-        self._announce(len(hard), seconds)
-        polished = self._polish(hard, base, tol, sure[hard])
-        return BlockwiseRemovals(self, self._base(lift, drift=drift), factor, polished)
-
-    def _announce(self, n_hard, seconds):
-        """Warn if the further passes take long; the leverages took ``seconds``."""
-        p = self.theta.shape[1]
-        # Two steps of 4 p operations and a loss, some 40, for every pair of rows; the
-        # leverages are 2 p^2 operations for every row.
-        seconds *= 2 * n_hard * (4 * p + 40) / (2 * p**2)
-        if seconds > LONG:
-            warnings.warn(
-                f"{n_hard} of {len(self.blocks)} rows are further than tol from the "
-                "minimum after one step, and need passes that take about "
-                f"{seconds / 60:.0f} min. Raise tol, or pass arrays if the table fits "
-                "into memory, where this is faster.",
-                UserWarning,
-                stacklevel=8,  # the caller of fit
-            )
-
-    def _bounds(self, factor, h, kappa, gradient):
-        """Bound the error of the linear predictor after one step, per row."""
-        M, kappa = self.problem.pointwise.M, np.maximum(kappa, 1e-15)
-        size = np.abs(factor).max(axis=1)
-        length, slope = size * np.sqrt(h), size * np.sqrt(h * kappa)
-        nu = certificate.newton_residual(length, slope, self.h_max, kappa, M)
-        slack = np.linalg.norm(gradient @ self.root.T, axis=1).max()
-        zeta = length * np.sqrt(self.h_max)
-        return certificate.radius(
-            nu + slack / np.sqrt(kappa), zeta, kappa, self.h_max, M
-        )
-
-    def _polish(self, rows, base, tol, smooth):
-        """Return moves of the coefficients (k, p) without each of some rows."""
-        moves, k = {}, len(base)
-        if k == 1 and smooth.any():
-            chord = rows[smooth]
-            found, met = chords(self, base[0], chord, tol)
-            moves = {
-                int(row): move[None] + base - self.theta
-                for row, move in zip(chord[met], found[met], strict=True)
-            }
-        left = [int(row) for row in rows if int(row) not in moves]
-        if left:
-            outputs = np.tile(np.arange(k), len(left))
-            removed = [np.array([row]) for row in left for _ in range(k)]
-            start = np.tile(base, (len(left), 1))
-            found, reached = minimisers(self, start, outputs, removed)
-            if not reached.all():
-                bad = sorted({int(removed[i][0]) for i in np.flatnonzero(~reached)})
-                raise UnsupportedEstimator(
-                    f"{len(bad)} row(s) determine a coefficient alone, or without them "
-                    f"there is no optimum (rows {bad[:10]}). Drop these rows, or add a "
-                    "penalty."
-                )
-            found = found.reshape(len(left), k, -1)
-            moves |= {
-                row: own - self.theta for row, own in zip(left, found, strict=True)
-            }
-        return moves
+        if self.sizes is None:
+            rows = self.single_rows(self, self.problem, tol)
+            return BlockwiseRemovals(self, [rows.base], rows.found)
+        parts = []
+        for c, own in enumerate(np.eye(len(self.sizes))):
+            problem = self.balanced(self.sizes - self.row_size * own)
+            parts.append(self.single_rows(self, problem, tol, of_class=c))
+        found = merged([(rows.mine, rows.found) for rows in parts])
+        return BlockwiseRemovals(self, [rows.base for rows in parts], found)
 
     def _exact_groups(self, masks):
-        k, n_groups = len(self.theta), len(masks)
-        outputs = np.tile(np.arange(k), n_groups)
-        removed = [np.flatnonzero(mask) for mask in masks for _ in range(k)]
-        start = np.tile(self.theta, (n_groups, 1))
-        found, reached = minimisers(self, start, outputs, removed)
+        n_groups = len(masks)
+        problems = [(slice(None), self.problem)]
+        if self.sizes is not None:
+            left = self.sizes - sum(
+                self.blocks.map(
+                    _passes.sizes_of,
+                    [masks[:, span] for span in self.blocks.slices()],
+                    problem=self.problem,
+                    row_size=self.row_size,
+                )
+            )
+            emptied = np.flatnonzero((left <= 0).any(axis=1))
+            if len(emptied):
+                raise UnsupportedEstimator(
+                    "Balanced class weights need rows of every class. Groups "
+                    f"{emptied[:10].tolist()} hold all rows of one: leave them out."
+                )
+            problems = [
+                (slice(g, g + 1), self.balanced(own)) for g, own in enumerate(left)
+            ]
+        found, reached = (
+            np.concatenate(part)
+            for part in zip(
+                *(self._without(problem, masks[g]) for g, problem in problems),
+                strict=True,
+            )
+        )
         if not reached.all():
-            bad = sorted({int(i) // k for i in np.flatnonzero(~reached)})
+            failed = ~reached.reshape(n_groups, -1).all(axis=1)
+            bad = np.flatnonzero(failed).tolist()
             raise UnsupportedEstimator(
                 f"Without {len(bad)} group(s) there is no unique optimum (groups "
                 f"{bad[:10]}). Add a penalty, or leave these groups out."
             )
-        moves = found.reshape(n_groups, k, -1) - self.theta
+        moves = found.reshape(n_groups, *self.theta.shape) - self.theta
         return LinearRemovals(self.as_model(), moves, (), False)
+
+    def _without(self, problem, masks):
+        """Return the minimisers without each of some sets, and which were reached."""
+        start, removed = self.flat(self.theta), [np.flatnonzero(mask) for mask in masks]
+        k = len(start)
+        return minimisers(
+            self,
+            problem,
+            np.tile(start, (len(masks), 1)),
+            np.tile(np.arange(k), len(masks)),
+            [rows for rows in removed for _ in range(k)],
+            np.repeat(self.penalties(removed), k, axis=0),
+        )
 
     def newton(self, damping=0.0, masks=None):
         if masks is not None or self.problem.per_weight:
             raise UnsupportedEstimator(self.lacks)
-        _, _, lift, _ = self._factorise(self.theta, 0, damping)
-        factor = np.concatenate([part[0] for part in self._moves(self.theta, lift)])
-        return BlockwiseRemovals(self, self._base(lift), factor)
+        return self._steps(damping, gap=True)
 
     def first_order(self, damping=0.0, masks=None):
-        _, _, lift, _ = self._factorise(self.theta, 0, damping)
-        drift = None
-        if self.problem.per_weight:
-            drift = self.penalty(0) * self.theta @ lift / self.total
-        found = self._moves(self.theta, lift, gap=False)
-        factor = np.concatenate([part[0] for part in found])
-        base = self._base(lift, first_order=True, drift=drift)
-        removals = BlockwiseRemovals(self, base, factor)
+        if self.sizes is not None and objective(self.estimator).weighs_classes:
+            raise UnsupportedEstimator(
+                f"{type(self.estimator).__name__} with class_weight='balanced' has no "
+                "first-order step on dask collections, which would follow the class "
+                "weights. Use step='newton', LeaveOneOutInfluence, or class weights "
+                "that are given as numbers."
+            )
+        removals = self._steps(damping, gap=False)
         if masks is None:
             return removals
         return LinearRemovals(self.as_model(), removals.summed(masks), (), True)
 
-    def _base(self, lift, **options):
-        return _passes.Base(self.problem, self.mean, self.theta, lift, **options)
+    def _steps(self, damping, gap):
+        """Return Newton steps, or those of the first order, from the optimum."""
+        problem, theta = self.problem, self.theta
+        _, _, lift, _ = self.factorise(problem, theta, self.penalty() + damping)
+        factor = self.moves(problem, theta, lift, gap=gap)[0]
+        drift = None
+        if problem.per_weight:
+            drift = self.penalty() * theta @ lift / self.total
+        base = _passes.Base(problem, self.mean, theta, lift, not gap, drift)
+        return BlockwiseRemovals(self, [base], Found.one_step(factor))
 
-    def _moves(self, theta, lift, gap=True):
-        shared = {"problem": self.problem, "mean": self.mean, "theta": theta}
-        return self.blocks.map(_passes.row_moves, lift=lift, gap=gap, **shared)
+    def moves(self, problem, theta, lift, **options):
+        """Return what `row_moves` returns, of all rows."""
+        shared = {"problem": problem, "theta": theta, "lift": lift}
+        return self.each_row(self.row_moves, **shared, **options)
+
+    def each_row(self, function, **shared):
+        """Return arrays of all rows, of those that a function returns of each block."""
+        found = self.blocks.map(function, mean=self.mean, **shared)
+        return tuple(np.concatenate(part) for part in zip(*found, strict=True))
 
     def no_targets(self):
         """Return targets of no rows, in the shape that losses take."""
@@ -294,7 +329,7 @@ class BlockModel(RemovalModel):
             self.estimator, X, reset=False, accept_sparse="csr", dtype=np.float64
         )
         X = X.toarray() if sp.issparse(X) else X
-        return _passes.centred(X, self.mean, self.problem.intercept)
+        return centred(X, self.mean, self.problem.intercept)
 
     def as_model(self):
         """Return the coefficients under the interface of `LinearRemovals`."""

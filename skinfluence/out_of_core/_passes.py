@@ -4,19 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skinfluence.out_of_core import _softmax_passes as softmax_passes
+from skinfluence.out_of_core._row_ladders import centred, corrected, ladder_of
 from skinfluence.removal.linear._linear import LinearRemovals, RankOneRemovals
+from skinfluence.removal.smooth import _remainders as sums
+from skinfluence.removal.smooth._corrections import tensor
+from skinfluence.removal.smooth._newton import row_chunks
 
 _BATCH = 256  # removed rows that share a product with the rows of a block
-
-
-def centred(X, mean, intercept):
-    """Return rows with centred columns, and ones for the intercept last."""
-    if not intercept:
-        return X
-    out = np.empty((len(X), X.shape[1] + 1))
-    np.subtract(X, mean, out=out[:, :-1])
-    out[:, -1] = 1.0
-    return out
 
 
 @dataclass(frozen=True)
@@ -37,6 +32,12 @@ class Base:
     drift : ndarray of shape (k, p) or None
         A move of the coefficients that is common to all removals: to first order per
         unit of weight.
+    start : Start or None
+        What rows that need more than one step start from.
+    of_class : int or None
+        The class whose rows start from here; None for all rows.
+    tensors : tuple of ndarray
+        Of a multinomial regression whose rows are corrected, `_softmax_passes.tensor`.
     """
 
     problem: object
@@ -45,6 +46,15 @@ class Base:
     lift: np.ndarray
     first_order: bool = False
     drift: np.ndarray | None = None
+    start: object = None
+    of_class: int | None = None
+    tensors: tuple = ()
+
+    def mine(self, block):
+        """Return which rows of a block start from here, bool (n,)."""
+        if self.of_class is None:
+            return np.ones(len(block.X), dtype=bool)
+        return self.problem.codes.labels(block.y) == self.of_class
 
 
 @dataclass(frozen=True)
@@ -59,9 +69,10 @@ class Coefficients:
 class View:
     """A block under the interface of a linear model's design and coefficients."""
 
-    def __init__(self, block, problem, mean, theta, rows=slice(None)):
-        self.link, self.theta = problem.link, theta
-        self.rows = centred(block.X[rows], mean, problem.intercept)
+    def __init__(self, block, base, rows):
+        self.link, self.theta = base.problem.link, base.theta
+        X = block.X if len(rows) == len(block.X) else block.X[rows]
+        self.rows = centred(X, base.mean, base.problem.intercept)
         self.design = self
 
     def __call__(self, rows):
@@ -70,10 +81,10 @@ class View:
 
 
 def moments(block, problem):
-    """Return sums of weights, weighted columns, weighted targets, rows per class.
+    """Return sums of weights, weighted columns, weighted targets, sizes of classes.
 
-    The last are rows of positive weight. Then the least and the largest values of the
-    columns and, last, of the weights.
+    The last are (3, n_classes): rows of positive weight, weights, and rows. Then the
+    least and the largest values of the columns and, last, of the weights.
     """
     targets = problem.codes(block.y)
     if problem.link == "log":
@@ -84,10 +95,16 @@ def moments(block, problem):
                 f"and Tweedie regression. Got {least:.6g}."
             )
     weight = block.weight
-    classes, counts = problem.codes.classes, np.zeros(0)
+    classes, counts = problem.codes.classes, np.zeros((3, 0))
     if classes is not None:
-        labels = problem.codes.labels(block.y)[weight > 0]
-        counts = np.bincount(labels, minlength=len(classes))
+        labels = problem.codes.labels(block.y)
+        counts = np.stack(
+            [
+                np.bincount(labels[weight > 0], minlength=len(classes)),
+                np.bincount(labels, weight, minlength=len(classes)),
+                np.bincount(labels, minlength=len(classes)),
+            ]
+        )
     sums = weight.sum(), weight @ block.X, weight @ targets, counts
     least = np.append(block.X.min(axis=0), weight.min())
     most = np.append(block.X.max(axis=0), weight.max())
@@ -120,9 +137,9 @@ def derivatives(block, span, problem, mean, theta, outputs, removed):
     Z, targets = centred(block.X, mean, problem.intercept), problem.codes(block.y)
     m, p = theta.shape
     gradient, hessian = np.empty((m, p)), np.empty((m, p, p))
-    known = {}
+    every, known = problem.weights(block), {}
     for i, (output, rows) in enumerate(zip(outputs, removed, strict=True)):
-        weight = block.weight
+        weight = every
         own = rows[(rows >= span.start) & (rows < span.stop)] - span.start
         if len(own):
             weight = weight.copy()
@@ -145,52 +162,74 @@ def row_moves(block, problem, mean, theta, lift, *, gap):
     the first order.
     """
     Z, targets = centred(block.X, mean, problem.intercept), problem.codes(block.y)
+    weight = problem.weights(block)
     h = np.einsum("ij,ij->i", Z @ lift, Z)
     factor, kappa = np.empty(targets.shape), np.ones(len(Z))
     for c, own in enumerate(theta):
         first, second, _ = problem.pointwise.derivatives(Z @ own, targets[:, c])
-        factor[:, c] = block.weight * first
-        kappa = 1 - block.weight * second * h
+        factor[:, c] = weight * first
+        kappa = 1 - weight * second * h
     if gap:
         factor /= np.maximum(kappa, 1e-15)[:, None]
     return factor, h, kappa
 
 
-def remainders(block, span, problem, mean, theta, root, rows, u):
-    """Return ``sum_{j != i} r_j(z_j'u_i) z_j`` (m, p) and the largest moves (m,).
+def uneven_moves(block, problem, mean, start):
+    """Return sizes of Newton steps where rows change the penalty, each (n,).
 
-    ``r`` is what the derivative of the loss moves by beyond its tangent, in coordinates
-    ``z = root x``; ``rows`` are the positions of the rows i, theta the (p,) of the one
-    output.
+    ``h_i``, one minus leverage, lengths of the steps, the same in the norm of B_i, and
+    the `Ladder`'s ``uneven`` and ``floor``.
     """
-    Z, targets = centred(block.X, mean, problem.intercept), problem.codes(block.y)
-    y, eta = targets[:, 0], Z @ theta
-    second = problem.pointwise.curvature(eta, y)
-    Z = Z @ root.T
-    total, zeta = np.empty_like(u), np.empty(len(u))
-    for start in range(0, len(u), _BATCH):
-        part = slice(start, start + _BATCH)
-        T = u[part] @ Z.T
-        own = rows[part] - span.start
-        mine = np.flatnonzero((own >= 0) & (own < len(Z)))
-        T[mine, own[mine]] = 0.0
-        zeta[part] = np.abs(T).max(axis=1, initial=0.0)
-        r = block.weight * problem.pointwise.remainder(eta, y, second, T)
-        total[part] = r @ Z
-    return total, zeta
+    ladder = ladder_of(block, problem, mean, start)
+    base, u = ladder.base, ladder.newton_step()
+    length, slope = np.linalg.norm(u, axis=1), ladder.norm(slice(None), u)
+    return base.h, base.gap, length, slope, ladder.uneven, ladder.floor
 
 
-def rows_at(block, span, problem, mean, positions):
-    """Return centred rows (m, p), targets (m, k) and weights (m,), zero elsewhere."""
+def tensors(block, problem, mean, start, order):
+    """Return the sum of products of rows that corrections need, see `tensor`."""
+    ladder = ladder_of(block, problem, mean, start)
+    return (tensor(ladder.base.Z, ladder.series[order], order),)
+
+
+def certified(block, rows, problem, mean, start, tol):
+    """Return which of some rows of a block miss ``tol``, and would not with the cube.
+
+    After the corrections by the tensors of ``start``; two bool (len(rows),).
+    """
+    if not len(rows):
+        return np.zeros((2, 0), dtype=bool)
+    ladder = ladder_of(block, problem, mean, start, rows)
+    return np.stack(corrected(ladder, start, tol)[1:])
+
+
+def remainders(block, span, problem, mean, start, rows, u, reach):
+    """Return what a chord step of each of some rows sums over the rows of a block.
+
+    As `removal.smooth._remainders`, for rows of these positions in the table.
+    """
+    ladder = ladder_of(block, problem, mean, start)
+    total, zeta, short = np.empty_like(u), np.empty(len(u)), False
+    for first in range(0, len(u), _BATCH):
+        part = slice(first, first + _BATCH)
+        removed = rows[part] - span.start
+        total[part], zeta[part], used = sums.remainders(
+            ladder.base, ladder.series, u[part], removed, reach
+        )
+        short |= used
+    return total, zeta, short
+
+
+def merged_remainders(one, other):
+    """Merge the `remainders` of two blocks."""
+    return one[0] + other[0], np.maximum(one[1], other[1]), one[2] or other[2]
+
+
+def rows_at(block, span, positions):
+    """Return which of some rows of the table a block has, and their X, y and weight."""
     own = positions - span.start
     mine = np.flatnonzero((own >= 0) & (own < len(block.X)))
-    targets = problem.codes(block.y)
-    p = block.X.shape[1] + problem.intercept
-    X, y = np.zeros((len(positions), p)), np.zeros((len(positions), targets.shape[1]))
-    weight = np.zeros(len(positions))
-    X[mine] = centred(block.X[own[mine]], mean, problem.intercept)
-    y[mine], weight[mine] = targets[own[mine]], block.weight[own[mine]]
-    return X, y, weight
+    return mine, block.X[own[mine]], block.y[own[mine]], block.weight[own[mine]]
 
 
 class BlockRemovals:
@@ -199,55 +238,85 @@ class BlockRemovals:
     Parameters
     ----------
     block : Block
-    factor : ndarray of shape (n, k)
-        Row i moves output c by ``factor[i, c] * lift @ x_i``.
-    polished : dict of int to ndarray of shape (k, p)
-        Moves of the coefficients by rows for which that is not accurate enough.
-    base : Base
+    found : Found
+        What is known of its rows.
+    bases : list of Base
+        What they start from.
     """
 
-    def __init__(self, block, factor, polished, base):
-        self.block, self.base = block, base
-        view = View(block, base.problem, base.mean, base.theta)
-        drift = base.drift
+    def __init__(self, block, found, bases):
+        self.block, self.found, self.bases = block, found, bases
+        self.problem = bases[0].problem
+
+    def _parts(self):
+        """Yield rows and their `Removals`, whose moves are no more than a chunk."""
+        found, none = self.found, np.empty(0, dtype=np.intp)
+        own = np.zeros(len(self.block.X), dtype=bool)
+        own[found.rows] = True
+        for base in self.bases:
+            mine = base.mine(self.block) & ~own
+            for level in np.unique(found.level[mine]):
+                rows = np.flatnonzero(mine & (found.level == level))
+                if not level and base.problem.link != "softmax":
+                    yield rows, self._one_step(base, rows)
+                    continue
+                for part in row_chunks(len(rows), base.theta.size):
+                    view = View(self.block, base, rows[part])
+                    moves = self._moves(base, rows[part], view, level)
+                    args = view, moves, none, base.first_order
+                    yield rows[part], LinearRemovals(*args)
+        for part in row_chunks(len(found.rows), self.bases[0].theta.size):
+            view = View(self.block, self.bases[0], found.rows[part])
+            yield found.rows[part], LinearRemovals(view, found.moves[part], none, False)
+
+    def _one_step(self, base, rows):
+        factor, drift = self.found.factor[rows], base.drift
         if drift is not None:
-            share = block.weight if base.first_order else np.ones(len(factor))
-            drift = share, drift
-        none = np.empty(0, dtype=np.intp)
-        self.every = RankOneRemovals(
-            view, base.lift, factor, none, base.first_order, drift
-        )
-        self.rows = np.array(sorted(polished), dtype=np.intp)
-        if len(self.rows):
-            own = View(block, base.problem, base.mean, base.theta, self.rows)
-            moves = np.stack([polished[row] for row in self.rows])
-            self.own = LinearRemovals(own, moves, none, base.first_order)
+            share = self.block.weight[rows] if base.first_order else 1.0
+            drift = np.broadcast_to(share, len(rows)), drift
+        view, none = View(self.block, base, rows), np.empty(0, dtype=np.intp)
+        return RankOneRemovals(view, base.lift, factor, none, base.first_order, drift)
+
+    def _moves(self, base, rows, view, level):
+        """Return moves of the coefficients by rows that need more than a factor."""
+        factor = self.found.factor[rows]
+        if base.problem.link == "softmax":
+            if level:
+                moves = softmax_passes.corrected(self.block, base, rows, factor)
+            else:
+                moves = softmax_passes.lifted(view.rows, factor, base.lift)
+        else:
+            start = base.start.of_level(level)
+            ladder = ladder_of(self.block, base.problem, base.mean, start, rows)
+            moves = (corrected(ladder, start)[0] @ start.root)[:, None]
+        return moves if base.drift is None else moves + base.drift
+
+    def _each(self, ask, shape=()):
+        """Put the answers of the parts together, rows last."""
+        n = len(self.block.X)
+        out = np.empty((*shape, n))
+        for rows, removals in self._parts():
+            if len(rows) == n:
+                return ask(rows, removals)
+            out[..., rows] = ask(rows, removals)
+        return out
 
     def influence(self, X, y, loss):
         """Return the influence on centred test rows, (n_test, n)."""
-        out = self.every.influence(X, y, loss)
-        if len(self.rows):
-            out[:, self.rows] = self.own.influence(X, y, loss)
-        return out
+        return self._each(lambda _, part: part.influence(X, y, loss), (len(X),))
 
     def mean_influence(self, X, y, loss, weight):
         """Return its weighted sum over the test rows, (n,)."""
-        out = self.every.mean_influence(X, y, loss, weight)
-        if len(self.rows):
-            out[self.rows] = self.own.mean_influence(X, y, loss, weight)
-        return out
+        return self._each(lambda _, part: part.mean_influence(X, y, loss, weight))
 
     def summed(self, member):
         """Return moves of the coefficients by sums of rows, (n_sums, k, p)."""
-        return (self.every.summed(member),)
+        return (sum(part.summed(member[:, rows]) for rows, part in self._parts()),)
 
     def own_influence(self, loss):
         """Return the influence of every row on itself, (n,)."""
-        y = self.base.problem.codes.labels(self.block.y)
-        out = self.every.own_influence(y, loss)
-        if len(self.rows):
-            out[self.rows] = self.own.own_influence(y[self.rows], loss)
-        return out
+        y = self.problem.codes.labels(self.block.y)
+        return self._each(lambda rows, part: part.own_influence(y[rows], loss))
 
     def top(self, X, y, loss, n_rows):
         """Return the largest absolute influences and their rows, (n_test, n_rows)."""
@@ -258,3 +327,20 @@ class BlockRemovals:
         else:
             rows = np.broadcast_to(np.arange(n), values.shape)
         return np.take_along_axis(values, rows, axis=1), rows
+
+
+def weights_of(block):
+    """Return the sample weights of a block, (n,)."""
+    return block.weight
+
+
+def sizes_of(block, masks, problem, row_size):
+    """Return the sizes of the classes in sets of rows, (n_sets, n_classes)."""
+    labels = problem.codes.labels(block.y)
+    member = labels[:, None] == np.arange(len(problem.codes.classes))
+    return masks @ (row_size * member)
+
+
+def rows_of(block, base):
+    """Return which rows of a block start from a base, bool (n,)."""
+    return base.mine(block)

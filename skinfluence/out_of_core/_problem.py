@@ -14,6 +14,7 @@ from sklearn.linear_model import (
     RidgeClassifier,
     TweedieRegressor,
 )
+from sklearn.utils import compute_sample_weight
 
 from skinfluence.removal import UnsupportedEstimator
 from skinfluence.removal._objective import objective
@@ -39,8 +40,9 @@ class Problem:
 
     Attributes
     ----------
-    pointwise : object
-        The loss l, see `removal.smooth._pointwise`.
+    pointwise : object or None
+        The loss l, see `removal.smooth._pointwise`; None for the multinomial one, which
+        is of all outputs together.
     ridge : float
         For GLMs the penalty per unit of weight.
     per_weight : bool
@@ -52,6 +54,8 @@ class Problem:
         How raw predictions become predictions.
     codes : callable
         Turns targets into an array of shape (n, n_outputs) that l takes.
+    class_weight : ndarray of shape (n_classes,) or None
+        What the weights of rows are multiplied by.
     """
 
     pointwise: object
@@ -60,6 +64,13 @@ class Problem:
     intercept: bool
     link: str
     codes: object
+    class_weight: np.ndarray | None = None
+
+    def weights(self, block):
+        """Return the weights s of the rows of a block."""
+        if self.class_weight is None:
+            return block.weight
+        return block.weight * self.class_weight[self.codes.labels(block.y)]
 
 
 def set_up(estimator, blocks):
@@ -113,9 +124,8 @@ def problem_of(estimator, classes):
     goal = objective(estimator)
     for name, refused in (
         ("l1_ratio", np.any(goal.l1)),
-        ("solver", bool(goal.constant)),
+        ("solver", bool(goal.constant) or _one_vs_rest(estimator, classes)),
         ("positive", getattr(estimator, "positive", False)),
-        ("class_weight", getattr(estimator, "class_weight", None) is not None),
         ("alpha", np.ptp(goal.l2) > 0),  # outputs share one Hessian
     ):
         if refused:
@@ -126,13 +136,9 @@ def problem_of(estimator, classes):
             )
     ridge = float(np.max(goal.l2))
     if isinstance(estimator, LogisticRegression):
-        if len(classes) != 2:
-            raise UnsupportedEstimator(
-                f"LogisticRegression of {len(classes)} classes cannot be fitted to "
-                "dask collections: use RidgeClassifier, two classes at a time, or "
-                "arrays that fit into memory."
-            )
         pointwise, link = Logistic(), "logit"
+        if len(classes) > 2:
+            pointwise, link = None, "softmax"
     elif goal.per:
         power = {PoissonRegressor: 1, GammaRegressor: 2}.get(type(estimator))
         power = estimator.power if power is None else power
@@ -153,7 +159,22 @@ def problem_of(estimator, classes):
         estimator.fit_intercept,
         link,
         _Codes(classes, link),
+        _class_weight(estimator, classes),
     )
+
+
+def _one_vs_rest(estimator, classes):
+    """Tell whether several problems of two classes are fitted."""
+    solver = getattr(estimator, "solver", None)
+    return solver == "liblinear" and len(classes) > 2
+
+
+def _class_weight(estimator, classes):
+    """Return given class weights, (n_classes,); None for none, and balanced ones."""
+    given = getattr(estimator, "class_weight", None)
+    if given is None or isinstance(given, str):
+        return None
+    return compute_sample_weight(given, classes)
 
 
 @dataclass(frozen=True)
@@ -177,4 +198,5 @@ class _Codes:
             return labels[:, None].astype(np.float64)
         if len(self.classes) == 2:
             return np.where(labels == 1, 1.0, -1.0)[:, None]
-        return np.where(labels[:, None] == np.arange(len(self.classes)), 1.0, -1.0)
+        others = 0.0 if self.link == "softmax" else -1.0
+        return np.where(labels[:, None] == np.arange(len(self.classes)), 1.0, others)

@@ -1,9 +1,58 @@
 """Removals of the rows of a table in blocks, computed when they are asked for."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from skinfluence.out_of_core import _passes
 from skinfluence.removal import Removals
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is kept of the removals of single rows: a few numbers per row.
+
+    Attributes
+    ----------
+    factor : ndarray of shape (n, k)
+        Row i moves output c by ``factor[i, c] * lift @ x_i``, at level 0.
+    level : ndarray of uint8 of shape (n,)
+        0: one step along ``lift @ x_i``. Else moves are computed when they are asked
+        for: 1, a Newton step along other directions too; then corrected by one tensor
+        fewer than the level.
+    rows : ndarray of int of shape (m,)
+        Rows whose moves are kept, ascending.
+    moves : ndarray of shape (m, k, p)
+        Moves of the coefficients.
+    """
+
+    factor: np.ndarray
+    level: np.ndarray
+    rows: np.ndarray
+    moves: np.ndarray
+
+    @classmethod
+    def one_step(cls, factor):
+        """Return what is kept where every row takes one step."""
+        none = np.empty(0, dtype=np.intp)
+        return cls(factor, np.zeros(len(factor), dtype=np.uint8), none, none)
+
+    def part(self, span):
+        """Return what is known of consecutive rows."""
+        first, last = np.searchsorted(self.rows, (span.start, span.stop))
+        rows = self.rows[first:last] - span.start
+        return Found(self.factor[span], self.level[span], rows, self.moves[first:last])
+
+
+def merged(parts):
+    """Put the `Found` of disjoint sets of rows together, each with its bool (n,)."""
+    (_, first), *_ = parts
+    factor, level = first.factor.copy(), first.level.copy()
+    for mine, found in parts:
+        factor[mine], level[mine] = found.factor[mine], found.level[mine]
+    rows = np.concatenate([found.rows for _, found in parts])
+    moves, order = np.concatenate([found.moves for _, found in parts]), np.argsort(rows)
+    return Found(factor, level, rows[order], moves[order])
 
 
 class BlockwiseRemovals(Removals):
@@ -12,11 +61,8 @@ class BlockwiseRemovals(Removals):
     Parameters
     ----------
     model : BlockModel
-    base : Base
-    factor : ndarray of shape (n, k)
-        As of `BlockRemovals`.
-    polished : dict of int to ndarray of shape (k, p), default={}
-        Moves of the coefficients by rows that a step does not suffice for.
+    bases : list of Base
+    found : Found
 
     Attributes
     ----------
@@ -26,24 +72,15 @@ class BlockwiseRemovals(Removals):
 
     store = None
 
-    def __init__(self, model, base, factor, polished=()):
-        self.model, self.base, self.polished = model, base, dict(polished)
+    def __init__(self, model, bases, found):
+        self.model, self.bases, self.found = model, bases, found
         self.unresolved = np.empty(0, dtype=np.intp)
-        spans = list(model.blocks.slices())
-        self._factors = [factor[span] for span in spans]
-        self._polished = [
-            {
-                row - span.start: move
-                for row, move in self.polished.items()
-                if span.start <= row < span.stop
-            }
-            for span in spans
-        ]
+        self._found = [found.part(span) for span in model.blocks.slices()]
 
     def _tasks(self, method, *args):
         ask = _ask if self.store is None else self.store.cache(_ask)
         return self.model.blocks.tasks(
-            ask, self._factors, self._polished, base=self.base, call=(method, *args)
+            ask, self._found, bases=self.bases, call=(method, *args)
         )
 
     def _ask(self, method, *args):
@@ -93,15 +130,15 @@ class BlockwiseRemovals(Removals):
             masks[:, span].astype(np.float64) for span in self.model.blocks.slices()
         ]
         (moves,) = self.model.blocks.total(
-            _summed, self._factors, member, base=self.base
+            _summed, self._found, member, bases=self.bases
         )
         return moves
 
 
-def _ask(block, factor, polished, base, call):
+def _ask(block, found, bases, call):
     method, *args = call
-    return getattr(_passes.BlockRemovals(block, factor, polished, base), method)(*args)
+    return getattr(_passes.BlockRemovals(block, found, bases), method)(*args)
 
 
-def _summed(block, factor, member, base):
-    return _passes.BlockRemovals(block, factor, {}, base).summed(member)
+def _summed(block, found, member, bases):
+    return _passes.BlockRemovals(block, found, bases).summed(member)

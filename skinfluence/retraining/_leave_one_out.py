@@ -128,8 +128,9 @@ class LeaveOneOutInfluence(
         answer for some test rows only (because neighbours are tied, or there are
         none) is retrained when these test rows are passed, and is not listed here.
     polished_rows_ : ndarray of int
-        Of dask collections the rows without which one Newton step ends further than
-        ``tol`` from the minimum, so that more passes were needed. Else empty.
+        Of dask collections the rows without which one step, corrected by higher
+        derivatives, ends further than ``tol`` from the minimum, so that passes over
+        the table were needed for them. Else empty.
     optimum_distance_ : float
         Largest distance between the linear predictor that scikit-learn's solver
         returned and the one at the exact optimum, where influence is computed;
@@ -247,7 +248,7 @@ class LeaveOneOutInfluence(
         self.solver_, self._refits = "exact", []
         self.refitted_rows_ = np.empty(0, dtype=np.intp)
         self._removals = self._model.exact(self.tol)
-        self.polished_rows_ = np.array(sorted(self._removals.polished), dtype=np.intp)
+        self.polished_rows_ = self._removals.found.rows
 
     @property
     def _n_threads(self):

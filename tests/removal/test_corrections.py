@@ -9,20 +9,15 @@ from sklearn.preprocessing import StandardScaler
 
 from skinfluence.removal import removal_model
 from skinfluence.removal.smooth import _corrections
-from skinfluence.removal.smooth._newton import pair_products
 
 
 @pytest.mark.parametrize("p", [1, 2, 5])
 def test_tensors_are_sums_of_powers(p):
     rng = np.random.default_rng(p)
     Z, c, u = rng.normal(size=(30, p)), rng.normal(size=30), rng.normal(size=(4, p))
-    pairs, triples = _corrections._pair_orders(p), _corrections._triple_orders(p)
-    for orders, products, power in (
-        (pairs, pair_products, 2),
-        (triples, _corrections.triple_products, 3),
-    ):
-        tensor = _corrections._tensor(Z, c, products, orders)
-        expected = (c * (u @ Z.T) ** power) @ Z
+    for order, products in enumerate(_corrections.PRODUCTS):
+        tensor = _corrections.tensor(Z, c, order)
+        expected = (c * (u @ Z.T) ** (order + 2)) @ Z
         np.testing.assert_allclose(products(u) @ tensor, expected, rtol=1e-12)
 
 
@@ -33,14 +28,14 @@ def test_corrected_rows_are_minimisers(scaled, monkeypatch):
     y = (X @ [1.0, -0.5, 2.0] + rng.logistic(size=600) > 0).astype(int)
     tight = LogisticRegression(solver="newton-cholesky", tol=1e-12, max_iter=1000)
     model = make_pipeline(StandardScaler(), tight) if scaled else tight
-    orders, steps = [], _corrections.Corrections._steps
+    orders, steps = [], _corrections.Corrections.step
 
     def watched(self, u, first, todo, tol):
         left, helped = steps(self, u, first, todo, tol)
         orders.append((len(self.tensors), np.count_nonzero(~left)))
         return left, helped
 
-    monkeypatch.setattr(_corrections.Corrections, "_steps", watched)
+    monkeypatch.setattr(_corrections.Corrections, "step", watched)
     removals = removal_model(model.fit(X, y), X, y).exact()
     assert [order for order, _ in orders] == [1, 2]
     assert orders[1][1] > 50  # certified by the cube

@@ -44,8 +44,16 @@ def _triple_orders(p):
     return np.concatenate(triples)
 
 
-def _tensor(Z, coefficients, products, orders):
-    """``sum_j coefficients_j z_j ... z_j``, as a matrix from products to vectors."""
+PRODUCTS = pair_products, triple_products
+_ORDERS = _pair_orders, _triple_orders
+
+
+def tensor(Z, coefficients, order):
+    """``sum_j coefficients_j z_j ... z_j``, as a matrix from products to vectors.
+
+    ``order`` counts tensors: 0 for that of squares of moves, 1 for that of cubes.
+    """
+    products, orders = PRODUCTS[order], _ORDERS[order](Z.shape[1])
     out = np.zeros((len(orders), Z.shape[1]))
 
     def of_rows(rows):
@@ -65,10 +73,13 @@ class Corrections:
         At the base.
     slack : ndarray of shape (n,)
         What is left of the base's gradient, in the metric without each row.
+    tensors : list of ndarray, default=()
+        Those of all rows, see `tensor`, where the base has some rows only.
     """
 
-    def __init__(self, ladder, slack):
+    def __init__(self, ladder, slack, tensors=()):
         self.ladder, self.base, self.slack = ladder, ladder.base, slack
+        self.tensors = list(tensors)
 
     def correct(self, u, todo, tol):
         """Correct some rows in place; return those that are not certified yet.
@@ -79,22 +90,36 @@ class Corrections:
         base = self.base
         n, p = base.Z.shape
         series = self.ladder.series
-        self.powers = [(series[0], pair_products)]
-        self.tensors = [_tensor(base.Z, series[0], pair_products, _pair_orders(p))]
+        self.tensors = [tensor(base.Z, series[0], 0)]
         first = u[todo]
-        left, helped = self._steps(u, first, todo, tol)
+        left, helped = self.step(u, first, todo, tol)
         worth = np.flatnonzero(helped)
         if p * (p + 1) * (p + 2) // 6 * (n + len(worth)) > n * len(worth):
             return todo[left]
-        self.powers.append((series[1], triple_products))
-        orders = _triple_orders(p)
-        self.tensors.append(_tensor(base.Z, series[1], triple_products, orders))
-        again, _ = self._steps(u, first[worth], todo[worth], tol)
+        self.tensors.append(tensor(base.Z, series[1], 1))
+        again, _ = self.step(u, first[worth], todo[worth], tol)
         left[worth] = again
         return todo[left]
 
-    def _steps(self, u, first, todo, tol):
-        """Take one step; return which rows are left, and which the cube would help."""
+    def step(self, u, first, todo, tol):
+        """Take one step of the order of the tensors, in place.
+
+        Parameters
+        ----------
+        u : ndarray of shape (n, p)
+            Moves of all rows, to be corrected.
+        first : ndarray of shape (m, p)
+            Newton steps of those that are.
+        todo : ndarray of int of shape (m,)
+            Which these are.
+        tol : float
+            Largest certified radius.
+
+        Returns
+        -------
+        left, helped : ndarray of bool of shape (m,)
+            Which are not certified, and which of them the cube would help.
+        """
         left, helped = np.ones((2, len(todo)), dtype=bool)
 
         def step(chunk):
@@ -124,9 +149,10 @@ class Corrections:
         base, z = self.base, self.base.Z[rows]
         along = np.einsum("ij,ij->i", z, u)
         total = np.zeros_like(u)
-        for k, (own, products) in enumerate(self.powers):
-            total += products(u) @ self.tensors[k]
-            total -= (own[rows] * along ** (k + 2))[:, None] * z
+        for k, matrix in enumerate(self.tensors):
+            total += PRODUCTS[k](u) @ matrix
+            own = self.ladder.series[k][rows]
+            total -= (own * along ** (k + 2))[:, None] * z
         if self.ladder.excess is not None:
             total += base.excess_gradient(self.ladder.excess[rows], u @ base.root)
         return total

@@ -19,9 +19,8 @@ from skinfluence.removal.smooth import _certificate as certificate
 from skinfluence.removal.smooth._corrections import Corrections
 from skinfluence.removal.smooth._newton import hessians, minimise_each, row_chunks
 from skinfluence.removal.smooth._pointwise import SERIES_ERROR
+from skinfluence.removal.smooth._remainders import remainders
 
-_BATCH = 256  # removed rows that share a pass over the training rows
-_TILE = 512  # training rows of a tile: a _BATCH x _TILE array stays in cache
 # Rounding errors of a Cholesky factor up to which it whitens the rows.
 TRUSTED = 1e-10
 # Relative rounding error of one minus leverage from which on a row is solved alone.
@@ -149,9 +148,13 @@ class Ladder:
         The base, at the optimum of its penalty.
     excess : ndarray of shape (n, p) or None
         What the penalty's diagonal without each row exceeds the base's by.
+    h_max : float, default=None
+        Largest ``|z|^2`` of the rows asked about; None: of the base.
     """
 
-    def __init__(self, base, excess):
+    batch = 256  # removed rows that share a pass over the training rows
+
+    def __init__(self, base, excess, h_max=None):
         self.base, self.excess = base, excess
         n = len(base.a)
         # How much a step that ignores the excess contracts, and the smallest factor
@@ -162,7 +165,7 @@ class Ladder:
             self.uneven = np.abs(relative).max(axis=1)
             self.floor = np.maximum(1 + np.minimum(relative.min(axis=1), 0.0), 1e-15)
         self.kappa = np.maximum(base.gap, 1e-15)
-        self.h_max = base.h.max()
+        self.h_max = base.h.max() if h_max is None else h_max
         self.M = base.pointwise.M
 
     @cached_property
@@ -177,7 +180,7 @@ class Ladder:
         factor = self.base.a[rows] / self.kappa[rows] * np.einsum("ij,ij->i", z, v)
         return v + factor[:, None] * z
 
-    def _norm(self, rows, v):
+    def norm(self, rows, v):
         """Norm of ``v`` in the metric of B_i."""
         along = np.einsum("ij,ij->i", self.base.Z[rows], v)
         square = np.einsum("ij,ij->i", v, v) - self.base.a[rows] * along**2
@@ -230,36 +233,41 @@ class Ladder:
         # Rows that move alike share a pass: it can then use the short series.
         length = np.einsum("ij,ij->i", u, u)
         todo = todo[np.argsort(length[todo], kind="stable")]
-        hard = np.concatenate([self._chords(u, todo, tol), rough])
+        hard = np.concatenate([self.chords(u, todo, tol), rough])
         unresolved = self._newton(u, hard, tol)
         return u, unresolved
 
     def _radius(self, nu, zeta, rows=slice(None)):
         return certificate.radius(nu, zeta, self.kappa[rows], self.h_max, self.M)
 
-    def _chords(self, u, todo, tol, max_passes=8):
+    def chords(self, u, todo, tol, max_passes=8):
         """Take chord steps in place; return the rows that do not contract."""
         # Below this reach the series is a thousand times more exact than tol.
         reach = (1e-3 * tol / SERIES_ERROR) ** 0.2
-        batches = [todo[i : i + _BATCH] for i in range(0, len(todo), _BATCH)]
-        series = self.series  # computed once, not by each thread
+        size = self.batch
+        batches = [todo[i : i + size] for i in range(0, len(todo), size)]
+        _ = self.series  # computed once, not by each thread
 
         def chords(rows):
-            return self._batch(u, rows, tol, (series, reach), max_passes)
+            return self._batch(u, rows, tol, reach, max_passes)
 
         return np.concatenate([todo[:0], *in_threads(chords, batches)])
 
-    def _batch(self, u, rows, tol, short, max_passes):
+    def _batch(self, u, rows, tol, reach, max_passes):
         """Take the chord steps of a batch; return those of its hard rows."""
         hard, previous = [rows[:0]], np.full(len(rows), np.inf)
         for _ in range(max_passes):
-            total, zeta, dropped = self._remainders(u[rows], rows, *short)
+            total, zeta, short = self._remainders(u[rows], rows, reach)
+            dropped = np.zeros(len(rows))
+            if short:
+                size = np.linalg.norm(u[rows], axis=1)
+                dropped += SERIES_ERROR * reach**5 * size
             if self.excess is not None:
                 moved = u[rows] @ self.base.root
                 total += self.base.excess_gradient(self.excess[rows], moved)
             new = self.newton_step(rows)
             new -= self.solve(rows, total + self.base.slack)
-            nu = self._norm(rows, new - u[rows]) + dropped
+            nu = self.norm(rows, new - u[rows]) + dropped
             bad = (nu > previous / 2) & (nu > 1e-14)
             bad |= (zeta > 1) | ~np.isfinite(nu)
             hard.append(rows[bad])
@@ -280,45 +288,9 @@ class Ladder:
                 break
         return np.concatenate([*hard, rows])
 
-    def _remainders(self, u, rows, series, reach):
-        """``sum_{j != i} r_j(z_j'u_i) z_j`` for a batch, the largest move, and what
-        the series drops."""
-        base = self.base
-        total = np.zeros_like(u)
-        zeta = np.zeros(len(u))
-        short = False
-        buffer = np.empty((len(u), min(_TILE, len(base.Z))))
-        remainder = np.empty_like(buffer)
-        for start in range(0, len(base.Z), _TILE):
-            stop = min(start + _TILE, len(base.Z))
-            Z = base.Z[start:stop]
-            T = np.matmul(u, Z.T, out=buffer[:, : stop - start])
-            own = np.flatnonzero((rows >= start) & (rows < stop))
-            T[own, rows[own] - start] = 0.0
-            largest = np.maximum(T.max(axis=1), -T.min(axis=1))
-            np.maximum(zeta, largest, out=zeta)
-            if largest.max() < reach:
-                short = True
-                c2, c3, c4, c5 = series[:, start:stop]
-                r = np.multiply(T, c5, out=remainder[:, : stop - start])
-                for c in (c4, c3, c2):
-                    r += c
-                    r *= T
-                r *= T
-            else:
-                span = slice(start, stop)
-                r = base.weight[span] * base.pointwise.remainder(
-                    base.eta[span],
-                    base.y[span],
-                    base.a[span]
-                    / np.where(base.weight[span] > 0, base.weight[span], 1),
-                    T,
-                )
-            total += r @ Z
-        dropped = np.zeros(len(u))
-        if short:
-            dropped += SERIES_ERROR * reach**5 * np.linalg.norm(u, axis=1)
-        return total, zeta, dropped
+    def _remainders(self, u, rows, reach):
+        """``sum_{j != i} r_j(z_j'u_i) z_j`` for a batch, see `remainders`."""
+        return remainders(self.base, self.series, u, rows, reach)
 
     def _newton(self, u, hard, tol):
         """Minimise the hard rows in place; return those without a minimiser."""

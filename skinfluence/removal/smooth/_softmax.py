@@ -257,7 +257,7 @@ class DowndatedRows:
         """``H^{-1} (v_i (x) x_i)`` of every row, shape (n, C, p)."""
         out = np.empty((len(v), *self.shape[1:]))
         for a in range(0, len(v), 256):
-            lifted = _outer(v[a : a + 256], self.rows[a : a + 256]) @ self.inverse
+            lifted = outer(v[a : a + 256], self.rows[a : a + 256]) @ self.inverse
             out[a : a + 256] = lifted.reshape(self.shape)
         return out
 
@@ -269,18 +269,9 @@ class DowndatedRows:
         self.M, self.v = np.empty((n, C, C)), model.pull.copy()
         for r, K in self.objective.kernels(self.inverse):
             self.rho = max(self.rho, largest_range(K))
-            P = model.P[r]
-            root = np.sqrt(P)
-            # a square root of S: A A' = s (diag(p) - p p')
-            A = root[:, :, None] * np.eye(C) - P[:, :, None] * root[:, None, :]
-            A *= np.sqrt(model.weight[r])[:, None, None]
-            values, vectors = np.linalg.eigh(A.transpose(0, 2, 1) @ K @ A)
-            self.leverage[r] = values[:, -1]
-            left = np.where(values > FULL_LEVERAGE, 1.0, 1.0 - values)
-            vectors = A @ vectors
-            self.M[r] = (vectors / left[:, None, :]) @ vectors.transpose(0, 2, 1)
+            self.M[r], self.leverage[r] = downdates(K, model.P[r], model.weight[r])
             # (I - S K)^{-1} = I + M K
-            self.v[r] += _apply(self.M[r], _apply(K, model.pull[r]))
+            self.v[r] += apply(self.M[r], apply(K, model.pull[r]))
         # In the norm of the Hessian without row i nothing reaches further than:
         self.reach = self.rho / np.sqrt(1 - np.minimum(self.leverage, FULL_LEVERAGE))
 
@@ -294,7 +285,7 @@ class DowndatedRows:
     def refine(self, rows, moves, tol):
         """Minimise without each of ``rows``, from their Newton steps."""
         X, excess = self.rows[rows], None
-        first = -_outer(self.model.pull[rows], X)
+        first = -outer(self.model.pull[rows], X)
         reach, neglect = self.reach[rows], np.zeros(len(rows))
         if self.excess is not None:
             excess = self.excess[rows][:, None]
@@ -310,7 +301,7 @@ class DowndatedRows:
             x = X[which]
             q = g @ self.inverse
             inner = np.einsum("mcp,mp->mc", q.reshape(self.shape), x)
-            return q + _outer(_apply(self.M[rows[which]], inner), x) @ self.inverse
+            return q + outer(apply(self.M[rows[which]], inner), x) @ self.inverse
 
         def evaluate(x, which):
             move = x.reshape(self.shape)
@@ -334,11 +325,34 @@ class DowndatedRows:
         return x.reshape(self.shape), certified
 
 
-def _apply(matrices, vectors):
+def downdates(K, P, weight):
+    """Return ``(I - S K)^{-1} S`` of rows, (m, C, C), and their leverages.
+
+    Parameters
+    ----------
+    K : ndarray of shape (m, C, C)
+        Kernels ``(I x x_i)' H^{-1} (I x x_i)``.
+    P : ndarray of shape (m, C)
+        Probabilities.
+    weight : ndarray of shape (m,)
+        Weights, with which ``S = s (diag(p) - p p')``.
+    """
+    root = np.sqrt(P)
+    # a square root of S: A A' = s (diag(p) - p p')
+    A = root[:, :, None] * np.eye(P.shape[1]) - P[:, :, None] * root[:, None, :]
+    A *= np.sqrt(weight)[:, None, None]
+    values, vectors = np.linalg.eigh(A.transpose(0, 2, 1) @ K @ A)
+    left = np.where(values > FULL_LEVERAGE, 1.0, 1.0 - values)
+    vectors = A @ vectors
+    M = (vectors / left[:, None, :]) @ vectors.transpose(0, 2, 1)
+    return M, values[:, -1]
+
+
+def apply(matrices, vectors):
     """Multiply (m, C, C) matrices and (m, C) vectors."""
     return np.matmul(matrices, vectors[:, :, None])[:, :, 0]
 
 
-def _outer(v, X):
+def outer(v, X):
     """Rows ``v_i (x) x_i``, shape (m, C p)."""
     return (v[:, :, None] * X[:, None]).reshape(len(v), -1)

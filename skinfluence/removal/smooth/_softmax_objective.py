@@ -11,14 +11,8 @@ from skinfluence.removal.smooth._certificate import psi2
 TILE, CHUNK = 1024, 256
 
 
-class SoftmaxObjective:
-    r"""``sum_j s_j CE(theta x_j, y_j) + 1/2 sum_c theta_c' R theta_c + gauge``.
-
-    A shift of theta that is common to all classes changes no probability. Where
-    R is zero nothing determines it, so ``1/2 |sum_c theta_c|^2`` is added there,
-    times the scale of the Hessian: its minimum is zero, and the rest of the
-    minimiser stays what it was. Directions of theta that no row and no penalty
-    determines (collinear columns) get a ridge for the same reason.
+class SoftmaxLosses:
+    """The weighted log losses of some rows, and their derivatives.
 
     Parameters
     ----------
@@ -26,35 +20,13 @@ class SoftmaxObjective:
         Design matrix.
     y_idx : ndarray of shape (n,)
         Class indices.
-    weight : ndarray of shape (n,)
-        Sample weights.
-    penalty : ndarray of shape (p,)
-        Diagonal of R.
     n_classes : int
         Number of classes C.
     """
 
-    def __init__(self, rows, y_idx, weight, penalty, n_classes):
+    def __init__(self, rows, y_idx, n_classes):
         self.rows, self.n_classes = rows, n_classes
         self.truth = (y_idx[:, None] == np.arange(n_classes)).astype(np.float64)
-        gram = rows.T @ (weight[:, None] * rows) / n_classes**2 + np.diag(penalty)
-        scale = np.diag(gram).copy()
-        scale[scale == 0] = 1.0
-        root = np.sqrt(scale)
-        values, vectors = np.linalg.eigh(gram / root[:, None] / root)
-        free = vectors[:, values < len(scale) * 1e-14] / root[:, None]
-        free, _ = np.linalg.qr(free)
-        self.ridge = np.diag(penalty) + scale.mean() * free @ free.T
-        self.gauge = np.diag(np.where(penalty == 0, scale, 0.0))
-
-    def penalise(self, theta):
-        """Gradient of the penalty at theta (..., C, p)."""
-        return theta @ self.ridge + (theta.sum(axis=-2) @ self.gauge)[..., None, :]
-
-    def state(self, theta, weight):
-        """Return gradient (C, p) and probabilities (n, C) at theta."""
-        P = softmax(self.rows @ theta.T, axis=1)
-        return self.pull(P, weight).T @ self.rows + self.penalise(theta), P
 
     def pull(self, P, weight):
         """Gradient with respect to the logits, ``s (p - e_y)``, (n, C)."""
@@ -79,20 +51,6 @@ class SoftmaxObjective:
             H[block, block] = X.T @ (diagonal[:, c : c + 1] * X)
         return H
 
-    def penalty_hessian(self):
-        """Return the Hessian of the penalty, (Cp, Cp)."""
-        C = self.n_classes
-        return np.kron(np.eye(C), self.ridge) + np.tile(self.gauge, (C, C))
-
-    def minimise(self, theta, weight):
-        """Minimise from theta (C, p).
-
-        None where no minimiser is within reach: separable classes, no penalty.
-        """
-        problems = SoftmaxProblems(self, weight)
-        end, left = minimise(problems, theta.reshape(1, -1), max_iter=200)
-        return end.reshape(theta.shape) if left[0] < np.inf else None
-
     def kernels(self, inverse):
         """Yield slices of rows and ``K = (I x x_j)' inverse (I x x_j)``, (m, C, C)."""
         C, p = self.n_classes, self.rows.shape[1]
@@ -109,8 +67,10 @@ class SoftmaxObjective:
         """Largest range of logits, over rows, of a move of length one."""
         return max(largest_range(K) for _, K in self.kernels(inverse))
 
-    def moved(self, moves, theta_state, first, weight, left_out=None):
-        """Gradients and values after moves of theta, relative to the start.
+    def moved_losses(self, moves, theta_state, weight, left_out=None):
+        """Changes of gradients and values by moves of theta.
+
+        Of the values, that to first order is left out.
 
         Parameters
         ----------
@@ -118,8 +78,6 @@ class SoftmaxObjective:
             Moves of theta.
         theta_state : tuple
             What `start_state` returned.
-        first : ndarray of shape (m, C, p)
-            Gradients before the moves.
         weight : ndarray of shape (n,)
             Weights; zero for rows that are left out of all m problems.
         left_out : ndarray of shape (m,), default=None
@@ -174,14 +132,8 @@ class SoftmaxObjective:
                 loss[out] = 0.0
             value += loss @ s
             total += flat @ X
-        gradient = self.penalise(moves)
-        value += 0.5 * np.einsum("mcp,mcp->m", gradient, moves)
-        value += np.einsum("mcp,mcp->m", first, moves)
         total = total.reshape(C - 1, m, p).transpose(1, 0, 2)
-        gradient[:, 1:] += total
-        gradient[:, 0] -= total.sum(axis=1)
-        gradient += first
-        return gradient, value, zeta
+        return np.concatenate([-total.sum(axis=1)[:, None], total], axis=1), value, zeta
 
     def start_state(self, theta):
         """Return what `moved` needs of its start: logits, log-sums, probabilities."""
@@ -189,6 +141,84 @@ class SoftmaxObjective:
         relative = np.ascontiguousarray((logits[:, 1:] - logits[:, :1]).T)
         log_sum = np.logaddexp(logsumexp(relative, axis=0), 0.0)
         return relative, log_sum, np.ascontiguousarray(softmax(logits, axis=1).T[1:])
+
+
+class SoftmaxObjective(SoftmaxLosses):
+    r"""``sum_j s_j CE(theta x_j, y_j) + 1/2 sum_c theta_c' R theta_c + gauge``.
+
+    A shift of theta that is common to all classes changes no probability. Where
+    R is zero nothing determines it, so ``1/2 |sum_c theta_c|^2`` is added there,
+    times the scale of the Hessian: its minimum is zero, and the rest of the
+    minimiser stays what it was. Directions of theta that no row and no penalty
+    determines (collinear columns) get a ridge for the same reason.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, p)
+        Design matrix.
+    y_idx : ndarray of shape (n,)
+        Class indices.
+    weight : ndarray of shape (n,)
+        Sample weights.
+    penalty : ndarray of shape (p,)
+        Diagonal of R.
+    n_classes : int
+        Number of classes C.
+    """
+
+    def __init__(self, rows, y_idx, weight, penalty, n_classes):
+        super().__init__(rows, y_idx, n_classes)
+        gram = rows.T @ (weight[:, None] * rows) / n_classes**2 + np.diag(penalty)
+        scale = np.diag(gram).copy()
+        scale[scale == 0] = 1.0
+        root = np.sqrt(scale)
+        values, vectors = np.linalg.eigh(gram / root[:, None] / root)
+        free = vectors[:, values < len(scale) * 1e-14] / root[:, None]
+        free, _ = np.linalg.qr(free)
+        self.ridge = np.diag(penalty) + scale.mean() * free @ free.T
+        self.gauge = np.diag(np.where(penalty == 0, scale, 0.0))
+
+    def penalise(self, theta):
+        """Gradient of the penalty at theta (..., C, p)."""
+        return theta @ self.ridge + (theta.sum(axis=-2) @ self.gauge)[..., None, :]
+
+    def state(self, theta, weight):
+        """Return gradient (C, p) and probabilities (n, C) at theta."""
+        P = softmax(self.rows @ theta.T, axis=1)
+        return self.pull(P, weight).T @ self.rows + self.penalise(theta), P
+
+    def penalty_hessian(self):
+        """Return the Hessian of the penalty, (Cp, Cp)."""
+        C = self.n_classes
+        return np.kron(np.eye(C), self.ridge) + np.tile(self.gauge, (C, C))
+
+    def minimise(self, theta, weight):
+        """Minimise from theta (C, p).
+
+        None where no minimiser is within reach: separable classes, no penalty.
+        """
+        problems = SoftmaxProblems(self, weight)
+        end, left = minimise(problems, theta.reshape(1, -1), max_iter=200)
+        return end.reshape(theta.shape) if left[0] < np.inf else None
+
+    def moved(self, moves, theta_state, first, weight, left_out=None):
+        """Gradients and values after moves of theta, relative to the start.
+
+        Parameters as of `moved_losses`, and ``first``: gradients before the moves,
+        (m, C, p).
+
+        Returns
+        -------
+        gradient : ndarray of shape (m, C, p)
+        value : ndarray of shape (m,)
+        zeta : ndarray of shape (m,)
+            Largest range of logits moved, over rows that are left in.
+        """
+        change, value, zeta = self.moved_losses(moves, theta_state, weight, left_out)
+        gradient = self.penalise(moves)
+        value += 0.5 * np.einsum("mcp,mcp->m", gradient, moves)
+        value += np.einsum("mcp,mcp->m", first, moves)
+        return gradient + change + first, value, zeta
 
 
 class SoftmaxProblems(Problems):
@@ -216,8 +246,13 @@ class SoftmaxProblems(Problems):
         return psi2(zeta) * decrement if zeta < 0.1 else np.full(1, np.inf)
 
 
-def largest_range(K):
-    """Largest ``|x (e_c - e_d)|`` in the norm that the kernels K belong to."""
+def ranges(K):
+    """Largest ``|x (e_c - e_d)|`` of each row in the norm of the kernels K."""
     diagonal = np.einsum("mcc->mc", K)
     squared = diagonal[:, :, None] + diagonal[:, None, :] - 2 * K
-    return float(np.sqrt(max(squared.max(initial=0.0), 0.0)))
+    return np.sqrt(np.maximum(squared.max(axis=(1, 2), initial=0.0), 0.0))
+
+
+def largest_range(K):
+    """Largest of the `ranges`."""
+    return float(ranges(K).max(initial=0.0))

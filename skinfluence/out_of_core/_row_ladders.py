@@ -1,0 +1,124 @@
+"""Steps of rows of a block from a base whose sums over the table are known.
+
+In memory a `Ladder` has all rows. Here it has some of them: leverages, Newton steps and
+corrections of a row need no other rows but through the Hessian and through tensors,
+which are sums of the blocks.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skinfluence.removal.smooth._corrections import Corrections
+from skinfluence.removal.smooth._ladder import Ladder
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Penalties of which every row takes a share with it.
+
+    Attributes
+    ----------
+    penalty : ndarray of shape (p,)
+        Diagonal per unit of weight.
+    weight : float
+        That of a row without which the penalty is that of the base.
+    """
+
+    penalty: np.ndarray
+    weight: float
+
+    def of_rows(self, X, weight):
+        """Return what the penalty without each row exceeds the base's by, (m, p)."""
+        return np.multiply.outer(self.weight - weight, self.penalty)
+
+
+@dataclass(frozen=True)
+class Start:
+    """The point that exact removals of single rows start from.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (p,)
+        Coefficients of centred columns.
+    root : ndarray of shape (p, p)
+        ``root.T @ root`` is the inverse Hessian there.
+    penalty : ndarray of shape (p,)
+        Diagonal of the penalty.
+    slack : ndarray of shape (p,)
+        What is left of the gradient, times the root.
+    h_max : float
+        Largest ``|root x|^2`` of the table's rows.
+    excess : Shares or None
+        What the penalty without each row exceeds that above by.
+    tensors : tuple of ndarray
+        See `removal.smooth._corrections.tensor`.
+    """
+
+    theta: np.ndarray
+    root: np.ndarray
+    penalty: np.ndarray
+    slack: np.ndarray
+    h_max: float
+    excess: object = None
+    tensors: tuple = ()
+
+    def of_level(self, level):
+        """Return what the steps of a level need: one tensor fewer than the level."""
+        return replace(self, tensors=self.tensors[: level - 1])
+
+
+def centred(X, mean, intercept):
+    """Return rows with centred columns, and ones for the intercept last."""
+    if not intercept:
+        return X
+    out = np.empty((len(X), X.shape[1] + 1))
+    np.subtract(X, mean, out=out[:, :-1])
+    out[:, -1] = 1.0
+    return out
+
+
+class RowsOfBase:
+    """Some rows at a `Start`, under the interface of `Whitened`."""
+
+    def __init__(self, X, y, weight, pointwise, start):
+        self.y, self.weight, self.pointwise = y, weight, pointwise
+        self.theta, self.root, self.penalty = start.theta, start.root, start.penalty
+        self.slack, self.eta = start.slack, X @ start.theta
+        first, second, _ = pointwise.derivatives(self.eta, y)
+        self.d, self.a = weight * first, weight * second
+        self.Z = X @ start.root.T
+        self.h = np.einsum("ij,ij->i", self.Z, self.Z)
+        self.gap = 1 - self.a * self.h
+
+    def excess_gradient(self, excess, theta):
+        """Gradients of ``theta' diag(excess_i) theta / 2``, whitened."""
+        return (excess * theta) @ self.root.T
+
+
+def ladder_of(block, problem, mean, start, rows=slice(None), kind=Ladder):
+    """Return the `Ladder` of some rows of a block, of one raw prediction."""
+    X = centred(block.X[rows], mean, problem.intercept)
+    y, weight = problem.codes(block.y[rows])[:, 0], problem.weights(block)[rows]
+    base = RowsOfBase(X, y, weight, problem.pointwise, start)
+    excess = None if start.excess is None else start.excess.of_rows(X, weight)
+    return kind(base, excess, start.h_max)
+
+
+def corrected(ladder, start, tol=0.0):
+    """Take Newton steps without each row, and correct them by each tensor in turn.
+
+    Returns
+    -------
+    u : ndarray of shape (m, p)
+        Moves, times the inverse of the root.
+    left, helped : ndarray of bool of shape (m,)
+        As of `Corrections.step`.
+    """
+    u, left, helped = ladder.newton_step(), None, None
+    first, every = u.copy(), np.arange(len(u))
+    slack = np.linalg.norm(start.slack) / np.sqrt(ladder.kappa)
+    for k in range(len(start.tensors)):
+        steps = Corrections(ladder, slack, start.tensors[: k + 1])
+        left, helped = steps.step(u, first, every, tol)
+    return u, left, helped

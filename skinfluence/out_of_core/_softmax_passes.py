@@ -1,0 +1,168 @@
+"""What passes over the table compute for multinomial regression: pure functions."""
+
+import numpy as np
+from scipy.special import softmax
+
+from skinfluence.out_of_core._row_ladders import centred
+from skinfluence.removal.smooth._corrections import tensor as square
+from skinfluence.removal.smooth._newton import pair_products, row_chunks
+from skinfluence.removal.smooth._softmax import apply, downdates, outer
+from skinfluence.removal.smooth._softmax_objective import SoftmaxLosses, ranges
+
+_BATCH = 64  # removed rows whose logits are computed at once
+
+
+def losses_of(block, problem, mean, rows=slice(None)):
+    """Return the `SoftmaxLosses` of rows of a block, and their weights."""
+    X = centred(block.X[rows], mean, problem.intercept)
+    labels = problem.codes.labels(block.y[rows])
+    return (
+        SoftmaxLosses(X, labels, len(problem.codes.classes)),
+        problem.weights(block)[rows],
+    )
+
+
+def squares(block, mean, intercept):
+    """Return sums of the squares of columns, weighted, (p,)."""
+    return (block.weight @ centred(block.X, mean, intercept) ** 2,)
+
+
+def derivatives(block, span, problem, mean, theta, removed):
+    """Return gradients (m, C p) and Hessians of m objectives, no penalties.
+
+    Parameters as of `_passes.derivatives`; ``theta`` has shape (m, C p).
+    """
+    losses, every = losses_of(block, problem, mean)
+    m, size = theta.shape
+    gradient, hessian = np.empty((m, size)), np.empty((m, size, size))
+    for i, rows in enumerate(removed):
+        weight = every
+        own = rows[(rows >= span.start) & (rows < span.stop)] - span.start
+        if len(own):
+            weight = weight.copy()
+            weight[own] = 0.0
+        P = softmax(losses.rows @ theta[i].reshape(losses.n_classes, -1).T, axis=1)
+        gradient[i] = (losses.pull(P, weight).T @ losses.rows).ravel()
+        hessian[i] = losses.hessian(P, weight)
+    return gradient, hessian
+
+
+def row_moves(block, problem, mean, theta, lift, *, gap):
+    """Return what is known of single rows at the optimum.
+
+    Returns
+    -------
+    v : ndarray of shape (n, C)
+        Rows move the coefficients by ``lift (v_i x x_i)``; by one Newton step with
+        ``gap``, else to the first order.
+    along : ndarray of shape (n,)
+        Squares of the lengths of these moves in the norm of the Hessian.
+    own : ndarray of shape (n,)
+        The same in the norm of the Hessian without the row.
+    leverage : ndarray of shape (n,)
+        Largest.
+    ranges : ndarray of shape (n,)
+        Largest range of the logits of the row by moves of length one.
+    """
+    losses, weight = losses_of(block, problem, mean)
+    P = softmax(losses.rows @ theta.T, axis=1)
+    pull = losses.pull(P, weight)
+    v = pull.copy()
+    along, own, leverage, reach = np.zeros((4, len(v)))
+    for r, K in losses.kernels(lift):
+        reach[r] = ranges(K)
+        if gap:
+            M, leverage[r] = downdates(K, P[r], weight[r])
+            v[r] += apply(M, apply(K, pull[r]))
+        moved = apply(K, v[r])
+        along[r], own[r] = (np.einsum("ic,ic->i", a[r], moved) for a in (v, pull))
+    return v, along, own, leverage, reach
+
+
+def moved(block, span, problem, mean, theta, rows, moves):
+    """Return `SoftmaxLosses.moved_losses` of moves without single rows of the table."""
+    losses, weight = losses_of(block, problem, mean)
+    state, parts = losses.start_state(theta), []
+    for first in range(0, len(rows), _BATCH):
+        part = slice(first, first + _BATCH)
+        own = rows[part] - span.start
+        parts.append(losses.moved_losses(moves[part], state, weight, own))
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+
+def merged_moved(one, other):
+    """Merge what two blocks return of `moved`."""
+    return one[0] + other[0], one[1] + other[1], np.maximum(one[2], other[2])
+
+
+def lifted(X, v, lift):
+    """Return ``lift (v_i x x_i)`` of rows, shape (m, C, p)."""
+    return (outer(v, X) @ lift).reshape(len(v), v.shape[1], -1)
+
+
+def tensor(block, problem, mean, theta):
+    r"""Return what sums of squares of moves give gradients by, see `corrected`.
+
+    Third derivatives of a row's loss along a move t of its logits are
+    :math:`\sum_c p_c (t_c - \bar t)^2 (e_c - p)`: those of C rows of one output.
+    """
+    losses, weight = losses_of(block, problem, mean)
+    C, p = losses.n_classes, losses.rows.shape[1]
+    width, total = C * p, 0.0
+    for part in row_chunks(len(weight), C * width * (width + 1) // 2):
+        X = losses.rows[part]
+        P = softmax(X @ theta.T, axis=1)
+        apart = (np.eye(C) - P[:, None]).reshape(-1, C)
+        rows = outer(apart, np.repeat(X, C, axis=0))
+        total = total + square(rows, (0.5 * weight[part, None] * P).ravel(), 0)
+    return (total,)
+
+
+def corrected(block, base, rows, v):
+    """Return moves of the coefficients by some rows, their steps corrected, (m, C, p).
+
+    By Halley's method: ``- B_i^{-1} sum_{j != i} D^3 l_j[move, move] / 2`` is added.
+    """
+    own = OwnRows(block.rows(rows), base)
+    step = lifted(own.X, v, base.lift)
+    logits = np.einsum("icp,ip->ic", step, own.X)
+    apart = logits - (own.P * logits).sum(axis=1, keepdims=True)
+    squares = own.P * apart**2
+    squares -= own.P * squares.sum(axis=1, keepdims=True)
+    flat = step.reshape(len(step), -1)
+    (total,) = base.tensors
+    total = pair_products(flat) @ total
+    total -= outer(0.5 * own.weight[:, None] * squares, own.X)
+    return (flat - own.solve(total, slice(None))).reshape(step.shape)
+
+
+class OwnRows:
+    """Some rows, and the inverses of the Hessians without each of them.
+
+    Parameters
+    ----------
+    block : Block
+        The rows.
+    base : Base
+    """
+
+    def __init__(self, block, base):
+        self.base = base
+        losses, self.weight = losses_of(block, base.problem, base.mean)
+        self.X = losses.rows
+        theta = base.theta if base.drift is None else base.theta + base.drift
+        self.P = P = softmax(self.X @ theta.T, axis=1)
+        self.pull = losses.pull(P, self.weight)
+        self.M = np.empty((*P.shape, P.shape[1]))
+        for r, K in losses.kernels(base.lift):
+            self.M[r], _ = downdates(K, P[r], self.weight[r])
+
+    def gradient(self):
+        """Return gradients without each row, (m, C p)."""
+        return -outer(self.pull, self.X)
+
+    def solve(self, g, which):
+        """Apply the inverse of the Hessian without the row, by Woodbury."""
+        X, q = self.X[which], g @ self.base.lift
+        inner = np.einsum("mcp,mp->mc", q.reshape(len(q), -1, X.shape[1]), X)
+        return q + outer(apply(self.M[which], inner), X) @ self.base.lift
