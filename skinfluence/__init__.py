@@ -18,6 +18,7 @@ from skinfluence.inspection import (
     high_influence_pairs,
     memorization_curve,
 )
+from skinfluence.out_of_core import assign_values
 from skinfluence.retraining import (
     DownsamplingInfluence,
     KNNShapley,
@@ -57,6 +58,7 @@ __all__ = [
     "TargetDetector",
     "TracIn",
     "TreeInfluence",
+    "assign_values",
     "audit_table",
     "case_diagnostics",
     "datamodels",

@@ -147,8 +147,8 @@ class BaseInfluence(
         """Fit to dask collections, where a method can."""
         raise TypeError(
             f"{type(self).__name__} does not take dask collections, which "
-            "LeaveOneOutInfluence and InfluenceFunctions do. Pass arrays that fit into "
-            "memory, a sample of the rows for instance."
+            "LeaveOneOutInfluence, InfluenceFunctions and KNNShapley do. Pass arrays "
+            "that fit into memory, a sample of the rows for instance."
         )
 
     def influence(self, X, y=None):

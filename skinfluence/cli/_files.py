@@ -38,6 +38,8 @@ def check_outputs(tables, outputs, force, page=None):
     for path, full in zip(outputs, resolved, strict=True):
         if full in inputs:
             raise BadInput(f"{path} is the table itself: choose another name")
+        if full.parent in inputs:
+            raise BadInput(f"{path} is in the folder of the table: choose another one")
         if full.is_dir() or not full.parent.is_dir():
             raise BadInput(f"cannot write {path}: no such folder, or a folder itself")
         if not os.access(full.parent, os.W_OK):

@@ -173,8 +173,8 @@ def tables():
         nargs="+",
         metavar="TABLE",
         help="a file in .csv, .tsv, .txt or .jsonl, these also as .gz, .zst or .zip; "
-        ".xlsx, .ods, .parquet or .feather; - is standard input. Several files are one "
-        "table, whose rows follow each other",
+        ".xlsx, .ods, .parquet or .feather; - is standard input. Several files, or a "
+        "folder of .parquet files, are one table, whose rows follow each other",
     )
 
 

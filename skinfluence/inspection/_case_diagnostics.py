@@ -1,11 +1,8 @@
 """Classical diagnostics of rows and clusters: Cook's distance and its relatives."""
 
-import warnings
-
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
-from skinfluence._collections import refuse_collections
+from skinfluence._collections import is_collection
 from skinfluence._group_masks import group_codes
 from skinfluence._shown_bunch import ShownBunch
 from skinfluence.inspection._cluster_diagnostics import cluster_diagnostics
@@ -16,15 +13,13 @@ from skinfluence.inspection._coefficient_moves import (
     moves_without,
 )
 from skinfluence.inspection._diagnostics_frame import OF_THE_MODEL, diagnostics_frame
-from skinfluence.inspection._fitted_estimator import read_estimator
+from skinfluence.inspection._fitted_estimator import (
+    read_estimator,
+    warn_if_other_rows,
+)
 from skinfluence.inspection._fitted_statsmodels import is_statsmodels, read_results
 from skinfluence.inspection._row_diagnostics import row_diagnostics
 from skinfluence.inspection._working_model import WorkingModel, has_working_model
-
-# Largest distance of the fitted model's linear predictors from those at the optimum for
-# the rows given, in standard deviations: solvers of least squares stop at less than a
-# thousandth, others at a few hundredths; one row of 400 less makes a hundredth.
-NEAR_SQUARED, NEAR = 0.005, 0.05
 
 
 def case_diagnostics(
@@ -98,6 +93,14 @@ def case_diagnostics(
     together: they count in n, and leverage and residual are those of all of them (the
     residual :math:`\sqrt f` times that of one). For families and links without a
     certified removal steps are taken until they are nothing beside the standard errors.
+
+    **dask.** X and y may be dask arrays or dataframes, with the linear models that
+    `LeaveOneOutInfluence` takes with them, behind fitted steps of any kind. Two passes
+    over the table compute the arrays that have a number per row. ``dfbeta`` and
+    ``dfbetas`` are then dask arrays, and ``frame`` is a dask dataframe with the
+    partitions and the index of X; both are computed when they are needed. Coefficients
+    without a row are those of linear predictors within 1e-8 of the optimum. Rows of
+    leverage one, clusters, and several classes of logistic regression are refused.
 
     **Cost.** O(n p^2) for least squares and one steps, memory O(n p). Exact steps of
     other models as in `LeaveOneOutInfluence`: about a fit, a few chord steps of
@@ -220,18 +223,21 @@ def case_diagnostics(
     >>> diagnostics.cooks_distance[rows].round(4)
     array([0.0245, 0.0213, 0.0196])
     """
-    refuse_collections("case_diagnostics", X=X, y=y, sample_weight=sample_weight)
     if step not in ("exact", "one_step"):
         raise ValueError(
             f"The 'step' parameter must be 'exact' or 'one_step'. Got {step!r}."
         )
+    if is_collection(X, y, sample_weight):
+        return _of_collections(estimator, X, y, sample_weight, groups, step)
     fitted = _read(estimator, X, y, sample_weight)
     full, n = fitted.full, len(fitted.full.design.rows)
     removals = SingleRows(n) if groups is None else _clusters(groups, n)
     bases = None
     if has_working_model(full):
         bases = [WorkingModel(fitted, k) for k in range(len(full.theta))]
-    _warn_if_other_rows(fitted, bases is not None and bases[0].squared)
+    spread = (full.design.rows @ full.theta.T).std()
+    squared = bases is not None and bases[0].squared
+    warn_if_other_rows(full.design.estimator, full.optimum_distance, spread, squared)
     moves, alone = moves_without(fitted, removals, step, bases)
     if bases is None:
         out = coefficient_diagnostics(fitted, moves, alone, removals)
@@ -248,6 +254,19 @@ def case_diagnostics(
         out.groups = index = removals.labels
     out.frame = diagnostics_frame(out, index, fitted.names, fitted.outputs)
     return out
+
+
+def _of_collections(estimator, X, y, sample_weight, groups, step):
+    if groups is not None:
+        raise ValueError(
+            "The 'groups' parameter must be None for dask collections: pass arrays "
+            "that fit into memory, or leave it out."
+        )
+    if is_statsmodels(estimator) or y is None:
+        return _read(estimator, X, y, sample_weight)  # which is refused
+    from skinfluence.inspection._block_diagnostics import block_diagnostics
+
+    return block_diagnostics(estimator, X, y, sample_weight, step)
 
 
 def _read(estimator, X, y, sample_weight):
@@ -286,20 +305,3 @@ def _stacked(each):
         values = [np.asarray(one[key]) for one in each]
         out[key] = np.stack(values, axis=0 if key in OF_THE_MODEL else 1)
     return out
-
-
-def _warn_if_other_rows(fitted, squared):
-    full = fitted.full
-    spread = (full.design.rows @ full.theta.T).std()
-    if full.optimum_distance <= (NEAR_SQUARED if squared else NEAR) * spread + 1e-6:
-        return
-    warnings.warn(
-        f"{type(full.design.estimator).__name__} is not at the optimum of its "
-        "objective for the X, y and sample_weight given: its linear predictors are up "
-        f"to {full.optimum_distance:.2g} away (their standard deviation is "
-        f"{spread:.2g}). If it was fitted on other rows or with other weights, pass "
-        "those; if its solver stopped early, lower tol or raise max_iter. The "
-        "diagnostics are about the optimum.",
-        ConvergenceWarning,
-        stacklevel=3,
-    )

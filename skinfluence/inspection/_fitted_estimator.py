@@ -23,6 +23,10 @@ from skinfluence.removal.linear._class_weight import Balanced
 from skinfluence.removal.linear._linear import LinearModel
 from skinfluence.removal.sparse._sparse import SparseModel
 
+# Largest distance of the fitted model's linear predictors from those at the optimum for
+# the rows given, in standard deviations: solvers of least squares stop at less than a
+# thousandth, others at a few hundredths; one row of 400 less makes a hundredth.
+NEAR_SQUARED, NEAR = 0.005, 0.05
 # Models of the rows of each class, which share no parameter.
 OF_CLASSES = (
     QuadraticDiscriminantAnalysis,
@@ -43,12 +47,12 @@ def read_estimator(estimator, X, y, sample_weight):
     index = getattr(X, "index", None)
     index = index if hasattr(X, "iloc") else None
     X, final = preprocess(estimator, X), final_estimator(estimator)
-    _check_target(final, y)
+    check_target(final, y)
     with warnings.catch_warnings():
         # Of what else the reason may be, only case diagnostics know.
         warnings.filterwarnings("ignore", ".*stopped early", ConvergenceWarning)
         model, full = _removal_model(final, X, y, sample_weight)
-    names = _column_names(estimator, final, X)
+    names = column_names(estimator, final)
     if full.design.intercept:
         names.append("intercept")
     outputs = None
@@ -96,7 +100,8 @@ def _removal_model(estimator, X, y, sample_weight):
     )
 
 
-def _check_target(estimator, y):
+def check_target(estimator, y):
+    """Refuse targets that a fitted estimator cannot have been fitted to."""
     check_targets(y)
     if not is_classifier(estimator):
         return
@@ -109,7 +114,7 @@ def _check_target(estimator, y):
         )
 
 
-def _column_names(estimator, final, X):
+def column_names(estimator, final):
     """Names of the columns that the final estimator sees."""
     n_columns = final.n_features_in_
     names = getattr(final, "feature_names_in_", None)
@@ -138,3 +143,33 @@ def _refitted(estimator, design, X, y, sample_weight, kept):
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = clone(estimator).fit(take_rows(X, kept), left, **params)
     return design.coefficients(model.coef_, model.intercept_)
+
+
+def warn_if_other_rows(estimator, distance, spread, squared, stacklevel=3):
+    """Warn if a model is far from the optimum for the rows given.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The model.
+    distance : float
+        Of its linear predictors from those at the optimum.
+    spread : float
+        Their standard deviation.
+    squared : bool
+        Whether it is of squared errors.
+    stacklevel : int, default=3
+        Of the caller of `case_diagnostics`.
+    """
+    if distance <= (NEAR_SQUARED if squared else NEAR) * spread + 1e-6:
+        return
+    warnings.warn(
+        f"{type(estimator).__name__} is not at the optimum of its "
+        "objective for the X, y and sample_weight given: its linear predictors are up "
+        f"to {distance:.2g} away (their standard deviation is "
+        f"{spread:.2g}). If it was fitted on other rows or with other weights, pass "
+        "those; if its solver stopped early, lower tol or raise max_iter. The "
+        "diagnostics are about the optimum.",
+        ConvergenceWarning,
+        stacklevel=stacklevel,
+    )

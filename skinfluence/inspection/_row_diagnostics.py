@@ -19,7 +19,7 @@ def moved_coefficients(design, base, moves, alone):
     ----------
     design : Design
         Rows.
-    base : WorkingModel
+    base : WorkingRows
         The model at its optimum.
     moves : ndarray of shape (m, p)
         Of the coefficients in the coordinates of the design.
@@ -33,8 +33,7 @@ def moved_coefficients(design, base, moves, alone):
     distance : ndarray of shape (m,)
         Weighted sum of squares of the moves of all linear predictors.
     """
-    gram = np.linalg.qr(np.sqrt(base.w)[:, None] * design.rows, mode="r")
-    distance = ((moves @ gram.T) ** 2).sum(axis=1)
+    distance = ((moves @ base.gram_root.T) ** 2).sum(axis=1)
     distance[alone] = np.inf
     return design.to_coef(moves), distance
 

@@ -9,6 +9,8 @@ from skinfluence.removal.linear._orthogonal import OrthogonalFactor
 from skinfluence.removal.linear._quadratic import Quadratic
 from skinfluence.removal.smooth._smooth import Smooth
 
+# Share of a sum of squares below which it is not the difference of two sums.
+LITTLE = 1e-3
 # Relative rounding error of one minus leverage from which on it counts as zero.
 ACCURACY = 1e-8
 
@@ -18,26 +20,13 @@ def has_working_model(model):
     return isinstance(model, Quadratic | Smooth | GlmModel)
 
 
-class WorkingModel:
-    r"""Weighted least squares whose solution is the optimum of a linear model.
-
-    ``sum_j w_j (z_j - x_j' theta)^2 + theta' R theta`` with ``w_j = s_j v_j``: s the
-    sample weights, v the Fisher information about the linear predictor (1 for
-    squared errors), and working residuals ``z_j - x_j' theta = -l'_j / v_j``.
-
-    All is computed from orthogonal factors (`OrthogonalFactor`), not from the normal
-    equations: classical tables have ill-conditioned designs. In coordinates
-    ``u = root^{-1} theta`` the Hessian ``H = X' W X + R`` is the identity.
-
-    Parameters
-    ----------
-    fitted : FittedModel
-        A model of squared errors, or a smooth one with one linear predictor.
-    output : int, default=0
-        Which linear predictor.
+class WorkingRows:
+    """Rows of a working model, and what steps without each of them do.
 
     Attributes
     ----------
+    rows : ndarray of shape (n, p)
+        Rows of the design.
     w : ndarray of shape (n,)
         Weights.
     Z : ndarray of shape (n, rank)
@@ -64,6 +53,77 @@ class WorkingModel:
         Variance of the residuals: estimated, fixed by the mean, or given.
     scale_without : ndarray of shape (n,)
         The same for the working model without each row.
+    gram_root : ndarray of shape (r, p)
+        A root of ``X' W X``, in the coordinates of the design.
+    """
+
+    def _squares_without(self, whole):
+        """Sums of squares of the residuals without each row; ``whole`` is with all.
+
+        Without row i the objective falls by the row's PRESS term; the part of it that
+        is penalty is taken off again.
+        """
+        u = self._least_squares_steps()
+        rest = whole - self.residual**2 / self.gap
+        return rest - (2 * u @ self.pull + u**2 @ self.P)
+
+    def _set_scales(self, n, whole, rest):
+        """Set variances from sums of squares over degrees of freedom."""
+        released = self.w * (self.Z**2 @ self.P) / self.gap
+        freedom = n - self.counts - (self.n_parameters - self.full - released)
+        self._check_freedom(n, freedom, "two rows more than there are parameters")
+        self.scale = whole / (n - self.n_parameters)
+        self.scale_without = np.maximum(rest, 0.0) / freedom
+
+    def _check_freedom(self, n, freedom, needed):
+        if freedom.min() < 1e-9 * n:
+            raise ValueError(
+                f"Diagnostics in units of the residual variance need {needed}. Got "
+                f"{n:g} rows (of positive weight) and {self.n_parameters:.6g} "
+                "effective parameters: use more rows, fewer columns or a stronger "
+                "penalty."
+            )
+
+    def _least_squares_steps(self):
+        """Moves of u to the working model without each row, (n, rank)."""
+        return self.Z * (self.slope / self.gap)[:, None]
+
+    def one_steps(self):
+        """Moves of theta by a Fisher scoring step without each row, (n, p).
+
+        Exact for squared errors. A row takes its share e_i of a penalty on a mean
+        with it: ``(H - w_i x_i x_i' - e_i R)^{-1} (s_i l'_i x_i + e_i R theta)``.
+        """
+        if not self.share.any():
+            return self._least_squares_steps() @ self.root.T
+        Z, share = self.Z, self.share[:, None]
+        inverse = 1 / (1 - share * self.P)
+        u = inverse * (self.slope[:, None] * Z + share * self.pull)
+        lifted = inverse * Z
+        gap = 1 - self.w * np.einsum("ij,ij->i", lifted, Z)
+        u += (self.w * np.einsum("ij,ij->i", Z, u) / np.where(self.full, 1.0, gap))[
+            :, None
+        ] * lifted
+        return u @ self.root.T
+
+
+class WorkingModel(WorkingRows):
+    r"""Weighted least squares whose solution is the optimum of a linear model.
+
+    ``sum_j w_j (z_j - x_j' theta)^2 + theta' R theta`` with ``w_j = s_j v_j``: s the
+    sample weights, v the Fisher information about the linear predictor (1 for
+    squared errors), and working residuals ``z_j - x_j' theta = -l'_j / v_j``.
+
+    All is computed from orthogonal factors (`OrthogonalFactor`), not from the normal
+    equations: classical tables have ill-conditioned designs. In coordinates
+    ``u = root^{-1} theta`` the Hessian ``H = X' W X + R`` is the identity.
+
+    Parameters
+    ----------
+    fitted : FittedModel
+        A model of squared errors, or a smooth one with one linear predictor.
+    output : int, default=0
+        Which linear predictor.
     """
 
     def __init__(self, fitted, output=0):
@@ -73,7 +133,7 @@ class WorkingModel:
         l2 = np.broadcast_to(goal.l2, len(model.theta))[output]
         own = replace(goal, l2=l2, l1=0.0)
         penalty, _ = own.penalties(X.shape[1], model.design.intercept, goal.size(s))
-        self.direction = 1.0
+        self.rows, self.direction = X, 1.0
         self.share = np.zeros(len(X))  # of the penalty, that goes with each row
         if self.squared:
             penalty = penalty / 2  # that of half the squared error
@@ -112,36 +172,23 @@ class WorkingModel:
             self.known = 1.0 if fixed else None
         self._set_scale()
 
+    @property
+    def gram_root(self):
+        return np.linalg.qr(np.sqrt(self.w)[:, None] * self.rows, mode="r")
+
     def _set_scale(self):
         if self.known is not None:
             self.scale = self.known
             self.scale_without = np.full(len(self.w), self.known)
             return
-        n, P, u = self.counts.sum(), self.P, self._least_squares_steps()
-        # Without row i the objective falls by the row's PRESS term; the part of it
-        # that is penalty is taken off again.
-        rest = self.residual @ self.residual - self.residual**2 / self.gap
-        rest -= 2 * u @ self.pull + u**2 @ P
+        n, whole = self.counts.sum(), self.residual @ self.residual
+        rest, u = self._squares_without(whole), self._least_squares_steps()
         # Where little is left of the sum it is added up again.
-        for i in np.flatnonzero(rest < 1e-3 * self.residual @ self.residual):
+        for i in np.flatnonzero(rest < LITTLE * whole):
             left = self.residual - np.sqrt(self.w) * (self.Z @ u[i])
             left[i] = 0.0
             rest[i] = left @ left
-        released = self.w * (self.Z**2 @ P) / self.gap
-        freedom = n - self.counts - (self.n_parameters - self.full - released)
-        self._check_freedom(freedom, "two rows more than there are parameters")
-        self.scale = self.residual @ self.residual / (n - self.n_parameters)
-        self.scale_without = np.maximum(rest, 0.0) / freedom
-
-    def _check_freedom(self, freedom, needed):
-        n = self.counts.sum()
-        if freedom.min() < 1e-9 * n:
-            raise ValueError(
-                f"Diagnostics in units of the residual variance need {needed}. Got "
-                f"{n:g} rows (of positive weight) and {self.n_parameters:.6g} "
-                "effective parameters: use more rows, fewer columns or a stronger "
-                "penalty."
-            )
+        self._set_scales(n, whole, rest)
 
     def scales_without(self, members):
         """Variances of the working model without sets of rows, shape (m,).
@@ -160,14 +207,16 @@ class WorkingModel:
             rest = whole - own @ own
             rest -= 2 * u @ (self.pull - weighted.T @ own)
             rest += u @ u - u**2 @ self.P - ((weighted @ u) ** 2).sum()
-            if rest < 1e-3 * whole:  # little is left: it is added up again
+            if rest < LITTLE * whole:  # little is left: it is added up again
                 left = self.residual - np.sqrt(self.w) * (self.Z @ u)
                 rest = np.delete(left, rows) @ np.delete(left, rows)
             out[k] = max(rest, 0.0)
             rank = (values > ACCURACY).sum()
             parameters = rank - np.diag(inverse) @ self.P
             freedom[k] = self.counts.sum() - self.counts[rows].sum() - parameters
-        self._check_freedom(freedom, "more rows without any cluster than parameters")
+        self._check_freedom(
+            self.counts.sum(), freedom, "more rows without any cluster than parameters"
+        )
         return out / freedom
 
     def _without(self, rows, share=0.0):
@@ -201,25 +250,3 @@ class WorkingModel:
             gradient = self.Z[rows].T @ self.slope[rows] + share * self.pull
             out[k], left[k] = inverse @ gradient, values[0]
         return out @ self.root.T, left
-
-    def _least_squares_steps(self):
-        """Moves of u to the working model without each row, (n, rank)."""
-        return self.Z * (self.slope / self.gap)[:, None]
-
-    def one_steps(self):
-        """Moves of theta by a Fisher scoring step without each row, (n, p).
-
-        Exact for squared errors. A row takes its share e_i of a penalty on a mean
-        with it: ``(H - w_i x_i x_i' - e_i R)^{-1} (s_i l'_i x_i + e_i R theta)``.
-        """
-        if not self.share.any():
-            return self._least_squares_steps() @ self.root.T
-        Z, share = self.Z, self.share[:, None]
-        inverse = 1 / (1 - share * self.P)
-        u = inverse * (self.slope[:, None] * Z + share * self.pull)
-        lifted = inverse * Z
-        gap = 1 - self.w * np.einsum("ij,ij->i", lifted, Z)
-        u += (self.w * np.einsum("ij,ij->i", Z, u) / np.where(self.full, 1.0, gap))[
-            :, None
-        ] * lifted
-        return u @ self.root.T

@@ -6,6 +6,7 @@ row moves the coefficients along ``H^{-1} x_i`` by a known amount, so that one n
 per row is kept, and influence is computed block by block when it is asked for.
 """
 
+from skinfluence.out_of_core._assign_values import assign_values
 from skinfluence.out_of_core._mixin import CollectionInfluence
 
-__all__ = ["CollectionInfluence"]
+__all__ = ["CollectionInfluence", "assign_values"]

@@ -13,6 +13,7 @@ class Block:
     Attributes
     ----------
     X : ndarray of shape (n, n_features), float64
+        Rows that go into a Pipeline are an array, a sparse matrix or a dataframe.
     y : ndarray of shape (n,) or (n, n_outputs)
     weight : ndarray of shape (n,)
     """
@@ -37,11 +38,14 @@ class Blocks:
     n_features : int
     names : list or None, default=None
         Names of the columns of a dataframe.
+    numbers : list of int, default=None
+        What errors call the blocks; None: their positions.
     """
 
-    def __init__(self, parts, sizes, n_features, names=None):
+    def __init__(self, parts, sizes, n_features, names=None, numbers=None):
         self.parts, self.sizes, self.n_features = parts, sizes, n_features
         self.names = names
+        self.numbers = list(range(len(parts))) if numbers is None else numbers
         self.starts = np.concatenate([[0], np.cumsum(sizes)])
 
     def __len__(self):
@@ -51,6 +55,15 @@ class Blocks:
         """Yield the positions of each block's rows."""
         for start, stop in zip(self.starts[:-1], self.starts[1:], strict=True):
             yield slice(int(start), int(stop))
+
+    def transformed(self, transform, n_features, names=None):
+        """Return the rows after a transformation, which every pass applies again."""
+        from dask import delayed
+
+        task, transform = delayed(_transformed, pure=False), delayed(transform)
+        numbered = zip(self.numbers, self.parts, strict=True)
+        parts = [task(k, part, transform) for k, part in numbered]
+        return Blocks(parts, self.sizes, n_features, names, self.numbers)
 
     def tasks(self, function, *per_block, **shared):
         """Return ``function(block, *own, **shared)`` of every block, delayed.
@@ -91,8 +104,11 @@ def _added(one, other):
     return tuple(a + b for a, b in zip(one, other, strict=True))
 
 
-def blocks_of(X, y, sample_weight=None):
+def blocks_of(X, y, sample_weight=None, raw=False, labels=True):
     """Return the `Blocks` of dask arrays or dataframes.
+
+    With ``raw`` the rows are kept as they are, for transformers to read. With
+    ``labels`` targets may be texts.
 
     Raises
     ------
@@ -102,26 +118,46 @@ def blocks_of(X, y, sample_weight=None):
         Where their rows do not belong together. Values are checked block by block when
         they are read, and an error names the block.
     """
-    names = list(X.columns) if hasattr(X, "columns") else None
-    X, y = _as_array(X, "X"), _as_array(y, "y")
-    given = [X, y]
-    if sample_weight is not None:
-        given.append(_as_array(sample_weight, "sample_weight"))
-    for name, array in zip(("y", "sample_weight"), given[1:], strict=False):
-        if len(array) != len(X):
-            raise ValueError(
-                f"X and {name} must have as many rows. Got {len(X)} and {len(array)}."
-            )
-    sizes = tuple(int(size) for size in X.chunks[0] if size)
-    # Partitions without rows have nothing to add.
-    given = [a if a.chunks[0] == sizes else a.rechunk({0: sizes}) for a in given]
-    X = given[0].rechunk({1: X.shape[1]}) if X.numblocks[1] > 1 else given[0]
-    columns = [X.to_delayed().ravel(), *(_whole_rows(a) for a in given[1:])]
     from dask import delayed
 
+    names = list(X.columns) if hasattr(X, "columns") else None
+    if names is not None:
+        sizes, rows = _partitions(X)
+    else:
+        X = _as_array(X, "X")
+        sizes = [int(size) for size in X.chunks[0]]
+        rows = X.rechunk({1: X.shape[1]}) if X.numblocks[1] > 1 else X
+        rows = rows.to_delayed().ravel()
+    # Partitions without rows have nothing to add.
+    numbers = [k for k, size in enumerate(sizes) if size]
+    columns, sizes = [[rows[k] for k in numbers]], tuple(sizes[k] for k in numbers)
+    for name, values in (("y", y), ("sample_weight", sample_weight)):
+        if values is None:
+            continue
+        array = _as_array(values, name)
+        if len(array) != sum(sizes):
+            raise ValueError(
+                f"X and {name} must have as many rows. Got {sum(sizes)} and "
+                f"{len(array)}."
+            )
+        aligned = array if array.chunks[0] == sizes else array.rechunk({0: sizes})
+        columns.append(_whole_rows(aligned))
     read = delayed(_read, pure=False)
-    parts = [read(k, *own) for k, own in enumerate(zip(*columns, strict=True))]
-    return Blocks(parts, list(sizes), X.shape[1], names)
+    shared = {"raw": raw, "labels": labels, "names": names}
+    parts = [read(k, *own, **shared) for k, *own in zip(numbers, *columns, strict=True)]
+    return Blocks(parts, list(sizes), X.shape[1], names, numbers)
+
+
+def labels_of(frame):
+    """Return the delayed index of each partition of a dataframe that has rows."""
+    sizes, parts = _partitions(frame.index)
+    return [part for size, part in zip(sizes, parts, strict=True) if size]
+
+
+def _partitions(frame):
+    """Return the numbers of rows of a dataframe's partitions, and the partitions."""
+    sizes = [int(size) for size in frame.map_partitions(len).compute()]
+    return sizes, frame.to_delayed()
 
 
 def _whole_rows(array):
@@ -149,23 +185,24 @@ def _as_array(values, name):
     return da.from_array(np.asarray(values))
 
 
-def _read(number, X, y, weight=None):
+def _read(number, X, y, weight=None, raw=False, labels=True, names=None):
     """Return a `Block`; errors name the number of the partition."""
-    try:
-        X = np.asarray(X.toarray() if sp.issparse(X) else X, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    if names is not None and list(X.columns) != names:
         raise ValueError(
-            f"X must hold numbers. Got other values in partition {number}: {error}. "
-            "Encode or drop these columns."
-        ) from error
-    y = np.asarray(y.toarray() if sp.issparse(y) else y)
-    weight = np.ones(len(X)) if weight is None else np.asarray(weight, dtype=np.float64)
-    bad = ~np.isfinite(X).all(axis=1)
-    if bad.any():
-        raise ValueError(
-            f"X must hold finite numbers. Got NaN or infinity in partition {number}, "
-            f"row {int(bad.argmax())} of it. Drop these rows, or impute them."
+            f"The partitions of X must have the same columns, {names}. Got "
+            f"{list(X.columns)} in partition {number}."
         )
+    X = X if raw else _numbers(X, number)
+    y = np.asarray(y.toarray() if sp.issparse(y) else y)
+    n = X.shape[0]
+    if not labels:
+        try:
+            y = y.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"y must hold numbers. Got other values in partition {number}: {error}."
+            ) from error
+    weight = np.ones(n) if weight is None else np.asarray(weight, dtype=np.float64)
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise ValueError(
             f"y must hold finite numbers. Got NaN or infinity in partition {number}."
@@ -181,3 +218,32 @@ def _read(number, X, y, weight=None):
             f"negative. Got others in partition {number}."
         )
     return Block(X, y, weight)
+
+
+def _numbers(X, number):
+    """Return finite floats."""
+    try:
+        X = np.asarray(X.toarray() if sp.issparse(X) else X, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"X must hold numbers. Got other values in partition {number}: {error}. "
+            "Encode or drop these columns."
+        ) from error
+    bad = ~np.isfinite(X).all(axis=1)
+    if bad.any():
+        raise ValueError(
+            f"X must hold finite numbers. Got NaN or infinity in partition {number}, "
+            f"row {int(bad.argmax())} of it. Drop these rows, or impute them."
+        )
+    return X
+
+
+def _transformed(number, block, transform):
+    """Transform the rows of a block; errors name the number of the partition."""
+    try:
+        X = transform(block.X)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The transformers before the model refuse partition {number}: {error}"
+        ) from error
+    return Block(_numbers(X, number), block.y, block.weight)

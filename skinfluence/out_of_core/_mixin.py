@@ -2,8 +2,11 @@
 
 from abc import abstractmethod
 
+from sklearn.base import is_classifier
+
 from skinfluence._disk_entries import check_folder, open_entries
 from skinfluence._losses import resolve_loss
+from skinfluence._sklearn import final_sample_weight
 from skinfluence.out_of_core._removals import BlockwiseRemovals
 from skinfluence.removal import UnsupportedEstimator
 
@@ -30,19 +33,29 @@ class CollectionInfluence:
     def _fit_collections(self, X, y, fit_params):
         from skinfluence.out_of_core._blocks import blocks_of
         from skinfluence.out_of_core._softmax_table import table_model
+        from skinfluence.out_of_core._steps import BlockSteps, check_steps
 
         memory = getattr(self, "memory", None)
         check_folder(memory)
         self._refuse_for_collections()
-        fit_params = dict(fit_params)
-        weight = fit_params.pop("sample_weight", None)
-        if fit_params:
+        last, steps = check_steps(self.estimator), None
+        weight, others = final_sample_weight(self.estimator, fit_params)
+        of_steps = len(fit_params) > len(others) + (weight is not None)
+        if others or of_steps:
             raise UnsupportedEstimator(
                 f"The fit parameters {sorted(fit_params)} cannot be used with dask "
-                "collections: leave them out, or pass arrays that fit into memory."
+                "collections, but for sample_weight of the model: leave them out, or "
+                "pass arrays that fit into memory."
             )
-        self._model = table_model(self.estimator, blocks_of(X, y, weight))
+        raw, labels = last is not self.estimator, is_classifier(last)
+        blocks = blocks_of(X, y, weight, raw=raw, labels=labels)
+        if last is not self.estimator:
+            steps = BlockSteps(self.estimator, blocks)
+            blocks = steps.blocks()
+        self._model = table_model(last, blocks, steps)
         self.estimator_ = self._model.estimator
+        if steps is not None:
+            self.estimator_ = steps.pipeline(self._model.estimator)
         self.n_samples_fit_ = len(self._model.blocks)
         self._loss = resolve_loss(self.loss, self.estimator_)
         # Targets are read with the rows.

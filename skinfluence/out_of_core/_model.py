@@ -35,7 +35,8 @@ from sklearn.utils.validation import validate_data
 from skinfluence.out_of_core import _passes
 from skinfluence.out_of_core._minimisers import BlockProblems, minimisers
 from skinfluence.out_of_core._removals import BlockwiseRemovals, Found, merged
-from skinfluence.out_of_core._row_ladders import centred
+from skinfluence.out_of_core._rescaled_squares import RescaledSquares
+from skinfluence.out_of_core._row_ladders import Rescaled, Shares, centred
 from skinfluence.out_of_core._single_rows import SingleRows
 from skinfluence.removal import RemovalModel, UnsupportedEstimator
 from skinfluence.removal._objective import objective
@@ -57,8 +58,12 @@ class BlockModel(RemovalModel):
         As `set_up` returns it; its coefficients are made those of the optimum.
     blocks : Blocks
     problem : Problem
+    steps : BlockSteps, default=None
+        The transformers of a Pipeline before it, which exact removals fit again.
     """
 
+    # What shortens further passes, and frames between a warning and the user.
+    advice, stacklevel = "Raise tol", 10
     lacks = (
         "Dask collections have no such removal. Use step='infinitesimal', or "
         "LeaveOneOutInfluence."
@@ -68,8 +73,9 @@ class BlockModel(RemovalModel):
     single_rows = SingleRows
     row_moves = staticmethod(_passes.row_moves)
 
-    def __init__(self, estimator, blocks, problem):
+    def __init__(self, estimator, blocks, problem, steps=None):
         self.blocks, self.estimator, self.problem = blocks, estimator, problem
+        self.steps = steps
         self.classes = problem.codes.classes
         total, columns, targets, counts, least, most = blocks.total(
             _passes.moments, combine=_passes.merged_moments, problem=self.problem
@@ -153,8 +159,43 @@ class BlockModel(RemovalModel):
             return np.full(len(self.blocks), self.total / len(self.blocks))
         return np.concatenate(self.blocks.map(_passes.weights_of))
 
+    @property
+    def held_fixed_by_steps(self):
+        """Newton and first-order steps hold everything that was fitted fixed."""
+        return () if self.steps is None else tuple(self.steps.learned)
+
+    @property
+    def rescales(self):
+        """Whether a scaler that is fitted again changes the penalty."""
+        scaled = self.steps is not None and self.steps.scales.scaled.any()
+        return bool(scaled and self.problem.ridge)
+
+    def excess(self, removed):
+        """Return what the penalty without a row exceeds that of a base by, or None.
+
+        The base's is that without a row of weight ``removed``.
+        """
+        excess = None
+        if self.problem.per_weight and not self.equal_weights and self.problem.ridge:
+            excess = Shares(self.penalty(1.0), removed)
+        if not self.rescales:
+            return excess
+        penalty = self.penalty(self.total - removed)
+        intercept = self.problem.intercept
+        return Rescaled(penalty, self.steps.scales, self.mean, intercept, excess)
+
     def penalties(self, removed):
         """Return diagonals of the penalty without each of some sets of rows, (m, p)."""
+        penalties = self._penalties_of_columns(removed)
+        if self.rescales:
+            removed = [np.asarray(rows, dtype=np.intp) for rows in removed]
+            factors = self.steps.factors_without(self.blocks, removed)
+            penalties = penalties.copy()
+            penalties[:, : self.mean.size] *= factors
+        return penalties
+
+    def _penalties_of_columns(self, removed):
+        """Return them for columns that are not scaled again."""
         if not self.problem.per_weight:
             return np.broadcast_to(self.penalty(), (len(removed), len(self.reach)))
         left = self.total - np.array([self.weights[rows].sum() for rows in removed])
@@ -215,17 +256,39 @@ class BlockModel(RemovalModel):
         return gradient, hessian[0]
 
     def exact(self, tol=1e-8, masks=None):
+        self._check_steps(masks)
         if masks is not None:
             return self._exact_groups(masks)
+        squared = self.rescales and not self.problem.pointwise.M
+        kind = RescaledSquares if squared else self.single_rows
         if self.sizes is None:
-            rows = self.single_rows(self, self.problem, tol)
+            rows = kind(self, self.problem, tol)
             return BlockwiseRemovals(self, [rows.base], rows.found)
         parts = []
         for c, own in enumerate(np.eye(len(self.sizes))):
             problem = self.balanced(self.sizes - self.row_size * own)
-            parts.append(self.single_rows(self, problem, tol, of_class=c))
+            parts.append(kind(self, problem, tol, of_class=c))
         found = merged([(rows.mine, rows.found) for rows in parts])
         return BlockwiseRemovals(self, [rows.base for rows in parts], found)
+
+    def _check_steps(self, masks=None):
+        """Refuse removals that change the transformers in a way without algebra."""
+        if self.steps is None:
+            return
+        removed = None if masks is None else [np.flatnonzero(mask) for mask in masks]
+        self.steps.check_encoders(removed)
+        if self.steps.scales.shifts and not self.problem.intercept:
+            raise UnsupportedEstimator(
+                f"{type(self.estimator).__name__} without an intercept behind a "
+                "StandardScaler has no exact removal of rows, each of which moves the "
+                "means. Use fit_intercept=True, or StandardScaler(with_mean=False)."
+            )
+        if self.rescales and masks is None and self.problem.link == "softmax":
+            raise UnsupportedEstimator(
+                f"{type(self.estimator).__name__} of {len(self.classes)} classes "
+                "behind a scaler has no exact removal of rows from dask collections: "
+                "take two classes at a time, or pass arrays that fit into memory."
+            )
 
     def _exact_groups(self, masks):
         n_groups = len(masks)
@@ -325,6 +388,7 @@ class BlockModel(RemovalModel):
 
     def design(self, X):
         """Return checked test rows with centred columns, and the intercept's ones."""
+        X = X if self.steps is None else self.steps.transform(X)
         X = validate_data(
             self.estimator, X, reset=False, accept_sparse="csr", dtype=np.float64
         )

@@ -32,7 +32,7 @@ class Base:
     drift : ndarray of shape (k, p) or None
         A move of the coefficients that is common to all removals: to first order per
         unit of weight.
-    start : Start or None
+    start : Start, RescaledSteps or None
         What rows that need more than one step start from.
     of_class : int or None
         The class whose rows start from here; None for all rows.
@@ -286,9 +286,8 @@ class BlockRemovals:
             else:
                 moves = softmax_passes.lifted(view.rows, factor, base.lift)
         else:
-            start = base.start.of_level(level)
-            ladder = ladder_of(self.block, base.problem, base.mean, start, rows)
-            moves = (corrected(ladder, start)[0] @ start.root)[:, None]
+            own = self.block.rows(rows)
+            moves = base.start.moves(own, base.problem, base.mean, level)
         return moves if base.drift is None else moves + base.drift
 
     def _each(self, ask, shape=()):
@@ -308,6 +307,13 @@ class BlockRemovals:
     def mean_influence(self, X, y, loss, weight):
         """Return its weighted sum over the test rows, (n,)."""
         return self._each(lambda _, part: part.mean_influence(X, y, loss, weight))
+
+    def displacements(self):
+        """Return moves of the coefficients without each row, (n, k, p)."""
+        out = np.empty((len(self.block.X), *self.bases[0].theta.shape))
+        for rows, part in self._parts():
+            out[rows] = part.displacements(np.arange(len(rows)))
+        return out
 
     def summed(self, member):
         """Return moves of the coefficients by sums of rows, (n_sums, k, p)."""

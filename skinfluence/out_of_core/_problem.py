@@ -92,6 +92,8 @@ def set_up(estimator, blocks):
         )
     classes = None
     few = blocks.map(_few, classifier=is_classifier(estimator))
+    if is_classifier(estimator):
+        _check_labels(blocks.numbers, [y for _, y in few])
     X, y = (np.concatenate(part) for part in zip(*few, strict=True))
     if is_classifier(estimator):
         if y.ndim == 2 and y.shape[1] == 1:
@@ -110,6 +112,20 @@ def set_up(estimator, blocks):
     for name in OF_THE_SAMPLE & vars(fitted).keys():
         delattr(fitted, name)
     return fitted, classes
+
+
+def _check_labels(numbers, labels):
+    """Refuse partitions whose labels are texts where those of others are numbers."""
+    known = {}
+    for number, own in zip(numbers, labels, strict=True):
+        for value in own.ravel().tolist():
+            known.setdefault(isinstance(value, str), (number, value))
+    if len(known) == 2:
+        (first, one), (other, two) = known.values()
+        raise ValueError(
+            f"y must hold texts or numbers in all partitions. Got {one!r} in partition "
+            f"{first} and {two!r} in partition {other}."
+        )
 
 
 def _few(block, classifier):

@@ -77,6 +77,11 @@ class BlockwiseRemovals(Removals):
         self.unresolved = np.empty(0, dtype=np.intp)
         self._found = [found.part(span) for span in model.blocks.slices()]
 
+    @property
+    def per_block(self):
+        """What is kept of the rows of each block, a list of `Found`."""
+        return self._found
+
     def _tasks(self, method, *args):
         ask = _ask if self.store is None else self.store.cache(_ask)
         return self.model.blocks.tasks(

@@ -34,6 +34,43 @@ class Shares:
 
 
 @dataclass(frozen=True)
+class Rescaled:
+    """Penalties of columns whose scales are fitted again without each row.
+
+    Attributes
+    ----------
+    penalty : ndarray of shape (p,)
+        Diagonal of the base.
+    scales : ColumnScales
+        Of the columns.
+    mean : ndarray of shape (n_features,)
+        What the columns are centred by.
+    intercept : bool
+        Whether they are, and ones stand last.
+    shares : Shares or None
+        What rows take with them besides.
+    """
+
+    penalty: np.ndarray
+    scales: object
+    mean: np.ndarray
+    intercept: bool
+    shares: Shares | None = None
+
+    def of_rows(self, X, weight):
+        """Return what the penalty without each row exceeds the base's by, (m, p)."""
+        penalty = self.penalty
+        if self.shares is not None:
+            penalty = penalty + self.shares.of_rows(X, weight)
+        factors = np.ones(X.shape)
+        if self.intercept:
+            factors[:, :-1] = self.scales.factors(X[:, :-1] + self.mean)
+        else:
+            factors = self.scales.factors(X)
+        return penalty * factors - self.penalty
+
+
+@dataclass(frozen=True)
 class Start:
     """The point that exact removals of single rows start from.
 
@@ -49,7 +86,7 @@ class Start:
         What is left of the gradient, times the root.
     h_max : float
         Largest ``|root x|^2`` of the table's rows.
-    excess : Shares or None
+    excess : Shares, Rescaled or None
         What the penalty without each row exceeds that above by.
     tensors : tuple of ndarray
         See `removal.smooth._corrections.tensor`.
@@ -66,6 +103,12 @@ class Start:
     def of_level(self, level):
         """Return what the steps of a level need: one tensor fewer than the level."""
         return replace(self, tensors=self.tensors[: level - 1])
+
+    def moves(self, block, problem, mean, level):
+        """Return moves (n, 1, p) from here without each row of a block."""
+        start = self.of_level(level)
+        ladder = ladder_of(block, problem, mean, start)
+        return (corrected(ladder, start)[0] @ start.root)[:, None]
 
 
 def centred(X, mean, intercept):

@@ -10,9 +10,10 @@ import numpy as np
 
 from skinfluence._memory import check_memory
 from skinfluence.out_of_core import _passes
+from skinfluence.out_of_core._column_scales import hidden_rows
 from skinfluence.out_of_core._minimisers import chords, minimisers
 from skinfluence.out_of_core._removals import Found
-from skinfluence.out_of_core._row_ladders import Shares, Start
+from skinfluence.out_of_core._row_ladders import Start
 from skinfluence.removal import UnsupportedEstimator
 from skinfluence.removal.linear._penalty import COLLAPSE
 from skinfluence.removal.smooth import _certificate as certificate
@@ -57,11 +58,10 @@ class RowsOneByOne(ABC):
     def __init__(self, model, problem, tol, of_class=None):
         self.model, self.problem, self.tol = model, problem, tol
         self.blocks, self.n = model.blocks, len(model.blocks)
-        theta, removed, excess, drift = model.theta, 0.0, None, None
+        theta, removed, drift = model.theta, 0.0, None
         if problem.per_weight:
             removed = model.total / self.n
-            if not model.equal_weights and problem.ridge:
-                excess = Shares(model.penalty(1.0), removed)
+        excess = model.excess(removed)
         penalty = model.penalty(model.total - removed)
         if removed or of_class is not None:
             theta = model.optimum(theta, problem, penalty)
@@ -84,6 +84,10 @@ class RowsOneByOne(ABC):
         sure = error <= self.rough * gap
         if problem.per_weight:
             sure &= model.weights <= (1 - COLLAPSE) * model.total
+        if model.rescales:
+            # Rounding hides what a scaler does without these rows.
+            scales = model.steps.scales
+            sure &= ~np.concatenate(self.blocks.map(hidden_rows, scales=scales))
         self.level = np.full(self.n, int(excess is not None), dtype=np.uint8)
         hard = self.mine & (~(radius <= tol) | ~sure)
         left = self.correct(np.flatnonzero(hard & sure))
@@ -140,10 +144,10 @@ class RowsOneByOne(ABC):
         if seconds > LONG and m:
             warnings.warn(
                 f"{m} of {self.n} rows are further than tol from the minimum after one "
-                f"step, and need passes that take about {seconds / 60:.0f} min. Raise "
-                "tol, or use fewer columns.",
+                f"step, and need passes that take about {seconds / 60:.0f} min. "
+                f"{self.model.advice}, or use fewer columns.",
                 UserWarning,
-                stacklevel=10,  # the caller of fit
+                stacklevel=self.model.stacklevel,
             )
 
     def _polish(self, left, rough):

@@ -186,9 +186,12 @@ class SoftmaxTable(BlockModel):
         return gradient, hessian[0]
 
 
-def table_model(estimator, blocks):
-    """Return the `BlockModel` of an estimator, which is not fitted itself."""
+def table_model(estimator, blocks, steps=None):
+    """Return the `BlockModel` of an estimator, which is not fitted itself.
+
+    ``steps`` are the `BlockSteps` that the blocks come from, if any.
+    """
     fitted, classes = set_up(estimator, blocks)
     problem = problem_of(fitted, classes)
     kind = SoftmaxTable if problem.link == "softmax" else BlockModel
-    return kind(fitted, blocks, problem)
+    return kind(fitted, blocks, problem, steps)

@@ -12,6 +12,7 @@ from sklearn.utils.validation import validate_data
 from skinfluence._losses import MinusPrediction
 from skinfluence._sklearn import Interval, StrOptions, fit_seeded, n_rows, take_rows
 from skinfluence.removal.neighbors._ties import Closeness
+from skinfluence.retraining._block_neighbors import BlockNeighbors
 from skinfluence.retraining._neighbor_order import (
     KnownRows,
     NeighborOrder,
@@ -25,7 +26,7 @@ from skinfluence.updates import refuse_changes
 MOST_MEMORY = 320  # MiB of a block; larger ones are not faster
 
 
-class KNNShapley(ThreadedBlocks, RetrainingInfluence):
+class KNNShapley(BlockNeighbors, ThreadedBlocks, RetrainingInfluence):
     r"""Shapley value of every training row for the predictions of its neighbours.
 
     .. math:: I(i, t) = \frac{1}{n} \sum_{S \not\ni i} \binom{n - 1}{|S|}^{-1}
@@ -51,6 +52,13 @@ class KNNShapley(ThreadedBlocks, RetrainingInfluence):
     retraining: the exact sum over all subsets has a closed form. With ``X_val`` in
     `fit`, `add_rows` and `remove_rows` keep the order of the rows, 12 bytes for each
     pair of a training and a test row, and take O(n) per test row after the first time.
+
+    **dask.** X and y may be dask arrays or dataframes of numbers. Distances are
+    computed block by block, those of a few test rows from all rows at a time: a pass
+    over the table for as many test rows as have ``16 n`` bytes each in
+    ``working_memory``. `influence` is then a lazy dask array, in blocks of test rows,
+    and ``estimator_`` finds neighbours by merging those of the blocks; among rows at
+    equal distance the first ones of the table.
 
     **When it fails.** Values depend on the distances: scale the columns, for instance
     by a `~sklearn.preprocessing.StandardScaler` or an embedding before it in a
@@ -158,7 +166,11 @@ class KNNShapley(ThreadedBlocks, RetrainingInfluence):
         return "closed form over all subsets"
 
     def _fit_influence(self, X, y, fit_params):
+        self._lazy = False
         self._rows = self._checked(X)
+        self._set_game()
+
+    def _set_game(self):
         self._distances = {"metric": self.metric, **(self.metric_params or {})}
         if self.metric == "minkowski":
             self._distances = (
@@ -172,9 +184,15 @@ class KNNShapley(ThreadedBlocks, RetrainingInfluence):
         )
 
     def _checked(self, X):
+        if self._lazy:
+            return self.estimator_.checked(X)
         return validate_data(self.estimator_, X, reset=False, accept_sparse="csr")
 
     def _blocks(self, n):
+        return self._passes(n) if self._lazy else self._sorted(n)
+
+    def _sorted(self, n):
+        """Cut test rows into those whose neighbours are sorted at once."""
         memory = min(sklearn.get_config()["working_memory"], MOST_MEMORY)
         with sklearn.config_context(working_memory=memory):
             return list(super()._blocks(n))
@@ -229,6 +247,8 @@ class KNNShapley(ThreadedBlocks, RetrainingInfluence):
         return pairwise_distances(self._checked(X), rows, **self._distances)
 
     def _influence(self, X, y, loss):
+        if self._lazy:
+            return self._by_distances(self._distances_to(X), y, loss)
         n, K = self.n_samples_fit_, self.n_neighbors
         if isinstance(X, KnownRows):
             order = self._followed.order[X].astype(np.intp)

@@ -324,6 +324,7 @@ class InfluenceFunctions(CollectionInfluence, BoundedInfluence, BaseInfluence):
     def _fit_removals(self):
         if self.step == "infinitesimal":
             self._loss.need_slope()
+        self.fixed_steps_ = list(self._model.held_fixed_by_steps)
         self.damping_ = self._model.choose_damping(self.damping)
         self._removals = self._without()
 

@@ -7,14 +7,12 @@ from sklearn.linear_model import LogisticRegression
 from skinfluence import (
     InfluenceCleaner,
     InfluenceSampler,
-    KNNShapley,
     LeaveOneOutInfluence,
     PartitionClassifier,
     PredictionCertificate,
     ShapleyInfluence,
     TargetDetector,
     audit_table,
-    case_diagnostics,
     find_flip_set,
 )
 from skinfluence.metrics import removal_curve
@@ -42,7 +40,6 @@ TAKERS = {
     "detector": lambda X, y: TargetDetector(LeaveOneOutInfluence(MODEL)).fit(X, y),
     "removal curve": lambda X, y: removal_curve(MODEL, np.arange(20), X, y, X, y),
     "audit": audit_table,
-    "case diagnostics": lambda X, y: case_diagnostics(MODEL, X, y),
 }
 
 
@@ -55,7 +52,7 @@ def test_arrays_are_refused_before_a_block_is_computed(taker, name):
         TAKERS[taker](**table)
 
 
-@pytest.mark.parametrize("method", [KNNShapley(), ShapleyInfluence(MODEL)])
+@pytest.mark.parametrize("method", [ShapleyInfluence(MODEL)])
 def test_methods_without_blocks(method):
     with pytest.raises(TypeError, match="does not take dask collections"):
         method.fit(lazy(X), lazy(Y))

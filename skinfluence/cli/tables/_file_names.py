@@ -1,5 +1,6 @@
 """What the name of a file says: its format and its compression."""
 
+import re
 from pathlib import Path
 
 from skinfluence.cli._bad_input import BadInput
@@ -61,4 +62,36 @@ def beside(table, what):
     if str(table) == STDIN:
         return Path(f"stdin.{what}.csv")
     stem, file_format, compression = split_name(table.name)
-    return table.with_name(f"{stem}.{what}{file_format or '.csv'}{compression}")
+    default = ".parquet" if table.is_dir() else ".csv"
+    return table.with_name(f"{stem}.{what}{file_format or default}{compression}")
+
+
+def parts_of(path):
+    """Return the Parquet files of a folder in the order of their numbers.
+
+    That of a file, or standard input, is the path alone. Names that begin with a dot or
+    an underscore are notes of the program that wrote the folder.
+    """
+    if str(path) == STDIN or not Path(path).is_dir():
+        return [path]
+    files = [f for f in sorted(Path(path).rglob("*")) if not _is_note(f, path)]
+    parts = [f for f in files if f.suffix.lower() == ".parquet" and f.is_file()]
+    if not parts:
+        raise BadInput(f"{path} is a folder without files in .parquet")
+    inside = [part for part in parts if part.parent != Path(path)]
+    if inside:
+        raise BadInput(
+            f"{path} has a folder of parts in it, {inside[0].parent.name}, whose name "
+            "may be a column: pass the folder with the parts"
+        )
+    return sorted(parts, key=_number)
+
+
+def _is_note(file, folder):
+    return any(part[0] in "._" for part in file.relative_to(folder).parts)
+
+
+def _number(part):
+    """Sort part.10 behind part.9."""
+    pieces = re.split(r"(\d+)", part.name)
+    return [(int(p), "") if p.isdigit() else (-1, p) for p in pieces]

@@ -21,6 +21,7 @@ from skinfluence.cli.tables._file_names import (
     SPREADSHEETS,
     STDIN,
     check_name,
+    parts_of,
     split_name,
 )
 from skinfluence.cli.tables._json_lines import JsonLinesFile, read_json_lines
@@ -35,7 +36,8 @@ def read_table(paths, reading=None):
     Parameters
     ----------
     paths : list of str or Path
-        Files, whose rows follow each other; "-" is standard input.
+        Files, whose rows follow each other, or folders of Parquet files; "-" is
+        standard input.
     reading : Reading, default=None
         What is known of the files.
 
@@ -49,8 +51,21 @@ def read_table(paths, reading=None):
         Where a file is missing, damaged or no table.
     """
     reading = Reading() if reading is None else reading
-    tables = [_read_one(path, reading) for path in paths]
-    return tables[0] if len(tables) == 1 else _together(paths, tables)
+    files, tables = [], []
+    for path in paths:
+        parts = parts_of(path)
+        read = [_read_one(part, reading) for part in parts]
+        # A program that filters rows in parallel writes parts without any.
+        some = [(p, t) for p, t in zip(parts, read, strict=True) if len(t.typed)]
+        if not some:
+            raise BadInput(f"{_name(path)} is empty: it has a header and no rows")
+        files += [part for part, _ in some]
+        tables += [table for _, table in some]
+    return tables[0] if len(tables) == 1 else _together(files, tables)
+
+
+def _name(path):
+    return "standard input" if str(path) == STDIN else str(path)
 
 
 def file_like(path, table=None):
@@ -87,7 +102,7 @@ def file_like(path, table=None):
 
 def _read_one(path, reading):
     pandas = import_pandas()
-    name = "standard input" if str(path) == STDIN else str(path)
+    name = _name(path)
     try:
         content, file_format = _content(path, reading.file_format)
         if file_format in DELIMITED:
@@ -114,9 +129,7 @@ def _read_one(path, reading):
         if type(error).__module__.split(".")[0] not in ("zstd", "zipfile", "zstandard"):
             raise
         raise _unreadable(name, error) from None
-    if not len(table.typed):
-        raise BadInput(f"{name} is empty: it has a header and no rows")
-    table.notes += note_on_totals(table)
+    table.notes += note_on_totals(table) if len(table.typed) else []
     for frame in (table.typed, table.cells):
         frame.columns = [str(column) for column in frame.columns]
     return table
@@ -190,6 +203,8 @@ def _together(paths, tables):
                 "is in one of them only"
             )
     columns = list(first.typed.columns)
+    if isinstance(first.file, ColumnarFile):
+        _check_types(paths, tables, columns)
     typed, cells = (
         pandas.concat([frame[columns] for frame in frames], ignore_index=True)
         for frames in ([t.typed for t in tables], [t.cells for t in tables])
@@ -209,3 +224,22 @@ def _together(paths, tables):
         notes=notes,
         files=names,
     )
+
+
+def _check_types(paths, tables, columns):
+    """Refuse files that store the values of a column as different types."""
+    pandas = import_pandas()
+    for column in columns:
+        known = {}
+        for path, table in zip(paths, tables, strict=True):
+            values = table.typed[column]
+            if not values.notna().any():
+                continue
+            kind = pandas.api.types.is_numeric_dtype(values.dtype)
+            known.setdefault(kind, (path, values.dtype))
+        if len(known) == 2:
+            (one, a), (other, b) = known.values()
+            raise BadInput(
+                f"{one} and {other} have different types in column {column!r}, {a} and "
+                f"{b}: write the parts with one of them"
+            )

@@ -73,7 +73,7 @@ class _Feature:
         return None if self.drop is None else codes[self.drop]
 
 
-def _compare(feature, counts, full, n_rows):
+def encoded_otherwise(feature, counts, full, n_rows):
     """Tell how a removal changes a feature: (otherwise, leaves a column empty).
 
     ``counts`` are those without the rows, ``full`` the codes with all.
@@ -87,7 +87,7 @@ def _compare(feature, counts, full, n_rows):
     return not np.all((codes == full) | empty), True
 
 
-def _indicators(step, X):
+def category_codes(step, X):
     """Positions of the categories of each feature, -1 for none of them."""
     plain = OneHotEncoder(
         categories=step.categories_,
@@ -115,17 +115,33 @@ def _changes(step, X, before, removed, features, strict):
     refit, empties = before.otherwise, np.zeros(removed.n_removals, dtype=bool)
     n_columns = 0
     for feature, codes, known in zip(
-        features, _indicators(step, X), step.categories_, strict=True
+        features, category_codes(step, X), step.categories_, strict=True
     ):
         counts = np.bincount(codes[codes >= 0], minlength=len(known))
         full = feature.codes(counts, removed.n_samples)
         n_columns += len(np.unique(full[:-1][full[:-1] >= 0]))
         for which, without in removed.counts(codes, len(known)):
             n_rows = removed.left[which[0]]
-            other, empty = _compare(feature, without, full, n_rows)
+            other, empty = encoded_otherwise(feature, without, full, n_rows)
             refit[which] |= other or (empty and strict)
             empties[which] |= empty and not strict
     return Changes.none(n_columns, removed.n_removals, refit=refit, empties=empties)
+
+
+def encoder_features(step):
+    """Return how a fitted OneHotEncoder encodes each of its columns, as `_Feature`."""
+    n_features, drops = len(step.categories_), step.drop
+    if isinstance(drops, str) or drops is None:
+        drops = [drops] * n_features
+    else:
+        drops = step.drop_idx_
+    learns = isinstance(step.categories, str)
+    return [
+        _Feature(
+            learns, step.min_frequency, step.max_categories, drop, step.handle_unknown
+        )
+        for drop in drops
+    ]
 
 
 def _unknown(step, removed):
@@ -134,18 +150,7 @@ def _unknown(step, removed):
 
 @step_changes.register
 def _(step: OneHotEncoder, X, before, removed):
-    n_features, drops = len(step.categories_), step.drop
-    if isinstance(drops, str) or drops is None:
-        drops = [drops] * n_features
-    else:
-        drops = step.drop_idx_
-    learns = isinstance(step.categories, str)
-    features = [
-        _Feature(
-            learns, step.min_frequency, step.max_categories, drop, step.handle_unknown
-        )
-        for drop in drops
-    ]
+    features = encoder_features(step)
     after = _changes(step, X, before, removed, features, strict=False)
     if after.n_columns != len(step.get_feature_names_out()):
         return _unknown(step, removed)  # its rules are others than those stated here

@@ -1,0 +1,58 @@
+"""Values beside the rows of a dask dataframe."""
+
+import dask.array as da
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+
+from skinfluence import LeaveOneOutInfluence, assign_values
+
+pd = pytest.importorskip("pandas")
+dd = pytest.importorskip("dask.dataframe")
+RNG = np.random.default_rng(0)
+FRAME = pd.DataFrame(RNG.normal(size=(30, 3)), columns=["a", "b", "y"]).assign(
+    name=[f"row {i}" for i in range(30)]
+)
+FRAME.index = [f"r{i:02}" for i in range(30)]
+PARTS = [FRAME.iloc[:9], FRAME.iloc[9:9], FRAME.iloc[9:10], FRAME.iloc[10:]]
+
+
+def table():
+    import dask
+
+    return dd.from_delayed([dask.delayed(part) for part in PARTS])
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # dask of pandas
+def test_written_to_parquet(tmp_path):
+    """With uneven, empty and one-row partitions, each of which stays one."""
+    pytest.importorskip("pyarrow")
+    rows = table()
+    loo = LeaveOneOutInfluence(Ridge()).fit(rows[["a", "b"]], rows["y"])
+    test = FRAME[["a", "b"]][:4], FRAME["y"][:4]
+    values = loo.sample_values(*test)
+    found = assign_values(rows, value=values, first=loo.influence(*test)[0])
+    assert [len(part.compute()) for part in found.partitions] == [9, 0, 1, 20]
+    found.to_parquet(tmp_path / "values")
+    written = dd.read_parquet(tmp_path / "values").compute()
+    first = loo.influence(*test)[0].compute()
+    expected = FRAME.assign(value=values, first=first)
+    pd.testing.assert_frame_equal(
+        written, expected, check_dtype=False, check_index_type=False
+    )
+
+
+def test_nothing_is_computed_but_sizes():
+    lazy = da.from_array(np.arange(30.0), chunks=7).map_blocks(
+        lambda block: 1 / 0, dtype=float, meta=np.empty(0)
+    )
+    found = assign_values(table(), value=lazy)
+    with pytest.raises(ZeroDivisionError):
+        found.compute()
+
+
+def test_bad_input():
+    with pytest.raises(TypeError, match="must be a dask dataframe. Got DataFrame"):
+        assign_values(FRAME, value=np.arange(30))
+    with pytest.raises(ValueError, match=r"'value' parameter.*\(30,\).*\(29,\)"):
+        assign_values(table(), value=np.arange(29))
