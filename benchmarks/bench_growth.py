@@ -5,8 +5,8 @@ retrainings or permutations K, test rows m) the exponent of a power law, fitted 
 three largest of some sizes that double. Times are CPU seconds with one thread, the
 least of several runs: "once" is `fit`, training included, "per row" is `influence`,
 divided by m except where m itself varies. Memory is the growth of the resident set from
-before `fit` to its peak, training and answers included, in a process of its own (Linux);
-in m it is that of `influence` alone.
+before `fit` to its peak, training and answers included, in a process of its own
+(Linux); in m it is that of `influence` alone.
 "agreement" is the mean rank correlation of both sides' influences on a test row.
 
     python benchmarks/bench_growth.py [--write] [method ...]
@@ -125,7 +125,13 @@ def sweep(case, side, size):
                 return asked(case, method, problem)[0]
 
             seconds = least(run)
-            yield value, None, seconds, peak(run, partial(smallest, case, side)), seconds
+            yield (
+                value,
+                None,
+                seconds,
+                peak(run, partial(smallest, case, side)),
+                seconds,
+            )
         else:
             once, asking, memory = measure(case, side, tuple(problem.items()))
             yield value, once, asking / problem["m"], memory, asking
@@ -142,7 +148,9 @@ def growth(case, points):
     """Return rows of the table of exponents."""
     for size, talk in case.talk.items():
         row = {"method": case.name, "in": size}
-        quantities = zip(("time once", "time per test row", "memory"), talk, strict=True)
+        quantities = zip(
+            ("time once", "time per test row", "memory"), talk, strict=True
+        )
         for k, (name, said) in enumerate(quantities):
             slopes = ["–" if said is None else str(said)]
             for side in SIDES:

@@ -123,7 +123,11 @@ def _leave_one_out():
         },
         {"textbook": exact_book, "ours": exact_ours},
         {
-            "textbook": {"n": doubled(25, 4), "p": doubled(20, 4), "m": doubled(200, 4)},
+            "textbook": {
+                "n": doubled(25, 4),
+                "p": doubled(20, 4),
+                "m": doubled(200, 4),
+            },
             "ours": {"n": doubled(1000, 4), "p": doubled(20, 4), "m": doubled(100, 4)},
         },
         exact_shared,
@@ -226,7 +230,11 @@ def _sampled():
         },
         {"textbook": base, "ours": {**base, "n": 8000, "m": 100}},
         {
-            "textbook": {"n": doubled(500, 4), "p": doubled(50, 4), "m": doubled(10, 4)},
+            "textbook": {
+                "n": doubled(500, 4),
+                "p": doubled(50, 4),
+                "m": doubled(10, 4),
+            },
             "ours": {"n": doubled(4000, 4), "p": doubled(50, 4), "m": doubled(50, 4)},
         },
         base,
@@ -339,7 +347,10 @@ def _on_nets():
                 "textbook": partial(_textbook_hydra, exact),
                 "ours": partial(_hydra, mode),
             },
-            {"textbook": {**epochs, "n": 100, "T": 2} if exact else epochs, "ours": epochs},
+            {
+                "textbook": {**epochs, "n": 100, "T": 2} if exact else epochs,
+                "ours": epochs,
+            },
             {
                 "textbook": {
                     "n": doubled(50 if exact else 200, 4),

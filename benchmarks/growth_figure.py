@@ -1,12 +1,12 @@
-"""Figures of measured growth: a panel per method, each size on one axis in doublings."""
+"""Figures of measured growth: a panel per method, sizes in doublings."""
 
 from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("svg")
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
+import matplotlib.pyplot as plt
+import numpy as np
 
 SIZES = {"n": "#0072b2", "p": "#d55e00", "T": "#009e73", "K": "#cc79a7", "m": "#777777"}
 STYLES = {"textbook": "--", "ours": "-"}

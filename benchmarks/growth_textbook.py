@@ -138,7 +138,9 @@ class InfluenceFunctions(Linear):
         """Train, and invert the Hessian of the objective."""
         super().fit(X, y)
         p = self.model_.predict_proba(X)[:, 1]
-        hessian = X.T @ (X * (p * (1 - p))[:, None]) + np.eye(X.shape[1]) / self.model_.C
+        hessian = (
+            X.T @ (X * (p * (1 - p))[:, None]) + np.eye(X.shape[1]) / self.model_.C
+        )
         self.inverse_ = np.linalg.inv(hessian)
         return self
 
