@@ -17,7 +17,6 @@ before `fit` to its peak, training and answers included, in a process of its own
 import csv
 import ctypes
 import gc
-import io
 import os
 import sys
 import time
@@ -32,6 +31,7 @@ restart_single_threaded()
 import numpy as np  # noqa: E402  (after the environment is set)
 import torch  # noqa: E402
 from growth_cases import cases, rows_of  # noqa: E402
+from growth_figure import draw  # noqa: E402
 from scipy.stats import spearmanr  # noqa: E402
 
 warnings.filterwarnings("ignore")
@@ -56,9 +56,9 @@ def asked(case, method, problem):
 
 
 def least(run):
-    """Least result of two to five runs."""
+    """Least result of two to four runs."""
     runs, started = [], time.process_time()
-    while len(runs) < 2 or (len(runs) < 5 and time.process_time() - started < 0.2):
+    while len(runs) < 2 or (len(runs) < 4 and time.process_time() - started < 0.1):
         runs.append(run())
     return np.min(runs, axis=0)
 
@@ -188,20 +188,56 @@ def significant(number):
     return np.format_float_positional(number, 2, fractional=False, trim="-")
 
 
-def as_csv(rows):
-    """Return rows as text."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+def merge(path, rows, order):
+    """Put rows of one method into a table of all, and return the table."""
+    others = []
+    if path.exists():
+        with path.open(encoding="utf-8") as file:
+            others = list(csv.DictReader(file))
+    method = rows[0]["method"]
+    rows = rows + [row for row in others if row["method"] != method]
+    rows = sorted(rows, key=lambda row: order.index(row["method"]))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return rows
 
 
-def main(names, write):
+def write(tables, order):
+    """Put one method's rows into the guide, and draw the figures again."""
+    folder = DOC / "user_guide" / "complexity"
+    folder.mkdir(exist_ok=True)
+    for name, rows in tables.items():
+        merged = merge(folder / f"{name}.csv", rows, order)
+    draw(merged, DOC / "_static")
+
+
+def points_table(case, points):
+    """Return rows of the table of all that was measured."""
+    return [
+        {
+            "method": case.name,
+            "side": side,
+            "in": size,
+            "size": value,
+            "once": "" if once is None else f"{once:.3g}",
+            "asking": f"{asking:.3g}",
+            "MiB": f"{memory:.3g}",
+        }
+        for (side, size), found in points.items()
+        for value, once, _, memory, asking in found
+    ]
+
+
+def main(names, into_guide):
     """Print the tables."""
-    chosen = [case for case in cases() if not names or case.name in names]
-    exponents, seconds, raw = [], [], []
-    for case in chosen:
+    found = cases()
+    order = [case.name for case in found]
+    exponents, seconds = [], []
+    for case in found:
+        if names and case.name not in names:
+            continue
         started = time.perf_counter()
         for side in SIDES:
             smallest(case, side)
@@ -210,38 +246,20 @@ def main(names, write):
             for side in SIDES
             for size in case.talk
         }
-        exponents += growth(case, points)
-        seconds.append(side_by_side(case))
-        for (side, size), found in points.items():
-            for value, once, _, memory, asking in found:
-                raw.append(
-                    {
-                        "method": case.name,
-                        "side": side,
-                        "in": size,
-                        "size": value,
-                        "once": "" if once is None else f"{once:.3g}",
-                        "asking": f"{asking:.3g}",
-                        "MiB": f"{memory:.3g}",
-                    }
-                )
+        tables = {
+            "exponents": list(growth(case, points)),
+            "seconds": [side_by_side(case)],
+            "points": points_table(case, points),
+        }
+        exponents += tables["exponents"]
+        seconds += tables["seconds"]
+        if into_guide:
+            write(tables, order)
         took = time.perf_counter() - started
         print(f"{case.name}: {took:.0f} s", file=sys.stderr, flush=True)
     table(exponents, list(exponents[0]))
     print()
     table(seconds, list(seconds[0]))
-    if write:
-        folder = DOC / "user_guide" / "complexity"
-        folder.mkdir(exist_ok=True)
-        for name, rows in (
-            ("exponents", exponents),
-            ("seconds", seconds),
-            ("points", raw),
-        ):
-            (folder / f"{name}.csv").write_text(as_csv(rows), encoding="utf-8")
-        from growth_figure import draw
-
-        draw(raw, DOC / "_static")
 
 
 if __name__ == "__main__":

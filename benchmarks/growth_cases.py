@@ -132,12 +132,12 @@ def _leave_one_out():
         },
         exact_shared,
     )
-    base = {"n": 100, "p": 20, "T": 20, "m": 100}
+    base = {"n": 50, "p": 20, "T": 20, "m": 100}
     sweeps = {
-        "n": doubled(25, 4),
-        "p": doubled(80, 4),
-        "T": doubled(40, 4),
-        "m": doubled(200, 4),
+        "n": doubled(20, 4),
+        "p": doubled(50, 4),
+        "T": doubled(20, 4),
+        "m": doubled(100, 4),
     }
     yield Case(
         "leave-one-out, retraining",
@@ -153,12 +153,12 @@ def _leave_one_out():
 
 
 def _sampled():
-    base = {"n": 400, "p": 20, "T": 20, "K": 50, "m": 100}
+    base = {"n": 400, "p": 20, "T": 20, "K": 25, "m": 100}
     sweeps = {
-        "n": doubled(400, 4),
-        "p": doubled(50, 4),
-        "T": doubled(20, 4),
-        "K": doubled(50, 3),
+        "n": doubled(200, 4),
+        "p": doubled(25, 4),
+        "T": doubled(10, 4),
+        "K": doubled(25, 4),
         "m": doubled(200, 4),
     }
     yield Case(
@@ -180,7 +180,7 @@ def _sampled():
         {"textbook": sweeps, "ours": sweeps},
         base,
     )
-    small = {"n": 50, "p": 10, "K": 4, "m": 100}
+    small = {"n": 40, "p": 10, "K": 4, "m": 100}
     large = {"n": 200, "p": 20, "K": 20, "m": 100}
     talk = {
         "n": ("2^n", "2^n", "2^n"),
@@ -189,7 +189,7 @@ def _sampled():
         "m": (None, 1, None),
     }
     retrained = {
-        "n": doubled(20, 4),
+        "n": doubled(16, 4),
         "p": doubled(10, 4),
         "K": doubled(2, 3),
         "m": doubled(100, 4),
@@ -283,7 +283,7 @@ def _on_logistic(method, problem):
 
 
 def _on_nets():
-    widths = parameters(64, 128, 256, 512)
+    widths = parameters(48, 96, 192, 384)
     incremental = {"m": (None, 1, None)}
     base = {"n": 500, "p": widths[1], "T": 4, "m": 50}
     short = {"n": 200, "p": widths[0], "T": 4, "m": 4}
