@@ -132,11 +132,11 @@ def _leave_one_out():
         },
         exact_shared,
     )
-    base = {"n": 50, "p": 20, "T": 200, "m": 50}
+    base = {"n": 50, "p": 20, "T": 20, "m": 100}
     sweeps = {
         "n": doubled(20, 4),
-        "p": doubled(100, 3),
-        "T": doubled(500, 4),
+        "p": doubled(50, 4),
+        "T": doubled(20, 4),
         "m": doubled(100, 4),
     }
     yield Case(
@@ -148,16 +148,16 @@ def _leave_one_out():
         },
         {"textbook": base, "ours": base},
         {"textbook": sweeps, "ours": sweeps},
-        {**base, "n": 100},
+        base,
     )
 
 
 def _sampled():
-    base = {"n": 200, "p": 20, "T": 100, "K": 25, "m": 50}
+    base = {"n": 400, "p": 20, "T": 20, "K": 25, "m": 100}
     sweeps = {
         "n": doubled(200, 4),
-        "p": doubled(100, 3),
-        "T": doubled(200, 4),
+        "p": doubled(25, 4),
+        "T": doubled(10, 4),
         "K": doubled(25, 4),
         "m": doubled(200, 4),
     }
@@ -178,7 +178,7 @@ def _sampled():
         },
         {"textbook": base, "ours": base},
         {"textbook": sweeps, "ours": sweeps},
-        {"n": 50, "p": 5, "T": 20, "K": 400, "m": 50},
+        base,
     )
     small = {"n": 40, "p": 10, "K": 4, "m": 100}
     large = {"n": 200, "p": 20, "K": 20, "m": 100}
@@ -217,7 +217,7 @@ def _sampled():
             },
             {"textbook": small, "ours": base},
             {"textbook": retrained, "ours": sweeps},
-            {"n": 20, "p": 5, "K": 50, "m": 50},
+            small,
             "numbers",
         )
     base = {"n": 2000, "p": 20, "m": 50}
