@@ -40,6 +40,7 @@ DOC = Path(__file__).parents[1] / "doc"
 UPPER = 3  # sizes of a fit
 LEAST, LEAST_MIB = 2e-3, 2.0  # less is the cost of a call, or noise
 SIDES = "textbook", "ours"
+SLASH = "\u00a0/\u00a0"  # lines do not break at it
 M_MMAP_THRESHOLD = -3
 
 
@@ -159,7 +160,7 @@ def growth(case, points):
                 last = asking[-1] if k == 1 else costs[k][-1]
                 known = last is not None and last >= (LEAST_MIB if k == 2 else LEAST)
                 slopes.append(exponent(sizes, costs[k]) if known else "–")
-            row[name] = " / ".join(slopes)
+            row[name] = SLASH.join(slopes)
         yield row
 
 
@@ -171,7 +172,7 @@ def side_by_side(case):
     costs = {side: measure(case, side, tuple(problem.items())) for side in SIDES}
     for k, name in enumerate(("once, s", "per test row, ms", "memory, MiB")):
         per = 1000 / problem["m"] if k == 1 else 1
-        row[name] = " / ".join(significant(costs[side][k] * per) for side in SIDES)
+        row[name] = SLASH.join(significant(costs[side][k] * per) for side in SIDES)
     total = [sum(costs[side][:2]) for side in SIDES]
     row["ratio"] = f"{significant(total[0] / total[1])}x"
     methods = [fitted(case, side, problem)[1] for side in SIDES]

@@ -183,7 +183,7 @@ def _sampled():
     small = {"n": 40, "p": 10, "K": 4, "m": 100}
     large = {"n": 200, "p": 20, "K": 20, "m": 100}
     talk = {
-        "n": ("2^n", "2^n", "2^n"),
+        "n": ("2ⁿ", "2ⁿ", "2ⁿ"),
         "p": (None, None, 1),
         "K": (None, None, None),
         "m": (None, 1, None),
@@ -223,7 +223,7 @@ def _sampled():
     base = {"n": 2000, "p": 20, "m": 50}
     yield Case(
         "Shapley values of neighbours",
-        {"n": ("2^n", "2^n", "2^n"), "p": (None, None, None), "m": (None, 1, None)},
+        {"n": ("2ⁿ", "2ⁿ", "2ⁿ"), "p": (None, None, None), "m": (None, 1, None)},
         {
             "textbook": lambda q: textbook.NeighboursShapley(),
             "ours": lambda q: ours.KNNShapley(5),
@@ -256,7 +256,7 @@ def _static():
             "influence functions, linear",
             textbook.InfluenceFunctions,
             ours.InfluenceFunctions,
-            {"n": (1, 1, 1), "p": ("2 to 3", 1, 2), "m": (None, 1, None)},
+            {"n": (1, 1, 1), "p": ("2–3", 1, 2), "m": (None, 1, None)},
         ),
         (
             "representer points, linear",
