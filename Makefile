@@ -47,6 +47,7 @@ bench: $(VENV)/installed-test ## Run every benchmark
 
 doc: $(VENV)/installed-doc ## Build the documentation into doc/_build/html
 	$(BIN)/sphinx-build -W --keep-going -b html doc doc/_build/html
+	$(BIN)/python doc/check_links.py doc/_build/html
 
 course: $(VENV)/installed-course ## Write the notebooks of the course into doc/course/_build
 	PYTHONPATH=doc $(BIN)/python -m course.notebooks

@@ -50,9 +50,11 @@ worst = method.sample_values(X_test, y_test).argsort()[:20]
 last step. Methods are named after the class or function of skinfluence; a gap means
 that the question has no meaning for the model.
 
-.. image:: ../_static/which_method.svg
-   :alt: A table of questions and models; each cell names the method to use.
-   :target: ../_static/which_method.svg
+.. container:: wide-figure
+
+   .. image:: ../_static/which_method.svg
+      :alt: A table of questions and models; each cell names the method to use.
+      :target: ../_static/which_method.svg
 
 How many rows? Up to some 200 rows any model can be trained once without each of them:
 ``suggest(estimator, question, n_rows=150)`` says so where nothing faster is known.
@@ -139,7 +141,10 @@ def page():
         ]
         lines += [f"    {line}" for line in code] + [""]
     lines += ["What they cost", "--------------", ""]
-    lines += ["n training rows, p columns, T trees.", ""]
+    lines += [
+        "n training rows, p columns, T trees. :doc:`complexity` has measured times.",
+        "",
+    ]
     lines += [".. list-table::", "   :header-rows: 1", "   :widths: 30 70", ""]
     lines += ["   * - method", "     - cost"]
     words = {"n": "n", "many": "100 n", "inner": "the method that it is given"}

@@ -28,13 +28,15 @@ from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
+import sklearn
 from sklearn.base import is_classifier
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.svm import SVC, SVR
-from sklearn.utils import check_array
+from sklearn.utils import check_array, gen_batches
 from sklearn.utils.extmath import safe_sparse_dot
 
+from skinfluence._sklearn import n_rows, take_rows
 from skinfluence.removal import UnsupportedEstimator, removal_model
 from skinfluence.removal._objective import has_objective, objective
 from skinfluence.removal._weights import ClassWeights, row_weights
@@ -78,7 +80,34 @@ class Representation:
 
     def predict(self, X):
         """Raw predictions as sums over training rows, shape (n_samples, k)."""
-        return self.kernel(X) @ self.alpha + self.bias
+        return _sums(self.kernel, X, self.alpha) + self.bias
+
+
+class _LinearKernel:
+    """Inner products with training rows, plus a constant."""
+
+    def __init__(self, rows, constant):
+        self.rows, self.constant = rows, constant
+
+    def __call__(self, X):
+        X = check_array(X, accept_sparse="csr", dtype=np.float64)
+        return safe_sparse_dot(X, self.rows.T, dense_output=True) + self.constant
+
+    def sums(self, X, alpha):
+        """Return the product with alpha in O(n p), without the inner products."""
+        X = check_array(X, accept_sparse="csr", dtype=np.float64)
+        coef = safe_sparse_dot(self.rows.T, alpha, dense_output=True)
+        inner = safe_sparse_dot(X, coef, dense_output=True)
+        return inner + self.constant * alpha.sum(axis=0)
+
+
+def _sums(kernel, X, alpha):
+    """Return the product of a kernel with alpha, in blocks within working memory."""
+    if isinstance(kernel, _LinearKernel):
+        return kernel.sums(X, alpha)
+    size = sklearn.get_config()["working_memory"] * 2**20 // (8 * len(alpha))
+    blocks = gen_batches(n_rows(X), max(1, int(size)))
+    return np.concatenate([kernel(take_rows(X, block)) @ alpha for block in blocks])
 
 
 def represent(estimator, X, y, labels, sample_weight=None):
@@ -123,7 +152,7 @@ def represent(estimator, X, y, labels, sample_weight=None):
     return Representation(
         alpha=-weight * slope / penalty,
         bias=coef[:, -1] if free else np.zeros(len(coef)),
-        kernel=partial(_linear_kernel, X, constant**2 if constant else 0.0),
+        kernel=_LinearKernel(X, constant**2 if constant else 0.0),
         link=model.link,
         raw=raw,
         optimum_distance=model.optimum_distance,
@@ -147,11 +176,6 @@ def _objective(estimator):
     return goal
 
 
-def _linear_kernel(rows, constant, X):
-    X = check_array(X, accept_sparse="csr", dtype=np.float64)
-    return safe_sparse_dot(X, rows.T, dense_output=True) + constant
-
-
 def _trees(estimator, X, y, labels, sample_weight):
     """Return targets and weights of rows, `trees._row_weights`; there is no bias."""
     if is_classifier(estimator):
@@ -173,7 +197,7 @@ def _trees(estimator, X, y, labels, sample_weight):
             )
         kernel = booster_row_weights(trees)
     fitted = np.reshape(estimator.predict(X), labels.shape).astype(np.float64)
-    raw = kernel(X) @ labels
+    raw = _sums(kernel, X, labels)
     distance = np.abs(fitted - raw).max()
     return Representation(
         labels, np.zeros(labels.shape[1]), kernel, "identity", raw, distance
@@ -195,7 +219,7 @@ def _kernel_machine(estimator, X):
                 "classes, which have no common representation. Use the members of a "
                 "OneVsRestClassifier one by one, or LinearSVC or LogisticRegression."
             )
-        alpha = np.zeros((_length(X), 1))
+        alpha = np.zeros((n_rows(X), 1))
         dual = estimator.dual_coef_
         dual = dual.toarray() if sp.issparse(dual) else dual
         alpha[estimator.support_, 0] = dual[0]
@@ -208,10 +232,6 @@ def _kernel_machine(estimator, X):
         link="margin" if isinstance(estimator, SVC) else "identity",
         raw=np.asarray(raw).reshape(len(alpha), -1),
     )
-
-
-def _length(X):
-    return X.shape[0] if hasattr(X, "shape") else len(X)
 
 
 def _gamma(estimator, X):

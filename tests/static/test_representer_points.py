@@ -1,10 +1,15 @@
 """Representer points: sums over training rows that are the model, multiplicities."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, softmax
+from sklearn import config_context
 from sklearn.datasets import make_classification, make_regression
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import (
@@ -241,3 +246,20 @@ def test_regression_nets_average_over_outputs():
     alpha = -(2 * (W_ - y) / 2) / (2 * 0.05 * len(y))
     np.testing.assert_allclose(points.alpha_, alpha, atol=1e-6)
     assert points.influence(X_test, y_test).shape == (10, 60)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [Ridge(), RandomForestRegressor(2, random_state=0)],
+    ids=["ridge", "forest"],
+)
+def test_fit_does_not_hold_the_kernel_of_all_rows(model):
+    X, y = make_regression(3000, 6, random_state=0)
+    tracemalloc.start()
+    with config_context(working_memory=1):
+        points = RepresenterPoints(model).fit(X, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3000**2 * 8 / 4
+    terms = points.representer_values(X[:5]).sum(axis=1) + points.bias_
+    assert_allclose(terms.ravel(), model.fit(X, y).predict(X[:5]), rtol=1e-9)

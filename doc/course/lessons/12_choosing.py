@@ -12,7 +12,9 @@
 # ## The methods side by side
 #
 # $n$ training rows, $p$ parameters, $T$ training steps, $K$ retrained models. The times are
-# those of the textbook method; for many models the library is faster.
+# those of the textbook method; for many models the library is faster. The user guide's page
+# {doc}`Time and memory <../../user_guide/complexity>` has measured exponents of both, and
+# says where theory and machine differ.
 #
 # | method | what it answers | time once | time per test row | storage |
 # |---|---|---|---|---|
