@@ -252,9 +252,8 @@ class ShapleyInfluence(SampledInfluence):
     _estimand = "loss without the row minus loss with it, mean over subsets of the rows"
 
     def _path(self):
-        how = f"{self.n_retrainings_} retrainings"
-        if self.solver_ == "incremental":
-            how = "rows added without retraining"
+        adds = self.solver_ == "incremental"
+        how = "added rows" if adds else f"{self.n_retrainings_} retrainings"
         return f"{self._sampling.in_words()}, {how}"
 
     def _fit_influence(self, X, y, fit_params):
