@@ -199,7 +199,7 @@ def _forest(kind, labels, **params):
 
 
 def _learnt(X, y, labels):
-    columns = np.nan_to_num(tree_columns(X, 1000)[0], nan=-999.0)
+    columns = np.nan_to_num(tree_columns(X, 1000).values, nan=-999.0)
     target = np.unique(y, return_inverse=True)[1] if labels else y
     return columns, target
 
@@ -250,7 +250,8 @@ def two_d_oob(X, y, rows, kept, labels):
 
 def neighbours(X, y, rows, kept, labels):
     """The cell that is least like those of the 15 nearest rows with such a target."""
-    columns, categorical = tree_columns(X, 1000)
+    found = tree_columns(X, 1000)
+    columns, categorical = found.values, found.categorical
     columns = np.where(np.isnan(columns), np.nanmedian(columns, axis=0), columns)
     spread = np.percentile(columns, 75, axis=0) - np.percentile(columns, 25, axis=0)
     spread = np.where(spread > 0, spread, columns.std(axis=0)) / 1.349

@@ -84,8 +84,8 @@ def _columns(X, kind):
     """Return columns as a kind of model takes them, and the model's parameters."""
     if kind != "boosting":
         return scorer_matrix(X), {}
-    columns, categorical = tree_columns(X, MAX_COLUMNS)
-    return columns, {"categorical_features": categorical}
+    columns = tree_columns(X, MAX_COLUMNS)
+    return columns.values, {"categorical_features": columns.categorical}
 
 
 MODELS = {

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from skinfluence.cleaning.surprise._preprocessing import kinds_of_columns
 from skinfluence.cleaning.surprise._tree_columns import tree_columns
 
 MAX_COLUMNS = 256
+# Of a text: a block of few scores; more would let chance blame it more often.
+N_COMPONENTS = 10
 # All categories counted; a covariance of more takes long to invert.
 MAX_SCORES = 1_500
 WITHOUT_SCORES = (
@@ -50,7 +51,8 @@ def scores_of_columns(X, y, classification, reference, rows):
     reference rows, so that skewed columns and single huge values do no harm. Beyond the
     reference the score goes on in robust standard deviations, up to `MAX_BEYOND`. A
     missing number has score 0. A category becomes indicators of all its values but the
-    last, rare ones sharing one.
+    last, rare ones sharing one. A text becomes the normal scores of its first 10
+    components.
 
     Parameters
     ----------
@@ -69,34 +71,30 @@ def scores_of_columns(X, y, classification, reference, rows):
         None where the table has no columns to speak of: texts, sparse matrices, more
         than `MAX_COLUMNS` columns or `MAX_SCORES` scores.
     """
-    columns, categorical = tree_columns(X, MAX_COLUMNS)
-    if columns is None or not columns.shape[1]:
+    columns = tree_columns(X, MAX_COLUMNS, N_COMPONENTS)
+    if columns is None or not len(columns.positions):
         return None
-    if (columns[:, categorical].max(axis=0, initial=0) + 1).sum() > MAX_SCORES:
+    values, categorical = columns.values, columns.categorical
+    if (values[:, categorical].max(axis=0, initial=0) + 1).sum() > MAX_SCORES:
         return None
     chosen, n = np.concatenate([reference, rows]), len(reference)
-    target = np.unique(y, return_inverse=True)[1] if classification else y
     parts = [
         _indicators(column, chosen) if category else _normal(column[chosen], n)
-        for column, category in zip(
-            [*columns.T, target], [*categorical, classification], strict=True
-        )
+        for column, category in zip(values.T, categorical, strict=True)
     ]
-    ends = np.cumsum([part.shape[1] for part in parts])
-    blocks = [slice(end - p.shape[1], end) for end, p in zip(ends, parts, strict=True)]
-    return ScoresOfColumns(np.hstack(parts), blocks, column_positions(X, columns))
-
-
-def column_positions(X, columns):
-    """Return where the columns that `tree_columns` kept stand in the table."""
-    if hasattr(X, "columns"):
-        n_columns = len(X.columns)
+    if classification:
+        parts.append(_indicators(np.unique(y, return_inverse=True)[1], chosen))
     else:
-        n_columns = int(np.prod(np.shape(X)[1:]))
-    if columns.shape[1] == n_columns:
-        return np.arange(n_columns)
-    reasons = kinds_of_columns(X, n_columns)[1]
-    return np.array([j for j in range(n_columns) if reasons[j] is None])
+        parts.append(_normal(y[chosen], n))
+    ends = np.cumsum([part.shape[1] for part in parts])
+    # A column of text is one block.
+    first = np.diff(columns.positions, prepend=-1) > 0
+    first = np.flatnonzero(np.append(first, True))
+    starts = np.append(0, ends)[first]
+    blocks = [
+        slice(a, b) for a, b in zip(starts, np.append(starts[1:], ends[-1]), strict=True)
+    ]
+    return ScoresOfColumns(np.hstack(parts), blocks, np.unique(columns.positions))
 
 
 def _indicators(codes, chosen):

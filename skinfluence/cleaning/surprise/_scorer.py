@@ -15,7 +15,11 @@ from skinfluence.cleaning.surprise._amounts import (
     in_its_units,
     loss_of_amounts,
 )
-from skinfluence.cleaning.surprise._preprocessing import default_preprocessor, joined
+from skinfluence.cleaning.surprise._preprocessing import (
+    default_preprocessor,
+    joined,
+    text_part,
+)
 from skinfluence.cleaning.surprise._stacked_ridge import StackedRidge, stacked
 from skinfluence.cleaning.surprise._tree_columns import tree_columns
 from skinfluence.cleaning.surprise._trees import Trees
@@ -186,9 +190,8 @@ def score_rows(X, y, classification, folds=None):
     # Small matrices one after the other: threads would only wait for each other.
     with threadpool_limits(1):
         X = joined(X)
-        Z = scorer_matrix(X)
         for_trees = tree_columns(X, MAX_COLUMNS)
-        return _score(Z, for_trees, np.asarray(y), classification, folds)
+        return _score(scorer_views(X), for_trees, np.asarray(y), classification, folds)
 
 
 def _score(Z, for_trees, y, classification, folds):
@@ -216,8 +219,31 @@ def _together(scores):
 
 
 def scorer_matrix(X):
-    """Return dense numbers of at most MAX_COLUMNS columns."""
-    Z = default_preprocessor(X, bring_nearer=True)[0].fit_transform(X)
+    """Return all columns as at most MAX_COLUMNS dense columns of numbers."""
+    return scorer_views(X)[0]
+
+
+def scorer_views(X):
+    """Return the matrices that regressions are trained on.
+
+    Returns
+    -------
+    views : list of ndarray of shape (n, d)
+        All columns; then, in a table with text, those without it: where the text says
+        nothing of the target, regressions on the others are as good as they would be
+        in a table without the text. At most MAX_COLUMNS columns each.
+    """
+    transformer = default_preprocessor(X, bring_nearer=True)[0]
+    Z = transformer.fit_transform(X)
+    text = text_part(transformer)[1]
+    other = np.r_[: text.start, text.stop : Z.shape[1]]
+    views = [_at_most(Z)]
+    if 0 < len(other) < Z.shape[1]:
+        views.append(_at_most(Z[:, other]))
+    return views
+
+
+def _at_most(Z):
     if Z.shape[1] > MAX_COLUMNS:
         Z = TruncatedSVD(MAX_COLUMNS, random_state=0).fit_transform(Z)
     return Z.toarray() if sp.issparse(Z) else np.asarray(Z)
@@ -245,9 +271,10 @@ def _scored(Z, for_trees, T, folds, pulled=None, typical=None):
     learnt = T if labels else pulled
     stack = StackedRidge(Z, learnt, folds)
     plain = _at_best_temperature(Scored(stack, stack.predictions, T, None, typical))
-    if for_trees[0] is None or len(T) < MIN_ROWS_OF_TREES:
+    if for_trees is None or len(T) < MIN_ROWS_OF_TREES:
         return plain, None
-    trees = Trees(*for_trees, learnt, labels, folds)
+    columns, categorical = for_trees.values, for_trees.categorical
+    trees = Trees(columns, categorical, learnt, labels, folds)
     before = plain.values(stack.predictions, T)
 
     def gain(members, rows):
