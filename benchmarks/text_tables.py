@@ -204,7 +204,9 @@ def log_lines(n):
     def make(seed):
         rng = np.random.default_rng(seed)
         teams = sorted({team for team, _ in LINES})
-        kind = rng.choice(len(LINES), n, p=_falling(len(LINES), 0.5)[rng.permutation(15)])
+        kind = rng.choice(
+            len(LINES), n, p=_falling(len(LINES), 0.5)[rng.permutation(15)]
+        )
         lines = [_line(rng, LINES[k][1]) for k in kind]
         team = np.array([teams.index(LINES[k][0]) for k in kind])
         # One in twelve calls goes to whoever is awake.
@@ -259,7 +261,9 @@ def _spelt(rng, text):
 
 def _invented_words(rng, k):
     """Words of one to four syllables, the frequent ones short."""
-    syllables = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "en")]
+    syllables = [
+        a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "en")
+    ]
     words = []
     while len(words) < k:
         most = 2 if len(words) < k // 8 else 4

@@ -26,6 +26,8 @@ from skinfluence.cleaning.surprise._text_columns import TextComponents, has_word
 MIN_ROWS = 20
 MAX_CATEGORIES = 50
 TEXT = "text"  # name of the part of the transformer
+# Kinds of columns.
+CATEGORIES, TEXTS = ("category", "repeated text"), ("text", "repeated text")
 # Of the rows: a column with more different values hardly repeats any.
 DISTINCT = 0.9
 
@@ -107,18 +109,44 @@ def kinds_of_columns(X, n_columns):
     return kinds, [None] * n_columns if all(reasons) else reasons
 
 
+def text_columns(X):
+    """Return the positions of columns that are taken for text.
+
+    Parameters
+    ----------
+    X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+        Rows.
+
+    Returns
+    -------
+    columns : list of int
+    """
+    if hasattr(X, "columns"):
+        n_columns = len(X.columns)
+    elif getattr(getattr(X, "dtype", None), "kind", "f") in "OUS" and X.ndim == 2:
+        n_columns = X.shape[1]
+    else:
+        return []
+    kinds, reasons = kinds_of_columns(X, n_columns)
+    return [j for j in range(n_columns) if kinds[j] in TEXTS and reasons[j] is None]
+
+
 def _by_column(X, names, numbers):
     kinds, reasons = kinds_of_columns(X, len(names))
     parts = []
     for name, of_kinds, transformer in (
-        ("number", ["number"], numbers),
-        ("date", ["date"], make_pipeline(FunctionTransformer(_seconds), clone(numbers))),
+        ("number", ("number",), numbers),
+        (
+            "date",
+            ("date",),
+            make_pipeline(FunctionTransformer(_seconds), clone(numbers)),
+        ),
         (
             "category",
-            ["category", "repeated text"],
+            CATEGORIES,
             make_pipeline(FunctionTransformer(as_text), _indicators()),
         ),
-        (TEXT, ["text", "repeated text"], TextComponents()),
+        (TEXT, TEXTS, TextComponents()),
     ):
         chosen = [
             j for j in range(len(names)) if kinds[j] in of_kinds and reasons[j] is None

@@ -271,7 +271,7 @@ def _scored(Z, for_trees, T, folds, pulled=None, typical=None):
     learnt = T if labels else pulled
     stack = StackedRidge(Z, learnt, folds)
     plain = _at_best_temperature(Scored(stack, stack.predictions, T, None, typical))
-    if for_trees is None or len(T) < MIN_ROWS_OF_TREES:
+    if for_trees is None or len(T) < MIN_ROWS_OF_TREES or not len(for_trees.positions):
         return plain, None
     columns, categorical = for_trees.values, for_trees.categorical
     trees = Trees(columns, categorical, learnt, labels, folds)

@@ -1,4 +1,4 @@
-"""A table as trees take it: numbers, codes of categories, components of texts."""
+"""A table as trees take it: numbers as they are, categories as codes."""
 
 from dataclasses import dataclass
 
@@ -9,15 +9,12 @@ from sklearn.preprocessing import OrdinalEncoder
 from skinfluence._sklearn import n_rows, take_columns
 from skinfluence.cleaning.surprise._missing import is_missing
 from skinfluence.cleaning.surprise._preprocessing import (
+    CATEGORIES,
     MAX_CATEGORIES,
     as_seconds,
     as_text,
     kinds_of_columns,
 )
-from skinfluence.cleaning.surprise._text_columns import TextComponents
-
-# Of a column of text; trees search all columns for every split.
-N_COMPONENTS = 30
 
 
 @dataclass(frozen=True)
@@ -27,8 +24,8 @@ class TreeColumns:
     Attributes
     ----------
     values : ndarray of shape (n_samples, d)
-        Numbers, NaN where missing; codes of categories, of which rare ones share one;
-        components of texts.
+        Numbers, NaN where missing, and codes of categories, of which rare ones share
+        one.
     categorical : ndarray of bool, shape (d,)
         Which columns are codes.
     positions : ndarray of int, shape (d,)
@@ -40,17 +37,18 @@ class TreeColumns:
     positions: np.ndarray
 
 
-def tree_columns(X, most, n_components=N_COMPONENTS):
+def tree_columns(X, most):
     """Return the columns of a table for trees.
 
     Parameters
     ----------
     X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-        Rows, as `default_preprocessor` takes them. The same columns are left out.
+        Rows, as `default_preprocessor` takes them. The same columns are left out, and
+        texts hardly any of which stands in two rows: no single component of them says
+        much, and trees on all of them were no better where they say something of the
+        target, and worse where they do not.
     most : int
         Columns that are too many for trees.
-    n_components : int, default=30
-        Of one column of text, see `TextComponents`.
 
     Returns
     -------
@@ -82,27 +80,19 @@ def tree_columns(X, most, n_components=N_COMPONENTS):
     kept = [j for j in range(n_columns) if reasons[j] is None]
     if len(kept) > most:
         return None
-    n_texts = sum("text" in kinds[j] for j in kept)
-    parts, categorical, positions = [np.empty((n_rows(X), 0))], [], []
-    for j in kept:
-        column = take_columns(X, j)
-        if kinds[j] != "text":
-            parts.append(_numbers(column, kinds[j])[:, None])
-            categorical.append(kinds[j] in ("category", "repeated text"))
-            positions.append(j)
-        if "text" in kinds[j]:
-            text = TextComponents(n_components, n_texts)
-            parts.append(text.fit_transform(take_columns(X, [j])))
-            categorical += [False] * parts[-1].shape[1]
-            positions += [j] * parts[-1].shape[1]
+    kept = [j for j in kept if kinds[j] != "text"]
+    values = np.empty((n_rows(X), len(kept)))
+    for place, j in enumerate(kept):
+        values[:, place] = _numbers(take_columns(X, j), kinds[j])
+    categorical = [kinds[j] in CATEGORIES for j in kept]
     return TreeColumns(
-        np.hstack(parts), np.array(categorical, dtype=bool), np.array(positions, int)
+        values, np.array(categorical, dtype=bool), np.array(kept, dtype=int)
     )
 
 
 def _numbers(column, kind):
     values = np.asarray(column)
-    if kind in ("category", "repeated text"):
+    if kind in CATEGORIES:
         encoder = OrdinalEncoder(max_categories=MAX_CATEGORIES, min_frequency=2)
         return encoder.fit_transform(as_text(values)[:, None])[:, 0]
     if kind == "date":
