@@ -21,7 +21,7 @@ VARIANCE = 4.0
 # A word says something of a row if others have it, but not nearly all of them.
 COMMON, MAX_LOOKED_AT = 0.9, 2_000
 # Letters between digits and signs; scripts without spaces have words of one letter.
-WORD = re.compile(r"(?<![^\W_])[^\W\d_]{3,}(?![^\W_])|[\u0e00-\u0eff\u3040-\u9fff]")
+WORD = re.compile(r"[\u0e00-\u0eff\u3040-\u9fff]|(?<![^\W_])[^\W\d_]{3,}(?![^\W_])")
 
 
 class TextComponents(TransformerMixin, BaseEstimator):
