@@ -14,7 +14,12 @@ from skinfluence.cleaning.surprise._preprocessing import (
     as_seconds,
     as_text,
     kinds_of_columns,
+    text_columns,
 )
+from skinfluence.cleaning.surprise._text_columns import TextComponents
+
+# Of each text: trees search all columns for every split.
+N_COMPONENTS = 30
 
 
 @dataclass(frozen=True)
@@ -44,9 +49,7 @@ def tree_columns(X, most):
     ----------
     X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
         Rows, as `default_preprocessor` takes them. The same columns are left out, and
-        texts hardly any of which stands in two rows: no single component of them says
-        much, and trees on all of them were no better where they say something of the
-        target, and worse where they do not.
+        texts hardly any of which stands in two rows.
     most : int
         Columns that are too many for trees.
 
@@ -87,6 +90,34 @@ def tree_columns(X, most):
     categorical = [kinds[j] in CATEGORIES for j in kept]
     return TreeColumns(
         values, np.array(categorical, dtype=bool), np.array(kept, dtype=int)
+    )
+
+
+def with_texts(X, columns):
+    """Return the columns of a table for trees, and components of its texts.
+
+    Parameters
+    ----------
+    X, columns
+        The table and its `tree_columns`.
+
+    Returns
+    -------
+    columns : TreeColumns or None
+        None where there is no text.
+    """
+    positions = [] if columns is None else text_columns(X)
+    if not positions:
+        return None
+    parts = [
+        TextComponents(N_COMPONENTS, len(positions)).fit_transform(take_columns(X, [j]))
+        for j in positions
+    ]
+    n_components = [part.shape[1] for part in parts]
+    return TreeColumns(
+        np.hstack([columns.values, *parts]),
+        np.append(columns.categorical, np.zeros(sum(n_components), dtype=bool)),
+        np.append(columns.positions, np.repeat(positions, n_components)),
     )
 
 

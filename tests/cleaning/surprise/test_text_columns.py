@@ -159,7 +159,7 @@ def test_text_categories_and_identifiers_are_told_apart():
             assert kind == text.get(name, "number" if name == "number" else "category")
             assert reason is None
     assert list(X.columns[text_columns(X)]) == list(text)
-    assert text_columns(X.to_numpy(dtype=object)) == [0, 1, 8]
+    assert text_columns(X.to_numpy(dtype=object)) == [0, 1, 3, 8]  # no dtype
     assert text_columns(np.zeros((30, 2))) == text_columns(list(made)) == []
 
 
