@@ -242,7 +242,7 @@ def _groups(source, rows, name, path):
         first = source.place(missing[0])
         raise BadInput(
             f"{len(missing)} row(s) of {path} have no value of {name!r}, the first on "
-            f"{first}: --groups needs one in every row. Fill them, or leave the rows out"
+            f"{first}: --groups needs one in every row. Fill them or leave the rows out"
         )
     groups = np.array([str(v) for v in column])
     if len(np.unique(groups)) < 2:
