@@ -18,7 +18,7 @@ seed by seed, is not more than its standard error.
 
 The table adds 1,000 random rows of a data set of labels. Seeds count from 200, which no
 constant was chosen on. What becomes of texts was chosen on `text_tables.products`,
-`comments` and `jobs`, which are not here. cleanlab's rows need cleanlab installed.
+`comments`, `jobs` and `lessons`, which are not here. cleanlab's rows need cleanlab.
 """
 
 import sys

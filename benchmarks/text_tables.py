@@ -53,6 +53,8 @@ SPELLINGS = {
     "avenue": ("av.", "ave", "avenue"),
     "lane": ("ln", "lane"),
 }
+SUBJECTS = "algebra history biology drawing chemistry grammar music physics".split()
+DAYS = "monday tuesday wednesday thursday friday".split()
 TOWNS = "Marlow Easton Verbury Kingsford Ashdale Torwick Lindham Oakmere".split()
 STREETS = (
     "mill park station church garden river bridge castle forest market harbour hill"
@@ -159,6 +161,33 @@ def jobs(n, labels):
         if labels:
             return X, np.digitize(pay, np.quantile(pay, [1 / 3, 2 / 3]))
         return X, (1000 * pay).round()
+
+    return make
+
+
+def lessons(n):
+    """Lines such as "music on monday in room 218"; labels: who teaches then."""
+
+    def make(seed):
+        rng = np.random.default_rng(seed)
+        subject = rng.choice(len(SUBJECTS), n, p=_falling(len(SUBJECTS), 0.6))
+        day = rng.integers(len(DAYS), size=n)
+        size = len(SUBJECTS), len(DAYS)
+        stands_in = rng.random(size) < 0.35
+        own = np.arange(len(SUBJECTS))[:, None] % 6
+        teacher = np.where(stands_in, rng.integers(6, size=size), own)
+        lines = [
+            f"{SUBJECTS[i]} on {DAYS[j]} in room {rng.integers(100, 999)}"
+            for i, j in zip(subject, day, strict=True)
+        ]
+        X = pd.DataFrame(
+            {
+                "lesson": [_misspelt(rng, line, 0.02) for line in lines],
+                "pupils": rng.integers(10, 30, n),
+                "hall": rng.choice(list("abc"), n),
+            }
+        )
+        return X, teacher[subject, day]
 
     return make
 
