@@ -12,7 +12,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import average_precision_score
 
 from skinfluence.cleaning.reasons._explanations import explain
-from skinfluence.cleaning.surprise import _text_columns
+from skinfluence.cleaning.surprise import _scorer, _text_columns, _trees
 from skinfluence.cleaning.surprise._preprocessing import (
     default_preprocessor,
     kinds_of_columns,
@@ -21,7 +21,8 @@ from skinfluence.cleaning.surprise._preprocessing import (
 from skinfluence.cleaning.surprise._scorer import score_rows, scorer_views
 from skinfluence.cleaning.surprise._stacked_ridge import StackedRidge, feature_maps
 from skinfluence.cleaning.surprise._text_columns import VARIANCE, TextComponents
-from skinfluence.cleaning.surprise._tree_columns import tree_columns
+from skinfluence.cleaning.surprise._tree_columns import tree_columns, with_texts
+from skinfluence.cleaning.surprise._trees import Trees
 
 GOODS = ("lamp", "lantern"), ("table", "desk"), ("kettle", "teapot")
 LOOKS = "small large black white folding compact classic modern".split()
@@ -196,6 +197,48 @@ def test_text_that_says_nothing_changes_little():
     np.testing.assert_array_equal(scorer_views(X)[1], scorer_views(X[list("abcd")])[0])
     found = average_precision_score(wrong, -score_rows(X, y, True).values)
     assert found > without - 0.03
+
+
+def test_components_of_text_for_trees():
+    X, _, _ = table(60, 2)
+    plain = tree_columns(X, 10)
+    assert plain.positions.tolist() == [0, 2]
+    both = with_texts(X, plain)
+    assert both.positions.tolist() == [0, 2] + [1] * 30
+    assert both.categorical.tolist() == [False, True] + [False] * 30
+    np.testing.assert_array_equal(both.values[:, :2], plain.values)
+    expected = TextComponents(30).fit_transform(X[["title"]])
+    np.testing.assert_array_equal(both.values[:, 2:], expected)
+    assert with_texts(X[["price"]], tree_columns(X[["price"]], 10)) is None
+
+
+@pytest.mark.parametrize("of_text", [True, False])
+def test_trees_see_text_where_it_helps_them(of_text, monkeypatch):
+    monkeypatch.setattr(_scorer, "MIN_ROWS_OF_TREES", 300)
+    monkeypatch.setattr(_trees, "N_RANDOMISED", 40)
+    monkeypatch.setattr(_trees, "MAX_REPEATS", 1)
+    n_columns = []
+
+    class Spied(Trees):
+        def held_out(self):
+            n_columns.append(self.columns.shape[1])
+            return super().held_out()
+
+    monkeypatch.setattr(_scorer, "Trees", Spied)
+    rng = np.random.default_rng(0)
+    words = rng.integers(4, size=(500, 2))
+    texts = [
+        f"{['red', 'blue', 'green', 'brown'][a]} "
+        f"{['lamp', 'table', 'kettle', 'shelf'][b]} {rng.integers(100)}"
+        for a, b in words
+    ]
+    X = pd.DataFrame({"text": texts, "x": rng.normal(size=500), "z": rng.random(500)})
+    by_number = (X["x"] > 0.5) ^ (X["z"] > 0.5)
+    pattern = rng.permutation(16).reshape(4, 4) % 2
+    y = pattern[words[:, 0], words[:, 1]] if of_text else by_number.astype(int)
+    score_rows(X, np.asarray(y), True)
+    # Without text trees see both numbers, and texts that are repeated as a code.
+    assert n_columns == [len(tree_columns(X, 9).positions) + 30 * of_text]
 
 
 def test_several_matrices_have_members_of_their_own():
