@@ -73,7 +73,7 @@ def test_components_are_those_of_scikit_learns_ngrams():
     np.testing.assert_allclose(
         components.transform(as_column(made)), (Z - Z.mean(axis=0)) * spread, atol=1e-9
     )
-    new = ["a smal lmap", "nothing of it: qqqq"]
+    new = ["a table lmap", "nothing of it: qqqq"]
     expected = svd.transform(vectorizer.transform(new)) - Z.mean(axis=0)
     np.testing.assert_allclose(
         components.transform(as_column(new)), expected * spread, atol=1e-9
