@@ -18,7 +18,7 @@ def pickled(n_jobs=None, return_as="list"):
 
     def run(calls):
         copies = (pickle.loads(pickle.dumps(call)) for call in calls)
-        done = (call(*args, **params) for call, args, params in copies)
+        done = (call.function(*args, **params) for call, args, params in copies)
         return done if return_as == "generator" else list(done)
 
     return run
@@ -31,7 +31,6 @@ def task(table):
     return replace(task, table=lambda: task.table, source=lambda: task.source)
 
 
-@pytest.mark.filterwarnings("ignore:`sklearn.utils.parallel.delayed`")
 def test_neither_comparison_nor_groups_send_the_file(task, monkeypatch):
     model, _ = default_model(task.X, True)
     cleaning = Cleaning(model, task.X, task.y, Settings().of_cleaning(model), 0)
