@@ -38,7 +38,7 @@ class TextComponents(TransformerMixin, BaseEstimator):
     **Cost.** Words are counted first, and n-grams once per distinct word. Weights and
     components are learnt from at most 10,000 rows, drawn with a fixed seed. Of a text
     at most 1,000 characters are read, and fewer where all texts have more than 40
-    million together. Seven seconds for 200,000 comments of 118 characters.
+    million together. Six seconds for 200,000 comments of 118 characters.
 
     Parameters
     ----------
