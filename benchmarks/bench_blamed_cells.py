@@ -34,9 +34,6 @@ from sklearn.ensemble import (  # noqa: E402
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor  # noqa: E402
 
 from skinfluence.cleaning.reasons._explanations import explain  # noqa: E402
-from skinfluence.cleaning.reasons._scores_of_columns import (  # noqa: E402
-    column_positions,
-)
 from skinfluence.cleaning.surprise._scorer import score_rows  # noqa: E402
 from skinfluence.cleaning.surprise._tree_columns import tree_columns  # noqa: E402
 
@@ -199,9 +196,10 @@ def _forest(kind, labels, **params):
 
 
 def _learnt(X, y, labels):
-    columns = np.nan_to_num(tree_columns(X, 1000)[0], nan=-999.0)
+    found = tree_columns(X, 1000)
+    columns = np.nan_to_num(found.values, nan=-999.0)
     target = np.unique(y, return_inverse=True)[1] if labels else y
-    return columns, target
+    return columns, target, found.positions
 
 
 def rescored(X, y, rows, kept, labels):
@@ -209,7 +207,7 @@ def rescored(X, y, rows, kept, labels):
 
     Every cell in turn is replaced by those of 15 random rows; the loss is averaged.
     """
-    columns, target = _learnt(X, y, labels)
+    columns, target, positions = _learnt(X, y, labels)
     kind = RandomForestRegressor, RandomForestClassifier
     model = _forest(kind, labels, n_estimators=100, min_samples_leaf=2)
     model.fit(columns[kept], target[kept])
@@ -225,12 +223,12 @@ def rescored(X, y, rows, kept, labels):
         else:
             error = (model.predict(tried) - given) ** 2
             loss[:, j] = error.reshape(len(rows), 15).mean(axis=1)
-    return column_positions(X, columns)[loss.argmin(axis=1)], None
+    return positions[loss.argmin(axis=1)], None
 
 
 def two_d_oob(X, y, rows, kept, labels):
     """2D-OOB: the column with which trees on half of the columns err most."""
-    columns, target = _learnt(X, y, labels)
+    columns, target, positions = _learnt(X, y, labels)
     d = columns.shape[1]
     kind = DecisionTreeRegressor, DecisionTreeClassifier
     rng, others = np.random.default_rng(0), np.flatnonzero(kept)
@@ -245,12 +243,13 @@ def two_d_oob(X, y, rows, kept, labels):
         error = (said != target[rows]) if labels else (said - target[rows]) ** 2
         total[:, used] += error[:, np.newaxis]
         count[used] += 1
-    return column_positions(X, columns)[(total / count).argmax(axis=1)], None
+    return positions[(total / count).argmax(axis=1)], None
 
 
 def neighbours(X, y, rows, kept, labels):
     """The cell that is least like those of the 15 nearest rows with such a target."""
-    columns, categorical = tree_columns(X, 1000)
+    found = tree_columns(X, 1000)
+    columns, categorical = found.values, found.categorical
     columns = np.where(np.isnan(columns), np.nanmedian(columns, axis=0), columns)
     spread = np.percentile(columns, 75, axis=0) - np.percentile(columns, 25, axis=0)
     spread = np.where(spread > 0, spread, columns.std(axis=0)) / 1.349
@@ -273,7 +272,7 @@ def neighbours(X, y, rows, kept, labels):
                 scale = 1.4826 * np.median(np.abs(z[near, j] - centre))
                 blame[j] = ((z[i, j] - centre) / max(scale, 0.15)) ** 2
         blamed[k] = blame.argmax()
-    return column_positions(X, columns)[blamed], None
+    return found.positions[blamed], None
 
 
 METHODS = [contradicted, neighbours, two_d_oob, rescored]

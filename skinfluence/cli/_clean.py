@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from skinfluence._shown import shown
+from skinfluence.cleaning.surprise._preprocessing import text_columns
 from skinfluence.cli._analysis import analyse, default_model, n_parts
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._files import check_outputs, write_files
@@ -124,7 +125,8 @@ def run(problem, settings, reviewed=None):
         All rows, the most suspect first.
     """
     model, left_out = default_model(problem.X, problem.classification)
-    print_table(problem, settings.target, left_out)
+    texts = problem.X.columns[text_columns(problem.X)]
+    print_table(problem, settings.target, left_out, texts)
     with progress(n_parts(settings), problem.X.size) as step:
         decided = None if reviewed is None else reviewed.decided
         analysis = analyse(problem, model, settings, step, left_out, decided)

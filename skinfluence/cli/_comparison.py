@@ -53,9 +53,8 @@ def compare(cleaning, kept, task, seed, step):
         zip(
             pairs,
             Parallel(n_jobs=cleaning.settings.n_jobs, return_as="generator")(
-                delayed(_compare_fold)(
-                    cleaning, any_suspect, task, y, exchanged, train, test
-                )
+                # Not the task: the cells of the file would be copied to every process.
+                delayed(_compare_fold)(cleaning, any_suspect, y, exchanged, train, test)
                 for train, test in pairs
             ),
             strict=True,
@@ -74,19 +73,17 @@ def compare(cleaning, kept, task, seed, step):
     return held_out, separation(before, wrong)
 
 
-def _compare_fold(cleaning, any_suspect, task, targets, exchanged, train, test):
+def _compare_fold(cleaning, any_suspect, targets, exchanged, train, test):
     """Return losses before, after, and of exchanged targets, and both predictions."""
-    y = task.y[train]
-    X_test, y_test = take_rows(task.X, test), targets[test]
-    plain = clone_for_rows(cleaning.estimator, train, n_rows(task.X))
-    plain.fit(take_rows(task.X, train), y)
+    X, y, classification = cleaning.X, cleaning.y[train], cleaning.classification
+    X_test, y_test = take_rows(X, test), targets[test]
+    plain = clone_for_rows(cleaning.estimator, train, n_rows(X))
+    plain.fit(take_rows(X, train), y)
     # A label that is not in the training part has no probability.
-    known = (
-        np.isin(exchanged[test], np.unique(y)) if task.classification else slice(None)
-    )
+    known = np.isin(exchanged[test], np.unique(y)) if classification else slice(None)
     wrong = np.full(len(test), np.nan)
     wrong[known] = out_of_fold_losses(
-        plain, take_rows(task.X, test[known]), exchanged[test][known]
+        plain, take_rows(X, test[known]), exchanged[test][known]
     )
     before = after = out_of_fold_losses(plain, X_test, y_test)
     predicted = cleaned = plain.predict(X_test)

@@ -6,6 +6,7 @@ import numpy as np
 
 from skinfluence._shown import shown
 from skinfluence.cleaning.reasons._explanations import MAX_EXPLAINED, explain
+from skinfluence.cleaning.surprise._preprocessing import text_columns
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,10 @@ def explain_suspects(task, suspects, kept):
         ]
         for of in (rows, found.donor)
     )
-    lines = zip(found.to_blame, names, cells, suggested, found.clears, strict=True)
+    is_text = np.isin(found.column, text_columns(task.X))
+    lines = zip(
+        found.to_blame, names, cells, suggested, is_text, found.clears, strict=True
+    )
     texts = [
         "; ".join(filter(None, [_text(*line), kind]))
         for line, kind in zip(lines, found.kind, strict=True)
@@ -97,10 +101,11 @@ def explain_suspects(task, suspects, kept):
     )
 
 
-def _text(to_blame, name, cell, suggested, clears):
+def _text(to_blame, name, cell, suggested, is_text, clears):
     if to_blame != "cell":
         return ""
-    what = f"{shown(name)}: {shown(cell)}, where {shown(suggested)} fits"
+    fits = f"a text like {shown(suggested)}" if is_text else shown(suggested)
+    what = f"{shown(name)}: {shown(cell)}, where {fits} fits"
     if clears:
         return f"rather wrong is {what}, with which the target is predicted as given"
     return f"unusual is {what}, but with that, too, another target is predicted"

@@ -9,6 +9,7 @@ from skinfluence._shown import LIMIT, shown
 from skinfluence.cleaning._labels_or_amounts import MAX_LABELS, few_whole_numbers
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._options import several_targets
+from skinfluence.cli.tables._number_marks import NumberMarks
 from skinfluence.cli.tables._read import read_table
 from skinfluence.cli.tables._table import Reading, Table
 
@@ -117,8 +118,7 @@ class Task:
         -------
         place : str
         """
-        line = f"line {self.lines[i]}"
-        return line if self.files is None else f"{self.files[i]}, {line}"
+        return self.source.place(self.rows[i])
 
 
 def read_task(paths, target, task="auto", groups=None, reading=None, by=(), ignore=()):
@@ -182,9 +182,11 @@ def make_task(source, target, task="auto", path="table", groups=None, by=(), ign
             f"{MIN_ROWS} are needed"
         )
     if task == "regression" and column.dtype.kind not in "iuf":
+        row = _first_that_is_no_number(column, rows)
         raise BadInput(
             f"target {target!r} of {path} is not numeric, which --task regression "
-            f"needs: it holds {shown(column.iloc[rows[0]])!r}, for instance"
+            f"needs: it holds {shown(column.iloc[row])!r}, for instance "
+            f"({source.place(row)})"
         )
     y, classification, decision = _target(column.iloc[rows], task, target, path)
     X = typed.drop(columns=named).iloc[rows].reset_index(drop=True)
@@ -192,7 +194,7 @@ def make_task(source, target, task="auto", path="table", groups=None, by=(), ign
     infinite = _infinite(source, [target, *(c for c in columns if c not in named)])
     source = replace(source, notes=[*source.notes, *infinite])
     if groups is not None:
-        groups = _groups(typed[groups].iloc[rows], groups, path)
+        groups = _groups(source, rows, groups, path)
     return Task(
         table.iloc[rows],
         len(table),
@@ -215,22 +217,33 @@ def _infinite(source, names):
             continue
         rows = np.flatnonzero(np.isinf(column.to_numpy(np.float64, na_value=np.nan)))
         if len(rows):
-            where = f"line {source.lines[rows[0]]}"
-            if source.files is not None:
-                where = f"{source.files[rows[0]]}, {where}"
             count = f"; {len(rows)} in all" if len(rows) > 1 else ""
             notes.append(
                 f"column {shown(name)}: infinite values are taken for missing ones "
-                f"({where}{count})"
+                f"({source.place(rows[0])}{count})"
             )
     return notes
 
 
-def _groups(column, name, path):
+def _first_that_is_no_number(column, rows):
+    """Return the first of some rows without a number; the first row if all have one."""
+    both = NumberMarks(".", ","), NumberMarks(",", ".")
+    for row in rows:
+        if not any(marks.is_number(str(column.iloc[row])) for marks in both):
+            return row
+    return rows[0]
+
+
+def _groups(source, rows, name, path):
     """Return groups as text; at least two, and every row in one."""
-    missing = int(column.isna().sum())
-    if missing:
-        raise BadInput(f"{missing} row(s) of {path} have no value of {name!r}")
+    column = source.typed[name].iloc[rows]
+    missing = rows[column.isna().to_numpy()]
+    if len(missing):
+        first = source.place(missing[0])
+        raise BadInput(
+            f"{len(missing)} row(s) of {path} have no value of {name!r}, the first on "
+            f"{first}: --groups needs one in every row. Fill them or leave the rows out"
+        )
     groups = np.array([str(v) for v in column])
     if len(np.unique(groups)) < 2:
         raise BadInput(f"groups {name!r} of {path} are all equal, {shown(groups[0])}")

@@ -18,8 +18,8 @@ SHOWN_CLASSES = 10
 MANY_CELLS = 1_000_000
 
 
-def print_table(problem, target, left_out):
-    """Print a summary of the table, and what was guessed when it was read."""
+def print_table(problem, target, left_out, texts=()):
+    """Print a summary of the table, and what was guessed of it and of its columns."""
     for note in problem.source.notes:
         print(shown(note, 3 * LIMIT))
     target, kind = shown(target), "regression"
@@ -38,6 +38,11 @@ def print_table(problem, target, left_out):
         )
     for name, reason in left_out.items():
         print(f"left out: column {shown(name)} ({shown(reason)})")
+    for name in texts:
+        print(
+            f"text: column {shown(name)} (compared by the runs of 2 to 4 characters in "
+            "its words)"
+        )
 
 
 def print_review(verdicts, analysis):

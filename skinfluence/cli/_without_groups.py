@@ -77,7 +77,7 @@ def worth_of_groups(names, largest, task, cleaning, seed):
     """
     task, pairs = left_folds(task, cleaning, seed)
     start = perf_counter()
-    _trained(cleaning.estimator, task, pairs[0][0])
+    _trained(cleaning.estimator, task.X, task.y, pairs[0][0])
     seconds = (perf_counter() - start) * len(pairs) * (len(largest) + 1)
     if seconds > LONG:
         print(
@@ -86,7 +86,17 @@ def worth_of_groups(names, largest, task, cleaning, seed):
             file=sys.stderr,
         )
     parts = Parallel(n_jobs=cleaning.settings.n_jobs)(
-        delayed(_changes)(cleaning.estimator, task, names, largest, train, test)
+        # Not the task: the cells of the file would be copied to every process.
+        delayed(_changes)(
+            cleaning.estimator,
+            task.X,
+            task.y,
+            task.classification,
+            names,
+            largest,
+            train,
+            test,
+        )
         for train, test in pairs
     )
     change = np.full((len(task.y), len(largest)), np.nan)
@@ -104,21 +114,21 @@ def worth_of_groups(names, largest, task, cleaning, seed):
     return worth
 
 
-def _changes(estimator, task, names, largest, train, test):
+def _changes(estimator, X, y, classification, names, largest, train, test):
     """Loss without each group minus loss, shape (n_test, n_groups)."""
-    X, y = take_rows(task.X, test), task.y[test]
-    before = out_of_fold_losses(_trained(estimator, task, train), X, y)
+    X_test, y_test = take_rows(X, test), y[test]
+    before = out_of_fold_losses(_trained(estimator, X, y, train), X_test, y_test)
     out = np.full((len(test), len(largest)), np.nan)
-    classes = np.unique(task.y[train])
+    classes = np.unique(y[train])
     for k, name in enumerate(largest):
         left = train[names[train] != name]
-        lost = task.classification and len(np.unique(task.y[left])) < len(classes)
+        lost = classification and len(np.unique(y[left])) < len(classes)
         if not lost and len(left) > 1:
-            model = _trained(estimator, task, left)
-            out[:, k] = out_of_fold_losses(model, X, y) - before
+            model = _trained(estimator, X, y, left)
+            out[:, k] = out_of_fold_losses(model, X_test, y_test) - before
     return out
 
 
-def _trained(estimator, task, rows):
-    model = clone_for_rows(estimator, rows, n_rows(task.X))
-    return model.fit(take_rows(task.X, rows), task.y[rows])
+def _trained(estimator, X, y, rows):
+    model = clone_for_rows(estimator, rows, n_rows(X))
+    return model.fit(take_rows(X, rows), y[rows])

@@ -356,3 +356,18 @@ def test_earlier_rows_are_not_judged_by_later_ones(tmp_path):
     assert unjudged.to_numpy().nonzero()[0].tolist() == list(range(n_first))
     assert not ranking["suspect"][unjudged].any()
     assert ranking["reason"][unjudged].str.contains("no fold holds this row out").all()
+
+
+def test_columns_of_text_are_named(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    words = "small large black white folding lamp table kettle chair shelf".split()
+    titles = [" ".join(rng.choice(words, 4)) + f" {i}" for i in range(80)]
+    label = np.where(["lamp" in title for title in titles], "yes", "no")
+    path = tmp_path / "t.csv"
+    pd.DataFrame({"title": titles, "x": rng.normal(size=80), "label": label}).to_csv(
+        path, index=False
+    )
+    assert main(["clean", str(path), "--target", "label"]) == 0
+    out = capsys.readouterr().out
+    assert "text: column title (compared by the runs of 2 to 4 characters in its" in out
+    assert "left out" not in out

@@ -7,6 +7,8 @@ import pytest
 from people_table import names
 
 from skinfluence.__main__ import main
+from skinfluence.cli._bad_input import BadInput
+from skinfluence.cli._task import read_task
 
 BAD_OPTIONS = {
     "no column, close name": (["--target", "Label"], "did you mean 'label'"),
@@ -28,7 +30,7 @@ BAD_OPTIONS = {
     "unknown option": (["--target", "label", "--fast"], "--fast"),
     "text to regress": (
         ["--target", "label", "--task", "regression"],
-        "'label' of people.csv is not numeric",
+        "it holds 'big', for instance (line 2)",
     ),
     "one class": (["--target", "same"], "has one class only, x"),
     "no labels": (
@@ -69,7 +71,7 @@ BAD_OPTIONS = {
     "one group": (["--target", "label", "--groups", "same"], "are all equal, x"),
     "groups with holes": (
         ["--target", "label", "--groups", "colour"],
-        "have no value of 'colour'",
+        "have no value of 'colour', the first on line 4: --groups needs",
     ),
     "groups in order": (
         ["--target", "label", "--groups", "code", "--time-ordered"],
@@ -188,3 +190,10 @@ def test_dates_are_labels_where_that_is_said(tmp_path, capsys):
     options = ["--target", "y", "--task", "classification", "--drop", "0.1"]
     assert main(["clean", str(path), *options]) == 0
     assert "classification, 2 classes" in capsys.readouterr().out
+
+
+def test_a_target_that_is_no_number_is_named_with_its_line(tmp_path):
+    lines = ["a,y", *["1,2.5", '2,"1.200,5"', "3,many", "4,-1"] * 5]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    with pytest.raises(BadInput, match=r"holds 'many', for instance \(line 4\)"):
+        read_task([tmp_path / "t.csv"], "y", "regression")

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from skinfluence.cleaning.surprise._preprocessing import kinds_of_columns
+from skinfluence._sklearn import take_columns
+from skinfluence.cleaning.surprise._preprocessing import text_columns
+from skinfluence.cleaning.surprise._text_columns import TextComponents
 from skinfluence.cleaning.surprise._tree_columns import tree_columns
 
 MAX_COLUMNS = 256
+# Of a text: a block of few scores; more would let chance blame it more often.
+N_COMPONENTS = 20
 # All categories counted; a covariance of more takes long to invert.
 MAX_SCORES = 1_500
 WITHOUT_SCORES = (
@@ -50,7 +54,8 @@ def scores_of_columns(X, y, classification, reference, rows):
     reference rows, so that skewed columns and single huge values do no harm. Beyond the
     reference the score goes on in robust standard deviations, up to `MAX_BEYOND`. A
     missing number has score 0. A category becomes indicators of all its values but the
-    last, rare ones sharing one.
+    last, rare ones sharing one. A text becomes the normal scores of its first 20
+    components.
 
     Parameters
     ----------
@@ -69,39 +74,48 @@ def scores_of_columns(X, y, classification, reference, rows):
         None where the table has no columns to speak of: texts, sparse matrices, more
         than `MAX_COLUMNS` columns or `MAX_SCORES` scores.
     """
-    columns, categorical = tree_columns(X, MAX_COLUMNS)
-    if columns is None or not columns.shape[1]:
+    columns = tree_columns(X, MAX_COLUMNS)
+    if columns is None:
         return None
-    if (columns[:, categorical].max(axis=0, initial=0) + 1).sum() > MAX_SCORES:
+    values, categorical = columns.values, columns.categorical
+    if (values[:, categorical].max(axis=0, initial=0) + 1).sum() > MAX_SCORES:
         return None
     chosen, n = np.concatenate([reference, rows]), len(reference)
-    target = np.unique(y, return_inverse=True)[1] if classification else y
-    parts = [
-        _indicators(column, chosen) if category else _normal(column[chosen], n)
-        for column, category in zip(
-            [*columns.T, target], [*categorical, classification], strict=True
+    parts = {
+        j: _indicators(column, chosen) if category else _normal(column[chosen], n)
+        for j, column, category in zip(
+            columns.positions, values.T, categorical, strict=True
         )
-    ]
+    }
+    parts |= _texts(X, chosen, n)
+    if not parts:
+        return None
+    positions = sorted(parts)
+    parts = [parts[j] for j in positions]
+    if classification:
+        parts.append(_indicators(np.unique(y, return_inverse=True)[1], chosen))
+    else:
+        parts.append(_normal(y[chosen], n))
     ends = np.cumsum([part.shape[1] for part in parts])
     blocks = [slice(end - p.shape[1], end) for end, p in zip(ends, parts, strict=True)]
-    return ScoresOfColumns(np.hstack(parts), blocks, column_positions(X, columns))
-
-
-def column_positions(X, columns):
-    """Return where the columns that `tree_columns` kept stand in the table."""
-    if hasattr(X, "columns"):
-        n_columns = len(X.columns)
-    else:
-        n_columns = int(np.prod(np.shape(X)[1:]))
-    if columns.shape[1] == n_columns:
-        return np.arange(n_columns)
-    reasons = kinds_of_columns(X, n_columns)[1]
-    return np.array([j for j in range(n_columns) if reasons[j] is None])
+    return ScoresOfColumns(np.hstack(parts), blocks, np.array(positions))
 
 
 def _indicators(codes, chosen):
     codes = codes.astype(int)
     return np.eye(codes.max() + 1)[codes[chosen]][:, : max(codes.max(), 1)]
+
+
+def _texts(X, chosen, n):
+    """Return the scores of the columns of text, by their positions."""
+    positions = text_columns(X)
+    parts = {}
+    for j in positions:
+        ngrams = TextComponents(N_COMPONENTS, len(positions))
+        components = ngrams.fit_transform(take_columns(X, [j]))[chosen]
+        if components.shape[1]:
+            parts[j] = np.hstack([_normal(column, n) for column in components.T])
+    return parts
 
 
 def _normal(values, n):

@@ -19,10 +19,17 @@ from sklearn.preprocessing import (
 from skinfluence._shown import shown
 from skinfluence._sklearn import n_rows, take_columns
 from skinfluence.cleaning.surprise._far_values import nearer
+from skinfluence.cleaning.surprise._missing import is_missing
+from skinfluence.cleaning.surprise._text_columns import TextComponents, has_words
 
 # Fewer rows than this do not show that a column identifies them.
 MIN_ROWS = 20
 MAX_CATEGORIES = 50
+TEXT = "text"  # name of the part of the transformer
+# Kinds of columns.
+CATEGORIES, TEXTS = ("category", "repeated text"), ("text", "repeated text")
+# Of the rows: a column with more different values hardly repeats any.
+DISTINCT = 0.9
 
 
 def default_preprocessor(X, bring_nearer=False):
@@ -30,9 +37,11 @@ def default_preprocessor(X, bring_nearer=False):
 
     Numbers are imputed by their median, with an indicator of what was missing,
     and standardised; dates are numbers too. Categories become indicators, a missing
-    value being a category of its own; rare ones share an indicator. Sparse matrices
-    are scaled without shifting. A list of texts becomes tf-idf weights, an array of
-    more than two dimensions is flattened.
+    value being a category of its own; rare ones share an indicator. Columns of words
+    with more than 50 different values, or hardly any value twice, become
+    `TextComponents`, besides the indicators of values that are frequent. Sparse
+    matrices are scaled without shifting. A list of texts becomes tf-idf weights, an
+    array of more than two dimensions is flattened.
 
     Parameters
     ----------
@@ -89,7 +98,8 @@ def default_preprocessor(X, bring_nearer=False):
 def kinds_of_columns(X, n_columns):
     """Return the kind of every column, and why it is left out or None.
 
-    Kinds are "number", "date" and "category".
+    Kinds are "number", "date", "category", "text", and "repeated text" for texts many
+    of which stand in several rows: these are categories as well.
     """
     values = [take_columns(X, j) for j in range(n_columns)]
     kinds = [_kind(column) for column in values]
@@ -99,25 +109,77 @@ def kinds_of_columns(X, n_columns):
     return kinds, [None] * n_columns if all(reasons) else reasons
 
 
+def text_columns(X):
+    """Return the positions of columns that are taken for text.
+
+    Parameters
+    ----------
+    X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+        Rows.
+
+    Returns
+    -------
+    columns : list of int
+    """
+    if hasattr(X, "columns"):
+        n_columns = len(X.columns)
+    elif getattr(getattr(X, "dtype", None), "kind", "f") in "OUS" and X.ndim == 2:
+        n_columns = X.shape[1]
+    else:
+        return []
+    kinds, reasons = kinds_of_columns(X, n_columns)
+    return [j for j in range(n_columns) if kinds[j] in TEXTS and reasons[j] is None]
+
+
 def _by_column(X, names, numbers):
     kinds, reasons = kinds_of_columns(X, len(names))
     parts = []
-    for kind, transformer in (
-        ("number", numbers),
-        ("date", make_pipeline(FunctionTransformer(_seconds), clone(numbers))),
-        ("category", make_pipeline(FunctionTransformer(as_text), _indicators())),
+    for name, of_kinds, transformer in (
+        ("number", ("number",), numbers),
+        (
+            "date",
+            ("date",),
+            make_pipeline(FunctionTransformer(_seconds), clone(numbers)),
+        ),
+        (
+            "category",
+            CATEGORIES,
+            make_pipeline(FunctionTransformer(as_text), _indicators()),
+        ),
+        (TEXT, TEXTS, TextComponents()),
     ):
         chosen = [
-            j for j in range(len(names)) if kinds[j] == kind and reasons[j] is None
+            j for j in range(len(names)) if kinds[j] in of_kinds and reasons[j] is None
         ]
         if chosen:
-            parts.append((kind, transformer, chosen))
+            parts.append((name, transformer, chosen))
     left_out = {
         name: reason for name, reason in zip(names, reasons, strict=True) if reason
     }
     # A user's global set_output would ask these steps for a library they lack.
     transformer = ColumnTransformer(parts).set_output(transform="default")
     return transformer, left_out
+
+
+def text_part(transformer):
+    """Return columns of text, and where their components are among the numbers.
+
+    Parameters
+    ----------
+    transformer : estimator
+        Of `default_preprocessor`; fitted.
+
+    Returns
+    -------
+    columns : list of int
+        Positions in the table; empty where there is no text.
+    components : slice
+        Positions in what the transformer returns.
+    """
+    for name, _, columns in getattr(transformer, "transformers", ()):
+        if name == TEXT:
+            return columns, transformer.output_indices_[TEXT]
+    return [], slice(0, 0)
 
 
 def _numbers(bring_nearer):
@@ -145,7 +207,7 @@ def _indicators():
 
 
 def _kind(column):
-    """Return "number", "date" or "category"."""
+    """Return the kind of a column, see `kinds_of_columns`."""
     dtype = column.dtype
     if getattr(dtype, "name", "") == "category":
         return "category"
@@ -157,7 +219,19 @@ def _kind(column):
     if kind in "mM":
         return "date"
     numbers = all(v is None or isinstance(v, Number) for v in np.asarray(column))
-    return "number" if numbers else "category"
+    return "number" if numbers else _kind_of_strings(column)
+
+
+def _kind_of_strings(column):
+    values = np.asarray(column)
+    present = as_text(values[~is_missing(values)]).tolist()
+    distinct = len(set(present))
+    repeated = distinct <= DISTINCT * len(present)
+    if len(present) < MIN_ROWS or (repeated and distinct <= MAX_CATEGORIES):
+        return "category"
+    if not has_words(present):
+        return "category"
+    return "repeated text" if repeated else "text"
 
 
 def _says_nothing(column, kind):
@@ -166,7 +240,7 @@ def _says_nothing(column, kind):
     missing = is_missing(values)
     present = values[~missing]
     if kind != "date":
-        present = as_text(present) if kind == "category" else present.astype(np.float64)
+        present = present.astype(np.float64) if kind == "number" else as_text(present)
     if not len(present):
         return "empty: no row has a value"
     distinct = len(set(present.tolist()))
@@ -174,7 +248,7 @@ def _says_nothing(column, kind):
         return f"constant: always {shown(values[~missing][0])}"
     if len(present) < MIN_ROWS:
         return None
-    if kind == "category" and distinct > 0.9 * len(present):
+    if kind == "category" and distinct > DISTINCT * len(present):
         return "identifier: almost every row has another value"
     if kind == "number" and distinct == len(values):
         whole = (present == np.floor(present)).all()
@@ -182,15 +256,6 @@ def _says_nothing(column, kind):
         if whole and in_order:
             return "identifier: every row has another number, in order"
     return None
-
-
-def is_missing(values):
-    """Tell None, NaN, NaT and pandas.NA, without importing pandas."""
-    if values.dtype.kind == "O":
-        return np.array([v is None or str(v) in {"nan", "<NA>", "NaT"} for v in values])
-    if values.dtype.kind in "fmM":
-        return np.isnan(values) if values.dtype.kind == "f" else np.isnat(values)
-    return np.zeros(len(values), dtype=bool)
 
 
 def as_text(X):

@@ -40,8 +40,8 @@ class StackedRidge:
 
     Parameters
     ----------
-    Z : ndarray of shape (n, d)
-        Standardised columns.
+    Z : ndarray of shape (n, d), or list of them
+        Standardised columns. Each of several matrices has its own members.
     T : ndarray of shape (n, k)
         Targets; of k classes their indicators.
     folds : list of (ndarray, ndarray), default=None
@@ -106,13 +106,13 @@ class StackedRidge:
 def _members(Z, targets, folds):
     """Return penalty and predictions of every member, for each of the targets."""
 
-    def member(width):
-        F = feature_map(Z, width)
+    def member(view):
+        F = feature_map(*view)
         if folds is None:
             return leave_one_out(F, targets)
         return leave_fold_out(F, targets, folds)
 
-    found = in_threads(member, MEMBERS)
+    found = in_threads(member, _views(Z))
     return list(zip(*found, strict=True))
 
 
@@ -155,8 +155,14 @@ def feature_map(Z, width):
 
 
 def feature_maps(Z):
-    """Yield the features of each member."""
-    return (feature_map(Z, width) for width in MEMBERS)
+    """Yield the features of each member, for one matrix or several."""
+    return (feature_map(view, width) for view, width in _views(Z))
+
+
+def _views(Z):
+    """Return the matrix and the width of every member."""
+    views = Z if isinstance(Z, list) else [Z]
+    return [(view, width) for view in views for width in MEMBERS]
 
 
 def orthonormal(F):

@@ -7,6 +7,7 @@ import numpy as np
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
+from skinfluence.cleaning.surprise._preprocessing import text_columns
 from skinfluence.cli._settings import ACTIONS
 from skinfluence.cli.report._figures import histogram, svg
 from skinfluence.cli.report._review import review_data, script_and_its_hash
@@ -77,6 +78,7 @@ def _summary(problem, analysis):
         "wrong_share": _percents(judged.wrong.share, judged.wrong.share_ceiling),
         "wrong_suspects": _percents(1 - largest, 1 - smallest),
         "left_out": analysis.left_out,
+        "texts": problem.X.columns[text_columns(problem.X)],
         "n_verdicts": 0 if analysis.decided is None else analysis.decided.asked.sum(),
     }
 

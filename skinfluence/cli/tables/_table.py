@@ -63,6 +63,21 @@ class Table:
     notes: list = field(default_factory=list)
     files: np.ndarray | None = None
 
+    def place(self, row):
+        """Say where people find a row.
+
+        Parameters
+        ----------
+        row : int
+            Its position in the file.
+
+        Returns
+        -------
+        place : str
+        """
+        line = f"line {self.lines[row]}"
+        return line if self.files is None else f"{self.files[row]}, {line}"
+
 
 def column_names(n_columns):
     """Name the columns of a table that does not."""

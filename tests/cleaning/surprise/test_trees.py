@@ -165,7 +165,8 @@ def test_columns_for_trees(frame):
         "category": ["x", None, "z"] * 10,
         "day": days,
     }
-    columns, categorical = tree_columns(frame(table), 256)
+    found = tree_columns(frame(table), 256)
+    columns, categorical = found.values, found.categorical
     assert columns.shape == (30, 3)  # the identifier is left out
     assert categorical.tolist() == [False, True, False]
     np.testing.assert_array_equal(columns[:3, 0], [1.5, np.nan, 2.0])
@@ -175,12 +176,12 @@ def test_columns_for_trees(frame):
 
 def test_what_trees_do_not_take():
     X = np.random.default_rng(0).normal(size=(10, 6))
-    assert tree_columns(X, 6)[0].shape == (10, 6)
-    assert tree_columns(X.reshape(10, 2, 3), 6)[0].shape == (10, 6)
-    assert tree_columns(X, 5)[0] is None
-    assert tree_columns(pd.DataFrame(X), 5)[0] is None
-    assert tree_columns(sp.csr_array(X), 6)[0] is None
-    assert tree_columns(["a b", "c"], 6)[0] is None
+    assert tree_columns(X, 6).values.shape == (10, 6)
+    assert tree_columns(X.reshape(10, 2, 3), 6).values.shape == (10, 6)
+    assert tree_columns(X, 5) is None
+    assert tree_columns(pd.DataFrame(X), 5) is None
+    assert tree_columns(sp.csr_array(X), 6) is None
+    assert tree_columns(["a b", "c"], 6) is None
 
 
 def test_several_columns_of_labels(scored):
