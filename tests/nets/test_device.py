@@ -12,11 +12,13 @@ from nets_on_devices import (
     METHODS,
     block_sizes,
     dropout,
+    iterations,
     left_out,
     matrix,
     mixed,
     mixed_index,
     readings,
+    smoothness,
     transfers,
 )
 from numpy.testing import assert_allclose
@@ -100,8 +102,7 @@ def test_rows_left_out(on_device):
     assert_allclose(on_device(left_out), left_out("cpu"), rtol=1e-8, atol=1e-12)
 
 
-# Conjugate gradients are scipy's, whose vectors are on the CPU.
-@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"cg"}))
+@pytest.mark.parametrize("method", METHODS)
 def test_transfers_do_not_grow_with_the_run(emulated, method):
     """Neither with the number of steps nor with that of test rows."""
     few, many = (
@@ -110,6 +111,26 @@ def test_transfers_do_not_grow_with_the_run(emulated, method):
     )
     assert sum(few.values()) > 0
     assert few == many
+
+
+def test_smoothness(on_device):
+    compare(on_device, function=smoothness)
+
+
+def test_iterations_move_nothing(emulated):
+    """The iterations of conjugate gradients only read, once in eight, whether to end."""
+    few, many = (
+        emulated(iterations, "ekfac", 1.0, "elsewhere", refine=k) for k in (2, 7)
+    )
+    assert (few[0], many[0]) == (2, 7)
+    assert few[1] == many[1]
+    few, many = (
+        emulated(iterations, "cg", damping, "elsewhere") for damping in (30.0, 0.1)
+    )
+    rounds = many[0] // 8 - few[0] // 8
+    assert rounds > 0
+    assert few[1].pop("read") < many[1].pop("read")
+    assert few[1] == many[1]
 
 
 def test_tensors_of_two_devices_do_not_mix(emulated):
