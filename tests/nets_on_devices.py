@@ -169,6 +169,15 @@ def smoothness(device):
     return [np.array([found.losses, found.parameters, *found.rows], dtype=float)]
 
 
+def without_room(device):
+    """Conjugate gradients with the training rows on the CPU, in an influence matrix."""
+    before, elsewhere.FREE_BYTES = elsewhere.FREE_BYTES, 64
+    try:
+        return matrix("cg", device=device)
+    finally:
+        elsewhere.FREE_BYTES = before
+
+
 def left_out(device):
     """Influence of rows that are left out, together or alone, in a replay."""
     hydra, X, y = fitted("HyDRA", device=device)

@@ -36,9 +36,9 @@ TRAINED = {
     "leave-one-out": lambda: (
         LeaveOneOutInfluence(NET, random_state=0).fit(X, Y).influence(X, Y)
     ),
-    "parts": lambda: np.array(
+    "parts": lambda: np.concatenate(
         [
-            part.predict_proba(X)
+            part.predict_proba(X).ravel()
             for part in PartitionClassifier(NET, n_partitions=4, random_state=0)
             .fit(X, Y)
             .estimators_
