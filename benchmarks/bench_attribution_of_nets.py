@@ -6,10 +6,9 @@ the rows by the library's retraining engine. Score:
 `skinfluence.metrics.linear_datamodeling_score`, for three trained nets that differ by
 their seeds. All methods get the same trained nets; those that use checkpoints get the
 same checkpoints. ``default`` is the score with the method's default settings (for
-pyDVL, which does not damp by default, with a damping of .1), with its standard error over
-the three nets; ``best`` that of the best
-of three (this library: seven) dampings and the default, chosen on the ground truth;
-captum's TracInCP has none.
+pyDVL, which does not damp by default, with a damping of .1), with its standard error
+over the three nets; ``best`` that of the best of three (this library: seven) dampings
+and the default, chosen on the ground truth; captum's TracInCP has none.
 Seconds are of the CPU, without the training of the net, for one setting,
 the median (the first call of a library imports it).
 

@@ -43,7 +43,7 @@ def seeded_training(estimator, seed, index):
 def jobs_of_training(estimator, n_jobs):
     """Number of jobs that train an estimator: one for nets on a backend of threads.
 
-    Threads share torch's generators, so that nets would not be trained from their seeds.
+    Threads share torch's generators: nets would not be trained from their seeds.
     """
     backend, _ = get_active_backend()
     if nets_in(estimator) and getattr(backend, "supports_sharedmem", False):

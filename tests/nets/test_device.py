@@ -119,7 +119,7 @@ def test_smoothness(on_device):
 
 
 def test_iterations_move_nothing(emulated):
-    """The iterations of conjugate gradients only read, once in eight, whether to end."""
+    """Conjugate gradients only ask, after every eighth iteration, whether to end."""
     few, more = (
         emulated(iterations, "ekfac", 1.0, "elsewhere", refine=k) for k in (1, 4)
     )

@@ -44,9 +44,18 @@ TRAINED = {
             .estimators_
         ]
     ),
-    "removal curve": lambda: removal_curve(
-        NET, np.arange(N, dtype=float), X, Y, X, Y, scoring="neg_log_loss", random_state=0
-    ).random,
+    "removal curve": lambda: (
+        removal_curve(
+            NET,
+            np.arange(N, dtype=float),
+            X,
+            Y,
+            X,
+            Y,
+            scoring="neg_log_loss",
+            random_state=0,
+        ).random
+    ),
 }
 
 

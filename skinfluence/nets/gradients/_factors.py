@@ -15,10 +15,10 @@ A hook adds a zero tensor, the "probe", to the output of every layer with a rule
 of every linear map within attention and recurrent layers (`_fused.py`). One backward
 pass to the probes gives the error of each layer without computing any gradient of a
 weight. Rows are on the first axis, or, between layers that work place by place, on the
-second one. A parameter is *covered* if one module with a rule owns it, or several Linear
-and Embedding layers do (`_shared.py`), and the factors reproduce autograd's gradients on
-the first rows. For all other parameters the gradients are materialised: by `torch.func` (vmap of grad) if the module
-supports it, else row by row, with a warning.
+second one. A parameter is *covered* if one module with a rule owns it, or several
+Linear and Embedding layers (`_shared.py`), and the factors reproduce autograd's
+gradients on the first rows. For all other parameters the gradients are materialised: by `torch.func`
+(vmap of grad) if the module supports it, else row by row, with a warning.
 """
 
 import warnings
@@ -233,7 +233,9 @@ class RowGradients:
 
     def _keep_owners(self, owners, kept):
         """Leave modules out, and what the others share with them."""
-        lost = {k for m, names in owners.items() if m not in kept for k in names.values()}
+        lost = {
+            k for m, names in owners.items() if m not in kept for k in names.values()
+        }
         self._owners = {}
         for module in kept:
             names = {k: v for k, v in owners[module].items() if v not in lost}
