@@ -17,8 +17,8 @@ pass to the probes gives the error of each layer without computing any gradient 
 weight. Rows are on the first axis, or, between layers that work place by place, on the
 second one. A parameter is *covered* if one module with a rule owns it, or several
 Linear and Embedding layers (`_shared.py`), and the factors reproduce autograd's
-gradients on the first rows. For all other parameters the gradients are materialised: by `torch.func`
-(vmap of grad) if the module supports it, else row by row, with a warning.
+gradients on the first rows. For all other parameters the gradients are materialised: by
+`torch.func` (vmap of grad) if the module supports it, else row by row, with a warning.
 """
 
 import warnings
