@@ -12,9 +12,9 @@ and the default, chosen on the ground truth; captum's TracInCP has none.
 Seconds are of the CPU, without the training of the net, for one setting,
 the median (the first call of a library imports it).
 
-Other libraries that are not installed are left out, which is said first, and so are nets
-on which a library fails. To have them
-(pyDVL asks for an older numpy, but its EK-FAC works with the present one):
+Other libraries that are not installed are left out, which is said first, and so are
+nets on which a library fails. To have them (pyDVL asks for an older numpy, but its
+EK-FAC works with the present one):
 
     pip install kronfluence==1.0.1 dattri==0.3.0 captum zarr distributed pyDeprecate
     pip install --no-deps pyDVL==0.10.0
