@@ -126,9 +126,35 @@ def dattri(module, checkpoints, train):
     return attribute
 
 
-# Library: (method, its default setting, three others); pyDVL's default is no damping.
+def captum(module, checkpoints, train):
+    """TracInCP, which has no damping, with the gradients of whole batches at once."""
+    from captum.influence import TracInCP
+
+    def load(module, state):
+        module.load_state_dict(state)
+        return 1.0
+
+    rows = tensors(*train)
+    tracin = TracInCP(
+        copy.deepcopy(module),
+        rows,
+        checkpoints,
+        load,
+        loss_fn=nn.CrossEntropyLoss(reduction="sum"),
+        batch_size=BATCH,
+        sample_wise_grads_per_batch=True,
+    )
+
+    def attribute(test, setting):
+        return tracin.influence(tensors(*test).tensors).detach().numpy()
+
+    return attribute
+
+
+# Library: (method, its default setting, others); pyDVL's default is no damping.
 PEERS = {
     "kronfluence": (kronfluence, 1e-8, (None, 1e-2, 1e-1)),
     "pydvl": (pydvl, 0.1, (1e-2, 1.0, 10.0)),
     "dattri": (dattri, 0.0, (1e-2, 1.0, 100.0)),
+    "captum": (captum, None, ()),
 }

@@ -6,15 +6,17 @@ the rows by the library's retraining engine. Score:
 `skinfluence.metrics.linear_datamodeling_score`, for three trained nets that differ by
 their seeds. All methods get the same trained nets; those that use checkpoints get the
 same checkpoints. ``default`` is the score with the method's default settings (for
-pyDVL, which does not damp by default, with a damping of .1); ``best`` that of the best
-of three (this library: seven) dampings and the default, chosen on the ground truth.
+pyDVL, which does not damp by default, with a damping of .1), with its standard error
+over the three nets; ``best`` that of the best of three (this library: seven) dampings
+and the default, chosen on the ground truth; captum's TracInCP has none.
 Seconds are of the CPU, without the training of the net, for one setting,
 the median (the first call of a library imports it).
 
-Other libraries that are not installed are left out, which is said first. To have them
-(pyDVL asks for an older numpy, but its EK-FAC works with the present one):
+Other libraries that are not installed are left out, which is said first, and so are
+nets on which a library fails. To have them (pyDVL asks for an older numpy, but its
+EK-FAC works with the present one):
 
-    pip install kronfluence==1.0.1 dattri==0.3.0 zarr distributed pyDeprecate
+    pip install kronfluence==1.0.1 dattri==0.3.0 captum zarr distributed pyDeprecate
     pip install --no-deps pyDVL==0.10.0
 
     python benchmarks/bench_attribution_of_nets.py [problem ...]
@@ -82,13 +84,17 @@ def scores(name, seed, libraries, masks, losses):
     for title, make in OURS.items():
         method = make(net, seed).fit(*train)
         runs[title] = method._runs[0]
-        yield row(name, title, ours(method, test), score)
+        yield row(name, title, seed, ours(method, test), score)
     for library in libraries:
-        found = theirs(library, runs["TRAK, 5 checkpoints"], train, test)
-        yield row(name, library, found, score)
+        try:
+            found = theirs(library, runs["TRAK, 5 checkpoints"], train, test)
+        except Exception as error:  # of the library, on this net
+            print(f"{library} fails on {name}, net {seed}: {type(error).__name__}")
+            continue
+        yield row(name, library, seed, found, score)
 
 
-def row(name, title, found, score):
+def row(name, title, seed, found, score):
     """Score what `ours` or `theirs` returns."""
     seconds, influence, others = found
     default = score(influence)
@@ -96,6 +102,7 @@ def row(name, title, found, score):
     return {
         "problem": name,
         "method": title,
+        "seed": seed,
         "default": default,
         "best": best,
         "seconds": seconds,
@@ -109,6 +116,12 @@ def means(rows, by):
         out = dict(zip(by, key, strict=True))
         for column in ("default", "best"):
             out[column] = f"{np.mean([row[column] for row in own]):.3f}"
+        of_seeds = [
+            np.mean([row["default"] for row in own if row["seed"] == seed])
+            for seed in sorted({row["seed"] for row in own})
+        ]
+        spread = np.std(of_seeds, ddof=1) if len(of_seeds) > 1 else np.nan
+        out["error"] = f"{spread / np.sqrt(len(of_seeds)):.3f}"
         out["seconds"] = f"{median([row['seconds'] for row in own]):.2f}"
         regrets = [row["best"] - row["default"] for row in own]
         yield {
@@ -124,7 +137,7 @@ def main():
     missing = [name for name in PEERS if name not in libraries]
     if missing:
         print("Not installed and left out:", ", ".join(missing))
-    rows, figures = [], ["default", "best", "regret", "largest", "seconds"]
+    rows, figures = [], ["default", "error", "best", "regret", "largest", "seconds"]
     for name in sys.argv[1:] or COMPARED:
         found = truth(COMPARED[name], N_SUBSETS, N_SEEDS)
         own = [

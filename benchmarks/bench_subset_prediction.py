@@ -1,6 +1,7 @@
 """Linear datamodeling scores of default dampings, and of the best of a grid.
 
-Nets of `net_problems.py`, none of which chose a rule for the damping. Ground truth:
+Nets of `net_problems.py`, none of which chose a rule for the damping; those of
+`choosing_problems.py`, which did, are run if they are named. Ground truth:
 mean test loss of 3 nets, of other seeds, trained on each of 40 random halves of the
 rows by the library's retraining engine. Score:
 `skinfluence.metrics.linear_datamodeling_score`, of one training run of each method.
@@ -17,12 +18,14 @@ import warnings
 
 import numpy as np
 import torch
+from choosing_problems import CHOOSING
 from net_problems import PROBLEMS, rows_of, truth
 from timing import cpu, restart_single_threaded, table
 
 from skinfluence import TRAK, InfluenceFunctions, RepresenterPoints, TracIn
 from skinfluence.metrics import linear_datamodeling_score
 
+ALL = PROBLEMS | CHOOSING
 N_SUBSETS, N_SEEDS = 40, 3
 FACTORS = 10.0 ** np.arange(-2, 2.1, 0.5)
 
@@ -51,8 +54,8 @@ def at_damping(method, damping):
 
 def score(name, masks, losses):
     """Yield a row of the table for each method."""
-    X, y, X_test, y_test = rows_of(PROBLEMS[name])
-    for title, method in methods(PROBLEMS[name][0]):
+    X, y, X_test, y_test = rows_of(ALL[name])
+    for title, method in methods(ALL[name][0]):
         method.fit(X, y)
         rows = method._fit_X, method._fit_y
         preparing, _ = cpu(method._fit_influence, *rows, {})
@@ -99,7 +102,7 @@ def main():
     """Print the tables."""
     rows = []
     for name in sys.argv[1:] or PROBLEMS:
-        rows += score(name, *truth(PROBLEMS[name], N_SUBSETS, N_SEEDS))
+        rows += score(name, *truth(ALL[name], N_SUBSETS, N_SEEDS))
         print(name, "done", file=sys.stderr, flush=True)
     table(rows, ["problem", "method", "score", "best", "regret", "seconds"])
     print()

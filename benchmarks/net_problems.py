@@ -61,15 +61,17 @@ class Convolutions(nn.Module):
 class Tuned(nn.Module):
     """Starts from the weights of a perceptron trained on even digits."""
 
-    WIDTHS = (64, 40, 20, 5)
+    WIDTHS, ACT = (64, 40, 20, 5), "tanh"
+    TRAINING = {"optimizer": "adam", "lr": 0.003, "epochs": 25}
+    SEED, PARITY = 7, 0
     states: dict = {}
 
     def __init__(self):
         super().__init__()
-        net = Perceptron(self.WIDTHS, "tanh")
+        net = Perceptron(self.WIDTHS, self.ACT)
         with torch.random.fork_rng():
             net.load_state_dict(self.source())
-        net.body[-1] = nn.Linear(20, 5)
+        net.body[-1] = nn.Linear(*self.WIDTHS[-2:])
         self.body = net
 
     @classmethod
@@ -77,12 +79,12 @@ class Tuned(nn.Module):
         """Train once."""
         if not cls.states:
             X, y = digits()
-            even = y % 2 == 0
-            torch.manual_seed(7)
-            params = {"widths": cls.WIDTHS, "act": "tanh"}
-            net = make_net(Perceptron, "adam", lr=0.003, epochs=25, **params)
-            cls.states["even"] = net.fit(X[even], y[even] // 2).module_.state_dict()
-        return cls.states["even"]
+            rows = y % 2 == cls.PARITY
+            torch.manual_seed(cls.SEED)
+            params = {"widths": cls.WIDTHS, "act": cls.ACT, **cls.TRAINING}
+            net = make_net(Perceptron, **params)
+            cls.states["source"] = net.fit(X[rows], y[rows] // 2).module_.state_dict()
+        return cls.states["source"]
 
     def forward(self, x):
         return self.body(x)

@@ -4,6 +4,7 @@ import sys
 from contextlib import contextmanager
 
 import numpy as np
+from joblib.parallel import get_active_backend
 
 
 def is_net(estimator):
@@ -37,6 +38,17 @@ def seeded_training(estimator, seed, index):
             int(np.random.SeedSequence((seed, index)).generate_state(1)[0])
         )
         yield
+
+
+def jobs_of_training(estimator, n_jobs):
+    """Number of jobs that train an estimator: one for nets on a backend of threads.
+
+    Threads share torch's generators: nets would not be trained from their seeds.
+    """
+    backend, _ = get_active_backend()
+    if nets_in(estimator) and getattr(backend, "supports_sharedmem", False):
+        return 1
+    return n_jobs
 
 
 def refuse_diverged(net):

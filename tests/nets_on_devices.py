@@ -89,6 +89,7 @@ METHODS = {
     "SOURCE": lambda net: SOURCE(net, n_segments=2, checkpoints=2, random_state=0),
     "fast HyDRA": lambda net: HyDRA(net, approximation="fast", random_state=0),
     "RepresenterPoints": RepresenterPoints,
+    "refined": lambda net: InfluenceFunctions(net, refine=2, checkpoints=1),
     **{
         hessian: lambda net, hessian=hessian: InfluenceFunctions(
             net,
@@ -161,6 +162,22 @@ def matrix(*args, **params):
     return [influence.influence(X, y)]
 
 
+def smoothness(device):
+    """Smoothness of the run in the weights of three of its rows."""
+    hydra, X, y = fitted("HyDRA", device=device)
+    found = hydra.metasmoothness(3, X, y)
+    return [np.array([found.losses, found.parameters, *found.rows], dtype=float)]
+
+
+def without_room(device):
+    """Conjugate gradients with the training rows on the CPU, in an influence matrix."""
+    before, elsewhere.FREE_BYTES = elsewhere.FREE_BYTES, 64
+    try:
+        return matrix("cg", device=device)
+    finally:
+        elsewhere.FREE_BYTES = before
+
+
 def left_out(device):
     """Influence of rows that are left out, together or alone, in a replay."""
     hydra, X, y = fitted("HyDRA", device=device)
@@ -183,6 +200,23 @@ def transfers(method, device, **params):
     elsewhere.TRANSFERS.clear()
     influence.influence(X, y)
     return dict(elsewhere.TRANSFERS)
+
+
+def iterations(hessian, damping, device, **params):
+    """Count what conjugate gradients move, and their products with the matrix."""
+    from skinfluence.nets.curvature._conjugate_gradient import ConjugateGradient
+
+    influence, X, y = fitted("ekfac", device=device)
+    influence.set_params(hessian=hessian, damping=damping, **params)
+    influence.fit(influence._fit_X, influence._fit_y)
+    count, product = [], ConjugateGradient._product
+    ConjugateGradient._product = lambda *args: count.append(1) or product(*args)
+    elsewhere.TRANSFERS.clear()
+    try:
+        influence.influence(X, y)
+    finally:
+        ConjugateGradient._product = product
+    return len(count), dict(elsewhere.TRANSFERS)
 
 
 def mixed():

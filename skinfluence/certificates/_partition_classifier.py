@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from skinfluence._collections import refuse_collections
 from skinfluence._sklearn import HasMethods, Interval, fresh_seed
+from skinfluence._skorch import jobs_of_training
 from skinfluence._targets import check_targets
 from skinfluence.certificates._votes import votes_of
 from skinfluence.retraining.engine import retrain, trainable
@@ -145,7 +146,8 @@ class PartitionClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self._seed = fresh_seed(self.random_state)
         inner = trainable(self.estimator, y)
         parts = [self.rows_of(p) for p in range(self.n_partitions)]
-        self.estimators_ = Parallel(n_jobs=self.n_jobs)(
+        n_jobs = jobs_of_training(inner, self.n_jobs)
+        self.estimators_ = Parallel(n_jobs=n_jobs)(
             delayed(_part_model)(inner, X, y, fit_params, rows, self._seed, p)
             for p, rows in enumerate(parts)
         )

@@ -17,6 +17,7 @@ from skinfluence._sklearn import (
     take_params,
     take_rows,
 )
+from skinfluence._skorch import jobs_of_training
 from skinfluence._threads import worker_threads
 from skinfluence.cleaning._flagged import OUT_OF_BAG
 from skinfluence.cleaning._folds import folds
@@ -180,7 +181,7 @@ def _held_out_values(
         f"The values of {n} rows in {len(pairs)} folds",
         "Use fewer folds.",
     )
-    results = Parallel(n_jobs=n_jobs)(
+    results = Parallel(n_jobs=jobs_of_training(influence, n_jobs))(
         delayed(_fold_values)(
             seed_estimator(clone_for_rows(influence, train, n), seed, index),
             X,

@@ -57,7 +57,7 @@ class TRAK(BaseInfluence):
     estimator : estimator
         A skorch NeuralNetClassifier, NeuralNetBinaryClassifier or
         NeuralNetRegressor, or a Pipeline that ends in one.
-    checkpoints : int, default=20
+    checkpoints : int, default=10
         Number of checkpoints, after evenly spaced epochs of one run, including the
         last.
     damping : float or "auto", default="auto"
@@ -140,7 +140,7 @@ class TRAK(BaseInfluence):
         self,
         estimator,
         *,
-        checkpoints=20,
+        checkpoints=10,
         damping="auto",
         n_runs=1,
         layers=None,

@@ -9,6 +9,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from skinfluence._collections import refuse_collections
 from skinfluence._shown_bunch import ShownBunch
 from skinfluence._sklearn import fit_rows, fresh_seed, n_rows
+from skinfluence._skorch import jobs_of_training
 from skinfluence._targets import check_targets
 from skinfluence.metrics._inputs import training_values
 from skinfluence.retraining.engine import trainable
@@ -121,7 +122,7 @@ def removal_curve(
     kept += [np.sort(order[count:]) for order in orders for count in counts]
     _need_two_classes(estimator, y, kept, fractions)
     estimator = trainable(estimator, y)
-    scores = Parallel(n_jobs=n_jobs)(
+    scores = Parallel(n_jobs=jobs_of_training(estimator, n_jobs))(
         delayed(_score_without)(estimator, X, y, rows, X_test, y_test, scoring, seed)
         for rows in kept
     )

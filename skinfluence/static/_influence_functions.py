@@ -112,9 +112,10 @@ class InfluenceFunctions(CollectionInfluence, BoundedInfluence, BaseInfluence):
           = n \gamma / (n + \gamma)` and :math:`\gamma = \sum_k n \lambda_k /
           (n \lambda_k + \alpha)`, the evidence of MacKay (1992) with at most n
           directions determined by the data;
-        - others: by how much the mean training loss fell, over
-          :math:`\|\Delta\|^2`, or the trace over n if that is larger (for "fisher"
-          in proportion to its trace; for "exact" more by the size of a negative
+        - others: twice the fall of the mean training loss over
+          :math:`\|\Delta\|^2`, with which the ridge penalty of the move equals what
+          training gained, or the trace over n if that is larger (for "fisher" in
+          proportion to its trace; for "exact" more by the size of a negative
           eigenvalue).
 
         At checkpoints before the last the damping is in proportion to the trace. If

@@ -12,12 +12,15 @@ from nets_on_devices import (
     METHODS,
     block_sizes,
     dropout,
+    iterations,
     left_out,
     matrix,
     mixed,
     mixed_index,
     readings,
+    smoothness,
     transfers,
+    without_room,
 )
 from numpy.testing import assert_allclose
 from skorch.callbacks import GradientNormClipping
@@ -100,8 +103,7 @@ def test_rows_left_out(on_device):
     assert_allclose(on_device(left_out), left_out("cpu"), rtol=1e-8, atol=1e-12)
 
 
-# Conjugate gradients are scipy's, whose vectors are on the CPU.
-@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"cg"}))
+@pytest.mark.parametrize("method", METHODS)
 def test_transfers_do_not_grow_with_the_run(emulated, method):
     """Neither with the number of steps nor with that of test rows."""
     few, many = (
@@ -110,6 +112,28 @@ def test_transfers_do_not_grow_with_the_run(emulated, method):
     )
     assert sum(few.values()) > 0
     assert few == many
+
+
+def test_smoothness(on_device):
+    compare(on_device, function=smoothness)
+
+
+def test_iterations_move_nothing(emulated):
+    """Conjugate gradients only ask, after every eighth iteration, whether to end."""
+    few, more = (
+        emulated(iterations, "ekfac", 1.0, "elsewhere", refine=k) for k in (1, 4)
+    )
+    assert (few[0], more[0]) == (1, 4)
+    assert few[1] == more[1]
+    all_of_them = emulated(iterations, "cg", 1.0, "elsewhere")
+    assert all_of_them[0] % 8 == 0
+    assert more[1].pop("read") < all_of_them[1].pop("read")
+    assert more[1] == all_of_them[1]
+
+
+def test_iterations_without_room_for_the_rows(emulated):
+    (there,), (here,) = emulated(without_room, "elsewhere"), without_room("cpu")
+    assert_allclose(there, here, rtol=1e-9, atol=1e-10 * np.abs(here).max())
 
 
 def test_tensors_of_two_devices_do_not_mix(emulated):

@@ -1,17 +1,21 @@
 r"""Gauss-Newton by conjugate gradients: products with vectors, no matrix.
 
 The solves of many gradients share their products, and EK-FAC is the preconditioner: its
-inverse M is nearly that of :math:`G + d`, so that few iterations are needed.
+inverse M is nearly that of :math:`G + d`, so that few iterations are needed. Gradients,
+training rows and M are copied to the net's device once, before the iterations.
 """
 
 import warnings
 
 import numpy as np
 import torch
+from torch.utils._pytree import tree_leaves
 
 from skinfluence._sklearn import take_rows
+from skinfluence.nets._device import working_bytes
+from skinfluence.nets._inputs import rows_of
 from skinfluence.nets.curvature._damping import gauss_newton_damping
-from skinfluence.nets.curvature._ekfac import EKFAC
+from skinfluence.nets.curvature._ekfac import EKFAC, multiplied
 from skinfluence.nets.curvature._group_terms import (
     GroupSolves,
     gauss_newton_products,
@@ -20,6 +24,8 @@ from skinfluence.nets.curvature._output_hessian import gauss_newton_trace
 
 # Bytes of the factors of a batch of rows, for all gradients of a block.
 _BYTES = 2**27
+# Iterations between two looks at the residuals, for which the CPU waits for a device.
+_UNSEEN = 8
 
 
 class ConjugateGradient(GroupSolves):
@@ -56,47 +62,63 @@ class ConjugateGradient(GroupSolves):
         self._row_bytes = self.gradients.row_bytes
 
     def solve(self, rows):
-        self._preconditioner.gradients = self.gradients
-        tolerance = 1e-12 if self.gradients.target.dtype == torch.float64 else 1e-6
-        out = torch.zeros_like(rows)
-        size = rows.norm(dim=1)
+        target = self.gradients.target
+        device = torch.device(target.device)
+        tolerance = 1e-12 if target.dtype == torch.float64 else 1e-6
+        parts = [part.on(device) for part in self._preconditioner._parts]
+        factors = [1 / (part.values + self.damping) for part in parts]
+        train, rows = self._train_on(device), rows.to(device)
+        out, size = torch.zeros_like(rows), rows.norm(dim=1)
         open_ = torch.nonzero(size > 0)[:, 0]  # whose solves have not converged
         rest = rows[open_]
-        turned = self._preconditioner.solve(rest)
+        turned = multiplied(parts, factors, target, rest)
         direction, power = turned, (rest * turned).sum(dim=1)
-        for _ in range(self.iterations or 1000):
-            product = self._product(direction)
-            step = power / (direction * product).sum(dim=1)
+        unseen = 1 if device.type == "cpu" else _UNSEEN
+        for k in range(1, 1 + (self.iterations or 1000)):
+            product = self._product(direction, train)
+            step = _ratio(power, (direction * product).sum(dim=1))
             out[open_] += step[:, None] * direction
             rest = rest - step[:, None] * product
-            far = rest.norm(dim=1) > tolerance * size[open_]
-            if not far.any():
-                return out
-            open_, rest = open_[far], rest[far]
-            turned = self._preconditioner.solve(rest)
-            before, power = power[far], (rest * turned).sum(dim=1)
-            direction = turned + (power / before)[:, None] * direction[far]
-        if self.iterations is None:
+            if k == self.iterations:
+                break
+            if k % unseen == 0:
+                far = rest.norm(dim=1) > tolerance * size[open_]
+                if not far.any():
+                    break
+                open_, rest = open_[far], rest[far]
+                direction, power = direction[far], power[far]
+            turned = multiplied(parts, factors, target, rest)
+            before, power = power, (rest * turned).sum(dim=1)
+            direction = turned + _ratio(power, before)[:, None] * direction
+        else:
             warnings.warn(
                 f"Conjugate gradients did not converge for {len(open_)} of {len(rows)} "
                 f"test rows: raise damping, {self.damping:.3g}.",
                 stacklevel=2,
             )
-        return out
+        return out.cpu()
 
     def products(self, members, moves):
         return gauss_newton_products(self.gradients, self.train, members, moves)
 
-    def _product(self, vectors):
+    def _train_on(self, device):
+        """Return all training rows on the device, or None if they take too much."""
+        X, y = self.train
+        size = sum(part.nbytes for part in tree_leaves(X) if hasattr(part, "nbytes"))
+        if device.type != "cpu" and size > working_bytes(device):
+            return None
+        return self.gradients.target.batch(X, y)
+
+    def _product(self, vectors, train):
         """(G + damping) times vectors (m, p), streamed over the rows."""
         if self._is_batched:
             try:
-                return self._batched_product(vectors)
+                return self._batched_product(vectors, train)
             except RuntimeError:  # vmap has no rule for some module
                 self._is_batched = False
-        return torch.cat([self._batched_product(one[None]) for one in vectors])
+        return torch.cat([self._batched_product(one[None], train) for one in vectors])
 
-    def _batched_product(self, vectors):
+    def _batched_product(self, vectors, train):
         target, (X, y) = self.gradients.target, self.train
         params = list(target.params.values())
         parts = vectors.split([v.numel() for v in params], dim=1)
@@ -108,15 +130,24 @@ class ConjugateGradient(GroupSolves):
         size = int(np.clip(_BYTES // row_bytes, 8, 2048))
         out = self.damping * vectors
         for first in range(0, self.n, size):
-            rows = np.arange(first, min(first + size, self.n))
+            rows = slice(first, min(first + size, self.n))
+            if train is None:
+                index = np.arange(rows.start, rows.stop)
+                inputs, targets = target.batch(take_rows(X, index), y[rows])
+            else:
+                inputs, targets = rows_of(train[0], rows), train[1][rows]
             with target.at(), torch.enable_grad():
-                inputs, targets = target.batch(take_rows(X, rows), y[rows])
                 output = target.output(inputs)
                 bent = _bend(target, output, targets, inputs, params, directions)
                 grads = _backward(output, params, bent)
             flat = torch.cat([g.flatten(1) for g in grads], dim=1)
-            out = out + flat.double().cpu() / self.n
+            out = out + flat.double() / self.n
         return out
+
+
+def _ratio(a, b):
+    """a / b, or 0 where a is: the iterations have come to an end."""
+    return torch.where(a > 0, a / b, 0.0)
 
 
 def _bend(target, output, targets, inputs, params, directions):

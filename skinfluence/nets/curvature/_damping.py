@@ -57,10 +57,14 @@ def known(descent):
 
 
 def gauss_newton_damping(trace, n, descent):
-    r"""``max(trace / n, s_c)``, for Gauss-Newton and Hessian matrices."""
+    r"""``max(trace / n, 2 s_c)``, for Gauss-Newton and Hessian matrices.
+
+    Damping d stands for the ridge penalty :math:`d / 2 \|\theta - \theta_0\|^2`. With
+    :math:`2 s_c` it equals what training gained.
+    """
     if not known(descent):
         return trace / n
-    return max(trace / n, descent.per_squared_move)
+    return max(trace / n, 2 * descent.per_squared_move)
 
 
 def fisher_damping(trace, gauss_newton_trace, n, descent):
@@ -69,7 +73,7 @@ def fisher_damping(trace, gauss_newton_trace, n, descent):
         return trace / n
     if not gauss_newton_trace > 0:
         return trace / n
-    return trace / n * max(1.0, descent.per_squared_move * n / gauss_newton_trace)
+    return trace / n * max(1.0, 2 * descent.per_squared_move * n / gauss_newton_trace)
 
 
 def evidence_damping(values, n, descent):

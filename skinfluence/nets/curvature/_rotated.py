@@ -3,9 +3,11 @@
 ``add_moments`` and ``add_squares`` take the blocks of a batch of rows, one for each
 output column. ``product`` and ``dot`` multiply solved gradients of test rows by
 gradients of training rows, in tiles of bounded memory. ``multiply`` applies a function
-of the curvature to gradients, and ``diagonal`` describes another diagonal matrix in the
-same basis.
+of the curvature to gradients, on the CPU or where ``on`` has copied the basis, and
+``diagonal`` describes another diagonal matrix in the same basis.
 """
+
+import copy
 
 import torch
 
@@ -23,6 +25,14 @@ class _Part:
 
     def __init__(self):
         self.values = 0.0
+
+    def on(self, device):
+        """Return a copy whose tensors are on a device."""
+        out = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, torch.Tensor):
+                setattr(out, name, value.to(device))
+        return out
 
     def _gradients(self, block, dtype):
         """Gradients in the basis, shape (len(block), size)."""

@@ -15,10 +15,10 @@ A hook adds a zero tensor, the "probe", to the output of every layer with a rule
 of every linear map within attention and recurrent layers (`_fused.py`). One backward
 pass to the probes gives the error of each layer without computing any gradient of a
 weight. Rows are on the first axis, or, between layers that work place by place, on the
-second one. A parameter is *covered* if one module with a rule owns it, no other module
-uses it, and the factors reproduce autograd's gradients on the first rows. For all other
-parameters the gradients are materialised: by `torch.func` (vmap of grad) if the module
-supports it, else row by row, with a warning.
+second one. A parameter is *covered* if one module with a rule owns it, or several
+Linear and Embedding layers (`_shared.py`), and the factors reproduce autograd's
+gradients on the first rows. For all other parameters the gradients are materialised: by
+`torch.func` (vmap of grad) if the module supports it, else row by row, with a warning.
 """
 
 import warnings
@@ -39,7 +39,13 @@ from skinfluence.nets.gradients._fused import (
     fused_parameters,
     replaced,
 )
-from skinfluence.nets.gradients._layers import has_rule, layer_block, works_by_place
+from skinfluence.nets.gradients._layers import (
+    has_rule,
+    layer_block,
+    may_share,
+    works_by_place,
+)
+from skinfluence.nets.gradients._shared import put_together
 
 
 @dataclass
@@ -165,11 +171,15 @@ class RowGradients:
     # The choice of covered parameters.
 
     def _find_owners(self):
-        """Map modules with a rule to the variables that no other module owns."""
+        """Map modules with a rule to the variables that only such modules own."""
         owners, wanted = {}, {id(p): k for k, p in self.target.params.items()}
         modules, n_owners = list(self.target.module.modules()), Counter()
+        alone = set()  # parameters that are shared, but not by layers that may
         for module in modules:
-            n_owners.update(id(p) for p in module.parameters(recurse=False))
+            own = [id(p) for p in module.parameters(recurse=False)]
+            n_owners.update(own)
+            alone |= set() if may_share(module) else set(own)
+        shared = {p for p, count in n_owners.items() if count > 1} - alone
         for module in modules:
             fused = fused_forward(module) is not None
             if fused or has_rule(module):
@@ -181,10 +191,12 @@ class RowGradients:
                 names = {
                     name: wanted[id(p)]
                     for name, p in own.items()
-                    if n_owners[id(p)] == 1 and id(p) in wanted
+                    if id(p) in wanted
+                    and (n_owners[id(p)] == 1 or id(p) in shared and not fused)
                 }
-                for name in names:  # of a fused module, its submodules do not own them
-                    del wanted[id(own[name])]
+                if fused:  # its submodules do not own them
+                    for name in names:
+                        del wanted[id(own[name])]
                 if names:
                     owners[module] = names
         return owners
@@ -200,7 +212,7 @@ class RowGradients:
             self._by_place = by_place
             rest = {m: k for m, k in owners.items() if m in by_place}
             right |= self._right_owners(rest, *few, measure)
-        self._owners = {m: k for m, k in owners.items() if m in right}
+        self._keep_owners(owners, [m for m in owners if m in right])
         self._set_covered()
 
     def _right_owners(self, owners, inputs, targets, measure):
@@ -218,6 +230,17 @@ class RowGradients:
             if (g - truth[name]).abs().max() <= tolerance * size:
                 right.add(name)
         return {m for m, names in self._owners.items() if right >= set(names.values())}
+
+    def _keep_owners(self, owners, kept):
+        """Leave modules out, and what the others share with them."""
+        lost = {
+            k for m, names in owners.items() if m not in kept for k in names.values()
+        }
+        self._owners = {}
+        for module in kept:
+            names = {k: v for k, v in owners[module].items() if v not in lost}
+            if names:
+                self._owners[module] = names
 
     def _set_covered(self):
         covered = {k for names in self._owners.values() for k in names.values()}
@@ -298,9 +321,9 @@ class RowGradients:
                     blind.add(module)
                 else:
                     own.append(block)
-            blocks.append(own)
+            blocks.append(put_together(own))
         if blind:
-            self._owners = {m: k for m, k in self._owners.items() if m not in blind}
+            self._keep_owners(self._owners, [m for m in self._owners if m not in blind])
             return None
         return blocks
 

@@ -152,6 +152,11 @@ def works_by_place(module):
     return _rule(module) in (_linear, _embedding, _layer_norm)
 
 
+def may_share(module):
+    """Tell whether layers of this kind can have one weight in common."""
+    return _rule(module) in (_linear, _embedding)
+
+
 def layer_block(module, names, calls):
     """Return the gradients of all rows as a block, or None."""
     return _rule(module)(module, names, calls)

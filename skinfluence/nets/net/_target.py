@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from skinfluence._losses import SMALLEST_PROBABILITY, LogLoss, clip_log_loss
 from skinfluence.nets._inputs import rows_of
-from skinfluence.nets.gradients._fused import replaced, unfused
+from skinfluence.nets.gradients._fused import fused_forward, replaced, unfused
 
 
 class NetTarget:
@@ -221,11 +221,12 @@ class NetTarget:
 
     @staticmethod
     def _without_cudnn(modules):
-        """Context for recurrent layers, which cuDNN does not differentiate here.
+        """Context for recurrent layers with a forward of their own.
 
-        Its backward pass needs training mode, and cannot be differentiated again.
+        The others are computed in single operations. cuDNN's backward pass needs
+        training mode, and cannot be differentiated again.
         """
-        if any(isinstance(module, nn.RNNBase) for module in modules):
+        if any(isinstance(m, nn.RNNBase) and fused_forward(m) is None for m in modules):
             return torch.backends.cudnn.flags(enabled=False)
         return nullcontext()
 

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
 from skinfluence._sklearn import final_estimator, take_rows
+from skinfluence._skorch import jobs_of_training
 from skinfluence.nets.curvature._damping import Descent
 from skinfluence.nets.gradients._factors import RowGradients
 from skinfluence.nets.gradients._gram import gram, matvec, self_dot, weighted_gradient
@@ -198,8 +199,8 @@ def fit_runs(arguments, n_runs, data, *, seed, random_state):
 
         seed = int(torch.randint(2**31, ()))
     seeds = np.random.SeedSequence(seed).generate_state(n_runs - 1)
-    # Threads would share torch's generator.
-    others = Parallel(prefer="processes")(
+    n_jobs = jobs_of_training(run.model, None)
+    others = Parallel(n_jobs=n_jobs, prefer="processes")(
         delayed(_fitted_run)(arguments, data, int(s)) for s in seeds
     )
     return [run, *others]

@@ -27,6 +27,7 @@ from skinfluence._sklearn import (
     n_rows,
     refuse_pairwise,
 )
+from skinfluence._skorch import jobs_of_training
 from skinfluence._threads import one_blas_thread
 from skinfluence.retraining.engine._deadline import Deadline
 from skinfluence.retraining.engine._evaluation import evaluate, failed_fit
@@ -98,7 +99,8 @@ class Coalitions:
     ):
         refuse_pairwise(estimator)
         self.table = estimator, X, y, fit_params
-        self.seed, self.n_jobs, self.verbose = seed, n_jobs, verbose
+        self.seed, self.verbose = seed, verbose
+        self.n_jobs = jobs_of_training(estimator, n_jobs)
         self.error_score, self.callbacks = error_score, callbacks
         self.bar = bar_for(verbose)
         self.store = open_entries(memory)
