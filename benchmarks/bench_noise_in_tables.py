@@ -51,9 +51,9 @@ from sklearn.model_selection import (  # noqa: E402
 from skinfluence._sklearn import take_columns  # noqa: E402
 from skinfluence.cleaning.surprise import _scorer  # noqa: E402
 from skinfluence.cleaning.surprise._preprocessing import text_columns  # noqa: E402
-from skinfluence.cleaning.surprise._scorer import (  # noqa: E402
+from skinfluence.cleaning.surprise._scorer import score_rows  # noqa: E402
+from skinfluence.cleaning.surprise._scorer_matrix import (  # noqa: E402
     MAX_COLUMNS,
-    score_rows,
     scorer_matrix,
 )
 from skinfluence.cleaning.surprise._text_columns import TextComponents  # noqa: E402

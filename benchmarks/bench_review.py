@@ -47,7 +47,7 @@ from skinfluence import InfluenceCleaner  # noqa: E402
 from skinfluence.cleaning.surprise._preprocessing import (  # noqa: E402
     default_preprocessor,
 )
-from skinfluence.cleaning.surprise._scorer import scorer_matrix  # noqa: E402
+from skinfluence.cleaning.surprise._scorer_matrix import scorer_matrix  # noqa: E402
 
 FIRST_SEED, N_LOOKS, N_AT_ONCE = 300, 100, 25
 

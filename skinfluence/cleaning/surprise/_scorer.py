@@ -3,10 +3,8 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.sparse as sp
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
-from sklearn.decomposition import TruncatedSVD
 from threadpoolctl import threadpool_limits
 
 from skinfluence.cleaning.surprise._amounts import (
@@ -15,16 +13,12 @@ from skinfluence.cleaning.surprise._amounts import (
     in_its_units,
     loss_of_amounts,
 )
-from skinfluence.cleaning.surprise._preprocessing import (
-    default_preprocessor,
-    joined,
-    text_part,
-)
+from skinfluence.cleaning.surprise._preprocessing import joined
+from skinfluence.cleaning.surprise._scorer_matrix import MAX_COLUMNS, scorer_views
 from skinfluence.cleaning.surprise._stacked_ridge import StackedRidge, stacked
 from skinfluence.cleaning.surprise._tree_columns import tree_columns, with_texts
 from skinfluence.cleaning.surprise._trees import Trees
 
-MAX_COLUMNS = 256
 TEMPERATURES = 1.0, 32.0  # ends of the search
 # Fewer rows than this do not show that trees are better.
 MIN_ROWS_OF_TREES = 1000
@@ -218,37 +212,6 @@ def _together(scores):
         None,
         [column for s in scores for column in s.columns],
     )
-
-
-def scorer_matrix(X):
-    """Return all columns as at most MAX_COLUMNS dense columns of numbers."""
-    return scorer_views(X)[0]
-
-
-def scorer_views(X):
-    """Return the matrices that regressions are trained on.
-
-    Returns
-    -------
-    views : list of ndarray of shape (n, d)
-        All columns; then, in a table with text, those without it: where the text says
-        nothing of the target, regressions on the others are as good as they would be
-        in a table without the text. At most MAX_COLUMNS columns each.
-    """
-    transformer = default_preprocessor(X, bring_nearer=True)[0]
-    Z = transformer.fit_transform(X)
-    text = text_part(transformer)[1]
-    other = np.r_[: text.start, text.stop : Z.shape[1]]
-    views = [_at_most(Z)]
-    if 0 < len(other) < Z.shape[1]:
-        views.append(_at_most(Z[:, other]))
-    return views
-
-
-def _at_most(Z):
-    if Z.shape[1] > MAX_COLUMNS:
-        Z = TruncatedSVD(MAX_COLUMNS, random_state=0).fit_transform(Z)
-    return Z.toarray() if sp.issparse(Z) else np.asarray(Z)
 
 
 def _scored(Z, for_trees, T, folds, pulled=None, typical=None):

@@ -8,7 +8,8 @@ from sklearn.datasets import make_friedman1
 from sklearn.metrics import average_precision_score
 
 from skinfluence.cleaning.surprise._far_values import nearer
-from skinfluence.cleaning.surprise._scorer import score_rows, scorer_matrix
+from skinfluence.cleaning.surprise._scorer import score_rows
+from skinfluence.cleaning.surprise._scorer_matrix import scorer_matrix
 
 
 def test_far_values_become_logarithms_in_the_same_order():

@@ -9,7 +9,6 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.preprocessing import StandardScaler
 from stack_by_refits import stack_by_refits
 
-from skinfluence.cleaning.surprise import _scorer
 from skinfluence.cleaning.surprise._far_values import nearer
 from skinfluence.cleaning.surprise._scorer import score_rows
 from skinfluence.cleaning.surprise._stacked_ridge import WIDTHS, feature_maps
@@ -85,8 +84,8 @@ def test_wrong_numbers_come_first():
 def test_too_many_columns_are_projected(monkeypatch):
     X, y = load_breast_cancer(return_X_y=True)
     y, flipped = flipped_labels(y, 0.1, 0)
-    monkeypatch.setattr(_scorer, "MAX_COLUMNS", 8)
-    assert _scorer.scorer_matrix(X).shape == (569, 8)
+    monkeypatch.setattr(_scorer_matrix, "MAX_COLUMNS", 8)
+    assert _scorer_matrix.scorer_matrix(X).shape == (569, 8)
     values = score_rows(X, y, classification=True).values
     assert average_precision_score(flipped, -values) > 0.85
 

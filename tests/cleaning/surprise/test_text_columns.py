@@ -18,7 +18,8 @@ from skinfluence.cleaning.surprise._preprocessing import (
     kinds_of_columns,
     text_columns,
 )
-from skinfluence.cleaning.surprise._scorer import score_rows, scorer_views
+from skinfluence.cleaning.surprise._scorer import score_rows
+from skinfluence.cleaning.surprise._scorer_matrix import scorer_views
 from skinfluence.cleaning.surprise._stacked_ridge import StackedRidge, feature_maps
 from skinfluence.cleaning.surprise._text_columns import VARIANCE, TextComponents
 from skinfluence.cleaning.surprise._tree_columns import tree_columns, with_texts
