@@ -9,6 +9,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.preprocessing import StandardScaler
 from stack_by_refits import stack_by_refits
 
+from skinfluence.cleaning.surprise import _scorer_matrix
 from skinfluence.cleaning.surprise._far_values import nearer
 from skinfluence.cleaning.surprise._scorer import score_rows
 from skinfluence.cleaning.surprise._stacked_ridge import WIDTHS, feature_maps
