@@ -10,9 +10,9 @@ from functools import partial
 import numpy as np
 import scipy.linalg as sla
 from sklearn.base import clone, is_classifier
-from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._shown_bunch import ShownBunch
 from skinfluence._sklearn import final_estimator, preprocess
 from skinfluence.inspection._block_rows import BlockDesign, BlockRows, Whole
 from skinfluence.inspection._diagnostics_frame import OF_THE_MODEL, diagnostics_frame
@@ -100,7 +100,7 @@ def _diagnose(block, span, found, bases, wholes):
 
 
 def _stacked(each):
-    out = Bunch()
+    out = ShownBunch()
     for key in each[0]:
         values = [np.asarray(one[key]) for one in each]
         out[key] = np.stack(values, axis=0 if key in OF_THE_MODEL else 1)
@@ -158,7 +158,7 @@ def block_diagnostics(estimator, X, y, sample_weight, step):
     spans, own = list(blocks.slices()), (kept,)
     shared = {"bases": bases, "wholes": wholes}
     found = blocks.map(_numbers, spans, *own, **shared)
-    out, k = Bunch(), len(wholes)
+    out, k = ShownBunch(), len(wholes)
     for key, first in found[0].items():
         parts = [part[key] for part in found]
         if key in OF_COEFFICIENTS:

@@ -253,7 +253,7 @@ class ShapleyInfluence(SampledInfluence):
 
     def _path(self):
         adds = self.solver_ == "incremental"
-        how = "added rows" if adds else f"{self.n_retrainings_} retrainings"
+        how = "without retraining" if adds else f"{self.n_retrainings_} retrainings"
         return f"{self._sampling.in_words()}, {how}"
 
     def _fit_influence(self, X, y, fit_params):

@@ -185,9 +185,10 @@ def score_rows(X, y, classification, folds=None):
     # Small matrices one after the other: threads would only wait for each other.
     with threadpool_limits(1):
         X = joined(X)
+        views = scorer_views(X)  # checks the columns
         columns = tree_columns(X, MAX_COLUMNS)
         for_trees = [columns, with_texts(X, columns)]
-        return _score(scorer_views(X), for_trees, np.asarray(y), classification, folds)
+        return _score(views, for_trees, np.asarray(y), classification, folds)
 
 
 def _score(Z, for_trees, y, classification, folds):
