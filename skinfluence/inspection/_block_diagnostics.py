@@ -15,7 +15,11 @@ from sklearn.utils.validation import check_is_fitted
 from skinfluence._shown_bunch import ShownBunch
 from skinfluence._sklearn import final_estimator, preprocess
 from skinfluence.inspection._block_rows import BlockDesign, BlockRows, Whole
-from skinfluence.inspection._diagnostics_frame import OF_THE_MODEL, diagnostics_frame
+from skinfluence.inspection._diagnostics_frame import (
+    OF_THE_MODEL,
+    diagnostics_frame,
+    stacked,
+)
 from skinfluence.inspection._fitted_estimator import (
     check_target,
     column_names,
@@ -96,15 +100,7 @@ def _diagnose(block, span, found, bases, wholes):
         out = row_diagnostics(BlockDesign(rows.rows, whole), rows, own, NONE)
         out.jackknife_std_errors = (out.dfbeta**2).sum(axis=0)
         each.append(out)
-    return each[0] if len(each) == 1 else _stacked(each)
-
-
-def _stacked(each):
-    out = ShownBunch()
-    for key in each[0]:
-        values = [np.asarray(one[key]) for one in each]
-        out[key] = np.stack(values, axis=0 if key in OF_THE_MODEL else 1)
-    return out
+    return each[0] if len(each) == 1 else stacked(each)
 
 
 def _numbers(*args, **shared):

@@ -1,10 +1,7 @@
 """Classical diagnostics of rows and clusters: Cook's distance and its relatives."""
 
-import numpy as np
-
 from skinfluence._collections import is_collection
 from skinfluence._group_masks import group_codes
-from skinfluence._shown_bunch import ShownBunch
 from skinfluence.inspection._cluster_diagnostics import cluster_diagnostics
 from skinfluence.inspection._coefficient_diagnostics import coefficient_diagnostics
 from skinfluence.inspection._coefficient_moves import (
@@ -12,7 +9,7 @@ from skinfluence.inspection._coefficient_moves import (
     SingleRows,
     moves_without,
 )
-from skinfluence.inspection._diagnostics_frame import OF_THE_MODEL, diagnostics_frame
+from skinfluence.inspection._diagnostics_frame import diagnostics_frame, stacked
 from skinfluence.inspection._fitted_estimator import (
     read_estimator,
     warn_if_other_rows,
@@ -248,7 +245,7 @@ def case_diagnostics(
             diagnose(full.design, base, moves[:, k], alone, *rest)
             for k, base in enumerate(bases)
         ]
-        out = each[0] if len(each) == 1 else _stacked(each)
+        out = each[0] if len(each) == 1 else stacked(each)
     index = fitted.index
     if groups is not None:
         out.groups = index = removals.labels
@@ -296,12 +293,3 @@ def _clusters(groups, n):
             f"{clusters.labels[0]!r} for every row."
         )
     return clusters
-
-
-def _stacked(each):
-    """Put the diagnostics of several linear predictors behind the axis of rows."""
-    out = ShownBunch()
-    for key in each[0]:
-        values = [np.asarray(one[key]) for one in each]
-        out[key] = np.stack(values, axis=0 if key in OF_THE_MODEL else 1)
-    return out

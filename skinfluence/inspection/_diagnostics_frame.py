@@ -4,8 +4,19 @@ from itertools import product
 
 import numpy as np
 
+from skinfluence._shown_bunch import ShownBunch
+
 # Of the coefficients, not of the rows.
 OF_THE_MODEL = {"scale", "n_parameters", "std_errors", "jackknife_std_errors", "groups"}
+
+
+def stacked(each):
+    """Put the diagnostics of several linear predictors behind the axis of rows."""
+    out = ShownBunch()
+    for key in each[0]:
+        values = [np.asarray(one[key]) for one in each]
+        out[key] = np.stack(values, axis=0 if key in OF_THE_MODEL else 1)
+    return out
 
 
 def diagnostics_frame(diagnostics, index, names, outputs):
