@@ -2,7 +2,7 @@
 
 from time import monotonic
 
-from skinfluence._notebook import NotebookBar, in_notebook
+from skinfluence._display._notebook import NotebookBar, in_notebook
 
 # Seconds between two reports: of a line that stays, of a bar that is replaced.
 EVERY_LINE, EVERY_BAR = 2, 0.2

@@ -39,10 +39,10 @@ from skinfluence import (
     group_values,
     suggest,
 )
-from skinfluence._html import table
+from skinfluence._display._html import table
+from skinfluence._display._row_labels import RowTable
+from skinfluence._display._shown_bunch import ShownBunch
 from skinfluence._progress import Progress, bar_for
-from skinfluence._row_labels import RowTable
-from skinfluence._shown_bunch import ShownBunch
 from skinfluence.datasets import load_longley
 
 HOSTILE = "<script>alert('x')</script>\x1b[2J\u202e&amp;"
@@ -359,4 +359,4 @@ def test_results_are_bunches_that_notebooks_show():
         for path in package.rglob("*.py")
         if re.search(r"import .*\bBunch\b", path.read_text(encoding="utf-8"))
     }
-    assert plain == {"cli", "_shown_bunch.py"}
+    assert plain == {"cli", "_display"}

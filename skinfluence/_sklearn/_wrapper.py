@@ -12,7 +12,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skinfluence._fit_summary import FitSummary
+from skinfluence._display._fit_summary import FitSummary
 from skinfluence._sklearn._callbacks import CallbackSupportMixin
 from skinfluence._sklearn._pipelines import final_estimator
 from skinfluence._sklearn._private import HasMethods

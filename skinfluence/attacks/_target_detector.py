@@ -8,7 +8,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._collections import refuse_collections
-from skinfluence._shown_bunch import ShownBunch
+from skinfluence._display._shown_bunch import ShownBunch
 from skinfluence._sklearn import FeaturesOfInner, fresh_seed, n_rows, take_rows
 from skinfluence.attacks._heaviness import (
     renormalised,

@@ -10,7 +10,7 @@ from sklearn.utils import column_or_1d, get_tags, indexable
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._collections import refuse_collections
-from skinfluence._shown_bunch import ShownBunch
+from skinfluence._display._shown_bunch import ShownBunch
 from skinfluence._sklearn import (
     EstimatorWrapper,
     Interval,

@@ -11,8 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._collections import refuse_collections
 from skinfluence._disk_entries import check_folder
+from skinfluence._display._html import Sentence
 from skinfluence._fit_weights import check_fit_weights
-from skinfluence._html import Sentence
 from skinfluence._sklearn import (
     EstimatorWrapper,
     HasMethods,

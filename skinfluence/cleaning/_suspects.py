@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import softmax
 
-from skinfluence._row_labels import RowTable
+from skinfluence._display._row_labels import RowTable
 from skinfluence._sklearn import take_rows
 from skinfluence._threads import one_blas_thread
 from skinfluence.cleaning.surprise._hurt_rows import most_hurt

@@ -4,7 +4,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from skinfluence._shown_bunch import ShownBunch
+from skinfluence._display._shown_bunch import ShownBunch
 
 STARS = """\
 The 47 stars of the cluster CYG OB1 in the direction of Cygnus: a Hertzsprung-Russell

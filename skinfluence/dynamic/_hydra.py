@@ -10,9 +10,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._base import BaseInfluence
+from skinfluence._display._shown_bunch import ShownBunch
 from skinfluence._losses import refuse_without_slope
 from skinfluence._other_methods import OTHER_METHODS
-from skinfluence._shown_bunch import ShownBunch
 from skinfluence._sklearn import (
     Interval,
     StrOptions,

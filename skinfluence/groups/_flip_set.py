@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skinfluence._shown_bunch import ShownBunch
+from skinfluence._display._shown_bunch import ShownBunch
 from skinfluence._threads import blas_threads
 from skinfluence.groups._arguments import check_method, check_number, make_estimand
 from skinfluence.groups._players import make_players

@@ -12,7 +12,7 @@ import scipy.linalg as sla
 from sklearn.base import clone, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from skinfluence._shown_bunch import ShownBunch
+from skinfluence._display._shown_bunch import ShownBunch
 from skinfluence._sklearn import final_estimator, preprocess
 from skinfluence.inspection._block_rows import BlockDesign, BlockRows, Whole
 from skinfluence.inspection._diagnostics_frame import (

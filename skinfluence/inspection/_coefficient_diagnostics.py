@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skinfluence._shown_bunch import ShownBunch
+from skinfluence._display._shown_bunch import ShownBunch
 from skinfluence.inspection._row_diagnostics import jackknife_errors, ratio
 from skinfluence.removal.discriminants._linear_discriminant import LinearDiscriminant
 from skinfluence.removal.smooth._softmax import Softmax

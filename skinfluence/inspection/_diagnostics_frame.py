@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 
-from skinfluence._shown_bunch import ShownBunch
+from skinfluence._display._shown_bunch import ShownBunch
 
 # Of the coefficients, not of the rows.
 OF_THE_MODEL = {"scale", "n_parameters", "std_errors", "jackknife_std_errors", "groups"}

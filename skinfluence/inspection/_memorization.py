@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import gen_batches, indexable
 
-from skinfluence._shown_bunch import ShownBunch
+from skinfluence._display._shown_bunch import ShownBunch
 from skinfluence._sklearn import n_rows, take_rows
 from skinfluence.inspection._style import check_vector
 from skinfluence.metrics import removal_curve

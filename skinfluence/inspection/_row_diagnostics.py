@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skinfluence._shown_bunch import ShownBunch
+from skinfluence._display._shown_bunch import ShownBunch
 
 
 def ratio(numerator, denominator):

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 from sklearn.utils import column_or_1d
 
-from skinfluence._shown_bunch import ShownBunch
+from skinfluence._display._shown_bunch import ShownBunch
 from skinfluence.metrics._inputs import influence_matrix
 
 

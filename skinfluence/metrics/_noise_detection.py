@@ -5,7 +5,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from skinfluence._shown_bunch import ShownBunch
+from skinfluence._display._shown_bunch import ShownBunch
 from skinfluence.metrics._inputs import check_marked, training_values
 
 

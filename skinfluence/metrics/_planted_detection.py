@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from skinfluence._shown_bunch import ShownBunch
+from skinfluence._display._shown_bunch import ShownBunch
 from skinfluence.metrics._inputs import check_marked, influence_matrix
 
 

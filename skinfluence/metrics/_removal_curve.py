@@ -7,7 +7,7 @@ from sklearn.utils import check_array, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
 from skinfluence._collections import refuse_collections
-from skinfluence._shown_bunch import ShownBunch
+from skinfluence._display._shown_bunch import ShownBunch
 from skinfluence._sklearn import fit_rows, fresh_seed, n_rows
 from skinfluence._skorch import jobs_of_training
 from skinfluence._targets import check_targets

@@ -5,8 +5,8 @@ from itertools import combinations
 import numpy as np
 from sklearn.base import clone
 
+from skinfluence._display._shown_bunch import ShownBunch
 from skinfluence._memory import check_memory
-from skinfluence._shown_bunch import ShownBunch
 from skinfluence._sklearn import fresh_seed, n_rows
 from skinfluence.metrics._correlation import row_correlations
 from skinfluence.metrics._inputs import numbers

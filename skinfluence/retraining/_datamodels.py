@@ -5,7 +5,7 @@ from sklearn.linear_model import Lasso, LassoCV
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from skinfluence._shown_bunch import ShownBunch
+from skinfluence._display._shown_bunch import ShownBunch
 
 
 def datamodels(influence, X=None, y=None, *, alpha=None, cv=5, n_jobs=None):

@@ -7,8 +7,8 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._display._shown_bunch import ShownBunch
 from skinfluence._memory import check_memory
-from skinfluence._shown_bunch import ShownBunch
 from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
 from skinfluence.removal import UnsupportedEstimator
 from skinfluence.retraining._balanced_subsets import BalancedSubsets

@@ -5,7 +5,7 @@ from numbers import Real
 
 import numpy as np
 
-from skinfluence._bounds import BoundedInfluence
+from skinfluence._base import BoundedInfluence
 from skinfluence._fit_weights import unusable_weights
 from skinfluence._sklearn import (
     Interval,

@@ -5,8 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from skinfluence._base import BaseInfluence
-from skinfluence._bounds import BoundedInfluence
+from skinfluence._base import BaseInfluence, BoundedInfluence
 from skinfluence._losses import refuse_without_slope
 from skinfluence._sklearn import (
     Interval,

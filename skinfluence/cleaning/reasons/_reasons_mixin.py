@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from skinfluence._row_labels import RowTable
+from skinfluence._display._row_labels import RowTable
 from skinfluence._sklearn import take_columns, take_rows
 from skinfluence.cleaning.reasons._agreeing_rows import agreeing_rows
 from skinfluence.cleaning.reasons._explanations import MAX_EXPLAINED, explain

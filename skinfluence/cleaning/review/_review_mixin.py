@@ -5,8 +5,8 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skinfluence._row_labels import RowTable
-from skinfluence._shown_bunch import ShownBunch
+from skinfluence._display._row_labels import RowTable
+from skinfluence._display._shown_bunch import ShownBunch
 from skinfluence._sklearn import take_rows
 from skinfluence.cleaning.review._reviewable import decided_in
 

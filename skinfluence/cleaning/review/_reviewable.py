@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from skinfluence._shown_bunch import ShownBunch
+from skinfluence._display._shown_bunch import ShownBunch
 from skinfluence.cleaning.review._decided import decided_rows
 from skinfluence.cleaning.review._recalibration import estimate
 from skinfluence.cleaning.review._verdicts import (

@@ -6,7 +6,7 @@ import numpy as np
 import sklearn
 from sklearn.utils import Bunch
 
-from skinfluence._html import Sentence, table
+from skinfluence._display._html import Sentence, table
 
 MOST_ROWS, MOST_COLUMNS = 5, 12
 
@@ -19,7 +19,7 @@ class ShownBunch(Bunch):
 
     Examples
     --------
-    >>> from skinfluence._shown_bunch import ShownBunch
+    >>> from skinfluence._display._shown_bunch import ShownBunch
     >>> found = ShownBunch(row=[3, 1], note=["<i>", ""])
     >>> found
     {'row': [3, 1], 'note': ['<i>', '']}

@@ -8,16 +8,16 @@ from sklearn.base import is_classifier
 from sklearn.utils import check_array, column_or_1d, get_tags, indexable
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._base._influential_rows import InfluentialRows
+from skinfluence._base._row_blocks import RowBlocks
+from skinfluence._base._row_changes import RowChanges
 from skinfluence._collections import is_collection
 from skinfluence._disk_entries import check_folder
-from skinfluence._fit_summary import InfluenceSummary
+from skinfluence._display._fit_summary import InfluenceSummary
 from skinfluence._fit_weights import check_fit_weights
 from skinfluence._group_masks import group_masks
-from skinfluence._influential_rows import InfluentialRows
 from skinfluence._losses import LOSS_NAMES, MinusPrediction, resolve_loss
 from skinfluence._memory import check_memory
-from skinfluence._row_blocks import RowBlocks
-from skinfluence._row_changes import RowChanges
 from skinfluence._sklearn import (
     EstimatorWrapper,
     StrOptions,

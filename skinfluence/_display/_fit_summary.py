@@ -3,7 +3,7 @@
 import sklearn
 from sklearn.utils import estimator_html_repr
 
-from skinfluence._html import Sentence, table
+from skinfluence._display._html import Sentence, table
 
 
 class FitSummary:

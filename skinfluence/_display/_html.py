@@ -20,7 +20,7 @@ def text(value):
 
     Examples
     --------
-    >>> from skinfluence._html import text
+    >>> from skinfluence._display._html import text
     >>> text(0.123456), text(None), text((1, 0.25))
     ('0.1235', 'None', '[1, 0.25]')
     """
@@ -47,7 +47,7 @@ def table(head, lines, caption=""):
 
     Examples
     --------
-    >>> from skinfluence._html import table
+    >>> from skinfluence._display._html import table
     >>> table([], [("<b>", 1)])
     '<table><tbody><tr><th>&lt;b&gt;</th><td>1</td></tr></tbody></table>'
     """

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skinfluence._row_labels import need_pandas, row_labels
+from skinfluence._display._row_labels import need_pandas, row_labels
 
 
 class InfluentialRows:

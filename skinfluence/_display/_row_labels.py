@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 
-from skinfluence._shown_bunch import ShownBunch
+from skinfluence._display._shown_bunch import ShownBunch
 
 
 def row_labels(X, rows):
@@ -53,7 +53,7 @@ class RowTable(ShownBunch):
     Examples
     --------
     >>> import numpy as np
-    >>> from skinfluence._row_labels import RowTable
+    >>> from skinfluence._display._row_labels import RowTable
     >>> table = RowTable.of([[0.0], [1.0]], row=np.array([1]), value=[0.5])
     >>> table.value, table.frame.index.tolist()
     ([0.5], [1])

@@ -1,0 +1,1 @@
+"""Results and fitted estimators as notebooks show them, and labels of rows."""
