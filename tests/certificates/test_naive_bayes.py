@@ -245,7 +245,7 @@ def test_balls_contain_what_is_exact():
                 error = abs(mpf(high) + mpf(float(mid - high)) - t)
                 assert error <= rad
                 shares.append(error / rad)
-            assert max(shares) > 1e-3
+            assert max(shares) > 5e-4  # 1e-3 with the logarithms of newer libraries
     assert not np.isfinite((Ball(1.0, 0.1) / Ball(0.05, 0.1)).rad)
     with np.errstate(all="ignore"):
         assert not np.isfinite(Ball([0.0, -1.0, 1.0], [0, 0, 1.0]).log().rad).any()

@@ -249,7 +249,7 @@ def test_row_of_leverage_one_is_refused_by_number():
             "solver='liblinear'|multiclass",  # refused by newer scikit-learn itself
         ),
         (Ridge(positive=True), "number", "positive=True"),
-        (Ridge(alpha=[1.0, 50.0]), "two numbers", r"alpha=\[1.0, 50.0\]"),
+        (Ridge(alpha=np.array([1.0, 50.0])), "two numbers", r"alpha=array\(.*50"),
         (TweedieRegressor(power=3), "positive", "1 <= power <= 2"),
     ],
     ids=["liblinear", "positive", "several alphas", "power"],

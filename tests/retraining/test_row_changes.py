@@ -29,7 +29,7 @@ REGRESSORS = [
     LinearRegression(),
     LinearRegression(fit_intercept=False),
     Ridge(3.0),
-    Ridge([0.5, 20.0], fit_intercept=False),
+    Ridge(np.array([0.5, 20.0]), fit_intercept=False),
     Ridge(2.0, solver="svd"),
 ]
 CLASSIFIERS = [
