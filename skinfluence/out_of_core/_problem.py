@@ -131,9 +131,9 @@ def _check_labels(numbers, labels):
 def _few(block, classifier):
     if not classifier:
         return block.X[:10], block.y[:10]
-    # A column of objects has no unique rows in NumPy before 2.
     y = block.y[:, 0] if block.y.shape[1:] == (1,) else block.y
-    first = np.unique(y, return_index=True, axis=0)[1]
+    # Objects have no unique rows, not along one axis either in NumPy before 2.
+    first = np.unique(y, return_index=True, axis=None if y.ndim == 1 else 0)[1]
     return block.X[first], block.y[first]
 
 
