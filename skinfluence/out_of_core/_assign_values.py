@@ -3,6 +3,7 @@
 import numpy as np
 
 from skinfluence._collections import is_collection
+from skinfluence.out_of_core._blocks import partitions_of
 
 
 def assign_values(X, **values):
@@ -58,7 +59,7 @@ def assign_values(X, **values):
     import dask
     import dask.dataframe as dd
 
-    sizes = [int(size) for size in X.map_partitions(len).compute()]
+    sizes, rows = partitions_of(X)
     ends = np.cumsum(sizes)
     for name, column in values.items():
         values[name] = column = column if is_collection(column) else np.asarray(column)
@@ -70,7 +71,7 @@ def assign_values(X, **values):
     beside = dask.delayed(_beside, pure=False)
     parts = [
         beside(part, {name: v[end - size : end] for name, v in values.items()})
-        for part, size, end in zip(X.to_delayed(), sizes, ends, strict=True)
+        for part, size, end in zip(rows, sizes, ends, strict=True)
     ]
     empty = {name: np.empty(0, dtype=column.dtype) for name, column in values.items()}
     meta = X._meta.assign(**empty)

@@ -122,7 +122,7 @@ def blocks_of(X, y, sample_weight=None, raw=False, labels=True):
 
     names = list(X.columns) if hasattr(X, "columns") else None
     if names is not None:
-        sizes, rows = _partitions(X)
+        sizes, rows = partitions_of(X)
     else:
         X = _as_array(X, "X")
         sizes = [int(size) for size in X.chunks[0]]
@@ -150,14 +150,18 @@ def blocks_of(X, y, sample_weight=None, raw=False, labels=True):
 
 def labels_of(frame):
     """Return the delayed index of each partition of a dataframe that has rows."""
-    sizes, parts = _partitions(frame.index)
+    sizes, parts = partitions_of(frame.index)
     return [part for size, part in zip(sizes, parts, strict=True) if size]
 
 
-def _partitions(frame):
+def partitions_of(frame):
     """Return the numbers of rows of a dataframe's partitions, and the partitions."""
-    sizes = [int(size) for size in frame.map_partitions(len).compute()]
-    return sizes, frame.to_delayed()
+    from dask import compute, delayed
+
+    # dask merges partitions of Parquet where few columns are read, ``len`` reads none:
+    # the numbers of rows are those of the very partitions that are returned.
+    parts = frame.simplify().to_delayed(optimize_graph=False)
+    return list(compute(*[delayed(len)(part) for part in parts])), parts
 
 
 def _whole_rows(array):
@@ -171,7 +175,16 @@ def _as_array(values, name):
     import dask.array as da
 
     if hasattr(values, "to_dask_array"):
-        return values.to_dask_array(lengths=True)
+        from dask import delayed
+
+        sizes, parts = partitions_of(values)
+        read, meta = delayed(np.asarray), np.asarray(values._meta)
+        return da.concatenate(
+            [
+                da.from_delayed(read(part), (size, *meta.shape[1:]), meta.dtype)
+                for size, part in zip(sizes, parts, strict=True)
+            ]
+        )
     if isinstance(values, da.Array):
         if np.isnan(values.shape[0]):
             return values.compute_chunk_sizes()
@@ -182,7 +195,9 @@ def _as_array(values, name):
             f"'sample_weight' is. Got {type(values).__name__}: "
             "use dask.array.from_array."
         )
-    return da.from_array(np.asarray(values))
+    values = np.asarray(values)
+    # dask cannot choose chunks of objects, texts for instance.
+    return da.from_array(values, chunks=-1 if values.dtype.hasobject else "auto")
 
 
 def _read(number, X, y, weight=None, raw=False, labels=True, names=None):

@@ -3,7 +3,7 @@
 import dask.array as da
 import numpy as np
 import pytest
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import Ridge, RidgeClassifier
 
 from skinfluence import LeaveOneOutInfluence, assign_values
 
@@ -56,3 +56,31 @@ def test_bad_input():
         assign_values(FRAME, value=np.arange(30))
     with pytest.raises(ValueError, match=r"'value' parameter.*\(30,\).*\(29,\)"):
         assign_values(table(), value=np.arange(29))
+
+
+def test_parquet_of_small_parts_keeps_its_partitions(tmp_path):
+    """dask merges parts where few columns are read, and counting rows reads none."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(120, 6)), columns=list("abcdef"))
+    for k in range(12):
+        frame[10 * k : 10 * k + 10].to_parquet(tmp_path / f"part.{k}.parquet")
+    rows = dd.read_parquet(tmp_path)
+    loo = LeaveOneOutInfluence(Ridge()).fit(rows[["a", "b"]], rows["f"])
+    inside = LeaveOneOutInfluence(Ridge()).fit(frame[["a", "b"]], frame["f"])
+    test = frame[["a", "b"]][:7], frame["f"][:7]
+    values = loo.sample_values(*test)
+    np.testing.assert_allclose(values, inside.sample_values(*test), atol=1e-12)
+    beside = assign_values(rows[["a"]], value=values).compute()
+    np.testing.assert_array_equal(beside["value"], values)
+    np.testing.assert_array_equal(beside["a"], frame["a"])
+
+
+def test_targets_in_memory_may_be_texts():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    y = np.where(X[:, 0] > 0, "yes", "no").astype(object)
+    blocks = da.from_array(X, chunks=(25, 3))
+    loo = LeaveOneOutInfluence(RidgeClassifier()).fit(blocks, y)
+    inside = LeaveOneOutInfluence(RidgeClassifier()).fit(X, y)
+    expected = inside.sample_values(X[:9], y[:9])
+    np.testing.assert_allclose(loo.sample_values(X[:9], y[:9]), expected, atol=1e-12)

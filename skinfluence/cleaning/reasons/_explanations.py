@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import softmax
 
+from skinfluence._sklearn import take_columns
 from skinfluence._threads import one_blas_thread
 from skinfluence.cleaning.reasons._blamed_cells import contradictions, distances
 from skinfluence.cleaning.reasons._kinds import far, rare_classes, repeated
@@ -13,6 +14,7 @@ from skinfluence.cleaning.reasons._scores_of_columns import (
     WITHOUT_SCORES,
     scores_of_columns,
 )
+from skinfluence.cleaning.surprise._missing import is_missing
 
 # Nobody reads more.
 MAX_EXPLAINED = 200
@@ -90,7 +92,8 @@ def explain(X, y, rows, kept, classification):
         with one_blas_thread():
             strength, expected = contradictions(table, n)
             block = strength[:, :-1].argmax(axis=1)
-            place, scores = repaired(table, n, expected, block)
+            missing = _missing_cells(X, table.positions, reference)
+            place, scores = repaired(table, n, expected, block, missing)
             target = y[np.concatenate([reference, rows])]
             clears = as_given(table, n, scores, target, classification)
             kinds["outlier"] = far(distances(table, n), n)
@@ -101,6 +104,11 @@ def explain(X, y, rows, kept, classification):
         kinds["rare class"] = rare_classes(y, rows)
     kind = _joined(kinds, m)
     return Explanations(to_blame, column, blame, donor, clears, kind, unknown)
+
+
+def _missing_cells(X, positions, reference):
+    columns = [np.asarray(take_columns(X, [j])).ravel() for j in positions]
+    return np.column_stack([is_missing(column[reference]) for column in columns])
 
 
 def _reference(kept, rows):

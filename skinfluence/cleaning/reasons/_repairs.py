@@ -16,7 +16,7 @@ USUAL = 0.9
 MAX_REFERENCE = 5_000
 
 
-def repaired(table, n_reference, expected, blocks):
+def repaired(table, n_reference, expected, blocks, missing=None):
     """Give blamed cells the values of donors.
 
     Parameters
@@ -25,6 +25,8 @@ def repaired(table, n_reference, expected, blocks):
         As in `contradictions`.
     blocks : ndarray of int, shape (m,)
         The blamed column of each row.
+    missing : ndarray of bool, shape (n_reference, n_columns), default=None
+        Empty cells of the reference rows, which are no donors.
 
     Returns
     -------
@@ -39,7 +41,8 @@ def repaired(table, n_reference, expected, blocks):
         block = table.blocks[j]
         away = ((reference[:, block] - expected[i, block]) ** 2).sum(axis=1)
         same = (reference[:, block] == scores[i, block]).all(axis=1)
-        donors[i] = np.where(same, np.inf, away).argmin()
+        barred = same if missing is None else same | missing[:, j]
+        donors[i] = np.where(barred, np.inf, away).argmin()
         scores[i, block] = reference[donors[i], block]
     return donors, scores
 

@@ -6,7 +6,7 @@ import pytest
 from sklearn.datasets import load_diabetes, load_wine
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skinfluence import InfluenceCleaner
 
@@ -103,3 +103,30 @@ def test_bad_input(wine):
     several.fit(X, np.column_stack([y, y]))
     with pytest.raises(ValueError, match="y of one column"):
         several.suspect_reasons()
+
+
+def test_no_empty_cell_is_suggested():
+    """Rows without a text are near every text; what they lack repairs nothing."""
+    rng = np.random.default_rng(3)
+    titles = np.array(["developer", "nurse", "teacher", "driver", "lawyer", "clerk"])
+    kind, n = rng.integers(6, size=600), 600
+    places = rng.choice(["", " (m/f)", " full time", " Berlin"], n)
+    typo = rng.integers(2, 12, n)  # behind the end of most titles
+    job = np.array(
+        [
+            f"{titles[k][:t]}{titles[k][t + 1 :]}{place}"
+            for k, t, place in zip(kind, typo, places, strict=True)
+        ],
+        dtype=object,
+    )
+    job[rng.random(n) < 0.04] = np.nan
+    score = np.array([5, 2, 2.2, 1.5, 6, 1])[kind] + rng.normal(0, 0.4, n)
+    y = np.where(score > 2.1, "high", "low")
+    flipped = rng.choice(n, 40, replace=False)
+    y[flipped] = np.where(y[flipped] == "high", "low", "high")
+    X = pd.DataFrame({"job": job, "pay": 1000 * score + rng.normal(0, 600, n)})
+    model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression())
+    cells = InfluenceCleaner(model, drop_fraction=0.15).fit(X, y).suspect_reasons()
+    blamed = cells.frame["blamed_column"] == "job"
+    assert blamed.sum() > 5
+    assert cells.frame["suggested_cell"][blamed].notna().all()
