@@ -59,12 +59,18 @@ def certifier(training):
         return LinearFlips(training)
     if isinstance(last, LogisticRegression):
         return LogisticFlips(training)
+    votes = "."
+    if is_classifier(last):
+        votes = (
+            f", and PartitionClassifier({type(last).__name__}()), which takes any "
+            "classifier."
+        )
     raise UnsupportedEstimator(
         f"No certificate for label flips is known for {type(last).__name__}. Known: "
         "RidgeClassifier, Ridge, LinearRegression, KernelRidge and "
         "GaussianProcessRegressor (y of two values), KNeighborsClassifier, "
-        "LogisticRegression of two classes, Pipelines that end in one of them, and "
-        f"PartitionClassifier({type(last).__name__}()), which takes any classifier."
+        "LogisticRegression of two classes, Pipelines that end in one of them"
+        f"{votes}"
     )
 
 

@@ -5,7 +5,12 @@ from numbers import Integral
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    MetaEstimatorMixin,
+    is_regressor,
+)
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
@@ -131,6 +136,11 @@ class PartitionClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """
         self._validate_params()
         refuse_collections("PartitionClassifier.fit", X=X, y=y)
+        if is_regressor(self.estimator):
+            raise TypeError(
+                "The 'estimator' parameter must be a classifier, whose votes are "
+                f"counted. Got the regressor {self.estimator!r:.60}."
+            )
         check_targets(y)
         X = self._checked(X, reset=True)
         y = column_or_1d(y, warn=True)

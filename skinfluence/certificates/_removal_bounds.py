@@ -34,12 +34,15 @@ class RemovalBounds(Certifier):
         X, y = training.X, training.y
         self._model = removal_model(self.estimator, X, y, training.sample_weight)
         if self._model.held_fixed:
+            name = type(final_estimator(self.estimator)).__name__
+            votes = (
+                f", or use PartitionClassifier({name}()), which takes any classifier"
+            )
             raise UnsupportedEstimator(
                 "Removals are certified where the whole estimator loses rows exactly. "
                 f"Held fixed would be: {', '.join(self._model.held_fixed)}. Leave "
-                "these out (with hyper-parameters as numbers), or use "
-                f"PartitionClassifier({type(final_estimator(self.estimator)).__name__}())"
-                ", which takes any classifier."
+                "these out (with hyper-parameters as numbers)"
+                f"{votes if is_classifier(self.estimator) else ''}."
             )
         self._loo = LeaveOneOutInfluence(
             training.estimator, n_jobs=training.n_jobs, random_state=training.seed

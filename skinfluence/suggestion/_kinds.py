@@ -24,6 +24,16 @@ KINDS = {
 }
 
 
+# Fitted by searching, by chance or by support vectors: their removals have no bound.
+UNCERTIFIED = {"SGDClassifier", "SGDRegressor", "SVC", "SVR", "NuSVC", "NuSVR"}
+
+
+def is_certified(estimator):
+    """Whether removals of a linear or closed-form model have proven bounds."""
+    name = type(final_estimator(estimator)).__name__
+    return name not in UNCERTIFIED and not name.endswith("CV")
+
+
 def kind_of(estimator):
     """Return the name of an estimator's kind; that of a Pipeline is its last step's.
 

@@ -9,9 +9,10 @@ import sklearn
 from sklearn.base import is_classifier
 
 from skinfluence._shown import shown
-from skinfluence.suggestion._kinds import KINDS, kind_of
+from skinfluence.suggestion._kinds import KINDS, is_certified, kind_of
 from skinfluence.suggestion._table import (
     ANSWERS,
+    CERTIFIED,
     COSTS,
     FEW_ROWS,
     LINES,
@@ -152,6 +153,8 @@ def suggest(estimator, question="prediction", *, n_rows=None):
             f"{type(estimator).__name__}: ask 'prediction', 'rows' or 'memorization', "
             "which have one for every model."
         )
+    if answer is CERTIFIED and not is_certified(estimator):
+        answer = VOTES
     classification = is_classifier(estimator)
     if not classification and (question == "attack" or answer is VOTES):
         raise ValueError(

@@ -215,7 +215,8 @@ LINES = {
     "worth": "values = method.sample_values(X_test, y_test)",
     "memorization": "rows = method.self_influence().argsort()[::-1][:20]",
     "groups": "effect = method.group_influence(X_test, y_test, groups=groups)",
-    "coefficients": "rows = method.cooks_distance.argsort()[::-1][:20]",
+    "coefficients": "rows = abs(method.dfbetas).reshape(len(X), -1).max(1)"
+    ".argsort()[::-1]",
     "training": "values, rows = method.influential_rows(X_test[:1])",
     "attack": "targets = method.predict(X_test) == -1",
     "few rows": "rows = method.rows  # verified by a refit without them",

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from changed_tables import fewest_changes, two_clouds
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
@@ -223,3 +223,8 @@ def test_a_part_without_rows_does_not_vote():
     assert model.predict([[5.0]]) == [1]
     certificate = PredictionCertificate(model).fit(X, y)
     assert certificate.robustness([[5.0]]).lower.tolist() == [0]
+
+
+def test_regressors_do_not_vote():
+    with pytest.raises(TypeError, match="'estimator' .* must be a classifier"):
+        PartitionClassifier(Ridge()).fit(np.eye(6), np.arange(6) % 2)

@@ -7,9 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.datasets import load_iris
 from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.svm import SVC
+from sklearn.linear_model import (
+    ElasticNetCV,
+    Lasso,
+    LogisticRegression,
+    LogisticRegressionCV,
+    RidgeCV,
+    SGDClassifier,
+)
+from sklearn.svm import SVC, SVR, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from suggested_models import CLASSIFIERS, REGRESSORS, table
 
@@ -144,3 +152,23 @@ def test_refusals_name_it():
         TRAK(LogisticRegression()).fit([[0.0], [1.0]], [0, 1])
     with pytest.raises(TypeError, match=r"skinfluence\.suggest\(estimator"):
         InfluenceFunctions(DecisionTreeClassifier()).fit([[0.0], [1.0]], [0, 1])
+
+
+@pytest.mark.parametrize("model", [SVC(), SGDClassifier(), LogisticRegressionCV()])
+def test_a_proof_for_models_without_bounds_is_about_a_vote(model):
+    assert suggest(model, "proof").name == "PartitionClassifier"
+
+
+@pytest.mark.parametrize("model", [SVR(), RidgeCV(), ElasticNetCV()])
+def test_no_proof_for_regressors_without_bounds(model):
+    with pytest.raises(ValueError, match="only if it is a classifier"):
+        suggest(model, "proof")
+
+
+@pytest.mark.parametrize("model", [Lasso(0.1), LinearSVC(), LogisticRegression()])
+def test_rows_that_carry_coefficients(model):
+    """Diagnostics differ from model to model; DFBETAS are among them for all."""
+    X, y = load_iris(return_X_y=True)
+    names = {"model": model, "X": X, "y": y}
+    exec(suggest(model, "coefficients").code, names)
+    assert sorted(names["rows"]) == list(range(len(X)))
