@@ -16,6 +16,12 @@ Residuals whose spread depends on the prediction depend on it as well. So the te
 made twice, the second time with r / v(s), v being the running median of \|r\|; mistakes
 are shown where both log likelihoods gain more than two.
 
+Targets with limits (ages, percentages) have residuals that are cut off differently at
+each prediction, which looks like a mixture as well. So the smaller gain must also
+exceed that of tables without mistakes with the same targets and predictions: normal
+scores of the targets are drawn again, given those of the predictions, with the
+correlation that they have.
+
 **When it fails.** Of 60 rows it shows hardly anything. Skewed errors whose spread
 grows with the prediction can pass for mistakes where `Amounts` takes no logarithms. The
 share w is too small, and not used.
@@ -23,9 +29,12 @@ share w is too small, and not used.
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, median_filter
+from scipy.stats import norm, rankdata
 
 SMALLEST_GAIN = 2.0
 N_BINS, N_ROUNDS = 256, 100
+# Tables without mistakes that are drawn, and rows of each at most.
+N_DRAWN, MAX_DRAWN = 19, 5_000
 
 
 def targets_look_exchanged(predictions, targets):
@@ -53,12 +62,35 @@ def _looks_exchanged(predictions, targets):
     # predictions are chance, and all targets would look exchanged.
     slope = predictions @ targets / max(predictions @ predictions, 1e-300)
     predictions = np.clip(slope, 0.0, 1.0) * predictions
+    gain = _smaller_gain(predictions, targets)
+    if not gain > SMALLEST_GAIN:
+        return False
+    return gain > _gain_of_right_rows(predictions, targets)
+
+
+def _smaller_gain(predictions, targets):
+    """Gain with residuals as they are, or in units of their running spread."""
     residuals = targets - predictions
-    spread = _spread(residuals, predictions)
-    return (
-        _gain(targets, residuals, np.ones(len(targets))) > SMALLEST_GAIN
-        and _gain(targets, residuals, spread) > SMALLEST_GAIN
-    )
+    plain = _gain(targets, residuals, np.ones(len(targets)))
+    return min(plain, _gain(targets, residuals, _spread(residuals, predictions)))
+
+
+def _gain_of_right_rows(predictions, targets):
+    """Largest gain of tables without mistakes, with these targets and predictions."""
+    rng = np.random.default_rng(0)
+    few = np.arange(len(targets))
+    if len(few) > MAX_DRAWN:
+        few = rng.choice(few, MAX_DRAWN, replace=False)
+    s, y = predictions[few], targets[few]
+    u, z = (norm.ppf((rankdata(v) - 0.5) / len(few)) for v in (s, y))
+    correlation = np.clip(u @ z / np.sqrt((u @ u) * (z @ z)), 0.0, 1.0)
+    ranked, most = np.sort(y), 0.0
+    for _ in range(N_DRAWN):
+        noise = rng.standard_normal(len(few))
+        drawn = correlation * u + np.sqrt(1 - correlation**2) * noise
+        most = max(most, _smaller_gain(s, ranked[drawn.argsort().argsort()]))
+    # Misfits of a density gain in proportion to the number of rows.
+    return most * len(targets) / len(few)
 
 
 def _spread(residuals, predictions):
