@@ -80,10 +80,10 @@ def _missing(values):
         return np.isnat(values)
     if kind != "O" or set(map(type, values.ravel())) <= {str, int, bool}:
         return np.zeros(values.shape, dtype=bool)
-    return np.frompyfunc(_is_missing, 1, 1)(values).astype(bool)
+    return np.frompyfunc(is_missing, 1, 1)(values).astype(bool)
 
 
-def _is_missing(value):
+def is_missing(value):
     if type(value).__name__ in MISSING_TYPES:
         return True
     if isinstance(value, np.datetime64 | np.timedelta64):

@@ -18,5 +18,5 @@ from skinfluence._sklearn._row_params import (
     take_row_params,
 )
 from skinfluence._sklearn._rows import n_rows, take_columns, take_params, take_rows
-from skinfluence._sklearn._seeds import fit_seeded, fresh_seed, seed_estimator
+from skinfluence._sklearn._seeds import copying, fit_seeded, fresh_seed, seed_estimator
 from skinfluence._sklearn._wrapper import EstimatorWrapper, FeaturesOfInner

@@ -11,7 +11,7 @@ from sklearn.model_selection import PredefinedSplit
 from sklearn.utils import get_tags
 
 from skinfluence._sklearn._rows import n_rows, take_params, take_rows
-from skinfluence._sklearn._seeds import seed_estimator
+from skinfluence._sklearn._seeds import copying, seed_estimator
 from skinfluence._skorch import seeded_training
 
 # Parameters that are numbers or arrays with one entry per training row. Array
@@ -40,7 +40,9 @@ def fit_rows(estimator, X, y, fit_params, rows, seed, index=0):
     model : fitted estimator
     """
     n = n_rows(X)
-    model = take_row_params(seed_estimator(clone(estimator), seed, index), rows, n)
+    model = take_row_params(
+        seed_estimator(copying(clone(estimator)), seed, index), rows, n
+    )
     params = take_params(fit_params, rows, n)
     with seeded_training(model, seed, index):
         return model.fit(take_rows(X, rows), take_rows(y, rows), **params)
@@ -59,7 +61,7 @@ def clone_for_rows(estimator, rows, n):
         Number of all rows.
     """
     refuse_pairwise(estimator)
-    return take_row_params(clone(estimator), rows, n)
+    return take_row_params(copying(clone(estimator)), rows, n)
 
 
 def take_row_params(estimator, rows, n):

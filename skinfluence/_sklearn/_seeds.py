@@ -59,8 +59,23 @@ def _unset_seeds(estimator):
     ]
 
 
+def copying(estimator):
+    """Return the unfitted estimator with parameters that keep the rows as they are.
+
+    Those that overwrite them (``copy=False``, ``copy_X=False``) save memory, with the
+    same result; here the rows are read again after the fit.
+    """
+    params = vars(estimator) if _is_plain(estimator) else estimator.get_params()
+    wrong = [
+        name
+        for name, value in params.items()
+        if name.rpartition("__")[2] in ("copy", "copy_X", "copy_x") and value is False
+    ]
+    return estimator.set_params(**dict.fromkeys(wrong, True)) if wrong else estimator
+
+
 def fit_seeded(estimator, X, y, fit_params, seed, index=0):
     """Fit a clone of ``estimator`` whose unset seeds depend on ``(seed, index)``."""
-    model = seed_estimator(clone(estimator), seed, index)
+    model = seed_estimator(copying(clone(estimator)), seed, index)
     with seeded_training(model, seed, index):
         return model.fit(X, y, **fit_params)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from skinfluence._collections import is_collection
-from skinfluence.out_of_core._blocks import partitions_of
+from skinfluence.out_of_core._blocks import as_array, partitions_of
 
 
 def assign_values(X, **values):
@@ -62,6 +62,8 @@ def assign_values(X, **values):
     sizes, rows = partitions_of(X)
     ends = np.cumsum(sizes)
     for name, column in values.items():
+        if hasattr(column, "to_dask_array"):
+            column = as_array(column, name)
         values[name] = column = column if is_collection(column) else np.asarray(column)
         if column.shape != (sum(sizes),):
             raise ValueError(

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from skinfluence._targets import is_missing
+
 
 @dataclass(frozen=True)
 class Block:
@@ -124,7 +126,7 @@ def blocks_of(X, y, sample_weight=None, raw=False, labels=True):
     if names is not None:
         sizes, rows = partitions_of(X)
     else:
-        X = _as_array(X, "X")
+        X = as_array(X, "X")
         sizes = [int(size) for size in X.chunks[0]]
         rows = X.rechunk({1: X.shape[1]}) if X.numblocks[1] > 1 else X
         rows = rows.to_delayed().ravel()
@@ -134,7 +136,7 @@ def blocks_of(X, y, sample_weight=None, raw=False, labels=True):
     for name, values in (("y", y), ("sample_weight", sample_weight)):
         if values is None:
             continue
-        array = _as_array(values, name)
+        array = as_array(values, name)
         if len(array) != sum(sizes):
             raise ValueError(
                 f"X and {name} must have as many rows. Got {sum(sizes)} and "
@@ -170,7 +172,7 @@ def _whole_rows(array):
     return array.to_delayed().ravel()
 
 
-def _as_array(values, name):
+def as_array(values, name):
     """Return a dask array whose blocks have known sizes."""
     import dask.array as da
 
@@ -222,11 +224,13 @@ def _read(number, X, y, weight=None, raw=False, labels=True, names=None):
         raise ValueError(
             f"y must hold finite numbers. Got NaN or infinity in partition {number}."
         )
-    if y.dtype.kind == "O" and any(v is None or v != v for v in y.ravel()):
+    if y.dtype.kind == "O" and any(map(is_missing, y.ravel())):
         raise ValueError(
             f"y must not hold missing values. Got some in partition {number}: drop "
             "these rows."
         )
+    if y.dtype.kind == "O" and set(map(type, y.ravel())) <= {bool, int}:
+        y = np.array(y.tolist())  # of nullable dtypes
     if not (np.isfinite(weight).all() and (weight >= 0).all()):
         raise ValueError(
             "The 'sample_weight' parameter must hold finite weights that are not "

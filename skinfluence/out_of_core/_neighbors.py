@@ -1,6 +1,7 @@
 """Nearest neighbours among the rows of a table in blocks."""
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import pairwise_distances
 from sklearn.utils.validation import validate_data
@@ -31,7 +32,8 @@ class BlockNeighbors(BaseEstimator):
 
     def checked(self, X):
         """Return test rows as floats."""
-        return validate_data(self, X, reset=False, dtype=np.float64)
+        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=np.float64)
+        return X.toarray() if sp.issparse(X) else X
 
     def distance_tasks(self, X):
         """Return the distances of checked rows from every block's, delayed."""

@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 from sklearn.utils import get_tags
 
-from skinfluence._sklearn import take_columns, take_rows
+from skinfluence._sklearn import copying, take_columns, take_rows
 from skinfluence.out_of_core._column_scales import (
     ColumnScales,
     merged_moments,
@@ -151,7 +151,7 @@ class BlockSteps:
     def _fitted(self, name, step, path, few):
         """Fit one transformer to all blocks."""
         top = Place(name, None, path)
-        fitted = clone(step).fit(top.rows(few))
+        fitted = copying(clone(step)).fit(top.rows(few))
         encoders = [
             place
             for place in _leaves(name, fitted, path)
@@ -164,7 +164,7 @@ class BlockSteps:
                 combine=partial(joined_witnesses, places=encoders),
                 places=encoders,
             )
-            fitted = clone(step).fit(top.rows(rows))
+            fitted = copying(clone(step)).fit(top.rows(rows))
         for place in _leaves(name, fitted, path):
             self._places.append(place)
             if isinstance(place.step, StandardScaler):

@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
 from skinfluence._sklearn import (
+    copying,
     final_estimator,
     final_sample_weight,
     n_rows,
@@ -65,7 +66,7 @@ class PartialWeightInfluence:
         weight = np.ones(n_rows(X)) if weight is None else np.asarray(weight)
         weight = fraction * weight
         params = {**fit_params, _weight_parameter(estimator): weight}
-        model = seed_estimator(clone(estimator), seed).fit(X, y, **params)
+        model = seed_estimator(copying(clone(estimator)), seed).fit(X, y, **params)
         self.removals = removal_model(model, X, y, weight).first_order()
 
     def __call__(self, X, y, loss):

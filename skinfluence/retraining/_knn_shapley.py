@@ -165,6 +165,10 @@ class KNNShapley(BlockNeighbors, ThreadedBlocks, RetrainingInfluence):
     def _path(self):
         return "closed form over all subsets"
 
+    def _check_validation(self, model, X):
+        # It does not predict where n_neighbors exceeds the number of rows.
+        validate_data(model, X, reset=False, accept_sparse="csr")
+
     def _fit_influence(self, X, y, fit_params):
         self._lazy = False
         self._rows = self._checked(X)

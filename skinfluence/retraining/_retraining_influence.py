@@ -112,8 +112,12 @@ class RetrainingInfluence(BaseInfluence):
         self._trained = trainable(self.estimator, y)
         model = fit_seeded(self._trained, X, y, fit_params, seed)
         if self._validation is not None:  # raise here, not after all retrainings
-            model.predict(self._validation[0])
+            self._check_validation(model, self._validation[0])
         return model
+
+    def _check_validation(self, model, X):
+        """Raise where the fitted model does not take the rows."""
+        model.predict(X)
 
     def _asked_rows(self, X):
         return self._validation[0] if X is None else X

@@ -84,3 +84,22 @@ def test_targets_in_memory_may_be_texts():
     inside = LeaveOneOutInfluence(RidgeClassifier()).fit(X, y)
     expected = inside.sample_values(X[:9], y[:9])
     np.testing.assert_allclose(loo.sample_values(X[:9], y[:9]), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["boolean", "Int64"])
+def test_targets_of_nullable_types(dtype):
+    rows = pd.DataFrame(
+        np.random.default_rng(0).normal(size=(60, 3)), columns=list("abc")
+    )
+    y = pd.Series(rows["a"] > 0, dtype=dtype)
+    given = dd.from_pandas(rows, npartitions=3), dd.from_pandas(y, npartitions=3)
+    loo = LeaveOneOutInfluence(RidgeClassifier()).fit(*given)
+    inside = LeaveOneOutInfluence(RidgeClassifier()).fit(rows, y)
+    found, expected = (m.sample_values(rows[:9], y[:9]) for m in (loo, inside))
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    beside = assign_values(given[0], value=given[0]["a"]).compute()
+    np.testing.assert_array_equal(beside["value"], rows["a"])
+    y[35] = pd.NA
+    given = given[0], dd.from_pandas(y, npartitions=3)
+    with pytest.raises(ValueError, match="partition 1"):
+        LeaveOneOutInfluence(RidgeClassifier()).fit(*given)

@@ -211,3 +211,10 @@ def test_what_is_worth_nothing_to_a_regressor():
         KNNShapley(utility="entropy").fit(X, y)
     with pytest.raises(ValueError, match="'n_neighbors' parameter.*Got 0"):
         KNNShapley(0).fit(X, y)
+
+
+def test_more_neighbours_than_rows_with_test_rows_in_fit():
+    X, y = load_iris(return_X_y=True)
+    known = KNNShapley(9).fit(X[::20], y[::20], X[1::20], y[1::20])
+    asked = KNNShapley(9).fit(X[::20], y[::20])
+    assert_array_equal(known.influence(), asked.influence(X[1::20], y[1::20]))

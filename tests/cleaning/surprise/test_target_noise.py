@@ -57,3 +57,20 @@ def test_exchanged_numbers_are_found():
             np.testing.assert_array_equal(wrong.probability, wrong.ceiling)
     assert len(shown) >= 3
     assert np.mean(shown) == pytest.approx(0.15, abs=0.05)
+
+
+LIMITED = {
+    "uniform": lambda rng: rng.uniform(-1, 1, 600),
+    "two ends": lambda rng: 2 * rng.beta(0.5, 0.5, 600) - 1,
+    "cut off": lambda rng: np.clip(rng.normal(size=600), -1, 1),
+}
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_targets_with_limits_are_no_mistakes(name):
+    """Residuals are cut off at limits, differently at each prediction."""
+    for seed in range(3):
+        rng = np.random.default_rng(900 + seed)
+        y = LIMITED[name](rng)
+        X = np.column_stack([y + rng.normal(0, 1.0, 600), rng.normal(size=(600, 3))])
+        assert wrong_rows(score_rows(X, y, False)).share == 0
