@@ -82,8 +82,8 @@ def print_suspects(problem, analysis, ranking):
         y = problem.y if decided is None else decided.y
         disagree = int((analysis.expected != y).sum())
         print(
-            f"          in {counted(disagree, 'row')} the prediction of a model trained "
-            "without the row differs from the label"
+            f"          in {counted(disagree, 'row')} the prediction of a model "
+            "trained without the row differs from the label"
         )
     first = ranking[ranking["suspect"]] if n_suspects else ranking
     print("rows whose target the columns predict worst:")
