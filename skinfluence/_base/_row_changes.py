@@ -94,9 +94,12 @@ class RowChanges:
         ------
         TypeError
             For methods and models that cannot follow changes, with the reason.
+        ValueError
+            For a row without the axis of rows, X[i] instead of X[[i]], say.
         """
         check_is_fitted(self)
         self._refuse_changes()
+        _refuse_single_row(X, y)
         check_targets(y)
         X, y, sample_weight = indexable(X, y, sample_weight)
         n = n_rows(X)
@@ -167,6 +170,17 @@ class RowChanges:
         for name in vars(self).keys() - vars(out).keys():
             delattr(self, name)
         return self
+
+
+def _refuse_single_row(X, y):
+    """Raise for the features of one row, or its target, without the axis of rows."""
+    of_one = np.ndim(X) == 1 and np.size(X) > 0
+    if of_one or (y is not None and np.ndim(y) == 0):
+        raise ValueError(
+            "The 'X' and 'y' parameters must hold rows, not a single row: of one row "
+            f"pass X[[i]], y[[i]]. Got X of {np.ndim(X)} and y of {np.ndim(y)} "
+            "dimensions."
+        )
 
 
 def _weights(weight, n):

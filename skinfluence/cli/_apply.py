@@ -7,9 +7,10 @@ import numpy as np
 from skinfluence._shown import shown
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._clean import encoded
+from skinfluence.cli._counts import counted
 from skinfluence.cli._files import check_outputs, write_files
 from skinfluence.cli._libraries import import_pandas
-from skinfluence.cli._relabelled import relabelled
+from skinfluence.cli._relabelled import is_new_label, relabelled
 from skinfluence.cli._spreadsheet import without_formulas
 from skinfluence.cli._verdicts import read_verdicts
 from skinfluence.cli.tables._file_names import beside
@@ -53,8 +54,14 @@ def apply(settings):
     counts = [
         f"{len(verdicts.of(v))} {v}" for v in ("keep", "drop", "relabel", "unsure")
     ]
-    print(f"{len(verdicts.rows)} verdicts: {', '.join(counts)}")
-    print(f"wrote {shown(output)}: {len(kept)} rows")
+    print(f"{counted(len(verdicts.rows), 'verdict')}: {', '.join(counts)}")
+    for row, value in zip(rows, values, strict=True):
+        if is_new_label(source, name, value):
+            print(
+                f"{shown(source.place(row))}: {shown(value)!r} is a value that no row "
+                f"of {shown(name)} had"
+            )
+    print(f"wrote {shown(output)}: {counted(len(kept), 'row')}")
     print(f"wrote {shown(log)}: what was changed")
 
 

@@ -6,6 +6,7 @@ from skinfluence._shown import shown
 from skinfluence.cleaning.surprise._preprocessing import text_columns
 from skinfluence.cli._analysis import analyse, default_model, n_parts
 from skinfluence.cli._bad_input import BadInput
+from skinfluence.cli._counts import counted
 from skinfluence.cli._files import check_outputs, write_files
 from skinfluence.cli._libraries import check_report_libraries
 from skinfluence.cli._reviewed import read_reviewed
@@ -63,7 +64,7 @@ def clean(settings):
     if settings.answers and not problem.classification:
         raise BadInput(
             f"--answers is about predicted labels, and {settings.target!r} holds "
-            "amounts, none of which turns into another: leave it out"
+            "numbers, which have no label that could change: leave it out"
         )
     if settings.per_class and not problem.classification:
         raise BadInput(
@@ -91,9 +92,11 @@ def clean(settings):
         page_text = report_page(problem, analysis, settings, reviewed)
         contents[page] = page_text.encode()
     write_files(contents)
-    print(f"\nwrote {shown(suspects)}: {len(ranking)} rows, most suspect first")
+    print(
+        f"\nwrote {shown(suspects)}: {counted(len(ranking), 'row')}, most suspect first"
+    )
     if analysis.changes_rows:
-        print(f"wrote {shown(output)}: {len(cleaned)} rows")
+        print(f"wrote {shown(output)}: {counted(len(cleaned), 'row')}")
     if analysis.reason_to_keep_all is not None:
         more = "more " if reviewed is not None else ""
         print(f"Nothing {more}should be removed: {analysis.reason_to_keep_all}.")

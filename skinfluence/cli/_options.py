@@ -31,15 +31,19 @@ def option(default=None, *, check=None, positional=False, **argument):
 
 
 def share(text):
-    return text if text == "auto" else float(text)
-
-
-share.__name__ = "share"  # argparse says "invalid share value"
+    try:
+        return text if text == "auto" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"invalid share value: {text!r}; 0.1 is 10%"
+        ) from None
 
 
 def check_share(share):
     if share != "auto" and not 0 <= share < 1:
-        raise BadInput(f"the share of rows must be in [0, 1), not {share:g}")
+        raise BadInput(
+            f"the share of rows must be in [0, 1), not {share:g}; 0.1 is 10%"
+        )
 
 
 def check_jobs(jobs):

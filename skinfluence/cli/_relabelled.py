@@ -6,6 +6,7 @@ from decimal import Decimal
 import numpy as np
 
 from skinfluence._shown import shown
+from skinfluence.cleaning._labels_or_amounts import few_whole_numbers
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._libraries import import_pandas
 from skinfluence.cli.tables._number_marks import SIGN, SPACES, UNIT
@@ -56,6 +57,30 @@ def relabelled(source, name, rows, values, path="the new values"):
         missing = isinstance(cells.dtype, pandas.api.extensions.ExtensionDtype)
         return column.astype("Float64" if missing else np.float64)
     return column.astype(cells.dtype)
+
+
+def is_new_label(source, name, value):
+    """Tell whether no row of a column of labels has a value; of amounts none is new.
+
+    Parameters
+    ----------
+    source : Table
+        What was read.
+    name : str
+        Of the column.
+    value : str
+        A value that `relabelled` takes.
+
+    Returns
+    -------
+    is_new : bool
+    """
+    typed = source.typed[name]
+    present = typed[typed.notna()]
+    if not _numeric(typed):
+        return str(value) not in set(map(str, present))
+    numbers = present.to_numpy(dtype=np.float64)
+    return few_whole_numbers(numbers) and float(value) not in numbers
 
 
 def _known(typed, cells):

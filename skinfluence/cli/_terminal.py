@@ -11,6 +11,7 @@ from skinfluence._shown import LIMIT, shown
 from skinfluence.cleaning.review._verdicts import VERDICTS
 from skinfluence.cli._answers import N_SHOWN
 from skinfluence.cli._by_group import hurting, unevenly_hit
+from skinfluence.cli._counts import counted
 
 SHOWN = 5
 SHOWN_CLASSES = 10
@@ -25,11 +26,13 @@ def print_table(problem, target, left_out, texts=()):
     target, kind = shown(target), "regression"
     if problem.classification:
         kind = f"classification, {len(np.unique(problem.y))} classes"
-    print(f"{len(problem.y)} rows, {problem.X.shape[1]} columns; {target}: {kind}")
+    n_rows, n_columns = counted(len(problem.y), "row"), problem.X.shape[1]
+    print(f"{n_rows}, {counted(n_columns, 'column')}; {target}: {kind}")
     if problem.decision:
         print(f"{target}: {problem.decision}")
     if problem.n_missing:
-        print(f"left out: {problem.n_missing} rows without a value of {target}")
+        missing = counted(problem.n_missing, "row")
+        print(f"left out: {missing} without a value of {target}")
     if len(problem.others):
         n = len(problem.y) + len(problem.others)
         print(
@@ -50,7 +53,7 @@ def print_review(verdicts, analysis):
     counts = [f"{len(verdicts.of(name))} {name}" for name in VERDICTS]
     decided, wrong = analysis.decided, analysis.wrong
     n, found = len(decided.y), int(decided.wrong.sum())
-    print(f"{len(verdicts.rows)} verdicts: {', '.join(counts)}")
+    print(f"{counted(len(verdicts.rows), 'verdict')}: {', '.join(counts)}")
     print(
         f"of all rows as given between {wrong.share:.1%} and {wrong.share_ceiling:.1%} "
         f"are wrong (95% interval):\nbesides the {found} that were found "
@@ -67,7 +70,7 @@ def print_suspects(problem, analysis, ranking):
             f"estimated share of wrong rows, from the columns: between "
             f"{_share(wrong.share)} and {_share(wrong.share_ceiling)}"
         )
-    print(f"suspects: {n_suspects} rows ({n_suspects / n:.1%})")
+    print(f"suspects: {counted(n_suspects, 'row')} ({n_suspects / n:.1%})")
     if n_suspects:
         smallest, largest = analysis.judged.false_discovery_rate
         print(
@@ -78,7 +81,10 @@ def print_suspects(problem, analysis, ranking):
         decided = analysis.decided
         y = problem.y if decided is None else decided.y
         disagree = int((analysis.expected != y).sum())
-        print(f"          a model without the row expects another label in {disagree}")
+        print(
+            f"          in {counted(disagree, 'row')} the prediction of a model "
+            "trained without the row differs from the label"
+        )
     first = ranking[ranking["suspect"]] if n_suspects else ranking
     print("rows whose target the columns predict worst:")
     positions = np.searchsorted(problem.rows, first["row"][:SHOWN])
@@ -87,9 +93,9 @@ def print_suspects(problem, analysis, ranking):
     if analysis.explained.unknown:
         print(f"no cell of them is blamed: {analysis.explained.unknown}")
     print(
-        "a target taken from another row is more suspect than a given one in "
-        f"{analysis.separation:.1%}\nof the pairs; by the out-of-fold loss of the "
-        f"model in {analysis.plain_separation:.1%}"
+        "check: a target exchanged on purpose gets a lower value than a given one in\n"
+        f"{analysis.separation:.1%} of comparisons (with the model's own out-of-fold "
+        f"loss: {analysis.plain_separation:.1%})"
     )
 
 
@@ -148,7 +154,10 @@ def print_groups(name, groups, proper, n_rows):
         print(line)
     rest = n_rows - sum(group.n_rows for group in groups)
     if rest:
-        print(f"  and {rest} rows of other values: the {len(groups)} largest are shown")
+        print(
+            f"  and {counted(rest, 'row')} of other values: the {len(groups)} largest "
+            "are shown"
+        )
     if any(group.worth is not None for group in groups):
         print(
             f"  change of the {proper} of all other held-out rows when a whole group "

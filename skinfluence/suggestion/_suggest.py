@@ -1,6 +1,7 @@
 """Which method answers a question about a model, and how it is called."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from html import escape
 from numbers import Integral
 from textwrap import fill
@@ -199,9 +200,11 @@ def _check(estimator, question, n_rows):
             f"as LogisticRegression(). Got {shown(estimator)}."
         )
     if question not in QUESTIONS:
+        close = get_close_matches(str(question), QUESTIONS, n=1)
+        meant = f" Did you mean {close[0]!r}?" if close else ""
         raise ValueError(
             f"The 'question' parameter must be one of {list(QUESTIONS)}. Got "
-            f"{question!r}."
+            f"{question!r}.{meant}"
         )
     if n_rows is not None and (not isinstance(n_rows, Integral) or n_rows < 1):
         raise ValueError(

@@ -80,8 +80,9 @@ def of_class(name, reason):
 EXACT = of_class("LeaveOneOutInfluence", HELD)
 TREES = of_class(
     "TreeInfluence",
-    "splits held, the effect of a row on the leaves is computed, and averaged over "
-    "structures; refits without a row measure mostly chance",
+    "with the splits held fixed, the effect of a row on the leaf values is computed "
+    "and averaged over several ensembles; retraining without a row would mostly "
+    "measure chance",
 )
 MEMBERS = of_class(
     "OutOfBagInfluence",

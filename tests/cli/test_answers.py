@@ -100,5 +100,6 @@ def test_amounts_do_not_turn(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert "--answers is about predicted labels" in err
+    assert "'y' holds numbers, which have no label that could change" in err
     assert main(["clean", str(path), "--target", "y", "--answers", "21"]) == 2
     assert "--answers must be in [0, 20], not 21" in capsys.readouterr().err

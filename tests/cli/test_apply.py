@@ -51,6 +51,8 @@ def test_bytes_stay_but_for_what_was_decided(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "5 verdicts: 0 keep, 2 drop, 2 relabel, 1 unsure" in out
     assert f"{N - 2} rows" in out
+    for i, value in RELABEL.items():
+        assert f"line {i + 2}: {value!r} is a value that no row of label had" in out
     assert carry_out(path) == 2
     assert "use --force" in capsys.readouterr().err
 
@@ -202,3 +204,26 @@ def test_several_files(tmp_path):
     changes = pd.read_csv(tmp_path / "a.changes.csv")
     assert changes["file"].tolist() == [str(path) for path in paths]
     assert changes["line"].tolist() == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "new"),
+    [
+        (["low", "high"] * 20, "high", False),
+        (["low", "high"] * 20, "medium", True),
+        ([0, 1] * 20, "1.0", False),
+        ([0, 1] * 20, "2", True),
+        ([i + 0.5 for i in range(40)], "7", False),
+    ],
+    ids=["label", "new label", "whole number", "new whole number", "amount"],
+)
+def test_labels_that_no_row_had_are_said(tmp_path, column, value, new, capsys):
+    path, file = tmp_path / "t.csv", tmp_path / "v.csv"
+    pd.DataFrame({"x": range(40), "income": column}).to_csv(path, index=False)
+    file.write_text(f"row,verdict,value\n3,relabel,{value}\n")
+    assert main(["apply", str(path), str(file), "--target", "income"]) == 0
+    out = capsys.readouterr().out
+    said = f"line 5: {value!r} is a value that no row of income had"
+    assert (said in out.splitlines()) is new
+    assert "1 verdict: 0 keep, 0 drop, 1 relabel" in out
+    assert len(pd.read_csv(tmp_path / "t.reviewed.csv")) == 40

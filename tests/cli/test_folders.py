@@ -65,7 +65,9 @@ def refused(capsys, path, *more):
 def test_folders_that_are_refused(tmp_path, capsys):
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "without files in .parquet" in refused(capsys, empty)
+    said = refused(capsys, empty)
+    assert "without files in .parquet; pass other files by name" in said
+    assert str(empty / "*.csv") in said
     frame().iloc[:0].to_parquet(empty / "part.0.parquet")
     assert "is empty" in refused(capsys, empty)
     path = folder(tmp_path)

@@ -13,9 +13,16 @@ from skinfluence.cli._task import read_task
 BAD_OPTIONS = {
     "no column, close name": (["--target", "Label"], "did you mean 'label'"),
     "no column at all": (["--target", "income"], "its columns are a, b"),
-    "share of one": (["--target", "label", "--drop", "1"], "in [0, 1), not 1"),
+    "share of one": (
+        ["--target", "label", "--drop", "1"],
+        "in [0, 1), not 1; 0.1 is 10%",
+    ),
     "share below zero": (["--target", "label", "--drop", "-0.1"], "in [0, 1)"),
     "share no number": (["--target", "label", "--drop", "some"], "invalid share"),
+    "share in percent": (
+        ["--target", "label", "--drop", "10%"],
+        "invalid share value: '10%'; 0.1 is 10%",
+    ),
     "no target": ([], "--target"),
     "two targets": (
         ["--target", "a", "--target", "label"],

@@ -156,7 +156,8 @@ def test_it_tells_what_the_ranking_tells(hostile):
     for place, row in enumerate(ranking["row"][: min(20, n_suspects)]):
         assert f"{place + 1}. line {row + 2}" in page.words
     worst = ranking.iloc[0]
-    assert worst["reason"] in page.words
+    reason = worst["reason"]
+    assert f". {reason[:1].upper()}{reason[1:]}" in page.words
     hurts = "; ".join(f"line {int(row) + 2}" for row in worst["hurts"].split())
     assert f"It hurts the held-out rows {hurts} most" in page.words
 
@@ -213,7 +214,9 @@ def test_scores_settings_and_limits(hostile):
 def test_shares_are_ranges(hostile):
     words = Page(hostile[2]).words
     assert re.search(r"between \d+% and \d+% of all rows, and \d+% to", words)
-    assert re.search(r"wrong with a probability between \d\.\d\d and \d\.\d\d", words)
+    assert re.search(
+        r"probability to be wrong \d\.\d\d, at most \d\.\d\d\. A model", words
+    )
 
 
 def test_regression_and_wide_tables(tmp_path):

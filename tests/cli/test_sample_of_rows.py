@@ -30,7 +30,7 @@ def test_other_rows_stay_as_they_are(path, action, capsys):
     assert main([*options, "--max-rows", "150"]) == 0
     out = capsys.readouterr().out
     assert "a random sample of 150 of 399 rows is valued; the others stay" in out
-    assert "left out: 1 rows without a value of label" in out
+    assert "left out: 1 row without a value of label" in out
     suspects, cleaned = read(path, "suspects"), read(path, "cleaned")
     assert len(suspects) == suspects["row"].nunique() == 150
     given = pd.read_csv(path).drop(index=7)

@@ -322,7 +322,10 @@ def test_bad_rows_leave_everything_as_it_was():
     for add, error, words in [
         ((bad, y[:2]), ValueError, "NaN"),
         ((X[:2, :3], y[:2]), ValueError, "n_new, 4"),
-        ((X[0], y[:4]), ValueError, "n_new, 4"),
+        ((X[0], y[:4]), ValueError, "not a single row"),
+        ((X[0], y[0]), ValueError, r"of one row pass X\[\[i\]\], y\[\[i\]\]"),
+        ((X[:1], y[0]), ValueError, "not a single row"),
+        ((X[:2, :3], y[:2]), ValueError, "n_new, 4"),
         ((X[:2], y[:3]), ValueError, "inconsistent"),
         ((X[:2], [0, None]), ValueError, "row 1"),
         ((X[:2], ["a", "b"]), ValueError, "one kind"),

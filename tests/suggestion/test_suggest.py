@@ -120,10 +120,11 @@ def test_few_rows_are_left_out_one_by_one():
         ((LogisticRegression,), TypeError, "such as LogisticRegression"),
         (("lasso",), TypeError, "with fit and predict"),
         ((LogisticRegression(), "why"), ValueError, "must be one of .*'labels'"),
+        ((LogisticRegression(), "row"), ValueError, "Did you mean 'rows'"),
         ((LogisticRegression(), "training"), ValueError, "only for .*skorch"),
         ((REGRESSORS["trees"], "proof"), ValueError, "only if it is a classifier"),
     ],
-    ids=["class", "str", "unknown", "not for it", "regressor"],
+    ids=["class", "str", "unknown", "close", "not for it", "regressor"],
 )
 def test_refusals(arguments, error, match):
     with pytest.raises(error, match=match):

@@ -164,7 +164,7 @@ for ax, approximation in zip(axes, ("exact", "fast"), strict=True):
 # ## Exercises
 #
 # The functions `gradients` and `mean_hessian` and the 30 rows from above are yours to use.
-# The check trains the same model in PyTorch.
+# The check of exercise 2 trains the same model in PyTorch.
 
 # %% [markdown]
 # ### Exercise 1: the recursion

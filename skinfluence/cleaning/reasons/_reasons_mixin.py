@@ -27,8 +27,8 @@ class ReasonsMixin:
         5,000, and two searches of nearest rows: seconds.
 
         **When it fails.** Where the columns say little of each other the blame is a
-        guess. Texts, sparse matrices and more than 256 columns have no blamed cells:
-        ``to_blame`` is empty.
+        guess. Sparse matrices and more than 256 columns have no blamed cells:
+        ``to_blame`` is empty. A long text is judged by its first 20 components only.
 
         Parameters
         ----------

@@ -77,7 +77,10 @@ def parts_of(path):
     files = [f for f in sorted(Path(path).rglob("*")) if not _is_note(f, path)]
     parts = [f for f in files if f.suffix.lower() == ".parquet" and f.is_file()]
     if not parts:
-        raise BadInput(f"{path} is a folder without files in .parquet")
+        raise BadInput(
+            f"{path} is a folder without files in .parquet; pass other files by name: "
+            f"{Path(path) / '*.csv'}"
+        )
     inside = [part for part in parts if part.parent != Path(path)]
     if inside:
         raise BadInput(

@@ -160,7 +160,7 @@
     element("reason").textContent =
       "Given " + suspect.given + ", suggested " + suspect.suggested +
       (suspect.chance ? " (probability " + suspect.chance + ")" : "") +
-      "; wrong with a probability between " + suspect.probability + " and " +
+      "; estimated probability to be wrong " + suspect.probability + ", at most " +
       suspect.ceiling + ": " + suspect.reason + "." +
       (suspect.hurts ? " Hurts most the held-out rows " + suspect.hurts + "." : "");
     element("tags").textContent =
