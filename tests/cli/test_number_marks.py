@@ -107,3 +107,22 @@ def test_numbers_in_texts_of_other_formats(tmp_path, suffix):
     assert table.typed["zip"].tolist() == frame["zip"].tolist()
     said = " ".join(table.notes)
     assert "decimal mark ',' (--decimal), thousands mark '.' (--thousands)" in said
+
+
+@pytest.mark.parametrize(
+    ("texts", "unit"),
+    [
+        (["180,3 cm", "171,0 cm", "165,5 cm"], "cm"),
+        (["12 km/h", "7.5 km/h"], "km/h"),
+        (["3 Jahre", "11 Jahre"], "Jahre"),
+    ],
+)
+def test_a_unit_that_is_not_known_is_said(tmp_path, texts, unit):
+    values, notes = column(tmp_path, texts)
+    assert values == texts
+    assert f"v holds numbers with '{unit}' behind them: taken for text" in notes
+
+
+@pytest.mark.parametrize("texts", [["12 cm", "3 kg"], ["4a", "B7"], ["red", "2 blue"]])
+def test_words_that_differ_are_no_unit(tmp_path, texts):
+    assert "behind them" not in column(tmp_path, texts)[1]

@@ -16,6 +16,7 @@ UNIT = (
     r"(?:[$€£¥₹₽%]|EUR|USD|GBP|CHF|JPY|CNY|INR|CAD|AUD|SEK|NOK|DKK|PLN|CZK|HUF"
     r"|kr\.?|zł|Fr\.)"
 )
+WITH_WORD = r"\s*[-+]?\d[\d.,']*\s*([^\W\d_][^\d\s]{0,9})\s*"  # 180,3 cm
 SIGN = "[+\\-\u2212]"  # with the minus sign of typography
 # A column with a few texts among its numbers is one of numbers, and says so.
 MOSTLY = 0.95
@@ -263,10 +264,22 @@ def _note_on_mixed(name, values, marks):
     others = [text for text in texts if not marks.is_number(text)]
     share = 1 - len(others) / max(len(texts), 1)
     if share < SOME or not others:
-        return []
+        return _note_on_unit(name, texts)
     return [
         f"{name} holds numbers in {share:.0%} of its values, and others, "
         f"{shown(others[0], 20)!r}, say: taken for text"
+    ]
+
+
+def _note_on_unit(name, texts):
+    """Say that the numbers of a column have a unit behind them that is not known."""
+    found = [match for text in texts if (match := re.fullmatch(WITH_WORD, text))]
+    units = {match[1] for match in found}
+    if len(units) != 1 or len(found) < MOSTLY * len(texts):
+        return []
+    return [
+        f"{name} holds numbers with {shown(units.pop(), 20)!r} behind them: taken for "
+        "text; take the unit away to have them read as numbers"
     ]
 
 
