@@ -44,9 +44,9 @@ def worker_threads(n_jobs):
 def in_threads(function, parts):
     """Yield a function of each of several parts of the work, in their order.
 
-    One after the other, but in a context of `worker_threads`: then each thread does
-    the linear algebra of its part alone. The function may write to what belongs to its
-    part.
+    The parts are done one after the other, except in a context of `worker_threads`,
+    where threads share them and each does the linear algebra of its part in one thread.
+    The function may write to arrays at the places of its part only.
     """
     parallel = Parallel(require="sharedmem", return_as="generator")
     if parallel.n_jobs == 1 or len(parts) < 2:

@@ -278,7 +278,7 @@ def full_disk(monkeypatch):
 
 
 needs_dev_full = pytest.mark.skipif(
-    not Path("/dev/full").exists(), reason="the device that is full is Linux's"
+    not Path("/dev/full").exists(), reason="needs Linux's device /dev/full"
 )
 
 

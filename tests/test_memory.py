@@ -162,7 +162,8 @@ print(loo.influence(X[:50], X[:50, 0]).shape)
 
 
 @pytest.mark.skipif(
-    not Path("/proc/self/statm").exists(), reason="the limit is Linux's to enforce"
+    not Path("/proc/self/statm").exists(),
+    reason="only Linux enforces the limit of memory",
 )
 def test_a_limited_process_gets_an_error_that_says_what_to_do():
     run = subprocess.run(

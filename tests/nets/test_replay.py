@@ -282,7 +282,8 @@ def test_too_small_a_bound_is_refused_before_training():
 
 
 @pytest.mark.skipif(
-    not hasattr(os, "posix_fallocate"), reason="asked of the system in another way"
+    not hasattr(os, "posix_fallocate"),
+    reason="room on disk is reserved by posix_fallocate",
 )
 def test_a_run_that_finds_no_room_on_disk_is_kept_in_memory(tmp_path, monkeypatch):
     net = optimised_net("momentum", module__dropout=0.2, max_epochs=2)

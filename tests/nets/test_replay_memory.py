@@ -53,7 +53,8 @@ print(bounded, whole)
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    not Path("/proc/self/clear_refs").exists(), reason="the peak is Linux's to tell"
+    not Path("/proc/self/clear_refs").exists(),
+    reason="peak memory is read from Linux's /proc",
 )
 def test_peak_of_a_run_that_does_not_fit_the_bound():
     bound, state = 25, 2 * 8 * (46 * 2000 + 2001 * 3) / 2**20

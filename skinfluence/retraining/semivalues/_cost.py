@@ -49,7 +49,7 @@ def announce(sampling, engine, players, limits, evaluation=None):
     timed = partial(_timed, engine, subsets[middle], numbers[middle], evaluation)
     try:
         model, each = timed()
-    except Exception:
+    except Exception:  # whatever the user's estimator raises
         if engine.error_score == "raise":
             raise
         return None
