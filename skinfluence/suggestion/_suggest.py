@@ -10,15 +10,22 @@ import sklearn
 from sklearn.base import is_classifier
 
 from skinfluence._shown import shown
-from skinfluence.suggestion._kinds import KINDS, is_certified, kind_of
+from skinfluence.suggestion._kinds import (
+    KINDS,
+    cross_validates,
+    is_certified,
+    kind_of,
+)
 from skinfluence.suggestion._table import (
     ANSWERS,
     CERTIFIED,
     COSTS,
     FEW_ROWS,
+    HALVES,
     LINES,
     QUESTIONS,
     RETRAINED,
+    SHAPLEY,
     VOTES,
 )
 
@@ -156,6 +163,8 @@ def suggest(estimator, question="prediction", *, n_rows=None):
         )
     if answer is CERTIFIED and not is_certified(estimator):
         answer = VOTES
+    if answer is SHAPLEY and cross_validates(estimator):
+        answer = HALVES
     classification = is_classifier(estimator)
     if not classification and (question == "attack" or answer is VOTES):
         raise ValueError(

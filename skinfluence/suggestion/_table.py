@@ -132,6 +132,11 @@ SHAPLEY = of_class(
     "a row's effect is averaged over subsets of all sizes, so that duplicates share it "
     "and the values sum to what the whole table gains",
 )
+HALVES = of_class(
+    "DownsamplingInfluence",
+    "Shapley values need models of single rows, on which this one cannot search by "
+    "cross-validation; models with and without a row are compared on halves instead",
+)
 MEMORY = of_class(
     "DownsamplingInfluence",
     "memorization is defined by models that have not seen the row",

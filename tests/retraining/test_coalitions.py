@@ -15,11 +15,16 @@ from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import FitFailedWarning
-from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.linear_model import (
+    LogisticRegression,
+    Ridge,
+    RidgeClassifier,
+    RidgeCV,
+)
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from skinfluence import LeaveOneOutInfluence
+from skinfluence import LeaveOneOutInfluence, ShapleyInfluence
 from skinfluence._losses import LogLoss, MarginLoss, SquaredError
 from skinfluence.retraining.engine import _coalitions
 from skinfluence.retraining.engine._coalitions import Coalitions
@@ -268,6 +273,18 @@ def test_a_failed_fit_says_which(table):
     note = failure.value.__notes__[0]
     assert "Fragile on 20 of 40 rows (the first are [1, 2," in note
     assert "seed 5, number 8)" in note
+    assert not any("Shapley" in note for note in failure.value.__notes__)
+
+
+def test_an_estimator_that_needs_more_rows_is_told_so(table):
+    X, y = table
+    shapley = ShapleyInfluence(RidgeCV(cv=5), max_retrainings=80, random_state=0)
+    with pytest.raises(ValueError, match="n_splits=5") as failure:
+        shapley.fit(X, y)
+    notes = " ".join(failure.value.__notes__)
+    assert "on 1 of 40 rows" in notes
+    assert "best_estimator_" in notes
+    assert "DownsamplingInfluence" in notes
 
 
 def test_a_failed_fit_can_have_a_loss(table):

@@ -14,9 +14,11 @@ from sklearn.linear_model import (
     Lasso,
     LogisticRegression,
     LogisticRegressionCV,
+    Ridge,
     RidgeCV,
     SGDClassifier,
 )
+from sklearn.model_selection import GridSearchCV
 from sklearn.svm import SVC, SVR, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from suggested_models import CLASSIFIERS, REGRESSORS, table
@@ -164,6 +166,14 @@ def test_a_proof_for_models_without_bounds_is_about_a_vote(model):
 def test_no_proof_for_regressors_without_bounds(model):
     with pytest.raises(ValueError, match="only if it is a classifier"):
         suggest(model, "proof")
+
+
+@pytest.mark.parametrize(
+    "model", [LogisticRegressionCV(cv=3), GridSearchCV(Ridge(), {"alpha": [0.1, 1.0]})]
+)
+def test_models_that_search_by_cross_validation_have_no_shapley_values(model):
+    assert suggest(model, "worth").name == "DownsamplingInfluence"
+    check_runs("worth", model)
 
 
 @pytest.mark.parametrize("model", [Lasso(0.1), LinearSVC(), LogisticRegression()])

@@ -12,6 +12,9 @@ from skinfluence._sklearn import (
 )
 from skinfluence._skorch import is_net, seeded_training
 
+# Below this number of rows an error says that an estimator may need more of them.
+FEW_ROWS = 10
+
 
 def prior_model(estimator, y):
     """Return a dummy model that predicts the class shares, or the mean, of ``y``.
@@ -58,6 +61,14 @@ def retrain(estimator, X, y, fit_params, subset, seed, index):
         return fit_rows(estimator, X, y, fit_params, subset, seed, index)
     except Exception as error:
         error.add_note(describe_retraining(estimator, subset, n, seed, index))
+        if len(subset) < min(FEW_ROWS, n - 1):
+            error.add_note(
+                "Shapley values need models of every number of rows, from one on. For "
+                "an estimator that needs more, such as one with cross-validation "
+                "inside, choose its parameters first and value the rows for the chosen "
+                "model (best_estimator_ of a search), or use DownsamplingInfluence, "
+                "whose subsets are all large."
+            )
         raise
 
 
