@@ -1,37 +1,38 @@
-r"""Which mistakes are made more often in one direction: j labelled c, or c labelled j.
+r"""Mistakes that are made one way only: class j is labelled c, and c hardly ever j.
 
 Where labels of one class are replaced by another and never the other way, a surprising
 row of the first label is likely wrong and one of the second is not. Rows near the
 border of two classes do not tell the direction, because right rows are surprising
 there; rows far from it do. For classes j and c, take the rows that models without them
-predict to be j, as far from c as half of those labelled j, in
-:math:`\log q_j - \log q_c`. Of these, :math:`M_{jc}` are labelled c and :math:`m_{jc}`
-are labelled j. If both directions are equally frequent, :math:`M_{jc}` is binomial
-given :math:`M_{jc} + M_{cj}`, with the probability
-:math:`p_{jc} = m_{jc} / (m_{jc} + m_{cj})`. Otherwise the probability is drawn, for
-each pair of classes, from Beta(:math:`s p_{jc}, s p_{cj}`), with one of five s that are
-taken to be equally likely. This is believed where the likelihood of all pairs is at
-least e⁵ times as large. The result is the mean of the probability in units of
+predict to be j, as far from c, in :math:`\log q_j - \log q_c`, as the farthest six of
+ten rows that are labelled j. Of these, :math:`M_{jc}` are labelled c and
+:math:`m_{jc}` are labelled j. Given :math:`M_{jc} + M_{cj}`, there are three
+explanations:
+
+1. both directions are equally frequent: :math:`M_{jc}` is binomial with the probability
+   :math:`p_{jc} = m_{jc} / (m_{jc} + m_{cj})`;
+2. classes are unequally hard: for each pair of classes the probability is drawn from
+   Beta(:math:`s p_{jc}, s p_{cj}`), s = 10;
+3. mistakes are made one way: the same with s = 0.5 or 1, densities that are highest at
+   0 and 1.
+
+The third is believed where the likelihood of all pairs is e² times as large with it as
+with each of the others. The result is the mean of the probability in units of
 :math:`p_{jc}`.
 
 **When it fails.** Mistakes equally frequent in both directions are left as they are,
-even if they are confined to some pairs of classes. Right rows that are hard far into
-one class, and not into the other, look the same as mistakes.
+even if they are confined to some pairs of classes. So are few: of two classes as
+frequent, seven mistakes far from the border are needed, none of them the other way.
 
 **Cost.** O(n k) time, and memory for the rows of one predicted class.
-
-References
-----------
-R. E. Kass, A. E. Raftery, "Bayes Factors", Journal of the American Statistical
-Association 90, 1995: logarithms above 5 are very strong evidence.
 """
 
 import numpy as np
 from scipy.special import betaln, logsumexp, softmax, xlog1py, xlogy
 
-DEPTH = 0.5  # share of the rows of a class that are too near to another one
-STRENGTHS = np.array([0.5, 1.0, 2.0, 5.0, 20.0])
-VERY_STRONG = 5.0  # logarithm of a ratio of likelihoods
+NEAR = 0.4  # share of the rows of a class that are too near to another one
+ONE_WAY, UNEQUAL = np.array([0.5, 1.0]), 10.0
+CLEAR = 2.0  # logarithm of a ratio of likelihoods
 
 
 def frequency_of_mistakes(log_q, labels):
@@ -47,9 +48,8 @@ def frequency_of_mistakes(log_q, labels):
     Returns
     -------
     frequency : ndarray of shape (k, k) or None
-        ``frequency[j, c]``, between 0 and the sum of both directions, belongs to rows
-        of class j labelled c; one on the diagonal. None where no direction is shown to
-        be more frequent.
+        ``frequency[j, c]``, above 0, belongs to rows of class j labelled c; one on the
+        diagonal. None where mistakes are not shown to be made one way.
 
     Examples
     --------
@@ -74,16 +74,24 @@ def frequency_of_mistakes(log_q, labels):
     pairs = np.triu_indices(len(mistakes), 1)
     one, both = mistakes[pairs], (mistakes + mistakes.T)[pairs]
     p = ((right + 1) / (right + right.T + 2))[pairs]
-    a, b = STRENGTHS[:, None] * p, STRENGTHS[:, None] * (1 - p)
-    likelihoods = (betaln(one + a, both - one + b) - betaln(a, b)).sum(axis=1)
     equal = (xlogy(one, p) + xlog1py(both - one, -p)).sum()
-    if logsumexp(likelihoods) - np.log(len(STRENGTHS)) < equal + VERY_STRONG:
+    unequal = _log_likelihood(one, both, p, UNEQUAL)
+    one_way = np.array([_log_likelihood(one, both, p, s) for s in ONE_WAY])
+    gain = logsumexp(one_way) - np.log(len(ONE_WAY)) - max(equal, unequal)
+    if gain < CLEAR:
         return None
-    share = softmax(likelihoods) @ ((one + a) / (both + STRENGTHS[:, None]))
+    s = ONE_WAY[:, None]
+    share = softmax(one_way) @ ((one + s * p) / (both + s))
     frequency = np.ones_like(mistakes)
     frequency[pairs] = share / p
     frequency.T[pairs] = (1 - share) / (1 - p)
     return frequency
+
+
+def _log_likelihood(one, both, p, s):
+    """Of the counts of one direction among both, without binomial coefficients."""
+    a, b = s * p, s * (1 - p)
+    return (betaln(one + a, both - one + b) - betaln(a, b)).sum()
 
 
 def _far_from_the_border(log_q, labels):
@@ -97,7 +105,7 @@ def _far_from_the_border(log_q, labels):
         if not own.any():
             continue
         distance = log_q[rows, j][:, None] - log_q[rows]
-        far = distance >= np.quantile(distance[own], DEPTH, axis=0)
+        far = distance >= np.quantile(distance[own], NEAR, axis=0)
         right[j] = far[own].sum(axis=0)
         others = labels[rows][~own]
         far = far[~own, others]

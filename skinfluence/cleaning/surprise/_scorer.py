@@ -52,8 +52,8 @@ class RowScores:
     without_trees : RowScores or None
         What the regressions say by themselves; None where no trees are with them.
     log_losses : tuple of two ndarray of shape (n_samples,), or None
-        ``values`` and ``wrong_values`` with mistakes of both directions equally
-        frequent; None where they are.
+        ``values`` and ``wrong_values`` as if mistakes were not made one way; None where
+        they are not.
     """
 
     values: np.ndarray
@@ -97,7 +97,7 @@ class Scored:
     amounts : Amounts or None
         How numbers are learnt and judged; None for labels.
     frequency : ndarray of shape (k, k) or None
-        Of mistakes, see `frequency_of_mistakes`; None where both directions are equal,
+        Of mistakes, see `frequency_of_mistakes`; None where they are not made one way,
         and for numbers.
     """
 
@@ -142,9 +142,9 @@ def score_rows(X, y, classification, folds=None):
     is typical there, see `Amounts`: -1/2 is six typical residuals, four standard
     deviations of normal errors. For labels the regressions predict indicators of the
     classes, which a softmax turns into probabilities, its temperature being the one
-    with the largest likelihood of rows left out; the loss is the log loss. Where some
-    mistakes are shown to be more frequent than the opposite ones (`_one_way_mistakes`)
-    it is that of
+    with the largest likelihood of rows left out; the loss is the log loss. Where
+    classes are shown to be mistaken for others one way only (`_one_way_mistakes`) it is
+    that of
 
     .. math:: q_y / \textstyle\sum_j w_{jy} q_j,
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import beta, betabinom, binom
+from scipy.integrate import quad
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.metrics import average_precision_score
 
@@ -14,7 +14,7 @@ from skinfluence.cleaning.surprise._one_way_mistakes import frequency_of_mistake
 from skinfluence.cleaning.surprise._scorer import score_rows
 from skinfluence.cleaning.surprise._wrong_rows import wrong_rows
 
-MISTAKES = {(0, 1): 30, (1, 0): 2, (0, 2): 5, (2, 0): 4, (1, 2): 1, (2, 1): 9}
+MISTAKES = {(0, 1): 30, (1, 0): 1, (0, 2): 0, (2, 0): 8, (1, 2): 2, (2, 1): 3}
 RIGHT = [60, 40, 50]
 
 
@@ -31,32 +31,55 @@ def counted():
     return log_q, np.array(labels)
 
 
+def integral(pair, s, p, power=0):
+    """Likelihood of one pair of classes, times the probability to this power."""
+    one, other = MISTAKES[pair], MISTAKES[pair[::-1]]
+    a, b = s * p, s * (1 - p)
+    found, _ = quad(
+        lambda x: x ** (one + power) * (1 - x) ** other,
+        *(0, 1),
+        weight="alg",
+        wvar=(a - 1, b - 1),
+        epsabs=0,
+    )
+    return found / quad(lambda x: 1, 0, 1, weight="alg", wvar=(a - 1, b - 1))[0]
+
+
 def test_frequencies_are_those_of_integrals():
-    frequency = frequency_of_mistakes(*counted())
     p = {(j, c): (RIGHT[j] + 1) / (RIGHT[j] + RIGHT[c] + 2) for j, c in MISTAKES}
-    strengths, x = [0.5, 1, 2, 5, 20], np.linspace(0, 1, 200_003)[1:-1]
     pairs = [(0, 1), (0, 2), (1, 2)]
-    both = {(j, c): MISTAKES[j, c] + MISTAKES[c, j] for j, c in pairs}
-    likelihoods, means = [], []
-    for s in strengths:
-        prior = {pair: (s * p[pair], s * (1 - p[pair])) for pair in pairs}
-        likelihoods.append(
-            np.prod([betabinom.pmf(MISTAKES[k], both[k], *prior[k]) for k in pairs])
-        )
-        means.append({})
-        for pair in pairs:
-            weight = beta.pdf(x, *prior[pair]) * binom.pmf(
-                MISTAKES[pair], both[pair], x
-            )
-            means[-1][pair] = (weight * x).sum() / weight.sum()
-    weights = np.array(likelihoods) / sum(likelihoods)
-    equal = np.prod([binom.pmf(MISTAKES[k], both[k], p[k]) for k in pairs])
-    assert np.mean(likelihoods) > np.exp(5) * equal
+    likelihood = {
+        s: np.prod([integral(k, s, p[k]) for k in pairs]) for s in (0.5, 1, 10)
+    }
+    equal = np.prod([p[pair] ** n for pair, n in MISTAKES.items()])
+    one_way = (likelihood[0.5] + likelihood[1]) / 2
+    assert one_way > np.exp(2) * max(equal, likelihood[10])
+    frequency = frequency_of_mistakes(*counted())
     for j, c in pairs:
-        mean = weights @ [found[j, c] for found in means]
-        assert frequency[j, c] == pytest.approx(mean / p[j, c], rel=2e-3)
-        assert frequency[c, j] == pytest.approx((1 - mean) / p[c, j], rel=2e-3)
+        mean = np.average(
+            [
+                integral((j, c), s, p[j, c], 1) / integral((j, c), s, p[j, c])
+                for s in (0.5, 1)
+            ],
+            weights=[likelihood[0.5], likelihood[1]],
+        )
+        assert frequency[j, c] == pytest.approx(mean / p[j, c], rel=1e-6)
+        assert frequency[c, j] == pytest.approx((1 - mean) / p[c, j], rel=1e-6)
     assert (np.diag(frequency) == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "believed"),
+    # Both directions; one of them more often, as of a class that is harder; one way.
+    [(20, 20, False), (25, 68, False), (2, 40, True), (0, 5, False), (0, 12, True)],
+)
+def test_what_is_believed_of_two_classes(one, other, believed):
+    true = np.repeat([0, 1], 200)
+    log_q = np.log(np.where(true[:, None] == [0, 1], 0.9, 0.1))
+    labels = true.copy()
+    labels[:one] = 1
+    labels[200 : 200 + other] = 0
+    assert (frequency_of_mistakes(log_q, labels) is not None) == believed
 
 
 def test_rows_near_the_border_are_not_counted():
