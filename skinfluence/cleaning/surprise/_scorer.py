@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import log_softmax, logsumexp
 from threadpoolctl import threadpool_limits
 
 from skinfluence.cleaning.surprise._amounts import (
@@ -13,6 +13,7 @@ from skinfluence.cleaning.surprise._amounts import (
     in_its_units,
     loss_of_amounts,
 )
+from skinfluence.cleaning.surprise._one_way_mistakes import frequency_of_mistakes
 from skinfluence.cleaning.surprise._preprocessing import joined
 from skinfluence.cleaning.surprise._scorer_matrix import MAX_COLUMNS, scorer_views
 from skinfluence.cleaning.surprise._stacked_ridge import StackedRidge, stacked
@@ -50,6 +51,9 @@ class RowScores:
         where there is nothing to compare.
     without_trees : RowScores or None
         What the regressions say by themselves; None where no trees are with them.
+    log_losses : tuple of two ndarray of shape (n_samples,), or None
+        ``values`` and ``wrong_values`` as if mistakes were not made one way; None where
+        they are not.
     """
 
     values: np.ndarray
@@ -59,6 +63,7 @@ class RowScores:
     n_classes: int | None
     columns: list
     without_trees: "RowScores | None" = None
+    log_losses: tuple | None = None
 
     @property
     def typical_residuals(self):
@@ -91,6 +96,9 @@ class Scored:
         The residual that is typical at each row; None for labels.
     amounts : Amounts or None
         How numbers are learnt and judged; None for labels.
+    frequency : ndarray of shape (k, k) or None
+        Of mistakes, see `frequency_of_mistakes`; None where they are not made one way,
+        and for numbers.
     """
 
     stack: StackedRidge
@@ -99,6 +107,7 @@ class Scored:
     temperature: float | None
     typical: np.ndarray | None
     amounts: Amounts | None = None
+    frequency: np.ndarray | None = None
 
     def values(self, said, T, rows=slice(None)):
         """Minus the loss of predictions, the targets being ``T``.
@@ -116,7 +125,11 @@ class Scored:
         """
         if self.temperature is None:
             return -loss_of_amounts((T - said) / self.typical[rows])
-        return (T * log_softmax(self.temperature * said, axis=-1)).sum(axis=-1)
+        log_q = log_softmax(self.temperature * said, axis=-1)
+        if self.frequency is None:
+            return (T * log_q).sum(axis=-1)
+        log_q = log_q + T @ np.log(self.frequency).T
+        return (T * log_q).sum(axis=-1) - logsumexp(log_q, axis=-1)
 
 
 def score_rows(X, y, classification, folds=None):
@@ -129,8 +142,14 @@ def score_rows(X, y, classification, folds=None):
     is typical there, see `Amounts`: -1/2 is six typical residuals, four standard
     deviations of normal errors. For labels the regressions predict indicators of the
     classes, which a softmax turns into probabilities, its temperature being the one
-    with the largest likelihood of rows left out; the loss is the log loss. Nothing in
-    it depends on the model that is to be trained, and all seeds are fixed.
+    with the largest likelihood of rows left out; the loss is the log loss. Where
+    classes are shown to be mistaken for others one way only (`_one_way_mistakes`) it is
+    that of
+
+    .. math:: q_y / \textstyle\sum_j w_{jy} q_j,
+
+    with the frequency w of the mistake, so that values follow the odds of being wrong.
+    Nothing in it depends on the model that is to be trained, and all seeds are fixed.
 
     From 1,000 rows on the ensembles of `Trees` are in the stack as well, where the loss
     on rows held out is less with them by a standard error. They see the components of
@@ -205,6 +224,7 @@ def _score(Z, for_trees, y, classification, folds):
 
 
 def _together(scores):
+    log_losses = [s.log_losses or (s.values, s.wrong_values) for s in scores]
     return RowScores(
         np.sum([s.values for s in scores], axis=0),
         np.column_stack([s.expected for s in scores]),
@@ -212,6 +232,7 @@ def _together(scores):
         np.sum([s.wrong_values for s in scores], axis=0),
         None,
         [column for s in scores for column in s.columns],
+        log_losses=tuple(np.sum(log_losses, axis=0)),
     )
 
 
@@ -324,16 +345,20 @@ def _score_labels(Z, for_trees, y, folds):
 
 def _row_scores_of_labels(scored, T, wrong, classes, without_trees):
     said = scored.predictions
-    values = scored.values(said, T)
-    judged = np.where(np.isnan(values)[:, None], T, said)
+    log_losses = scored.values(said, T), scored.values(said, wrong)
+    log_q = log_softmax(scored.temperature * said, axis=1)
+    frequency = frequency_of_mistakes(log_q, T.argmax(axis=1))
+    scored = replace(scored, frequency=frequency)
+    judged = np.where(np.isnan(said), T, said)
     return RowScores(
-        values,
+        scored.values(said, T),
         classes[judged.argmax(axis=1)],
-        np.exp(values),
+        np.exp(log_losses[0]),
         scored.values(said, wrong),
         len(classes),
         [scored],
         without_trees,
+        None if frequency is None else log_losses,
     )
 
 

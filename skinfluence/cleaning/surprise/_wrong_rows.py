@@ -127,7 +127,9 @@ def wrong_rows(scores):
 
 def _estimate(scores):
     """Return least, estimate, ceiling and matrix of noise of one stack."""
-    ceiling = probability_wrong(scores.values, scores.wrong_values, scores.n_classes)
+    # A wrong row may be wrong in either direction, whatever is frequent in the table.
+    both = scores.log_losses or (scores.values, scores.wrong_values)
+    ceiling = probability_wrong(*both, scores.n_classes)
     floor, probability, transition = (
         np.zeros(len(ceiling)),
         np.zeros(len(ceiling)),
