@@ -37,6 +37,7 @@ CLEANING_CONSTRAINTS = {
     "drop_fraction": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
     "per_class": ["boolean"],
     "cv": ["cv_object"],
+    "subsample": [Interval(Integral, 2, None, closed="left"), None],
     "memory": [str, HasMethods(["__fspath__"]), HasMethods(["cache"]), None],
     "n_jobs": [Integral, None],
     "random_state": ["random_state"],
@@ -134,6 +135,10 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
         the test parts of the folds of a splitter.
         Rows that no fold judges (the first ones of a ``TimeSeriesSplit``; the last
         for ``influence``) have the value NaN and are kept.
+    subsample : int or None, default=50_000
+        The fixed scorer's models are fitted to a random sample of so many rows where
+        X has more; all rows are valued, see Notes. None: to all rows. They always are
+        where ``cv`` is a splitter or ``groups`` are given.
     memory : str, path or joblib.Memory, default=None
         Keeps the values on disk, so that a search over ``drop_fraction`` or over
         parameters of ``estimator`` values the rows of each fold once. The entries
@@ -228,6 +233,7 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
         action="drop",
         per_class=False,
         cv=5,
+        subsample=50_000,
         memory=None,
         n_jobs=None,
         random_state=None,
@@ -238,6 +244,7 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
         self.action = action
         self.per_class = per_class
         self.cv = cv
+        self.subsample = subsample
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -307,6 +314,7 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
             action=self.action,
             per_class=self.per_class,
             cv=self.cv,
+            subsample=self.subsample,
             memory=self.memory,
             n_jobs=self.n_jobs,
             random_state=None if self.random_state is None else seed,

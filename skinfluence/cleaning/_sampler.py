@@ -45,6 +45,10 @@ class InfluenceSampler(BaseEstimator):
     cv : int, cross-validation splitter or iterable, default=5
         Held-out folds for ``influence``; a number means shuffled folds, stratified
         for classifiers.
+    subsample : int or None, default=50_000
+        The fixed scorer's models are fitted to a random sample of so many rows where
+        X has more; all rows are valued, see Notes. None: to all rows. They always are
+        where ``cv`` is a splitter or ``groups`` are given.
     memory : str, path or joblib.Memory, default=None
         Keeps the values on disk. The entries are pickles: name no folder that others
         can write to.
@@ -105,6 +109,7 @@ class InfluenceSampler(BaseEstimator):
         drop_fraction="auto",
         per_class=False,
         cv=5,
+        subsample=50_000,
         memory=None,
         n_jobs=None,
         random_state=None,
@@ -114,6 +119,7 @@ class InfluenceSampler(BaseEstimator):
         self.drop_fraction = drop_fraction
         self.per_class = per_class
         self.cv = cv
+        self.subsample = subsample
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -163,6 +169,7 @@ class InfluenceSampler(BaseEstimator):
             drop_fraction=self.drop_fraction,
             per_class=self.per_class,
             cv=self.cv,
+            subsample=self.subsample,
             memory=self.memory,
             n_jobs=self.n_jobs,
             random_state=self.random_state,
