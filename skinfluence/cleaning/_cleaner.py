@@ -9,7 +9,7 @@ from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
-from skinfluence._collections import refuse_collections
+from skinfluence._collections import is_collection
 from skinfluence._disk_entries import check_folder
 from skinfluence._display._html import Sentence
 from skinfluence._fit_weights import check_fit_weights
@@ -24,6 +24,7 @@ from skinfluence._sklearn import (
 )
 from skinfluence._targets import check_targets
 from skinfluence.cleaning._actions import ACTIONS, weight_parameter
+from skinfluence.cleaning._blockwise import check_for_collections, clean_blocks
 from skinfluence.cleaning._flagged import check_flagging
 from skinfluence.cleaning._run import Cleaning, CleaningSettings
 from skinfluence.cleaning.reasons._reasons_mixin import ReasonsMixin
@@ -287,7 +288,8 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
         self._validate_params()
         self._refuse_frozen()
         check_folder(self.memory)
-        refuse_collections("InfluenceCleaner.fit", X=X, y=y)
+        if is_collection(X, y):
+            return self._fit_collections(X, y, verdicts, fit_params)
         check_targets(y)
         check_fit_weights(fit_params, negative=True)
         refuse_pairwise(self.estimator)
@@ -308,17 +310,7 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
         # First of all, so that the wrapped estimator raises its own errors.
         self.estimator_ = self._fit_clone(X, y, params, seed)
         X, y = indexable(X, y)
-        settings = CleaningSettings(
-            influence=self.influence,
-            drop_fraction=self.drop_fraction,
-            action=self.action,
-            per_class=self.per_class,
-            cv=self.cv,
-            subsample=self.subsample,
-            memory=self.memory,
-            n_jobs=self.n_jobs,
-            random_state=None if self.random_state is None else seed,
-        )
+        settings = self._settings(None if self.random_state is None else seed)
         cleaning = Cleaning(
             self.estimator,
             X,
@@ -331,8 +323,27 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
             decided,
         )
         judged, self.suspects_ = cleaning.run()
-        self.sample_values_ = judged.rows.values
+        self._set_judged(judged, decided, checked)
         self._fit_X, self._fit_y = X, y
+        if not self.sample_mask_.all():
+            self.estimator_ = cleaning.train_all(judged)
+        return self
+
+    def _settings(self, random_state):
+        return CleaningSettings(
+            influence=self.influence,
+            drop_fraction=self.drop_fraction,
+            action=self.action,
+            per_class=self.per_class,
+            cv=self.cv,
+            subsample=self.subsample,
+            memory=self.memory,
+            n_jobs=self.n_jobs,
+            random_state=random_state,
+        )
+
+    def _set_judged(self, judged, decided=None, checked=None):
+        self.sample_values_ = judged.rows.values
         self._reviewable, self._decided = judged.reviewable, (decided, checked)
         flagged = ~judged.kept
         self.sample_mask_ = judged.kept
@@ -341,8 +352,20 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
         self.drop_fraction_ = float(flagged.mean())
         self.wrong_share_ = judged.wrong.share, judged.wrong.share_ceiling
         self.false_discovery_rate_ = judged.false_discovery_rate
-        if not self.sample_mask_.all():
-            self.estimator_ = cleaning.train_all(judged)
+
+    def _fit_collections(self, X, y, verdicts, fit_params):
+        settings = self._settings(None)
+        check_for_collections(settings, {"verdicts": verdicts, **fit_params})
+        if self.action == "weight":
+            weight_parameter(self.estimator)
+        check_flagging(
+            self.drop_fraction, self.per_class, None, y, is_classifier(self.estimator)
+        )
+        targets, judged, self.suspects_, self.estimator_ = clean_blocks(
+            self, X, y, settings
+        )
+        self._set_judged(judged)
+        self._fit_X, self._fit_y = None, targets  # X is read again where it is
         return self
 
     def _computed(self):

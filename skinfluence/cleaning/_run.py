@@ -109,6 +109,23 @@ def judge(X, y, settings, *, classification, influence_params, groups, decided=N
         random_state=settings.random_state,
         subsample=settings.subsample,
     )
+    return judged_by(rows, y, settings, classification, decided)
+
+
+def judged_by(rows, y, settings, classification, decided=None):
+    """Flag suspects among rows whose values are known.
+
+    Parameters
+    ----------
+    rows : RowValues
+        The values.
+    y, settings, classification, decided
+        As in `judge`.
+
+    Returns
+    -------
+    judged : Judged
+    """
     wrong = wrong_rows(rows.scores)
     reviewable = _reviewable(rows, wrong, y, classification)
     if decided is not None:

@@ -20,6 +20,7 @@ p = 150 features. Memory, besides the rows: k numbers per row for k classes or o
 twice with trees.
 """
 
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -92,6 +93,11 @@ class Predictor:
     columns: ScorerColumns
     pairs: list
 
+    def without_rows(self):
+        """Return the same without the rows of the sample, to be sent to workers."""
+        pairs = [pair and tuple(s and _light(s) for s in pair) for pair in self.pairs]
+        return Predictor(self.columns, pairs)
+
     def of(self, X):
         """Return all numbers per row, shape (m, w): for each model its predictions
         and, of numbers, the residuals that are typical."""
@@ -110,6 +116,42 @@ class Predictor:
         return np.vstack(
             list(in_threads(lambda block: self.of(take_rows(X, block)), blocks))
         )
+
+
+def _light(scored):
+    """Return what predicts other rows, without what is known of the sample."""
+    trees, amounts, typical = scored.trees, scored.amounts, scored.typical
+    if trees is not None:
+        columns = replace(trees.columns, values=None)
+        trees = replace(
+            trees, columns=columns, trees=_emptied(trees.trees, "columns", "T")
+        )
+    if amounts is not None:
+        typical = typical[:1]
+        sizes = [_without_rows(stack, 1) for stack in amounts.sizes]
+        amounts = replace(amounts, T=None, pulled=None, typical=None, sizes=sizes)
+    return replace(
+        scored,
+        stack=_without_rows(scored.stack, 0),
+        predictions=None,
+        T=None,
+        typical=typical,
+        amounts=amounts,
+        trees=trees,
+    )
+
+
+def _without_rows(stack, n):
+    light = _emptied(stack, "Z", "T")
+    light.predictions = stack.predictions[:n]
+    return light
+
+
+def _emptied(model, *names):
+    light = copy(model)
+    for name in names:
+        setattr(light, name, None)
+    return light
 
 
 def widened(pairs, rows, others, said, y):
