@@ -9,6 +9,7 @@ from skinfluence._collections import is_collection
 from skinfluence.cleaning._row_values import RowValues
 from skinfluence.cleaning._run import judged_by
 from skinfluence.cleaning._suspects import suspects_table
+from skinfluence.removal import UnsupportedEstimator
 
 ARRAYS = "leave it out, or pass arrays that fit into memory"
 
@@ -84,25 +85,42 @@ def joined_targets(numbers, parts):
 def clean_blocks(cleaner, X, y, settings):
     """Fit an `InfluenceCleaner` to collections.
 
+    Parameters
+    ----------
+    cleaner : InfluenceCleaner
+        Its estimator is trained: a linear model, or a Pipeline that ends in one.
+    X, y, settings
+        As in `judge_blocks`.
+
     Returns
     -------
-    fitted : dict
-        Its attributes.
+    targets : ndarray
+        All targets.
+    judged : Judged
+    suspects : RowTable
+        See `suspects_table`.
+    fitted : estimator
     """
     from skinfluence.out_of_core._blocks import blocks_of
     from skinfluence.out_of_core._fitting import fitted_to_blocks
     from skinfluence.out_of_core._steps import check_steps
 
     estimator, classification = cleaner.estimator, is_classifier(cleaner.estimator)
-    raw = check_steps(estimator) is not estimator
 
     def trained(y, kept=None, weight=None):
+        raw = check_steps(estimator) is not estimator
         rows = blocks_of(X, y, weight, raw=raw, labels=classification)
         rows = rows if kept is None else rows.chosen(kept)
         return fitted_to_blocks(estimator, rows)[1]
 
     # First of all, so that what cannot be trained is refused before long work.
-    of_all = trained(y)
+    try:
+        of_all = trained(y)
+    except UnsupportedEstimator as error:
+        raise UnsupportedEstimator(
+            f"{error} InfluenceSampler trains no model: its fit_resample returns the "
+            "collections without suspects, for an estimator of another library."
+        ) from error
     _, targets, judged = judge_blocks(X, y, settings, classification)
     kept = judged.kept
     if kept.all():

@@ -48,6 +48,16 @@ def print_table(problem, target, left_out, texts=()):
         )
 
 
+def print_sample(n_trained, n):
+    """Say that models are trained on a sample of the n rows, where they are."""
+    if n > n_trained:
+        print(
+            f"models are trained and compared on a random sample of {n_trained} of the "
+            f"{n} rows; all rows are valued by models that have not seen them "
+            "(--sample trains on more)"
+        )
+
+
 def print_review(verdicts, analysis):
     """Say what was decided, and what follows for the whole table."""
     counts = [f"{len(verdicts.of(name))} {name}" for name in VERDICTS]

@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skinfluence._sklearn import take_rows
+from skinfluence._sklearn import n_rows, take_rows
 from skinfluence._threads import in_threads
 from skinfluence.cleaning.surprise._scorer_matrix import ScorerColumns
 
@@ -101,6 +101,8 @@ class Predictor:
     def of(self, X):
         """Return all numbers per row, shape (m, w): for each model its predictions
         and, of numbers, the residuals that are typical."""
+        if not n_rows(X):  # transformers refuse no rows
+            return np.empty((0, self.width))
         Z, found = self.columns.of(X), []
         for pair in filter(None, self.pairs):
             of_stack = pair[0].stack.predict(Z)
@@ -108,7 +110,13 @@ class Predictor:
                 found.append(scored.predict(Z, X, of_stack))
                 if scored.amounts is not None:
                     found.append(scored.typical_of(Z))
-        return np.hstack(found) if found else np.empty((len(Z[0]), 0))
+        return np.hstack(found) if found else np.empty((n_rows(X), 0))
+
+    @property
+    def width(self):
+        """Numbers per row."""
+        models = [s for pair in filter(None, self.pairs) for s in filter(None, pair)]
+        return sum(len(s.stack.mean) * (1 + (s.amounts is not None)) for s in models)
 
     def of_rows(self, X, rows):
         """Return the same of some rows of a table in memory, in blocks."""
