@@ -94,6 +94,14 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
     ``fit(X, y, verdicts=...)`` carries them out before training, and estimates from
     them which of the other rows are wrong.
 
+    **Large tables.** Of more than ``subsample`` rows the fixed scorer's models are
+    fitted to a random sample. All rows are valued: those of the sample by models
+    without them, the others by the models of the sample, none of which has seen them.
+    Collections of dask are valued partition by partition in the same way, for
+    estimators that `LeaveOneOutInfluence` takes with collections; ``estimator_`` is
+    trained on all rows that are kept. `InfluenceSampler` trains nothing, and returns
+    the collections without suspects.
+
     **Cost.** Two fits of ``estimator`` and one valuing. The fixed scorer costs about
     as much as ten fits of a linear model, and where trees gain a few seconds more.
     A fitted cleaner keeps X and y, which ``review_table`` and ``suspect_reasons``
@@ -138,8 +146,8 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
         for ``influence``) have the value NaN and are kept.
     subsample : int or None, default=50_000
         The fixed scorer's models are fitted to a random sample of so many rows where
-        X has more; all rows are valued, see Notes. None: to all rows. They always are
-        where ``cv`` is a splitter or ``groups`` are given.
+        X has more; all rows are valued. None: to all rows. They always are where
+        ``cv`` is a splitter or ``groups`` are given.
     memory : str, path or joblib.Memory, default=None
         Keeps the values on disk, so that a search over ``drop_fraction`` or over
         parameters of ``estimator`` values the rows of each fold once. The entries
@@ -168,13 +176,14 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
         ``suggested_probability``: that of the suggested label in these models, NaN for
         numbers and for several columns of labels; ``value``;
         ``standard_error`` of the value: with another sample of rows, by the jackknife,
-        or over the folds of ``influence`` (NaN where there are none);
+        or over the folds of ``influence`` (NaN where there are none, and for rows
+        outside the sample that the fixed scorer's models are fitted to);
         ``probability_wrong``: the smallest that the shape of the regressions'
         predictions without the row needs, and ``probability_ceiling``: the largest
         that the predictions allow; ``rank``: 1 is the
         lowest value; ``hurts``: up to three rows whose held-out prediction in the
         fixed scorer's models is best improved by dropping the row, for the first 50
-        suspects.
+        suspects (none for rows outside the sample).
     false_discovery_rate_ : tuple of two floats
         The smallest and the largest possible share of suspects that are fine: by
         the ends of a 95% range; with trees in the stack also by the smallest
@@ -255,7 +264,7 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or dask collection of shape (n_samples, n_features)
             Training rows, whatever ``estimator`` takes.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their targets.
@@ -283,7 +292,9 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
         Raises
         ------
         TypeError
-            If X or y is a collection of dask: they are needed in memory.
+            With collections of dask, for parameters that need all rows in memory:
+            ``influence``, ``memory``, ``groups``, ``verdicts``, other fit parameters,
+            splitters, and ``subsample=None``.
         """
         self._validate_params()
         self._refuse_frozen()

@@ -106,9 +106,7 @@ def value_rows(
     if groups is not None or not isinstance(cv, int | np.integer):
         pairs = folds(y, cv, classification, 0, X, groups)
     with worker_threads(n_jobs):
-        scores = kept(
-            _fixed_scores, X, y, classification, pairs, subsample, versions()
-        )
+        scores = kept(_fixed_scores, X, y, classification, pairs, subsample, versions())
     if influence is None:
         return RowValues(scores.values, None, scores)
     if isinstance(influence, OUT_OF_BAG):

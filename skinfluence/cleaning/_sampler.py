@@ -52,8 +52,8 @@ class InfluenceSampler(BaseEstimator):
         for classifiers.
     subsample : int or None, default=50_000
         The fixed scorer's models are fitted to a random sample of so many rows where
-        X has more; all rows are valued, see Notes. None: to all rows. They always are
-        where ``cv`` is a splitter or ``groups`` are given.
+        X has more; all rows are valued, see `InfluenceCleaner`. None: to all rows.
+        They always are where ``cv`` is a splitter or ``groups`` are given.
     memory : str, path or joblib.Memory, default=None
         Keeps the values on disk. The entries are pickles: name no folder that others
         can write to.
@@ -134,8 +134,9 @@ class InfluenceSampler(BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or dask collection of shape (n_samples, n_features)
             Rows; the fixed scorer takes tables with text and missing values.
+            Collections are valued partition by partition, see `InfluenceCleaner`.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their targets.
         **fit_params : dict
@@ -224,7 +225,8 @@ class InfluenceSampler(BaseEstimator):
         Returns
         -------
         X_resampled : array-like of shape (n_samples_new, n_features)
-            The rows that were kept, in the order and the type of ``X``.
+            The rows that were kept, in the order and the type of ``X``; collections of
+            dask lose them when they are computed.
         y_resampled : array-like of shape (n_samples_new,)
             Their targets.
         """

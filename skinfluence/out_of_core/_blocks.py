@@ -190,9 +190,7 @@ def _aligned(values, name, sizes):
         raise ValueError(
             f"X and {name} must have as many rows. Got {sum(sizes)} and {len(array)}."
         )
-    return _whole_rows(
-        array if array.chunks[0] == sizes else array.rechunk({0: sizes})
-    )
+    return _whole_rows(array if array.chunks[0] == sizes else array.rechunk({0: sizes}))
 
 
 def labels_of(frame):

@@ -171,5 +171,7 @@ def test_bad_partitions_are_named():
         lambda part: part.astype({"b": str}) if len(part) == 1 else part,
         meta=rows._meta,
     )
-    with pytest.raises(ValueError, match="Column 'b'.*numbers in partition 0 and texts"):
+    with pytest.raises(
+        ValueError, match="Column 'b'.*numbers in partition 0 and texts"
+    ):
         fit(texts, blocks(LABELS))
