@@ -1,13 +1,13 @@
 """Cleaning large mixed tables: models of a sample beside models of all rows.
 
 A table of numbers, categories, a code of 3,000 values, dates, short texts and missing
-cells is drawn, with 5% of the targets wrong. CPU seconds and average precision at finding
-them, of rows inside and outside the sample; precision and recall of suspects. Models of
-all rows are fitted where the table has at most 200,000. The most memory is that of the
-process, the table in it.
+cells is drawn, with 5% of the targets wrong. CPU seconds and average precision at
+finding them, of rows inside and outside the sample; precision and recall of suspects.
+Models of all rows are fitted where the table has at most 200,000. The most memory is
+that of the process so far, the table in it.
 
-With --blocks the table stays in partitions of 50,000 rows, which dask generates again in
-every pass.
+With --blocks the table stays in partitions of 50,000 rows, which dask generates again
+in every pass.
 
     python benchmarks/bench_large_tables.py [rows] [labels | numbers] [--blocks]
 """

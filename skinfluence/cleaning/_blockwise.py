@@ -161,7 +161,7 @@ def without_suspects(X, kept):
         sizes, parts = partitions_of(X)
     else:
         X = as_array(X, "X")
-        X = X.rechunk({axis: -1 for axis in range(1, X.ndim)})
+        X = X.rechunk(dict.fromkeys(range(1, X.ndim), -1))
         sizes, parts = X.chunks[0], X.to_delayed().ravel()
     ends = np.cumsum(sizes)
     masks = [kept[end - size : end] for size, end in zip(sizes, ends, strict=True)]
