@@ -7,6 +7,9 @@ import numpy as np
 from skinfluence._sklearn import take_rows
 from skinfluence.cleaning._folds import folds
 
+# Rows of a sample that are held out in turn: every fold fits all models again.
+MOST_COMPARED = 25_000
+
 
 def folds_of(task, y, cleaning, seed):
     """Cut the rows into training and test parts; of a large table a random sample.
@@ -30,8 +33,8 @@ def folds_of(task, y, cleaning, seed):
     settings, n = cleaning.settings, len(y)
     if settings.subsample is None or n <= settings.subsample:
         return folds(y, settings.cv, task.classification, seed, task.X, task.groups)
-    rng = np.random.default_rng(seed)
-    rows = np.sort(rng.choice(n, settings.subsample, replace=False))
+    few = min(settings.subsample, MOST_COMPARED)
+    rows = np.sort(np.random.default_rng(seed).choice(n, few, replace=False))
     pairs = folds(
         y[rows], settings.cv, task.classification, seed, take_rows(task.X, rows)
     )

@@ -14,6 +14,7 @@ from skinfluence.audit._findings import SEVERITIES
 from skinfluence.cleaning._run import CleaningSettings
 from skinfluence.cli import _options as options
 from skinfluence.cli._bad_input import BadInput
+from skinfluence.cli._left_folds import MOST_COMPARED
 from skinfluence.retraining import LeaveOneOutInfluence
 from skinfluence.static import InfluenceFunctions
 
@@ -114,7 +115,7 @@ class Settings(options.OfFiles):
         check=options.check_sample,
         metavar="N",
         help="of a table with more rows train the models on a random sample of so "
-        "many, value all rows by them, and compare on held-out rows of the sample; "
+        f"many, value all rows by them, and compare scores on at most {MOST_COMPARED}; "
         "--groups, --time-ordered and other methods train on all rows (default: "
         "%(default)s)",
     )
@@ -215,9 +216,9 @@ class Settings(options.OfFiles):
 
     def _sample(self):
         return (
-            f"of a table of more than {self.sample} rows the models are trained, and "
-            "compared on held-out rows, on a random sample of so many; all rows are "
-            "valued"
+            f"of a table of more than {self.sample} rows the models are trained on a "
+            "random sample of so many, and all rows are valued; scores are compared on "
+            f"held-out rows of {min(self.sample, MOST_COMPARED)}"
         )
 
     def _folds(self):

@@ -12,6 +12,7 @@ from skinfluence.cleaning.review._verdicts import VERDICTS
 from skinfluence.cli._answers import N_SHOWN
 from skinfluence.cli._by_group import hurting, unevenly_hit
 from skinfluence.cli._counts import counted
+from skinfluence.cli._left_folds import MOST_COMPARED
 
 SHOWN = 5
 SHOWN_CLASSES = 10
@@ -52,9 +53,9 @@ def print_sample(n_trained, n):
     """Say that models are trained on a sample of the n rows, where they are."""
     if n > n_trained:
         print(
-            f"models are trained and compared on a random sample of {n_trained} of the "
-            f"{n} rows; all rows are valued by models that have not seen them "
-            "(--sample trains on more)"
+            f"models are trained on a random sample of {n_trained} of the {n} rows, and "
+            "value all rows without having seen them (--sample trains on more); scores "
+            f"are compared on {min(n_trained, MOST_COMPARED)} rows"
         )
 
 

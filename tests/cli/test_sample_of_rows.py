@@ -66,10 +66,12 @@ def test_models_of_a_sample_value_all_rows(path, action, capsys):
     options += ["--report", str(report)]
     assert main([*options, "--sample", "150"]) == 0
     out = capsys.readouterr().out
-    assert "trained and compared on a random sample of 150 of the 399 rows" in out
+    assert (
+        "trained on a random sample of 150 of the 399 rows, and value all rows" in out
+    )
     by_class = out.split("share predicted right, by class\n")[1].split("\n")[:2]
     assert sum(int(line.split("(")[1].split(")")[0]) for line in by_class) == 150
-    assert "compared on held-out rows, on a random sample" in report.read_text()
+    assert "scores are compared on held-out rows of 150" in report.read_text()
     suspects, cleaned = read(path, "suspects"), read(path, "cleaned")
     assert suspects["row"].nunique() == 399
     flagged = suspects.loc[suspects["suspect"], "row"].to_numpy()
