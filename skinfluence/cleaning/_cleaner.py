@@ -24,9 +24,9 @@ from skinfluence._sklearn import (
 )
 from skinfluence._targets import check_targets
 from skinfluence.cleaning._actions import ACTIONS, weight_parameter
-from skinfluence.cleaning._blockwise import check_for_collections, clean_blocks
+from skinfluence.cleaning._fit_parts import FitParts
 from skinfluence.cleaning._flagged import check_flagging
-from skinfluence.cleaning._run import Cleaning, CleaningSettings
+from skinfluence.cleaning._run import Cleaning
 from skinfluence.cleaning.reasons._reasons_mixin import ReasonsMixin
 from skinfluence.cleaning.review._review_mixin import ReviewMixin
 from skinfluence.cleaning.review._reviewable import decided_in
@@ -45,7 +45,7 @@ CLEANING_CONSTRAINTS = {
 }
 
 
-class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
+class InfluenceCleaner(FitParts, ReasonsMixin, ReviewMixin, EstimatorWrapper):
     r"""An estimator trained on all rows but those that look wrong.
 
     ``fit`` values every training row, drops those that are more likely wrong than
@@ -338,45 +338,6 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
         self._fit_X, self._fit_y = X, y
         if not self.sample_mask_.all():
             self.estimator_ = cleaning.train_all(judged)
-        return self
-
-    def _settings(self, random_state):
-        return CleaningSettings(
-            influence=self.influence,
-            drop_fraction=self.drop_fraction,
-            action=self.action,
-            per_class=self.per_class,
-            cv=self.cv,
-            subsample=self.subsample,
-            memory=self.memory,
-            n_jobs=self.n_jobs,
-            random_state=random_state,
-        )
-
-    def _set_judged(self, judged, decided=None, checked=None):
-        self.sample_values_ = judged.rows.values
-        self._reviewable, self._decided = judged.reviewable, (decided, checked)
-        flagged = ~judged.kept
-        self.sample_mask_ = judged.kept
-        if decided is not None:
-            self.sample_mask_ = judged.kept & ~decided.wrong
-        self.drop_fraction_ = float(flagged.mean())
-        self.wrong_share_ = judged.wrong.share, judged.wrong.share_ceiling
-        self.false_discovery_rate_ = judged.false_discovery_rate
-
-    def _fit_collections(self, X, y, verdicts, fit_params):
-        settings = self._settings(None)
-        check_for_collections(settings, {"verdicts": verdicts, **fit_params})
-        if self.action == "weight":
-            weight_parameter(self.estimator)
-        check_flagging(
-            self.drop_fraction, self.per_class, None, y, is_classifier(self.estimator)
-        )
-        targets, judged, self.suspects_, self.estimator_ = clean_blocks(
-            self, X, y, settings
-        )
-        self._set_judged(judged)
-        self._fit_X, self._fit_y = None, targets  # X is read again where it is
         return self
 
     def _computed(self):

@@ -53,9 +53,9 @@ def print_sample(n_trained, n):
     """Say that models are trained on a sample of the n rows, where they are."""
     if n > n_trained:
         print(
-            f"models are trained on a random sample of {n_trained} of the {n} rows, and "
-            "value all rows without having seen them (--sample trains on more); scores "
-            f"are compared on {min(n_trained, MOST_COMPARED)} rows"
+            f"models are trained on a random sample of {n_trained} of the {n} rows, "
+            "and value all rows without having seen them (--sample trains on more); "
+            f"scores are compared on {min(n_trained, MOST_COMPARED)} rows"
         )
 
 
