@@ -26,3 +26,13 @@ def refuse_collections(taker, **arrays):
                 f"dask. If the table fits into memory, pass {name}.compute(), else a "
                 "sample of its rows."
             )
+
+
+def need_rows(method, X):
+    """Raise TypeError where a method reads training rows that were collections."""
+    if X is None:
+        raise TypeError(
+            f"{method} reads the training rows, which were a collection of dask and "
+            "are not kept in memory. Fit to a sample of the rows in memory, those of "
+            "suspects_.row among them."
+        )

@@ -9,7 +9,7 @@ from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
-from skinfluence._collections import refuse_collections
+from skinfluence._collections import is_collection
 from skinfluence._disk_entries import check_folder
 from skinfluence._display._html import Sentence
 from skinfluence._fit_weights import check_fit_weights
@@ -24,8 +24,9 @@ from skinfluence._sklearn import (
 )
 from skinfluence._targets import check_targets
 from skinfluence.cleaning._actions import ACTIONS, weight_parameter
+from skinfluence.cleaning._fit_parts import FitParts
 from skinfluence.cleaning._flagged import check_flagging
-from skinfluence.cleaning._run import Cleaning, CleaningSettings
+from skinfluence.cleaning._run import Cleaning
 from skinfluence.cleaning.reasons._reasons_mixin import ReasonsMixin
 from skinfluence.cleaning.review._review_mixin import ReviewMixin
 from skinfluence.cleaning.review._reviewable import decided_in
@@ -37,13 +38,14 @@ CLEANING_CONSTRAINTS = {
     "drop_fraction": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
     "per_class": ["boolean"],
     "cv": ["cv_object"],
+    "subsample": [Interval(Integral, 2, None, closed="left"), None],
     "memory": [str, HasMethods(["__fspath__"]), HasMethods(["cache"]), None],
     "n_jobs": [Integral, None],
     "random_state": ["random_state"],
 }
 
 
-class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
+class InfluenceCleaner(FitParts, ReasonsMixin, ReviewMixin, EstimatorWrapper):
     r"""An estimator trained on all rows but those that look wrong.
 
     ``fit`` values every training row, drops those that are more likely wrong than
@@ -92,6 +94,14 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
     ``fit(X, y, verdicts=...)`` carries them out before training, and estimates from
     them which of the other rows are wrong.
 
+    **Large tables.** Of more than ``subsample`` rows the fixed scorer's models are
+    fitted to a random sample. All rows are valued: those of the sample by models
+    without them, the others by the models of the sample, none of which has seen them.
+    Collections of dask are valued partition by partition in the same way, for
+    estimators that `LeaveOneOutInfluence` takes with collections; ``estimator_`` is
+    trained on all rows that are kept. `InfluenceSampler` trains nothing, and returns
+    the collections without suspects.
+
     **Cost.** Two fits of ``estimator`` and one valuing. The fixed scorer costs about
     as much as ten fits of a linear model, and where trees gain a few seconds more.
     A fitted cleaner keeps X and y, which ``review_table`` and ``suspect_reasons``
@@ -134,6 +144,10 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
         the test parts of the folds of a splitter.
         Rows that no fold judges (the first ones of a ``TimeSeriesSplit``; the last
         for ``influence``) have the value NaN and are kept.
+    subsample : int or None, default=50_000
+        The fixed scorer's models are fitted to a random sample of so many rows where
+        X has more; all rows are valued. None: to all rows. They always are where
+        ``cv`` is a splitter or ``groups`` are given.
     memory : str, path or joblib.Memory, default=None
         Keeps the values on disk, so that a search over ``drop_fraction`` or over
         parameters of ``estimator`` values the rows of each fold once. The entries
@@ -162,13 +176,14 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
         ``suggested_probability``: that of the suggested label in these models, NaN for
         numbers and for several columns of labels; ``value``;
         ``standard_error`` of the value: with another sample of rows, by the jackknife,
-        or over the folds of ``influence`` (NaN where there are none);
+        or over the folds of ``influence`` (NaN where there are none, and for rows
+        outside the sample that the fixed scorer's models are fitted to);
         ``probability_wrong``: the smallest that the shape of the regressions'
         predictions without the row needs, and ``probability_ceiling``: the largest
         that the predictions allow; ``rank``: 1 is the
         lowest value; ``hurts``: up to three rows whose held-out prediction in the
         fixed scorer's models is best improved by dropping the row, for the first 50
-        suspects.
+        suspects (none for rows outside the sample).
     false_discovery_rate_ : tuple of two floats
         The smallest and the largest possible share of suspects that are fine: by
         the ends of a 95% range; with trees in the stack also by the smallest
@@ -228,6 +243,7 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
         action="drop",
         per_class=False,
         cv=5,
+        subsample=50_000,
         memory=None,
         n_jobs=None,
         random_state=None,
@@ -238,6 +254,7 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
         self.action = action
         self.per_class = per_class
         self.cv = cv
+        self.subsample = subsample
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -247,7 +264,7 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or dask collection of shape (n_samples, n_features)
             Training rows, whatever ``estimator`` takes.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their targets.
@@ -275,12 +292,15 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
         Raises
         ------
         TypeError
-            If X or y is a collection of dask: they are needed in memory.
+            With collections of dask, for parameters that need all rows in memory:
+            ``influence``, ``memory``, ``groups``, ``verdicts``, other fit parameters,
+            splitters, and ``subsample=None``.
         """
         self._validate_params()
         self._refuse_frozen()
         check_folder(self.memory)
-        refuse_collections("InfluenceCleaner.fit", X=X, y=y)
+        if is_collection(X, y):
+            return self._fit_collections(X, y, verdicts, fit_params)
         check_targets(y)
         check_fit_weights(fit_params, negative=True)
         refuse_pairwise(self.estimator)
@@ -301,16 +321,7 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
         # First of all, so that the wrapped estimator raises its own errors.
         self.estimator_ = self._fit_clone(X, y, params, seed)
         X, y = indexable(X, y)
-        settings = CleaningSettings(
-            influence=self.influence,
-            drop_fraction=self.drop_fraction,
-            action=self.action,
-            per_class=self.per_class,
-            cv=self.cv,
-            memory=self.memory,
-            n_jobs=self.n_jobs,
-            random_state=None if self.random_state is None else seed,
-        )
+        settings = self._settings(None if self.random_state is None else seed)
         cleaning = Cleaning(
             self.estimator,
             X,
@@ -323,16 +334,8 @@ class InfluenceCleaner(ReasonsMixin, ReviewMixin, EstimatorWrapper):
             decided,
         )
         judged, self.suspects_ = cleaning.run()
-        self.sample_values_ = judged.rows.values
+        self._set_judged(judged, decided, checked)
         self._fit_X, self._fit_y = X, y
-        self._reviewable, self._decided = judged.reviewable, (decided, checked)
-        flagged = ~judged.kept
-        self.sample_mask_ = judged.kept
-        if decided is not None:
-            self.sample_mask_ = judged.kept & ~decided.wrong
-        self.drop_fraction_ = float(flagged.mean())
-        self.wrong_share_ = judged.wrong.share, judged.wrong.share_ceiling
-        self.false_discovery_rate_ = judged.false_discovery_rate
         if not self.sample_mask_.all():
             self.estimator_ = cleaning.train_all(judged)
         return self

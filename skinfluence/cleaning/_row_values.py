@@ -21,7 +21,8 @@ from skinfluence._skorch import jobs_of_training
 from skinfluence._threads import worker_threads
 from skinfluence.cleaning._flagged import OUT_OF_BAG
 from skinfluence.cleaning._folds import folds
-from skinfluence.cleaning.surprise._scorer import RowScores, score_rows
+from skinfluence.cleaning.surprise._row_scores import RowScores
+from skinfluence.cleaning.surprise._scorer import score_rows
 from skinfluence.retraining.engine import check_trainable
 
 
@@ -61,6 +62,7 @@ def value_rows(
     memory,
     n_jobs,
     random_state,
+    subsample=None,
 ):
     """Value every row, by the fixed scorer or by influence on held-out folds.
 
@@ -89,6 +91,8 @@ def value_rows(
         Folds valued at once, and threads of the fixed scorer.
     random_state : int, RandomState or None
         Shuffles the folds and seeds ``influence``.
+    subsample : int, default=None
+        Rows that the fixed scorer's models are fitted to, see `score_rows`.
 
     Returns
     -------
@@ -102,7 +106,7 @@ def value_rows(
     if groups is not None or not isinstance(cv, int | np.integer):
         pairs = folds(y, cv, classification, 0, X, groups)
     with worker_threads(n_jobs):
-        scores = kept(_fixed_scores, X, y, classification, pairs, versions())
+        scores = kept(_fixed_scores, X, y, classification, pairs, subsample, versions())
     if influence is None:
         return RowValues(scores.values, None, scores)
     if isinstance(influence, OUT_OF_BAG):
@@ -152,8 +156,8 @@ def _keeper(memory):
     return kept
 
 
-def _fixed_scores(X, y, classification, pairs, versions):
-    return score_rows(X, y, classification, pairs)
+def _fixed_scores(X, y, classification, pairs, subsample, versions):
+    return score_rows(X, y, classification, pairs, subsample)
 
 
 def _out_of_bag_values(X, y, influence, influence_params, seed, versions):

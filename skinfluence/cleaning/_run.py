@@ -30,7 +30,7 @@ class CleaningSettings:
 
     Attributes
     ----------
-    influence, drop_fraction, action, per_class, cv, memory, n_jobs
+    influence, drop_fraction, action, per_class, cv, subsample, memory, n_jobs
         The parameters of `InfluenceCleaner` of the same name.
     random_state : int, RandomState or None
         Shuffles the folds and seeds ``influence``, see `value_rows`.
@@ -41,6 +41,7 @@ class CleaningSettings:
     action: str = "drop"
     per_class: bool = False
     cv: object = 5
+    subsample: int | None = None
     memory: object = None
     n_jobs: int | None = None
     random_state: object = None
@@ -106,7 +107,25 @@ def judge(X, y, settings, *, classification, influence_params, groups, decided=N
         memory=settings.memory,
         n_jobs=settings.n_jobs,
         random_state=settings.random_state,
+        subsample=settings.subsample,
     )
+    return judged_by(rows, y, settings, classification, decided)
+
+
+def judged_by(rows, y, settings, classification, decided=None):
+    """Flag suspects among rows whose values are known.
+
+    Parameters
+    ----------
+    rows : RowValues
+        The values.
+    y, settings, classification, decided
+        As in `judge`.
+
+    Returns
+    -------
+    judged : Judged
+    """
     wrong = wrong_rows(rows.scores)
     reviewable = _reviewable(rows, wrong, y, classification)
     if decided is not None:

@@ -5,11 +5,16 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils import assert_all_finite, indexable
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skinfluence._collections import refuse_collections
+from skinfluence._collections import is_collection
 from skinfluence._fit_weights import check_fit_weights
 from skinfluence._group_masks import group_codes
 from skinfluence._sklearn import n_rows, take_rows
 from skinfluence._targets import check_targets
+from skinfluence.cleaning._blockwise import (
+    check_for_collections,
+    judge_blocks,
+    without_suspects,
+)
 from skinfluence.cleaning._cleaner import CLEANING_CONSTRAINTS
 from skinfluence.cleaning._flagged import check_flagging
 from skinfluence.cleaning._labels_or_amounts import are_labels
@@ -45,6 +50,10 @@ class InfluenceSampler(BaseEstimator):
     cv : int, cross-validation splitter or iterable, default=5
         Held-out folds for ``influence``; a number means shuffled folds, stratified
         for classifiers.
+    subsample : int or None, default=50_000
+        The fixed scorer's models are fitted to a random sample of so many rows where
+        X has more; all rows are valued, see `InfluenceCleaner`. None: to all rows.
+        They always are where ``cv`` is a splitter or ``groups`` are given.
     memory : str, path or joblib.Memory, default=None
         Keeps the values on disk. The entries are pickles: name no folder that others
         can write to.
@@ -105,6 +114,7 @@ class InfluenceSampler(BaseEstimator):
         drop_fraction="auto",
         per_class=False,
         cv=5,
+        subsample=50_000,
         memory=None,
         n_jobs=None,
         random_state=None,
@@ -114,6 +124,7 @@ class InfluenceSampler(BaseEstimator):
         self.drop_fraction = drop_fraction
         self.per_class = per_class
         self.cv = cv
+        self.subsample = subsample
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -123,8 +134,9 @@ class InfluenceSampler(BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or dask collection of shape (n_samples, n_features)
             Rows; the fixed scorer takes tables with text and missing values.
+            Collections are valued partition by partition, see `InfluenceCleaner`.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their targets.
         **fit_params : dict
@@ -142,7 +154,8 @@ class InfluenceSampler(BaseEstimator):
                 f"{type(self).__name__} requires y to be passed, but the target y is "
                 "None."
             )
-        refuse_collections("InfluenceSampler", X=X, y=y)
+        if is_collection(X, y):
+            return self._fit_collections(X, y, fit_params)
         check_targets(y)
         check_fit_weights(fit_params, negative=True)
         targets = np.asarray(y)
@@ -158,23 +171,41 @@ class InfluenceSampler(BaseEstimator):
         groups = params.pop("groups", None)
         if groups is not None:
             group_codes(groups, n_rows(X))
-        settings = CleaningSettings(
-            influence=self.influence,
-            drop_fraction=self.drop_fraction,
-            per_class=self.per_class,
-            cv=self.cv,
-            memory=self.memory,
-            n_jobs=self.n_jobs,
-            random_state=self.random_state,
-        )
         judged = judge(
             X,
             y,
-            settings,
+            self._settings(),
             classification=classification,
             influence_params=params,
             groups=groups,
         )
+        self.sample_values_ = judged.rows.values
+        self.sample_mask_ = judged.kept
+        return self
+
+    def _settings(self):
+        return CleaningSettings(
+            influence=self.influence,
+            drop_fraction=self.drop_fraction,
+            per_class=self.per_class,
+            cv=self.cv,
+            subsample=self.subsample,
+            memory=self.memory,
+            n_jobs=self.n_jobs,
+            random_state=self.random_state,
+        )
+
+    def _fit_collections(self, X, y, fit_params):
+        settings, said = self._settings(), self.estimator
+        check_for_collections(settings, fit_params)
+        if said is not None or self.drop_fraction == "auto":
+            labels = said is None or is_classifier(said)
+            check_flagging(self.drop_fraction, self.per_class, None, y, labels)
+        classification = self._is_classification if said is None else labels
+        blocks, _, judged = judge_blocks(X, y, settings, classification)
+        self.n_features_in_ = blocks.n_features
+        if blocks.names is not None:
+            self.feature_names_in_ = np.array(blocks.names, dtype=object)
         self.sample_values_ = judged.rows.values
         self.sample_mask_ = judged.kept
         return self
@@ -194,11 +225,15 @@ class InfluenceSampler(BaseEstimator):
         Returns
         -------
         X_resampled : array-like of shape (n_samples_new, n_features)
-            The rows that were kept, in the order and the type of ``X``.
+            The rows that were kept, in the order and the type of ``X``; collections of
+            dask lose them when they are computed.
         y_resampled : array-like of shape (n_samples_new,)
             Their targets.
         """
         kept = self.fit(X, y, **fit_params).sample_indices_
+        if is_collection(X, y):
+            mask = self.sample_mask_
+            return without_suspects(X, mask), without_suspects(y, mask)
         X, y = indexable(X, y)
         return take_rows(X, kept), take_rows(y, kept)
 

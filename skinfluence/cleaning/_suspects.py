@@ -83,18 +83,38 @@ def standard_errors(rows, suspects):
 
 
 def fixed_scorer_error(scores, rows):
-    """Jackknife standard error of the fixed scorer's values of some rows."""
-    if not scores.columns or not len(rows):
-        return np.full(len(rows), np.nan)
-    return jackknife_error(sum(replicated_values(s, rows) for s in scores.columns))
+    """Jackknife standard error of the fixed scorer's values of some rows.
+
+    NaN of rows that are not in the sample that the models were fitted to.
+    """
+    error = np.full(len(rows), np.nan)
+    fitted, places, there = _in_sample(scores, rows)
+    if fitted.columns and there.any():
+        columns = [replicated_values(s, places[there]) for s in fitted.columns]
+        error[there] = jackknife_error(sum(columns))
+    return error
+
+
+def _in_sample(scores, rows):
+    """Return the scores of the rows that the models were fitted to, where some rows
+    are among them, and which of them are."""
+    if scores.sample is None:
+        return scores, rows, np.ones(len(rows), dtype=bool)
+    places = np.searchsorted(scores.sample, rows)
+    places = np.minimum(places, len(scores.sample) - 1)
+    return scores.of_sample, places, scores.sample[places] == rows
 
 
 def hurt_rows(scores, rows):
-    """Rows that each of the first rows hurts most; empty for the others."""
+    """Rows that each of the first rows hurts most; empty for the others.
+
+    Rows that are not in the sample that the models were fitted to hurt none.
+    """
     hurts = np.empty(len(rows), dtype=object)
     hurts[:] = [np.empty(0, dtype=int)] * len(rows)
-    if len(scores.columns) == 1:
-        first = rows[:N_EXPLAINED]
-        for i, hurt in enumerate(most_hurt(scores.columns[0].stack, first, N_HURT)):
-            hurts[i] = hurt
+    fitted, places, there = _in_sample(scores, rows[:N_EXPLAINED])
+    if len(fitted.columns) == 1 and there.any():
+        found = most_hurt(fitted.columns[0].stack, places[there], N_HURT)
+        for i, hurt in zip(np.flatnonzero(there), found, strict=True):
+            hurts[i] = hurt if scores.sample is None else scores.sample[hurt]
     return hurts

@@ -17,6 +17,7 @@ from skinfluence.cli._terminal import (
     print_answers,
     print_groups,
     print_review,
+    print_sample,
     print_scores,
     print_suspects,
     print_table,
@@ -58,7 +59,7 @@ def clean(settings):
         settings.reading(),
         settings.by or (),
         settings.ignore or (),
-    ).sample(settings.max_rows, settings.seed)
+    ).sample(settings.most_valued, settings.seed)
     if settings.action == "weight" and WEIGHT in problem.table.columns:
         raise BadInput(f"{table} has a column {WEIGHT!r}, which --action weight writes")
     if settings.answers and not problem.classification:
@@ -130,6 +131,8 @@ def run(problem, settings, reviewed=None):
     model, left_out = default_model(problem.X, problem.classification)
     texts = problem.X.columns[text_columns(problem.X)]
     print_table(problem, settings.target, left_out, texts)
+    if settings.samples:
+        print_sample(settings.sample, len(problem.y))
     with progress(n_parts(settings), problem.X.size) as step:
         decided = None if reviewed is None else reviewed.decided
         analysis = analyse(problem, model, settings, step, left_out, decided)

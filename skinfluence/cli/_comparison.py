@@ -4,8 +4,8 @@ import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
 from skinfluence._sklearn import clone_for_rows, n_rows, take_rows
-from skinfluence.cleaning._folds import folds
 from skinfluence.cli._held_out_scores import HeldOut, remaining_mistakes
+from skinfluence.cli._left_folds import folds_of
 from skinfluence.cli._out_of_fold import (
     exchanged_targets,
     out_of_fold_losses,
@@ -44,9 +44,7 @@ def compare(cleaning, kept, task, seed, step):
     if decided is not None:
         y = decided.y
     exchanged = exchanged_targets(y, task.classification, seed)
-    pairs = folds(
-        y, cleaning.settings.cv, task.classification, seed, task.X, task.groups
-    )
+    pairs = folds_of(task, y, cleaning, seed)
     fold, losses = np.full(len(y), -1), np.full((3, len(y)), np.nan)
     predicted = np.stack([y, y])
     for index, ((_, test), result) in enumerate(

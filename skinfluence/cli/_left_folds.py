@@ -1,8 +1,44 @@
-"""Folds of the rows that verdicts leave."""
+"""Folds of a table, or of a sample of it; and of the rows that verdicts leave."""
 
 from dataclasses import replace
 
+import numpy as np
+
+from skinfluence._sklearn import take_rows
 from skinfluence.cleaning._folds import folds
+
+# Rows of a sample that are held out in turn: every fold fits all models again.
+MOST_COMPARED = 25_000
+
+
+def folds_of(task, y, cleaning, seed):
+    """Cut the rows into training and test parts; of a large table a random sample.
+
+    Parameters
+    ----------
+    task : Task
+        The table.
+    y : ndarray of shape (n_samples,)
+        Its targets, after verdicts.
+    cleaning : Cleaning
+        Of the whole table; ``cv`` and ``subsample`` of its settings hold.
+    seed : int
+        Of the folds, and of the sample.
+
+    Returns
+    -------
+    folds : list of (ndarray, ndarray)
+        Training and test rows.
+    """
+    settings, n = cleaning.settings, len(y)
+    if settings.subsample is None or n <= settings.subsample:
+        return folds(y, settings.cv, task.classification, seed, task.X, task.groups)
+    few = min(settings.subsample, MOST_COMPARED)
+    rows = np.sort(np.random.default_rng(seed).choice(n, few, replace=False))
+    pairs = folds(
+        y[rows], settings.cv, task.classification, seed, take_rows(task.X, rows)
+    )
+    return [(rows[train], rows[test]) for train, test in pairs]
 
 
 def left_folds(task, cleaning, seed):
@@ -27,9 +63,7 @@ def left_folds(task, cleaning, seed):
     decided = cleaning.decided
     if decided is not None:
         task = replace(task, y=decided.y)
-    pairs = folds(
-        task.y, cleaning.settings.cv, task.classification, seed, task.X, task.groups
-    )
+    pairs = folds_of(task, task.y, cleaning, seed)
     if decided is not None:
         pairs = [tuple(rows[~decided.dropped[rows]] for rows in pair) for pair in pairs]
     return task, pairs

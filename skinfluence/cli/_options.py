@@ -57,8 +57,13 @@ def check_answers(number):
 
 
 def check_max_rows(n):
-    if n < 10:  # which a table must have
+    if n is not None and n < 10:  # which a table must have
         raise BadInput(f"--max-rows must be at least 10, not {n}")
+
+
+def check_sample(n):
+    if n < 10:
+        raise BadInput(f"--sample must be at least 10, not {n}")
 
 
 def check_seed(seed):

@@ -14,10 +14,13 @@ from skinfluence.audit._findings import SEVERITIES
 from skinfluence.cleaning._run import CleaningSettings
 from skinfluence.cli import _options as options
 from skinfluence.cli._bad_input import BadInput
+from skinfluence.cli._left_folds import MOST_COMPARED
 from skinfluence.retraining import LeaveOneOutInfluence
 from skinfluence.static import InfluenceFunctions
 
 N_FOLDS = 5
+# Rows, where the models cannot be trained on a sample.
+MOST_TRAINED_ON = 200_000
 # Choices of options, and their descriptions in the report.
 METHODS = {
     "auto": "the fixed scorer: minus the loss of the row under a stack of ridge "
@@ -106,13 +109,23 @@ class Settings(options.OfFiles):
         action="store_true",
         help="rows are in order of time: hold out later ones only",
     )
-    max_rows: int = options.option(
-        200_000,
+    sample: int = options.option(
+        50_000,
+        type=int,
+        check=options.check_sample,
+        metavar="N",
+        help="of a table with more rows train the models on a random sample of so "
+        f"many, value all rows by them, and compare scores on at most {MOST_COMPARED}; "
+        "--groups, --time-ordered and other methods train on all rows (default: "
+        "%(default)s)",
+    )
+    max_rows: int | None = options.option(
         type=int,
         check=options.check_max_rows,
         metavar="N",
         help="of a table with more rows value a random sample of so many; the others "
-        "stay as they are (default: %(default)s)",
+        f"stay as they are (default: all; {MOST_TRAINED_ON} where models are trained "
+        "on all rows, see --sample)",
     )
     method: str = options.option(
         "auto",
@@ -138,6 +151,18 @@ class Settings(options.OfFiles):
         if self.groups is not None and self.time_ordered:
             raise BadInput("--groups and --time-ordered exclude each other")
 
+    @property
+    def samples(self):
+        """Whether the models are trained on a sample where there are more rows."""
+        return self.groups is None and not self.time_ordered and self.method == "auto"
+
+    @property
+    def most_valued(self):
+        """Of a table with more rows a sample is valued; None: all rows are."""
+        if self.max_rows is None and not self.samples:
+            return MOST_TRAINED_ON
+        return self.max_rows
+
     def of_cleaning(self, model):
         """Return the settings of the cleaning for a model.
 
@@ -161,6 +186,7 @@ class Settings(options.OfFiles):
             action=self.action,
             per_class=self.per_class,
             cv=TimeSeriesSplit(N_FOLDS) if self.time_ordered else N_FOLDS,
+            subsample=self.sample if self.samples else None,
             n_jobs=self.jobs,
             random_state=self.seed,
         )
@@ -173,6 +199,7 @@ class Settings(options.OfFiles):
             *([("ignored", ", ".join(map(shown, self.ignore)))] if self.ignore else []),
             ("suspects", self._rule()),
             ("folds", self._folds()),
+            *([("sample", self._sample())] if self.samples else []),
             ("seed", str(self.seed)),
         ]
 
@@ -185,6 +212,13 @@ class Settings(options.OfFiles):
         return (
             "rows that are more likely wrong than right, whose influence is negative "
             "by two standard errors over folds"
+        )
+
+    def _sample(self):
+        return (
+            f"of a table of more than {self.sample} rows the models are trained on a "
+            "random sample of so many, and all rows are valued; scores are compared on "
+            f"held-out rows of {min(self.sample, MOST_COMPARED)}"
         )
 
     def _folds(self):

@@ -67,8 +67,9 @@ class Task:
 
         Parameters
         ----------
-        most : int
-            The number of rows; a task that has no more is returned as it is.
+        most : int or None
+            The number of rows; a task that has no more is returned as it is, and with
+            None every task.
         seed : int
             Of the draw.
 
@@ -77,7 +78,7 @@ class Task:
         task : Task
         """
         n = len(self.rows)
-        if n <= most:
+        if most is None or n <= most:
             return self
         drawn = np.zeros(n, dtype=bool)
         drawn[np.random.default_rng(seed).choice(n, most, replace=False)] = True

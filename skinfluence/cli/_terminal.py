@@ -12,6 +12,7 @@ from skinfluence.cleaning.review._verdicts import VERDICTS
 from skinfluence.cli._answers import N_SHOWN
 from skinfluence.cli._by_group import hurting, unevenly_hit
 from skinfluence.cli._counts import counted
+from skinfluence.cli._left_folds import MOST_COMPARED
 
 SHOWN = 5
 SHOWN_CLASSES = 10
@@ -45,6 +46,16 @@ def print_table(problem, target, left_out, texts=()):
         print(
             f"text: column {shown(name)} (compared by the runs of 2 to 4 characters in "
             "its words)"
+        )
+
+
+def print_sample(n_trained, n):
+    """Say that models are trained on a sample of the n rows, where they are."""
+    if n > n_trained:
+        print(
+            f"models are trained on a random sample of {n_trained} of the {n} rows, "
+            "and value all rows without having seen them (--sample trains on more); "
+            f"scores are compared on {min(n_trained, MOST_COMPARED)} rows"
         )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from skinfluence._sklearn import take_rows
 from skinfluence._targets import is_missing
 
 
@@ -67,6 +68,18 @@ class Blocks:
         parts = [task(k, part, transform) for k, part in numbered]
         return Blocks(parts, self.sizes, n_features, names, self.numbers)
 
+    def chosen(self, mask):
+        """Return the rows that a mask of shape (n,) chooses, as `Blocks`."""
+        from dask import delayed
+
+        take = delayed(_taken, pure=False)
+        own = [np.flatnonzero(mask[where]) for where in self.slices()]
+        left = [k for k, rows in enumerate(own) if len(rows)]
+        parts = [take(self.parts[k], own[k]) for k in left]
+        sizes = [len(own[k]) for k in left]
+        numbers = [self.numbers[k] for k in left]
+        return Blocks(parts, sizes, self.n_features, self.names, numbers)
+
     def tasks(self, function, *per_block, **shared):
         """Return ``function(block, *own, **shared)`` of every block, delayed.
 
@@ -102,6 +115,10 @@ class Blocks:
         return level[0].compute()
 
 
+def _taken(block, rows):
+    return Block(take_rows(block.X, rows), block.y[rows], block.weight[rows])
+
+
 def _added(one, other):
     return tuple(a + b for a, b in zip(one, other, strict=True))
 
@@ -134,20 +151,46 @@ def blocks_of(X, y, sample_weight=None, raw=False, labels=True):
     numbers = [k for k, size in enumerate(sizes) if size]
     columns, sizes = [[rows[k] for k in numbers]], tuple(sizes[k] for k in numbers)
     for name, values in (("y", y), ("sample_weight", sample_weight)):
-        if values is None:
-            continue
-        array = as_array(values, name)
-        if len(array) != sum(sizes):
-            raise ValueError(
-                f"X and {name} must have as many rows. Got {sum(sizes)} and "
-                f"{len(array)}."
-            )
-        aligned = array if array.chunks[0] == sizes else array.rechunk({0: sizes})
-        columns.append(_whole_rows(aligned))
+        if values is not None:
+            columns.append(_aligned(values, name, sizes))
     read = delayed(_read, pure=False)
     shared = {"raw": raw, "labels": labels, "names": names}
     parts = [read(k, *own, **shared) for k, *own in zip(numbers, *columns, strict=True)]
     return Blocks(parts, list(sizes), X.shape[1], names, numbers)
+
+
+def targets_of(blocks, y, labels=True):
+    """Return the targets of all rows of `Blocks` in memory, without reading rows.
+
+    Parameters
+    ----------
+    blocks : Blocks
+        Made of these targets.
+    y : dask or other array-like of shape (n,) or (n, n_outputs)
+    labels : bool, default=True
+        Whether they may be texts.
+
+    Returns
+    -------
+    targets : list of ndarray
+        Those of each block.
+    """
+    from dask import compute, delayed
+
+    read = delayed(_checked_targets, pure=False)
+    parts = _aligned(y, "y", tuple(blocks.sizes))
+    numbered = zip(blocks.numbers, parts, strict=True)
+    return list(compute(*[read(k, part, labels) for k, part in numbered]))
+
+
+def _aligned(values, name, sizes):
+    """Return the delayed parts of an array that belong to blocks of these sizes."""
+    array = as_array(values, name)
+    if len(array) != sum(sizes):
+        raise ValueError(
+            f"X and {name} must have as many rows. Got {sum(sizes)} and {len(array)}."
+        )
+    return _whole_rows(array if array.chunks[0] == sizes else array.rechunk({0: sizes}))
 
 
 def labels_of(frame):
@@ -209,9 +252,20 @@ def _read(number, X, y, weight=None, raw=False, labels=True, names=None):
             f"The partitions of X must have the same columns, {names}. Got "
             f"{list(X.columns)} in partition {number}."
         )
-    X = X if raw else _numbers(X, number)
-    y = np.asarray(y.toarray() if sp.issparse(y) else y)
+    X, y = X if raw else _numbers(X, number), _checked_targets(number, y, labels)
     n = X.shape[0]
+    weight = np.ones(n) if weight is None else np.asarray(weight, dtype=np.float64)
+    if not (np.isfinite(weight).all() and (weight >= 0).all()):
+        raise ValueError(
+            "The 'sample_weight' parameter must hold finite weights that are not "
+            f"negative. Got others in partition {number}."
+        )
+    return Block(X, y, weight)
+
+
+def _checked_targets(number, y, labels):
+    """Return the targets of a partition, which errors name."""
+    y = np.asarray(y.toarray() if sp.issparse(y) else y)
     if not labels:
         try:
             y = y.astype(np.float64)
@@ -219,7 +273,6 @@ def _read(number, X, y, weight=None, raw=False, labels=True, names=None):
             raise ValueError(
                 f"y must hold numbers. Got other values in partition {number}: {error}."
             ) from error
-    weight = np.ones(n) if weight is None else np.asarray(weight, dtype=np.float64)
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise ValueError(
             f"y must hold finite numbers. Got NaN or infinity in partition {number}."
@@ -231,12 +284,7 @@ def _read(number, X, y, weight=None, raw=False, labels=True, names=None):
         )
     if y.dtype.kind == "O" and set(map(type, y.ravel())) <= {bool, int}:
         y = np.array(y.tolist())  # of nullable dtypes
-    if not (np.isfinite(weight).all() and (weight >= 0).all()):
-        raise ValueError(
-            "The 'sample_weight' parameter must hold finite weights that are not "
-            f"negative. Got others in partition {number}."
-        )
-    return Block(X, y, weight)
+    return y
 
 
 def _numbers(X, number):

@@ -32,13 +32,13 @@ class CollectionInfluence:
 
     def _fit_collections(self, X, y, fit_params):
         from skinfluence.out_of_core._blocks import blocks_of
-        from skinfluence.out_of_core._softmax_table import table_model
-        from skinfluence.out_of_core._steps import BlockSteps, check_steps
+        from skinfluence.out_of_core._fitting import fitted_to_blocks
+        from skinfluence.out_of_core._steps import check_steps
 
         memory = getattr(self, "memory", None)
         check_folder(memory)
         self._refuse_for_collections()
-        last, steps = check_steps(self.estimator), None
+        last = check_steps(self.estimator)
         weight, others = final_sample_weight(self.estimator, fit_params)
         of_steps = len(fit_params) > len(others) + (weight is not None)
         if others or of_steps:
@@ -49,13 +49,7 @@ class CollectionInfluence:
             )
         raw, labels = last is not self.estimator, is_classifier(last)
         blocks = blocks_of(X, y, weight, raw=raw, labels=labels)
-        if last is not self.estimator:
-            steps = BlockSteps(self.estimator, blocks)
-            blocks = steps.blocks()
-        self._model = table_model(last, blocks, steps)
-        self.estimator_ = self._model.estimator
-        if steps is not None:
-            self.estimator_ = steps.pipeline(self._model.estimator)
+        self._model, self.estimator_ = fitted_to_blocks(self.estimator, blocks)
         self.n_samples_fit_ = len(self._model.blocks)
         self._loss = resolve_loss(self.loss, self.estimator_)
         # Targets are read with the rows.

@@ -93,7 +93,7 @@ def set_up(estimator, blocks):
     classes = None
     few = blocks.map(_few, classifier=is_classifier(estimator))
     if is_classifier(estimator):
-        _check_labels(blocks.numbers, [y for _, y in few])
+        check_labels(blocks.numbers, [y for _, y in few])
     X, y = (np.concatenate(part) for part in zip(*few, strict=True))
     if is_classifier(estimator):
         if y.ndim == 2 and y.shape[1] == 1:
@@ -114,7 +114,7 @@ def set_up(estimator, blocks):
     return fitted, classes
 
 
-def _check_labels(numbers, labels):
+def check_labels(numbers, labels):
     """Refuse partitions whose labels are texts where those of others are numbers."""
     known = {}
     for number, own in zip(numbers, labels, strict=True):

@@ -19,7 +19,7 @@ from skinfluence import (
 )
 from skinfluence.cleaning._flagged import clearly_negative, kept_rows, without_lowest
 from skinfluence.cleaning._row_values import RowValues
-from skinfluence.cleaning.surprise._scorer import RowScores
+from skinfluence.cleaning.surprise._row_scores import RowScores
 
 LOGISTIC = make_pipeline(StandardScaler(), LogisticRegression())
 

@@ -1,4 +1,4 @@
-"""Of a table with too many rows a stated sample is valued; the others stay."""
+"""Models are trained on a stated sample of a large table, and value all rows."""
 
 import numpy as np
 import pandas as pd
@@ -57,3 +57,37 @@ def test_a_sample_of_all_rows_is_the_table(path, capsys):
     first = path.with_name("table.suspects.csv").read_bytes()
     assert main([*options, "--force"]) == 0
     assert path.with_name("table.suspects.csv").read_bytes() == first
+
+
+@pytest.mark.parametrize("action", ["drop", "relabel"])
+def test_models_of_a_sample_value_all_rows(path, action, capsys):
+    options = ["clean", str(path), "--target", "label", "--action", action]
+    report = path.with_name("report.html")
+    options += ["--report", str(report)]
+    assert main([*options, "--sample", "150"]) == 0
+    out = capsys.readouterr().out
+    assert (
+        "trained on a random sample of 150 of the 399 rows, and value all rows" in out
+    )
+    by_class = out.split("share predicted right, by class\n")[1].split("\n")[:2]
+    assert sum(int(line.split("(")[1].split(")")[0]) for line in by_class) == 150
+    assert "scores are compared on held-out rows of 150" in report.read_text()
+    suspects, cleaned = read(path, "suspects"), read(path, "cleaned")
+    assert suspects["row"].nunique() == 399
+    flagged = suspects.loc[suspects["suspect"], "row"].to_numpy()
+    planted = np.isin(flagged, np.arange(0, 400, 20))
+    assert planted.sum() >= 15
+    assert planted.mean() > 0.8
+    assert len(cleaned) == 399 - (action == "drop") * len(flagged)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [["--time-ordered"], ["--groups", "size"], ["--method", "influence-functions"]],
+    ids=lambda option: option[0],
+)
+def test_models_that_hold_out_parts_are_trained_on_all_rows(path, option, capsys):
+    options = ["clean", str(path), "--target", "label", "--sample", "150", *option]
+    assert main(options) == 0
+    assert "random sample" not in capsys.readouterr().out
+    assert len(read(path, "suspects")) == 399

@@ -5,8 +5,6 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from skinfluence import (
-    InfluenceCleaner,
-    InfluenceSampler,
     LeaveOneOutInfluence,
     PartitionClassifier,
     PredictionCertificate,
@@ -33,8 +31,6 @@ def lazy(values):
 
 MODEL = LogisticRegression()
 TAKERS = {
-    "cleaner": lambda X, y: InfluenceCleaner(MODEL).fit(X, y),
-    "sampler": lambda X, y: InfluenceSampler(MODEL).fit_resample(X, y),
     "certificate": lambda X, y: PredictionCertificate(MODEL).fit(X, y),
     "partitions": lambda X, y: PartitionClassifier(MODEL).fit(X, y),
     "detector": lambda X, y: TargetDetector(LeaveOneOutInfluence(MODEL)).fit(X, y),
@@ -71,4 +67,4 @@ def test_dataframes_are_refused():
     dd = pytest.importorskip("dask.dataframe")
     frame = dd.from_pandas(pd.DataFrame(X, columns=["a", "b"]), npartitions=2)
     with pytest.raises(TypeError, match="expects X in memory, got a DataFrame of dask"):
-        InfluenceCleaner(LogisticRegression()).fit(frame, Y)
+        PartitionClassifier(LogisticRegression()).fit(frame, Y)

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._collections import need_rows
 from skinfluence._display._row_labels import RowTable
 from skinfluence._sklearn import take_columns, take_rows
 from skinfluence.cleaning.reasons._agreeing_rows import agreeing_rows
@@ -79,6 +80,7 @@ class ReasonsMixin:
         flavanoids 0.317 True
         """
         check_is_fitted(self)
+        need_rows("suspect_reasons", self._fit_X)
         return _suspect_reasons(self, rows)
 
 

@@ -5,6 +5,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._collections import need_rows
 from skinfluence._display._row_labels import RowTable
 from skinfluence._display._shown_bunch import ShownBunch
 from skinfluence._sklearn import take_rows
@@ -103,6 +104,7 @@ class ReviewMixin:
             ``after`` (None for rows that went), ``note``.
         """
         reviewable, decided, checked = self._review(verdicts)
+        need_rows("apply", self._fit_X)
         y, left = np.asarray(self._fit_y), np.arange(len(reviewable.given))
         after, lines = y, ShownBunch(rows=left[:0], verdicts=left[:0], notes=[])
         if decided is not None:

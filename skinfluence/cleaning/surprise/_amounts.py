@@ -76,6 +76,28 @@ class Amounts:
     spread: np.ndarray
     sizes: list
 
+    def scaled(self, y):
+        """Return numbers of shape (n, m) on the scale of ``T``."""
+        # Of a number that is not positive the logarithm is that of the smallest one.
+        log = np.log(np.maximum(y, np.finfo(float).tiny))
+        return (np.where(self.logarithm, log, y) - self.centre) / self.spread
+
+    def sizes_of(self, Z):
+        """Return what is typical at other rows, shape (n, m), up to a factor.
+
+        ``Z`` is as `StackedRidge.predict` takes it.
+        """
+        return np.exp(self._chosen([stack.predict(Z) for stack in self.sizes]))
+
+    @property
+    def size(self):
+        """What is typical at the first row, shape (m,), up to the same factor."""
+        return np.exp(self._chosen([s.predictions[:1] for s in self.sizes]))[0]
+
+    def _chosen(self, of_scales):
+        columns, chosen = np.arange(len(self.logarithm)), self.logarithm.astype(int)
+        return np.moveaxis(np.stack(of_scales), 0, -1)[..., columns, chosen]
+
     def numbers(self, T):
         """Return what is on the scale of ``T`` as numbers again, shape (n, m)."""
         numbers = self.centre + self.spread * T

@@ -14,47 +14,67 @@ values stays as it is.
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 
 K = 6.0
 
 
-def nearer(X):
+class Nearer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Bring far values nearer, column by column.
 
-    Parameters
-    ----------
-    X : ndarray or sparse matrix of shape (n_samples, n_features)
-        Numbers without missing ones. Of sparse matrices the median is taken to be zero.
-
-    Returns
-    -------
-    X : ndarray of float64, or CSC matrix, of shape (n_samples, n_features)
-        A new one.
+    Medians are those of the rows of ``fit``, so that a row does not depend on others
+    that are transformed with it. Of sparse matrices m is taken to be zero.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from skinfluence.cleaning.surprise._far_values import nearer
-    >>> nearer(np.array([[1.0], [2.0], [3.0], [4.0], [4000.0]])).ravel().round(1)
+    >>> from skinfluence.cleaning.surprise._far_values import Nearer
+    >>> X = np.array([[1.0], [2.0], [3.0], [4.0], [4000.0]])
+    >>> Nearer().fit_transform(X).ravel().round(1)
     array([ 1. ,  2. ,  3. ,  4. , 66.9])
     """
-    if sp.issparse(X):
-        X = sp.csc_array(X, dtype=np.float64, copy=True)
-        for start, stop in zip(X.indptr[:-1], X.indptr[1:], strict=True):
-            X.data[start:stop] = _nearer_to(0.0, X.data[start:stop])
+
+    def fit(self, X, y=None):
+        """Learn the median and the limit of every column."""
+        if sp.issparse(X):
+            X = sp.csc_array(X)
+            stored = zip(X.indptr[:-1], X.indptr[1:], strict=True)
+            columns = [X.data[start:stop] for start, stop in stored]
+            centres = np.zeros(X.shape[1])
+        else:
+            columns = np.asarray(X, dtype=np.float64).T
+            centres = [np.median(column) for column in columns]
+        self.n_features_in_ = X.shape[1]
+        self.centre_ = np.array(centres, dtype=np.float64)
+        self.limit_ = np.array(
+            [_limit(x, m) for x, m in zip(columns, self.centre_, strict=True)]
+        )
+        return self
+
+    def transform(self, X):
+        """Return a new array of float64, or CSC matrix, of the shape of X."""
+        learnt = zip(self.centre_, self.limit_, strict=True)
+        if sp.issparse(X):
+            X = sp.csc_array(X, dtype=np.float64, copy=True)
+            for (m, limit), start, stop in zip(
+                learnt, X.indptr[:-1], X.indptr[1:], strict=True
+            ):
+                X.data[start:stop] = _nearer_to(m, limit, X.data[start:stop])
+            return X
+        X = np.array(X, dtype=np.float64, order="F")
+        for (m, limit), column in zip(learnt, X.T, strict=True):
+            column[:] = _nearer_to(m, limit, column)
         return X
-    X = np.array(X, dtype=np.float64, order="F")
-    for column in X.T:
-        column[:] = _nearer_to(np.median(column), column)
-    return X
 
 
-def _nearer_to(centre, x):
+def _limit(x, centre):
+    away = np.abs(x - centre)
+    return K * np.median(away[away > 0]) if away.any() else np.inf
+
+
+def _nearer_to(centre, limit, x):
     moves = x - centre
     away = np.abs(moves)
-    if not away.any():
-        return x
-    limit = K * np.median(away[away > 0])
     far = away > limit
     if not far.any():
         return x

@@ -18,7 +18,7 @@ from sklearn.preprocessing import (
 
 from skinfluence._shown import shown
 from skinfluence._sklearn import n_rows, take_columns
-from skinfluence.cleaning.surprise._far_values import nearer
+from skinfluence.cleaning.surprise._far_values import Nearer
 from skinfluence.cleaning.surprise._missing import is_missing
 from skinfluence.cleaning.surprise._text_columns import TextComponents, has_words
 
@@ -193,8 +193,7 @@ def _numbers(bring_nearer):
 def _with_nearer(scaler, bring_nearer):
     if not bring_nearer:
         return scaler
-    step = FunctionTransformer(nearer, accept_sparse=True)
-    return make_pipeline(step, scaler)
+    return make_pipeline(Nearer(), scaler)
 
 
 def _indicators():

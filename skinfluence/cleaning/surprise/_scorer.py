@@ -1,21 +1,19 @@
 """The fixed scorer: how badly models without a row predict that row."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, logsumexp
+from scipy.special import log_softmax
 from threadpoolctl import threadpool_limits
 
-from skinfluence.cleaning.surprise._amounts import (
-    Amounts,
-    fit_amounts,
-    in_its_units,
-    loss_of_amounts,
-)
+from skinfluence._sklearn import n_rows, take_rows
+from skinfluence.cleaning.surprise._amounts import fit_amounts, in_its_units
 from skinfluence.cleaning.surprise._one_way_mistakes import frequency_of_mistakes
 from skinfluence.cleaning.surprise._preprocessing import joined
-from skinfluence.cleaning.surprise._scorer_matrix import MAX_COLUMNS, scorer_views
+from skinfluence.cleaning.surprise._row_scores import RowScores, Scored, TreesInStack
+from skinfluence.cleaning.surprise._sample import Predictor, sample_of, widened
+from skinfluence.cleaning.surprise._scorer_matrix import MAX_COLUMNS, ScorerColumns
 from skinfluence.cleaning.surprise._stacked_ridge import StackedRidge, stacked
 from skinfluence.cleaning.surprise._tree_columns import tree_columns, with_texts
 from skinfluence.cleaning.surprise._trees import Trees
@@ -28,111 +26,7 @@ MIN_ROWS_OF_TREES = 1000
 PROMISING, CLEAR = 0.25, 1.0
 
 
-@dataclass(frozen=True)
-class RowScores:
-    """What models trained without a row say of it.
-
-    Attributes
-    ----------
-    values : ndarray of shape (n_samples,)
-        Minus the loss of the row under the models without it. Low = suspect. NaN
-        where no fold holds the row out.
-    expected : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        The label or number that these models predict; the row's own where it has no
-        value.
-    probability : ndarray of shape (n_samples,) or None
-        The probability they give to the row's own label; None for regression.
-    wrong_values : ndarray of shape (n_samples,)
-        The values if every row had a wrong target, drawn from the other rows.
-    n_classes : int or None
-        Of one column of labels.
-    columns : list of Scored
-        The models behind, one per column of labels or one for all numbers; empty
-        where there is nothing to compare.
-    without_trees : RowScores or None
-        What the regressions say by themselves; None where no trees are with them.
-    log_losses : tuple of two ndarray of shape (n_samples,), or None
-        ``values`` and ``wrong_values`` as if mistakes were not made one way; None where
-        they are not.
-    """
-
-    values: np.ndarray
-    expected: np.ndarray
-    probability: np.ndarray | None
-    wrong_values: np.ndarray
-    n_classes: int | None
-    columns: list
-    without_trees: "RowScores | None" = None
-    log_losses: tuple | None = None
-
-    @property
-    def typical_residuals(self):
-        """Residuals of one column of numbers, in units of what is typical there.
-
-        Zero where no fold holds the row out, and where there is nothing to compare.
-        """
-        if not self.columns:
-            return np.zeros(len(self.values))
-        (scored,) = self.columns
-        residuals = (scored.T - scored.predictions)[:, 0] / scored.typical[:, 0]
-        return np.nan_to_num(residuals)
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Predictions of rows held out, and how they become values.
-
-    Attributes
-    ----------
-    stack : StackedRidge
-        Of indicators of labels, or of `Amounts`.
-    predictions : ndarray of shape (n, k)
-        Those of the stack, with trees in it where they gain.
-    T : ndarray of shape (n, k)
-        Indicators, or numbers on the scale of the stack.
-    temperature : float or None
-        Inverse temperature of the softmax; None for numbers.
-    typical : ndarray of shape (n, k) or None
-        The residual that is typical at each row; None for labels.
-    amounts : Amounts or None
-        How numbers are learnt and judged; None for labels.
-    frequency : ndarray of shape (k, k) or None
-        Of mistakes, see `frequency_of_mistakes`; None where they are not made one way,
-        and for numbers.
-    """
-
-    stack: StackedRidge
-    predictions: np.ndarray
-    T: np.ndarray
-    temperature: float | None
-    typical: np.ndarray | None
-    amounts: Amounts | None = None
-    frequency: np.ndarray | None = None
-
-    def values(self, said, T, rows=slice(None)):
-        """Minus the loss of predictions, the targets being ``T``.
-
-        Parameters
-        ----------
-        said, T : ndarray of shape (..., m, k)
-            Predictions and targets.
-        rows : slice or ndarray of int, default=slice(None)
-            The m rows that they are of.
-
-        Returns
-        -------
-        values : ndarray of shape (..., m)
-        """
-        if self.temperature is None:
-            return -loss_of_amounts((T - said) / self.typical[rows])
-        log_q = log_softmax(self.temperature * said, axis=-1)
-        if self.frequency is None:
-            return (T * log_q).sum(axis=-1)
-        log_q = log_q + T @ np.log(self.frequency).T
-        return (T * log_q).sum(axis=-1) - logsumexp(log_q, axis=-1)
-
-
-def score_rows(X, y, classification, folds=None):
+def score_rows(X, y, classification, folds=None, most=None):
     r"""Score every row by the loss of models that have not seen it.
 
     .. math:: v_i = -\ell(y_i, f_{-i}(x_i))
@@ -184,6 +78,9 @@ def score_rows(X, y, classification, folds=None):
         Training and test rows: a row is judged by models that have seen no row of
         its fold, for rows that vouch for each other, such as those of one patient.
         None leaves out single rows.
+    most : int, default=None
+        The models are fitted to a random sample of so many rows, see `_sample`; None:
+        to all. With ``folds`` always to all.
 
     Returns
     -------
@@ -203,19 +100,92 @@ def score_rows(X, y, classification, folds=None):
     """
     # Small matrices one after the other: threads would only wait for each other.
     with threadpool_limits(1):
-        X = joined(X)
-        views = scorer_views(X)  # checks the columns
-        columns = tree_columns(X, MAX_COLUMNS)
-        for_trees = [columns, with_texts(X, columns)]
-        return _score(views, for_trees, np.asarray(y), classification, folds)
+        X, y = joined(X), np.asarray(y)
+        rows = None if folds is not None else sample_of(y, classification, most)
+        if rows is None:
+            pairs = fit_pairs(X, y, classification, folds)[1]
+            return row_scores(pairs, y, classification)
+        columns, pairs = fit_pairs(take_rows(X, rows), y[rows], classification)
+        others = np.setdiff1d(np.arange(n_rows(X)), rows)
+        said = Predictor(columns, pairs).of_rows(X, others)
+        return scores_of_all(pairs, rows, others, said, y, classification)
 
 
-def _score(Z, for_trees, y, classification, folds):
+def scores_of_all(pairs, rows, others, said, y, classification):
+    """Put together what is said of a sample and of the other rows.
+
+    Parameters
+    ----------
+    pairs : list
+        See `fit_pairs`.
+    rows, others : ndarray of int
+        The sample, and all other rows.
+    said : ndarray of shape (len(others), w)
+        What the models of the sample say of the others, see `Predictor`.
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Targets of all rows.
+    classification : bool
+        Whether y holds labels.
+
+    Returns
+    -------
+    scores : RowScores
+    """
+    of_all = row_scores(widened(pairs, rows, others, said, y), y, classification)
+    of_sample = row_scores(pairs, y[rows], classification)
+    return replace(of_all, sample=rows, of_sample=of_sample)
+
+
+def fit_pairs(X, y, classification, folds=None):
+    """Fit the models.
+
+    Returns
+    -------
+    columns : ScorerColumns
+        What the regressions take.
+    pairs : list of (Scored, Scored or None)
+        The regressions, and with trees in their stack, for each column of labels; one
+        for all numbers, which may have trees already. None in the place of a pair
+        where there is nothing to compare.
+    """
+    columns = ScorerColumns()
+    Z = columns.fit(X)  # checks the columns
+    for_trees = tree_columns(X, MAX_COLUMNS)
+    for_trees = [for_trees, with_texts(X, for_trees)]
+    if classification:
+        pairs = [
+            _fit_labels(Z, for_trees, labels, folds)
+            for labels in y.reshape(len(y), -1).T
+        ]
+    else:
+        pairs = [_fit_numbers(Z, for_trees, y.astype(np.float64), folds)]
+    return columns, pairs
+
+
+def row_scores(pairs, y, classification):
+    """Turn predictions to scores.
+
+    Parameters
+    ----------
+    pairs : list
+        See `fit_pairs`; of all rows.
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Their targets.
+    classification : bool
+        Whether y holds labels.
+
+    Returns
+    -------
+    scores : RowScores
+    """
     if not classification:
-        return _score_numbers(Z, for_trees, y.astype(np.float64), folds)
-    if y.ndim == 1 or y.shape[1] == 1:
-        return _score_labels(Z, for_trees, y.ravel(), folds)
-    scores = [_score_labels(Z, for_trees, column, folds) for column in y.T]
+        return _scores_of_numbers(pairs[0], y.astype(np.float64))
+    scores = [
+        _scores_of_labels(pair, labels)
+        for pair, labels in zip(pairs, y.reshape(len(y), -1).T, strict=True)
+    ]
+    if len(scores) == 1:
+        return scores[0]
     together = _together(scores)
     if any(s.without_trees for s in scores):
         plain = _together([s.without_trees or s for s in scores])
@@ -265,25 +235,29 @@ def _scored(Z, for_trees, T, folds, pulled=None, typical=None):
 
     def gain(members, rows):
         members = [stack.predictions[rows], *members]
-        _, said = stacked(members, learnt[rows], stack.mean)
+        weights, said = stacked(members, learnt[rows], stack.mean)
         there = None if labels else typical[rows]
         tried = _at_best_temperature(Scored(stack, said, T[rows], None, there))
-        return tried.values(said, T[rows]) - before[rows], tried
+        return tried.values(said, T[rows]) - before[rows], tried, weights
 
     trees = [
         Trees(columns.values, columns.categorical, learnt, labels, folds)
         for columns in for_trees
     ]
     (rows, said), *with_texts = (t.probe() for t in trees)
-    best, more = trees[0], gain([said], rows)[0]
-    for other, (_, said) in zip(trees[1:], with_texts, strict=True):
+    best, more = 0, gain([said], rows)[0]
+    for other, (_, said) in enumerate(with_texts, 1):
         of_other = gain([said], rows)[0]
         if _certainty(of_other - more) > CLEAR:
             best, more = other, of_other
-    if _certainty(more) < PROMISING * best.n_boostings:
+    columns, trees = for_trees[best], trees[best]
+    if _certainty(more) < PROMISING * trees.n_boostings:
         return plain, None
-    more, with_trees = gain(best.held_out(), slice(None))
-    return plain, with_trees if _certainty(more) > CLEAR else None
+    more, with_trees, weights = gain(trees.held_out(), slice(None))
+    if _certainty(more) <= CLEAR:
+        return plain, None
+    of_trees = TreesInStack(columns, trees, stack.mean, weights)
+    return plain, replace(with_trees, trees=of_trees)
 
 
 def _certainty(gains):
@@ -329,22 +303,28 @@ def best_temperature(said, T, around=None):
     return float(np.exp(found.x))
 
 
-def _score_labels(Z, for_trees, y, folds):
+def _fit_labels(Z, for_trees, y, folds):
     classes, index = np.unique(y, return_inverse=True)
     if len(classes) < 2:
+        return None
+    return _scored(Z, for_trees, np.eye(len(classes))[index], folds)
+
+
+def _scores_of_labels(pair, y):
+    classes, index = np.unique(y, return_inverse=True)
+    if pair is None:
         zeros = np.zeros(len(y))
         return RowScores(zeros, y, np.ones(len(y)), zeros, None, [])
-    T = np.eye(len(classes))[index]
+    plain, with_trees = pair
     wrong = np.eye(len(classes))[_wrong_labels(index, len(classes))]
-    plain, with_trees = _scored(Z, for_trees, T, folds)
-    scores = _row_scores_of_labels(plain, T, wrong, classes, None)
+    scores = _row_scores_of_labels(plain, wrong, classes, None)
     if with_trees is None:
         return scores
-    return _row_scores_of_labels(with_trees, T, wrong, classes, scores)
+    return _row_scores_of_labels(with_trees, wrong, classes, scores)
 
 
-def _row_scores_of_labels(scored, T, wrong, classes, without_trees):
-    said = scored.predictions
+def _row_scores_of_labels(scored, wrong, classes, without_trees):
+    said, T = scored.predictions, scored.T
     log_losses = scored.values(said, T), scored.values(said, wrong)
     log_q = log_softmax(scored.temperature * said, axis=1)
     frequency = frequency_of_mistakes(log_q, T.argmax(axis=1))
@@ -371,18 +351,23 @@ def _wrong_labels(index, n_classes):
     return (upper <= drawn[:, None]).sum(axis=1)
 
 
-def _score_numbers(Z, for_trees, y, folds):
+def _fit_numbers(Z, for_trees, y, folds):
     if len(y) < 2:
-        zeros = np.zeros(len(y))
-        return RowScores(zeros, y, None, zeros, None, [])
+        return None
     amounts = fit_amounts(Z, y.reshape(len(y), -1), folds)
     T = amounts.T
     plain, with_trees = _scored(Z, for_trees, T, folds, amounts.pulled, amounts.typical)
     scored = with_trees or plain
-    said = scored.predictions
-    scored = replace(
-        scored, typical=in_its_units(T - said, scored.typical), amounts=amounts
-    )
+    typical = in_its_units(T - scored.predictions, scored.typical)
+    return replace(scored, typical=typical, amounts=amounts), None
+
+
+def _scores_of_numbers(pair, y):
+    if pair is None:
+        zeros = np.zeros(len(y))
+        return RowScores(zeros, y, None, zeros, None, [])
+    scored = pair[0]
+    said, T, amounts = scored.predictions, scored.T, scored.amounts
     values = scored.values(said, T)
     wrong = T[np.random.default_rng(0).permutation(len(T))]
     expected = amounts.numbers(np.where(np.isnan(said), T, said)).reshape(y.shape)

@@ -4,9 +4,52 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.decomposition import TruncatedSVD
 
-from skinfluence.cleaning.surprise._preprocessing import default_preprocessor, text_part
+from skinfluence.cleaning.surprise._preprocessing import (
+    default_preprocessor,
+    text_part,
+)
 
 MAX_COLUMNS = 256
+
+
+class ScorerColumns:
+    """What turns a table to the matrices that regressions are trained on."""
+
+    def fit(self, X):
+        """Learn the columns of a table and return its matrices.
+
+        Returns
+        -------
+        views : list of ndarray of shape (n, d)
+            All columns; then, in a table with text, those without it: where the text
+            says nothing of the target, regressions on the others are as good as they
+            would be in a table without the text. At most MAX_COLUMNS columns each.
+        """
+        self.transformer = default_preprocessor(X, bring_nearer=True)[0]
+        Z = self.transformer.fit_transform(X)
+        text = text_part(self.transformer)[1]
+        other = np.r_[: text.start, text.stop : Z.shape[1]]
+        self.parts = [slice(None)]
+        if 0 < len(other) < Z.shape[1]:
+            self.parts.append(other)
+        self.projections = []
+        for part in self.parts:
+            svd = None
+            if Z[:, part].shape[1] > MAX_COLUMNS:
+                svd = TruncatedSVD(MAX_COLUMNS, random_state=0).fit(Z[:, part])
+            self.projections.append(svd)
+        return self._views(Z)
+
+    def of(self, X):
+        """Return the matrices of other rows."""
+        return self._views(self.transformer.transform(X))
+
+    def _views(self, Z):
+        views = []
+        for part, svd in zip(self.parts, self.projections, strict=True):
+            view = Z[:, part] if svd is None else svd.transform(Z[:, part])
+            views.append(view.toarray() if sp.issparse(view) else np.asarray(view))
+        return views
 
 
 def scorer_matrix(X):
@@ -15,26 +58,5 @@ def scorer_matrix(X):
 
 
 def scorer_views(X):
-    """Return the matrices that regressions are trained on.
-
-    Returns
-    -------
-    views : list of ndarray of shape (n, d)
-        All columns; then, in a table with text, those without it: where the text says
-        nothing of the target, regressions on the others are as good as they would be
-        in a table without the text. At most MAX_COLUMNS columns each.
-    """
-    transformer = default_preprocessor(X, bring_nearer=True)[0]
-    Z = transformer.fit_transform(X)
-    text = text_part(transformer)[1]
-    other = np.r_[: text.start, text.stop : Z.shape[1]]
-    views = [_at_most(Z)]
-    if 0 < len(other) < Z.shape[1]:
-        views.append(_at_most(Z[:, other]))
-    return views
-
-
-def _at_most(Z):
-    if Z.shape[1] > MAX_COLUMNS:
-        Z = TruncatedSVD(MAX_COLUMNS, random_state=0).fit_transform(Z)
-    return Z.toarray() if sp.issparse(Z) else np.asarray(Z)
+    """Return the matrices that regressions are trained on; see `ScorerColumns`."""
+    return ScorerColumns().fit(X)

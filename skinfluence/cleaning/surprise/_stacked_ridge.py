@@ -54,6 +54,10 @@ class StackedRidge:
         holds the row out.
     penalties : list of float
         That of each member.
+    maps : list of FeatureMap
+        That of each member.
+    coefficients : list of ndarray of shape (p, k)
+        Of each member's centred features, trained on all rows; None with folds.
     weights : ndarray of shape (n_members,)
         Of the members in the stack.
     """
@@ -86,8 +90,30 @@ class StackedRidge:
     def _stack(self, Z, T, members):
         self.Z, self.T = Z, T
         self.mean = T.mean(axis=0)
-        self.penalties, said = map(list, zip(*members, strict=True))
+        self.maps, fits = zip(*members, strict=True)
+        self.penalties, said, self.coefficients = map(list, zip(*fits, strict=True))
         self.weights, self.predictions = stacked(said, T, self.mean)
+
+    def predict(self, Z):
+        """Predict other rows by the models of all rows.
+
+        Parameters
+        ----------
+        Z : list of ndarray of shape (m, d)
+            Their standardised columns, a matrix for each of those of the fit.
+
+        Returns
+        -------
+        predictions : ndarray of shape (m, k)
+        """
+        said = np.tile(self.mean, (len(Z[0]), 1))
+        views = _views(Z)
+        for (view, _), features, weight, coefficients in zip(
+            views, self.maps, self.weights, self.coefficients, strict=True
+        ):
+            if weight > 0:
+                said += weight * (features.centred(view) @ coefficients)
+        return said
 
     def members(self):
         """Yield weight, orthonormal features and relative penalties of members in use.
@@ -95,22 +121,25 @@ class StackedRidge:
         The first feature is the constant, which is not penalised: a member's
         coefficients are ``U.T @ T / (1 + a)``.
         """
-        for F, penalty, weight in zip(
-            feature_maps(self.Z), self.penalties, self.weights, strict=True
+        for (view, _), features, penalty, weight in zip(
+            _views(self.Z), self.maps, self.penalties, self.weights, strict=True
         ):
             if weight > 0:
-                _, values, U = orthonormal(F)
+                values, _, U = orthonormal(features.of(view))
                 yield weight, *with_constant(U, penalty / values)
 
 
 def _members(Z, targets, folds):
-    """Return penalty and predictions of every member, for each of the targets."""
+    """Return the features and the fit of every member, for each of the targets."""
 
     def member(view):
-        F = feature_map(*view)
+        features = FeatureMap(*view)
+        F = features.fit(view[0])
         if folds is None:
-            return leave_one_out(F, targets)
-        return leave_fold_out(F, targets, folds)
+            fits = leave_one_out(F, targets)
+        else:
+            fits = [(*fit, None) for fit in leave_fold_out(F, targets, folds)]
+        return [(features, fit) for fit in fits]
 
     found = in_threads(member, _views(Z))
     return list(zip(*found, strict=True))
@@ -141,22 +170,46 @@ def stacked(said, T, mean):
     return weights, mean + np.tensordot(weights, moves, axes=1)
 
 
-def feature_map(Z, width):
-    """Return the features of the member of one of `MEMBERS`, (n, p)."""
-    variance = Z.var(axis=0).sum() or 1.0
-    if width is None:
-        return Z / np.sqrt(variance)
-    kernel = Nystroem(
-        gamma=width / variance,
-        n_components=min(N_FEATURES, len(Z)),
-        random_state=0,
-    )
-    return kernel.fit_transform(Z)
+class FeatureMap:
+    """The features of the member of one of `MEMBERS`.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n, d)
+        Columns that they are learnt from.
+    width : float or None
+        That of the kernel.
+    """
+
+    def __init__(self, Z, width):
+        variance = Z.var(axis=0).sum() or 1.0
+        self.scale, self.kernel = np.sqrt(variance), None
+        if width is not None:
+            self.kernel = Nystroem(
+                gamma=width / variance,
+                n_components=min(N_FEATURES, len(Z)),
+                random_state=0,
+            ).fit(Z)
+        self.mean = 0.0
+
+    def fit(self, Z):
+        """Learn the mean of the features and return those of all rows."""
+        F = self.of(Z)
+        self.mean = F.mean(axis=0)
+        return F
+
+    def of(self, Z):
+        """Return the features of some rows, shape (m, p)."""
+        return Z / self.scale if self.kernel is None else self.kernel.transform(Z)
+
+    def centred(self, Z):
+        """Return them without the mean of the rows that they are learnt from."""
+        return self.of(Z) - self.mean
 
 
 def feature_maps(Z):
     """Yield the features of each member, for one matrix or several."""
-    return (feature_map(view, width) for view, width in _views(Z))
+    return (FeatureMap(view, width).of(view) for view, width in _views(Z))
 
 
 def _views(Z):
@@ -166,12 +219,14 @@ def _views(Z):
 
 
 def orthonormal(F):
-    """Return centred features, their squared singular values and left vectors."""
+    """Return squared singular values of centred features, what makes them orthonormal
+    and the orthonormal ones."""
     F = F - F.mean(axis=0)
     values, vectors = np.linalg.eigh(F.T @ F)
     kept = values > values[-1] * 1e-10
     values = values[kept]
-    return F, values, F @ (vectors[:, kept] / np.sqrt(values))
+    turn = vectors[:, kept] / np.sqrt(values)
+    return values, turn, F @ turn
 
 
 def with_constant(U, a):
@@ -181,31 +236,33 @@ def with_constant(U, a):
 
 
 def leave_one_out(F, targets):
-    """Return the best penalty and the prediction of each row without it, by target."""
+    """Return by target the best penalty, the prediction of each row without it, and
+    the coefficients of centred features with all rows."""
     n = len(F)
-    _, values, U = orthonormal(F)
+    values, turn, U = orthonormal(F)
     shrink = values / np.add.outer(PENALTIES, values)
     leverage = 1 / n + U**2 @ shrink.T
     # At a leverage of one nothing is known without the row.
     gap = np.maximum(1 - leverage, 1e-9)
-    return [_best_left_out(U, shrink, gap, T) for T in targets]
+    return [_best_left_out(turn, U, shrink, gap, T) for T in targets]
 
 
-def _best_left_out(U, shrink, gap, T):
+def _best_left_out(turn, U, shrink, gap, T):
     centred = T - T.mean(axis=0)
     coefficients = U.T @ centred
-    best = np.inf, None, None
+    best = np.inf, None, None, None
     for penalty, d, left in zip(PENALTIES, shrink, gap.T, strict=True):
-        residual = (centred - U @ (d[:, None] * coefficients)) / left[:, None]
+        shrunk = d[:, None] * coefficients
+        residual = (centred - U @ shrunk) / left[:, None]
         total = (residual**2).sum()
         if total < best[0]:
-            best = total, penalty, residual
-    return best[1], T - best[2]
+            best = total, penalty, residual, shrunk
+    return best[1], T - best[2], turn @ best[3]
 
 
 def leave_fold_out(F, targets, folds):
     """Return the best penalty and the prediction of each row without its fold."""
-    _, values, U = orthonormal(F)
+    values, _, U = orthonormal(F)
     U, _ = with_constant(U, values)
     T = np.hstack(targets)
     said = np.full((len(PENALTIES), *T.shape), np.nan)

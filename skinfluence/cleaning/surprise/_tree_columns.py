@@ -1,6 +1,7 @@
 """A table as trees take it: numbers as they are, categories as codes."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
@@ -35,11 +36,18 @@ class TreeColumns:
         Which columns are codes.
     positions : ndarray of int, shape (d,)
         Where in the table each is from.
+    readers : list of callable
+        They take a table of other rows to some of the columns, in their order.
     """
 
     values: np.ndarray
     categorical: np.ndarray
     positions: np.ndarray
+    readers: list
+
+    def of(self, X):
+        """Return the columns of other rows, shape (m, d); a new category is rare."""
+        return np.hstack([read(X) for read in self.readers])
 
 
 def tree_columns(X, most):
@@ -75,9 +83,9 @@ def tree_columns(X, most):
         if X.ndim == 1 or X[0].size > most:
             return None
         if getattr(X.dtype, "kind", "f") not in "OUS":
-            values = np.asarray(X, dtype=np.float64).reshape(len(X), -1)
+            values = _flat(X)
             d = values.shape[1]
-            return TreeColumns(values, np.zeros(d, dtype=bool), np.arange(d))
+            return TreeColumns(values, np.zeros(d, dtype=bool), np.arange(d), [_flat])
     n_columns = len(X.columns) if frame else X.shape[1]
     kinds, reasons = kinds_of_columns(X, n_columns)
     kept = [j for j in range(n_columns) if reasons[j] is None]
@@ -85,11 +93,12 @@ def tree_columns(X, most):
         return None
     kept = [j for j in kept if kinds[j] != "text"]
     values = np.empty((n_rows(X), len(kept)))
-    for place, j in enumerate(kept):
-        values[:, place] = _numbers(take_columns(X, j), kinds[j])
+    readers = [_reader(X, j, kinds[j]) for j in kept]
+    for place, read in enumerate(readers):
+        values[:, place] = read(X)[:, 0]
     categorical = [kinds[j] in CATEGORIES for j in kept]
     return TreeColumns(
-        values, np.array(categorical, dtype=bool), np.array(kept, dtype=int)
+        values, np.array(categorical, dtype=bool), np.array(kept, dtype=int), readers
     )
 
 
@@ -109,26 +118,65 @@ def with_texts(X, columns):
     positions = [] if columns is None else text_columns(X)
     if not positions:
         return None
-    parts = [
-        TextComponents(N_COMPONENTS, len(positions)).fit_transform(take_columns(X, [j]))
+    texts = [
+        TextComponents(N_COMPONENTS, len(positions)).fit(take_columns(X, [j]))
         for j in positions
     ]
+    readers = [
+        partial(_components, position=j, text=text)
+        for j, text in zip(positions, texts, strict=True)
+    ]
+    parts = [read(X) for read in readers]
     n_components = [part.shape[1] for part in parts]
     return TreeColumns(
         np.hstack([columns.values, *parts]),
         np.append(columns.categorical, np.zeros(sum(n_components), dtype=bool)),
         np.append(columns.positions, np.repeat(positions, n_components)),
+        [*columns.readers, *readers],
     )
 
 
-def _numbers(column, kind):
-    values = np.asarray(column)
+def _reader(X, j, kind):
+    """Return what takes a table to the numbers or codes of one column, (n, 1)."""
     if kind in CATEGORIES:
-        encoder = OrdinalEncoder(max_categories=MAX_CATEGORIES, min_frequency=2)
-        return encoder.fit_transform(as_text(values)[:, None])[:, 0]
-    if kind == "date":
-        return as_seconds(column)
-    numbers = np.full(len(values), np.nan)
+        return partial(_codes, position=j, encoder=_encoder(take_columns(X, j)))
+    return partial(_seconds if kind == "date" else _numbers, position=j)
+
+
+def _encoder(column):
+    encoder = OrdinalEncoder(
+        max_categories=MAX_CATEGORIES,
+        min_frequency=2,
+        handle_unknown="use_encoded_value",
+        unknown_value=np.nan,
+    )
+    return encoder.fit(as_text(column)[:, None])
+
+
+def _codes(X, position, encoder):
+    codes = encoder.transform(as_text(take_columns(X, position))[:, None])
+    (rare,) = encoder.infrequent_categories_
+    if rare is not None:
+        codes[np.isnan(codes)] = encoder.transform([rare[:1]])[0, 0]
+    return codes
+
+
+def _seconds(X, position):
+    return as_seconds(take_columns(X, position))[:, None]
+
+
+def _numbers(X, position):
+    values = np.asarray(take_columns(X, position))
+    numbers = np.full((len(values), 1), np.nan)
     present = ~is_missing(values)
-    numbers[present] = values[present].astype(np.float64)
+    numbers[present, 0] = values[present].astype(np.float64)
     return numbers
+
+
+def _components(X, position, text):
+    return text.transform(take_columns(X, [position]))
+
+
+def _flat(X):
+    values = X if hasattr(X, "dtype") else np.asarray(X)
+    return np.asarray(values, dtype=np.float64).reshape(len(values), -1)

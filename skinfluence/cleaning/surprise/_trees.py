@@ -17,6 +17,7 @@ table, 5 from 20,000 rows on, and the randomised trees on at most 5,000 rows eac
 class and step for more than two classes.
 """
 
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -77,7 +78,7 @@ class Trees:
         train, test = (rng.permutation(part)[:N_PROBED] for part in (train, test))
         # Fewer and larger steps where each takes a tree per class.
         n_steps = max(8, 60 // self.T.shape[1])
-        return test, self._boosting(train, test, n_steps, 3 / n_steps)
+        return test, self._boosting(train, test, n_steps, 3 / n_steps)[1]
 
     def held_out(self):
         """Predict every row by models without it, or without its fold.
@@ -95,7 +96,10 @@ class Trees:
             randomised = [self._out_of_bag]
         boosted = [partial(self._boosting, *fold) for cut in cuts for fold in cut]
         # Forests are first because they take longest.
-        said = in_threads(lambda train: train(), [*randomised, *boosted])
+        found = list(in_threads(lambda train: train(), [*randomised, *boosted]))
+        n = len(randomised)
+        self.models = [[model for model, _ in part] for part in (found[n:], found[:n])]
+        said = iter(predictions for _, predictions in found)
         if self.folds is None:
             of_forest = next(said)
         else:
@@ -103,6 +107,24 @@ class Trees:
         return [
             np.mean([self._fold_by_fold(said, cut) for cut in cuts], axis=0),
             of_forest,
+        ]
+
+    def predict(self, columns):
+        """Predict other rows by the mean of the models of `held_out`.
+
+        Parameters
+        ----------
+        columns : ndarray of shape (m, d)
+            As those of the rows of the fit.
+
+        Returns
+        -------
+        predictions : list of ndarray of shape (m, k)
+            Of each member.
+        """
+        return [
+            np.mean([model(columns) for model in of_member], axis=0)
+            for of_member in self.models
         ]
 
     def _cut(self, seed):
@@ -122,8 +144,9 @@ class Trees:
         forest = kind(**self._forest_params(len(self.T)), oob_score=True)
         forest.fit(self.columns, self._target(slice(None)))
         if self.labels:
-            return forest.oob_decision_function_
-        return forest.oob_prediction_.reshape(self.T.shape)
+            model = _Shares(forest, self.T.shape[1])
+            return model, forest.oob_decision_function_
+        return _Numbers([forest]), forest.oob_prediction_.reshape(self.T.shape)
 
     def _fold_by_fold(self, predictions, folds):
         """Put together what is said of the test rows of each fold, from an iterator."""
@@ -142,26 +165,22 @@ class Trees:
             "random_state": 0,
         }
         if self.labels:
-            model = HistGradientBoostingClassifier(**params)
-            return self._class_shares(model, train, test)
-        return np.column_stack(
+            return self._shares(HistGradientBoostingClassifier(**params), train, test)
+        model = _Numbers(
             [
-                HistGradientBoostingRegressor(**params)
-                .fit(self.columns[train], column)
-                .predict(self.columns[test])
+                HistGradientBoostingRegressor(**params).fit(self.columns[train], column)
                 for column in self.T[train].T
             ]
         )
+        return model, model(self.columns[test])
 
     def _forest(self, train, test):
         params = self._forest_params(len(train))
         if self.labels:
-            return self._class_shares(ExtraTreesClassifier(**params), train, test)
-        model = ExtraTreesRegressor(**params)
-        said = model.fit(self.columns[train], self._target(train)).predict(
-            self.columns[test]
-        )
-        return said.reshape(len(test), -1)
+            return self._shares(ExtraTreesClassifier(**params), train, test)
+        forest = ExtraTreesRegressor(**params)
+        model = _Numbers([forest.fit(self.columns[train], self._target(train))])
+        return model, model(self.columns[test])
 
     def _forest_params(self, n):
         return {
@@ -180,13 +199,40 @@ class Trees:
             return T.argmax(axis=1)
         return T[:, 0] if T.shape[1] == 1 else T
 
-    def _class_shares(self, model, train, test):
-        """Train a classifier; classes that the training rows lack have no share."""
+    def _shares(self, classifier, train, test):
+        """Train a classifier; return it and what it says of the test rows."""
         y = self._target(train)
-        said = np.zeros((len(test), self.T.shape[1]))
-        if (y == y[0]).all():
-            said[:, y[0]] = 1.0
-            return said
-        model.fit(self.columns[train], y)
-        said[:, model.classes_] = model.predict_proba(self.columns[test])
+        model = _Shares(int(y[0]), self.T.shape[1])
+        if (y != y[0]).any():
+            fitted = classifier.fit(self.columns[train], y)
+            model = _Shares(fitted, self.T.shape[1])
+        return model, model(self.columns[test])
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """Shares of k classes; those that the training rows lack have none.
+
+    ``model`` is a classifier of labels from 0 to k - 1, or the only label.
+    """
+
+    model: object
+    k: int
+
+    def __call__(self, columns):
+        said = np.zeros((len(columns), self.k))
+        if isinstance(self.model, int):
+            said[:, self.model] = 1.0
+        else:
+            said[:, self.model.classes_] = self.model.predict_proba(columns)
         return said
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """Regressions of numbers, one for each or one for all."""
+
+    models: list
+
+    def __call__(self, columns):
+        return np.column_stack([model.predict(columns) for model in self.models])

@@ -8,7 +8,7 @@ from sklearn.preprocessing import StandardScaler
 from stack_by_refits import stack_by_refits
 
 from skinfluence.cleaning.surprise._amounts import fit_amounts
-from skinfluence.cleaning.surprise._far_values import nearer
+from skinfluence.cleaning.surprise._far_values import Nearer
 from skinfluence.cleaning.surprise._scorer import score_rows
 
 
@@ -34,7 +34,7 @@ def judged_by_refits(Z, T):
 def test_numbers_are_judged_by_refits_without_the_row(n_outputs):
     X, y = load_diabetes(return_X_y=True)
     X, y = X[:24], np.column_stack([y, X[:, 2] * 1000 + y])[:24, :n_outputs] - 150
-    Z = StandardScaler().fit_transform(nearer(X))
+    Z = StandardScaler().fit_transform(Nearer().fit_transform(X))
     u, said = judged_by_refits(Z, standardised(y))
     scores = score_rows(X, y.ravel() if n_outputs == 1 else y, classification=False)
     loss = (u**2 / (36 + u**2)).mean(axis=1)
@@ -47,7 +47,7 @@ def test_numbers_that_vary_by_factors_are_judged_by_their_logarithms():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(40, 2))
     y = np.exp(3 * X[:, 0] + rng.normal(scale=0.2, size=40))
-    Z = StandardScaler().fit_transform(nearer(X))
+    Z = StandardScaler().fit_transform(Nearer().fit_transform(X))
     logs = np.log(y)
     u, said = judged_by_refits(Z, standardised(logs[:, None]))
     scores = score_rows(X, y, classification=False)

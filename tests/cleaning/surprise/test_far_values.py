@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from sklearn.datasets import make_friedman1
 from sklearn.metrics import average_precision_score
 
-from skinfluence.cleaning.surprise._far_values import nearer
+from skinfluence.cleaning.surprise._far_values import Nearer
 from skinfluence.cleaning.surprise._scorer import score_rows
 from skinfluence.cleaning.surprise._scorer_matrix import scorer_matrix
 
@@ -15,7 +15,7 @@ from skinfluence.cleaning.surprise._scorer_matrix import scorer_matrix
 def test_far_values_become_logarithms_in_the_same_order():
     x = np.array([-1e6, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 1e3, 1e6, 1e9])
     limit = 6 * np.median(np.abs(np.delete(x, 5) - 1))
-    out = nearer(x[:, None])[:, 0]
+    out = Nearer().fit_transform(x[:, None])[:, 0]
     np.testing.assert_array_equal(out[1:8], x[1:8])
     np.testing.assert_allclose(out[10], 1 + limit * (1 + np.log((1e9 - 1) / limit)))
     np.testing.assert_allclose(out[0], 1 - limit * (1 + np.log((1e6 + 1) / limit)))
@@ -29,13 +29,13 @@ def test_far_values_become_logarithms_in_the_same_order():
     ids=["constant", "indicator", "constant but one", "skewed"],
 )
 def test_columns_without_far_values_stay(column):
-    np.testing.assert_array_equal(nearer(column[:, None])[:, 0], column)
+    np.testing.assert_array_equal(Nearer().fit_transform(column[:, None])[:, 0], column)
 
 
 def test_stored_values_of_sparse_matrices():
     X = np.zeros((40, 2))
     X[:10, 0], X[0, 0], X[:3, 1] = 1.0, 1e4, [1, -2, 3]
-    out = nearer(sp.csr_matrix(X)).toarray()
+    out = Nearer().fit_transform(sp.csr_matrix(X)).toarray()
     np.testing.assert_array_equal(out[1:], X[1:])
     np.testing.assert_allclose(out[0], [6 * (1 + np.log(1e4 / 6)), 1])
 

@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from stack_by_refits import stack_by_refits
 
 from skinfluence.cleaning.surprise import _scorer_matrix
-from skinfluence.cleaning.surprise._far_values import nearer
+from skinfluence.cleaning.surprise._far_values import Nearer
 from skinfluence.cleaning.surprise._scorer import score_rows
 from skinfluence.cleaning.surprise._stacked_ridge import WIDTHS, feature_maps
 
@@ -39,7 +39,7 @@ def test_labels_are_scored_by_refitting_without_the_row(n_classes):
     X, y = load_wine(return_X_y=True)
     rows = np.flatnonzero(y < n_classes)[:: n_classes + 1]
     X, y = X[rows], flipped_labels(y[rows], 0.2, 0)[0]
-    Z = StandardScaler().fit_transform(nearer(X))
+    Z = StandardScaler().fit_transform(Nearer().fit_transform(X))
     said = stack_by_refits(Z, np.eye(n_classes)[y])
     own = np.arange(len(y)), y
     best = max(

@@ -121,7 +121,7 @@ def test_the_label_of_a_row_does_not_change_what_trees_say_of_it():
 def test_randomised_trees_judge_rows_out_of_their_bag():
     X, y = load_breast_cancer(return_X_y=True)
     X, y = X[:150, :5], y[:150]
-    said = Trees(X, np.zeros(5, dtype=bool), np.eye(2)[y], True)._out_of_bag()
+    said = Trees(X, np.zeros(5, dtype=bool), np.eye(2)[y], True)._out_of_bag()[1]
     forest = ExtraTreesClassifier(
         40, min_samples_leaf=5, max_features=1.0, bootstrap=True, random_state=0
     ).fit(X, y)
