@@ -7,7 +7,7 @@ import numpy as np
 from skinfluence._shown import shown
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._clean import encoded
-from skinfluence.cli._counts import counted
+from skinfluence._counts import counted
 from skinfluence.cli._files import check_outputs, write_files
 from skinfluence.cli._libraries import import_pandas
 from skinfluence.cli._relabelled import is_new_label, relabelled

@@ -11,7 +11,7 @@ from skinfluence._shown import LIMIT, shown
 from skinfluence.cleaning.review._verdicts import VERDICTS
 from skinfluence.cli._answers import N_SHOWN
 from skinfluence.cli._by_group import hurting, unevenly_hit
-from skinfluence.cli._counts import counted
+from skinfluence._counts import counted
 
 SHOWN = 5
 SHOWN_CLASSES = 10

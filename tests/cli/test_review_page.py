@@ -188,7 +188,7 @@ def test_filters_search_and_order(opened):
     assert lines == sorted(suspects["line"])
     press(opened, "1")
     Select(find(opened, "by-verdict")).select_by_value("undecided")
-    assert progress(opened) == "1 of 20 decided; 19 shown."
+    assert progress(opened).startswith("1 of 20 decided; 19 shown. Last: line ")
 
 
 def test_the_blamed_cell_is_marked_and_reasons_are_filtered(opened):

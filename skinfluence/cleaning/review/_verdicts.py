@@ -192,10 +192,15 @@ def same_text(one, other):
     >>> same_text("1.50", "1.5"), same_text("TRUE", "True"), same_text("a", "b")
     (True, True, False)
     """
+    return plain_text(one) == plain_text(other)
+
+
+def plain_text(text):
+    """Return a text without the differences that a spreadsheet makes when it saves."""
     try:
-        return float(one) == float(other)
+        return str(float(text) + 0.0)  # no minus before a zero
     except ValueError:
-        return one.strip().lower() == other.strip().lower()
+        return text.strip().lower()
 
 
 def new_targets(verdicts, y, classification, where=None):
