@@ -141,8 +141,8 @@ def near_duplicates(columns, target, copies, random_state):
             "near duplicates",
             MEDIUM,
             counted(n, "row"),
-            f"{counted(n, 'row')} {'is' if n == 1 else 'are'} within {NEAR:.0%} of the usual distance of neighbours of "
-            "another row",
+            f"{counted(n, 'row')} {'is' if n == 1 else 'are'} within {NEAR:.0%} of the "
+            "usual distance of neighbours of another row",
             "Look whether they are one case entered twice: keep one, or keep them in "
             "the same fold.",
             first_rows(rows[near]),

@@ -201,7 +201,7 @@ def test_scores_settings_and_limits(hostile):
         "What was found",
         "Score before and after",
         "Distribution of the values",
-        "Top suspects",
+        "Suspects",
         "Method and settings",
         "Limits",
     ):

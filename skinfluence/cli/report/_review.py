@@ -10,6 +10,7 @@ from skinfluence.cleaning.reasons._agreeing_rows import agreeing_rows
 from skinfluence.cleaning.reasons._explanations import MAX_EXPLAINED
 from skinfluence.cli._amounts import amount
 from skinfluence.cli._libraries import import_pandas
+from skinfluence.cli._relabelled import written_number
 from skinfluence.cli._row_checks import row_checks
 from skinfluence.cli.report._suspects import N_NEIGHBORS, Column, suspect_columns
 from skinfluence.cli.report._templates import environment
@@ -92,7 +93,10 @@ def _lines(verdicts, problem):
     columns = (
         map(int, verdicts.rows),
         verdicts.verdicts,
-        map(str, verdicts.values),
+        [
+            v if isinstance(v, str) else written_number(v, problem.source)
+            for v in verdicts.values
+        ],
         verdicts.notes,
         map(str, verdicts.given),
         row_checks(problem.source.cells, verdicts.rows),
@@ -118,7 +122,9 @@ def _nearest(problem, analysis, wanted, other, first):
 def _suspect(problem, analysis, columns, k, near, alike, unlike):
     suspects = analysis.suspects
     suggested, i = suspects.suggested[k], suspects.row[k]
-    text = str(suggested) if problem.classification else amount(suggested)
+    text = str(suggested)
+    if not problem.classification:
+        text = written_number(amount(suggested), problem.source)
     chance, explained = suspects.suggested_probability[k], analysis.explained
     said = k < len(explained.rows)
     blamed = explained.column[k] if said and explained.to_blame[k] == "cell" else None
