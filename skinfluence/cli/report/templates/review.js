@@ -2,13 +2,13 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   if (!data.suspects.length) return;
   const element = (id) => document.getElementById(id);
+  const LONG = 30; // of a cell, in characters: about what is seen of it in one line
   const VERDICTS = ["keep", "drop", "relabel", "unsure"];
   const decisions = decisionsOf(data.key);
 
   // ---------------------------------------------------------------- what is shown
   let shown = data.suspects;
   let current = 0;
-  let buttons = []; // of the list, one for each that is shown
   let last = ""; // what was done last, in words
 
   function text(tag, content, className) {
@@ -72,15 +72,15 @@
   };
 
   // The current suspect stays, or the one that takes its place.
-  function filter(place = 0) {
+  function filter(place = 0, step = 0) {
     const suspect = shown[current];
     const found = data.suspects.filter(filters()).sort(ORDERS[element("order").value]);
     const same =
       found.length === shown.length && found.every((one, i) => one === shown[i]);
     shown = found;
-    if (!same || !buttons.length) drawList();
+    if (!same) drawList();
     const stays = shown.indexOf(suspect);
-    go(stays < 0 ? place : stays);
+    go(stays < 0 ? place : stays + step);
   }
 
   function drawProgress() {
@@ -97,28 +97,28 @@
       (last ? " Last: " + last + "." : ""));
   }
 
-  function name(i) {
-    const verdict = decisions.verdict(shown[i].row);
-    buttons[i].textContent = (shown[i].place + " " + verdict).trim();
-    buttons[i].className = verdict;
+  function name(suspect) {
+    const verdict = decisions.verdict(suspect.row);
+    suspect.button.textContent = (suspect.place + " " + verdict).trim();
+    suspect.button.className = verdict;
   }
 
-  // Thousands of entries take long: they are made when others are shown, not at each
-  // step. Only the current one is reached by Tab, so that the verdicts come next.
+  // Of thousands of entries each is made once. Only the current one is reached by Tab,
+  // so that the verdicts come next.
+  for (const suspect of data.suspects) {
+    suspect.button = document.createElement("button");
+    suspect.button.type = "button";
+    suspect.button.tabIndex = -1;
+    suspect.button.addEventListener("click", () => go(shown.indexOf(suspect)));
+    suspect.item = document.createElement("li");
+    suspect.item.append(suspect.button);
+    name(suspect);
+  }
+
   function drawList() {
     const focused = element("list").contains(document.activeElement);
-    buttons = shown.map(() => document.createElement("button"));
-    element("list").replaceChildren(
-      ...buttons.map((button, i) => {
-        name(i);
-        button.type = "button";
-        button.tabIndex = -1;
-        button.addEventListener("click", () => go(i));
-        const item = document.createElement("li");
-        item.append(button);
-        return item;
-      }));
-    if (focused && buttons.length) buttons[0].focus({ preventScroll: true });
+    element("list").replaceChildren(...shown.map((suspect) => suspect.item));
+    if (focused && shown.length) shown[0].button.focus({ preventScroll: true });
   }
 
   function select() {
@@ -127,8 +127,8 @@
       before.removeAttribute("aria-current");
       before.tabIndex = -1;
     }
-    const selected = buttons[current];
-    if (!selected) return;
+    if (!shown[current]) return;
+    const selected = shown[current].button;
     selected.setAttribute("aria-current", "true");
     selected.tabIndex = 0;
     if (element("list").contains(document.activeElement)) {
@@ -146,7 +146,7 @@
     tr.append(first, text("td", data.places[row]), text("td", target));
     data.rows[row].forEach((cell, j) => {
       const name = j === blamed ? "blamed" : differs.includes(j) ? "differs" : "";
-      tr.append(text("td", cell, name));
+      tr.append(text("td", cell, cell.length > LONG ? name + " long" : name));
     });
     return tr;
   }
@@ -180,7 +180,7 @@
   function drawRows(suspect) {
     const head = document.createElement("tr");
     for (const name of ["", "row", data.target, ...data.columns]) {
-      const cell = text("th", name);
+      const cell = text("th", name, name.length > LONG ? "long" : "");
       cell.scope = "col";
       head.append(cell);
     }
@@ -245,20 +245,18 @@
       data.numbers || !data.all_labels || data.labels.some(([l]) => l === written);
     last = suspect.place + ", " + verdict + (written ? " to " + written : "") +
       (written && !known ? ", which no row has" : "");
-    name(current);
-    filter(at);
-    if (shown[current] === suspect) go(current + 1);
+    name(suspect);
+    filter(at, 1);
   }
 
   function undo() {
     const row = decisions.undo();
-    const isIt = (suspect) => suspect.row === row;
+    const suspect = data.suspects.find((one) => one.row === row);
     if (row === null) last = "nothing is left to take back";
-    else last = "taken back, " + (data.suspects.find(isIt) || { place: "another" }).place;
-    const place = shown.findIndex(isIt);
-    if (place >= 0) name(place);
+    else last = "taken back, " + (suspect ? suspect.place : "on another page");
+    if (suspect) name(suspect);
     filter(current);
-    if (shown.some(isIt)) go(shown.findIndex(isIt));
+    if (shown.includes(suspect)) go(shown.indexOf(suspect));
   }
 
   function annotate() {
@@ -337,10 +335,11 @@
   window.addEventListener("storage", (event) => {
     if (event.key !== data.key) return;
     decisions.read();
-    shown.forEach((_, i) => name(i));
+    data.suspects.forEach(name);
     filter(current);
   });
   element("review").hidden = false;
   element("static").hidden = true;
+  drawList();
   filter();
 })();
