@@ -9,6 +9,7 @@ from skinfluence.cleaning.review._verdicts import (
     check_given,
     check_verdicts,
     read_columns,
+    same_text,
 )
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._relabelled import is_numeric, relabelled_to_number
@@ -75,15 +76,23 @@ def read_verdicts(path, source, target, table):
         raise BadInput(str(error)) from None
     if "check" in cells.columns:
         _check_rows(verdicts, list(cells["check"][made]), source, table, where)
-    if is_numeric(source.typed[target]):
-        values = [
-            value
-            if value == ""
-            else relabelled_to_number(value, source, target, where(i))
-            for i, value in enumerate(verdicts.values)
-        ]
-        verdicts = replace(verdicts, values=values)
-    return verdicts, where
+    return replace(verdicts, values=_values(verdicts, source, target, where)), where
+
+
+def _values(verdicts, source, target, where):
+    """Return what rows are relabelled to: numbers, or labels as other rows have them."""
+    column = source.typed[target]
+    numeric = is_numeric(column)
+    labels = set() if numeric else set(map(str, column.dropna()))
+    values = []
+    for i, value in enumerate(verdicts.values):
+        if value != "" and numeric:
+            value = relabelled_to_number(value, source, target, where(i))
+        elif value != "" and str(value) not in labels:
+            alike = [label for label in labels if same_text(label, str(value))]
+            value = alike[0] if len(alike) == 1 else value
+        values.append(value)
+    return values
 
 
 def _check_rows(verdicts, checks, source, table, where):

@@ -9,7 +9,7 @@ import pytest
 from skinfluence.__main__ import main
 
 pytest.importorskip("selenium")
-from review_browser import (  # noqa: E402
+from review_browser import (
     browser,  # noqa: F401
     download,
     download_file,
@@ -19,9 +19,9 @@ from review_browser import (  # noqa: E402
     progress,
     title,
 )
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import Select  # noqa: E402
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
 
 pytestmark = pytest.mark.browser
 
@@ -165,9 +165,9 @@ def test_every_other_filter_and_order(many, folder):
     given = []
     for button in many.find_elements(By.CSS_SELECTOR, "#list button"):
         button.click()
-        given.append(find(many, "reason").text.split()[1].rstrip(","))
+        given.append(find(many, "reason").text.split()[1][:4])
     assert given == sorted(given)
-    assert set(given) == {"ja", "nein"}
+    assert set(given) == {"ja,", "nein"}
     find(many, "search").send_keys("no such text", Keys.ESCAPE)
     assert "; 0 shown" in progress(many)
     assert many.switch_to.active_element.tag_name == "body"
@@ -246,14 +246,20 @@ def test_tab_reaches_the_verdicts_and_focus_stays_in_the_list(many):
     ]
 
 
-LUMINANCE = """
-const light = ([r, g, b]) => { const [x, y, z] = [r, g, b].map((v) => (v /= 255) <= .03928
-  ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * x + .7152 * y + .0722 * z; };
-const numbers = (css) => css.match(/[\\d.]+/g).map(Number);
-const behind = (e) => { for (; e; e = e.parentElement) {
-  const c = numbers(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3]) return c; }
-  return dark ? [24, 24, 24] : [255, 255, 255]; };
+# Texts with less contrast than 4.5, by the formula of the WCAG.
+LOW_CONTRAST = """
 const dark = matchMedia("(prefers-color-scheme: dark)").matches, low = [];
+const linear = (v) => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+const light = ([r, g, b]) => .2126 * linear(r / 255) + .7152 * linear(g / 255)
+  + .0722 * linear(b / 255);
+const numbers = (css) => css.match(/[\\d.]+/g).map(Number);
+const behind = (e) => {
+  for (; e; e = e.parentElement) {
+    const colour = numbers(getComputedStyle(e).backgroundColor);
+    if (colour.length < 4 || colour[3]) return colour;
+  }
+  return dark ? [24, 24, 24] : [255, 255, 255];
+};
 for (const e of document.querySelectorAll("body *")) {
   if (e.closest("svg, script, [hidden], option, datalist")) continue;
   const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
@@ -271,15 +277,15 @@ def test_all_text_has_contrast(many, scheme):
     press(many, "1", "2", "3", "4", "k")
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     many.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    dark, low = many.execute_script(LUMINANCE)
+    dark, low = many.execute_script(LOW_CONTRAST)
     assert dark == (scheme == "dark")
     assert low == []
 
 
 def test_a_screen_reader_hears_the_suspect_and_what_was_done(many):
     live = many.execute_script(
-        """return ["title", "reason", "progress"].map((id) => document.getElementById(id)
-        .closest("[aria-live=polite]") !== null)"""
+        """return ["title", "reason", "progress"].map((id) =>
+        document.getElementById(id).closest("[aria-live=polite]") !== null)"""
     )
     assert live == [True] * 3
     assert find(many, "problem").get_attribute("role") == "alert"

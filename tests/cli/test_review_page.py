@@ -7,7 +7,7 @@ import pytest
 from skinfluence.__main__ import main
 
 pytest.importorskip("selenium")
-from review_browser import (  # noqa: E402
+from review_browser import (
     browser,  # noqa: F401
     download,
     find,
@@ -16,9 +16,9 @@ from review_browser import (  # noqa: E402
     progress,
     title,
 )
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import Select  # noqa: E402
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
 
 pytestmark = pytest.mark.browser
 

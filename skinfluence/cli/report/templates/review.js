@@ -9,6 +9,7 @@
   // ---------------------------------------------------------------- what is shown
   let shown = data.suspects;
   let current = 0;
+  let scrolled = false; // to a cell that is to blame
   let last = ""; // what was done last, in words
 
   function text(tag, content, className) {
@@ -193,9 +194,15 @@
         line("as suggested", row, data.targets[row], differs)),
       ...alike.map(([row, differs]) =>
         line("as given", row, data.targets[row], differs)));
-    const blamed = element("rows").querySelector(".blamed");
-    const room = element("rows").querySelector("th").offsetWidth;
-    if (blamed) element("beside").scrollLeft = blamed.offsetLeft - room;
+    const [beside, blamed] = [element("beside"), element("rows").querySelector(".blamed")];
+    const end = blamed ? blamed.offsetLeft + blamed.offsetWidth : 0;
+    if (end > beside.clientWidth) {
+      const room = element("rows").querySelector("th").offsetWidth; // stays in sight
+      beside.scrollLeft = blamed.offsetLeft - room;
+    } else if (scrolled) {
+      beside.scrollLeft = 0;
+    }
+    scrolled = end > beside.clientWidth;
   }
 
   // ------------------------------------------------------------------ what is done
