@@ -60,9 +60,9 @@ def read_verdicts(path, source, target, table):
     def complaint(i, here, given):
         return (
             f"{where(i)}: line {source.lines[verdicts.rows[i]]} of {table} has "
-            f"{here!r} as {target!r}, and the row that was reviewed had {given!r}: give "
-            "the table that was reviewed (without the columns given and check nothing "
-            "is compared)"
+            f"{here!r} as {target!r}, and the row that was reviewed had {given!r}: "
+            "give the table that was reviewed (without the columns given and check "
+            "nothing is compared)"
         )
 
     columns = {n: list(map(str, cells[n])) for n in COLUMNS if n in cells.columns}
@@ -80,7 +80,7 @@ def read_verdicts(path, source, target, table):
 
 
 def _values(verdicts, source, target, where):
-    """Return what rows are relabelled to: numbers, or labels as other rows have them."""
+    """Return what rows are relabelled to: numbers, or labels as in other rows."""
     column = source.typed[target]
     numeric = is_numeric(column)
     labels = set() if numeric else set(map(str, column.dropna()))
