@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skinfluence._counts import counted
 from skinfluence._shown import shown
 from skinfluence.audit._findings import LOW, MEDIUM, Finding, first_rows
 from skinfluence.cleaning.reasons._kinds import N_FOLDS, rare
@@ -34,7 +35,7 @@ def rare_classes(target, labels):
                 "rare class",
                 MEDIUM if few else LOW,
                 f"class {shown(labels[code])}",
-                f"has {count} rows of {len(target.codes)}",
+                f"has {counted(count, 'row')} of {len(target.codes)}",
                 f"Fewer than {N_FOLDS} folds: collect more, or merge it."
                 if few
                 else "Its score has a large standard error: look at it by class.",

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import OneHotEncoder
 
+from skinfluence._counts import counted
 from skinfluence.audit._columns import row_codes
 from skinfluence.audit._findings import HIGH, LOW, MEDIUM, Finding, first_rows
 
@@ -139,9 +140,9 @@ def near_duplicates(columns, target, copies, random_state):
         Finding(
             "near duplicates",
             MEDIUM,
-            f"{n} rows",
-            f"{n} rows are within {NEAR:.0%} of the usual distance of neighbours of "
-            "another row",
+            counted(n, "row"),
+            f"{counted(n, 'row')} {'is' if n == 1 else 'are'} within {NEAR:.0%} of the "
+            "usual distance of neighbours of another row",
             "Look whether they are one case entered twice: keep one, or keep them in "
             "the same fold.",
             first_rows(rows[near]),

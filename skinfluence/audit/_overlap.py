@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
+from skinfluence._counts import counted
 from skinfluence.audit._columns import row_codes
 from skinfluence.audit._duplicates import MIN_NUMBERS, NEAR, coordinates
 from skinfluence.audit._findings import HIGH, LOW, Finding, first_rows
@@ -42,7 +43,7 @@ def overlap(columns, n_train):
             Finding(
                 "train/test overlap",
                 LOW if chance else HIGH,
-                f"{int(known.sum())} test rows",
+                counted(int(known.sum()), "test row"),
                 f"{share:.1%} of the test rows are training rows; {expected:.1%} of "
                 "the training rows have an equal one",
                 "Remove them from the test table: the model has seen them.",
@@ -66,7 +67,7 @@ def _near(columns, n_train, known):
         Finding(
             "train/test overlap",
             HIGH,
-            f"{int(near.sum())} test rows",
+            counted(int(near.sum()), "test row"),
             f"{near.mean():.1%} of the test rows are within {NEAR:.0%} of the usual "
             "distance of neighbours of a training row",
             "Look whether they are the same cases: remove them from the test table.",

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from skinfluence._counts import counted
 from skinfluence._shown import shown
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._clean import encoded
-from skinfluence.cli._counts import counted
 from skinfluence.cli._files import check_outputs, write_files
 from skinfluence.cli._libraries import import_pandas
 from skinfluence.cli._relabelled import is_new_label, relabelled
@@ -44,7 +44,7 @@ def apply(settings):
     frame = frame.assign(**{name: column})
     kept = frame.drop(index=verdicts.of("drop"))
     changed = frame.loc[rows]
-    changes = _changes(source, verdicts, settings.target)
+    changes = _changes(source, verdicts, settings.target, column)
     write_files(
         {
             output: encoded(kept, output, source, came=True, changed=changed),
@@ -69,22 +69,18 @@ def _or_beside(path, table, what):
     return beside(table, what) if path is None else Path(path)
 
 
-def _changes(source, verdicts, target):
+def _changes(source, verdicts, target, column):
     """Tabulate every verdict, and the values before and after."""
     pandas = import_pandas()
     before = source.cells[target].iloc[verdicts.rows].to_numpy(dtype=object)
-    after = [
-        value if verdict == "relabel" else ("" if verdict == "drop" else old)
-        for verdict, value, old in zip(
-            verdicts.verdicts, verdicts.values, before, strict=True
-        )
-    ]
+    after = column.iloc[verdicts.rows].to_numpy(dtype=object, copy=True)
+    after[verdicts.verdicts == "drop"] = None
     columns = {
         "row": verdicts.rows,
         "line": source.lines[verdicts.rows],
         "verdict": verdicts.verdicts,
         "before": before,
-        "after": np.array(after, dtype=object),
+        "after": after,
         "note": np.array(verdicts.notes, dtype=object),
     }
     changes = pandas.DataFrame(columns)

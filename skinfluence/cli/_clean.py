@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from skinfluence._counts import counted
 from skinfluence._shown import shown
 from skinfluence.cleaning.surprise._preprocessing import text_columns
 from skinfluence.cli._analysis import analyse, default_model, n_parts
 from skinfluence.cli._bad_input import BadInput
-from skinfluence.cli._counts import counted
 from skinfluence.cli._files import check_outputs, write_files
 from skinfluence.cli._libraries import check_report_libraries
 from skinfluence.cli._reviewed import read_reviewed

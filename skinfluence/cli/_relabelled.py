@@ -9,7 +9,7 @@ from skinfluence._shown import shown
 from skinfluence.cleaning._labels_or_amounts import few_whole_numbers
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._libraries import import_pandas
-from skinfluence.cli.tables._number_marks import SIGN, SPACES, UNIT
+from skinfluence.cli.tables._number_marks import SIGN, SPACES, UNIT, NumberMarks
 
 # A unit before or behind a number, with the space between them.
 UNITS = re.compile(
@@ -33,8 +33,7 @@ def relabelled(source, name, rows, values, path="the new values"):
     rows : sequence of int
         Positions of the rows.
     values : sequence
-        Numbers, or texts that say them, where the column holds numbers; texts
-        otherwise.
+        Numbers where the column holds numbers; texts otherwise.
     path : str
         Where the values come from, for errors.
 
@@ -59,6 +58,62 @@ def relabelled(source, name, rows, values, path="the new values"):
     return column.astype(cells.dtype)
 
 
+def relabelled_to_number(value, source, name, where):
+    """Return the number that a reviewer wrote, with or without the marks of the table.
+
+    Parameters
+    ----------
+    value : str or number
+        What was written: "12,5" and "12.5" both, where the table has decimal commas.
+    source : Table
+        What was read.
+    name : str
+        Of the column of numbers.
+    where : str
+        Where the value stands, for errors.
+
+    Returns
+    -------
+    number : int or float
+
+    Raises
+    ------
+    BadInput
+        For texts that are no number, and for those that are two: 1.234 where points
+        may be marks of thousands.
+    """
+    if not isinstance(value, str):
+        return _plain(float(value))
+    marks = getattr(source.file, "marks", NumberMarks())
+    readings = [NumberMarks(), marks]
+    if marks.decimal == ",":
+        readings.append(NumberMarks(",", "."))
+    numbers = {m.number(value) for m in readings if m.is_number(value)}
+    if len(numbers) == 1:
+        return _plain(numbers.pop())
+    what = f"{where}: {name!r} holds numbers, and a row is relabelled to"
+    if numbers:
+        either = " or ".join(written_number(_plain(n), source) for n in sorted(numbers))
+        raise BadInput(
+            f"{what} {shown(value)!r}, which may be one of two: write {either}"
+        )
+    raise BadInput(
+        f"{what} {shown(value)!r}: write a number, with the decimal mark "
+        f"{marks.decimal!r}"
+    )
+
+
+def written_number(number, source):
+    """Return a number as text, with the decimal mark of a table."""
+    if hasattr(source.file, "number"):
+        return source.file.number(number)
+    return str(number)
+
+
+def _plain(number):
+    return int(number) if number.is_integer() else number
+
+
 def is_new_label(source, name, value):
     """Tell whether no row of a column of labels has a value; of amounts none is new.
 
@@ -77,7 +132,7 @@ def is_new_label(source, name, value):
     """
     typed = source.typed[name]
     present = typed[typed.notna()]
-    if not _numeric(typed):
+    if not is_numeric(typed):
         return str(value) not in set(map(str, present))
     numbers = present.to_numpy(dtype=np.float64)
     return few_whole_numbers(numbers) and float(value) not in numbers
@@ -86,7 +141,7 @@ def is_new_label(source, name, value):
 def _known(typed, cells):
     """Return the cell of the first row with each value."""
     known = {}
-    key = float if _numeric(typed) else str
+    key = float if is_numeric(typed) else str
     present = typed.notna().to_numpy()
     for value, cell in zip(typed[present], cells[present], strict=True):
         known.setdefault(key(value), cell)
@@ -95,23 +150,24 @@ def _known(typed, cells):
 
 def _unit(typed, cells):
     """Return what stands before and behind all numbers of a column, or nothing."""
-    if not _numeric(typed):
+    if not is_numeric(typed):
         return "", ""
     texts = [t for t in cells[typed.notna().to_numpy()] if isinstance(t, str)]
     found = {match.groups() for match in map(UNITS.fullmatch, texts) if match}
     return found.pop() if len(found) == 1 else ("", "")
 
 
-def _numeric(typed):
+def is_numeric(typed):
+    """Tell whether a column holds numbers."""
     return typed.dtype.kind in "iuf"
 
 
 def _cell(value, known, typed, file, name, path, unit):
-    if _numeric(typed):
-        number = _number(value, name, path)
+    if is_numeric(typed):
+        number = float(value)
         if number in known:
             return known[number]
-        number = int(number) if number.is_integer() else number
+        number = _plain(number)
         if any(isinstance(cell, Decimal) for cell in known.values()):
             return Decimal(str(number))
         if hasattr(file, "number"):
@@ -129,16 +185,3 @@ def _cell(value, known, typed, file, name, path, unit):
             f"{path}: {name!r} holds {both}, and a row is relabelled to {shown(text)!r}"
         )
     return known.get(text, text)
-
-
-def _number(value, name, path):
-    try:
-        number = float(value)
-    except ValueError:
-        number = np.nan
-    if not np.isfinite(number):
-        raise BadInput(
-            f"{path}: {name!r} holds numbers, and a row is relabelled to "
-            f"{shown(value)!r}"
-        )
-    return number

@@ -31,9 +31,9 @@ METHODS = {
     "influence-functions": "first-order influence of the model below on held-out folds",
 }
 ACTIONS = {
-    "drop": "they are dropped",
-    "relabel": "they get the target that models without them predict",
-    "weight": "they are weighed by the estimated probability that they are right",
+    "drop": "suspects are dropped",
+    "relabel": "suspects get the target that models without them predict",
+    "weight": "suspects are weighed by the estimated probability that they are right",
 }
 
 

@@ -6,12 +6,12 @@ from time import monotonic
 
 import numpy as np
 
+from skinfluence._counts import counted
 from skinfluence._progress import duration
 from skinfluence._shown import LIMIT, shown
 from skinfluence.cleaning.review._verdicts import VERDICTS
 from skinfluence.cli._answers import N_SHOWN
 from skinfluence.cli._by_group import hurting, unevenly_hit
-from skinfluence.cli._counts import counted
 from skinfluence.cli._left_folds import MOST_COMPARED
 
 SHOWN = 5

@@ -229,6 +229,9 @@ def test_rare_classes():
     findings = audit_table(X, y)
     assert found(findings, "rare class", "medium") == ["class perhaps"]
     assert found(findings, "rare class", "low") == ["class never"]
+    y[1:3] = "never"
+    rare = audit_table(X, y).query("check == 'rare class'")
+    assert rare["evidence"].tolist()[0] == "has 1 row of 600"
 
 
 @pytest.mark.parametrize("classification", [True, False])

@@ -62,7 +62,7 @@ def test_what_makes_the_model_worse_is_not_written_by_default(
     said = "Nothing should be removed: it is worse."
     assert f"{said}\nNo cleaned table was written." in capsys.readouterr().out
     assert said in page.read_text()
-    assert "they are dropped" not in page.read_text()
+    assert "suspects are dropped" not in page.read_text()
     # A share is the user's own choice.
     assert main([*arguments, "--drop", "0.05", "--force"]) == 0
     assert table.with_name("people.cleaned.csv").exists()

@@ -201,7 +201,7 @@ def test_scores_settings_and_limits(hostile):
         "What was found",
         "Score before and after",
         "Distribution of the values",
-        "Top suspects",
+        "Suspects",
         "Method and settings",
         "Limits",
     ):
@@ -253,5 +253,7 @@ def test_actions_are_named(tmp_path, action):
     frame, _ = hostile_table()
     options = ["--action", action, "--drop", "0.06"]
     html = write_report(tmp_path, frame, "tar&get", *options)
-    said = {"relabel": "they get the target", "weight": "they are weighed"}[action]
+    said = {"relabel": "suspects get the target", "weight": "suspects are weighed"}[
+        action
+    ]
     assert said in Page(html).words

@@ -1,41 +1,30 @@
 """The review page in a browser: every button, reload, download, hostile cells."""
 
-import csv
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from skinfluence.__main__ import main
 
-webdriver = pytest.importorskip("selenium.webdriver")
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import Select  # noqa: E402
+pytest.importorskip("selenium")
+from review_browser import (
+    browser,  # noqa: F401
+    download,
+    find,
+    open_anew,
+    press,
+    progress,
+    title,
+)
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
 
 pytestmark = pytest.mark.browser
 
 MARKUP = "</script><script>document.title='run'</script><img src=x onerror=alert(1)>"
 FORMULA = "=1+1"
 TYPO = 4  # the row of a wrong cell
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """A headless Chromium that downloads into a folder of its own."""
-    folder = tmp_path_factory.mktemp("downloads")
-    options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    for argument in ("headless=new", "no-sandbox", "window-size=1280,900"):
-        options.add_argument(f"--{argument}")
-    options.add_experimental_option(
-        "prefs", {"download.default_directory": str(folder)}
-    )
-    service = webdriver.ChromeService(executable_path="/usr/bin/chromedriver")
-    driver = webdriver.Chrome(options=options, service=service)
-    driver.downloads = folder
-    yield driver
-    driver.quit()
 
 
 def table(n=200):
@@ -63,41 +52,8 @@ def page(tmp_path_factory):
 
 
 @pytest.fixture
-def opened(browser, page):
-    browser.get(page.as_uri())
-    browser.execute_script("localStorage.clear()")
-    browser.get(page.as_uri())
-    return browser
-
-
-def find(driver, name):
-    return driver.find_element(By.ID, name)
-
-
-def press(driver, *keys):
-    for key in keys:
-        driver.find_element(By.TAG_NAME, "body").send_keys(key)
-
-
-def progress(driver):
-    return find(driver, "progress").text
-
-
-def title(driver):
-    return find(driver, "title").text
-
-
-def download(driver):
-    for old in driver.downloads.iterdir():
-        old.unlink()
-    find(driver, "download").click()
-    path = driver.downloads / "verdicts.csv"
-    for _ in range(100):
-        if path.exists():
-            break
-        driver.execute_async_script("setTimeout(arguments[0], 50)")
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+def opened(browser, page):  # noqa: F811
+    return open_anew(browser, page)
 
 
 def test_hostile_cells_are_text(opened):
@@ -188,7 +144,7 @@ def test_filters_search_and_order(opened):
     assert lines == sorted(suspects["line"])
     press(opened, "1")
     Select(find(opened, "by-verdict")).select_by_value("undecided")
-    assert progress(opened) == "1 of 20 decided; 19 shown."
+    assert progress(opened).startswith("1 of 20 decided; 19 shown. Last: line ")
 
 
 def test_the_blamed_cell_is_marked_and_reasons_are_filtered(opened):

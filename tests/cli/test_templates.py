@@ -48,3 +48,34 @@ def test_figures_are_not_escaped():
 def test_a_name_that_nothing_has_is_an_error():
     with pytest.raises(UndefinedError, match="nothing"):
         rendered("{{ nothing }}")
+
+
+def test_one_row_is_not_one_rows():
+    values = {
+        "n_rows": 1,
+        "n_columns": 1,
+        "target": "y",
+        "n_classes": 2,
+        "n_suspects": 1,
+        "why_not": None,
+        "action": "suspects are dropped",
+        "wrong_share": ["0%", "1%"],
+        "wrong_suspects": ["0%", "1%"],
+        "n_verdicts": 1,
+        "n_disagree": 1,
+        "n_others": 0,
+        "n_missing": 1,
+        "left_out": {},
+        "texts": [],
+    }
+    template = environment().get_template("summary.html")
+    one = template.render(**values)
+    assert "<li>1 row, 1 column; the target is y" in one
+    assert "<li>1 row (100.0%) is a suspect; " in one
+    assert "from 1 verdict and" in one
+    assert "expect another label in 1 row." in one
+    assert "<li>1 row without a value of y was left out.</li>" in one
+    several = dict.fromkeys(["n_suspects", "n_verdicts", "n_disagree", "n_missing"], 2)
+    two = template.render(**values | several | {"n_rows": 4})
+    assert "<li>2 rows (50.0%) are suspects; " in two
+    assert "<li>2 rows without a value of y were left out.</li>" in two

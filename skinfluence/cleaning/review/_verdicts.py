@@ -125,14 +125,17 @@ def check_verdicts(columns, n_rows, where=None):
     for i, (row, verdict, value) in enumerate(
         zip(columns["row"], columns["verdict"], columns["value"], strict=True)
     ):
-        rows[i], names[i] = _row(row, n_rows, where, i), str(verdict).strip()
+        rows[i], names[i] = _row(row, n_rows, where, i), str(verdict).strip().lower()
         if names[i] not in VERDICTS:
             raise ValueError(
                 f"{where(i)}: verdict must be one of {', '.join(VERDICTS)}, not "
                 f"{shown(verdict)!r}"
             )
-        if names[i] == "relabel" and str(value) == "":
-            raise ValueError(f"{where(i)}: relabel needs a value")
+        if names[i] == "relabel" and str(value).strip() == "":
+            raise ValueError(
+                f"{where(i)}: relabel needs a value: write one, or make it drop or "
+                "unsure"
+            )
         values.append(value if names[i] == "relabel" else "")
         same = first.setdefault(rows[i], i)
         if same != i:
@@ -160,7 +163,7 @@ def _row(row, n_rows, where, i):
     if not good:
         raise ValueError(
             f"{where(i)}: row must be a position in the table, 0 to {n_rows - 1}, not "
-            f"{shown(row)!r}"
+            f"{shown(row)!r}: rows are counted from 0, without the header"
         )
     return int(number)
 
@@ -192,10 +195,15 @@ def same_text(one, other):
     >>> same_text("1.50", "1.5"), same_text("TRUE", "True"), same_text("a", "b")
     (True, True, False)
     """
+    return plain_text(one) == plain_text(other)
+
+
+def plain_text(text):
+    """Return a text without the differences that a spreadsheet makes when it saves."""
     try:
-        return float(one) == float(other)
+        return str(float(text) + 0.0)  # no minus before a zero
     except ValueError:
-        return one.strip().lower() == other.strip().lower()
+        return text.strip().lower()
 
 
 def new_targets(verdicts, y, classification, where=None):
@@ -260,5 +268,6 @@ def _target(value, classes, where, i):
     some += ", ..." if len(classes) > 10 else ""
     raise ValueError(
         f"{where(i)}: a row is relabelled to {shown(value)!r}, which is no class: "
-        f"classes are {some}"
+        f"classes are {some}. A new class needs rows to learn it from: carry the "
+        "verdicts out with apply, and go on with the table that it returns"
     )

@@ -10,11 +10,16 @@ from skinfluence.cleaning.reasons._agreeing_rows import agreeing_rows
 from skinfluence.cleaning.reasons._explanations import MAX_EXPLAINED
 from skinfluence.cli._amounts import amount
 from skinfluence.cli._libraries import import_pandas
+from skinfluence.cli._relabelled import written_number
+from skinfluence.cli._row_checks import row_checks
 from skinfluence.cli.report._suspects import N_NEIGHBORS, Column, suspect_columns
 from skinfluence.cli.report._templates import environment
 
 # Nobody decides on more in one sitting; the page then has about 2 MB.
 MAX_SUSPECTS = 2_000
+SCRIPTS = "decisions.js", "review.js"
+# Of a cell of a suspect, in characters: a comment is read to its end.
+LONGEST = 1_000
 
 
 def review_data(problem, analysis, target, reviewed=None):
@@ -55,34 +60,46 @@ def review_data(problem, analysis, target, reviewed=None):
         differ = [j for j, c in enumerate(compared) if c.differs(row, suspect)]
         return [int(rows[row]), differ]
 
-    labels = map(str, np.unique(problem.y) if problem.classification else [])
+    labels = list(map(str, np.unique(problem.y) if problem.classification else []))
+    listed = [label for label in labels if len(label) <= LIMIT]
+    length = dict.fromkeys(map(int, first), LONGEST)
+    checks = row_checks(problem.source.cells, rows[first])
     return {
-        "key": f"skinfluence-{_fingerprint(problem)}",
+        "key": f"skinfluence-{_fingerprint(problem, target)}",
         "target": shown(target),
         "columns": [shown(name) for name in columns],
-        "labels": [[label, shown(label)] for label in labels if len(label) <= LIMIT],
+        "numbers": not problem.classification,
+        "labels": [[label, shown(label)] for label in listed],
+        "all_labels": len(listed) == len(labels),
         "rows": {
-            int(rows[i]): [shown(value) for value in line]
+            int(rows[i]): [shown(value, length.get(i, LIMIT)) for value in line]
             for i, line in zip(used, cells, strict=True)
         },
         "places": {int(rows[i]): shown(problem.place(i)) for i in used},
         "targets": {int(rows[i]): shown(problem.table[target].iloc[i]) for i in used},
         "suspects": [
-            _suspect(problem, analysis, columns, k, near[k], alike[k], unlike)
+            {
+                **_suspect(problem, analysis, columns, k, near[k], alike[k], unlike),
+                "check": checks[k],
+            }
             for k in range(len(first))
         ],
-        "earlier": [] if reviewed is None else _lines(reviewed.verdicts),
+        "earlier": [] if reviewed is None else _lines(reviewed.verdicts, problem),
     }
 
 
-def _lines(verdicts):
-    """Return verdicts as the page writes them: row, verdict, value, note, given."""
+def _lines(verdicts, problem):
+    """Return verdicts as the page writes them, cell by cell."""
     columns = (
         map(int, verdicts.rows),
         verdicts.verdicts,
-        map(str, verdicts.values),
+        [
+            v if isinstance(v, str) else written_number(v, problem.source)
+            for v in verdicts.values
+        ],
         verdicts.notes,
         map(str, verdicts.given),
+        row_checks(problem.source.cells, verdicts.rows),
     )
     return [list(line) for line in zip(*columns, strict=True)]
 
@@ -105,7 +122,9 @@ def _nearest(problem, analysis, wanted, other, first):
 def _suspect(problem, analysis, columns, k, near, alike, unlike):
     suspects = analysis.suspects
     suggested, i = suspects.suggested[k], suspects.row[k]
-    text = str(suggested) if problem.classification else amount(suggested)
+    text = str(suggested)
+    if not problem.classification:
+        text = written_number(amount(suggested), problem.source)
     chance, explained = suspects.suggested_probability[k], analysis.explained
     said = k < len(explained.rows)
     blamed = explained.column[k] if said and explained.to_blame[k] == "cell" else None
@@ -143,12 +162,13 @@ def _unsaid(explained, said):
     return f"No cell is blamed: {explained.unknown}." if explained.unknown else ""
 
 
-def _fingerprint(problem):
-    """Return a name of the table: decisions stay with it."""
+def _fingerprint(problem, target):
+    """Return a name of the table and its target: decisions stay with them."""
     pandas = import_pandas()
     table = problem.source.cells.astype(str)
     hashes = pandas.util.hash_pandas_object(table, index=False).to_numpy()
-    return hashlib.sha256(hashes.tobytes()).hexdigest()[:16]
+    names = repr([target, *table.columns]).encode(errors="replace")
+    return hashlib.sha256(names + hashes.tobytes()).hexdigest()[:16]
 
 
 def script_and_its_hash():
@@ -161,6 +181,6 @@ def script_and_its_hash():
         For the policy of the page, under which no other script runs.
     """
     loader = environment().loader
-    script, _, _ = loader.get_source(environment(), "review.js")
+    script = "".join(loader.get_source(environment(), name)[0] for name in SCRIPTS)
     digest = hashlib.sha256(script.encode()).digest()
     return script, f"'sha256-{base64.b64encode(digest).decode()}'"

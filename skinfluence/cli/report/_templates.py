@@ -3,6 +3,7 @@
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from skinfluence._counts import counted
 from skinfluence._shown import escaped, shown
 
 
@@ -11,7 +12,7 @@ def environment():
 
     All values in a template are escaped: invisible control characters are written as
     codes, and characters of markup as entities. The filter ``shown`` turns a value into
-    one line of limited length.
+    one line of limited length; ``counted`` puts a noun behind a number.
     """
     env = Environment(
         loader=PackageLoader("skinfluence.cli.report"),
@@ -23,6 +24,7 @@ def environment():
         keep_trailing_newline=True,
     )
     env.filters["shown"] = shown
+    env.filters["counted"] = counted
     return env
 
 

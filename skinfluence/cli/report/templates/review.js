@@ -1,50 +1,27 @@
-"use strict";
 (function () {
   const data = JSON.parse(document.getElementById("data").textContent);
   if (!data.suspects.length) return;
   const element = (id) => document.getElementById(id);
+  const LONG = 30; // of a cell, in characters: about what is seen of it in one line
   const VERDICTS = ["keep", "drop", "relabel", "unsure"];
-
-  // --------------------------------------------------------------- what is decided
-  let decided = {}; // row -> {verdict, value, note}
-  let history = []; // [row, what was decided before]
-  try {
-    decided = JSON.parse(localStorage.getItem(data.key)) || {};
-  } catch (error) {
-    decided = {}; // a browser that keeps nothing for files
-  }
-
-  function keep() {
-    try {
-      localStorage.setItem(data.key, JSON.stringify(decided));
-    } catch (error) {
-      element("progress").append(" This browser keeps nothing: download often.");
-    }
-  }
-
-  function set(row, decision) {
-    history.push([row, decided[row] || null]);
-    if (decision) decided[row] = decision;
-    else delete decided[row];
-    renamed(row);
-    keep();
-  }
-
-  function renamed(row) {
-    const i = shown.findIndex((suspect) => suspect.row === row);
-    if (i >= 0) name(i);
-  }
+  const decisions = decisionsOf(data.key);
 
   // ---------------------------------------------------------------- what is shown
   let shown = data.suspects;
   let current = 0;
-  let buttons = []; // of the list, one for each that is shown
+  let scrolled = false; // to a cell that is to blame
+  let last = ""; // what was done last, in words
 
   function text(tag, content, className) {
     const node = document.createElement(tag);
     node.textContent = content;
     if (className) node.className = className;
     return node;
+  }
+
+  // A reader says a live text again whenever it is set.
+  function say(id, content) {
+    if (element(id).textContent !== content) element(id).textContent = content;
   }
 
   function options(select, all, values) {
@@ -61,25 +38,32 @@
     return [...new Set(values)].sort((a, b) => a.localeCompare(b));
   }
 
-  function passes(suspect) {
-    const verdict = (decided[suspect.row] || {}).verdict || "undecided";
-    const cells = data.rows[suspect.row];
-    const column = element("by-column").value;
-    const wanted = element("by-cell").value.toLowerCase();
-    const sought = element("search").value.toLowerCase();
-    const within = column === "" ? cells : [cells[data.columns.indexOf(column)]];
-    return (
-      (!element("by-given").value || suspect.given === element("by-given").value) &&
-      (!element("by-suggested").value ||
-        suspect.suggested === element("by-suggested").value) &&
-      (!element("by-verdict").value || verdict === element("by-verdict").value) &&
-      (!element("by-reason").value ||
-        suspect.reasons.includes(element("by-reason").value)) &&
-      (!wanted || within.some((c) => c.toLowerCase().includes(wanted))) &&
-      (!sought ||
-        [...cells, suspect.given, suspect.suggested, suspect.reason, suspect.place]
-          .some((c) => c.toLowerCase().includes(sought)))
-    );
+  for (const suspect of data.suspects) {
+    const said = [suspect.given, suspect.suggested, suspect.reason, suspect.place];
+    suspect.words = [...data.rows[suspect.row], ...said].map((w) => w.toLowerCase());
+  }
+
+  function filters() {
+    const value = (id) => element(id).value;
+    const [given, suggested] = [value("by-given"), value("by-suggested")];
+    const [verdict, reason] = [value("by-verdict"), value("by-reason")];
+    const column = value("by-column");
+    const wanted = value("by-cell").toLowerCase();
+    const sought = value("search").toLowerCase();
+    const j = data.columns.indexOf(column);
+
+    return (suspect) => {
+      const cells = column === "" ? suspect.words.slice(0, data.columns.length)
+        : [suspect.words[j]];
+      return (
+        (!given || suspect.given === given) &&
+        (!suggested || suspect.suggested === suggested) &&
+        (!verdict || (decisions.verdict(suspect.row) || "undecided") === verdict) &&
+        (!reason || suspect.reasons.includes(reason)) &&
+        (!wanted || cells.some((cell) => cell.includes(wanted))) &&
+        (!sought || suspect.words.some((word) => word.includes(sought)))
+      );
+    };
   }
 
   const ORDERS = {
@@ -88,65 +72,82 @@
     given: (a, b) => a.given.localeCompare(b.given) || a.rank - b.rank,
   };
 
-  function filter() {
-    const row = shown[current] ? shown[current].row : null;
-    const found = data.suspects.filter(passes).sort(ORDERS[element("order").value]);
+  // The current suspect stays, or the one that takes its place.
+  function filter(place = 0, step = 0) {
+    const suspect = shown[current];
+    const found = data.suspects.filter(filters()).sort(ORDERS[element("order").value]);
     const same =
       found.length === shown.length && found.every((one, i) => one === shown[i]);
     shown = found;
-    if (!same || !buttons.length) drawList();
-    const place = shown.findIndex((suspect) => suspect.row === row);
-    current = place < 0 ? 0 : place;
-    draw();
+    if (!same) drawList();
+    const stays = shown.indexOf(suspect);
+    go(stays < 0 ? place : stays + step);
   }
 
   function drawProgress() {
-    const n = data.suspects.filter((suspect) => decided[suspect.row]).length;
+    const n = data.suspects.filter((suspect) => decisions.of(suspect.row)).length;
     const before = data.earlier.length;
-    element("progress").textContent =
+    const here = new Set(data.suspects.map((suspect) => suspect.row));
+    for (const [row] of data.earlier) here.add(row);
+    const others = decisions.rows().filter((row) => !here.has(row)).length;
+    say("progress",
       n + " of " + data.suspects.length + " decided; " + shown.length + " shown." +
-      (before ? " " + before + " were decided before." : "");
+      (before ? " " + before + " were decided before." : "") +
+      (others ? " " + others + " on other pages of this table." : "") +
+      (decisions.isKept() ? "" : " This browser keeps nothing: download often.") +
+      (last ? " Last: " + last + "." : ""));
   }
 
-  function name(i) {
-    const verdict = (decided[shown[i].row] || {}).verdict || "";
-    buttons[i].textContent = shown[i].place + " " + verdict;
-    buttons[i].className = verdict;
+  function name(suspect) {
+    const verdict = decisions.verdict(suspect.row);
+    suspect.button.textContent = (suspect.place + " " + verdict).trim();
+    suspect.button.className = verdict;
   }
 
-  // Thousands of entries take long: they are made when others are shown, not at each
-  // step.
+  // Of thousands of entries each is made once. Only the current one is reached by Tab,
+  // so that the verdicts come next.
+  for (const suspect of data.suspects) {
+    suspect.button = document.createElement("button");
+    suspect.button.type = "button";
+    suspect.button.tabIndex = -1;
+    suspect.button.addEventListener("click", () => go(shown.indexOf(suspect)));
+    suspect.item = document.createElement("li");
+    suspect.item.append(suspect.button);
+    name(suspect);
+  }
+
   function drawList() {
-    buttons = shown.map(() => document.createElement("button"));
-    element("list").replaceChildren(
-      ...buttons.map((button, i) => {
-        name(i);
-        button.type = "button";
-        button.addEventListener("click", () => go(i));
-        const item = document.createElement("li");
-        item.append(button);
-        return item;
-      }));
+    const focused = element("list").contains(document.activeElement);
+    element("list").replaceChildren(...shown.map((suspect) => suspect.item));
+    if (focused && shown.length) shown[0].button.focus({ preventScroll: true });
   }
 
   function select() {
     const before = element("list").querySelector("[aria-current]");
-    if (before) before.removeAttribute("aria-current");
-    const selected = buttons[current];
-    if (!selected) return;
+    if (before) {
+      before.removeAttribute("aria-current");
+      before.tabIndex = -1;
+    }
+    if (!shown[current]) return;
+    const selected = shown[current].button;
     selected.setAttribute("aria-current", "true");
+    selected.tabIndex = 0;
+    if (element("list").contains(document.activeElement)) {
+      selected.focus({ preventScroll: true });
+    }
     // Scrolls the list only, never the page.
     element("list").scrollTop = selected.offsetTop - 80;
   }
 
   function line(role, row, target, differs, blamed) {
-    const cells = data.rows[row];
     const tr = document.createElement("tr");
     if (role === "suspect") tr.className = "suspect";
-    tr.append(text("td", role), text("td", data.places[row]), text("td", target));
-    cells.forEach((cell, j) => {
+    const first = text("th", role);
+    first.scope = "row";
+    tr.append(first, text("td", data.places[row]), text("td", target));
+    data.rows[row].forEach((cell, j) => {
       const name = j === blamed ? "blamed" : differs.includes(j) ? "differs" : "";
-      tr.append(text("td", cell, name));
+      tr.append(text("td", cell, cell.length > LONG ? name + " long" : name));
     });
     return tr;
   }
@@ -154,29 +155,35 @@
   function drawCard() {
     const suspect = shown[current];
     element("card").hidden = !suspect;
+    element("none").hidden = Boolean(suspect);
+    element("problem").hidden = true;
     if (!suspect) return;
-    const decision = decided[suspect.row] || {};
-    element("title").textContent = suspect.rank + ". " + suspect.place;
-    element("reason").textContent =
+    const decision = decisions.of(suspect.row);
+    const written = decision || decisions.draft(suspect.row);
+    say("title", suspect.rank + ". " + suspect.place);
+    say("reason",
       "Given " + suspect.given + ", suggested " + suspect.suggested +
       (suspect.chance ? " (probability " + suspect.chance + ")" : "") +
       "; estimated probability to be wrong " + suspect.probability + ", at most " +
       suspect.ceiling + ": " + suspect.reason + "." +
-      (suspect.hurts ? " Hurts most the held-out rows " + suspect.hurts + "." : "");
-    element("tags").textContent =
-      [suspect.reasons.join(", "), suspect.unsaid].filter((said) => said).join(". ");
+      (suspect.hurts ? " Hurts most the held-out rows " + suspect.hurts + "." : ""));
+    say("tags",
+      [suspect.reasons.join(", "), suspect.unsaid].filter((said) => said).join(". "));
     for (const button of element("verdicts").querySelectorAll("button")) {
-      const chosen = button.dataset.verdict === decision.verdict;
+      const chosen = button.dataset.verdict === decisions.verdict(suspect.row);
       button.setAttribute("aria-pressed", String(chosen));
     }
-    element("value").value =
-      decision.value === undefined || decision.value === ""
-        ? suspect.suggested_value
-        : decision.value;
-    element("note").value = decision.note || "";
+    element("value").value = written.value || suspect.suggested_value;
+    element("note").value = written.note || "";
+    drawRows(suspect);
+  }
+
+  function drawRows(suspect) {
     const head = document.createElement("tr");
     for (const name of ["", "row", data.target, ...data.columns]) {
-      head.append(text("th", name));
+      const cell = text("th", name, name.length > LONG ? "long" : "");
+      cell.scope = "col";
+      head.append(cell);
     }
     element("head").replaceChildren(head);
     // Where nothing else is suggested they would be the same rows again.
@@ -187,81 +194,105 @@
         line("as suggested", row, data.targets[row], differs)),
       ...alike.map(([row, differs]) =>
         line("as given", row, data.targets[row], differs)));
-  }
-
-  function draw() {
-    drawProgress();
-    select();
-    drawCard();
+    const [beside, blamed] = [element("beside"), element("rows").querySelector(".blamed")];
+    const end = blamed ? blamed.offsetLeft + blamed.offsetWidth : 0;
+    if (end > beside.clientWidth) {
+      const room = element("rows").querySelector("th").offsetWidth; // stays in sight
+      beside.scrollLeft = blamed.offsetLeft - room;
+    } else if (scrolled) {
+      beside.scrollLeft = 0;
+    }
+    scrolled = end > beside.clientWidth;
   }
 
   // ------------------------------------------------------------------ what is done
   function go(i) {
     current = Math.max(0, Math.min(shown.length - 1, i));
-    draw();
+    drawProgress();
+    select();
+    drawCard();
+  }
+
+  // A field loses line breaks: labels have theirs back.
+  function value() {
+    const written = element("value").value;
+    const plain = ([label]) => label.replace(/[\r\n]/g, "") === written;
+    return (data.labels.find(plain) || [written])[0];
+  }
+
+  function problemOf(suspect) {
+    const written = value();
+    if (!written.trim()) return "Relabel to which value? Write it, then Enter and 3.";
+    if (data.numbers && !/\d/.test(written)) return "The value must be a number.";
+    if (written === data.targets[suspect.row]) {
+      return "The row has this value already: keep it, or write another value.";
+    }
+    return "";
   }
 
   function decide(verdict) {
-    const suspect = shown[current];
+    const [suspect, at] = [shown[current], current];
     if (!suspect) return;
-    set(suspect.row, {
+    const problem = verdict === "relabel" ? problemOf(suspect) : "";
+    if (problem) {
+      element("problem").hidden = false;
+      say("problem", problem);
+      element("value").focus();
+      return;
+    }
+    const written = verdict === "relabel" ? value() : "";
+    decisions.set(suspect.row, {
       verdict: verdict,
-      value: verdict === "relabel" ? element("value").value : "",
+      value: written,
       note: element("note").value,
+      given: data.targets[suspect.row],
+      check: suspect.check,
     });
-    const gone = element("by-verdict").value === "undecided";
-    filter();
-    if (!gone) go(current + 1);
+    const known =
+      data.numbers || !data.all_labels || data.labels.some(([l]) => l === written);
+    last = suspect.place + ", " + verdict + (written ? " to " + written : "") +
+      (written && !known ? ", which no row has" : "");
+    name(suspect);
+    filter(at, 1);
+  }
+
+  function undo() {
+    const row = decisions.undo();
+    const suspect = data.suspects.find((one) => one.row === row);
+    if (row === null) last = "nothing is left to take back";
+    else last = "taken back, " + (suspect ? suspect.place : "on another page");
+    if (suspect) name(suspect);
+    filter(current);
+    if (shown.includes(suspect)) go(shown.indexOf(suspect));
   }
 
   function annotate() {
     const suspect = shown[current];
-    const decision = suspect && decided[suspect.row];
-    if (!decision) return;
-    decision.note = element("note").value;
-    if (decision.verdict === "relabel") decision.value = element("value").value;
-    keep();
+    if (suspect) decisions.annotate(suspect.row, value(), element("note").value);
   }
 
-  function undo() {
-    if (!history.length) return;
-    const [row, before] = history.pop();
-    if (before) decided[row] = before;
-    else delete decided[row];
-    renamed(row);
-    keep();
-    filter();
-    const place = shown.findIndex((suspect) => suspect.row === row);
-    if (place >= 0) go(place);
-  }
-
-  // A spreadsheet runs what begins so; `apply` takes the quote away again.
-  function cell(value) {
-    const text = String(value);
-    const runs = /^'*[=+\-@\t\r\n]/.test(text) && !/^[+-]?[\d.]+(e[+-]?\d+)?$/i.test(text);
-    return '"' + (runs ? "'" + text : text).replaceAll('"', '""') + '"';
+  function whole() {
+    const wide = element("beside").classList.toggle("whole");
+    element("whole").setAttribute("aria-pressed", String(wide));
   }
 
   function download() {
-    const lines = ["row,verdict,value,note,given"];
-    for (const [row, verdict, ...texts] of data.earlier) {
-      lines.push([row, verdict, ...texts.map(cell)].join(","));
-    }
-    for (const suspect of data.suspects) {
-      const decision = decided[suspect.row];
-      if (!decision) continue;
-      lines.push([
-        suspect.row, decision.verdict, cell(decision.value), cell(decision.note),
-        cell(data.targets[suspect.row]),
-      ].join(","));
-    }
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(
-      new Blob([lines.join("\n") + "\n"], { type: "text/csv" }));
+    const content = csvOf(data.earlier, data.suspects, decisions);
+    link.href = URL.createObjectURL(new Blob([content], { type: "text/csv" }));
     link.download = "verdicts.csv";
     link.click();
     URL.revokeObjectURL(link.href);
   }
+
+  const KEYS = {
+    j: () => go(current + 1),
+    k: () => go(current - 1),
+    "/": () => element("search").focus(),
+  };
+  // A key that is held down must not decide on all rows.
+  const ONCE = { u: undo, w: whole };
+  VERDICTS.forEach((verdict, i) => (ONCE[i + 1] = () => decide(verdict)));
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -272,13 +303,10 @@
       }
       return;
     }
-    if (event.key === "j") go(current + 1);
-    else if (event.key === "k") go(current - 1);
-    else if (event.key === "u") undo();
-    else if (event.key === "/") element("search").focus();
-    else if (/^[1-4]$/.test(event.key)) decide(VERDICTS[event.key - 1]);
-    else return;
+    if (!KEYS[event.key] && !ONCE[event.key]) return;
     event.preventDefault();
+    if (KEYS[event.key]) KEYS[event.key]();
+    else if (!event.repeat) ONCE[event.key]();
   });
 
   options(element("by-given"), "any", distinct(data.suspects.map((s) => s.given)));
@@ -294,20 +322,31 @@
     element("labels").append(option);
   }
   for (const input of element("filters").querySelectorAll("input, select")) {
-    input.addEventListener("input", filter);
-    input.addEventListener("change", filter);
+    input.addEventListener("input", () => filter());
+    input.addEventListener("change", () => filter());
   }
   element("filters").addEventListener("submit", (event) => event.preventDefault());
+  // The fields are empty only after the event.
+  element("filters").addEventListener("reset", () => setTimeout(() => filter()));
   for (const button of element("verdicts").querySelectorAll("button")) {
     button.addEventListener("click", () => decide(button.dataset.verdict));
   }
   element("note").addEventListener("input", annotate);
   element("value").addEventListener("input", annotate);
-  element("next").addEventListener("click", () => go(current + 1));
-  element("previous").addEventListener("click", () => go(current - 1));
+  element("next").addEventListener("click", KEYS.j);
+  element("previous").addEventListener("click", KEYS.k);
   element("undo").addEventListener("click", undo);
+  element("whole").addEventListener("click", whole);
   element("download").addEventListener("click", download);
+  // Another tab with the same page.
+  window.addEventListener("storage", (event) => {
+    if (event.key !== data.key) return;
+    decisions.read();
+    data.suspects.forEach(name);
+    filter(current);
+  });
   element("review").hidden = false;
   element("static").hidden = true;
+  drawList();
   filter();
 })();

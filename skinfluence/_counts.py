@@ -6,7 +6,7 @@ def counted(n, noun):
 
     Examples
     --------
-    >>> from skinfluence.cli._counts import counted
+    >>> from skinfluence._counts import counted
     >>> counted(1, "row"), counted(0, "verdict")
     ('1 row', '0 verdicts')
     """
