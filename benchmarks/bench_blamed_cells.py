@@ -8,8 +8,8 @@ Printed are, of each table, the number of suspects with a wrong cell and the sha
 blamed cell it is ("all"); the same among those that are suspects because of that cell,
 which are not suspects once all cells are right, the wrong targets being as they are
 ("made"); of the latter the share for which a cell is said to be to blame besides ("and
-said"); and the share of suspects with a wrong target for which the target is ("target").
-The text of a wrong cell is that of another row.
+said"); and the share of suspects with a wrong target for which the target is
+("target"). The text of a wrong cell is that of another row.
 
     python benchmarks/bench_blamed_cells.py [seeds] [table.csv target]
 
@@ -27,13 +27,13 @@ restart_single_threaded()
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 from noisy_tables import diamonds, rows_of  # noqa: E402
-from text_tables import addresses, comments, jobs, log_lines, products  # noqa: E402
 from sklearn import datasets  # noqa: E402
 from sklearn.ensemble import (  # noqa: E402
     RandomForestClassifier,
     RandomForestRegressor,
 )
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor  # noqa: E402
+from text_tables import addresses, comments, jobs, log_lines, products  # noqa: E402
 
 from skinfluence.cleaning.reasons._explanations import explain  # noqa: E402
 from skinfluence.cleaning.surprise._scorer import score_rows  # noqa: E402
