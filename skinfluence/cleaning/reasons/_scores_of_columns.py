@@ -36,8 +36,7 @@ class ScoresOfColumns:
     positions : ndarray of int, shape (len(blocks) - 1,)
         Where each column stands in the table.
     of_other_rows : ndarray of bool, shape (len(blocks),)
-        Categories and texts, not the target: a mistake puts a value there that other
-        rows have.
+        Categories, labels and texts: a mistake puts a value there that other rows have.
     """
 
     scores: np.ndarray
@@ -97,7 +96,7 @@ def scores_of_columns(X, y, classification, reference, rows):
         return None
     positions = sorted(parts)
     of_other_rows = {*columns.positions[categorical], *texts}
-    of_other_rows = [j in of_other_rows for j in positions] + [False]
+    of_other_rows = [j in of_other_rows for j in positions] + [classification]
     parts = [parts[j] for j in positions]
     if classification:
         parts.append(_indicators(np.unique(y, return_inverse=True)[1], chosen))

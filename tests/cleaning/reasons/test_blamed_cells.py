@@ -122,7 +122,7 @@ def test_columns_that_are_left_out_keep_the_places_of_the_others():
     assert [block.stop - block.start for block in table.blocks] == [2, 1, 1]
     np.testing.assert_array_equal(table.scores[:, 0], frame["kind"] == "a")
     np.testing.assert_array_equal(table.scores[:, 1], frame["kind"] == "b")
-    assert table.of_other_rows.tolist() == [True, False, False]
+    assert table.of_other_rows.tolist() == [True, False, True]
 
 
 def test_a_rare_category_is_not_blamed_for_being_rare():
@@ -161,6 +161,16 @@ def test_a_text_of_another_row_is_blamed_and_rare_words_are_not():
     of_text = contradictions(table, 197)[0][:, 0]
     assert of_text[0] > 5
     assert of_text[1:].max() < 1
+
+
+def test_two_columns_that_contradict_each_other_are_blamed_equally():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(N, 3)) @ rng.normal(size=(3, 3))
+    both = np.array([True, True])
+    blocks = [slice(0, 2), slice(2, 3)]
+    table = ScoresOfColumns(scores, blocks, np.arange(1), both)
+    blame = contradictions(table, N - 4)[0]
+    np.testing.assert_allclose(blame[:, 0], blame[:, 1])
 
 
 @pytest.mark.parametrize("what", ["texts", "wide", "categories"])
