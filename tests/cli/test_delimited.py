@@ -164,3 +164,31 @@ def test_lines_count_what_a_spreadsheet_shows(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text('note,label\n"two\nlines",a\n\nx,b\n"three\n\nlines",a\ny,b\n')
     assert read(path).lines.tolist() == [2, 4, 5, 6]
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
+def test_the_ends_of_lines_are_kept(tmp_path, end):
+    path = tmp_path / "t.csv"
+    text = text_of(frame(NARROW), ";", end=end)
+    path.write_bytes(text.encode())
+    table = read(path)
+    assert table.lines.tolist() == list(range(2, N + 2))
+    lines = [line + end for line in text.split(end)]
+    kept = np.arange(1, N, 2)
+    expected = lines[0] + "".join(lines[1 + i] for i in kept)
+    assert table.file.records(kept) == expected.encode()
+    changed = table.cells.iloc[[3]].assign(town="Elsewhere")
+    first, place = lines[4].partition(";")[0], list(table.cells).index("town")
+    assert first == table.cells.iloc[3, 0]
+    again = table.file.records(np.array([2, 3]), changed).decode().split(end)
+    assert again[:2] == [lines[0][: -len(end)], lines[3][: -len(end)]]
+    assert again[2].split(";")[place] == "Elsewhere"
+    assert again[3:] == [""]
+
+
+def test_a_quote_that_is_never_closed_is_named_by_its_line(tmp_path):
+    path = tmp_path / "t.csv"
+    rows = ['1,"two\nlines",a'] * 5 + ['2,"y,b', "3,z,a", ""]
+    path.write_text("\n".join(["v,note,label", *rows]))
+    with pytest.raises(BadInput, match='a " is opened in line 7 and never closed: '):
+        read(path)

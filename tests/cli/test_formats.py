@@ -14,6 +14,7 @@ from written_tables import NARROW, N, frame, read, text_of
 from skinfluence.__main__ import main
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli.tables._read import file_like, read_table
+from skinfluence.cli.tables._table import Reading
 
 # ----------------------------------------------------------------------- containers
 
@@ -162,7 +163,7 @@ def test_json_lines(tmp_path):
     assert table.lines.tolist() == [1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13]
     assert table.file.records([0, 11]) == f"{lines[0]}\n{lines[11]}\n".encode()
     path.write_text(json.dumps([1, 2]))
-    with pytest.raises(BadInput, match="line 1 is no object"):
+    with pytest.raises(BadInput, match="line 1 is a list"):
         read(path)
 
 
@@ -283,3 +284,35 @@ def test_a_price_is_never_808_classes(tmp_path, capsys):
     assert main(["clean", str(path), "--target", "model", "--force"]) == 2
     err = capsys.readouterr().err
     assert "fewer than 10 rows of a class. If they are labels, say --task" in err
+
+
+def test_the_first_sheet_with_the_target_is_read(tmp_path):
+    pytest.importorskip("openpyxl")
+    path = tmp_path / "t.xlsx"
+    with pd.ExcelWriter(path) as book:
+        notes = pd.DataFrame({"Read me": ["first"]})
+        notes.to_excel(book, sheet_name="notes", index=False)
+        frame().to_excel(book, sheet_name="rows", index=False)
+        frame().to_excel(book, sheet_name="more", index=False)
+    table = read_table([path], Reading(target="town"))
+    assert table.typed["town"].tolist() == frame()["town"].tolist()
+    assert "read sheet 'rows', the first with the target of 3 (--sheet)" in table.notes
+    assert read_table([path], Reading(target="none")).cells.shape == (1, 1)
+
+
+def test_formulas_are_said_to_become_values(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    path = tmp_path / "t.xlsx"
+    frame().to_excel(path, index=False)
+    assert "formulas" not in " ".join(read(path).notes)
+    book = openpyxl.load_workbook(path)
+    book.active["A2"] = "=1+1"
+    book.save(path)
+    assert "formulas are read as the values" in " ".join(read(path).notes)
+
+
+def test_a_list_is_no_line_of_json(tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_text(frame().to_json(orient="records"))
+    with pytest.raises(BadInput, match="line 1 is a list: write one object a line"):
+        read(path)

@@ -126,3 +126,22 @@ def test_a_unit_that_is_not_known_is_said(tmp_path, texts, unit):
 @pytest.mark.parametrize("texts", [["12 cm", "3 kg"], ["4a", "B7"], ["red", "2 blue"]])
 def test_words_that_differ_are_no_unit(tmp_path, texts):
     assert "behind them" not in column(tmp_path, texts)[1]
+
+
+def test_numbers_with_other_marks_than_the_table_are_said(tmp_path):
+    path = tmp_path / "t.csv"
+    rows = [f"2.{i:03d},40 €;0.{i + 125}1;a" for i in range(N)]
+    path.write_text("\n".join(["price;grade;label", *rows, ""]), encoding="utf-8")
+    table = read_table([path], Reading(target="label"))
+    assert table.typed["grade"][0] == 0.1251
+    assert table.typed["price"].dtype.kind == "O"
+    said = "price holds numbers such as '2.000,40 €', unlike columns with the"
+    assert said in " ".join(table.notes)
+
+
+def test_groups_of_thousands_have_no_exponent(tmp_path):
+    numbers, said = column(tmp_path, ["2,345e+03", "1,5e-02"])
+    assert numbers == [2345.0, 0.015]
+    assert "decimal mark ','" in said
+    assert not NumberMarks(".", ",").is_number("2,345e+03")
+    assert NumberMarks(".", ",").number("2.345e+03") == 2345

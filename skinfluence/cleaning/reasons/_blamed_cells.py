@@ -10,11 +10,21 @@ Mahalanobis distance of the row falls by
 which is the squared distance of the cell from its expectation given all other cells and
 the target, in units of its conditional variance: one inverse predicts every column from
 all others. Of normal scores :math:`q_j` has a chi-squared distribution with :math:`d_j`
-degrees of freedom, the number of scores in the block. Where columns are not normal (a
-rare category, a number that is mostly zero) a right cell has a large one as well:
-:math:`q_j` is divided by the ratio of its 97% quantile over the reference rows to that
-of chi-squared, where that ratio is above one. The blame of a column is
-:math:`q_j - d_j`; the target is a column like the others.
+degrees of freedom, the number of scores in the block. The blame of a number is
+:math:`q_j - d_j`. Where it is not normal (a number that is mostly zero) a right one has
+a large :math:`q_j` as well, which is therefore divided by the ratio of its 97% quantile
+over the reference rows to that of chi-squared, where that ratio is above one. The
+target is a column like the others.
+
+A category, a label or a text that is wrong is one of another row as a rule: odd beside
+the rest of its row, not by itself. A rare category and a text of rare words have a
+large :math:`q_j` in every row. So their blame is :math:`q_j - m_j`, with
+
+.. math:: m_j = (s - \mu)_j^\top (\Sigma_{jj})^{-1} (s - \mu)_j
+
+the squared distance of the cell by itself: but for a constant twice the logarithm of
+how many times likelier the cell is by itself than given the rest of the row. It blames
+a text and a label equally where only these two contradict each other.
 
 **Measured** beside the alternatives in ``benchmarks/bench_blamed_cells.py``. What is
 predicted of the row after the cell was changed is no better guide: that many changes of
@@ -61,14 +71,22 @@ def contradictions(table, n_reference):
     expected : ndarray of shape (m, p)
         Scores of every block as expected from the rest of the row.
     """
-    centre, P = _mean_and_precision(table.scores[:n_reference])
-    pull = (table.scores - centre) @ P
+    centre, covariance = _mean_and_covariance(table.scores[:n_reference])
+    P = np.linalg.inv(covariance)
+    away = table.scores - centre
+    pull = away @ P
     blame = np.empty((len(pull) - n_reference, len(table.blocks)))
     expected = table.scores[n_reference:].copy()
     for j, block in enumerate(table.blocks):
         move = pull[:, block] @ np.linalg.inv(P[block, block])
         expected[:, block] -= move[n_reference:]
-        q, d = (move * pull[:, block]).sum(axis=1), block.stop - block.start
+        q = (move * pull[:, block]).sum(axis=1)
+        if table.of_other_rows[j]:
+            own = away[n_reference:, block]
+            m = (np.linalg.solve(covariance[block, block], own.T).T * own).sum(axis=1)
+            blame[:, j] = q[n_reference:] - m
+            continue
+        d = block.stop - block.start
         usual = chi2.ppf(QUANTILE, d)
         heavy = max(np.quantile(q[:n_reference], QUANTILE) / usual, 1.0)
         blame[:, j] = q[n_reference:] / heavy - d
@@ -78,15 +96,15 @@ def contradictions(table, n_reference):
 def distances(table, n_reference):
     """Squared Mahalanobis distances of all rows, without their targets."""
     features = table.scores[:, : table.n_features]
-    centre, P = _mean_and_precision(features[:n_reference])
+    centre, covariance = _mean_and_covariance(features[:n_reference])
     away = features - centre
-    return ((away @ P) * away).sum(axis=1)
+    return ((away @ np.linalg.inv(covariance)) * away).sum(axis=1)
 
 
-def _mean_and_precision(scores):
+def _mean_and_covariance(scores):
     centre = scores.mean(axis=0)
     away = scores - centre
     covariance = away.T @ away / len(away)
     # A score that never varied varies in less than one row of so many.
     covariance += np.diag(RIDGE * np.diag(covariance) + 1 / len(away))
-    return centre, np.linalg.inv(covariance)
+    return centre, covariance

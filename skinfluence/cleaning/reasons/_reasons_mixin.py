@@ -29,7 +29,7 @@ class ReasonsMixin:
 
         **When it fails.** Where the columns say little of each other the blame is a
         guess. Sparse matrices and more than 256 columns have no blamed cells:
-        ``to_blame`` is empty. A long text is judged by its first 20 components only.
+        ``to_blame`` is empty. A long text is judged by its first 40 components only.
 
         Parameters
         ----------

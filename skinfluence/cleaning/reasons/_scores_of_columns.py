@@ -11,8 +11,8 @@ from skinfluence.cleaning.surprise._text_columns import TextComponents
 from skinfluence.cleaning.surprise._tree_columns import tree_columns
 
 MAX_COLUMNS = 256
-# Of a text: a block of few scores; more would let chance blame it more often.
-N_COMPONENTS = 20
+# Of a text: with more, a right text is blamed for a wrong number more often.
+N_COMPONENTS = 40
 # All categories counted; a covariance of more takes long to invert.
 MAX_SCORES = 1_500
 WITHOUT_SCORES = (
@@ -35,11 +35,14 @@ class ScoresOfColumns:
         The scores of each column; the last is the target.
     positions : ndarray of int, shape (len(blocks) - 1,)
         Where each column stands in the table.
+    of_other_rows : ndarray of bool, shape (len(blocks),)
+        Categories, labels and texts: a mistake puts a value there that other rows have.
     """
 
     scores: np.ndarray
     blocks: list
     positions: np.ndarray
+    of_other_rows: np.ndarray
 
     @property
     def n_features(self):
@@ -54,7 +57,7 @@ def scores_of_columns(X, y, classification, reference, rows):
     reference rows, so that skewed columns and single huge values do no harm. Beyond the
     reference the score goes on in robust standard deviations, up to `MAX_BEYOND`. A
     missing number has score 0. A category becomes indicators of all its values but the
-    last, rare ones sharing one. A text becomes the normal scores of its first 20
+    last, rare ones sharing one. A text becomes the normal scores of its first 40
     components.
 
     Parameters
@@ -87,10 +90,13 @@ def scores_of_columns(X, y, classification, reference, rows):
             columns.positions, values.T, categorical, strict=True
         )
     }
-    parts |= _texts(X, chosen, n)
+    texts = _texts(X, chosen, n)
+    parts |= texts
     if not parts:
         return None
     positions = sorted(parts)
+    of_other_rows = {*columns.positions[categorical], *texts}
+    of_other_rows = [j in of_other_rows for j in positions] + [classification]
     parts = [parts[j] for j in positions]
     if classification:
         parts.append(_indicators(np.unique(y, return_inverse=True)[1], chosen))
@@ -98,7 +104,9 @@ def scores_of_columns(X, y, classification, reference, rows):
         parts.append(_normal(y[chosen], n))
     ends = np.cumsum([part.shape[1] for part in parts])
     blocks = [slice(end - p.shape[1], end) for end, p in zip(ends, parts, strict=True)]
-    return ScoresOfColumns(np.hstack(parts), blocks, np.array(positions))
+    return ScoresOfColumns(
+        np.hstack(parts), blocks, np.array(positions), np.array(of_other_rows)
+    )
 
 
 def _indicators(codes, chosen):

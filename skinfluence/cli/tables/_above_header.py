@@ -6,6 +6,7 @@ import io
 from skinfluence.cli.tables._bounds import BadTable
 from skinfluence.cli.tables._dialects import (
     SAMPLE,
+    lines_of,
     numbered_records,
     read_records,
     separator_and_quote,
@@ -53,7 +54,7 @@ def above_header(content, reading, separator):
         separator, quote = separator_and_quote(text, reading, separator)
         # Latin-1 has a character for every byte.
         text, target = content[:SAMPLE].decode("latin-1"), reading.target.encode()
-        lines, end = io.StringIO(text, newline="\n").readlines(), 0
+        lines, end = lines_of(text), 0
         for i, (record, last) in enumerate(read_records(lines, separator, quote)):
             if target.decode("latin-1") in record and (len(record) > 1 or i == 0):
                 return "".join(lines[:end]).encode("latin-1"), i
@@ -100,3 +101,27 @@ def too_long(content, dialect, n_above):
                 "all columns, or give --separator"
             )
     return None
+
+
+def unclosed(error, content, dialect, n_above):
+    """Return an error that names the line of a quote that is never closed, or None.
+
+    Parameters
+    ----------
+    error : Exception
+        Of pandas.
+    content, dialect, n_above
+        As in `too_long`.
+
+    Returns
+    -------
+    error : BadTable or None
+    """
+    if "EOF inside string" not in str(error):
+        return None
+    # All that follows is one value, and so the last record.
+    _, number = numbered_records(content, dialect)[-1]
+    return BadTable(
+        f"a {dialect.quote} is opened in line {number + n_above} and never closed: "
+        f"close it, or write {2 * dialect.quote} for one that is part of a quoted value"
+    )

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import warnings
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,7 @@ from skinfluence.cli.tables._above_header import (
     say_above,
     told_separator,
     too_long,
+    unclosed,
 )
 from skinfluence.cli.tables._bounds import BadTable, check_n_columns
 from skinfluence.cli.tables._codes import keep_codes
@@ -81,7 +83,7 @@ class DelimitedFile:
         for file in others:
             records += file._records()[1:]
         content = b"".join(
-            r if r.endswith(b"\n") or not r else r + b"\n" for r in records
+            r if r.endswith((b"\n", b"\r")) or not r else r + b"\n" for r in records
         )
         return replace(self, content=content, frame=frame)
 
@@ -146,7 +148,7 @@ class DelimitedFile:
                 expected = expected.copy()
                 expected.loc[changed.index] = changed
                 for i, row in changed.iterrows():
-                    end = b"\r\n" if records[i].endswith(b"\r\n") else b"\n"
+                    end = _line_end(records[i])
                     records[i] = self._text(row.to_frame().T, False).encode()[:-1] + end
             content = b"".join([header, *(records[i] for i in positions)])
             again = _parsed(content, self.dialect, dtype=str, keep_default_na=False)
@@ -198,12 +200,17 @@ def read_delimited(name, content, reading, separator=","):
     content = content[len(above) :]
     dialect, plain = _dialect(content, reading, separator)
     if dialect.header:
-        check_n_columns(content.partition(b"\n")[0].count(dialect.separator.encode()))
+        first = re.split(rb"[\r\n]", content, maxsplit=1)[0]
+        check_n_columns(first.count(dialect.separator.encode()))
     pandas = import_pandas()
     try:
         typed = _parsed(content, dialect, low_memory=False)
     except (pandas.errors.ParserError, pandas.errors.ParserWarning) as error:
-        raise too_long(content, dialect, n_above) or error from None
+        raise (
+            too_long(content, dialect, n_above)
+            or unclosed(error, content, dialect, n_above)
+            or error
+        ) from None
     # Read again as text: 007 and 1.50 must leave as they came.
     cells = _parsed(content, dialect, dtype=str, keep_default_na=False)
     said_codes = keep_codes(typed, cells)
@@ -310,6 +317,13 @@ def _note_on_points(typed, positions, samples):
         f"{some}: {text!r} is read with a decimal point (--decimal .); --thousands . "
         f"reads it as {text.replace('.', '')}"
     ]
+
+
+def _line_end(record):
+    for end in (b"\r\n", b"\r"):
+        if record.endswith(end):
+            return end
+    return b"\n"
 
 
 def _texts(typed, cells, i):

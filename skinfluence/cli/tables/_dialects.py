@@ -48,9 +48,17 @@ def read_records(lines, separator, quote='"'):
         csv.field_size_limit(limit)
 
 
+def lines_of(text):
+    """Return the lines of a text; a carriage return ends them where nothing else does.
+
+    Old programs for the Mac write such files.
+    """
+    return io.StringIO(text, newline="\n" if "\n" in text else "\r").readlines()
+
+
 def sample_records(text, separator, quote='"'):
     """Return the first records of a text that are not blank."""
-    lines = io.StringIO(text[:SAMPLE], newline="\n").readlines()
+    lines = lines_of(text[:SAMPLE])
     if len(text) > SAMPLE:
         lines = lines[:-1] or lines  # the last may be cut
     records = []
@@ -91,7 +99,7 @@ def guess_quote(text):
 def numbered_records(content, dialect):
     """Return pairs of the bytes of a record and its number, blank ones counted."""
     # Latin-1 has a character for every byte.
-    lines = io.StringIO(content.decode("latin-1"), newline="\n").readlines()
+    lines = lines_of(content.decode("latin-1"))
     found, start, number = [], 0, 0
     for record, end in read_records(lines, dialect.separator, dialect.quote):
         number += 1

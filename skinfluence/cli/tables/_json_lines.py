@@ -72,6 +72,11 @@ def read_json_lines(name, content, reading):
             row = json.loads(line)
         except ValueError as error:
             raise BadTable(f"line {number} is no JSON: {error}") from None
+        if isinstance(row, list):
+            raise BadTable(
+                f"line {number} is a list: write one object a line, as to_json of "
+                'pandas does with orient="records", lines=True'
+            )
         if not isinstance(row, dict):
             raise BadTable(f"line {number} is no object with names and values")
         nested |= {k for k, value in row.items() if isinstance(value, (dict, list))}

@@ -60,13 +60,13 @@ class NumberMarks:
     @cached_property
     def pattern(self):
         """A compiled expression that matches numbers, and nothing else."""
-        whole = r"\d+"
+        part = rf"(?:{re.escape(self.decimal)}\d*)?"
+        number = rf"(?:\d+{part}|{re.escape(self.decimal)}\d+)(?:[eE][+-]?\d+)?"
         if self.thousands:
             mark = f"[{re.escape(self._thousands)}]"
-            # No group begins with a zero: "0,536" has a decimal comma.
-            whole = rf"(?:[1-9]\d{{0,2}}(?:{mark}\d{{3}})+|\d+)"
-        part = rf"(?:{re.escape(self.decimal)}\d*)?"
-        number = rf"(?:{whole}{part}|{re.escape(self.decimal)}\d+)(?:[eE][+-]?\d+)?"
+            # No group begins with a zero: "0,536" has a decimal comma. Nobody writes
+            # groups before an exponent: "2,345e+03" has one as well.
+            number = rf"(?:[1-9]\d{{0,2}}(?:{mark}\d{{3}})+{part}|{number})"
         space = f"[{SPACES}]*"
         plain = rf"{UNIT}?{space}{number}{space}{UNIT}?"
         before = rf"(?:{SIGN}?{space}{plain}|{UNIT}{space}{SIGN}{number})"
@@ -264,11 +264,23 @@ def _note_on_mixed(name, values, marks):
     others = [text for text in texts if not marks.is_number(text)]
     share = 1 - len(others) / max(len(texts), 1)
     if share < SOME or not others:
-        return _note_on_unit(name, texts)
+        return _note_on_unit(name, texts) or _note_on_other_marks(name, texts, marks)
     return [
         f"{name} holds numbers in {share:.0%} of its values, and others, "
         f"{shown(others[0], 20)!r}, say: taken for text"
     ]
+
+
+def _note_on_other_marks(name, texts, marks):
+    """Say that the numbers of a column have other marks than those of the table."""
+    for decimal, thousands in MARKS:
+        if _mostly_numbers(texts, NumberMarks(decimal, thousands)):
+            return [
+                f"{name} holds numbers such as {shown(texts[0], 20)!r}, unlike columns "
+                f"with the decimal mark {marks.decimal!r}: taken for text; write all "
+                "numbers alike to have them read"
+            ]
+    return []
 
 
 def _note_on_unit(name, texts):

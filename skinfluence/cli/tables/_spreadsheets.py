@@ -1,6 +1,8 @@
 """Spreadsheets: a sheet of an Excel workbook or of an OpenDocument file."""
 
 import io
+import re
+import zipfile
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +25,8 @@ from skinfluence.cli.tables._number_marks import (
 )
 from skinfluence.cli.tables._table import AUTO, Table, column_names
 
+# In the XML of a sheet, of Excel and of OpenDocument.
+FORMULA = re.compile(rb"<f[ />]|table:formula=")
 ENGINES = {".xlsx": "openpyxl", ".ods": "odf"}
 # Texts that pandas takes for missing values in every format.
 NO_VALUE = {"#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan"}
@@ -78,7 +82,7 @@ def read_spreadsheet(name, content, reading, file_format):
     n_bytes = sum(info.file_size for info in zip_members(content))
     check_decompressed(name, n_bytes, len(content))
     with pandas.ExcelFile(io.BytesIO(content), engine=_engine(file_format)) as book:
-        sheet = _sheet(name, book.sheet_names, reading.sheet)
+        sheet = _sheet(name, book, reading)
         # Cells are written again as they came, "NA" as well.
         raw = pandas.read_excel(
             book,
@@ -89,10 +93,16 @@ def read_spreadsheet(name, content, reading, file_format):
             na_values=[""],
         )
     notes = []
-    if len(book.sheet_names) > 1 and reading.sheet is None:
+    n_sheets = len(book.sheet_names)
+    if n_sheets > 1 and reading.sheet is None:
+        which = "" if sheet == book.sheet_names[0] else " with the target"
         notes.append(
-            f"read sheet {shown(sheet)!r}, the first of {len(book.sheet_names)} "
-            "(--sheet)"
+            f"read sheet {shown(sheet)!r}, the first{which} of {n_sheets} (--sheet)"
+        )
+    if _has_formulas(content):
+        notes.append(
+            "formulas are read as the values that the spreadsheet stored, and written "
+            "as values"
         )
     raw = raw.dropna(axis=1, how="all")
     filled = raw.notna().any(axis=1).to_numpy()
@@ -128,8 +138,26 @@ def _below(above, frame):
     return pandas.concat([above, names, rows], ignore_index=True)
 
 
-def _sheet(name, sheets, wanted):
+def _has_formulas(content):
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return any(
+            FORMULA.search(archive.read(name))
+            for name in archive.namelist()
+            if name == "content.xml" or name.startswith("xl/worksheets/")
+        )
+
+
+def _sheet(name, book, reading):
+    """Return the sheet asked for, else the first with the target, else the first."""
+    sheets, wanted = book.sheet_names, reading.sheet
     if wanted is None:
+        if len(sheets) > 1 and reading.target is not None:
+            for sheet in sheets:
+                top = import_pandas().read_excel(
+                    book, sheet_name=sheet, header=None, dtype=object, nrows=MOST_ABOVE
+                )
+                if any(reading.target in map(str, row) for row in top.to_numpy()):
+                    return sheet
         return sheets[0]
     if wanted not in sheets:
         raise BadInput(

@@ -61,7 +61,7 @@ def test_the_repair_is_near_the_true_value_and_clears_the_row():
 
 def test_donors_have_the_nearest_score_that_is_another_one():
     scores = np.array([[0.0, 1.0], [2.0, 5.0], [3.0, 7.0], [2.0, 9.0]])
-    table = ScoresOfColumns(scores, [slice(0, 1), slice(1, 2)], np.array([0]))
+    table = ScoresOfColumns(scores, [slice(0, 1), slice(1, 2)], np.array([0]), None)
     donor, after = repaired(table, 3, np.array([[1.9, 0.0]]), [0])
     assert donor.tolist() == [2]  # 2.0 is what it has
     assert after.tolist() == [[3.0, 9.0]]
@@ -74,7 +74,9 @@ def test_as_given_sees_whether_the_repair_helps(labels):
     y = (x > 0).astype(int) if labels else 3 * x + 0.1 * rng.normal(size=202)
     x[200:] = [1.0, 0.5]
     y[200:] = [1, 0] if labels else [3.0, -6.0]
-    table = ScoresOfColumns(np.column_stack([x, y]), [slice(0, 1), slice(1, 2)], [0])
+    table = ScoresOfColumns(
+        np.column_stack([x, y]), [slice(0, 1), slice(1, 2)], [0], None
+    )
     usual = as_given(table, 200, table.scores[200:], y, labels)
     assert usual.tolist() == [True, False]
 
