@@ -248,11 +248,13 @@ def _numbers(X, number):
             f"X must hold numbers. Got other values in partition {number}: {error}. "
             "Encode or drop these columns."
         ) from error
-    bad = ~np.isfinite(X).all(axis=1)
-    if bad.any():
+    with np.errstate(all="ignore"):
+        suspect = not np.isfinite(np.ones(len(X)) @ X).all()  # or it overflows
+    if suspect and not np.isfinite(X).all():
+        row = int((~np.isfinite(X).all(axis=1)).argmax())
         raise ValueError(
             f"X must hold finite numbers. Got NaN or infinity in partition {number}, "
-            f"row {int(bad.argmax())} of it. Drop these rows, or impute them."
+            f"row {row} of it. Drop these rows, or impute them."
         )
     return X
 
