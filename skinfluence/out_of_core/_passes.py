@@ -1,6 +1,7 @@
 """What passes over the table compute in each block: pure functions of arrays."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg.blas import dtrmm
@@ -67,14 +68,33 @@ class Coefficients:
     design: object
 
 
+class CentredRows:
+    """Rows that are centred when some of them are asked for: a block has no copy."""
+
+    def __init__(self, X, mean, intercept):
+        self.X, self.mean, self.intercept = X, mean, intercept
+        self.shape = len(X), X.shape[1] + intercept
+
+    def __getitem__(self, rows):
+        return centred(self.X[rows], self.mean, self.intercept)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self[:], dtype)
+
+
 class View:
     """A block under the interface of a linear model's design and coefficients."""
 
     def __init__(self, block, base, rows):
         self.link, self.theta = base.problem.link, base.theta
         X = block.X if len(rows) == len(block.X) else block.X[rows]
-        self.rows = centred(X, base.mean, base.problem.intercept)
+        self.lazy_rows = CentredRows(X, base.mean, base.problem.intercept)
         self.design = self
+
+    @cached_property
+    def rows(self):
+        """The centred rows."""
+        return self.lazy_rows[:]
 
     def __call__(self, rows):
         """Return test rows, which are in the coordinates of the design already."""
@@ -294,7 +314,8 @@ class BlockRemovals:
             share = self.block.weight[rows] if base.first_order else 1.0
             drift = np.broadcast_to(share, len(rows)), drift
         view, none = View(self.block, base, rows), np.empty(0, dtype=np.intp)
-        return RankOneRemovals(view, base.lift, factor, none, base.first_order, drift)
+        args = view, base.lift, factor, none, base.first_order, drift
+        return RankOneRemovals(*args, rows=view.lazy_rows)
 
     def _moves(self, base, rows, view, level):
         """Return moves of the coefficients by rows that need more than a factor."""
