@@ -9,7 +9,6 @@ from sklearn.naive_bayes import BernoulliNB, ComplementNB, MultinomialNB
 from skinfluence.updates._dispatch import row_sums
 from skinfluence.updates._row_sums import REMAINS, RowSums
 
-
 # Share of the smoothing that rounding of counts may make up: what is left of a count
 # without the only row that has the feature is that rounding.
 HIDDEN = 1e-8
