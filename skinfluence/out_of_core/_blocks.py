@@ -121,22 +121,43 @@ def blocks_of(X, y, sample_weight=None, raw=False, labels=True):
         they are read, and an error names the block.
     """
     from dask import delayed
+    from dask.delayed import Delayed
 
-    names = list(X.columns) if hasattr(X, "columns") else None
+    for name, values in (("X", X), ("y", y), ("sample_weight", sample_weight)):
+        if isinstance(values, Delayed):
+            raise TypeError(
+                f"{name} must be a dask array or dataframe, whose number of columns is "
+                "known. Got a Delayed: use dask.array.from_delayed or "
+                "dask.dataframe.from_delayed."
+            )
+    frame = hasattr(X, "columns") and X.ndim == 2
+    names = list(X.columns) if frame else None
     if names is not None:
         sizes, rows = partitions_of(X)
     else:
         X = as_array(X, "X")
+        if X.ndim != 2:
+            raise ValueError(
+                f"X must have two dimensions, rows and columns. Got shape {X.shape}: "
+                "of one column pass X[:, None], of a series its to_frame()."
+            )
         sizes = [int(size) for size in X.chunks[0]]
         rows = X.rechunk({1: X.shape[1]}) if X.numblocks[1] > 1 else X
         rows = rows.to_delayed().ravel()
     # Partitions without rows have nothing to add.
     numbers = [k for k, size in enumerate(sizes) if size]
+    if not numbers:
+        raise ValueError("X must have rows. Got none.")
     columns, sizes = [[rows[k] for k in numbers]], tuple(sizes[k] for k in numbers)
     for name, values in (("y", y), ("sample_weight", sample_weight)):
         if values is None:
             continue
         array = as_array(values, name)
+        if array.ndim not in ((1, 2) if name == "y" else (1,)):
+            raise ValueError(
+                f"{name} must have a number per row"
+                f"{', or several' * (name == 'y')}. Got shape {array.shape}."
+            )
         if len(array) != sum(sizes):
             raise ValueError(
                 f"X and {name} must have as many rows. Got {sum(sizes)} and "
@@ -209,6 +230,12 @@ def _read(number, X, y, weight=None, raw=False, labels=True, names=None):
             f"The partitions of X must have the same columns, {names}. Got "
             f"{list(X.columns)} in partition {number}."
         )
+    for name, values in (("X", X), ("y", y), ("sample_weight", weight)):
+        if np.ma.is_masked(values):
+            raise ValueError(
+                f"{name} must not hold masked values. Got some in partition {number}: "
+                "drop these rows, or fill them by dask.array.ma.filled."
+            )
     X = X if raw else _numbers(X, number)
     y = np.asarray(y.toarray() if sp.issparse(y) else y)
     n = X.shape[0]
@@ -239,10 +266,18 @@ def _read(number, X, y, weight=None, raw=False, labels=True, names=None):
     return Block(X, y, weight)
 
 
+def as_floats(X):
+    """Return rows as an array of floats, of which not all may be finite."""
+    X = np.asarray(X.toarray() if sp.issparse(X) else X)
+    if X.dtype.kind == "c":
+        raise TypeError("complex numbers")
+    return X.astype(np.float64, copy=False)
+
+
 def _numbers(X, number):
     """Return finite floats."""
     try:
-        X = np.asarray(X.toarray() if sp.issparse(X) else X, dtype=np.float64)
+        X = as_floats(X)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"X must hold numbers. Got other values in partition {number}: {error}. "

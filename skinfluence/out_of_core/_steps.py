@@ -161,6 +161,7 @@ class BlockSteps:
         if encoders:
             rows = self.raw.total(
                 witnesses,
+                self.raw.numbers,
                 combine=partial(joined_witnesses, places=encoders),
                 places=encoders,
             )
