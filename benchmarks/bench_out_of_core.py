@@ -129,7 +129,7 @@ def measure(n, X, y):
     model = loo._model
     state = model.problem, model.theta, model.penalty()
     _, newton, found = timed(model.factorise, *state)
-    _, leverages, _ = timed(lambda: model.moves(*state[:2], found[2], gap=True))
+    _, leverages, _ = timed(lambda: model.moves(*state[:2], found[1], gap=True))
     return {
         "rows": f"{n:,}",
         "Gram rows/s": f"{n / bare:,.0f}",

@@ -9,6 +9,15 @@ def is_collection(*objects):
     return dask is not None and any(map(dask.is_dask_collection, objects))
 
 
+def in_memory(*objects):
+    """Return the objects, all dask collections among them computed at once."""
+    if not is_collection(*objects):
+        return objects
+    from dask import compute
+
+    return compute(*objects)
+
+
 def refuse_collections(taker, **arrays):
     """Raise TypeError for a dask collection, which scikit-learn would compute silently.
 

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from skinfluence._base._influential_rows import InfluentialRows
 from skinfluence._base._row_blocks import RowBlocks
 from skinfluence._base._row_changes import RowChanges
-from skinfluence._collections import is_collection
+from skinfluence._collections import in_memory, is_collection
 from skinfluence._disk_entries import check_folder
 from skinfluence._display._fit_summary import InfluenceSummary
 from skinfluence._fit_weights import check_fit_weights
@@ -295,6 +295,7 @@ class BaseInfluence(
     def _check_test(self, X, y):
         """Return X, encoded y and the loss for public methods that take test rows."""
         check_is_fitted(self)
+        X, y = in_memory(X, y)
         if y is not None:
             check_targets(y)
             X, y = indexable(X, y)
@@ -341,6 +342,7 @@ class BaseInfluence(
         """Return the weights of ``n`` test rows in a mean: they sum to one."""
         if sample_weight is None:
             return np.full(n, 1.0 / n)
+        (sample_weight,) = in_memory(sample_weight)
         weight = check_array(
             sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
         )

@@ -58,6 +58,11 @@ class MarginLoss(Loss):
             violation = np.maximum(violation, 0.0)
         return (violation if self.name == "hinge" else violation**2).sum(axis=-1)
 
+    def expansion(self, y, raw, link):
+        if self.name != "squared_margin":
+            return None
+        return self.slope(y, raw, link), np.full(raw.shape, 2.0), 0.0
+
     def slope(self, y, raw, link):
         code = _codes(y, raw.shape[-1])
         violation = 1.0 - code * raw

@@ -57,6 +57,16 @@ class Deviance(Loss):
 
         return 2 * (growth(first) - y[:, None] * growth(second)).mean(axis=-1)
 
+    def expansion(self, y, raw, link):
+        rise, fall = 2 - self.power, 1 - self.power
+        if link != "log" or not (rise >= 0 >= fall) or raw.shape[1] > 1:
+            return None
+        with np.errstate(over="ignore", invalid="ignore"):
+            up, down = 2 * np.exp(rise * raw), 2 * y * np.exp(fall * raw)
+            curvature = rise * up - fall * down
+        lost = (raw < self._log_floor(y) + 1) | ~np.isfinite(up + down)
+        return up - down, np.where(lost, np.nan, curvature), max(rise, -fall)
+
     def _above_floor(self, y, raw, delta):
         """Limit moves of log-means so that both ends are at least the floor."""
         floor = self._log_floor(y)

@@ -146,6 +146,15 @@ class LogLoss(Loss):
         after = before + delta - pick(delta, y)[:, None]
         return logsumexp(after, axis=-1) - logsumexp(before, axis=-1)
 
+    def expansion(self, y, raw, link):
+        if link != "logit":
+            return None
+        side = np.where(y == 1, -1.0, 1.0)[:, None]
+        wrong = expit(side * raw)  # with all digits where a row is surely right
+        curvature = wrong * expit(-side * raw)
+        curvature[unclipped_log_loss_of_raw(y, raw) > LARGEST_LOG_LOSS - 1] = np.nan
+        return side * wrong, curvature, 1.0
+
     def slope(self, y, raw, link):
         slope = log_loss_slope(y, raw)
         slope[unclipped_log_loss_of_raw(y, raw) > LARGEST_LOG_LOSS] = 0.0

@@ -41,6 +41,20 @@ class Loss:
         """Derivative of the loss with respect to ``raw``, shape (n, k)."""
         self.need_slope()
 
+    def expansion(self, y, raw, link):
+        """Return what sums of `change` over many rows can be approximated by.
+
+        Returns
+        -------
+        slope, curvature : ndarray of shape (n, k)
+            First and second derivatives with respect to each column of ``raw``; NaN for
+            rows whose loss has no others around it.
+        bend : float
+            The absolute third derivatives are at most ``bend`` times the second ones.
+            None is returned for losses without such a bound, or with mixed derivatives.
+        """
+        return None
+
     @property
     def has_slope(self):
         """Whether there is a derivative."""

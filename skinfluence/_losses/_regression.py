@@ -24,6 +24,12 @@ class SquaredError(Loss):
             return out
         return (delta * (delta + residual[:, None])).mean(axis=-1)
 
+    def expansion(self, y, raw, link):
+        if link != "identity":
+            return None
+        curvature = np.full(raw.shape, 2.0 / raw.shape[1])
+        return self.slope(y, raw, link), curvature, 0.0
+
     def slope(self, y, raw, link):
         prediction = link_prediction(raw, link, self.response)
         slope = 2.0 * (prediction - y) / raw.shape[-1]

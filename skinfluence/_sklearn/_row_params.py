@@ -10,8 +10,9 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.model_selection import PredefinedSplit
 from sklearn.utils import get_tags
 
+from skinfluence._sklearn._copying import copying
 from skinfluence._sklearn._rows import n_rows, take_params, take_rows
-from skinfluence._sklearn._seeds import copying, seed_estimator
+from skinfluence._sklearn._seeds import seed_estimator
 from skinfluence._skorch import seeded_training
 
 # Parameters that are numbers or arrays with one entry per training row. Array

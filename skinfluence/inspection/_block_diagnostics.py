@@ -13,7 +13,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._display._shown_bunch import ShownBunch
-from skinfluence._sklearn import final_estimator, preprocess
+from skinfluence._sklearn import final_estimator, keeping_rows, preprocess
 from skinfluence.inspection._block_rows import BlockDesign, BlockRows, Whole
 from skinfluence.inspection._diagnostics_frame import (
     OF_THE_MODEL,
@@ -125,6 +125,7 @@ def _table(*args, names, outputs, **shared):
 def block_diagnostics(estimator, X, y, sample_weight, step):
     """Return `case_diagnostics` of dask collections."""
     check_is_fitted(estimator)
+    estimator = keeping_rows(estimator)
     final = final_estimator(estimator)
     piped = final is not estimator
     blocks = blocks_of(X, y, sample_weight, raw=piped, labels=is_classifier(final))

@@ -13,7 +13,7 @@ from sklearn.utils import indexable
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._fit_weights import check_fit_weights
-from skinfluence._sklearn import final_estimator, preprocess, take_rows
+from skinfluence._sklearn import final_estimator, keeping_rows, preprocess, take_rows
 from skinfluence._targets import check_targets
 from skinfluence.inspection._fitted_model import FittedModel
 from skinfluence.removal import UnsupportedEstimator, refuse_samplers, removal_model
@@ -41,6 +41,7 @@ OF_CLASSES = (
 def read_estimator(estimator, X, y, sample_weight):
     """Return the `FittedModel` of an estimator and the rows it was fitted on."""
     check_is_fitted(estimator)
+    estimator = keeping_rows(estimator)
     check_fit_weights({"sample_weight": sample_weight})
     X, y, sample_weight = indexable(X, y, sample_weight)
     refuse_samplers(estimator)

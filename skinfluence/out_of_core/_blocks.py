@@ -138,17 +138,33 @@ def blocks_of(X, y, sample_weight=None, raw=False, labels=True):
         they are read, and an error names the block.
     """
     from dask import delayed
+    from dask.delayed import Delayed
 
-    names = list(X.columns) if hasattr(X, "columns") else None
+    for name, values in (("X", X), ("y", y), ("sample_weight", sample_weight)):
+        if isinstance(values, Delayed):
+            raise TypeError(
+                f"{name} must be a dask array or dataframe, whose number of columns is "
+                "known. Got a Delayed: use dask.array.from_delayed or "
+                "dask.dataframe.from_delayed."
+            )
+    frame = hasattr(X, "columns") and X.ndim == 2
+    names = list(X.columns) if frame else None
     if names is not None:
         sizes, rows = partitions_of(X)
     else:
         X = as_array(X, "X")
+        if X.ndim != 2:
+            raise ValueError(
+                f"X must have two dimensions, rows and columns. Got shape {X.shape}: "
+                "of one column pass X[:, None], of a series its to_frame()."
+            )
         sizes = [int(size) for size in X.chunks[0]]
         rows = X.rechunk({1: X.shape[1]}) if X.numblocks[1] > 1 else X
         rows = rows.to_delayed().ravel()
     # Partitions without rows have nothing to add.
     numbers = [k for k, size in enumerate(sizes) if size]
+    if not numbers:
+        raise ValueError("X must have rows. Got none.")
     columns, sizes = [[rows[k] for k in numbers]], tuple(sizes[k] for k in numbers)
     for name, values in (("y", y), ("sample_weight", sample_weight)):
         if values is not None:
@@ -186,6 +202,11 @@ def targets_of(blocks, y, labels=True):
 def _aligned(values, name, sizes):
     """Return the delayed parts of an array that belong to blocks of these sizes."""
     array = as_array(values, name)
+    if array.ndim not in ((1, 2) if name == "y" else (1,)):
+        raise ValueError(
+            f"{name} must have a number per row{', or several' * (name == 'y')}. Got "
+            f"shape {array.shape}."
+        )
     if len(array) != sum(sizes):
         raise ValueError(
             f"X and {name} must have as many rows. Got {sum(sizes)} and {len(array)}."
@@ -252,6 +273,8 @@ def _read(number, X, y, weight=None, raw=False, labels=True, names=None):
             f"The partitions of X must have the same columns, {names}. Got "
             f"{list(X.columns)} in partition {number}."
         )
+    for name, values in (("X", X), ("sample_weight", weight)):
+        _refuse_masked(number, name, values)
     X, y = X if raw else _numbers(X, number), _checked_targets(number, y, labels)
     n = X.shape[0]
     weight = np.ones(n) if weight is None else np.asarray(weight, dtype=np.float64)
@@ -265,6 +288,7 @@ def _read(number, X, y, weight=None, raw=False, labels=True, names=None):
 
 def _checked_targets(number, y, labels):
     """Return the targets of a partition, which errors name."""
+    _refuse_masked(number, "y", y)
     y = np.asarray(y.toarray() if sp.issparse(y) else y)
     if not labels:
         try:
@@ -287,20 +311,38 @@ def _checked_targets(number, y, labels):
     return y
 
 
+def _refuse_masked(number, name, values):
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} must not hold masked values. Got some in partition {number}: drop "
+            "these rows, or fill them by dask.array.ma.filled."
+        )
+
+
+def as_floats(X):
+    """Return rows as an array of floats, of which not all may be finite."""
+    X = np.asarray(X.toarray() if sp.issparse(X) else X)
+    if X.dtype.kind == "c":
+        raise TypeError("complex numbers")
+    return X.astype(np.float64, copy=False)
+
+
 def _numbers(X, number):
     """Return finite floats."""
     try:
-        X = np.asarray(X.toarray() if sp.issparse(X) else X, dtype=np.float64)
+        X = as_floats(X)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"X must hold numbers. Got other values in partition {number}: {error}. "
             "Encode or drop these columns."
         ) from error
-    bad = ~np.isfinite(X).all(axis=1)
-    if bad.any():
+    with np.errstate(all="ignore"):
+        suspect = not np.isfinite(np.ones(len(X)) @ X).all()  # or it overflows
+    if suspect and not np.isfinite(X).all():
+        row = int((~np.isfinite(X).all(axis=1)).argmax())
         raise ValueError(
             f"X must hold finite numbers. Got NaN or infinity in partition {number}, "
-            f"row {int(bad.argmax())} of it. Drop these rows, or impute them."
+            f"row {row} of it. Drop these rows, or impute them."
         )
     return X
 

@@ -362,17 +362,17 @@ class BlockModel(RemovalModel):
     def _steps(self, damping, gap):
         """Return Newton steps, or those of the first order, from the optimum."""
         problem, theta = self.problem, self.theta
-        _, _, lift, _ = self.factorise(problem, theta, self.penalty() + damping)
-        factor = self.moves(problem, theta, lift, gap=gap)[0]
+        _, root, lift, _ = self.factorise(problem, theta, self.penalty() + damping)
+        factor = self.moves(problem, theta, root, gap=gap)[0]
         drift = None
         if problem.per_weight:
             drift = self.penalty() * theta @ lift / self.total
         base = _passes.Base(problem, self.mean, theta, lift, not gap, drift)
         return BlockwiseRemovals(self, [base], Found.one_step(factor))
 
-    def moves(self, problem, theta, lift, **options):
+    def moves(self, problem, theta, root, **options):
         """Return what `row_moves` returns, of all rows."""
-        shared = {"problem": problem, "theta": theta, "lift": lift}
+        shared = {"problem": problem, "theta": theta, "root": root}
         return self.each_row(self.row_moves, **shared, **options)
 
     def each_row(self, function, **shared):

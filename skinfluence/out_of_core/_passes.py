@@ -1,8 +1,10 @@
 """What passes over the table compute in each block: pure functions of arrays."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from scipy.linalg.blas import dtrmm
 
 from skinfluence.out_of_core import _softmax_passes as softmax_passes
 from skinfluence.out_of_core._row_ladders import centred, corrected, ladder_of
@@ -66,14 +68,33 @@ class Coefficients:
     design: object
 
 
+class CentredRows:
+    """Rows that are centred when some of them are asked for: a block has no copy."""
+
+    def __init__(self, X, mean, intercept):
+        self.X, self.mean, self.intercept = X, mean, intercept
+        self.shape = len(X), X.shape[1] + intercept
+
+    def __getitem__(self, rows):
+        return centred(self.X[rows], self.mean, self.intercept)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self[:], dtype)
+
+
 class View:
     """A block under the interface of a linear model's design and coefficients."""
 
     def __init__(self, block, base, rows):
         self.link, self.theta = base.problem.link, base.theta
         X = block.X if len(rows) == len(block.X) else block.X[rows]
-        self.rows = centred(X, base.mean, base.problem.intercept)
+        self.lazy_rows = CentredRows(X, base.mean, base.problem.intercept)
         self.design = self
+
+    @cached_property
+    def rows(self):
+        """The centred rows."""
+        return self.lazy_rows[:]
 
     def __call__(self, rows):
         """Return test rows, which are in the coordinates of the design already."""
@@ -134,41 +155,59 @@ def derivatives(block, span, problem, mean, theta, outputs, removed):
     removed : sequence of ndarray of int
         Positions of the rows without which it is.
     """
-    Z, targets = centred(block.X, mean, problem.intercept), problem.codes(block.y)
     m, p = theta.shape
-    gradient, hessian = np.empty((m, p)), np.empty((m, p, p))
-    every, known = problem.weights(block), {}
-    for i, (output, rows) in enumerate(zip(outputs, removed, strict=True)):
-        weight = every
-        own = rows[(rows >= span.start) & (rows < span.stop)] - span.start
-        if len(own):
-            weight = weight.copy()
-            weight[own] = 0.0
-        eta, y = Z @ theta[i], targets[:, output]
-        gradient[i] = (weight * problem.pointwise.slope(eta, y)) @ Z
-        # the curvature of squares is the same for all outputs
-        key = own.tobytes() if problem.pointwise.M == 0 else None
-        if key is None or key not in known:
-            scaled = np.sqrt(weight * problem.pointwise.curvature(eta, y))[:, None] * Z
-            known = {key: scaled.T @ scaled}
-        hessian[i] = known[key]
+    gradient, hessian = np.zeros((m, p)), np.zeros((m, p, p))
+    for part in cached_rows(len(block.X), p):
+        few, first = block.rows(part), span.start + part.start
+        Z, targets = centred(few.X, mean, problem.intercept), problem.codes(few.y)
+        every, known = problem.weights(few), {}
+        for i, (output, rows) in enumerate(zip(outputs, removed, strict=True)):
+            weight, own = every, rows[(rows >= first) & (rows < first + len(Z))]
+            if len(own):
+                weight = weight.copy()
+                weight[own - first] = 0.0
+            eta, y = Z @ theta[i], targets[:, output]
+            gradient[i] += (weight * problem.pointwise.slope(eta, y)) @ Z
+            # the curvature of squares is the same for all outputs
+            key = own.tobytes() if problem.pointwise.M == 0 else None
+            if key is None or key not in known:
+                root = np.sqrt(weight * problem.pointwise.curvature(eta, y))
+                # Centred rows are a copy, which the last objective needs no more.
+                out = Z if i == m - 1 and problem.intercept else None
+                scaled = np.multiply(Z, root[:, None], out=out)
+                known = {key: scaled.T @ scaled}
+            hessian[i] += known[key]
     return gradient, hessian
 
 
-def row_moves(block, problem, mean, theta, lift, *, gap):
+def cached_rows(n, p):
+    """Slice n rows so that those of a slice stay in the cache of the processor.
+
+    Of wide rows there are more than columns, so that sums over slices cost little.
+    """
+    size = max(2**16 // p, 2 * p)
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def row_moves(block, problem, mean, theta, root, *, gap):
     """Return factors of ``H^{-1} x_i`` (n, k), ``h_i``, and one minus leverage (n,).
 
     With ``gap`` the factors are those of a Newton step without the row, else those of
-    the first order.
+    the first order. ``root.T @ root`` is the inverse Hessian, ``root`` is lower
+    triangular.
     """
-    Z, targets = centred(block.X, mean, problem.intercept), problem.codes(block.y)
-    weight = problem.weights(block)
-    h = np.einsum("ij,ij->i", Z @ lift, Z)
-    factor, kappa = np.empty(targets.shape), np.ones(len(Z))
-    for c, own in enumerate(theta):
-        first, second, _ = problem.pointwise.derivatives(Z @ own, targets[:, c])
-        factor[:, c] = weight * first
-        kappa = 1 - weight * second * h
+    n, k = len(block.X), len(theta)
+    factor, h, kappa = np.empty((n, k)), np.empty(n), np.ones(n)
+    for part in cached_rows(n, len(root)):
+        few = block.rows(part)
+        Z, targets = centred(few.X, mean, problem.intercept), problem.codes(few.y)
+        raw, weight = Z @ theta.T, problem.weights(few)
+        z = dtrmm(1.0, root, Z.T, lower=1)
+        h[part] = np.einsum("ji,ji->i", z, z)
+        for c in range(k):
+            first, second, _ = problem.pointwise.derivatives(raw[:, c], targets[:, c])
+            factor[part, c] = weight * first
+            kappa[part] = 1 - weight * second * h[part]
     if gap:
         factor /= np.maximum(kappa, 1e-15)[:, None]
     return factor, h, kappa
@@ -275,7 +314,8 @@ class BlockRemovals:
             share = self.block.weight[rows] if base.first_order else 1.0
             drift = np.broadcast_to(share, len(rows)), drift
         view, none = View(self.block, base, rows), np.empty(0, dtype=np.intp)
-        return RankOneRemovals(view, base.lift, factor, none, base.first_order, drift)
+        args = view, base.lift, factor, none, base.first_order, drift
+        return RankOneRemovals(*args, rows=view.lazy_rows)
 
     def _moves(self, base, rows, view, level):
         """Return moves of the coefficients by rows that need more than a factor."""

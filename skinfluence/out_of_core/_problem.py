@@ -96,7 +96,12 @@ def set_up(estimator, blocks):
         check_labels(blocks.numbers, [y for _, y in few])
     X, y = (np.concatenate(part) for part in zip(*few, strict=True))
     if is_classifier(estimator):
-        if y.ndim == 2 and y.shape[1] == 1:
+        if y.ndim == 2:
+            if y.shape[1] > 1:
+                raise ValueError(
+                    f"y must have one class label per row. Got {y.shape[1]}: fit one "
+                    "estimator per output."
+                )
             y = y[:, 0]
         classes, first = np.unique(y, return_index=True)
         X, y = X[first], y[first]

@@ -210,7 +210,7 @@ class SingleRows(RowsOneByOne):
         slack = root @ gradient[0]
         start = Start(self.theta[0], root, self.penalty, slack, np.inf, excess)
         if excess is None:
-            factor, h, gap = self.model.moves(self.problem, self.theta, lift, gap=True)
+            factor, h, gap = self.model.moves(self.problem, self.theta, root, gap=True)
             size = np.abs(factor).max(axis=1)
             self.length, self.slope = (
                 size * np.sqrt(h * left) for left in (1.0, np.maximum(gap, 1e-15))

@@ -47,7 +47,7 @@ def derivatives(block, span, problem, mean, theta, removed):
     return gradient, hessian
 
 
-def row_moves(block, problem, mean, theta, lift, *, gap):
+def row_moves(block, problem, mean, theta, root, *, gap):
     """Return what is known of single rows at the optimum.
 
     Returns
@@ -69,7 +69,7 @@ def row_moves(block, problem, mean, theta, lift, *, gap):
     pull = losses.pull(P, weight)
     v = pull.copy()
     along, own, leverage, reach = np.zeros((4, len(v)))
-    for r, K in losses.kernels(lift):
+    for r, K in losses.kernels(root.T @ root):
         reach[r] = ranges(K)
         if gap:
             M, leverage[r] = downdates(K, P[r], weight[r])

@@ -59,7 +59,7 @@ class SoftmaxRows(RowsOneByOne):
 
     def step(self, lift, root, gradient, excess):
         v, along, own, leverage, reach = self.model.moves(
-            self.problem, self.theta, lift, gap=True
+            self.problem, self.theta, root, gap=True
         )
         slack = np.linalg.norm(gradient @ root.T)
         kappa = np.maximum(1 - leverage, 1e-15)

@@ -5,6 +5,7 @@ import scipy.sparse as sp
 from sklearn.preprocessing import OneHotEncoder
 
 from skinfluence._sklearn import take_rows
+from skinfluence.out_of_core._blocks import as_floats
 from skinfluence.out_of_core._column_scales import column_moments
 from skinfluence.removal.steps._encoders import category_codes
 
@@ -30,9 +31,15 @@ def _stacked(one, other):
     return np.concatenate([one, other])
 
 
-def witnesses(block, places):
+def witnesses(block, number, places):
     """Return rows that hold every category that the encoders meet in the block."""
-    return _witnesses_of(block.X, places)
+    try:
+        return _witnesses_of(block.X, places)
+    except TypeError as error:
+        raise ValueError(
+            f"The OneHotEncoder refuses partition {number}: {error}. Texts that are "
+            "missing are pandas.NA in dask: fill them by fillna."
+        ) from error
 
 
 def joined_witnesses(one, other, places):
@@ -52,7 +59,7 @@ def _witnesses_of(X, places):
 def scaler_moments(block, number, place, origin):
     X = place.rows(block.X)
     try:
-        X = np.asarray(X.toarray() if sp.issparse(X) else X, dtype=np.float64)
+        X = as_floats(X)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"The columns of the step {place.name!r} must hold numbers. Got other "

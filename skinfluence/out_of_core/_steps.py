@@ -151,7 +151,7 @@ class BlockSteps:
     def _fitted(self, name, step, path, few):
         """Fit one transformer to all blocks."""
         top = Place(name, None, path)
-        fitted = copying(clone(step)).fit(top.rows(few))
+        fitted = copying(clone(step)).fit(top.rows(few), None)
         encoders = [
             place
             for place in _leaves(name, fitted, path)
@@ -161,10 +161,11 @@ class BlockSteps:
         if encoders:
             rows = self.raw.total(
                 witnesses,
+                self.raw.numbers,
                 combine=partial(joined_witnesses, places=encoders),
                 places=encoders,
             )
-            fitted = copying(clone(step)).fit(top.rows(rows))
+            fitted = copying(clone(step)).fit(top.rows(rows), None)
         for place in _leaves(name, fitted, path):
             self._places.append(place)
             if isinstance(place.step, StandardScaler):

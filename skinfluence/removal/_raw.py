@@ -60,7 +60,9 @@ class RawRemovals(Removals):
 
     def mean_influence(self, X, y, loss, weight):
         """Add up tiles, so that the matrix is never held."""
-        raw, state = self.prepare(X)
+        return self._mean_of_tiles(*self.prepare(X), y, loss, weight)
+
+    def _mean_of_tiles(self, raw, state, y, loss, weight):
         out = np.zeros(self.n_removals)
         for rows, removals, tile in self._tiles(raw, state, y, loss):
             out[removals] += weight[rows] @ tile

@@ -174,6 +174,24 @@ def test_sums_of_an_enormous_row_are_not_used_without_it():
     check_equal(loo, *(np.delete(v, 9, axis=0) for v in (X / 7, labels, weight)))
 
 
+@pytest.mark.parametrize("model", [MultinomialNB, ComplementNB])
+def test_rounding_of_counts_is_not_taken_for_what_one_row_leaves(model):
+    """Without the only row of a feature its smoothing is left, not 0.3 + 0.7 - 0.7."""
+    X, y, _ = table(40, MultinomialNB())
+    X[y == 1, 2] = 0.0
+    X[[1, 34], 2] = 0.3, 0.7  # of class 1
+    estimator = model(alpha=1e-10)
+    loo = LeaveOneOutInfluence(estimator).fit(X[:30], y[:30])
+    loo.add_rows(X[30:], y[30:]).remove_rows([34])
+    assert loo._n_changed == 0
+    check_equal(loo, np.delete(X, 34, 0), np.delete(y, 34))
+    # Sums of integers do not round, and enough smoothing hides it.
+    loo = LeaveOneOutInfluence(estimator).fit(np.rint(X[:30]), y[:30])
+    assert loo.add_rows(np.rint(X[30:]), y[30:])._n_changed == 10
+    loo = LeaveOneOutInfluence(model(alpha=1e-3)).fit(X[:30], y[:30])
+    assert loo.add_rows(X[30:], y[30:])._n_changed == 10
+
+
 def test_columns_that_nearly_depend_on_each_other_are_fitted_anew():
     X, y, _ = table(60, Ridge())
     X = np.column_stack([X, X[:, 0] + 3e-5 * X[:, 1] ** 2])

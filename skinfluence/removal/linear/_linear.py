@@ -15,6 +15,7 @@ from skinfluence.removal._classes import loses_class
 from skinfluence.removal._model import RemovalModel
 from skinfluence.removal._objective import objective
 from skinfluence.removal._raw import RawRemovals
+from skinfluence.removal.linear._mean_series import series_sums
 
 # Largest rounding error of the raw prediction after one Newton step.
 STEP_TOLERANCE = 1e-8
@@ -245,6 +246,33 @@ class RankOneRemovals(MovedCoefficients):
         if self.drift is not None:
             out += self.drift[0][removals][:, None] * common[:, None]
         return out
+
+    def mean_influence(self, X, y, loss, weight):
+        """Use a series, where there are more test rows than columns."""
+        raw, state = self.prepare(X)
+        many = len(raw) > self.factor.shape[1] * self.rows.shape[1]
+        terms = None
+        if many and not self.first_order and (weight >= 0).all():
+            terms = loss.expansion(y, raw, self.link)
+        if terms is None:
+            return super().mean_influence(X, y, loss, weight)
+        out, left = series_sums(self, state, terms, weight)
+        every, known = np.arange(len(raw)), np.isfinite(terms[1]).all(axis=1)
+        for removals, tests in ((left, every), (~left, every[~known])):
+            if removals.any() and len(tests):
+                part = self._some(removals)
+                own = tuple(s[tests] for s in state)
+                args = raw[tests], own, y[tests], loss, weight[tests]
+                found = part._mean_of_tiles(*args)
+                out[removals] = found + (0.0 if tests is every else out[removals])
+        return out
+
+    def _some(self, removals):
+        """Return some of the removals, bool (n,)."""
+        drift = self.drift and (self.drift[0][removals], self.drift[1])
+        rows, factor = self.rows[removals], self.factor[removals]
+        none = np.empty(0, dtype=np.intp)
+        return RankOneRemovals(self.model, self.lift, factor, none, False, drift, rows)
 
     def displacements(self, rows):
         """Moves of theta for some removals, shape (len(rows), k, p)."""
