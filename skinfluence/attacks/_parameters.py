@@ -1,6 +1,6 @@
 """Validation of the parameters of `TargetDetector`."""
 
-from numbers import Integral, Real
+from numbers import Real
 
 from sklearn.base import is_classifier
 
@@ -15,22 +15,12 @@ def check_parameters(detector):
             "classifier, for instance LeaveOneOutInfluence(LogisticRegression()). "
             f"Got {detector.influence!r:.90}."
         )
-    if not isinstance(detector.n_largest, Integral) or detector.n_largest < 1:
-        raise ValueError(
-            "The 'n_largest' parameter must be a positive integer. Got "
-            f"{detector.n_largest!r}."
-        )
     share = detector.renormalize
     number = isinstance(share, Real) and not isinstance(share, bool)
     if not number or not 0 <= share <= 1:
         raise ValueError(
             "The 'renormalize' parameter must be a number in [0, 1], not a bool: "
             f"0.0 for plain influence, 1.0 for cosines. Got {share!r}."
-        )
-    if detector.statistic not in ("tail", "support"):
-        raise ValueError(
-            "The 'statistic' parameter must be 'tail' or 'support'. Got "
-            f"{detector.statistic!r}."
         )
     for name, most in (("contamination", 0.5), ("max_removed", 1)):
         value = getattr(detector, name)

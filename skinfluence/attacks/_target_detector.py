@@ -10,14 +10,11 @@ from sklearn.utils.validation import check_is_fitted
 from skinfluence._collections import refuse_collections
 from skinfluence._display._shown_bunch import ShownBunch
 from skinfluence._sklearn import FeaturesOfInner, fresh_seed, n_rows, take_rows
-from skinfluence.attacks._heaviness import (
-    renormalised,
-    robust_scores,
-    support,
-    upper_tail,
-)
 from skinfluence.attacks._parameters import check_parameters
+from skinfluence.attacks._signs import Signs
+from skinfluence.attacks._supporters import renormalised
 from skinfluence.attacks._turning_rows import TurningRows
+from skinfluence.attacks._upper_group import upper_group
 from skinfluence.certificates import PredictionCertificate
 
 
@@ -25,25 +22,32 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
     r"""Find test rows whose prediction depends on a few training rows.
 
     An attacker who plants training rows to change the prediction of a target leaves
-    a trace: for the target these few rows have far more influence than the other
-    rows of the predicted class. With influence :math:`I(t, i)` of training row i on
-    the model's own prediction of test row t, self-influence :math:`I(i, i)` and
-    :math:`\rho` = ``renormalize``,
+    two traces. For the target these few rows have far more influence than the other
+    rows of the predicted class; and their own labels are not what the rest of their
+    class stands for. With influence :math:`I(t, i)` of training row i on the model's
+    own prediction of test row t, self-influence :math:`I(i, i)` and :math:`\rho` =
+    ``renormalize``, let
 
     .. math:: v_{ti} = \frac{I(t, i)}{|I(i, i)|^{\rho / 2}}, \qquad
-        z_{ti} = \frac{v_{ti} - \mathrm{med}_i v_{ti}}
-        {1.4826\, \mathrm{med}_i |v_{ti} - \mathrm{med}_i v_{ti}|}
+        s_t = \frac{\mathrm{mean}_{i:\, y_i = \hat y_t} v_{ti}}
+        {\sqrt{\mathrm{mean}_i\, v_{ti}^2}}
 
-    over the training rows labelled as the prediction. The heaviness of the upper
-    tail of t is the geometric mean of the ``n_largest`` largest :math:`z_{ti}`.
-    **Sign.** As in scikit-learn's outlier detectors: `score_samples` is minus the
-    heaviness, low = target; `predict` is -1 for targets. **Unit.** Robust standard
-    deviations.
+    and :math:`z_{ti}` be :math:`v_{ti}` in standard deviations from its mean over the
+    training rows labelled as the prediction. The support :math:`s_t` says how far these
+    rows as a class stand behind a prediction; that of a training row leaves out its
+    influence on itself, and is 0 if the model predicts another label for it. The two
+    signs are the mean support of the prediction's supporters, which are the rows with
+    :math:`z_{ti} > 1`, and the largest gap in the order of the influences,
 
-    With ``statistic="support"`` the score is the mean of :math:`v_{ti}` over the
-    training rows labelled as the prediction, over the root mean square of
-    :math:`v_{ti}` over all training rows: low where the class as a whole does not
-    support the prediction, which a few of its rows decide. No unit.
+    .. math:: c_t = \frac{\sum_i \max(z_{ti} - 1, 0) \, s_i}
+        {\sum_i \max(z_{ti} - 1, 0)}, \qquad
+        g_t = \max_k \frac{v_{t(k)} - v_{t(k+1)}}{v_{t(1)}},
+
+    with :math:`v_{t(1)} \ge v_{t(2)} \ge \dots` of the predicted class, and k at most
+    the share ``max_removed`` of the training rows. Both are measured in robust standard
+    deviations from the median of the training rows; the score is the lower of c and
+    minus g over 2.5. **Sign.** As in scikit-learn's outlier detectors: low = target;
+    `predict` is -1 for targets. **Unit.** Robust standard deviations.
 
     The division (renormalisation) removes the effect of the norm of a training row's
     gradient on all its influences: without it the same rows of large loss have the
@@ -51,18 +55,19 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
     cosines. A smaller :math:`\rho` lists fewer honest rows as suspects, and misses more
     rows of some attacks: the user guide has the figures.
 
-    **Cost.** Influences of the training rows on each other in ``fit`` (in blocks),
-    O(n_train) memory per test row. `suspects`: about ``2 log2`` of the number of
-    suspects refits for each row.
+    **Cost.** Influences of the training rows on each other in ``fit``, twice if their
+    matrix exceeds a quarter of ``working_memory``; O(n_train) memory per test row.
+    `suspects`: one refit for each row, and about ``2 log2`` of the number of suspects
+    beyond the upper group, if that does not turn the prediction.
 
-    **When it fails.** Only attacks by rows that stand out among their class are found,
-    not a backdoor that is spread over many rows of many classes, which resemble each
-    other less. Labels flipped around a target are found in part only. Rare but honest
-    rows (the long tail) look like targets: without an attack the share
-    ``contamination`` of rows is still reported. If most influences are equal, as those
-    of a few nearest neighbours are, they have no spread and no row is reported. Planted
-    rows that do not change the model cannot be detected. With weak penalties detection
-    rates are lower: see the user guide for measured rates.
+    **When it fails.** A target that resembles the class it is predicted as cannot be
+    told from an honest row of it. Rare but honest rows (the long tail) look like
+    targets: without an attack the share ``contamination`` of rows is still reported.
+    The suspects of one target of a backdoor are only those planted rows that resemble
+    it; several targets together list most of them, and honest rows. If most influences
+    are equal, as those of a few nearest neighbours are, there is no spread to measure
+    by. Planted rows that do not change the model cannot be detected. The user guide has
+    measured rates.
 
     Parameters
     ----------
@@ -70,21 +75,15 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         Around a classifier; cloned. Any method of this library. For nets
         ``TracIn(net, normalize=True)`` is the paper's: cosines of gradients, summed
         over checkpoints.
-    n_largest : int, default=2
-        Number of largest scores in the heaviness. A larger number finds attacks by many
-        similar rows, and misses attacks by few rows.
     renormalize : float, default=1.0
         Power of the root of self-influence that influences are divided by, in
         [0, 1]: 0 leaves them as they are, 1 makes them cosines.
-    statistic : {"tail", "support"}, default="tail"
-        The score: minus the heaviness of the upper tail, or the support of the class.
-        "support" is better for nets with ``TracIn(net, normalize=True)``; see the user
-        guide for both.
     contamination : float, default=0.05
         Share of rows to be reported as targets, in (0, 0.5]: the threshold is this
         quantile of the training rows' scores, each without its own influence.
     max_removed : float, default=0.1
-        Largest share of training rows that `suspects` removes for one test row.
+        Largest share of training rows that `suspects` removes for one test row, and
+        behind which a gap is looked for.
     n_jobs : int, default=None
         Number of test rows that `suspects` treats in parallel; None obeys
         ``joblib.parallel_config``.
@@ -138,18 +137,14 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         self,
         influence,
         *,
-        n_largest=2,
         renormalize=1.0,
-        statistic="tail",
         contamination=0.05,
         max_removed=0.1,
         n_jobs=None,
         random_state=None,
     ):
         self.influence = influence
-        self.n_largest = n_largest
         self.renormalize = renormalize
-        self.statistic = statistic
         self.contamination = contamination
         self.max_removed = max_removed
         self.n_jobs = n_jobs
@@ -190,9 +185,10 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         self._self_influence = (
             self.influence_.self_influence() if self.renormalize else None
         )
-        self._training_scores, tails = self._score(X, own=True)
-        self.offset_ = float(np.quantile(self._training_scores, self.contamination))
-        self._stands_out = np.quantile(tails, 1 - self.contamination) / 2
+        self._most = int(self.max_removed * n_rows(X))
+        self._signs = self._fit_signs(X)
+        scores = self._signs.training_scores
+        self.offset_ = float(np.quantile(scores, self.contamination))
         return self
 
     def fit_predict(self, X, y, **fit_params):
@@ -216,10 +212,10 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
             -1 for targets (about the share ``contamination``), 1 for other rows.
         """
         self.fit(X, y, **fit_params)
-        return self._inliers(self._training_scores)
+        return self._inliers(self._signs.training_scores)
 
     def score_samples(self, X):
-        """Return the score: minus the heaviness of the tail, or the support.
+        """Return the score: the lower of the two signs.
 
         Parameters
         ----------
@@ -232,7 +228,8 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
             The lower, the more the prediction depends on a few training rows.
         """
         check_is_fitted(self)
-        return self._score(X)[0]
+        (X,) = indexable(X)
+        return self._score(X)
 
     def decision_function(self, X):
         """Score minus the threshold: negative = target.
@@ -267,10 +264,11 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
     def suspects(self, X):
         """Return the training rows that are suspected of deciding predictions.
 
-        Rows are removed by descending robust score, and the model is refitted, until
-        the prediction changes. Further rows whose own score exceeds half the threshold
-        of the tail, whatever the ``statistic``, are listed as well, since attacks often
-        plant more rows than necessary.
+        Rows labelled as the prediction are ranked by :math:`z_{ti}` plus half of the
+        lack of their own support (robust standard deviations below the median, from -3
+        to 3). The upper of two groups, the normal distributions of greatest likelihood,
+        is removed, and the model refitted; further rows are, in this order, until the
+        prediction changes.
 
         Parameters
         ----------
@@ -287,12 +285,10 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         (X,) = indexable(X)
         tasks = (
-            delayed(self._suspects_of)(take_rows(X, np.array([t])), scores)
+            delayed(self._suspects_of)(take_rows(X, np.array([t])), *reasons)
             for rows in self._blocks(n_rows(X))
-            for t, scores in zip(
-                rows,
-                robust_scores(*self._values(take_rows(X, rows))[:2]),
-                strict=True,
+            for t, *reasons in zip(
+                rows, *self._reasons(take_rows(X, rows)), strict=True
             )
         )
         return Parallel(n_jobs=self.n_jobs)(tasks)
@@ -345,7 +341,7 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         found = certificate.robustness(X)
         # Estimators that are trained by chance.
         found.lower[certificate.predict(X) != self.influence_.predict(X)] = 0
-        return ShownBunch(score=self._score(X)[0], **found)
+        return ShownBunch(score=self.score_samples(X), **found)
 
     def _inliers(self, scores):
         return np.where(scores < self.offset_, -1, 1)
@@ -357,31 +353,39 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         for batch in gen_batches(n, size):
             yield np.arange(batch.start, batch.stop)
 
-    def _score(self, X, own=False):
-        """Return the scores, low = target, and the heaviness of the upper tails."""
-        (X,) = indexable(X)
-        scores, tails = [], []
-        for rows in self._blocks(n_rows(X)):
-            block = take_rows(X, rows)
-            values, comparable, counted = self._values(block, rows if own else None)
-            tail = upper_tail(robust_scores(values, comparable), self.n_largest)
-            tails.append(tail)
-            scores.append(
-                support(values, comparable, counted)
-                if self.statistic == "support"
-                else -tail
-            )
-        return np.concatenate(scores), np.concatenate(tails)
+    def _fit_signs(self, X):
+        batches = list(self._blocks(n_rows(X)))
+
+        def blocks():
+            return (self._values(take_rows(X, rows), rows) for rows in batches)
+
+        if len(batches) == 1:
+            kept = list(blocks())
+
+            def blocks():
+                return kept
+
+        predicted = np.searchsorted(self.classes_, self.influence_.predict(X))
+        return Signs(blocks, predicted != self._turning.labels, self._most)
+
+    def _score(self, X):
+        blocks = (self._values(take_rows(X, rows)) for rows in self._blocks(n_rows(X)))
+        return np.concatenate(
+            [self._signs.scores(values, comparable) for values, comparable, _ in blocks]
+        )
 
     def _values(self, X, own=None):
         """Return influences, and masks of comparable and of counted training rows.
 
         ``own`` are the positions of the test rows in the training set; their influences
-        on themselves are left out.
+        on themselves are left out. Those of each test row are divided by the largest,
+        so that no square of a tiny one underflows.
         """
         values = self.influence_.influence(X)
         if self._self_influence is not None:
             values = renormalised(values, self._self_influence, self.renormalize)
+        largest = np.abs(values).max(axis=1, keepdims=True)
+        values = values / np.where(largest > 0, largest, 1.0)
         predicted = np.searchsorted(self.classes_, self.influence_.predict(X))
         counted = np.ones(values.shape, dtype=bool)
         if own is not None:
@@ -389,12 +393,16 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         comparable = (predicted[:, None] == self._turning.labels) & counted
         return values, comparable, counted
 
-    def _suspects_of(self, x, scores):
+    def _reasons(self, X):
+        """Return the reasons to suspect training rows, and which are comparable."""
+        values, comparable, _ = self._values(X)
+        return self._signs.reasons(values, comparable), comparable
+
+    def _suspects_of(self, x, reasons, comparable):
         """Return the first rows of the ranking, as described in `suspects`."""
-        order = np.argsort(-scores, kind="stable")[: np.isfinite(scores).sum()]
-        most = min(len(order), int(self.max_removed * len(scores)))
-        turned = self._turning.head_that_turns(x, order, most)
-        if turned is None:
-            return order[:0]
-        beyond = np.count_nonzero(scores > self._stands_out)
-        return order[: max(turned, min(beyond, most))]
+        rows = np.flatnonzero(comparable)
+        order = rows[np.argsort(-reasons[rows], kind="stable")]
+        most = min(len(order), self._most)
+        group = upper_group(reasons[order], most)
+        size = self._turning.head_that_turns(x, order, group, most)
+        return order[: size or 0]

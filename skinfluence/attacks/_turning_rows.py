@@ -26,7 +26,7 @@ class TurningRows:
         self.fit_params, self.seed = fit_params, seed
         self.labels = np.searchsorted(fitted.classes_, np.asarray(y).ravel())
 
-    def head_that_turns(self, x, order, most):
+    def head_that_turns(self, x, order, least, most):
         """Return the length of a head of a ranking whose removal turns a prediction.
 
         Parameters
@@ -35,17 +35,20 @@ class TurningRows:
             Test row.
         order : ndarray of int
             Training rows, in the order of removal.
-        most : int
-            Largest number of rows that is removed.
+        least, most : int
+            Smallest and largest number of rows that is removed.
 
         Returns
         -------
         length : int or None
-            The shortest one, if longer heads turn the prediction as well; None where
-            ``most`` rows do not.
+            The shortest one of at least ``least`` rows, if longer heads turn the
+            prediction as well; None where ``most`` rows do not.
         """
+        if most < 1:
+            return None
         before = self.fitted.predict(x)[0]
-        kept, turned = 0, 1
+        turned = max(1, least)
+        kept = turned - 1
         while not self._turns(x, before, order[:turned]):
             if turned >= most:
                 return None

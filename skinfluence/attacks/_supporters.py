@@ -1,0 +1,101 @@
+"""Signs of an attack in the training rows that support a prediction.
+
+Every function takes influences of shape (n_test, n_train) and is unchanged if those of
+a test row are multiplied by a positive number.
+"""
+
+import numpy as np
+
+# Standard deviations above the mean of the predicted class from which on a row counts
+# as a supporter. Results hardly depend on it between 0.5 and 1.
+SUPPORTER = 1.0
+
+
+def renormalised(influence, self_influence, share):
+    """Divide influences by a power of the norm of the training row's gradient.
+
+    To first order, influence is an inner product of gradients in the metric of the
+    inverse Hessian, and the root of self-influence is the norm of the training row's
+    gradient. The quotient is the cosine of the two gradients times the norm of the test
+    row's gradient.
+
+    Parameters
+    ----------
+    influence : ndarray of shape (n_test, n_train)
+    self_influence : ndarray of shape (n_train,)
+    share : float
+        Power of the norm, from 0 (influences are unchanged) to 1 (a cosine).
+    """
+    size = np.sqrt(np.abs(self_influence))
+    return np.divide(
+        influence,
+        size**share,
+        out=np.zeros_like(influence),
+        where=size > 1e-12 * size.max(),
+    )
+
+
+def support(values, comparable, counted):
+    """Return the mean over comparable rows, over the root mean square of all rows.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_test, n_train)
+    comparable, counted : ndarray of bool of shape (n_test, n_train)
+        Training rows labelled as the prediction, and all but the row itself.
+    """
+    size = np.sqrt(_mean(values**2, counted))
+    return _mean(values, comparable) / np.where(size > 0, size, 1.0)
+
+
+def standardised(values, comparable):
+    """Return distances from the mean of comparable rows in standard deviations.
+
+    Rows that are not comparable get zero, as do all rows if the influences are equal.
+    """
+    centred = (values - _mean(values, comparable)[:, None]) * comparable
+    spread = np.sqrt(_mean(centred**2, comparable))[:, None]
+    tiny = np.finfo(np.float64).eps * np.abs(values).max(axis=1, keepdims=True)
+    return np.divide(
+        centred, spread, out=np.zeros_like(centred), where=spread > 4 * tiny
+    )
+
+
+def company(scores, row_support):
+    """Return the mean support of a prediction's supporters, NaN if it has none.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_test, n_train)
+        From `standardised`. Those beyond `SUPPORTER` are the weights of the mean.
+    row_support : ndarray of shape (n_train,)
+        Support of each training row's own label.
+    """
+    weights = np.maximum(scores - SUPPORTER, 0.0)
+    total = weights.sum(axis=1)
+    return np.divide(
+        weights @ row_support, total, out=np.full(len(total), np.nan), where=total > 0
+    )
+
+
+def largest_gap(values, comparable, most):
+    """Return the largest step down between consecutive influences, over the largest.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_test, n_train)
+    comparable : ndarray of bool of shape (n_test, n_train)
+        The training rows that are compared.
+    most : int
+        Steps behind the first ``most`` influences are considered.
+    """
+    ordered = np.sort(np.where(comparable, values, -np.inf), axis=1)[:, ::-1]
+    ordered = ordered[:, : most + 1]
+    first = ordered[:, 0]
+    ordered = np.where(np.isfinite(ordered), ordered, np.nan)
+    steps = np.nan_to_num(-np.diff(ordered, axis=1)).max(axis=1, initial=0.0)
+    return np.divide(steps, first, out=np.zeros(len(first)), where=first > 0)
+
+
+def _mean(values, mask):
+    return (values * mask).sum(axis=1) / np.maximum(mask.sum(axis=1), 1)
