@@ -59,7 +59,8 @@ class InfluenceCleaner(FitParts, ReasonsMixin, ReviewMixin, EstimatorWrapper):
 
     a stack of ridge regressions on the columns and on features of Gaussian kernels,
     exact leave-one-out predictions, penalties and weights being those whose total
-    squared error is smallest. The loss is the log loss for classifiers and
+    squared error is smallest. The loss is the log loss for classifiers (with the
+    odds of mistakes in it where classes are mistaken for others one way only) and
     :math:`u^2 / (36 + u^2)` for regressors, u being the residual in units of what is
     typical there (on the scale of logarithms where positive targets vary by factors).
     From 1,000 rows on, boosted and randomised trees are members as well where they
