@@ -135,7 +135,7 @@ def _findings(X, target, y, X_test, classification, groups, random_state):
     found += groups_with_one_target(
         columns, values, classification, groups, random_state
     )
-    found += order_effects(columns, values, classification)
+    found += order_effects(values, classification, random_state)
     found += useless_columns(columns)
     if classification:
         labels = dict(zip(target.codes, np.asarray(y), strict=True))

@@ -4,6 +4,7 @@ import numpy as np
 
 from skinfluence._shown import shown
 from skinfluence.audit._findings import LOW, MEDIUM, Finding
+from skinfluence.cleaning.surprise._text_columns import has_words
 
 MOSTLY_MISSING = 0.5
 NEARLY_EMPTY = 0.9
@@ -56,7 +57,7 @@ def _is_identifier(column):
     present = ~column.missing
     distinct, n = column.n_distinct, int(present.sum())
     if column.numbers is None:
-        return distinct > 0.9 * n
+        return distinct > 0.9 * n and not has_words(column.texts)
     values = column.numbers[present]
     if distinct < n or np.any(values != np.floor(values)):
         return False

@@ -18,11 +18,14 @@ class Column:
         The values where they are numbers or dates, NaN where missing.
     codes : ndarray of int
         Equal numbers for equal values; -1 where a value is missing.
+    texts : ndarray of str or None
+        The value of each code, where values are no numbers.
     """
 
     name: str
     numbers: np.ndarray | None
     codes: np.ndarray
+    texts: np.ndarray | None = None
 
     @property
     def missing(self):
@@ -92,9 +95,10 @@ def read_column(name, values):
         numbers = values.astype("int64").to_numpy(dtype=np.float64)
         numbers[missing] = np.nan
     keys = numbers if numbers is not None else values.astype(str)
-    codes, _ = pandas.factorize(keys, use_na_sentinel=True)
+    codes, distinct = pandas.factorize(keys, use_na_sentinel=True)
     codes = np.where(missing, -1, codes)
-    return Column(name, numbers, codes)
+    texts = np.asarray(distinct, dtype=object) if numbers is None else None
+    return Column(name, numbers, codes, texts)
 
 
 def row_codes(columns):

@@ -10,6 +10,7 @@ N_PERMUTATIONS = 50
 # Standard errors beyond all that permutations of the rows show.
 N_ERRORS = 8.0
 SAME_TARGET = 0.8
+N_PARTS, DRIFT = 10, 0.05
 CORRELATION = 0.2
 
 
@@ -97,17 +98,20 @@ def _between(codes, y, classification):
     return 1 - within / (2 * np.var(y, ddof=1))
 
 
-def order_effects(columns, y, classification):
+def order_effects(y, classification, random_state):
     """Find targets that depend on where in the table a row stands.
+
+    Neighbours that are alike, or a drift: a share of the target's variation between
+    the tenths of the table, beyond that of rows in another order.
 
     Parameters
     ----------
-    columns : list of Column
-        Not used for the target; columns that rise with the position are identifiers.
     y : ndarray
         Codes of labels, or numbers.
     classification : bool
         Whether y holds codes.
+    random_state : int
+        Seeds the permutations.
 
     Returns
     -------
@@ -126,7 +130,7 @@ def order_effects(columns, y, classification):
         ranks -= ranks.mean()
         correlation = (ranks[1:] * ranks[:-1]).sum() / (ranks**2).sum()
     if correlation < max(CORRELATION, N_ERRORS / np.sqrt(n)):
-        return []
+        return _drift(y, classification, random_state)
     sorted_ = correlation > 0.9
     return [
         Finding(
@@ -138,5 +142,23 @@ def order_effects(columns, y, classification):
             f"{correlation:.2f}",
             "Shuffle before folds are cut, unless the order is one of time: then hold "
             "out later rows only (time-ordered).",
+        )
+    ]
+
+
+def _drift(y, classification, random_state):
+    parts = np.arange(len(y)) * N_PARTS // len(y)
+    alike, usual = _alike(parts, y, classification, random_state)
+    if alike < max(DRIFT, np.mean(usual) + N_ERRORS * np.std(usual)):
+        return []
+    return [
+        Finding(
+            "order",
+            MEDIUM,
+            "the order of the rows",
+            f"the targets drift: {alike:.0%} of their variation is between the tenths "
+            "of the table, none in rows of another order",
+            "If the order is one of time, hold out later rows only (time-ordered): the "
+            "model will be used on what comes then.",
         )
     ]

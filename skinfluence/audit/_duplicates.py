@@ -12,6 +12,8 @@ from skinfluence.audit._findings import HIGH, LOW, MEDIUM, Finding, first_rows
 # nearest neighbours. In d columns of chance a share of about NEAR^d of the rows is.
 NEAR = 0.01
 MIN_NUMBERS = 3
+# Of equal pairs of rows: more that are to be expected may be all of them.
+CHANCE = 0.1
 MAX_ROWS = 20_000
 MAX_CATEGORIES = 50
 
@@ -41,11 +43,11 @@ def duplicate_rows(columns, target, influence_share):
     if not copies.any():
         return [], copies
     surplus = len(codes) - len(counts)
-    chance = not any(column.continuous for column in columns)
+    chance = _may_be_chance([*columns, target])
     evidence = f"{surplus} rows repeat" if surplus > 1 else "1 row repeats"
     evidence += f" another one ({surplus / len(codes):.1%})"
     if chance:
-        evidence += "; no column tells all rows apart, so some may be coincidence"
+        evidence += "; many are nearly equal as well, so some may be coincidence"
     share = influence_share(copies)
     if share is not None:
         evidence += (
@@ -62,6 +64,38 @@ def duplicate_rows(columns, target, influence_share):
             first_rows(np.flatnonzero(copies)),
         )
     ], copies
+
+
+def _may_be_chance(columns):
+    """Tell whether some equal rows may be so by coincidence.
+
+    If rows agree in a column j by chance, with the probability p that any two do, then
+    of the pairs that agree in all others the share p is equal, and p / (1 - p) equal
+    pairs come with every pair that differs in j only. Columns that go together make it
+    more; repeated rows come without such pairs.
+    """
+    if any(column.continuous for column in columns):
+        return False
+    rng = np.random.default_rng(0)
+    keys = [_keys(column, rng) for column in columns]
+    total = np.sum(keys, axis=0)
+    equal, expected = _pairs(total), 0.0
+    for key in keys:
+        p = _pairs(key) / (len(key) * (len(key) - 1) / 2)
+        if p < 1:
+            expected = max(expected, (_pairs(total - key) - equal) * p / (1 - p))
+    return expected > CHANCE * equal
+
+
+def _keys(column, rng):
+    """Return a random key for every value of a column; their sums tell rows apart."""
+    keys = rng.integers(2**63, size=column.codes.max() + 2, dtype=np.uint64)
+    return keys[column.codes]
+
+
+def _pairs(keys):
+    counts = np.unique(keys, return_counts=True)[1].astype(float)
+    return (counts * (counts - 1) / 2).sum()
 
 
 def conflicting_rows(columns, target):
@@ -83,7 +117,7 @@ def conflicting_rows(columns, target):
     conflict = np.bincount(pairs[:, 0], minlength=codes.max() + 1)[codes] > 1
     if not conflict.any():
         return []
-    chance = not any(column.continuous for column in columns)
+    chance = _may_be_chance(columns)
     n = int(conflict.sum())
     return [
         Finding(

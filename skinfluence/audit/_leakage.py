@@ -7,6 +7,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skinfluence._shown import shown
 from skinfluence.audit._findings import HIGH, MEDIUM, Finding
+from skinfluence.audit._leaking_texts import leaking_text
 
 # Copies of the target with 1% of the values changed reach .95 on a few hundred rows,
 # .98 on a thousand. Of columns of public tables that are no copies the best has .93, a
@@ -68,7 +69,13 @@ def leaking_columns(columns, y, classification, random_state):
                 )
             )
             continue
-        skill = _skill(column, y, rows, classification, random_state)
+        cv = _folds(y[rows], classification, random_state)
+        text = leaking_text(column, y, rows, cv, classification, _of_labels)
+        if text is not None:
+            where = f"column {shown(column.name)}"
+            findings.append(Finding("leakage", text[0], where, text[1], FIX))
+            continue
+        skill = _skill(column, y, rows, cv, classification, random_state)
         if skill >= SUSPICIOUS_SKILL:
             measure = "of the errors of one label" if classification else "R^2"
             findings.append(
@@ -95,12 +102,15 @@ def _is_copy(column, y, classification):
     return abs(spearmanr(column.numbers, y).statistic) > 1 - 1e-9
 
 
-def _skill(column, y, rows, classification, random_state):
-    y = y[rows]
+def _folds(y, classification, random_state):
     folds = KFold
     if classification and np.unique(y, return_counts=True)[1].min() >= N_FOLDS:
         folds = StratifiedKFold
-    cv = folds(N_FOLDS, shuffle=True, random_state=random_state)
+    return folds(N_FOLDS, shuffle=True, random_state=random_state)
+
+
+def _skill(column, y, rows, cv, classification, random_state):
+    y = y[rows]
     if column.numbers is not None:
         tree = DecisionTreeClassifier if classification else DecisionTreeRegressor
         model = tree(max_leaf_nodes=64, min_samples_leaf=2, random_state=random_state)
@@ -112,11 +122,15 @@ def _skill(column, y, rows, classification, random_state):
             by_code = _by_code(codes[train], y[train], codes.max() + 1, classification)
             predicted[test] = by_code[codes[test]]
     if classification:
-        base = len(y) - np.unique(y, return_counts=True)[1].max()
-        errors = np.sum(predicted != y)
-        # One standard error more: two mistakes in a hundred rows may be luck.
-        return 1 - (errors + np.sqrt(errors) + 1) / base
+        return _of_labels(predicted, y)
     return 1 - np.mean((predicted - y) ** 2) / np.var(y)
+
+
+def _of_labels(predicted, y):
+    base = len(y) - np.unique(y, return_counts=True)[1].max()
+    errors = np.sum(predicted != y)
+    # One standard error more: two mistakes in a hundred rows may be luck.
+    return 1 - (errors + np.sqrt(errors) + 1) / max(base, 1)
 
 
 def _by_code(codes, y, n_codes, classification):

@@ -1,5 +1,6 @@
 """The subcommand ``audit``: faults of a table that make scores of a model wrong."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from skinfluence._shown import LIMIT, shown
@@ -30,6 +31,8 @@ def audit(settings):
     status : int
         `FOUND` where a finding is as serious as ``fail_on`` or more; else 0.
     """
+    if settings.each:
+        return _each(settings)
     output = None if settings.output is None else Path(settings.output)
     inputs = [*settings.tables, *([settings.test] if settings.test else [])]
     if output is not None:
@@ -63,6 +66,17 @@ def audit(settings):
         return 0
     failing = SEVERITIES[: SEVERITIES.index(settings.fail_on) + 1]
     return FOUND if findings["severity"].isin(failing).any() else 0
+
+
+def _each(settings):
+    """Audit every file by itself; the status is that of the worst."""
+    if settings.output is not None:
+        raise BadInput("--output writes the findings of one table: leave out --each")
+    statuses = []
+    for i, table in enumerate(settings.tables):
+        print(f"{chr(10) * (i > 0)}{shown(table)}")
+        statuses.append(audit(replace(settings, tables=(table,), each=False)))
+    return max(statuses)
 
 
 def _test_rows(settings, task):

@@ -262,6 +262,12 @@ class AuditSettings(options.OfFiles):
         choices=SEVERITIES,
         help="end with status 3 if a finding is that serious or more (default: never)",
     )
+    each: bool = options.option(
+        False,
+        action="store_true",
+        help="audit every file by itself, as the hook for pre-commit does, which names "
+        "all files that changed (default: they are one table)",
+    )
     task: str = options.task()
     force: bool = options.option(
         False, action="store_true", help="replace a file that exists"

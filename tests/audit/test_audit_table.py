@@ -108,6 +108,24 @@ def test_missing_values_that_know_the_target():
     assert found(findings, "leakage", "high") == ["column closed_on"]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_texts_that_hold_the_target(name):
+    X, y = clean(name)
+    rng = np.random.default_rng(2)
+    words = np.array("quite very rather somewhat fairly".split())
+    names = y.map("{:.0f}".format if name == "diabetes" else "kind{}".format)
+    texts = [
+        f"case {rng.integers(10**6)} {rng.choice(words)} surely closed as {value}"
+        for value in names
+    ]
+    findings = audit_table(X.assign(note=texts), y)
+    severity = "high" if name == "diabetes" else "medium"
+    assert found(findings, "leakage", severity) == ["column note"]
+    assert not found(findings, "identifier")
+    shuffled = audit_table(X.assign(note=rng.permutation(texts)), y)
+    assert not found(shuffled, "leakage")
+
+
 @pytest.mark.parametrize("name", ["wine", "breast_cancer", "diabetes", "mixed"])
 def test_rows_that_are_there_twice(name):
     X, y = clean(name)
@@ -142,6 +160,18 @@ def test_the_influence_of_copies_takes_no_refits():
             loss.append(-np.log(p[model.classes_ == y[i]][0]))
         influence[i] = abs(loss[1] - loss[0])
     assert share == pytest.approx(influence[copies].sum() / influence.sum(), rel=1e-2)
+
+
+def test_repeated_rows_of_whole_numbers_are_no_coincidence():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({c: rng.integers(0, 9, 300) for c in "abcdefgh"})
+    y = rng.choice(["x", "y"], 300)
+    again = pd.concat([X, X[:4]], ignore_index=True)
+    findings = audit_table(again, np.append(y, y[:4]))
+    assert found(findings, "duplicates", "medium") == ["8 rows"]
+    other = np.where(y[:4] == "x", "y", "x")
+    findings = audit_table(again, np.append(y, other))
+    assert found(findings, "conflicts", "high") == ["8 rows"]
 
 
 def test_coincidence_is_no_duplicate():
@@ -266,6 +296,17 @@ def test_targets_that_follow_each_other():
     walk = np.cumsum(rng.normal(size=600))
     walk = walk - pd.Series(walk).rolling(40, min_periods=1).mean()
     findings = audit_table(X, walk + rng.normal(size=600))
+    assert found(findings, "order", "medium") == ["the order of the rows"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_targets_that_drift(name):
+    X, y = clean(name)
+    rng = np.random.default_rng(0)
+    rank = y.rank(method="dense").to_numpy()
+    late = rank / rank.std() + rng.normal(0, 1, len(y))
+    order = np.argsort(late)
+    findings = audit_table(X.iloc[order], y.iloc[order])
     assert found(findings, "order", "medium") == ["the order of the rows"]
 
 

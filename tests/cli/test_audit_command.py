@@ -1,5 +1,8 @@
 """``python -m skinfluence audit``: what it says, writes, and fails on."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,6 +43,23 @@ def test_it_fails_on_what_it_was_told_to(tmp_path, level, status, capsys):
 
 def test_a_high_finding_fails(table):
     assert main(["audit", str(table), "--target", "label", "--fail-on", "high"]) == 3
+
+
+def test_the_hook_audits_every_file_by_itself(table, capsys):
+    hooks = Path(__file__).parents[2] / ".pre-commit-hooks.yaml"
+    (entry,) = re.findall(r"entry: skinfluence (.*)", hooks.read_text())
+    good = table.with_name("good.csv")
+    pd.read_csv(table).drop(columns="leak").to_csv(good, index=False)
+    # What pre-commit runs: the entry, the arguments, the files that changed.
+    command = [*entry.split(), "--target", "label"]
+    assert main([*command, str(good)]) == 0
+    assert main([*command, str(good), str(good)]) == 0
+    assert "duplicates" not in capsys.readouterr().out
+    assert main([*command, str(table), str(good)]) == 3
+    out = capsys.readouterr().out
+    assert out.index("people.csv") < out.index("column leak") < out.index("good.csv")
+    assert main([*command, str(good), "--output", str(good.with_name("f.csv"))]) == 2
+    assert "leave out --each" in capsys.readouterr().err
 
 
 def test_a_test_table_and_findings_in_a_file(table, capsys):
