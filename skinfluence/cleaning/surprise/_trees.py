@@ -9,12 +9,12 @@ categories together. Two ensembles see these:
 - 150 extremely randomised trees, each of which judges the rows that its bootstrap
   sample lacks.
 
-Trees cost more than the regressions. `worth_training` asks one ensemble of one half of
-at most 4,000 rows whether the rest would pay.
+Trees cost more than the regressions. `Trees.probe` asks one ensemble of one half of at
+most 4,000 rows, or of a fifth of more than 20,000, whether the rest would pay.
 
-**Cost.** One boosting of 2,000 rows; if that promises a gain, 15 boostings of the
-table, 5 from 20,000 rows on, and the randomised trees on at most 5,000 rows each. Per
-class and step for more than two classes.
+**Cost.** One boosting of 2,000 rows, or of a tenth of many; if that promises a gain, 15
+boostings of the table, 5 from 20,000 rows on, and the randomised trees on at most 5,000
+rows each. Per class and step for more than two classes.
 """
 
 from dataclasses import dataclass
@@ -75,7 +75,9 @@ class Trees:
             train, test = np.array_split(rng.permutation(len(self.T)), 2)
         else:
             train, test = max(self.folds, key=lambda fold: len(fold[0]))
-        train, test = (rng.permutation(part)[:N_PROBED] for part in (train, test))
+        # More rows where there are many: by chance 2,000 can hide what trees gain.
+        most = max(N_PROBED, len(self.T) // 10)
+        train, test = (rng.permutation(part)[:most] for part in (train, test))
         # Fewer and larger steps where each takes a tree per class.
         n_steps = max(8, 60 // self.T.shape[1])
         return test, self._boosting(train, test, n_steps, 3 / n_steps)[1]
