@@ -72,6 +72,7 @@ def company(scores, row_support):
         Support of each training row's own label.
     """
     weights = np.maximum(scores - SUPPORTER, 0.0)
+    weights[weights < 1e-9] = 0.0  # two rows are one deviation from their mean, rounded
     total = weights.sum(axis=1)
     return np.divide(
         weights @ row_support, total, out=np.full(len(total), np.nan), where=total > 0
@@ -79,7 +80,10 @@ def company(scores, row_support):
 
 
 def largest_gap(values, comparable, most):
-    """Return the largest step down between consecutive influences, over the largest.
+    """Return the largest step down between consecutive influences.
+
+    A step of the share g of the largest influence is measured by -log(1 - 0.99 g), so
+    that a step to almost nothing stands out even if those of half are usual.
 
     Parameters
     ----------
@@ -94,7 +98,8 @@ def largest_gap(values, comparable, most):
     first = ordered[:, 0]
     ordered = np.where(np.isfinite(ordered), ordered, np.nan)
     steps = np.nan_to_num(-np.diff(ordered, axis=1)).max(axis=1, initial=0.0)
-    return np.divide(steps, first, out=np.zeros(len(first)), where=first > 0)
+    share = np.divide(steps, first, out=np.zeros(len(first)), where=first > 0)
+    return -np.log1p(-0.99 * np.minimum(share, 1.0))
 
 
 def _mean(values, mask):

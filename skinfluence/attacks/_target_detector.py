@@ -34,14 +34,14 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
 
     and :math:`z_{ti}` be :math:`v_{ti}` in standard deviations from its mean over the
     training rows labelled as the prediction. The support :math:`s_t` says how far these
-    rows as a class stand behind a prediction; that of a training row leaves out its
-    influence on itself, and is 0 if the model predicts another label for it. The two
-    signs are the mean support of the prediction's supporters, which are the rows with
-    :math:`z_{ti} > 1`, and the largest gap in the order of the influences,
+    rows as a class stand behind a prediction; that of a training row leaves out the row
+    itself, and is 0 if the model predicts another label. The two signs are the mean
+    support of the supporters, :math:`z_{ti} > 1`, and the largest gap among influences,
 
     .. math:: c_t = \frac{\sum_i \max(z_{ti} - 1, 0) \, s_i}
         {\sum_i \max(z_{ti} - 1, 0)}, \qquad
-        g_t = \max_k \frac{v_{t(k)} - v_{t(k+1)}}{v_{t(1)}},
+        g_t = -\log\left(1 - 0.99 \max_k
+        \frac{v_{t(k)} - v_{t(k+1)}}{v_{t(1)}}\right),
 
     with :math:`v_{t(1)} \ge v_{t(2)} \ge \dots` of the predicted class, and k at most
     the share ``max_removed`` of the training rows. Both are measured in robust standard
@@ -52,22 +52,18 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
     The division (renormalisation) removes the effect of the norm of a training row's
     gradient on all its influences: without it the same rows of large loss have the
     largest influence on every test row. With :math:`\rho = 1` influences become
-    cosines. A smaller :math:`\rho` lists fewer honest rows as suspects, and misses more
-    rows of some attacks: the user guide has the figures.
+    cosines.
 
     **Cost.** Influences of the training rows on each other in ``fit``, twice if their
     matrix exceeds a quarter of ``working_memory``; O(n_train) memory per test row.
     `suspects`: one refit for each row, and about ``2 log2`` of the number of suspects
     beyond the upper group, if that does not turn the prediction.
 
-    **When it fails.** A target that resembles the class it is predicted as cannot be
-    told from an honest row of it. Rare but honest rows (the long tail) look like
-    targets: without an attack the share ``contamination`` of rows is still reported.
-    The suspects of one target of a backdoor are only those planted rows that resemble
-    it; several targets together list most of them, and honest rows. If most influences
-    are equal, as those of a few nearest neighbours are, there is no spread to measure
-    by. Planted rows that do not change the model cannot be detected. The user guide has
-    measured rates.
+    **When it fails.** Rare but honest rows (the long tail) look like targets: without
+    an attack the share ``contamination`` of rows is still reported. A target that
+    resembles the class it is predicted as cannot be told from an honest row of it. The
+    suspects of one target of a backdoor are planted rows that resemble it; those of
+    several targets hold most planted rows, and honest rows. The user guide has rates.
 
     Parameters
     ----------
@@ -82,8 +78,7 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         Share of rows to be reported as targets, in (0, 0.5]: the threshold is this
         quantile of the training rows' scores, each without its own influence.
     max_removed : float, default=0.1
-        Largest share of training rows that `suspects` removes for one test row, and
-        behind which a gap is looked for.
+        Largest share of training rows that `suspects` removes, or above a gap.
     n_jobs : int, default=None
         Number of test rows that `suspects` treats in parallel; None obeys
         ``joblib.parallel_config``.
@@ -187,8 +182,8 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         )
         self._most = int(self.max_removed * n_rows(X))
         self._signs = self._fit_signs(X)
-        scores = self._signs.training_scores
-        self.offset_ = float(np.quantile(scores, self.contamination))
+        quantile = np.quantile(self._signs.training_scores, self.contamination)
+        self.offset_ = float(quantile)
         return self
 
     def fit_predict(self, X, y, **fit_params):
@@ -359,14 +354,12 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         def blocks():
             return (self._values(take_rows(X, rows), rows) for rows in batches)
 
-        if len(batches) == 1:
-            kept = list(blocks())
-
-            def blocks():
-                return kept
-
         predicted = np.searchsorted(self.classes_, self.influence_.predict(X))
-        return Signs(blocks, predicted != self._turning.labels, self._most)
+        wrong = predicted != self._turning.labels
+        if len(batches) > 1:
+            return Signs(blocks, wrong, self._most)
+        kept = list(blocks())
+        return Signs(lambda: kept, wrong, self._most)
 
     def _score(self, X):
         blocks = (self._values(take_rows(X, rows)) for rows in self._blocks(n_rows(X)))

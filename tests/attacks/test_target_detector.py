@@ -19,10 +19,13 @@ from skinfluence import (
     TargetDetector,
     TracIn,
 )
+from skinfluence.attacks import _target_detector
+from skinfluence.attacks._turning_rows import TurningRows
 from skinfluence.datasets import (
     apply_trigger,
     plant_backdoor,
     plant_feature_collision,
+    plant_label_flips,
 )
 
 MODEL = LogisticRegression(max_iter=1000)
@@ -51,38 +54,67 @@ def detector(attacked):
     return TargetDetector(LOO).fit(*attacked[:2])
 
 
-def heaviness(influence, own, comparable, n_largest, share=1.0):
-    """Return the upper tail of one test row, from the definition."""
-    v = np.array([influence[i] / abs(own[i]) ** (share / 2) for i in range(len(own))])
-    v = v[comparable]
-    median = np.median(v)
-    z = (v - median) / (1.4826 * np.median(np.abs(v - median)))
-    largest = np.sort(z)[::-1][:n_largest]
-    return np.prod(largest) ** (1 / len(largest))
+def masked(matrix, own, y, said, leave_out, share=1.0):
+    """Yield renormalised influences, those of the class, and all that count."""
+    for t, row in enumerate(matrix):
+        v = np.array([row[i] / abs(own[i]) ** (share / 2) for i in range(len(own))])
+        counted = np.arange(len(own)) != (t if leave_out else -1)
+        yield v, (y == said[t]) & counted, counted
 
 
-def test_scores_by_definition(digits):
-    A, B, a, b = digits
+def two_signs(rows, row_support, most):
+    """Return the mean support of supporters and the largest gap, by loops."""
+    signs = []
+    for v, same, _ in rows:
+        mean, deviation = np.mean(v[same]), np.std(v[same])
+        weight = {
+            i: (v[i] - mean) / deviation - 1
+            for i in np.flatnonzero(same)
+            if v[i] > mean + (1 + 1e-9) * deviation
+        }
+        total = sum(weight.values())
+        support = sum(w * row_support[i] for i, w in weight.items())
+        ordered = sorted(v[same], reverse=True)
+        gaps = [ordered[k] - ordered[k + 1] for k in range(min(most, len(ordered) - 1))]
+        share = min(max(gaps) / ordered[0], 1) if ordered[0] > 0 else 0
+        mean_support = support / total if total else np.nan
+        signs.append((mean_support, -np.log(1 - 0.99 * share)))
+    return np.transpose(signs)
+
+
+def robust(values, sample):
+    """Return distances from the median, in robust standard deviations."""
+    centre = np.nanmedian(sample)
+    return (values - centre) / (1.4826 * np.nanmedian(np.abs(sample - centre)))
+
+
+def by_definition(A, a, B, share=1.0, most=12):
+    """Return the scores of the training rows and of the others, and row support."""
+    model = clone(LOO).fit(A, a)
+    own, said = model.self_influence(), model.predict(A)
+    rows = list(masked(model.influence(A), own, a, said, True, share))
+    row_support = np.array(
+        [np.mean(v[same]) / np.sqrt(np.mean(v[all_] ** 2)) for v, same, all_ in rows]
+    )
+    row_support[said != a] = 0
+    training = two_signs(rows, row_support, most)
+    rows = masked(model.influence(B), own, a, model.predict(B), False, share)
+    test = two_signs(rows, row_support, most)
+    scores = [
+        np.fmin(robust(c, training[0]), -robust(g, training[1]) / 2.5)
+        for c, g in (training, test)
+    ]
+    return *scores, row_support
+
+
+@pytest.mark.parametrize("share", [0, 0.8, 1.0])
+def test_scores_by_definition(digits, share):
+    A, B, a, _ = digits
     A, a, B = A[:120], a[:120], B[:30]
-    for n_largest in (1, 2, 3):
-        detector = TargetDetector(LOO, n_largest=n_largest, contamination=0.2)
-        detector.fit(A, a)
-        model = clone(LOO).fit(A, a)
-        own, matrix = model.self_influence(), model.influence(B)
-        said = model.predict(B)
-        expected = [
-            -heaviness(matrix[t], own, a == said[t], n_largest) for t in range(30)
-        ]
-        assert_allclose(detector.score_samples(B), expected, rtol=1e-8)
-        # The threshold: training rows, each without its own influence.
-        matrix, said = model.influence(A), model.predict(A)
-        training = [
-            -heaviness(
-                matrix[i], own, (a == said[i]) & (np.arange(120) != i), n_largest
-            )
-            for i in range(120)
-        ]
-        assert_allclose(detector.offset_, np.quantile(training, 0.2), rtol=1e-8)
+    detector = TargetDetector(LOO, renormalize=share, contamination=0.2).fit(A, a)
+    training, test, _ = by_definition(A, a, B, share)
+    assert_allclose(detector.score_samples(B), test, rtol=1e-8)
+    assert_allclose(detector.offset_, np.quantile(training, 0.2), rtol=1e-8)
 
 
 def test_predictions_follow_the_scores(detector, digits):
@@ -92,59 +124,13 @@ def test_predictions_follow_the_scores(detector, digits):
     assert_array_equal(detector.predict(B), np.where(scores < detector.offset_, -1, 1))
 
 
-@pytest.mark.parametrize("share", [0, 0.5, 0.8])
-def test_a_share_of_self_influence_is_divided_by(digits, share):
-    A, B, a, _ = digits
-    A, a, B = A[:120], a[:120], B[:10]
-    detector = TargetDetector(LOO, renormalize=share).fit(A, a)
-    model = clone(LOO).fit(A, a)
-    own, matrix, said = model.self_influence(), model.influence(B), model.predict(B)
-    expected = [
-        -heaviness(matrix[t], own, a == said[t], 2, share) for t in range(len(B))
-    ]
-    assert_allclose(detector.score_samples(B), expected, rtol=1e-8)
-
-
-def test_support_by_definition(digits):
-    A, B, a, _ = digits
-    A, a, B = A[:120], a[:120], B[:10]
-    detector = TargetDetector(LOO, statistic="support", contamination=0.2).fit(A, a)
-    model = clone(LOO).fit(A, a)
-    size = np.sqrt(np.abs(model.self_influence()))
-
-    def support(influence, said, counted):
-        v = influence / size
-        rms = np.sqrt(np.mean([v[i] ** 2 for i in counted]))
-        return np.mean([v[i] for i in counted if a[i] == said]) / rms
-
-    matrix, said = model.influence(B), model.predict(B)
-    expected = [support(matrix[t], said[t], range(120)) for t in range(10)]
-    assert_allclose(detector.score_samples(B), expected, rtol=1e-8)
-    # The threshold, and suspects by the upper tail whatever the statistic.
-    matrix, said = model.influence(A), model.predict(A)
-    training = [
-        support(matrix[i], said[i], np.delete(np.arange(120), i)) for i in range(120)
-    ]
-    assert_allclose(detector.offset_, np.quantile(training, 0.2), rtol=1e-8)
-    by_tail = TargetDetector(LOO, contamination=0.2).fit(A, a)
-    for one, other in zip(
-        detector.suspects(B[:3]), by_tail.suspects(B[:3]), strict=True
-    ):
-        assert_array_equal(one, other)
-
-
 def test_training_rows_are_judged_without_their_own_influence(digits):
     A, _, a, _ = digits
     A, a = A[:120], a[:120]
     detector = TargetDetector(LOO, contamination=0.1)
     found = detector.fit_predict(A, a)
-    model = clone(LOO).fit(A, a)
-    own, matrix, said = model.self_influence(), model.influence(A), model.predict(A)
-    tails = [
-        heaviness(matrix[i], own, (a == said[i]) & (np.arange(120) != i), 2)
-        for i in range(120)
-    ]
-    assert_array_equal(np.flatnonzero(found == -1), np.sort(np.argsort(tails)[-12:]))
+    training, _, _ = by_definition(A, a, A[:1])
+    assert_array_equal(np.flatnonzero(found == -1), np.sort(np.argsort(training)[:12]))
     assert_array_equal(np.unique(found), [-1, 1])
     # A fit before does not matter, and predictions of other rows are as ever.
     assert_array_equal(detector.fit_predict(A, a), found)
@@ -162,30 +148,52 @@ def test_the_target_and_the_poison_are_found(detector, attacked, digits):
     assert planted[suspects].sum() >= 0.8 * planted.sum()
 
 
-def removal_that_turns(detector, X, y, row, ranking):
-    """Return the length of the shortest head of the ranking that turns it."""
-    before = detector.influence_.predict(row)
-    for size in range(1, len(ranking) + 1):
-        kept = np.delete(np.arange(len(y)), ranking[:size])
-        if clone(MODEL).fit(X[kept], y[kept]).predict(row) != before:
-            return size
-    raise AssertionError("the prediction does not turn")
+def upper_group_by_loops(q, most):
+    """Return the size of the upper of two normal groups of greatest likelihood."""
+    q, best = np.sort(q)[::-1], {}
+    for size in range(1, min(most, len(q) - 1) + 1):
+        likelihood = 0.0
+        for group in (q[:size], q[size:]):
+            variance = max(np.var(group), 0.1 * np.var(q))
+            share = len(group) / len(q)
+            likelihood += len(group) * (np.log(share) - np.log(variance) / 2)
+        best[size] = likelihood
+    return max(best, key=best.get)
 
 
-def test_suspects_turn_the_prediction_and_others_stand_out(detector, attacked, digits):
+def test_suspects_are_the_upper_group_and_rows_that_turn(detector, attacked, digits):
     X, y, _, target = attacked
-    own = detector.influence_.self_influence()
-    doubtful = MODEL.fit(X, y).predict_proba(digits[1]).max(axis=1).argsort()[:2]
-    for row in (target, digits[1][doubtful[:1]], digits[1][doubtful[1:]]):
+    fitted = detector.influence_
+    own = fitted.self_influence()
+    doubt = np.clip(-robust(*[by_definition(X, y, target, most=50)[2]] * 2), -3, 3)
+    order = MODEL.fit(X, y).predict_proba(digits[1]).max(axis=1).argsort()
+    beyond = []
+    for row in (target, *digits[1][order[[0, 3, 30]], None]):
         (suspects,) = detector.suspects(row)
-        size = removal_that_turns(detector, X, y, row, suspects)
-        v = detector.influence_.influence(row)[0] / np.sqrt(np.abs(own))
-        same = y == detector.influence_.predict(row)
-        deviation = np.median(np.abs(v[same] - np.median(v[same])))
-        z = (v - np.median(v[same])) / (1.4826 * deviation)
-        z[~same] = -np.inf
-        beyond = (z > -detector.offset_ / 2).sum()
-        assert_array_equal(suspects, np.argsort(-z)[: max(size, min(beyond, 50))])
+        before = fitted.predict(row)
+        v = fitted.influence(row)[0] / np.sqrt(np.abs(own))
+        same = np.flatnonzero(y == before)
+        q = (v[same] - v[same].mean()) / v[same].std() + doubt[same] / 2
+        order, size = same[np.argsort(-q)], upper_group_by_loops(q, 50)
+        kept = np.delete(np.arange(len(y)), order[:size])
+        while clone(MODEL).fit(X[kept], y[kept]).predict(row) == before:
+            size += 1
+            kept = np.delete(np.arange(len(y)), order[:size])
+            beyond.append(size)
+        assert_array_equal(suspects, order[:size])
+    assert beyond  # some prediction does not turn without the upper group
+
+
+def test_the_shortest_head_from_the_least_length_on():
+    """A prediction that turns without 5 rows, in the order of 20."""
+    X, y = np.zeros((20, 1)), np.repeat([0, 1], 10)
+    turning = TurningRows(clone(MODEL).fit(X, y), X, y, {}, 0)
+    turning._turns = lambda x, before, removed: len(removed) >= 5
+    found = [
+        turning.head_that_turns(X[:1], np.arange(20), least, most)
+        for least, most in ((0, 20), (4, 20), (5, 20), (7, 20), (0, 4), (0, 0), (4, 5))
+    ]
+    assert found == [5, 5, 5, 7, None, None, 5]
 
 
 def test_predictions_that_many_rows_hold_up_have_no_suspects(digits):
@@ -250,7 +258,7 @@ def test_label_encodings_do_not_matter(digits):
         assert_array_equal(one, other)
 
 
-def test_weights_reach_the_model_and_its_refits(digits):
+def test_weights_reach_the_model_and_its_refits(digits, monkeypatch):
     A, B, a, _ = digits
     A, a = A[:150], a[:150]
     weight = np.where(np.arange(150) < 140, 1.0, 2.0)
@@ -258,7 +266,7 @@ def test_weights_reach_the_model_and_its_refits(digits):
     doubtful = MODEL.fit(A, a).predict_proba(B).max(axis=1).argsort()[:1]
     before = MODEL.fit(A, a, sample_weight=weight).predict(B[doubtful])
     assert_array_equal(weighted.influence_.predict(B[doubtful]), before)
-    weighted._stands_out = np.inf  # so that suspects are those that turn it
+    monkeypatch.setattr(_target_detector, "upper_group", lambda reasons, most: 0)
     (rows,) = weighted.suspects(B[doubtful])
     assert rows.size
     for removed, turned in ((rows, True), (rows[:-1], False)):
@@ -275,12 +283,10 @@ def test_weights_reach_the_model_and_its_refits(digits):
             {"influence": LeaveOneOutInfluence(Ridge())},
             "'influence'.*around a classifier",
         ),
-        ({"n_largest": 0}, "'n_largest'.*Got 0"),
         ({"renormalize": True}, r"'renormalize'.*\[0, 1\], not a bool.*Got True"),
         ({"renormalize": -0.1}, "'renormalize'.*Got -0.1"),
         ({"renormalize": 1.5}, "'renormalize'.*Got 1.5"),
         ({"renormalize": "all"}, "'renormalize'.*Got 'all'"),
-        ({"statistic": "mean"}, "'statistic'.*'tail' or 'support'. Got 'mean'"),
         ({"contamination": 0.6}, r"'contamination'.*\(0, 0.5\]. Got 0.6"),
         ({"contamination": 0}, "'contamination'"),
         ({"max_removed": 1.2}, "'max_removed'"),
@@ -297,7 +303,8 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
-def test_targets_of_a_net_are_found_by_the_cosines_of_its_run(digits):
+@pytest.mark.parametrize("attack", ["collision", "label flips"])
+def test_targets_of_a_net_are_found_by_the_cosines_of_its_run(digits, attack):
     torch = pytest.importorskip("torch")
     skorch = pytest.importorskip("skorch")
     A, B, a, b = digits
@@ -317,16 +324,20 @@ def test_targets_of_a_net_are_found_by_the_cosines_of_its_run(digits):
         max_epochs=20,
         verbose=0,
     )
-    target = B[b == 7][2]
-    X, y, planted = plant_feature_collision(
-        A, a, target, label=4, fraction=0.02, strength=0.9, random_state=0
-    )
+    if attack == "collision":
+        target, label = B[b == 7][2], 4
+        X, y, planted = plant_feature_collision(
+            A, a, target, label=4, fraction=0.02, strength=0.9, random_state=0
+        )
+    else:
+        target, label = B[b == 7][2], 1
+        X, y, planted = plant_label_flips(A, a, target=target, label=1, fraction=0.03)
     cosines = TracIn(net, checkpoints=5, normalize=True, random_state=0)
-    detector = TargetDetector(cosines, statistic="support", random_state=0)
+    detector = TargetDetector(cosines, random_state=0)
     detector.fit(X.astype("float32"), y)
-    assert_array_equal(detector.influence_.predict(target[None]), [4])
+    assert_array_equal(detector.influence_.predict(target[None]), [label])
     scores = detector.score_samples(B)
-    assert (scores < detector.score_samples(target[None])).mean() < 0.03
+    assert (scores < detector.score_samples(target[None])).mean() < 0.02
     assert detector.predict(target[None]) == -1
     (suspects,) = detector.suspects(target[None])
     assert planted[suspects].mean() > 0.8
