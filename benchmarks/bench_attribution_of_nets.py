@@ -86,12 +86,13 @@ def scores(name, seed, libraries, masks, losses):
         runs[title] = method._runs[0]
         yield row(name, title, seed, ours(method, test), score)
     for library in libraries:
-        try:
-            found = theirs(library, runs["TRAK, 5 checkpoints"], train, test)
+        run = runs["TRAK, 5 checkpoints"]
+        try:  # the other settings are computed by `row`
+            found = row(name, library, seed, theirs(library, run, train, test), score)
         except Exception as error:  # of the library, on this net
             print(f"{library} fails on {name}, net {seed}: {type(error).__name__}")
             continue
-        yield row(name, library, seed, found, score)
+        yield found
 
 
 def row(name, title, seed, found, score):
