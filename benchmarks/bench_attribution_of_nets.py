@@ -13,8 +13,8 @@ Seconds are of the CPU, without the training of the net, for one setting,
 the median (the first call of a library imports it).
 
 Other libraries that are not installed are left out, which is said first, and so are
-nets on which a library fails. To have them (pyDVL asks for an older numpy, but its
-EK-FAC works with the present one):
+nets and settings with which a library fails. To have them (pyDVL asks for an older
+numpy, but its EK-FAC works with the present one):
 
     pip install kronfluence==1.0.1 dattri==0.3.0 captum zarr distributed pyDeprecate
     pip install --no-deps pyDVL==0.10.0
@@ -68,7 +68,18 @@ def theirs(library, run, train, test):
     module = run.gradients().target.net.module_.eval()
     preparing, attribute = cpu(prepare, module, states, train)
     asking, influence = cpu(attribute, test, default)
-    return preparing + asking, influence, (attribute(test, s) for s in others)
+    return preparing + asking, influence, working(library, attribute, test, others)
+
+
+def working(library, attribute, test, settings):
+    """Yield the influences of the settings with which a library does not fail."""
+    for setting in settings:
+        try:
+            influence = attribute(test, setting)
+        except Exception as error:
+            print(f"{library} fails with {setting}: {type(error).__name__}")
+            continue
+        yield influence
 
 
 def scores(name, seed, libraries, masks, losses):
