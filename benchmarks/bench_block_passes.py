@@ -117,7 +117,8 @@ def once(model, test, n):
                 answers, combine=merged, base=base, root=np.tril(root), test=test
             )
         )
-    assert np.isfinite(sums).all() and 0 < most < 1
+    assert np.isfinite(sums).all()
+    assert 0 < most < 1
     return {
         "rows": f"{n:,}",
         "generator, CPU s": round(making, 2),

@@ -196,7 +196,7 @@ def row_moves(block, problem, mean, theta, root, *, gap):
     the first order. ``root.T @ root`` is the inverse Hessian, ``root`` is lower
     triangular.
     """
-    n, k = len(block.X), len(theta)
+    n, k, root = len(block.X), len(theta), np.asfortranarray(root)
     factor, h, kappa = np.empty((n, k)), np.empty(n), np.ones(n)
     for part in cached_rows(n, len(root)):
         few = block.rows(part)
