@@ -1,6 +1,7 @@
 """Per-row losses: of predictions, of raw predictions that move, and their slopes.
 
-Every influence is a difference of losses. Each loss has three methods.
+Every influence is a difference of losses. Each loss has three methods, some
+have a fourth.
 
 ``value(y, prediction)``
     the loss of each row at the estimator's prediction. Methods that retrain use only
@@ -11,6 +12,8 @@ Every influence is a difference of losses. Each loss has three methods.
     cancellation of two nearly equal losses.
 ``slope(y, raw, link)``
     the derivative of the loss with respect to the raw prediction.
+``expansion(y, raw, link)``
+    two derivatives and a bound of the third, by which sums over many rows are computed.
 
 For nets `value` or `of_log_probabilities` is applied to tensors and differentiated by
 torch.
