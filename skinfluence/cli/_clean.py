@@ -59,7 +59,7 @@ def clean(settings):
         settings.reading(),
         settings.by or (),
         settings.ignore or (),
-    ).sample(settings.most_valued, settings.seed)
+    ).sample(settings.max_rows, settings.seed)
     if settings.action == "weight" and WEIGHT in problem.table.columns:
         raise BadInput(f"{table} has a column {WEIGHT!r}, which --action weight writes")
     if settings.answers and not problem.classification:

@@ -57,7 +57,7 @@ def check_answers(number):
 
 
 def check_max_rows(n):
-    if n is not None and n < 10:  # which a table must have
+    if n < 10:  # which a table must have
         raise BadInput(f"--max-rows must be at least 10, not {n}")
 
 

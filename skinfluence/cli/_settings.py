@@ -19,8 +19,6 @@ from skinfluence.retraining import LeaveOneOutInfluence
 from skinfluence.static import InfluenceFunctions
 
 N_FOLDS = 5
-# Rows, where the models cannot be trained on a sample.
-MOST_TRAINED_ON = 200_000
 # Choices of options, and their descriptions in the report.
 METHODS = {
     "auto": "the fixed scorer: minus the loss of the row under a stack of ridge "
@@ -119,13 +117,13 @@ class Settings(options.OfFiles):
         "--groups, --time-ordered and other methods train on all rows (default: "
         "%(default)s)",
     )
-    max_rows: int | None = options.option(
+    max_rows: int = options.option(
+        200_000,
         type=int,
         check=options.check_max_rows,
         metavar="N",
         help="of a table with more rows value a random sample of so many; the others "
-        f"stay as they are (default: all; {MOST_TRAINED_ON} where models are trained "
-        "on all rows, see --sample)",
+        "stay as they are (default: %(default)s)",
     )
     method: str = options.option(
         "auto",
@@ -155,13 +153,6 @@ class Settings(options.OfFiles):
     def samples(self):
         """Whether the models are trained on a sample where there are more rows."""
         return self.groups is None and not self.time_ordered and self.method == "auto"
-
-    @property
-    def most_valued(self):
-        """Of a table with more rows a sample is valued; None: all rows are."""
-        if self.max_rows is None and not self.samples:
-            return MOST_TRAINED_ON
-        return self.max_rows
 
     def of_cleaning(self, model):
         """Return the settings of the cleaning for a model.

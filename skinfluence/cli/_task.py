@@ -67,9 +67,8 @@ class Task:
 
         Parameters
         ----------
-        most : int or None
-            The number of rows; a task that has no more is returned as it is, and with
-            None every task.
+        most : int
+            The number of rows; a task that has no more is returned as it is.
         seed : int
             Of the draw.
 
@@ -78,7 +77,7 @@ class Task:
         task : Task
         """
         n = len(self.rows)
-        if most is None or n <= most:
+        if n <= most:
             return self
         drawn = np.zeros(n, dtype=bool)
         drawn[np.random.default_rng(seed).choice(n, most, replace=False)] = True
