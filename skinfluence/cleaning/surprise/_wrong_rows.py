@@ -80,7 +80,8 @@ def _shares(floor, ceiling):
 
 def _deviation(probability):
     """Standard deviation of the share of rows that are wrong by chance."""
-    return np.sqrt((probability * (1 - probability)).sum()) / len(probability)
+    # A probability may exceed one by a rounding.
+    return np.sqrt(max((probability * (1 - probability)).sum(), 0)) / len(probability)
 
 
 def wrong_rows(scores):

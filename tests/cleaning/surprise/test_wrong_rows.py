@@ -3,6 +3,8 @@
 ``benchmarks/bench_wrong_rows.py`` has the same on more seeds and larger tables.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -156,3 +158,16 @@ def test_classes_that_are_separable_are_fine():
 def test_no_rows_have_no_share():
     wrong = wrong_rows(score_rows(np.eye(4), np.arange(4) % 2, True))
     assert np.isnan(wrong.fine_share(np.zeros(4, dtype=bool))).all()
+
+
+def test_a_share_is_a_number_where_rows_are_certainly_wrong():
+    above = np.full(3, 1 + 2**-52)  # by a rounding
+    certain = replace(
+        wrong_rows(score_rows(np.eye(4), np.arange(4) % 2, True)),
+        floor=above,
+        probability=above,
+        ceiling=above,
+    )
+    smallest, largest = certain.fine_share(np.arange(3))
+    assert smallest == 0
+    assert abs(largest) < 1e-12
