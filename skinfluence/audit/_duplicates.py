@@ -43,7 +43,7 @@ def duplicate_rows(columns, target, influence_share):
     if not copies.any():
         return [], copies
     surplus = len(codes) - len(counts)
-    chance = _may_be_chance([*columns, target])
+    chance = may_be_chance([*columns, target])
     evidence = f"{surplus} rows repeat" if surplus > 1 else "1 row repeats"
     evidence += f" another one ({surplus / len(codes):.1%})"
     if chance:
@@ -66,7 +66,7 @@ def duplicate_rows(columns, target, influence_share):
     ], copies
 
 
-def _may_be_chance(columns):
+def may_be_chance(columns):
     """Tell whether some equal rows may be so by coincidence.
 
     If rows agree in a column j by chance, with the probability p that any two do, then
@@ -117,7 +117,7 @@ def conflicting_rows(columns, target):
     conflict = np.bincount(pairs[:, 0], minlength=codes.max() + 1)[codes] > 1
     if not conflict.any():
         return []
-    chance = _may_be_chance(columns)
+    chance = may_be_chance(columns)
     n = int(conflict.sum())
     return [
         Finding(

@@ -5,7 +5,12 @@ from sklearn.neighbors import NearestNeighbors
 
 from skinfluence._counts import counted
 from skinfluence.audit._columns import row_codes
-from skinfluence.audit._duplicates import MIN_NUMBERS, NEAR, coordinates
+from skinfluence.audit._duplicates import (
+    MIN_NUMBERS,
+    NEAR,
+    coordinates,
+    may_be_chance,
+)
 from skinfluence.audit._findings import HIGH, LOW, Finding, first_rows
 
 N_ERRORS = 4.0
@@ -16,7 +21,8 @@ def overlap(columns, n_train):
 
     Tables of few categories have equal rows by chance. The training table says how
     many: its own share of rows with an equal one. More than that, by `N_ERRORS`
-    standard errors, is no chance.
+    standard errors, is no chance; nor are few, if it has none and no pairs of rows that
+    are nearly equal.
 
     Parameters
     ----------
@@ -38,7 +44,8 @@ def overlap(columns, n_train):
         expected = np.mean(np.bincount(train)[train] > 1)
         share = known.mean()
         error = np.sqrt(max(expected * (1 - expected), 1 / len(test)) / len(test))
-        chance = share <= expected + N_ERRORS * error and expected > 0
+        few = share <= expected + N_ERRORS * error
+        chance = few and (expected > 0 or may_be_chance(columns))
         findings.append(
             Finding(
                 "train/test overlap",

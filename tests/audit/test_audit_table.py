@@ -234,6 +234,17 @@ def test_overlap_by_chance_is_told_apart():
     assert found(findings, "train/test overlap", "high")
 
 
+def test_the_equal_rows_of_iris_in_both_tables():
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    assert X.iloc[101].equals(X.iloc[142])
+    test = np.isin(np.arange(150) % 4, 3) ^ np.isin(np.arange(150), [142, 143])
+    assert test[142]
+    assert not test[101]
+    findings = audit_table(X[~test], y[~test], X_test=X[test])
+    assert found(findings, "train/test overlap") == ["1 test rows"]
+    assert found(findings, "train/test overlap", "low") == ["1 test rows"]
+
+
 def test_columns_that_say_nothing():
     X, y = mixed()
     X = X.assign(
