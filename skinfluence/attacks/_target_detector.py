@@ -182,8 +182,8 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         )
         self._most = int(self.max_removed * n_rows(X))
         self._signs = self._fit_signs(X)
-        quantile = np.quantile(self._signs.training_scores, self.contamination)
-        self.offset_ = float(quantile)
+        scores = self._signs.training_scores
+        self.offset_ = float(np.quantile(scores, self.contamination))
         return self
 
     def fit_predict(self, X, y, **fit_params):
@@ -220,11 +220,10 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            The lower, the more the prediction depends on a few training rows.
+            The lower, the more conspicuous are the supporters of the prediction.
         """
         check_is_fitted(self)
-        (X,) = indexable(X)
-        return self._score(X)
+        return self._score(*indexable(X))
 
     def decision_function(self, X):
         """Score minus the threshold: negative = target.
