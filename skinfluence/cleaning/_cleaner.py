@@ -227,7 +227,7 @@ class InfluenceCleaner(FitParts, ReasonsMixin, ReviewMixin, EstimatorWrapper):
     (15, 15)
     >>> suspects = cleaner.suspects_
     >>> suspects.row[:3], suspects.given[:3], suspects.suggested[:3]
-    (array([ 80, 160,  90]), array([2, 0, 2]), array([1, 2, 1]))
+    (array([ 80, 160, 150]), array([2, 0, 0]), array([1, 2, 2]))
     """
 
     _parameter_constraints: dict = {
