@@ -13,6 +13,7 @@ from skinfluence.cleaning.surprise._amounts import (
     in_its_units,
     loss_of_amounts,
 )
+from skinfluence.cleaning.surprise._far_rows import odds_of_far_rows
 from skinfluence.cleaning.surprise._preprocessing import joined
 from skinfluence.cleaning.surprise._scorer_matrix import MAX_COLUMNS, scorer_views
 from skinfluence.cleaning.surprise._stacked_ridge import StackedRidge, stacked
@@ -91,6 +92,8 @@ class Scored:
         The residual that is typical at each row; None for labels.
     amounts : Amounts or None
         How numbers are learnt and judged; None for labels.
+    odds : ndarray of shape (n, k) or None
+        Of `odds_of_far_rows`; None where they are not asked for.
     """
 
     stack: StackedRidge
@@ -99,6 +102,7 @@ class Scored:
     temperature: float | None
     typical: np.ndarray | None
     amounts: Amounts | None = None
+    odds: np.ndarray | None = None
 
     def values(self, said, T, rows=slice(None)):
         """Minus the loss of predictions, the targets being ``T``.
@@ -115,7 +119,8 @@ class Scored:
         values : ndarray of shape (..., m)
         """
         if self.temperature is None:
-            return -loss_of_amounts((T - said) / self.typical[rows])
+            odds = 1.0 if self.odds is None else self.odds[rows]
+            return -loss_of_amounts((T - said) / self.typical[rows], odds)
         return (T * log_softmax(self.temperature * said, axis=-1)).sum(axis=-1)
 
 
@@ -355,9 +360,9 @@ def _score_numbers(Z, for_trees, y, folds):
     plain, with_trees = _scored(Z, for_trees, T, folds, amounts.pulled, amounts.typical)
     scored = with_trees or plain
     said = scored.predictions
-    scored = replace(
-        scored, typical=in_its_units(T - said, scored.typical), amounts=amounts
-    )
+    typical = in_its_units(T - said, scored.typical)
+    odds = odds_of_far_rows(Z[-1], T - said, T, typical)
+    scored = replace(scored, typical=typical, amounts=amounts, odds=odds)
     values = scored.values(said, T)
     wrong = T[np.random.default_rng(0).permutation(len(T))]
     expected = amounts.numbers(np.where(np.isnan(said), T, said)).reshape(y.shape)

@@ -1,0 +1,133 @@
+r"""Whether rows far from the others are wrong more often, and by how much.
+
+A row with wrong cells is far from the others more often than a right row, and models
+expect another target of it. Large residuals of far rows alone do not show this: there
+they may be typical, see `Amounts`. But the target of a row with wrong cells does not
+follow its prediction. As in `_target_noise`, let r = y - s be the residual in units of
+what is typical, with any density :math:`f_0`, and :math:`f_1` the density of all
+targets: a row has the density
+
+.. math:: (1 - w(x)) f_0(y - s) + w(x) f_1(y)
+
+where w is either a constant or has log odds linear in :math:`\log D`, D being the
+squared Mahalanobis distance of the row from the mean of the columns. Where the second
+has the smaller Bayesian information criterion and its slope is positive, the odds of
+rows beyond the median distance are multiplied by those of w(x) over w at the median.
+
+For normal columns one wrong cell of ten hardly moves D, and of rows with a cell of
+another row it says nothing unless columns depend on each other. Labels show w(x) too
+rarely: of two classes f_1 is hardly another density than f_0.
+
+**Cost.** At most 200 rounds of expectation maximisation on at most 20,000 rows.
+
+References
+----------
+G. Schwarz, "Estimating the Dimension of a Model", Annals of Statistics 6, 1978.
+"""
+
+import numpy as np
+from scipy.special import expit, logit
+
+from skinfluence.cleaning.surprise._histogram import Histogram
+
+MIN_ROWS, MAX_ROWS = 200, 20_000
+N_ROUNDS, CONVERGED = 100, 1e-3
+LARGEST_SHARE, STEEPEST, RIDGE = 0.9, 8.0, 1e-3
+# Directions in which columns hardly vary, relative to the mean variance.
+FLAT = 1e-3
+
+
+def odds_of_far_rows(Z, residuals, targets, typical):
+    """Return how many times more likely each row is to be wrong than one nearby.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n, d)
+        Standardised columns.
+    residuals, targets, typical : ndarray of shape (n, m)
+        Of models without the row, NaN where there are none; as given, centred; and
+        the residual that is typical at the row.
+
+    Returns
+    -------
+    odds : ndarray of shape (n, m)
+        One up to the median distance, and everywhere where nothing is shown.
+    """
+    odds = np.ones(residuals.shape)
+    judged = np.flatnonzero(~np.isnan(residuals).any(axis=1))
+    if len(judged) < MIN_ROWS:
+        return odds
+    distance = log_distance(Z)
+    sample = judged
+    if len(judged) > MAX_ROWS:
+        sample = np.random.default_rng(0).choice(judged, MAX_ROWS, replace=False)
+    for j in range(residuals.shape[1]):
+        of_output = (v[sample, j] for v in (targets, residuals, typical))
+        line = _line_of_log_odds(distance[sample], *of_output)
+        if line is not None:
+            share = _share(line, distance)
+            log_odds = logit(share) - logit(_share(line, 0.0))
+            odds[:, j] = np.exp(np.maximum(log_odds, 0.0))
+    return odds
+
+
+def log_distance(Z):
+    """Log of the squared Mahalanobis distance: median zero, deviation one or zero."""
+    Z = Z - Z.mean(axis=0)
+    values, vectors = np.linalg.eigh(Z.T @ Z / len(Z))
+    values = np.maximum(values, max(FLAT * values.mean(), 1e-300))
+    squared = ((Z @ vectors) ** 2 / values).sum(axis=1)
+    logs = np.log(np.maximum(squared, 1e-9))
+    logs -= np.median(logs)
+    return logs / (logs.std() or 1.0)
+
+
+def _line_of_log_odds(distance, targets, residuals, typical):
+    """Return intercept and slope, or None where a constant explains as much."""
+    if not np.ptp(residuals) > 0 or not np.ptp(targets) > 0:
+        return None
+    columns = np.ones((len(distance), 1))
+    constant, _ = _mixture(columns, targets, residuals, typical)
+    columns = np.column_stack([columns, distance])
+    best, line = _mixture(columns, targets, residuals, typical)
+    shown = best - constant > np.log(len(distance)) / 2 and line[1] > 0
+    return line if shown else None
+
+
+def _mixture(columns, targets, residuals, typical):
+    """Return log likelihood and coefficients of the log odds of a wrong row."""
+    ones = np.ones(len(targets))
+    histogram = Histogram(residuals / typical)
+    log_other = np.log(Histogram(targets).density(ones))
+    own = np.log(histogram.density(ones)) - np.log(typical)
+    coefficients = np.zeros(columns.shape[1])
+    coefficients[0] = logit(0.1)
+    last = -np.inf
+    for _ in range(N_ROUNDS):
+        share = np.clip(expit(columns @ coefficients), 1e-6, LARGEST_SHARE)
+        wrong = np.log(share) + log_other
+        both = np.logaddexp(np.log1p(-share) + own, wrong)
+        total = both.sum()
+        if abs(total - last) < CONVERGED:
+            break
+        last, p = total, np.exp(wrong - both)
+        coefficients = _logistic(columns, p, coefficients)
+        own = np.log(histogram.density(1 - p)) - np.log(typical)
+    return total, coefficients
+
+
+def _logistic(columns, p, coefficients):
+    """Three Newton steps of a logistic regression on probabilities."""
+    for _ in range(3):
+        q = expit(columns @ coefficients)
+        # Where no row is wrong the log odds have no finite optimum.
+        hessian = (columns * (q * (1 - q))[:, None]).T @ columns
+        hessian += RIDGE * np.eye(len(hessian))
+        gradient = columns.T @ (p - q) - RIDGE * coefficients
+        step = np.linalg.solve(hessian, gradient)
+        coefficients = np.clip(coefficients + step, -STEEPEST, STEEPEST)
+    return coefficients
+
+
+def _share(line, distance):
+    return np.clip(expit(line[0] + line[1] * distance), 1e-6, LARGEST_SHARE)
