@@ -1,22 +1,24 @@
 r"""Whether rows far from the others are wrong more often, and by how much.
 
-A row with wrong cells is far from the others more often than a right row, and models
-expect another target of it. Large residuals of far rows alone do not show this: there
-they may be typical, see `Amounts`. But the target of a row with wrong cells does not
-follow its prediction. As in `_target_noise`, let r = y - s be the residual in units of
-what is typical, with any density :math:`f_0`, and :math:`f_1` the density of all
-targets: a row has the density
+Rows with wrong cells are mostly far from the others, and models expect another target
+of them. Large residuals of far rows do not show this: they may be typical there, see
+`Amounts`. But the target of a row with wrong cells does not follow its prediction. As
+in `_target_noise`, let s be the prediction of a row by models without it, t the residual
+that is typical there, :math:`f_0` any density, and :math:`f_1` that of all targets. The
+target y of the row has the density
 
-.. math:: (1 - w(x)) f_0(y - s) + w(x) f_1(y)
+.. math:: (1 - w(x)) \, f_0((y - s) / t) / t + w(x) \, f_1(y)
 
-where w is either a constant or has log odds linear in :math:`\log D`, D being the
-squared Mahalanobis distance of the row from the mean of the columns. Where the second
-has the smaller Bayesian information criterion and its slope is positive, the odds of
-rows beyond the median distance are multiplied by those of w(x) over w at the median.
+where w is a constant, or its log odds are linear in :math:`\log D`, D being the squared
+Mahalanobis distance of the row from the mean of the columns. Where the second model has
+the smaller Bayesian information criterion and its slope is positive, the odds of a row
+beyond the median distance are those of w(x), divided by those at the median.
 
-For normal columns one wrong cell of ten hardly moves D, and of rows with a cell of
-another row it says nothing unless columns depend on each other. Labels show w(x) too
-rarely: of two classes f_1 is hardly another density than f_0.
+**When it fails.** Wrong cells that leave the row where others are do not move D: values
+of other rows in columns that do not depend on each other. Rows that are right and far
+come before other right rows where most of their neighbours there are wrong. Where
+residuals grow with the distance, a fifth of wrong rows is often not shown. Of labels
+nothing is asked: with two classes :math:`f_1` is too near to :math:`f_0`.
 
 **Cost.** At most 200 rounds of expectation maximisation on at most 20,000 rows.
 
@@ -38,7 +40,7 @@ FLAT = 1e-3
 
 
 def odds_of_far_rows(Z, residuals, targets, typical):
-    """Return how many times more likely each row is to be wrong than one nearby.
+    """Return the odds of each row to be wrong, over those at the median distance.
 
     Parameters
     ----------

@@ -123,6 +123,11 @@ class Scored:
             return -loss_of_amounts((T - said) / self.typical[rows], odds)
         return (T * log_softmax(self.temperature * said, axis=-1)).sum(axis=-1)
 
+    def exchanged_values(self):
+        """Values of numbers if every row had the target of another, shape (n,)."""
+        other = np.random.default_rng(0).permutation(len(self.T))
+        return self.values(self.predictions, self.T[other])
+
 
 def score_rows(X, y, classification, folds=None):
     r"""Score every row by the loss of models that have not seen it.
@@ -132,7 +137,8 @@ def score_rows(X, y, classification, folds=None):
     with :math:`f_{-i}` the stack of ridge regressions of `StackedRidge`. For
     numbers the loss is :math:`u^2 / (36 + u^2)`, u being the residual in units of what
     is typical there, see `Amounts`: -1/2 is six typical residuals, four standard
-    deviations of normal errors. For labels the regressions predict indicators of the
+    deviations of normal errors. Where the targets show that rows far from the others are
+    wrong more often, such rows have a larger loss, see `_far_rows`. For labels the regressions predict indicators of the
     classes, which a softmax turns into probabilities, its temperature being the one
     with the largest likelihood of rows left out; the loss is the log loss. Nothing in
     it depends on the model that is to be trained, and all seeds are fixed.
@@ -364,7 +370,7 @@ def _score_numbers(Z, for_trees, y, folds):
     odds = odds_of_far_rows(Z[-1], T - said, T, typical)
     scored = replace(scored, typical=typical, amounts=amounts, odds=odds)
     values = scored.values(said, T)
-    wrong = T[np.random.default_rng(0).permutation(len(T))]
     expected = amounts.numbers(np.where(np.isnan(said), T, said)).reshape(y.shape)
     expected = np.where(np.isnan(said).reshape(y.shape), y, expected)
-    return RowScores(values, expected, None, scored.values(said, wrong), None, [scored])
+    wrong_values = scored.exchanged_values()
+    return RowScores(values, expected, None, wrong_values, None, [scored])
