@@ -3,9 +3,9 @@ r"""Whether rows far from the others are wrong more often, and by how much.
 Rows with wrong cells are mostly far from the others, and models expect another target
 of them. Large residuals of far rows do not show this: they may be typical there, see
 `Amounts`. But the target of a row with wrong cells does not follow its prediction. As
-in `_target_noise`, let s be the prediction of a row by models without it, t the residual
-that is typical there, :math:`f_0` any density, and :math:`f_1` that of all targets. The
-target y of the row has the density
+in `_target_noise`, let s be the prediction of a row by models without it, t the
+residual that is typical there, :math:`f_0` any density, and :math:`f_1` that of all
+targets. The target y of the row has the density
 
 .. math:: (1 - w(x)) \, f_0((y - s) / t) / t + w(x) \, f_1(y)
 

@@ -137,11 +137,12 @@ def score_rows(X, y, classification, folds=None):
     with :math:`f_{-i}` the stack of ridge regressions of `StackedRidge`. For
     numbers the loss is :math:`u^2 / (36 + u^2)`, u being the residual in units of what
     is typical there, see `Amounts`: -1/2 is six typical residuals, four standard
-    deviations of normal errors. Where the targets show that rows far from the others are
-    wrong more often, such rows have a larger loss, see `_far_rows`. For labels the regressions predict indicators of the
-    classes, which a softmax turns into probabilities, its temperature being the one
-    with the largest likelihood of rows left out; the loss is the log loss. Nothing in
-    it depends on the model that is to be trained, and all seeds are fixed.
+    deviations of normal errors. Where the targets show that rows far from the others
+    are wrong more often, such rows have a larger loss, see `_far_rows`. For labels the
+    regressions predict indicators of the classes, which a softmax turns into
+    probabilities, its temperature being the one with the largest likelihood of rows
+    left out; the loss is the log loss. Nothing in it depends on the model that is to be
+    trained, and all seeds are fixed.
 
     From 1,000 rows on the ensembles of `Trees` are in the stack as well, where the loss
     on rows held out is less with them by a standard error. They see the components of
