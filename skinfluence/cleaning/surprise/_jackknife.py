@@ -73,9 +73,10 @@ def replicated_values(scored, rows):
         [np.nanmedian(r[used], axis=0) for r, used in zip(ratio, others, strict=True)]
     )
     typical *= np.exp(shrink * (scales - scales.mean(axis=0)))[:, None]
+    odds = scored.odds[rows]
     return np.array(
         [
-            replace(scored, typical=t).values(s[:m], T[rows])
+            replace(scored, typical=t, odds=odds).values(s[:m], T[rows])
             for t, s in zip(typical[:, :m], said[:, :m], strict=True)
         ]
     )

@@ -9,6 +9,7 @@ from scipy.special import expit
 from sklearn.metrics import average_precision_score
 
 from skinfluence.cleaning.surprise._far_rows import log_distance, odds_of_far_rows
+from skinfluence.cleaning.surprise._jackknife import replicated_values
 from skinfluence.cleaning.surprise._scorer import score_rows
 from skinfluence.cleaning.surprise._wrong_rows import wrong_rows
 
@@ -84,6 +85,15 @@ def test_rows_with_wrong_cells_come_first_and_are_flagged():
         flagged, right = flagged + suspect.sum(), right + (suspect & ~wrong).sum()
     assert flagged > 50
     assert right < 0.15 * flagged
+
+
+def test_values_without_groups_of_rows_have_the_odds_of_their_row():
+    X, y, _ = with_wrong_cells(41)
+    scores = score_rows(X, y, classification=False)
+    rows = np.r_[scores.values.argsort()[:20], 0:60]
+    without = replicated_values(scores.columns[0], rows)
+    assert (scores.columns[0].odds[rows[:20]] > 10).any()
+    assert np.corrcoef(without.mean(axis=0), scores.values[rows])[0, 1] > 0.98
 
 
 def spread_from_the_middle(X, rng):
