@@ -158,9 +158,14 @@ def in_its_units(residuals, typical):
     return typical * np.where(ratio > 0, ratio, 1.0)
 
 
-def loss_of_amounts(u):
-    """Mean over outputs of the loss of residuals in units of what is typical."""
-    return (u**2 / (HALF**2 + u**2)).mean(axis=-1)
+def loss_of_amounts(u, odds=1.0):
+    """Mean over outputs of the loss of residuals in units of what is typical.
+
+    Under Cauchy errors the odds of a wrong row are proportional to 1 + u^2: ``odds``
+    multiplies these.
+    """
+    squared = odds * u**2 + (odds - 1)
+    return (squared / (HALF**2 + squared)).mean(axis=-1)
 
 
 def _typical(Z, residuals, folds):

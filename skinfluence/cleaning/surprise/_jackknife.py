@@ -8,10 +8,10 @@ The other rows are cut into G groups at random; without group g the row's predic
 It says how much a value would change with another sample of rows. Predictions without
 the row and without a group are exact: each is one solve in the members' features. So
 are those of the residual that is typical at the row, the residuals of the other rows
-being held; penalties and weights of the stack stay as they are, and the frequencies of
-mistakes. The temperature of labels and the median residual of numbers are those of at
-most 2,000 of the rows without the group, moved toward that of all rows as their error
-is less.
+being held; penalties and weights of the stack, the frequencies of mistakes and
+`odds_of_far_rows` stay as they are. The temperature of labels and the median residual
+of numbers are those of at most 2,000 of the rows without the group, moved toward that
+of all rows as their error is less.
 
 **Cost.** O(G p (n p + m p)) per member for m rows and the 2,000, twice for numbers.
 
@@ -74,9 +74,10 @@ def replicated_values(scored, rows):
         [np.nanmedian(r[used], axis=0) for r, used in zip(ratio, others, strict=True)]
     )
     typical *= np.exp(shrink * (scales - scales.mean(axis=0)))[:, None]
+    odds = scored.odds[rows]
     return np.array(
         [
-            replace(scored, typical=t).values(s[:m], T[rows])
+            replace(scored, typical=t, odds=odds).values(s[:m], T[rows])
             for t, s in zip(typical[:, :m], said[:, :m], strict=True)
         ]
     )

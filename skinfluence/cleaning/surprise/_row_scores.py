@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import log_softmax, logsumexp
 
 from skinfluence.cleaning.surprise._amounts import Amounts, loss_of_amounts
+from skinfluence.cleaning.surprise._far_rows import Distance
 from skinfluence.cleaning.surprise._stacked_ridge import StackedRidge
 from skinfluence.cleaning.surprise._tree_columns import TreeColumns
 from skinfluence.cleaning.surprise._trees import Trees
@@ -90,6 +91,12 @@ class Scored:
     frequency : ndarray of shape (k, k) or None
         Of mistakes, see `frequency_of_mistakes`; None where they are not made one way,
         and for numbers.
+    far : Distance or None
+        How far other rows are; None for labels.
+    distance : ndarray of shape (n,) or None
+        How far the rows are from the others; None for labels.
+    odds : ndarray of shape (n, k) or None
+        Of `odds_of_far_rows`; None where they are not asked for.
     """
 
     stack: StackedRidge
@@ -100,6 +107,9 @@ class Scored:
     amounts: Amounts | None = None
     trees: "TreesInStack | None" = None
     frequency: np.ndarray | None = None
+    far: Distance | None = None
+    distance: np.ndarray | None = None
+    odds: np.ndarray | None = None
 
     def predict(self, Z, X, of_stack=None):
         """Predict other rows by the models of all rows.
@@ -139,12 +149,18 @@ class Scored:
         values : ndarray of shape (..., m)
         """
         if self.temperature is None:
-            return -loss_of_amounts((T - said) / self.typical[rows])
+            odds = 1.0 if self.odds is None else self.odds[rows]
+            return -loss_of_amounts((T - said) / self.typical[rows], odds)
         log_q = log_softmax(self.temperature * said, axis=-1)
         if self.frequency is None:
             return (T * log_q).sum(axis=-1)
         log_q = log_q + T @ np.log(self.frequency).T
         return (T * log_q).sum(axis=-1) - logsumexp(log_q, axis=-1)
+
+    def exchanged_values(self):
+        """Values of numbers if every row had the target of another, shape (n,)."""
+        other = np.random.default_rng(0).permutation(len(self.T))
+        return self.values(self.predictions, self.T[other])
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ class Predictor:
 
     def of(self, X):
         """Return all numbers per row, shape (m, w): for each model its predictions
-        and, of numbers, the residuals that are typical."""
+        and, of numbers, the residuals that are typical and how far the row is."""
         if not n_rows(X):  # transformers refuse no rows
             return np.empty((0, self.width))
         Z, found = self.columns.of(X), []
@@ -111,13 +111,17 @@ class Predictor:
                 found.append(scored.predict(Z, X, of_stack))
                 if scored.amounts is not None:
                     found.append(scored.typical_of(Z))
+                    found.append(scored.far.of(Z[-1])[:, None])
         return np.hstack(found) if found else np.empty((n_rows(X), 0))
 
     @property
     def width(self):
         """Numbers per row."""
         models = [s for pair in filter(None, self.pairs) for s in filter(None, pair)]
-        return sum(len(s.stack.mean) * (1 + (s.amounts is not None)) for s in models)
+        return sum(
+            len(s.stack.mean) if s.amounts is None else 2 * len(s.stack.mean) + 1
+            for s in models
+        )
 
     def of_rows(self, X, rows):
         """Return the same of some rows of a table in memory, in blocks."""
@@ -145,6 +149,7 @@ def _light(scored):
         predictions=None,
         T=None,
         typical=typical,
+        distance=None,
         amounts=amounts,
         trees=trees,
     )
@@ -177,8 +182,13 @@ def widened(pairs, rows, others, said, y):
 
     def of_all(scored, T):
         predictions = next_columns(scored.predictions)
-        typical = None if scored.typical is None else next_columns(scored.typical)
-        return replace(scored, predictions=predictions, T=T, typical=typical)
+        if scored.amounts is None:
+            return replace(scored, predictions=predictions, T=T)
+        typical = next_columns(scored.typical)
+        distance = next_columns(scored.distance[:, None])[:, 0]
+        return replace(
+            scored, predictions=predictions, T=T, typical=typical, distance=distance
+        )
 
     for pair in pairs:
         if pair is None:

@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from skinfluence._sklearn import n_rows, take_rows
 from skinfluence.cleaning.surprise._amounts import fit_amounts, in_its_units
+from skinfluence.cleaning.surprise._far_rows import Distance, odds_of_far_rows
 from skinfluence.cleaning.surprise._one_way_mistakes import frequency_of_mistakes
 from skinfluence.cleaning.surprise._preprocessing import joined
 from skinfluence.cleaning.surprise._row_scores import RowScores, Scored, TreesInStack
@@ -34,11 +35,12 @@ def score_rows(X, y, classification, folds=None, most=None):
     with :math:`f_{-i}` the stack of ridge regressions of `StackedRidge`. For
     numbers the loss is :math:`u^2 / (36 + u^2)`, u being the residual in units of what
     is typical there, see `Amounts`: -1/2 is six typical residuals, four standard
-    deviations of normal errors. For labels the regressions predict indicators of the
-    classes, which a softmax turns into probabilities, its temperature being the one
-    with the largest likelihood of rows left out; the loss is the log loss. Where
-    classes are shown to be mistaken for others one way only (`_one_way_mistakes`) it is
-    that of
+    deviations of normal errors. Where the targets show that rows far from the others
+    are wrong more often, such rows have a larger loss, see `_far_rows`. For labels the
+    regressions predict indicators of the classes, which a softmax turns into
+    probabilities, its temperature being the one with the largest likelihood of rows
+    left out; the loss is the log loss. Where classes are shown to be mistaken for
+    others one way only (`_one_way_mistakes`) it is that of
 
     .. math:: q_y / \textstyle\sum_j w_{jy} q_j,
 
@@ -359,7 +361,11 @@ def _fit_numbers(Z, for_trees, y, folds):
     plain, with_trees = _scored(Z, for_trees, T, folds, amounts.pulled, amounts.typical)
     scored = with_trees or plain
     typical = in_its_units(T - scored.predictions, scored.typical)
-    return replace(scored, typical=typical, amounts=amounts), None
+    far = Distance(Z[-1])
+    distance = far.of(Z[-1])
+    return replace(
+        scored, typical=typical, amounts=amounts, far=far, distance=distance
+    ), None
 
 
 def _scores_of_numbers(pair, y):
@@ -368,8 +374,10 @@ def _scores_of_numbers(pair, y):
         return RowScores(zeros, y, None, zeros, None, [])
     scored = pair[0]
     said, T, amounts = scored.predictions, scored.T, scored.amounts
+    odds = odds_of_far_rows(scored.distance, T - said, T, scored.typical)
+    scored = replace(scored, odds=odds)
     values = scored.values(said, T)
-    wrong = T[np.random.default_rng(0).permutation(len(T))]
     expected = amounts.numbers(np.where(np.isnan(said), T, said)).reshape(y.shape)
     expected = np.where(np.isnan(said).reshape(y.shape), y, expected)
-    return RowScores(values, expected, None, scored.values(said, wrong), None, [scored])
+    wrong_values = scored.exchanged_values()
+    return RowScores(values, expected, None, wrong_values, None, [scored])

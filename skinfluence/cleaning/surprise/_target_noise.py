@@ -28,11 +28,13 @@ share w is too small, and not used.
 """
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, median_filter
+from scipy.ndimage import median_filter
 from scipy.stats import kurtosis, norm, rankdata
 
+from skinfluence.cleaning.surprise._histogram import Histogram
+
 SMALLEST_GAIN = 2.0
-N_BINS, N_ROUNDS = 256, 100
+N_ROUNDS = 100
 # Targets whose kurtosis is below this have limits; that of a uniform one is 1.8.
 FLAT = 2.0
 # Tables without mistakes that are drawn, and rows of each at most.
@@ -112,8 +114,8 @@ def _gain(targets, residuals, spread):
     if not np.abs(residuals).max() > 0 or not np.ptp(targets) > 0:
         return 0.0
     scaled = residuals / spread
-    log_other = np.log(_Histogram(targets).density(np.ones(len(targets))))
-    histogram = _Histogram(scaled)
+    log_other = np.log(Histogram(targets).density(np.ones(len(targets))))
+    histogram = Histogram(scaled)
     own = np.log(histogram.density(np.ones(len(scaled)))) - np.log(spread)
     plain, share, best = own.sum(), 0.1, 0.0
     for _ in range(N_ROUNDS):
@@ -127,30 +129,3 @@ def _gain(targets, residuals, spread):
             break
         best = max(best, gain)
     return best
-
-
-class _Histogram:
-    """Smoothed histogram of asinh(x / median |x|), read at its own rows."""
-
-    def __init__(self, x):
-        scale = np.median(np.abs(x)) or np.abs(x).mean()
-        u = np.arcsinh(x / scale)
-        self.jacobian = 1 / np.hypot(x, scale)
-        quartiles = np.percentile(u, [25, 75])
-        spread = min(u.std(), np.ptp(quartiles) / 1.349) or u.std() or 1.0
-        width = 1.06 * spread * len(u) ** -0.2
-        low, high = u.min() - 3 * width, u.max() + 3 * width
-        self.bin_width = (high - low) / (N_BINS - 1)
-        self.smoothing = width / self.bin_width
-        place = (u - low) / self.bin_width
-        self.left = np.minimum(place.astype(int), N_BINS - 2)
-        self.part = place - self.left
-
-    def density(self, weights):
-        """Density at the rows, of rows with these weights."""
-        left = np.bincount(self.left, weights * (1 - self.part), N_BINS)
-        right = np.bincount(self.left + 1, weights * self.part, N_BINS)
-        mass = gaussian_filter1d(left + right, self.smoothing, mode="constant")
-        mass /= max(weights.sum(), 1e-12) * self.bin_width
-        read = (1 - self.part) * mass[self.left] + self.part * mass[self.left + 1]
-        return np.maximum(read * self.jacobian, np.finfo(float).tiny)

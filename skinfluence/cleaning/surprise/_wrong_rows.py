@@ -8,7 +8,7 @@ they predict clearly better than the regressions, the form of the regressions'
 predictions is partly a misfit, and what trees say widens the range at both ends.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -88,7 +88,8 @@ def wrong_rows(scores):
     """Estimate which rows are wrong from what models without them predict.
 
     Labels: see `_label_noise`. Numbers: either none is shown to be wrong, or the
-    estimate of `_false_discoveries` holds; see `_target_noise`. Nothing is trained
+    estimate of `_false_discoveries` holds, its odds multiplied by those of `_far_rows`;
+    see `_target_noise`. Nothing is trained
     again; the cost is about that of the scorer.
 
     Parameters
@@ -128,9 +129,7 @@ def wrong_rows(scores):
 
 def _estimate(scores):
     """Return least, estimate, ceiling and matrix of noise of one stack."""
-    # A wrong row may be wrong in either direction, whatever is frequent in the table.
-    both = scores.log_losses or (scores.values, scores.wrong_values)
-    ceiling = probability_wrong(*both, scores.n_classes)
+    ceiling = _largest_probability(scores)
     floor, probability, transition = (
         np.zeros(len(ceiling)),
         np.zeros(len(ceiling)),
@@ -151,6 +150,21 @@ def _estimate(scores):
         if len(results) == 1:
             transition = results[0][1]
     return floor, probability, ceiling, transition
+
+
+def _largest_probability(scores):
+    numbers = [scored for scored in scores.columns if scored.odds is not None]
+    if not numbers:
+        # A wrong row may be wrong either way, whatever is frequent in the table.
+        both = scores.log_losses or (scores.values, scores.wrong_values)
+        return probability_wrong(*both, scores.n_classes)
+    (scored,) = numbers
+    # Targets of other rows are as far from predictions in all parts of the table.
+    even = replace(scored, odds=None)
+    values = even.values(even.predictions, even.T)
+    probability = probability_wrong(values, even.exchanged_values(), None)
+    odds = scored.odds.max(axis=1)
+    return odds * probability / (1 - probability + odds * probability)
 
 
 def _judged(scored):
