@@ -140,8 +140,8 @@ def tensor(block, problem, mean, theta):
 def rescaled_sizes(block, base, penalty):
     """Return sizes of Newton steps where rows change the penalty, each (n,).
 
-    ``along``, ``own``, ``leverage`` and ``ranges`` as of `row_moves`, and the share of
-    the Hessian with all of the penalty that the one without the row has at least.
+    ``along``, ``own``, ``leverage`` and ``ranges`` as of `row_moves`, and lower bounds
+    of the Hessians without the row, relative to those with the penalty of the base.
     """
     found = []
     for part in row_chunks(len(block.X), base.theta.size):
@@ -261,7 +261,7 @@ class OwnRows:
         return u
 
     def _downdated(self, g, which):
-        """Apply that of the Hessian without the row but with all of the penalty."""
+        """Apply the same with the penalty of the base, by Woodbury."""
         X, q = self.X[which], g @ self.base.lift
         inner = np.einsum("mcp,mp->mc", q.reshape(len(q), -1, X.shape[1]), X)
         return q + outer(apply(self.M[which], inner), X) @ self.base.lift

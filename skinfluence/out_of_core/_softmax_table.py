@@ -52,7 +52,11 @@ class SoftmaxProblems(Problems):
 
 
 class SoftmaxRows(RowsOneByOne):
-    """What is left without each row, as `SingleRows`."""
+    """What is left without each row, as `SingleRows`.
+
+    Where a scaler is fitted again without the row, steps, corrections and bounds are
+    those with the Hessian that has the penalty without the row.
+    """
 
     rough = ROUGH
     chord_steps = 3
@@ -65,13 +69,15 @@ class SoftmaxRows(RowsOneByOne):
             )
             floor = 1.0
         else:
-            v, given = np.empty((self.n, 0)), {"penalty": self.penalty}
-            found = self.blocks.map(passes.rescaled_sizes, base=self.base, **given)
+            v = np.empty((self.n, 0))  # no step is along one direction
+            found = self.blocks.map(
+                passes.rescaled_sizes, base=self.base, penalty=self.penalty
+            )
             along, own, leverage, reach, floor = (
                 np.concatenate(part) for part in zip(*found, strict=True)
             )
         slack = np.linalg.norm(gradient @ root.T)
-        # The Hessian without the row has at least these shares of that with all.
+        # The Hessian without the row is at least this share of that with all rows.
         kappa = np.maximum(1 - leverage, 1e-15) * floor
         rho = reach.max()
         self.reach = rho / np.sqrt(np.maximum(kappa, 1 - FULL_LEVERAGE))
