@@ -51,8 +51,9 @@ def mixed(model, **encoder):
 def lazy(frame, y):
     """Return a dask dataframe of uneven partitions, one of them a single row."""
     dd = pytest.importorskip("dask.dataframe")
-    starts = np.concatenate([[0], np.cumsum(CHUNKS)])
+    chunks = (*CHUNKS[:-1], len(y) - sum(CHUNKS[:-1]))
+    starts = np.concatenate([[0], np.cumsum(chunks)])
     parts = [frame.iloc[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
     from dask import delayed
 
-    return dd.from_delayed([delayed(part) for part in parts]), blocks(y)
+    return dd.from_delayed([delayed(part) for part in parts]), blocks(y, chunks)

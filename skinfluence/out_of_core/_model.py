@@ -83,7 +83,7 @@ class BlockModel(RemovalModel):
         if self.classes is not None and counts[0].min() < 2:
             raise ValueError(
                 "Every class needs two rows, so that one can leave. Got one of class "
-                f"{self.classes[counts[0].argmin()]!r}: drop it."
+                f"{self.classes.tolist()[counts[0].argmin()]!r}: drop it."
             )
         if not total > 0:
             raise ValueError("The sum of 'sample_weight' must be above 0. Got 0.")
@@ -259,8 +259,9 @@ class BlockModel(RemovalModel):
         self._check_steps(masks)
         if masks is not None:
             return self._exact_groups(masks)
-        squared = self.rescales and not self.problem.pointwise.M
-        kind = RescaledSquares if squared else self.single_rows
+        smooth = self.problem.link == "softmax" or self.problem.pointwise.M
+        rescaled = self.rescales and not smooth
+        kind = RescaledSquares if rescaled else self.single_rows
         if self.sizes is None:
             rows = kind(self, self.problem, tol)
             return BlockwiseRemovals(self, [rows.base], rows.found)
@@ -282,12 +283,6 @@ class BlockModel(RemovalModel):
                 f"{type(self.estimator).__name__} without an intercept behind a "
                 "StandardScaler has no exact removal of rows, each of which moves the "
                 "means. Use fit_intercept=True, or StandardScaler(with_mean=False)."
-            )
-        if self.rescales and masks is None and self.problem.link == "softmax":
-            raise UnsupportedEstimator(
-                f"{type(self.estimator).__name__} of {len(self.classes)} classes "
-                "behind a scaler has no exact removal of rows from dask collections: "
-                "take two classes at a time, or pass arrays that fit into memory."
             )
 
     def _exact_groups(self, masks):

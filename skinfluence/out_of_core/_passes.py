@@ -34,12 +34,10 @@ class Base:
     drift : ndarray of shape (k, p) or None
         A move of the coefficients that is common to all removals: to first order per
         unit of weight.
-    start : Start, RescaledSteps or None
+    start : Start, RescaledSteps, SoftmaxStart or None
         What rows that need more than one step start from.
     of_class : int or None
         The class whose rows start from here; None for all rows.
-    tensors : tuple of ndarray
-        Of a multinomial regression whose rows are corrected, `_softmax_passes.tensor`.
     """
 
     problem: object
@@ -50,7 +48,6 @@ class Base:
     drift: np.ndarray | None = None
     start: object = None
     of_class: int | None = None
-    tensors: tuple = ()
 
     def mine(self, block):
         """Return which rows of a block start from here, bool (n,)."""
@@ -322,7 +319,8 @@ class BlockRemovals:
         factor = self.found.factor[rows]
         if base.problem.link == "softmax":
             if level:
-                moves = softmax_passes.corrected(self.block, base, rows, factor)
+                own = self.block.rows(rows)
+                moves = softmax_passes.corrected(own, base, factor, level)
             else:
                 moves = softmax_passes.lifted(view.rows, factor, base.lift)
         else:

@@ -1,6 +1,6 @@
 """Least squares without each row of a table, behind a scaler that is fitted again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -82,7 +82,8 @@ class RescaledSquares(RowsOneByOne):
     """Rows of a squared loss whose removal changes the scales of penalised columns."""
 
     def step(self, lift, root, gradient, excess):
-        self.start = RescaledSteps(self.theta, root, excess)
+        start = RescaledSteps(self.theta, root, excess)
+        self.base = replace(self.base, start=start)
         (gap,) = self.model.each_row(
             smallest_eigenvalues,
             problem=self.problem,

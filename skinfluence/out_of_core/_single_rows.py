@@ -68,19 +68,12 @@ class RowsOneByOne(ABC):
             drift = theta - model.theta
         gradient, root, lift, error = model.factorise(problem, theta, penalty)
         self.theta, self.penalty = theta, penalty
-        self.start = None
+        self.base = _passes.Base(
+            problem, model.mean, model.theta, lift, drift=drift, of_class=of_class
+        )
         clock = perf_counter()
         self.factor, gap, radius = self.step(lift, root, gradient, excess)
         self.seconds = perf_counter() - clock
-        self.base = _passes.Base(
-            problem,
-            model.mean,
-            model.theta,
-            lift,
-            drift=drift,
-            start=self.start,
-            of_class=of_class,
-        )
         sure = error <= self.rough * gap
         if problem.per_weight:
             sure &= model.weights <= (1 - COLLAPSE) * model.total
@@ -96,7 +89,7 @@ class RowsOneByOne(ABC):
 
     @abstractmethod
     def step(self, lift, root, gradient, excess):
-        """Take one step without each row.
+        """Take one step without each row, and set what the base starts from.
 
         Parameters
         ----------
@@ -223,7 +216,8 @@ class SingleRows(RowsOneByOne):
             h, gap, self.length, self.slope, self.uneven, self.floor = sizes
             factor = np.empty((self.n, 0))  # no step is along one direction
         self.kappa, self.h_max = np.maximum(gap, 1e-15), h.max()
-        self.start = replace(start, h_max=self.h_max)
+        start = replace(start, h_max=self.h_max)
+        self.base = replace(self.base, start=start)
         self.uneven, self.floor = (
             np.broadcast_to(a, self.n) for a in (self.uneven, self.floor)
         )

@@ -1,5 +1,7 @@
 """What passes over the table compute for multinomial regression: pure functions."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.special import softmax
 
@@ -10,6 +12,23 @@ from skinfluence.removal.smooth._softmax import apply, downdates, outer
 from skinfluence.removal.smooth._softmax_objective import SoftmaxLosses, ranges
 
 _BATCH = 64  # removed rows whose logits are computed at once
+_ROUNDS = 60
+
+
+@dataclass(frozen=True)
+class SoftmaxStart:
+    """What rows that need more than one step along ``lift`` start from.
+
+    Attributes
+    ----------
+    excess : Rescaled or None
+        What the penalty without each row exceeds that of the base by.
+    tensors : tuple of ndarray
+        Of rows that are corrected, see `tensor`.
+    """
+
+    excess: object = None
+    tensors: tuple = ()
 
 
 def losses_of(block, problem, mean, rows=slice(None)):
@@ -118,19 +137,40 @@ def tensor(block, problem, mean, theta):
     return (total,)
 
 
-def corrected(block, base, rows, v):
-    """Return moves of the coefficients by some rows, their steps corrected, (m, C, p).
+def rescaled_sizes(block, base, penalty):
+    """Return sizes of Newton steps where rows change the penalty, each (n,).
 
-    By Halley's method: ``- B_i^{-1} sum_{j != i} D^3 l_j[move, move] / 2`` is added.
+    ``along``, ``own``, ``leverage`` and ``ranges`` as of `row_moves`, and lower bounds
+    of the Hessians without the row, relative to those with the penalty of the base.
     """
-    own = OwnRows(block.rows(rows), base)
-    step = lifted(own.X, v, base.lift)
+    found = []
+    for part in row_chunks(len(block.X), base.theta.size):
+        rows = OwnRows(block.rows(part), base)
+        relative = rows.excess / np.where(penalty > 0, penalty, np.inf)
+        floor = 1 + np.minimum(relative.min(axis=1), 0.0)
+        found.append((*rows.step_sizes(), rows.leverage, rows.reach, floor))
+    return tuple(np.concatenate(part) for part in zip(*found, strict=True))
+
+
+def corrected(block, base, v, level):
+    """Return moves of the coefficients by the rows of a block, (m, C, p).
+
+    Newton steps, and above level 1 corrected by Halley's method:
+    ``- B_i^{-1} sum_{j != i} D^3 l_j[move, move] / 2`` is added.
+    """
+    own = OwnRows(block, base)
+    if base.start.excess is None:
+        step = lifted(own.X, v, base.lift)
+    else:
+        step = own.newton_step().reshape(len(own.X), *base.theta.shape)
+    if level == 1:
+        return step
     logits = np.einsum("icp,ip->ic", step, own.X)
     apart = logits - (own.P * logits).sum(axis=1, keepdims=True)
     squares = own.P * apart**2
     squares -= own.P * squares.sum(axis=1, keepdims=True)
     flat = step.reshape(len(step), -1)
-    (total,) = base.tensors
+    (total,) = base.start.tensors
     total = pair_products(flat) @ total
     total -= outer(0.5 * own.weight[:, None] * squares, own.X)
     return (flat - own.solve(total, slice(None))).reshape(step.shape)
@@ -144,25 +184,84 @@ class OwnRows:
     block : Block
         The rows.
     base : Base
+        Has a `SoftmaxStart`.
     """
 
     def __init__(self, block, base):
         self.base = base
         losses, self.weight = losses_of(block, base.problem, base.mean)
         self.X = losses.rows
-        theta = base.theta if base.drift is None else base.theta + base.drift
-        self.P = P = softmax(self.X @ theta.T, axis=1)
+        self.theta = base.theta if base.drift is None else base.theta + base.drift
+        self.P = P = softmax(self.X @ self.theta.T, axis=1)
         self.pull = losses.pull(P, self.weight)
         self.M = np.empty((*P.shape, P.shape[1]))
+        self.leverage, self.reach = np.empty((2, len(P)))
         for r, K in losses.kernels(base.lift):
-            self.M[r], _ = downdates(K, P[r], self.weight[r])
+            self.M[r], self.leverage[r] = downdates(K, P[r], self.weight[r])
+            self.reach[r] = ranges(K)
+        self.excess, excess = None, base.start.excess
+        if excess is not None:
+            self.excess = excess.of_rows(self.X, self.weight)
+
+    def penalised(self, x, which):
+        """Multiply by what the penalties without some rows exceed the base's by."""
+        each = x.reshape(len(x), *self.theta.shape) * self.excess[which][:, None]
+        return each.reshape(len(x), -1)
 
     def gradient(self):
         """Return gradients without each row, (m, C p)."""
-        return -outer(self.pull, self.X)
+        gradient, every = -outer(self.pull, self.X), slice(None)
+        if self.excess is None:
+            return gradient
+        theta = np.broadcast_to(self.theta, (len(gradient), *self.theta.shape))
+        return gradient + self.penalised(theta, every)
+
+    def newton_step(self):
+        """Return Newton steps without each row, (m, C p)."""
+        return -self.solve(self.gradient(), slice(None))
+
+    def step_sizes(self):
+        """Return squares of the lengths of these steps, two of shape (m,).
+
+        In the norms of the Hessians with all rows, and without the row.
+        """
+        step = self.newton_step()
+        own = -np.einsum("ma,ma->m", self.gradient(), step)
+        each = step.reshape(len(step), *self.theta.shape)
+        logits = np.einsum("icp,ip->ic", each, self.X)
+        apart = logits - (self.P * logits).sum(axis=1, keepdims=True)
+        spread = self.weight * (self.P * apart**2).sum(axis=1)
+        pull = self.penalised(step, slice(None))
+        return own + spread - np.einsum("ma,ma->m", pull, step), own
 
     def solve(self, g, which):
-        """Apply the inverse of the Hessian without the row, by Woodbury."""
+        """Apply the inverse of the Hessian without the row.
+
+        Changes of the penalty by fixed-point steps, which contract by about excess over
+        penalty, and where that is too slow by a factorisation of the row's own.
+        """
+        first = self._downdated(g, which)
+        if self.excess is None:
+            return first
+        rows, u = np.arange(len(self.X))[which], first.copy()
+        todo = np.arange(len(u))
+        for _ in range(_ROUNDS):
+            old, own = u[todo], rows[todo]
+            new = first[todo] - self._downdated(self.penalised(old, own), own)
+            error = np.abs(new - old).max(axis=1, initial=0.0)
+            u[todo] = new
+            todo = todo[error > 1e-14 * np.abs(new).max(axis=1, initial=0.0)]
+            if not len(todo):
+                return u
+        unit = np.eye(u.shape[1])
+        for i in todo:
+            own = np.full(len(unit), rows[i])
+            relative = self.penalised(self._downdated(unit, own), own)
+            u[i] = np.linalg.solve(unit + relative, first[i])
+        return u
+
+    def _downdated(self, g, which):
+        """Apply the same with the penalty of the base, by Woodbury."""
         X, q = self.X[which], g @ self.base.lift
         inner = np.einsum("mcp,mp->mc", q.reshape(len(q), -1, X.shape[1]), X)
         return q + outer(apply(self.M[which], inner), X) @ self.base.lift

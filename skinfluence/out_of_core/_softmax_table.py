@@ -52,24 +52,40 @@ class SoftmaxProblems(Problems):
 
 
 class SoftmaxRows(RowsOneByOne):
-    """What is left without each row, as `SingleRows`."""
+    """What is left without each row, as `SingleRows`.
+
+    Where a scaler is fitted again without the row, steps, corrections and bounds are
+    those with the Hessian that has the penalty without the row.
+    """
 
     rough = ROUGH
     chord_steps = 3
 
     def step(self, lift, root, gradient, excess):
-        v, along, own, leverage, reach = self.model.moves(
-            self.problem, self.theta, root, gap=True
-        )
+        self.base = replace(self.base, start=passes.SoftmaxStart(excess))
+        if excess is None:
+            v, along, own, leverage, reach = self.model.moves(
+                self.problem, self.theta, root, gap=True
+            )
+            floor = 1.0
+        else:
+            v = np.empty((self.n, 0))  # no step is along one direction
+            found = self.blocks.map(
+                passes.rescaled_sizes, base=self.base, penalty=self.penalty
+            )
+            along, own, leverage, reach, floor = (
+                np.concatenate(part) for part in zip(*found, strict=True)
+            )
         slack = np.linalg.norm(gradient @ root.T)
-        kappa = np.maximum(1 - leverage, 1e-15)
+        # The Hessian without the row is at least this share of that with all rows.
+        kappa = np.maximum(1 - leverage, 1e-15) * floor
         rho = reach.max()
         self.reach = rho / np.sqrt(np.maximum(kappa, 1 - FULL_LEVERAGE))
         self.length = np.sqrt(np.maximum(along, 0.0))
         zeta = rho * self.length
         nu = psi2(zeta) * np.sqrt(np.maximum(own, 0.0)) + slack / np.sqrt(kappa)
         self.rho, self.kappa, self.slack = rho, kappa, slack / np.sqrt(kappa)
-        return v, 1 - leverage, range_radius(nu, zeta, self.reach)
+        return v, (1 - leverage) * floor, range_radius(nu, zeta, self.reach)
 
     def correction_radius(self):
         r"""Bound errors after one correction, from the length of the step alone.
@@ -106,7 +122,8 @@ class SoftmaxRows(RowsOneByOne):
             mean=self.model.mean,
             theta=self.theta,
         )
-        self.base = replace(self.base, tensors=tensor)
+        start = replace(self.base.start, tensors=tensor)
+        self.base = replace(self.base, start=start)
         self.level[known] = 2
         return np.setdiff1d(todo, known)
 
@@ -136,6 +153,8 @@ class SoftmaxRows(RowsOneByOne):
                 mean=self.model.mean,
             )
             pull = x @ penalty
+            if own.excess is not None:
+                pull += own.penalised(x, which)
             value = value + np.einsum("mp,mp->m", 0.5 * pull + first[which], x)
             return first[which] + pull + change.reshape(len(x), -1), value, zeta
 

@@ -16,7 +16,7 @@ from skinfluence.out_of_core._minimisers import gather
 from skinfluence.out_of_core._passes import BlockRemovals
 from skinfluence.out_of_core._row_ladders import ladder_of
 from skinfluence.out_of_core._single_rows import SingleRows
-from skinfluence.out_of_core._softmax_passes import corrected
+from skinfluence.out_of_core._softmax_passes import SoftmaxStart, corrected
 from skinfluence.out_of_core._softmax_passes import tensor as tensor_of
 from skinfluence.out_of_core._softmax_table import SoftmaxRows, table_model
 from skinfluence.removal.smooth._corrections import Corrections
@@ -245,9 +245,8 @@ def test_corrected_multinomial_rows_are_steps_of_halley():
         tensor_of, problem=table.problem, mean=table.mean, theta=table.theta
     )
     few = np.arange(0, N, 9)
-    base = replace(rows.base, tensors=(tensor,))
-    whole = gather(table.blocks, np.arange(N))
-    found = corrected(whole, base, few, rows.factor[few])
+    base = replace(rows.base, start=SoftmaxStart(tensors=(tensor,)))
+    found = corrected(gather(table.blocks, few), base, rows.factor[few], 2)
     design, truth = table.design(X), y[:, None] == np.arange(3)
     theta, penalty = table.theta.ravel(), table.penalty_hessian(table.penalty())
 
