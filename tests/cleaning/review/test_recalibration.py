@@ -12,7 +12,6 @@ from skinfluence.cleaning.review._recalibration import (
     estimate,
     features,
 )
-
 from skinfluence.cleaning.surprise._scorer import score_rows
 from skinfluence.cleaning.surprise._wrong_rows import wrong_rows
 
@@ -120,7 +119,7 @@ def test_many_rows_are_summed_as_few_are():
 
 
 def test_features_where_most_targets_are_equal():
-    """Another row's target is as good as the own: a loss has nothing to be divided by."""
+    """The typical loss with the target of another row is zero there."""
     rng = np.random.default_rng(8)
     y = np.zeros(500)
     scores = score_rows(rng.normal(size=(500, 4)), y, False, most=100)
