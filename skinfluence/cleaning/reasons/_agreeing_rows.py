@@ -45,7 +45,7 @@ def nearest_rows_of_labels(X, y, wanted, rows, kept, n_neighbors):
     >>> nearest_rows_of_labels(X, y, np.array([0]), np.array([2]), kept, 2)
     [array([1, 3])]
     """
-    Z = default_preprocessor(X)[0].fit_transform(X)
+    Z = default_preprocessor(X, bring_nearer=True)[0].fit_transform(X)
     found = [np.empty(0, dtype=int)] * len(rows)
     for target in np.unique(wanted):
         candidates = np.flatnonzero(kept & (y == target))
@@ -85,10 +85,10 @@ def nearest_rows_of_numbers(X, y, wanted, other, rows, kept, n_neighbors):
     >>> nearest_rows_of_numbers(X, y, [9.0], [2.5], np.array([2]), kept, 2)
     [array([4])]
     """
-    Z = default_preprocessor(X)[0].fit_transform(X)
+    Z = default_preprocessor(X, bring_nearer=True)[0].fit_transform(X)
     wanted, other = np.asarray(wanted), np.asarray(other)
     candidates, found = np.flatnonzero(kept), []
-    if not len(candidates):
+    if not len(candidates) or not len(rows):  # batches need a row
         return [candidates] * len(rows)
     for batch in gen_batches(len(rows), BATCH):
         away = euclidean_distances(Z[rows[batch]], Z[candidates])

@@ -86,6 +86,8 @@ class ReasonsMixin:
 
 def _suspect_reasons(cleaner, rows):
     X, y = cleaner._fit_X, np.asarray(cleaner._fit_y)
+    if getattr(X, "ndim", 2) > 2:  # a cell is one number of a row
+        X = np.reshape(X, (len(X), -1))
     decided, _ = cleaner._decided
     if decided is not None:
         y = decided.y

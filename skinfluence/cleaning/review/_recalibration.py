@@ -112,8 +112,8 @@ def features(scores, wrong):
     values = scores.values
     if scores.n_classes is None:
         typical = -np.nanmedian(scores.wrong_values) if scores.columns else 1.0
-        least = SMALLEST_LOSS * max(typical, np.finfo(float).tiny)
-        loss = np.log(np.maximum(-values, least) / max(typical, least))
+        typical = max(typical, SMALLEST_LOSS)  # zero where most targets are equal
+        loss = np.log(np.maximum(-values / typical, SMALLEST_LOSS))
     else:
         loss = _log_odds(-np.expm1(values), SMALLEST_LOSS)
     lowest = np.log(SMALLEST_LOSS)

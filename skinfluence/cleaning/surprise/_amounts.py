@@ -45,6 +45,8 @@ CLEARLY = 4.0  # standard errors
 SMALLEST, LARGEST = 0.1, 5.0  # residuals that say what is typical, in medians
 PULL = 2.0  # typical residuals
 HALF = 6.0  # typical residuals, at which the loss is a half
+# Larger numbers count as these: squares of theirs would overflow.
+HUGE, FARTHEST = 1e150, 1e100  # as given, and in standard deviations
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,10 @@ class Amounts:
         """Return numbers of shape (n, m) on the scale of ``T``."""
         # Of a number that is not positive the logarithm is that of the smallest one.
         log = np.log(np.maximum(y, np.finfo(float).tiny))
-        return (np.where(self.logarithm, log, y) - self.centre) / self.spread
+        y = np.clip(y, -HUGE, HUGE)
+        with np.errstate(over="ignore"):
+            T = (np.where(self.logarithm, log, y) - self.centre) / self.spread
+        return np.clip(T, -FARTHEST, FARTHEST)
 
     def sizes_of(self, Z):
         """Return what is typical at other rows, shape (n, m), up to a factor.
@@ -122,7 +127,7 @@ def fit_amounts(Z, y, folds=None):
     amounts : Amounts
     """
     positive = (y > 0).all(axis=0)
-    scales = [y]
+    scales = [np.clip(y, -HUGE, HUGE)]
     if positive.any():
         scales.append(np.where(positive, np.log(np.where(positive, y, 1.0)), y))
     centres = [scale.mean(axis=0) for scale in scales]

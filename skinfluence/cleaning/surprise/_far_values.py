@@ -79,5 +79,7 @@ def _nearer_to(centre, limit, x):
     if not far.any():
         return x
     x = x.copy()
-    x[far] = centre + np.sign(moves[far]) * limit * (1 + np.log(away[far] / limit))
+    # The quotient may be beyond the largest float.
+    beyond = np.log(away[far]) - np.log(limit)
+    x[far] = centre + np.sign(moves[far]) * limit * (1 + beyond)
     return x

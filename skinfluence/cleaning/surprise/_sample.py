@@ -10,11 +10,12 @@ least 20 rows if it has so many.
 - Every other row has minus its loss under the models of the sample, none of which has
   seen it. Of the ensembles of trees that hold out parts of the sample it is the mean.
 
-So no row is judged by a model that was trained on its own target, and a value does not
-depend on which other rows are valued with it. What columns are (numbers, categories,
-texts), penalties, weights, the temperature and the unit of residuals are those of the
-sample. The probability of being wrong, and which mistakes are made one way only, are
-estimated from the predictions of all rows.
+So no row is judged by a model that was trained on its own target, and predictions do
+not depend on which other rows are valued with it. What columns are (numbers,
+categories, texts), penalties, weights, the temperature and the unit of residuals are
+those of the sample. The probability of being wrong, which mistakes are made one way
+only, and how much more often rows far from the others are wrong, are estimated from the
+predictions of all rows; where the last two are shown, values follow these estimates.
 
 **Cost.** That of the sample, and one pass over the other rows in blocks: O(n p^2) for
 p = 150 features. Memory, besides the rows: k numbers per row for k classes or outputs,

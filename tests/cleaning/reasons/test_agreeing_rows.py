@@ -1,6 +1,7 @@
 """Rows that agree with what is given or suggested for a suspect."""
 
 import numpy as np
+import pytest
 from sklearn.datasets import load_diabetes, load_wine
 from sklearn.preprocessing import StandardScaler
 
@@ -59,3 +60,22 @@ def test_fewer_rows_than_asked_for():
     assert [list(rows) for rows in found] == [[4], []]
     found = nearest_rows_of_numbers(X, y, [1.0], [0.0], np.array([0]), kept, 3)
     assert [list(rows) for rows in found] == [[4]]
+
+
+@pytest.mark.parametrize("far", [1e6, np.finfo(float).max])
+def test_a_far_cell_is_brought_nearer_as_for_the_scorer(far):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2))
+    X[5, 1] = far
+    y, kept, rows = np.arange(300) % 2, np.ones(300, dtype=bool), np.arange(10, 30)
+    away = np.abs(X[:, 1] - np.median(X[:, 1]))
+    limit = 6 * np.median(away[away > 0])
+    nearer = X.copy()
+    nearer[5, 1] = np.median(X[:, 1]) + limit * (1 + np.log(away[5]) - np.log(limit))
+    Z = StandardScaler().fit_transform(nearer)
+    of_labels = nearest_rows_of_labels(X, y, 1 - y[rows], rows, kept, 3)
+    of_numbers = nearest_rows_of_numbers(X, y, 1.0 - y[rows], y[rows], rows, kept, 3)
+    for row, *found in zip(rows, of_labels, of_numbers, strict=True):
+        expected = nearest(Z, row, y != y[row], 3)
+        for neighbors in found:
+            np.testing.assert_array_equal(neighbors, expected)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_diabetes, load_wine
+from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -88,10 +89,27 @@ def test_texts_have_no_cells():
     assert reasons.blamed_column.tolist() == [None] * len(reasons.row)
 
 
-def test_no_suspects():
+@pytest.mark.parametrize("model", [SCALED, Ridge()])
+def test_no_suspects(model):
     X, y = load_wine(return_X_y=True)
-    cleaner = InfluenceCleaner(SCALED, drop_fraction=0.0).fit(X, y)
+    cleaner = InfluenceCleaner(model, drop_fraction=0.0).fit(X, y)
     assert {len(column) for column in cleaner.suspect_reasons().values()} == {0}
+
+
+@pytest.mark.parametrize("subsample", [100, None])
+def test_cells_of_arrays_of_more_dimensions(subsample):
+    """A cell is one number of the row, at its place among the numbers of a row."""
+    X, y = load_diabetes(return_X_y=True)
+    y[7] = 900.0
+    flat, deep = (
+        InfluenceCleaner(DummyRegressor(), drop_fraction=0.02, subsample=subsample)
+        .fit(rows, y)
+        .suspect_reasons()
+        for rows in (X, X.reshape(-1, 2, 5))
+    )
+    assert 7 in deep.row
+    for name in ("row", "blamed_column", "cell", "suggested_cell", "to_blame"):
+        assert list(deep[name]) == list(flat[name])
 
 
 def test_bad_input(wine):

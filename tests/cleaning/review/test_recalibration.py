@@ -10,7 +10,10 @@ from skinfluence.cleaning.review._recalibration import (
     PRIOR_COVARIANCE,
     PRIOR_MEAN,
     estimate,
+    features,
 )
+from skinfluence.cleaning.surprise._scorer import score_rows
+from skinfluence.cleaning.surprise._wrong_rows import wrong_rows
 
 
 def table(rng, n, parameters=None, n_labels=1):
@@ -113,3 +116,16 @@ def test_many_rows_are_summed_as_few_are():
     many = estimate(Z[others], labels[others], asked, wrong[others] & asked).n_wrong
     found = (wrong & sure).sum()
     np.testing.assert_allclose(many[0] - found, 5 * (few[0] - found), rtol=0.1)
+
+
+def test_features_where_most_targets_are_equal():
+    """The typical loss with the target of another row is zero there."""
+    rng = np.random.default_rng(8)
+    y = np.zeros(500)
+    scores = score_rows(rng.normal(size=(500, 4)), y, False, most=100)
+    y[np.setdiff1d(np.arange(500), scores.sample)[:3]] = 5.0
+    scores = score_rows(rng.normal(size=(500, 4)), y, False, most=100)
+    assert np.median(scores.wrong_values) == 0
+    found = features(scores, wrong_rows(scores))
+    assert np.isfinite(found).all()
+    assert set(found[:, 2].argsort()[-3:]) == set(np.flatnonzero(y))

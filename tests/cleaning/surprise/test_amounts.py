@@ -140,3 +140,17 @@ def test_rows_that_no_fold_judges_say_nothing():
     assert np.isnan(scores.values[:30]).all()
     assert np.isfinite(scores.values[30:]).all()
     np.testing.assert_array_equal(scores.expected[:30], y[:30])
+
+
+@pytest.mark.parametrize("most", [100, None])
+@pytest.mark.parametrize("huge", [1e200, np.finfo(float).max, -np.finfo(float).max])
+def test_huge_targets_are_the_lowest(huge, most):
+    """Their squares overflow, in the sample and outside."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 3))
+    y = X.sum(axis=1) + 0.3 * rng.normal(size=300)
+    y[:6] = huge
+    scores = score_rows(X, y, False, most=most)
+    assert set(scores.values.argsort()[:6]) == set(range(6))
+    assert np.isfinite(scores.values).all()
+    assert np.isfinite(scores.expected).all()

@@ -61,3 +61,14 @@ def test_a_few_wrong_units_leave_the_other_rows_alone(form, classification):
     # Chance is 0.11; without bringing cells nearer it is 0.07 to 0.11.
     least = 0.6 if classification else 0.3
     assert average_precision_score(wrong[rest], -values[rest]) > least
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-3])
+def test_the_largest_float_is_brought_nearer(unit):
+    """Even where it has no quotient with the limit."""
+    x = unit * np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
+    x = np.append(x, np.finfo(float).max)[:, None]
+    limit = Nearer().fit(x).limit_[0]
+    far = Nearer().fit_transform(x)[-1, 0]
+    logarithm = np.log(np.finfo(float).max) - np.log(limit)
+    np.testing.assert_allclose(far, limit * (1 + logarithm), rtol=0.05)
