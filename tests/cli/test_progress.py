@@ -1,7 +1,9 @@
 """Nobody waits for minutes without a word, and nobody is told of seconds."""
 
+import pytest
+
 from skinfluence.cli import _terminal
-from skinfluence.cli._terminal import MANY_CELLS, progress
+from skinfluence.cli._terminal import MANY_CELLS, MANY_ROWS, progress
 
 
 class Clock:
@@ -11,21 +13,25 @@ class Clock:
         return self.now
 
 
-def test_large_tables_tell_how_far_they_are(capsys, monkeypatch):
+@pytest.mark.parametrize("shape", [(MANY_ROWS, 1), (1, MANY_CELLS)])
+def test_large_tables_tell_how_far_they_are(shape, capsys, monkeypatch):
     clock = Clock()
     monkeypatch.setattr(_terminal, "monotonic", clock)
-    with progress(3, MANY_CELLS) as step:
-        assert "takes minutes" in capsys.readouterr().err
+    with progress(3, shape) as step:
+        assert "the first of 3 parts" in capsys.readouterr().err
         clock.now += 40
         step()
         assert capsys.readouterr().err == (
-            "valuing the rows: 1 of 3 parts done in 40.0 s, about 1 min 20 s left\n"
+            "1 of 3 parts done in 40.0 s, about 1 min 20 s left\n"
         )
         clock.now += 20
         step()
         assert capsys.readouterr().err == (
-            "valuing the rows: 2 of 3 parts done in 1 min 00 s, about 30.0 s left\n"
+            "2 of 3 parts done in 1 min 00 s, about 30.0 s left\n"
         )
-    with progress(3, MANY_CELLS - 1) as step:
+
+
+def test_small_tables_do_not(capsys):
+    with progress(3, (MANY_ROWS - 1, MANY_CELLS // MANY_ROWS)) as step:
         step()
     assert capsys.readouterr().err == ""
