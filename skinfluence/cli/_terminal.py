@@ -267,9 +267,9 @@ def _in_lines(total, shape):
         done += 1
         elapsed = monotonic() - start
         left = elapsed / done * (total - done)
+        more = f", about {duration(left)} left" if done < total else ""
         print(
-            f"{done} of {total} parts done in {duration(elapsed)}, "
-            f"about {duration(left)} left",
+            f"{done} of {total} parts done in {duration(elapsed)}{more}",
             file=sys.stderr,
         )
 

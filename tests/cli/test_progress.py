@@ -29,6 +29,9 @@ def test_large_tables_tell_how_far_they_are(shape, capsys, monkeypatch):
         assert capsys.readouterr().err == (
             "2 of 3 parts done in 1 min 00 s, about 30.0 s left\n"
         )
+        clock.now += 5
+        step()
+        assert capsys.readouterr().err == "3 of 3 parts done in 1 min 05 s\n"
 
 
 def test_small_tables_do_not(capsys):
