@@ -4,6 +4,8 @@ import pytest
 
 from skinfluence.cli import _terminal
 from skinfluence.cli._terminal import MANY_CELLS, MANY_ROWS, progress
+from skinfluence.cli.tables import _read
+from skinfluence.cli.tables._read import read_table
 
 
 class Clock:
@@ -32,6 +34,16 @@ def test_large_tables_tell_how_far_they_are(shape, capsys, monkeypatch):
         clock.now += 5
         step()
         assert capsys.readouterr().err == "3 of 3 parts done in 1 min 05 s\n"
+
+
+def test_large_files_say_that_they_are_read(tmp_path, capsys, monkeypatch):
+    file = tmp_path / "t.csv"
+    file.write_bytes(b"a,b\n" + b"1,2\n" * 400_000)
+    read_table([file])
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(_read, "MANY_BYTES", 1_600_004)
+    read_table([file])
+    assert capsys.readouterr().err == "reading 2 MB\n"
 
 
 def test_small_tables_do_not(capsys):
