@@ -78,8 +78,9 @@ def refuse_trained_module(estimator):
             continue
         name = type(net.module).__name__
         raise ValueError(
-            "The 'module' of a net must be a class, so that every retraining starts "
-            f"from fresh weights. Got an instance of {name}, which fit trains in "
-            f"place and clone copies with its trained weights: pass {name} and its "
+            "The 'module' of a net must be a class or a function that makes one, so "
+            "that every retraining starts from fresh weights. Got an instance of "
+            f"{name}, which fit trains in place and clone copies with its trained "
+            f"weights: pass a function that returns a new {name}, or the class and its "
             "arguments as module__<name>=..."
         )

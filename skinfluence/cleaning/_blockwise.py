@@ -118,8 +118,9 @@ def clean_blocks(cleaner, X, y, settings):
         of_all = trained(y)
     except UnsupportedEstimator as error:
         raise UnsupportedEstimator(
-            f"{error} InfluenceSampler trains no model: its fit_resample returns the "
-            "collections without suspects, for an estimator of another library."
+            f"{error.args[0]} InfluenceSampler trains no model: its fit_resample "
+            "returns the collections without suspects, for an estimator of another "
+            "library."
         ) from error
     _, targets, judged = judge_blocks(X, y, settings, classification)
     kept = judged.kept

@@ -20,7 +20,8 @@ def are_labels(y):
     Raises
     ------
     ValueError
-        For many whole numbers: counts, ranks, or labels of a large catalogue.
+        For many whole numbers (counts, ranks, or labels of a large catalogue), and for
+        dates and durations.
 
     Examples
     --------
@@ -29,6 +30,11 @@ def are_labels(y):
     (True, True, False)
     """
     values = np.asarray(y)
+    if values.dtype.kind in "mM":
+        raise ValueError(
+            "y must hold labels or amounts. Got dates or durations, which are neither: "
+            "make numbers of them, days since one of them say."
+        )
     if values.dtype.kind not in "iuf":
         return True
     if (values != np.floor(values)).any():  # NaN, too, is left to the scorer

@@ -55,7 +55,8 @@ class Analysis:
         Why nothing should be removed; None if suspects should be.
     separation, plain_separation : float
         Share of pairs in which a target taken from another row is more suspect than a
-        given one, by the fixed scorer and by the out-of-fold losses.
+        given one, by the fixed scorer and by the out-of-fold losses; of rows that no
+        verdict calls wrong.
     groups : dict of str to list of Group
         Who is hit, and who hurts, by name of the column.
     answers : list of Answer
@@ -180,7 +181,9 @@ def _analyse(task, model, settings, step, left_out, decided):
     held_out, plain_separation = compare(
         cleaning, judged.kept, task, settings.seed, step
     )
-    scores = judged.rows.scores
+    scores, as_given = judged.rows.scores, slice(None)
+    if decided is not None:
+        as_given = ~decided.wrong
     analysis = Analysis(
         judged,
         suspects,
@@ -189,7 +192,7 @@ def _analyse(task, model, settings, step, left_out, decided):
         held_out,
         left_out,
         _reason_to_keep_all(judged.kept, held_out, settings),
-        separation(-scores.values, -scores.wrong_values),
+        separation(-scores.values[as_given], -scores.wrong_values[as_given]),
         plain_separation,
         decided=decided,
     )

@@ -133,7 +133,7 @@ def run(problem, settings, reviewed=None):
     print_table(problem, settings.target, left_out, texts)
     if settings.samples:
         print_sample(settings.sample, len(problem.y))
-    with progress(n_parts(settings), problem.X.size) as step:
+    with progress(n_parts(settings), problem.X.shape) as step:
         decided = None if reviewed is None else reviewed.decided
         analysis = analyse(problem, model, settings, step, left_out, decided)
     ranking = ranking_table(problem, analysis)

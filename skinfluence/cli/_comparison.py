@@ -37,7 +37,8 @@ def compare(cleaning, kept, task, seed, step):
     held_out : HeldOut
         Predictions of the held-out rows by both models.
     separation : float
-        The `separation` of the losses before cleaning.
+        The `separation` of the losses before cleaning, of rows that no verdict calls
+        wrong.
     """
     y, decided = task.y, cleaning.decided
     any_suspect = not kept.all() or decided is not None
@@ -64,11 +65,12 @@ def compare(cleaning, kept, task, seed, step):
     if decided is not None:
         fold[decided.dropped] = -1
         losses[:, decided.dropped] = np.nan
-    before, after, wrong = losses
+    before, after, exchanged_losses = losses
     held_out = HeldOut(
         y, task.classification, task.groups, fold, np.stack([before, after]), predicted
     )
-    return held_out, separation(before, wrong)
+    judged = slice(None) if decided is None else ~decided.wrong
+    return held_out, separation(before[judged], exchanged_losses[judged])
 
 
 def _compare_fold(cleaning, any_suspect, targets, exchanged, train, test):

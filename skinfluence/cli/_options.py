@@ -151,7 +151,7 @@ class OfFiles(Checked):
         "column_2 and so on (default: no if it looks like data)",
     )
     sheet: str | None = option(
-        metavar="NAME", help="of a spreadsheet (default: the first)"
+        metavar="NAME", help="of a spreadsheet (default: the first that has the target)"
     )
 
     def reading(self):

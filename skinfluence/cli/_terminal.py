@@ -16,8 +16,9 @@ from skinfluence.cli._left_folds import MOST_COMPARED
 
 SHOWN = 5
 SHOWN_CLASSES = 10
-# A table with more takes over ten seconds.
+# A table with more of either takes over ten seconds; trees and texts cost by the row.
 MANY_CELLS = 1_000_000
+MANY_ROWS = 5_000
 
 
 def print_table(problem, target, left_out, texts=()):
@@ -222,11 +223,11 @@ def _cut(label, width=12):
 
 
 @contextmanager
-def progress(total, n_cells):
+def progress(total, shape):
     """Show progress; yield the function that advances it.
 
-    It is a bar on a terminal, if rich is installed; else some lines, for tables that
-    take long.
+    It is a bar on a terminal, if rich is installed; else some lines, for tables of a
+    shape (n_samples, n_features) that takes long.
     """
     bar = None
     # The bar moves the cursor, and shows no text of the table.
@@ -240,7 +241,7 @@ def progress(total, n_cells):
         else:
             bar = Progress(console=Console(file=stream), transient=True)
     if bar is None:
-        with _in_lines(total, n_cells) as step:
+        with _in_lines(total, shape) as step:
             yield step
         return
     with bar:
@@ -249,11 +250,16 @@ def progress(total, n_cells):
 
 
 @contextmanager
-def _in_lines(total, n_cells):
-    if n_cells < MANY_CELLS:
+def _in_lines(total, shape):
+    n_rows, n_columns = shape
+    if n_rows < MANY_ROWS and n_rows * n_columns < MANY_CELLS:
         yield lambda: None
         return
-    print("valuing the rows; a table of this size takes minutes", file=sys.stderr)
+    print(
+        f"valuing the rows, the first of {total} parts of the work; how long the "
+        "others take is said after it",
+        file=sys.stderr,
+    )
     done, start = 0, monotonic()
 
     def step():
@@ -261,9 +267,9 @@ def _in_lines(total, n_cells):
         done += 1
         elapsed = monotonic() - start
         left = elapsed / done * (total - done)
+        more = f", about {duration(left)} left" if done < total else ""
         print(
-            f"valuing the rows: {done} of {total} parts done in {duration(elapsed)}, "
-            f"about {duration(left)} left",
+            f"{done} of {total} parts done in {duration(elapsed)}{more}",
             file=sys.stderr,
         )
 

@@ -1,5 +1,7 @@
 """What passes over the rows before a Pipeline compute in each block, for its steps."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.preprocessing import OneHotEncoder
@@ -33,12 +35,19 @@ def _stacked(one, other):
 
 def witnesses(block, number, places):
     """Return rows that hold every category that the encoders meet in the block."""
-    try:
+    with encoders_explained(f"partition {number}"):
         return _witnesses_of(block.X, places)
+
+
+@contextmanager
+def encoders_explained(part):
+    """Name the part of the rows whose values an encoder refuses, and the cause."""
+    try:
+        yield
     except TypeError as error:
         raise ValueError(
-            f"The OneHotEncoder refuses partition {number}: {error}. Texts that are "
-            "missing are pandas.NA in dask: fill them by fillna."
+            f"The OneHotEncoder refuses {part}: {error}. Texts that are missing are "
+            "pandas.NA in dask: fill them by fillna."
         ) from error
 
 

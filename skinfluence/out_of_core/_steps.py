@@ -26,6 +26,7 @@ from skinfluence.out_of_core._column_scales import (
 )
 from skinfluence.out_of_core._step_passes import (
     category_counts,
+    encoders_explained,
     head,
     joined_heads,
     joined_witnesses,
@@ -151,7 +152,8 @@ class BlockSteps:
     def _fitted(self, name, step, path, few):
         """Fit one transformer to all blocks."""
         top = Place(name, None, path)
-        fitted = copying(clone(step)).fit(top.rows(few), None)
+        with encoders_explained("the first rows"):
+            fitted = copying(clone(step)).fit(top.rows(few), None)
         encoders = [
             place
             for place in _leaves(name, fitted, path)

@@ -72,3 +72,10 @@ def test_in_a_pipeline_of_imbalanced_learn(noisy_wine):
     model.set_params(influencesampler__drop_fraction=0.1).fit(X, y)
     cleaner = InfluenceCleaner(tree, drop_fraction=0.1).fit(X, y)
     np.testing.assert_array_equal(model.predict(X), cleaner.predict(X))
+
+
+@pytest.mark.parametrize("kind", ["datetime64[D]", "timedelta64[D]"])
+def test_dates_are_no_labels(kind):
+    y = np.arange(60).astype(kind)
+    with pytest.raises(ValueError, match="Got dates or durations.*make numbers"):
+        InfluenceSampler().fit_resample(np.arange(60.0)[:, None], y)

@@ -1,7 +1,11 @@
 """Nobody waits for minutes without a word, and nobody is told of seconds."""
 
+import pytest
+
 from skinfluence.cli import _terminal
-from skinfluence.cli._terminal import MANY_CELLS, progress
+from skinfluence.cli._terminal import MANY_CELLS, MANY_ROWS, progress
+from skinfluence.cli.tables import _read
+from skinfluence.cli.tables._read import read_table
 
 
 class Clock:
@@ -11,21 +15,38 @@ class Clock:
         return self.now
 
 
-def test_large_tables_tell_how_far_they_are(capsys, monkeypatch):
+@pytest.mark.parametrize("shape", [(MANY_ROWS, 1), (1, MANY_CELLS)])
+def test_large_tables_tell_how_far_they_are(shape, capsys, monkeypatch):
     clock = Clock()
     monkeypatch.setattr(_terminal, "monotonic", clock)
-    with progress(3, MANY_CELLS) as step:
-        assert "takes minutes" in capsys.readouterr().err
+    with progress(3, shape) as step:
+        assert "the first of 3 parts" in capsys.readouterr().err
         clock.now += 40
         step()
         assert capsys.readouterr().err == (
-            "valuing the rows: 1 of 3 parts done in 40.0 s, about 1 min 20 s left\n"
+            "1 of 3 parts done in 40.0 s, about 1 min 20 s left\n"
         )
         clock.now += 20
         step()
         assert capsys.readouterr().err == (
-            "valuing the rows: 2 of 3 parts done in 1 min 00 s, about 30.0 s left\n"
+            "2 of 3 parts done in 1 min 00 s, about 30.0 s left\n"
         )
-    with progress(3, MANY_CELLS - 1) as step:
+        clock.now += 5
+        step()
+        assert capsys.readouterr().err == "3 of 3 parts done in 1 min 05 s\n"
+
+
+def test_large_files_say_that_they_are_read(tmp_path, capsys, monkeypatch):
+    file = tmp_path / "t.csv"
+    file.write_bytes(b"a,b\n" + b"1,2\n" * 400_000)
+    read_table([file])
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(_read, "MANY_BYTES", 1_600_004)
+    read_table([file])
+    assert capsys.readouterr().err == "reading 2 MB\n"
+
+
+def test_small_tables_do_not(capsys):
+    with progress(3, (MANY_ROWS - 1, MANY_CELLS // MANY_ROWS)) as step:
         step()
     assert capsys.readouterr().err == ""

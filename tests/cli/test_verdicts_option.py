@@ -1,5 +1,6 @@
 """``clean --verdicts``: a review goes on."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -54,6 +55,19 @@ def reviewed(folder, tmp_path):
 def go_on(path, file, *more):
     arguments = ["clean", str(path), "--target", "label", "--verdicts", str(file)]
     return main([*arguments, "--force", *more])
+
+
+def test_rows_found_wrong_do_not_count_as_given_in_the_check(reviewed, capsys):
+    def shares():
+        out = capsys.readouterr().out
+        pattern = r"([\d.]+)% of comparisons .*out-of-fold loss: ([\d.]+)%"
+        return np.array(re.search(pattern, out).groups(), dtype=float)
+
+    path, file, _ = reviewed
+    assert main(["clean", str(path), "--target", "label", "--force"]) == 0
+    before = shares()
+    go_on(path, file)
+    assert (shares() > before + 2).all()
 
 
 def test_decided_rows_are_carried_out_and_not_asked_again(reviewed, capsys):

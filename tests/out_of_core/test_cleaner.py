@@ -140,8 +140,11 @@ def test_verdicts_and_models_without_blocks_are_refused():
     lazy = blocks(COMPLETE), blocks(LABELS)
     with pytest.raises(TypeError, match="'verdicts' parameter cannot be used"):
         InfluenceCleaner(LogisticRegression()).fit(*lazy, verdicts={"row": []})
-    with pytest.raises(UnsupportedEstimator, match="SGDClassifier.*InfluenceSampler"):
+    with pytest.raises(
+        UnsupportedEstimator, match="SGDClassifier.*InfluenceSampler"
+    ) as e:
         InfluenceCleaner(SGDClassifier()).fit(*lazy)
+    assert str(e.value).count("names a method") == 1
     cleaner = InfluenceCleaner(LogisticRegression(), subsample=150).fit(*lazy)
     assert len(cleaner.review_table(n_rows=5)) == 5
     for method in (cleaner.suspect_reasons, cleaner.apply):

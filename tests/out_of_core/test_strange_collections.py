@@ -159,10 +159,11 @@ def test_categories_that_differ_from_partition_to_partition():
     compare((lazy, blocks(SIGNAL)), table, SIGNAL, test, model)
 
 
-def test_missing_texts_are_named():
-    table = frame(town=np.where(np.arange(N) == 41, None, TOWNS))
+@pytest.mark.parametrize(("row", "part"), [(41, "partition 1"), (2, "the first rows")])
+def test_missing_texts_are_named(row, part):
+    table = frame(town=np.where(np.arange(N) == row, None, TOWNS))
     lazy = dd.from_pandas(table.astype({"town": "string"}), npartitions=2)
-    with pytest.raises(ValueError, match=r"partition 1: .*NA.*fillna"):
+    with pytest.raises(ValueError, match=rf"{part}: .*NA.*fillna"):
         LeaveOneOutInfluence(make_pipeline(COLUMNS, Ridge())).fit(lazy, blocks(SIGNAL))
 
 

@@ -29,6 +29,9 @@ from skinfluence.cli.tables._spreadsheets import SpreadsheetFile, read_spreadshe
 from skinfluence.cli.tables._table import AUTO, Reading
 from skinfluence.cli.tables._totals import note_on_totals
 
+# Files that are larger take several seconds.
+MANY_BYTES = 10_000_000
+
 
 def read_table(paths, reading=None):
     """Read a table.
@@ -52,8 +55,9 @@ def read_table(paths, reading=None):
     """
     reading = Reading() if reading is None else reading
     files, tables = [], []
-    for path in paths:
-        parts = parts_of(path)
+    parts_of_all = [parts_of(path) for path in paths]
+    _announce([part for parts in parts_of_all for part in parts])
+    for path, parts in zip(paths, parts_of_all, strict=True):
         read = [_read_one(part, reading) for part in parts]
         # A program that filters rows in parallel writes parts without any.
         some = [(p, t) for p, t in zip(parts, read, strict=True) if len(t.typed)]
@@ -62,6 +66,13 @@ def read_table(paths, reading=None):
         files += [part for part, _ in some]
         tables += [table for _, table in some]
     return tables[0] if len(tables) == 1 else _together(files, tables)
+
+
+def _announce(files):
+    """Say that files are read where this takes long."""
+    n_bytes = sum(Path(f).stat().st_size for f in files if Path(f).is_file())
+    if n_bytes >= MANY_BYTES:
+        print(f"reading {n_bytes / 1e6:.0f} MB", file=sys.stderr)
 
 
 def _name(path):
