@@ -241,8 +241,8 @@ def test_the_equal_rows_of_iris_in_both_tables():
     assert test[142]
     assert not test[101]
     findings = audit_table(X[~test], y[~test], X_test=X[test])
-    assert found(findings, "train/test overlap") == ["1 test rows"]
-    assert found(findings, "train/test overlap", "low") == ["1 test rows"]
+    assert found(findings, "train/test overlap") == ["1 test row"]
+    assert found(findings, "train/test overlap", "low") == ["1 test row"]
 
 
 def test_columns_that_say_nothing():
