@@ -257,17 +257,20 @@ def _in_lines(total, shape):
         return
     print(
         f"valuing the rows, the first of {total} parts of the work; how long the "
-        "others take is said after it",
+        "others take is said after two",
         file=sys.stderr,
     )
-    done, start = 0, monotonic()
+    done, start, first = 0, monotonic(), 0.0
 
     def step():
-        nonlocal done
+        nonlocal done, first
         done += 1
-        elapsed = monotonic() - start
-        left = elapsed / done * (total - done)
-        more = f", about {duration(left)} left" if done < total else ""
+        elapsed, more = monotonic() - start, ""
+        if done == 1:
+            first = elapsed  # All rows are valued: it takes longer than the others.
+        elif done < total:
+            left = (elapsed - first) / (done - 1) * (total - done)
+            more = f", about {duration(left)} left"
         print(
             f"{done} of {total} parts done in {duration(elapsed)}{more}",
             file=sys.stderr,
