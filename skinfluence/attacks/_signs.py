@@ -4,10 +4,10 @@ import numpy as np
 
 from skinfluence.attacks._scale import Scale
 from skinfluence.attacks._supporters import (
-    company,
     largest_gap,
     standardised,
     support,
+    supporters_support,
 )
 
 # Robust standard deviations of a gap that count as one of the mean support: gaps of
@@ -61,7 +61,7 @@ class Signs:
 
     def _signs(self, values, comparable):
         return (
-            company(standardised(values, comparable), self.row_support),
+            supporters_support(standardised(values, comparable), self.row_support),
             largest_gap(values, comparable, self.most),
         )
 

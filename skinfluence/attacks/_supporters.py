@@ -61,7 +61,7 @@ def standardised(values, comparable):
     )
 
 
-def company(scores, row_support):
+def supporters_support(scores, row_support):
     """Return the mean support of a prediction's supporters, NaN if it has none.
 
     Parameters

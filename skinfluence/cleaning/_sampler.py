@@ -225,8 +225,8 @@ class InfluenceSampler(BaseEstimator):
         Returns
         -------
         X_resampled : array-like of shape (n_samples_new, n_features)
-            The rows that were kept, in the order and the type of ``X``; collections of
-            dask lose them when they are computed.
+            The rows that were kept, in the order and the type of ``X``; suspects
+            are removed from collections of dask when these are computed.
         y_resampled : array-like of shape (n_samples_new,)
             Their targets.
         """

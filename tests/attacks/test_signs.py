@@ -7,10 +7,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skinfluence.attacks._scale import Scale
 from skinfluence.attacks._signs import Signs
 from skinfluence.attacks._supporters import (
-    company,
     largest_gap,
     standardised,
     support,
+    supporters_support,
 )
 from skinfluence.attacks._upper_group import upper_group
 
@@ -29,20 +29,20 @@ def test_numbers_worked_out_by_hand():
     z = standardised(VALUES, SAME)
     assert_allclose(z, np.array([[2, 1, -1, -2, 0, 0]]) / np.sqrt(2.5))
     # Only the first row is more than one deviation above the mean.
-    assert_allclose(company(z, np.arange(10.0, 16.0)), 10.0)
+    assert_allclose(supporters_support(z, np.arange(10.0, 16.0)), 10.0)
 
 
 def test_what_has_no_spread_has_no_sign():
     equal = np.full((1, 6), 2.0)
     assert_array_equal(standardised(equal, SAME), np.zeros((1, 6)))
-    assert np.isnan(company(np.zeros((1, 6)), np.ones(6))).all()
+    assert np.isnan(supporters_support(np.zeros((1, 6)), np.ones(6))).all()
     assert largest_gap(equal, SAME, 3) == 0
     assert largest_gap(-np.abs(VALUES), SAME, 3) == 0  # none supports the prediction
     assert_array_equal(Scale(np.array([1.0, 1.0, np.nan])).distance([0.0, 5.0]), [0, 0])
     assert upper_group(np.full(5, 2.0), 3) == 0
     # Two rows are one deviation from their mean: neither is a supporter.
     two = standardised(np.array([[0.3, 0.1]]), np.ones((1, 2), dtype=bool))
-    assert np.isnan(company(two, np.ones(2))).all()
+    assert np.isnan(supporters_support(two, np.ones(2))).all()
 
 
 @pytest.mark.parametrize("size", [1, 3, 10])
