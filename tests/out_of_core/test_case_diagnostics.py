@@ -1,9 +1,11 @@
 """Case diagnostics of dask collections against statsmodels and arrays in memory."""
 
-import dask
+from functools import partial
+
 import dask.array as da
 import numpy as np
 import pytest
+import tables_in_blocks
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -44,16 +46,10 @@ WEIGHT = RNG.uniform(0.2, 3.0, size=N)
 WEIGHT[5] = 0.0
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Threads of dask take as long as the tests."""
-    with dask.config.set(scheduler="synchronous"):
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def blocks(values):
-    """Return a dask array of uneven blocks of rows."""
-    return da.from_array(values, chunks=(CHUNKS, *((n,) for n in values.shape[1:])))
+blocks = partial(tables_in_blocks.blocks, chunks=CHUNKS)
 
 
 def compare(found, expected, rtol=1e-9):

@@ -1,10 +1,12 @@
 """Shapley values of neighbours in blocks against those of the same rows in memory."""
 
-import dask
+from functools import partial
+
 import dask.array as da
 import numpy as np
 import pytest
 import sklearn
+import tables_in_blocks
 from numpy.testing import assert_allclose
 
 from skinfluence import KNNShapley
@@ -17,16 +19,10 @@ LABELS = np.array(["a", "b", "c"])[np.digitize(SIGNAL, [-0.5, 0.5])]
 TRAIN, TEST = slice(0, N), slice(N, None)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Threads of dask take as long as the tests."""
-    with dask.config.set(scheduler="synchronous"):
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def blocks(values):
-    """Return a dask array of uneven blocks of rows."""
-    return da.from_array(values, chunks=(CHUNKS, *((n,) for n in values.shape[1:])))
+blocks = partial(tables_in_blocks.blocks, chunks=CHUNKS)
 
 
 def pair(y, **params):

@@ -1,6 +1,5 @@
 """Pipelines on dask collections: the preprocessing is fitted again without each row."""
 
-import dask
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -52,11 +51,7 @@ MODELS = {
 SMOOTH = {"logistic", "multinomial", "Poisson", "Gamma"}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Threads of dask take as long as the tests."""
-    with dask.config.set(scheduler="synchronous"):
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def compare(pipeline, target, rows=X, weight=None, given=None, method=None):

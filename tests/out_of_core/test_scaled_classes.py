@@ -6,7 +6,6 @@ predictions, of which ``tol`` bounds the error.
 
 from dataclasses import replace
 
-import dask
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -26,11 +25,7 @@ from skinfluence.out_of_core._softmax_table import SoftmaxRows
 MODEL = LogisticRegression(solver="newton-cholesky", tol=1e-12)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Threads of dask take as long as the tests."""
-    with dask.config.set(scheduler="synchronous"):
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def drawn(n, p, seed=0):

@@ -1,10 +1,13 @@
 """Collections as users have them: dtypes, unknown sizes, odd blocks and indices."""
 
+from functools import partial
+
 import dask
 import dask.array as da
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import tables_in_blocks
 from numpy.testing import assert_allclose
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
@@ -24,15 +27,10 @@ ROWS, Y = RNG.normal(size=(5, 3)), RNG.normal(size=5)
 WEIGHT = RNG.uniform(0.1, 2.0, size=N)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Threads of dask take as long as the tests."""
-    with dask.config.set(scheduler="synchronous"):
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def blocks(values):
-    return da.from_array(values, chunks=(CHUNKS, *((n,) for n in values.shape[1:])))
+blocks = partial(tables_in_blocks.blocks, chunks=CHUNKS)
 
 
 def frame(index=None, **columns):
