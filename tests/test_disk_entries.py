@@ -12,6 +12,7 @@ from pathlib import Path
 import joblib
 import pytest
 import sklearn
+from hanging import HANGING
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.datasets import load_diabetes
@@ -255,7 +256,7 @@ def test_two_processes_that_write_the_same(tmp_path):
         )
         for other in (0, 1000)
     ]
-    assert [process.wait(60) for process in runs] == [0, 0]
+    assert [process.wait(HANGING) for process in runs] == [0, 0]
     assert [path.name for path in (tmp_path / "skinfluence/key").iterdir()] == [
         "output.pkl"
     ]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import sklearn
 from checks.coalition_tasks import evaluation, subsets_of
+from hanging import HANGING
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
@@ -87,8 +88,6 @@ def test_what_has_no_name_on_disk_is_refused_before_training(tmp_path, table):
     assert fits(log) == 0
 
 
-# Seconds after which a run does not go on; no machine is so slow.
-HANGING = 300
 # A shell's background jobs, and what they start, ignore SIGINT unless told otherwise.
 SCRIPT = """
 import signal, sys

@@ -2,11 +2,12 @@
 
 import threading
 from concurrent.futures import BrokenExecutor
-from time import sleep
+from contextlib import ExitStack
 
 import joblib
 import numpy as np
 import pytest
+from hanging import HANGING
 from numpy.testing import assert_allclose
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
@@ -80,22 +81,24 @@ def losses(deadline=None, **options):
 def test_what_a_broken_call_left_waiting_is_no_result(monkeypatch):
     # Two threads, a third round of tasks 6 to 13, of which joblib hands out four. When
     # 9 is finished it takes two more from the list: it hands out 12 and keeps 13.
-    # Then 7 loses its worker, while the other worker is held up.
-    kept, lost = threading.Event(), threading.Event()
+    # Then 7 loses its worker, while the other worker is held up until all is over.
+    kept, lost, over = threading.Event(), threading.Event(), threading.Event()
 
     def hook(task):
         if lost.is_set():
             return
         if task == 10:
             kept.set()
-            sleep(0.3)
+            assert over.wait(HANGING)
         if task == 7:
-            assert kept.wait(30)
+            assert kept.wait(HANGING)
             lost.set()
             raise BrokenExecutor("lost")
 
     monkeypatch.setattr(Hooked, "hook", hook)
-    with joblib.parallel_config("threading", n_jobs=2):
+    with ExitStack() as stack:
+        stack.callback(over.set)
+        stack.enter_context(joblib.parallel_config("threading", n_jobs=2))
         with pytest.warns(RuntimeWarning, match="Workers were lost"):
             assert_allclose(losses(), EXPECTED, rtol=1e-12)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from hanging import HANGING
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -59,7 +60,7 @@ def test_parts_are_worked_on_at_once_and_keep_their_order(monkeypatch):
     from threading import Barrier
 
     monkeypatch.setattr("skinfluence._threads.cpu_count", lambda: 3)
-    meeting = Barrier(3, timeout=20)  # breaks unless three threads come
+    meeting = Barrier(3, timeout=HANGING)  # breaks unless three threads come
 
     def part(i):
         meeting.wait()
