@@ -130,7 +130,7 @@ def _findings(X, target, y, X_test, classification, groups, random_state):
         features, target, lambda rows: influence_share(X, y, rows, classification)
     )
     found += conflicting_rows(features, target)
-    found += near_duplicates(features, target, copies, random_state)
+    found += near_duplicates(features, copies, random_state)
     found += leaking_columns(features, values, classification, random_state)
     found += groups_with_one_target(
         columns, values, classification, groups, random_state

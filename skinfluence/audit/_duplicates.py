@@ -132,7 +132,7 @@ def conflicting_rows(columns, target):
     ]
 
 
-def near_duplicates(columns, target, copies, random_state):
+def near_duplicates(columns, copies, random_state):
     """Find rows that differ from another one by next to nothing.
 
     A row is a near duplicate if its nearest neighbour, among standardised numbers and
@@ -144,8 +144,6 @@ def near_duplicates(columns, target, copies, random_state):
     ----------
     columns : list of Column
         Features.
-    target : Column
-        What is predicted.
     copies : ndarray of bool
         Exact duplicates, which are left out.
     random_state : int

@@ -246,8 +246,7 @@ class SingleRows(RowsOneByOne):
     def step_radius(self, rows=slice(None)):
         """Bound the error of the linear predictor after one step, per row."""
         length, slope = self.length[rows], self.slope[rows]
-        args = length, slope, self.h_max, self.kappa[rows], self._M
-        nu = certificate.newton_residual(*args)
+        nu = certificate.newton_residual(length, slope, self.h_max, self._M)
         return self._radius(rows, nu + self.uneven[rows] * slope, length)
 
     def correction_radius(self, rows=slice(None)):

@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import dataclass
 
 SEPARATORS = ",;\t|"
-QUOTES = "\"'"
 N_RECORDS = 200
 SAMPLE = 2**18
 LARGEST_FIELD = 2**31 - 1

@@ -144,10 +144,10 @@ class NetFunctions:
         self._placed.copy_(theta.detach())
         return self._own
 
-    def placed_losses(self, X, y, measure=None):
-        """`losses` at the parameters that `place` was last called with."""
-        self._set_mode(measure)
-        return self._module(X, y, measure)
+    def placed_losses(self, X, y):
+        """Training `losses` at the parameters that `place` was last called with."""
+        self._set_mode(None)
+        return self._module(X, y, None)
 
     def row_gradients(self, theta, X, y, measure=None):
         """Gradients of each row's loss at ``theta``, shape (n_rows, n_parameters).

@@ -76,7 +76,7 @@ def radius(nu, zeta, kappa, h_max, M):
         return np.where(product < 1, size * distance, np.inf)
 
 
-def newton_residual(u_norm, weighted_slope, h_max, kappa, M):
+def newton_residual(u_norm, weighted_slope, h_max, M):
     """Gradient norm after one Newton step: second-order Taylor remainder.
 
     ``weighted_slope`` is ``|d_i| sqrt(h_i / kappa)``, the length of the step in the

@@ -218,7 +218,7 @@ class Ladder:
         even = self.uneven == 0
         slope = np.abs(base.d) * np.sqrt(base.h / self.kappa)
         slack = np.linalg.norm(base.slack) / np.sqrt(self.kappa)
-        nu = certificate.newton_residual(length, slope, self.h_max, self.kappa, self.M)
+        nu = certificate.newton_residual(length, slope, self.h_max, self.M)
         bound = self._radius(nu + slack, length * np.sqrt(self.h_max))
         todo = np.flatnonzero(~((bound <= tol) & even))
         todo = todo[(base.weight[todo] > 0) | ~even[todo]]
