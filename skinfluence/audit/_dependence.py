@@ -99,10 +99,10 @@ def _between(codes, y, classification):
 
 
 def order_effects(y, classification, random_state):
-    """Find targets that depend on where in the table a row stands.
+    """Find targets that depend on the position of the row in the table.
 
-    Neighbours that are alike, or a drift: a share of the target's variation between
-    the tenths of the table, beyond that of rows in another order.
+    Either targets of consecutive rows are alike, or targets drift: the tenths of the
+    table differ in their targets by more than those of the shuffled table.
 
     Parameters
     ----------

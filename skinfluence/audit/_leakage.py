@@ -129,7 +129,7 @@ def _skill(column, y, rows, cv, classification, random_state):
 def _of_labels(predicted, y):
     base = len(y) - np.unique(y, return_counts=True)[1].max()
     errors = np.sum(predicted != y)
-    # One standard error more: two mistakes in a hundred rows may be luck.
+    # An upper bound of the errors, by one standard error and one error.
     return 1 - (errors + np.sqrt(errors) + 1) / max(base, 1)
 
 

@@ -33,7 +33,7 @@ def are_labels(y):
     if values.dtype.kind in "mM":
         raise ValueError(
             "y must hold labels or amounts. Got dates or durations, which are neither: "
-            "make numbers of them, days since one of them say."
+            "make numbers of them, for instance days since a fixed date."
         )
     if values.dtype.kind not in "iuf":
         return True

@@ -85,7 +85,7 @@ def standard_errors(rows, suspects):
 def fixed_scorer_error(scores, rows):
     """Jackknife standard error of the fixed scorer's values of some rows.
 
-    NaN of rows that are not in the sample that the models were fitted to.
+    NaN for rows outside the sample that the models were fitted to.
     """
     error = np.full(len(rows), np.nan)
     fitted, places, there = _in_sample(scores, rows)
@@ -96,8 +96,8 @@ def fixed_scorer_error(scores, rows):
 
 
 def _in_sample(scores, rows):
-    """Return the scores of the rows that the models were fitted to, where some rows
-    are among them, and which of them are."""
+    """Return the scores of the rows that the models were fitted to, the positions of
+    some rows among them, and which of these rows are among them."""
     if scores.sample is None:
         return scores, rows, np.ones(len(rows), dtype=bool)
     places = np.searchsorted(scores.sample, rows)
@@ -108,7 +108,7 @@ def _in_sample(scores, rows):
 def hurt_rows(scores, rows):
     """Rows that each of the first rows hurts most; empty for the others.
 
-    Rows that are not in the sample that the models were fitted to hurt none.
+    Rows outside the sample that the models were fitted to hurt no other row.
     """
     hurts = np.empty(len(rows), dtype=object)
     hurts[:] = [np.empty(0, dtype=int)] * len(rows)

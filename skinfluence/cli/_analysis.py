@@ -55,8 +55,8 @@ class Analysis:
         Why nothing should be removed; None if suspects should be.
     separation, plain_separation : float
         Share of pairs in which a target taken from another row is more suspect than a
-        given one, by the fixed scorer and by the out-of-fold losses; of rows that no
-        verdict calls wrong.
+        given one, by the fixed scorer and by the out-of-fold losses; without the rows
+        that a verdict calls wrong.
     groups : dict of str to list of Group
         Who is hit, and who hurts, by name of the column.
     answers : list of Answer

@@ -64,13 +64,13 @@ def relabelled_to_number(value, source, name, where):
     Parameters
     ----------
     value : str or number
-        What was written: "12,5" and "12.5" both, where the table has decimal commas.
+        As written: "12,5" and "12.5" are equal if the table has decimal commas.
     source : Table
         What was read.
     name : str
-        Of the column of numbers.
+        Name of the column of numbers.
     where : str
-        Where the value stands, for errors.
+        File and line of the value, for errors.
 
     Returns
     -------
@@ -79,8 +79,8 @@ def relabelled_to_number(value, source, name, where):
     Raises
     ------
     BadInput
-        For texts that are no number, and for those that are two: 1.234 where points
-        may be marks of thousands.
+        For texts that are not numbers, and for ambiguous ones: 1.234 if points may be
+        marks of thousands.
     """
     if not isinstance(value, str):
         return _plain(float(value))

@@ -16,7 +16,8 @@ from skinfluence.cli._left_folds import MOST_COMPARED
 
 SHOWN = 5
 SHOWN_CLASSES = 10
-# A table with more of either takes over ten seconds; trees and texts cost by the row.
+# Tables with more rows or cells take over ten seconds; the time of trees and of texts
+# is in proportion to the number of rows.
 MANY_CELLS = 1_000_000
 MANY_ROWS = 5_000
 
@@ -51,7 +52,7 @@ def print_table(problem, target, left_out, texts=()):
 
 
 def print_sample(n_trained, n):
-    """Say that models are trained on a sample of the n rows, where they are."""
+    """Print that models are trained on a sample, if it is smaller than the table."""
     if n > n_trained:
         print(
             f"models are trained on a random sample of {n_trained} of the {n} rows, "
@@ -226,8 +227,8 @@ def _cut(label, width=12):
 def progress(total, shape):
     """Show progress; yield the function that advances it.
 
-    It is a bar on a terminal, if rich is installed; else some lines, for tables of a
-    shape (n_samples, n_features) that takes long.
+    It is a bar on a terminal, if rich is installed; otherwise it is a few lines, and
+    only for tables whose ``shape`` (n_samples, n_features) is large.
     """
     bar = None
     # The bar moves the cursor, and shows no text of the table.
@@ -267,7 +268,7 @@ def _in_lines(total, shape):
         done += 1
         elapsed, more = monotonic() - start, ""
         if done == 1:
-            first = elapsed  # All rows are valued: it takes longer than the others.
+            first = elapsed  # The first part values all rows, the others only some.
         elif done < total:
             left = (elapsed - first) / (done - 1) * (total - done)
             more = f", about {duration(left)} left"

@@ -69,7 +69,7 @@ class Blocks:
         return Blocks(parts, self.sizes, n_features, names, self.numbers)
 
     def chosen(self, mask):
-        """Return the rows that a mask of shape (n,) chooses, as `Blocks`."""
+        """Return the rows where a mask of shape (n,) is True, as `Blocks`."""
         from dask import delayed
 
         take = delayed(_taken, pure=False)
@@ -176,15 +176,15 @@ def blocks_of(X, y, sample_weight=None, raw=False, labels=True):
 
 
 def targets_of(blocks, y, labels=True):
-    """Return the targets of all rows of `Blocks` in memory, without reading rows.
+    """Return the targets of all rows of `Blocks` in memory; X is not read.
 
     Parameters
     ----------
     blocks : Blocks
-        Made of these targets.
+        Made of the same targets.
     y : dask or other array-like of shape (n,) or (n, n_outputs)
     labels : bool, default=True
-        Whether they may be texts.
+        Whether targets may be texts.
 
     Returns
     -------
@@ -287,7 +287,7 @@ def _read(number, X, y, weight=None, raw=False, labels=True, names=None):
 
 
 def _checked_targets(number, y, labels):
-    """Return the targets of a partition, which errors name."""
+    """Return the targets of a partition; errors name its number."""
     _refuse_masked(number, "y", y)
     y = np.asarray(y.toarray() if sp.issparse(y) else y)
     if not labels:
@@ -320,7 +320,7 @@ def _refuse_masked(number, name, values):
 
 
 def as_floats(X):
-    """Return rows as an array of floats, of which not all may be finite."""
+    """Return rows as an array of floats, which may contain NaN and infinities."""
     X = np.asarray(X.toarray() if sp.issparse(X) else X)
     if X.dtype.kind == "c":
         raise TypeError("complex numbers")

@@ -66,7 +66,7 @@ class Coefficients:
 
 
 class CentredRows:
-    """Rows that are centred when some of them are asked for: a block has no copy."""
+    """Rows that are centred when they are indexed: the whole block is not copied."""
 
     def __init__(self, X, mean, intercept):
         self.X, self.mean, self.intercept = X, mean, intercept
@@ -165,11 +165,11 @@ def derivatives(block, span, problem, mean, theta, outputs, removed):
                 weight[own - first] = 0.0
             eta, y = Z @ theta[i], targets[:, output]
             gradient[i] += (weight * problem.pointwise.slope(eta, y)) @ Z
-            # the curvature of squares is the same for all outputs
+            # The curvature of squares is the same for all outputs.
             key = own.tobytes() if problem.pointwise.M == 0 else None
             if key is None or key not in known:
                 root = np.sqrt(weight * problem.pointwise.curvature(eta, y))
-                # Centred rows are a copy, which the last objective needs no more.
+                # Centred rows are a copy: the last objective may overwrite it.
                 out = Z if i == m - 1 and problem.intercept else None
                 scaled = np.multiply(Z, root[:, None], out=out)
                 known = {key: scaled.T @ scaled}
@@ -178,9 +178,10 @@ def derivatives(block, span, problem, mean, theta, outputs, removed):
 
 
 def cached_rows(n, p):
-    """Slice n rows so that those of a slice stay in the cache of the processor.
+    """Slice n rows so that the rows of a slice fit into the cache of the processor.
 
-    Of wide rows there are more than columns, so that sums over slices cost little.
+    If rows are wide, a slice has more rows than columns all the same, so that sums over
+    slices take little time.
     """
     size = max(2**16 // p, 2 * p)
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]

@@ -89,14 +89,14 @@ class RowsOneByOne(ABC):
 
     @abstractmethod
     def step(self, lift, root, gradient, excess):
-        """Take one step without each row, and set what the base starts from.
+        """Take one step without each row, and set the start of the base's corrections.
 
         Parameters
         ----------
         lift, root : ndarray
             Inverse of the Hessian, and its root.
         gradient : ndarray of shape (k, p)
-            What is left of it.
+            At the base, where it is nearly zero.
         excess : Shares or None
             As of `Start`.
 
@@ -107,7 +107,7 @@ class RowsOneByOne(ABC):
         gap : ndarray of shape (n,)
             One minus leverage.
         radius : ndarray of shape (n,)
-            Bound of what the linear predictor is wrong by.
+            Bound of the error of the linear predictor.
         """
 
     def correct(self, todo):

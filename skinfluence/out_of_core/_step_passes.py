@@ -41,7 +41,7 @@ def witnesses(block, number, places):
 
 @contextmanager
 def encoders_explained(part):
-    """Name the part of the rows whose values an encoder refuses, and the cause."""
+    """Add the part of the rows, and the cause, to the error of an encoder."""
     try:
         yield
     except TypeError as error:

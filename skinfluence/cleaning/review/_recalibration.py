@@ -169,8 +169,8 @@ def estimate(Z, labels, sure, wrong, count=True):
     taken = others[np.argsort(log_odds[others], kind="stable")]
     step = -(-len(taken) // MAX_ROWS) or 1
     taken = taken[step // 2 :: step]
-    # Not `expit`, which takes four times as long here, and in single precision, in
-    # which exponentials take most of the time still.
+    # `expit` takes four times as long here. In single precision, because exponentials
+    # take most of the time.
     odds = _single(draws) @ _single(_design(Z[taken], labels[taken], n_labels)).T
     with np.errstate(over="ignore"):
         q = 1 / (1 + np.exp(-odds))

@@ -199,7 +199,7 @@ def same_text(one, other):
 
 
 def plain_text(text):
-    """Return a text without the differences that a spreadsheet makes when it saves."""
+    """Return a text in a form that stays the same when a spreadsheet saves it."""
     try:
         return str(float(text) + 0.0)  # no minus before a zero
     except ValueError:

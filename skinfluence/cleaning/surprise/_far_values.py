@@ -79,7 +79,7 @@ def _nearer_to(centre, limit, x):
     if not far.any():
         return x
     x = x.copy()
-    # The quotient may be beyond the largest float.
+    # The quotient itself may exceed the largest float.
     beyond = np.log(away[far]) - np.log(limit)
     x[far] = centre + np.sign(moves[far]) * limit * (1 + beyond)
     return x

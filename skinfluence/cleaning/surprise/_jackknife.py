@@ -7,11 +7,11 @@ The other rows are cut into G groups at random; without group g the row's predic
 
 It says how much a value would change with another sample of rows. Predictions without
 the row and without a group are exact: each is one solve in the members' features. So
-are those of the residual that is typical at the row, the residuals of the other rows
-being held; penalties and weights of the stack, the frequencies of mistakes and
-`odds_of_far_rows` stay as they are. The temperature of labels and the median residual
-of numbers are those of at most 2,000 of the rows without the group, moved toward that
-of all rows as their error is less.
+are typical residuals, given the residuals of the other rows; penalties and weights of
+the stack, the frequencies of mistakes and `odds_of_far_rows` are held fixed. The
+temperature of labels and the median residual of numbers are estimated from at most
+2,000 of the rows without the group, and moved toward those of all rows, whose error is
+smaller.
 
 **Cost.** O(G p (n p + m p)) per member for m rows and the 2,000, twice for numbers.
 

@@ -37,7 +37,7 @@ class TreeColumns:
     positions : ndarray of int, shape (d,)
         Where in the table each is from.
     readers : list of callable
-        They take a table of other rows to some of the columns, in their order.
+        Each returns some of the columns, in order, of a table of other rows.
     """
 
     values: np.ndarray
@@ -46,7 +46,7 @@ class TreeColumns:
     readers: list
 
     def of(self, X):
-        """Return the columns of other rows, shape (m, d); a new category is rare."""
+        """Return the columns of other rows, shape (m, d); new categories are rare."""
         return np.hstack([read(X) for read in self.readers])
 
 
@@ -137,7 +137,7 @@ def with_texts(X, columns):
 
 
 def _reader(X, j, kind):
-    """Return what takes a table to the numbers or codes of one column, (n, 1)."""
+    """Return a function from tables to numbers or codes of one column, (n, 1)."""
     if kind in CATEGORIES:
         return partial(_codes, position=j, encoder=_encoder(take_columns(X, j)))
     return partial(_seconds if kind == "date" else _numbers, position=j)

@@ -18,7 +18,7 @@ from skinfluence.cli.report._templates import environment
 # Nobody decides on more in one sitting; the page then has about 2 MB.
 MAX_SUSPECTS = 2_000
 SCRIPTS = "decisions.js", "review.js"
-# Of a cell of a suspect, in characters: a comment is read to its end.
+# Most characters of a suspect's cell that are shown: enough for a whole comment.
 LONGEST = 1_000
 
 
@@ -89,7 +89,7 @@ def review_data(problem, analysis, target, reviewed=None):
 
 
 def _lines(verdicts, problem):
-    """Return verdicts as the page writes them, cell by cell."""
+    """Return verdicts as lists of cells, in the format in which the page saves them."""
     columns = (
         map(int, verdicts.rows),
         verdicts.verdicts,
@@ -163,7 +163,7 @@ def _unsaid(explained, said):
 
 
 def _fingerprint(problem, target):
-    """Return a name of the table and its target: decisions stay with them."""
+    """Return a name for the table and its target, under which decisions are kept."""
     pandas = import_pandas()
     table = problem.source.cells.astype(str)
     hashes = pandas.util.hash_pandas_object(table, index=False).to_numpy()

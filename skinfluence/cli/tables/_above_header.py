@@ -119,7 +119,7 @@ def unclosed(error, content, dialect, n_above):
     """
     if "EOF inside string" not in str(error):
         return None
-    # All that follows is one value, and so the last record.
+    # The rest of the file is one value, and so part of the last record.
     _, number = numbered_records(content, dialect)[-1]
     return BadTable(
         f"a {dialect.quote} is opened in line {number + n_above} and never closed: "

@@ -48,9 +48,10 @@ def read_records(lines, separator, quote='"'):
 
 
 def lines_of(text):
-    """Return the lines of a text; a carriage return ends them where nothing else does.
+    """Return the lines of a text.
 
-    Old programs for the Mac write such files.
+    A carriage return ends a line only in files without line feeds, which old programs
+    for the Mac write.
     """
     return io.StringIO(text, newline="\n" if "\n" in text else "\r").readlines()
 

@@ -64,8 +64,8 @@ class NumberMarks:
         number = rf"(?:\d+{part}|{re.escape(self.decimal)}\d+)(?:[eE][+-]?\d+)?"
         if self.thousands:
             mark = f"[{re.escape(self._thousands)}]"
-            # No group begins with a zero: "0,536" has a decimal comma. Nobody writes
-            # groups before an exponent: "2,345e+03" has one as well.
+            # Marks of thousands do not follow a single zero, nor come with an exponent:
+            # "0,536" and "2,345e+03" have decimal commas.
             number = rf"(?:[1-9]\d{{0,2}}(?:{mark}\d{{3}})+{part}|{number})"
         space = f"[{SPACES}]*"
         plain = rf"{UNIT}?{space}{number}{space}{UNIT}?"
@@ -272,7 +272,7 @@ def _note_on_mixed(name, values, marks):
 
 
 def _note_on_other_marks(name, texts, marks):
-    """Say that the numbers of a column have other marks than those of the table."""
+    """Note that the numbers of a column have other marks than those of the table."""
     for decimal, thousands in MARKS:
         if _mostly_numbers(texts, NumberMarks(decimal, thousands)):
             return [

@@ -25,7 +25,7 @@ from skinfluence.cli.tables._number_marks import (
 )
 from skinfluence.cli.tables._table import AUTO, Table, column_names
 
-# In the XML of a sheet, of Excel and of OpenDocument.
+# A formula in the XML of a sheet of Excel, or of OpenDocument.
 FORMULA = re.compile(rb"<f[ />]|table:formula=")
 ENGINES = {".xlsx": "openpyxl", ".ods": "odf"}
 # Texts that pandas takes for missing values in every format.
