@@ -58,9 +58,9 @@ class Analysis:
         given one, by the fixed scorer and by the out-of-fold losses; without the rows
         that a verdict calls wrong.
     groups : dict of str to list of Group
-        Who is hit, and who hurts, by name of the column.
+        Effects on groups, and harmful groups, by name of the column.
     answers : list of Answer
-        How many rows would have to go to change predictions.
+        How many rows would have to be removed to change predictions.
     decided : Decided or None
         Verdicts.
     """

@@ -1,4 +1,4 @@
-"""Who is hit, and who hurts: suspects, wrong rows and scores, group by group."""
+"""Effects on groups, and harmful groups: suspects, wrong rows and scores of each."""
 
 from dataclasses import dataclass
 

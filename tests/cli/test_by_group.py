@@ -1,4 +1,4 @@
-"""Who is hit by a cleaning: shares, intervals and scores of each group."""
+"""Effects of a cleaning on groups: shares, intervals and scores of each."""
 
 from types import SimpleNamespace
 
@@ -113,7 +113,7 @@ def test_the_command_tells_it(tmp_path, capsys):
     assert "warning: suspects are" in out
     assert "of south and" in out
     html = page.read_text()
-    assert "Who is hit" in html
+    assert "Effects on groups" in html
     assert "By town" in html
     assert main([*arguments, "--by", "city", "--force"]) == 2
     assert "no column 'city'" in capsys.readouterr().err
