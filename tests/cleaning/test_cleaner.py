@@ -124,7 +124,7 @@ def test_influence_of_a_regression():
 @pytest.mark.parametrize(
     "influence", [None, LeaveOneOutInfluence(LOGISTIC, solver="exact")]
 )
-def test_label_encodings_change_nothing(labels, influence):
+def test_label_encodings_do_not_change_the_result(labels, influence):
     X, y = load_breast_cancer(return_X_y=True)
     X, y = X[:150], y[:150]
     cleaner = InfluenceCleaner(LOGISTIC, influence=influence, cv=2, random_state=0)
@@ -313,7 +313,7 @@ def test_seeds_reach_the_estimator_and_spare_the_global_generator(noisy_wine):
     np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
 
 
-def test_nothing_dropped_is_the_estimator_itself(noisy_wine):
+def test_without_dropped_rows_the_model_is_the_estimators_own(noisy_wine):
     X, y = noisy_wine
     cleaner = InfluenceCleaner(LOGISTIC, drop_fraction=0).fit(X, y)
     assert cleaner.sample_mask_.all()

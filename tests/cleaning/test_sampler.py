@@ -37,7 +37,7 @@ def noisy_wine():
     "influence",
     [None, InfluenceFunctions(make_pipeline(StandardScaler(), LogisticRegression()))],
 )
-def test_keeps_what_the_cleaner_keeps(noisy_wine, influence):
+def test_the_sampler_keeps_the_rows_that_the_cleaner_keeps(noisy_wine, influence):
     X, y = noisy_wine
     settings = {"influence": influence, "drop_fraction": 0.2, "cv": 3}
     tree = DecisionTreeClassifier(random_state=0)
@@ -50,7 +50,7 @@ def test_keeps_what_the_cleaner_keeps(noisy_wine, influence):
     np.testing.assert_array_equal(y_kept, y[cleaner.sample_mask_])
 
 
-def test_containers_stay_what_they_are(noisy_wine):
+def test_containers_keep_their_type(noisy_wine):
     X, y = noisy_wine
     frame = pd.DataFrame(X, index=np.arange(178) * 2)
     series = pd.Series(y, index=frame.index)

@@ -93,7 +93,7 @@ def test_groups_that_are_not_shown_are_counted(capsys):
     assert "nan" not in out
 
 
-def test_the_command_tells_it(tmp_path, capsys):
+def test_the_command_prints_effects_on_groups(tmp_path, capsys):
     rng = np.random.default_rng(0)
     x = rng.normal(size=300)
     town = np.where(np.arange(300) < 150, "north", "south")

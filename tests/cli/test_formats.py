@@ -130,9 +130,7 @@ def test_columns_of_parquet_that_are_no_scalars(tmp_path):
         ("a:b:y", "y", "its only column is 'a:b:y': give --separator or --header"),
     ],
 )
-def test_what_to_do_about_a_column_that_is_not_there(
-    tmp_path, capsys, text, target, said
-):
+def test_advice_about_a_missing_column(tmp_path, capsys, text, target, said):
     path = tmp_path / "t.csv"
     path.write_text("\n".join([text, *[text.replace("a", "1")] * 20]))
     assert main(["clean", str(path), "--target", target]) == 2

@@ -117,7 +117,7 @@ def test_numbers_in_texts_of_other_formats(tmp_path, suffix):
         (["3 Jahre", "11 Jahre"], "Jahre"),
     ],
 )
-def test_a_unit_that_is_not_known_is_said(tmp_path, texts, unit):
+def test_an_unknown_unit_is_reported(tmp_path, texts, unit):
     values, notes = column(tmp_path, texts)
     assert values == texts
     assert f"v holds numbers with '{unit}' behind them: taken for text" in notes

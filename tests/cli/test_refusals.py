@@ -172,7 +172,7 @@ def test_a_missing_library_is_named(table, module, name, capsys, monkeypatch):
     assert err.count("\n") == 1
 
 
-def test_nothing_is_left_of_a_failed_write(table, capsys, monkeypatch):
+def test_a_failed_write_leaves_no_file(table, capsys, monkeypatch):
     before = names(table.parent)
     write, calls = Path.write_bytes, []  # the ranking, then the table
 
