@@ -217,7 +217,7 @@ def test_several_files(tmp_path):
     ],
     ids=["label", "new label", "whole number", "new whole number", "amount"],
 )
-def test_labels_that_no_row_had_are_said(tmp_path, column, value, new, capsys):
+def test_labels_that_no_row_had_are_reported(tmp_path, column, value, new, capsys):
     path, file = tmp_path / "t.csv", tmp_path / "v.csv"
     pd.DataFrame({"x": range(40), "income": column}).to_csv(path, index=False)
     file.write_text(f"row,verdict,value\n3,relabel,{value}\n")

@@ -137,7 +137,7 @@ def test_advice_about_a_missing_column(tmp_path, capsys, text, target, said):
     assert said in capsys.readouterr().err
 
 
-def test_labels_that_look_alike_are_said(tmp_path, capsys):
+def test_labels_that_look_alike_are_reported(tmp_path, capsys):
     path = tmp_path / "t.csv"
     labels = ["yes", "YES", "yes ", "no"]
     rows = [f"{i % 7},{labels[i % 4]}" for i in range(60)]
@@ -298,7 +298,7 @@ def test_the_first_sheet_with_the_target_is_read(tmp_path):
     assert read_table([path], Reading(target="none")).cells.shape == (1, 1)
 
 
-def test_formulas_are_said_to_become_values(tmp_path):
+def test_formulas_become_values_with_a_note(tmp_path):
     openpyxl = pytest.importorskip("openpyxl")
     path = tmp_path / "t.xlsx"
     frame().to_excel(path, index=False)

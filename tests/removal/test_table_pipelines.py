@@ -381,7 +381,7 @@ def test_steps_that_are_unknown_are_held_by_name():
     ]
 
 
-def test_self_influence_is_that_of_refits():
+def test_self_influence_equals_refits():
     X, y, _, _ = table()
     pipeline = make_pipeline(USUAL, Ridge(0.7, solver="svd"))
     exact = LeaveOneOutInfluence(pipeline, tol=1e-11).fit(X, y).self_influence()
