@@ -172,7 +172,7 @@ SOME = ["None among text", "NaN among text", "NaN", "Int64", "categories", "pola
 
 
 @pytest.mark.parametrize("method", TRAINERS.values(), ids=TRAINERS)
-def test_nothing_is_trained_without_labels(method):
+def test_missing_labels_are_refused_before_training(method):
     for kind in SOME:
         with pytest.raises(ValueError, match=WORDS):
             method.fit(X, INCOMPLETE[kind])

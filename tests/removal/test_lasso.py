@@ -314,7 +314,7 @@ def test_chosen_penalties_are_held_fixed(diabetes):
     assert_allclose(actual, expected.displacement, rtol=0, atol=1e-9)
 
 
-def test_nothing_in_use_at_the_largest_penalty(diabetes):
+def test_no_column_is_in_use_at_the_largest_penalty(diabetes):
     X, y = diabetes
     model, removals = check(Lasso(alpha=1e3), X, y)
     assert np.all(model.theta[0, :-1] == 0)

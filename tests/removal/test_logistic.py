@@ -215,7 +215,7 @@ def test_dependent_columns():
         exact(LogisticRegression(C=np.inf), data[0], y)
 
 
-def test_far_away_columns_change_nothing():
+def test_columns_far_from_zero_do_not_change_the_result():
     X, y, X_test, y_test = data = overlapping()
     _, expected = check(LogisticRegression(), data, log_loss)
     rows = some_rows(expected)

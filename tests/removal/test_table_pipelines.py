@@ -274,7 +274,7 @@ def test_lists_of_rows():
     assert_allclose(lists.influence(X_test.tolist(), y_test), expected)
 
 
-def test_test_rows_that_miss_what_no_training_row_misses():
+def test_missing_cells_in_columns_that_training_rows_have_complete():
     X, y, X_test, y_test = table()
     X_test = X_test.copy()
     X_test.iloc[::2, 0] = X_test.iloc[1::3, 1] = np.nan

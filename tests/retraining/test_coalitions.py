@@ -264,7 +264,7 @@ class Fragile(RegressorMixin, BaseEstimator):
         return self.model_.predict(X)
 
 
-def test_a_failed_fit_says_which(table):
+def test_the_error_of_a_failed_fit_names_the_subset(table):
     X, y = table
     coalitions = Coalitions(Fragile(X[0, 0]), X, y, {}, seed=5)
     subsets = [np.arange(40), np.arange(1, 21)]
