@@ -17,10 +17,6 @@ def rare_classes(target, labels):
         Codes of the labels.
     labels : list of str
         Name of each code.
-
-    Returns
-    -------
-    findings : list of Finding
     """
     counts = np.bincount(target.codes[~target.missing])
     findings = []

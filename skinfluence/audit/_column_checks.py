@@ -18,10 +18,6 @@ def useless_columns(columns):
     ----------
     columns : list of Column
         Features.
-
-    Returns
-    -------
-    findings : list of Finding
     """
     return [f for column in columns for f in _of_column(column)]
 

@@ -35,10 +35,6 @@ def groups_with_one_target(columns, y, classification, groups, random_state):
         Name of the column that is used as groups already.
     random_state : int
         Seeds the permutations.
-
-    Returns
-    -------
-    findings : list of Finding
     """
     findings = []
     for column in columns:
@@ -112,10 +108,6 @@ def order_effects(y, classification, random_state):
         Whether y holds codes.
     random_state : int
         Seeds the permutations.
-
-    Returns
-    -------
-    findings : list of Finding
     """
     n = len(y)
     if n < 50 or len(np.unique(y)) < 2:

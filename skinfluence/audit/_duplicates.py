@@ -109,10 +109,6 @@ def conflicting_rows(columns, target):
         Features.
     target : Column
         What is predicted.
-
-    Returns
-    -------
-    findings : list of Finding
     """
     codes = row_codes(columns)
     pairs = np.unique(np.column_stack([codes, target.codes]), axis=0)
@@ -150,10 +146,6 @@ def near_duplicates(columns, copies, random_state):
         Exact duplicates, which are left out.
     random_state : int
         Chooses rows of large tables.
-
-    Returns
-    -------
-    findings : list of Finding
     """
     if sum(column.many_numbers for column in columns) < MIN_NUMBERS:
         return []

@@ -7,7 +7,7 @@ HIGH, MEDIUM, LOW = SEVERITIES = ("high", "medium", "low")
 
 @dataclass(frozen=True)
 class Finding:
-    """A fault of a table.
+    """A fault of a table. Every check returns a list of them.
 
     Attributes
     ----------

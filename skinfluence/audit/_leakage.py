@@ -41,10 +41,6 @@ def leaking_columns(columns, y, classification, random_state):
         Whether y holds codes.
     random_state : int
         Seeds the folds.
-
-    Returns
-    -------
-    findings : list of Finding
     """
     n = len(y)
     if n < MIN_ROWS or len(np.unique(y)) < 2:

@@ -162,10 +162,6 @@ def encoded(frame, path, source, came=False, changed=None):
         Whether the rows are some of those that were read, which stay as they came.
     changed : DataFrame, default=None
         Those of them that did not.
-
-    Returns
-    -------
-    content : bytes
     """
     file, content = file_like(path, source), None
     if came and file is source.file:

@@ -155,12 +155,7 @@ class OfFiles(Checked):
     )
 
     def reading(self):
-        """Return how the table is read.
-
-        Returns
-        -------
-        reading : Reading
-        """
+        """Return how the table is read."""
         options = {entry.name: getattr(self, entry.name) for entry in fields(OfFiles)}
         return Reading(target=self.target, **options)
 

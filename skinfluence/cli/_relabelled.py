@@ -72,10 +72,6 @@ def relabelled_to_number(value, source, name, where):
     where : str
         File and line of the value, for errors.
 
-    Returns
-    -------
-    number : int or float
-
     Raises
     ------
     BadInput
@@ -125,10 +121,6 @@ def is_new_label(source, name, value):
         Of the column.
     value : str
         A value that `relabelled` takes.
-
-    Returns
-    -------
-    is_new : bool
     """
     typed = source.typed[name]
     present = typed[typed.notna()]

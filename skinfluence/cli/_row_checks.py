@@ -23,10 +23,6 @@ def row_checks(cells, rows):
     rows : sequence of int
         Positions.
 
-    Returns
-    -------
-    checks : list of str
-
     Examples
     --------
     >>> import pandas as pd

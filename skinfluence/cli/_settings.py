@@ -161,10 +161,6 @@ class Settings(options.OfFiles):
         ----------
         model : estimator
             The model that influence is computed on.
-
-        Returns
-        -------
-        settings : CleaningSettings
         """
         influence = {
             "auto": None,

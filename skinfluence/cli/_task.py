@@ -71,10 +71,6 @@ class Task:
             The number of rows; a task that has no more is returned as it is.
         seed : int
             Of the draw.
-
-        Returns
-        -------
-        task : Task
         """
         n = len(self.rows)
         if n <= most:

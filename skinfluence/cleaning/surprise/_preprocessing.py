@@ -116,10 +116,6 @@ def text_columns(X):
     ----------
     X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
         Rows.
-
-    Returns
-    -------
-    columns : list of int
     """
     if hasattr(X, "columns"):
         n_columns = len(X.columns)

@@ -285,10 +285,6 @@ def best_temperature(said, T, around=None):
         Predictions of rows held out, NaN where none, and indicators of their labels.
     around : float, default=None
         Where it is known about; None looks everywhere between the ends.
-
-    Returns
-    -------
-    temperature : float
     """
     judged = ~np.isnan(said[:, 0])
     said, T = said[judged], T[judged]

@@ -143,10 +143,6 @@ def has_words(texts):
     texts : sequence of str
         Without missing ones.
 
-    Returns
-    -------
-    has_words : bool
-
     Examples
     --------
     >>> from skinfluence.cleaning.surprise._text_columns import has_words

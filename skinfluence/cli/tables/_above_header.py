@@ -83,10 +83,6 @@ def too_long(content, dialect, n_above):
         How values are written.
     n_above : int
         Records above it.
-
-    Returns
-    -------
-    error : BadTable or None
     """
     width, first = None, n_above + 1
     for record, number in numbered_records(content, dialect):
@@ -112,10 +108,6 @@ def unclosed(error, content, dialect, n_above):
         Of pandas.
     content, dialect, n_above
         As in `too_long`.
-
-    Returns
-    -------
-    error : BadTable or None
     """
     if "EOF inside string" not in str(error):
         return None

@@ -133,10 +133,6 @@ def looks_like_data(records, is_number):
         Of the beginning of a table.
     is_number : callable
         Tells whether a text is a number.
-
-    Returns
-    -------
-    data : bool
     """
     first, rest = records[0], records[1:]
     numeric = []

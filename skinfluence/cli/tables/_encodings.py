@@ -77,10 +77,6 @@ def guess_encoding(content):
     ----------
     content : bytes
         Of the file.
-
-    Returns
-    -------
-    encoding : Encoding
     """
     for mark, name in MARKS.items():
         if content.startswith(mark):

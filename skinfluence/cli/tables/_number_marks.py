@@ -153,10 +153,6 @@ def may_be_groups(texts):
     ----------
     texts : sequence of str
         Of the column, without missing ones.
-
-    Returns
-    -------
-    whether : bool
     """
     pattern = re.compile(rf"{SIGN}?[1-9]\d{{0,2}}(?:\.\d{{3}})+|{SIGN}?\d{{1,3}}")
     texts = [text for text in texts if not _is_missing(text)]

@@ -51,10 +51,6 @@ def make_design(
         Whether to prefer one coordinate per feature, where that is affordable.
     scales : Scales, default=None
         See `Design`; implies ``keep_columns``.
-
-    Returns
-    -------
-    design : Design
     """
     args = estimator, X, intercept, center, sample_weight
     n, d = X.shape if hasattr(X, "shape") else np.shape(X)

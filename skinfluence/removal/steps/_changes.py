@@ -151,10 +151,6 @@ def step_changes(step, X, before, removed):
         How these change.
     removed : Removed
         The removals.
-
-    Returns
-    -------
-    changes : Changes
     """
     n_columns = n_outputs(step, X)
     if isinstance(step, FrozenEstimator) or not get_tags(step).requires_fit:
