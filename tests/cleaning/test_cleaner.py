@@ -7,7 +7,7 @@ import pytest
 import sklearn
 from sklearn.base import clone
 from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -35,13 +35,6 @@ LOGISTIC = make_pipeline(StandardScaler(), LogisticRegression())
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
-
-
-@pytest.fixture
-def noisy_wine():
-    X, y = load_wine(return_X_y=True)
-    y[::10] = (y[::10] + 1) % 3
-    return X, y
 
 
 def test_values_mask_and_model_belong_together(noisy_wine):

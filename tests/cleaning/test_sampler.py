@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -24,13 +23,6 @@ from skinfluence import InfluenceCleaner, InfluenceFunctions, InfluenceSampler
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
-
-
-@pytest.fixture
-def noisy_wine():
-    X, y = load_wine(return_X_y=True)
-    y[::10] = (y[::10] + 1) % 3
-    return X, y
 
 
 @pytest.mark.parametrize(

@@ -4,17 +4,10 @@ import re
 
 import pandas as pd
 import pytest
-from people_table import names, people, rare_class
+from people_table import names, rare_class
 
 from skinfluence.__main__ import main
 from skinfluence.cli._held_out_scores import HeldOut
-
-
-@pytest.fixture
-def table(tmp_path):
-    path = tmp_path / "people.csv"
-    people().to_csv(path, index=False)
-    return path
 
 
 def test_a_rare_class_is_not_removed(tmp_path, capsys):
