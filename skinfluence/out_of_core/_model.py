@@ -40,7 +40,7 @@ from skinfluence.out_of_core._row_ladders import Rescaled, Shares, centred
 from skinfluence.out_of_core._single_rows import SingleRows
 from skinfluence.removal import RemovalModel, UnsupportedEstimator
 from skinfluence.removal._objective import objective
-from skinfluence.removal.linear._linear import LinearRemovals
+from skinfluence.removal.linear._moved_coefficients import LinearRemovals
 from skinfluence.removal.linear._normal_equations import cholesky
 from skinfluence.removal.linear._penalty import COLLAPSE
 

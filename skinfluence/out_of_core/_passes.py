@@ -8,7 +8,10 @@ from scipy.linalg.blas import dtrmm
 
 from skinfluence.out_of_core import _softmax_passes as softmax_passes
 from skinfluence.out_of_core._row_ladders import centred, corrected, ladder_of
-from skinfluence.removal.linear._linear import LinearRemovals, RankOneRemovals
+from skinfluence.removal.linear._moved_coefficients import (
+    LinearRemovals,
+    RankOneRemovals,
+)
 from skinfluence.removal.smooth import _remainders as sums
 from skinfluence.removal.smooth._corrections import tensor
 from skinfluence.removal.smooth._newton import row_chunks

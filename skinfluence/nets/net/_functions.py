@@ -8,8 +8,8 @@ import torch
 from skorch.dataset import unpack_data
 from torch.utils._pytree import tree_leaves, tree_map
 
-from skinfluence.nets.gradients._factors import RowGradients
 from skinfluence.nets.gradients._fused import replace, unfused
+from skinfluence.nets.gradients._row_gradients import RowGradients
 from skinfluence.nets.net._target import NetTarget
 
 

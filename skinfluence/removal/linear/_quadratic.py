@@ -2,11 +2,8 @@
 
 import numpy as np
 
-from skinfluence.removal.linear._linear import (
-    STEP_TOLERANCE,
-    LinearModel,
-    RankOneRemovals,
-)
+from skinfluence.removal.linear._linear import STEP_TOLERANCE, LinearModel
+from skinfluence.removal.linear._moved_coefficients import RankOneRemovals
 from skinfluence.removal.linear._normal_equations import NormalFactor
 from skinfluence.removal.linear._orthogonal import OrthogonalFactor
 from skinfluence.removal.linear._penalty import COLLAPSE, Penalty

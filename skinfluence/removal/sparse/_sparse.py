@@ -7,11 +7,8 @@ import numpy as np
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal._minimisation import minimise
 from skinfluence.removal.linear._design import SparseDesign
-from skinfluence.removal.linear._linear import (
-    STEP_TOLERANCE,
-    LinearModel,
-    MovedCoefficients,
-)
+from skinfluence.removal.linear._linear import STEP_TOLERANCE, LinearModel
+from skinfluence.removal.linear._moved_coefficients import MovedCoefficients
 from skinfluence.removal.linear._quadratic import Quadratic
 from skinfluence.removal.smooth._newton import SmoothProblems
 from skinfluence.removal.smooth._pointwise import Squared
