@@ -61,7 +61,7 @@ def audit_table(
         One row per finding, the most serious first, with columns ``severity`` ("high":
         scores will be wrong; "medium": they may be; "low": worth knowing), ``check``,
         ``where``, ``evidence``, ``fix`` and ``rows`` (positions of the first rows that
-        show it). Empty where nothing was found.
+        show it). Empty if nothing was found.
 
     Raises
     ------

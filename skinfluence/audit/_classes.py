@@ -9,7 +9,7 @@ from skinfluence.cleaning.reasons._kinds import N_FOLDS, rare
 
 
 def rare_classes(target, labels):
-    """Find classes with fewer rows than folds, and those of a few dozen.
+    """Find classes with fewer rows than folds, and classes of a few dozen rows.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Columns that say nothing: constant, mostly missing, or only which row it is."""
+"""Columns without information: constant, mostly missing, or identifiers."""
 
 import numpy as np
 

@@ -68,7 +68,7 @@ def read_columns(frame, like=None):
     Returns
     -------
     columns : list of Column
-        Of both tables together.
+        The columns of both tables together.
     """
     import pandas
 

@@ -15,7 +15,7 @@ CORRELATION = 0.2
 
 
 def groups_with_one_target(columns, y, classification, groups, random_state):
-    """Find columns whose equal values stand for one case, a patient, say.
+    """Find columns whose equal values identify one case, such as a patient.
 
     Rows of one case share their target. Folds that cut a case in two let a model
     recognise it. A column is suspected if it has at least `MIN_GROUPS` values that

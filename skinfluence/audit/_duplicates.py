@@ -1,4 +1,4 @@
-"""Rows that are there twice, nearly twice, or twice with different targets."""
+"""Duplicate rows, near duplicates, and equal rows with different targets."""
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
@@ -131,7 +131,7 @@ def conflicting_rows(columns, target):
 
 
 def near_duplicates(columns, copies, random_state):
-    """Find rows that differ from another one by next to nothing.
+    """Find rows that are nearly equal to another row.
 
     A row is a near duplicate if its nearest neighbour, among standardised numbers and
     indicators of categories, is nearer than `NEAR` times the median distance of nearest

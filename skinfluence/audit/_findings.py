@@ -21,7 +21,7 @@ class Finding:
     evidence : str
         The figures that were measured.
     fix : str
-        What to do about it.
+        How to correct it.
     rows : list of int
         Positions of rows that show it, the first few of them.
     """

@@ -19,12 +19,12 @@ FOUND = 3
 
 
 def audit(settings):
-    """Audit a table and tell what was found.
+    """Audit a table and print the findings.
 
     Parameters
     ----------
     settings : AuditSettings
-        The table, and what counts as a failure.
+        The table, and the severity that counts as a failure.
 
     Returns
     -------

@@ -51,7 +51,7 @@ def left_folds(task, cleaning, seed):
     cleaning : Cleaning
         Of the whole table: its ``cv`` and verdicts hold.
     seed : int
-        Of the folds.
+        Seed of the folds.
 
     Returns
     -------

@@ -23,7 +23,7 @@ MANY_ROWS = 5_000
 
 
 def print_table(problem, target, left_out, texts=()):
-    """Print a summary of the table, and what was guessed of it and of its columns."""
+    """Print a summary of the table, and the guesses about it and its columns."""
     for note in problem.source.notes:
         print(shown(note, 3 * LIMIT))
     target, kind = shown(target), "regression"
@@ -62,7 +62,7 @@ def print_sample(n_trained, n):
 
 
 def print_review(verdicts, analysis):
-    """Say what was decided, and what follows for the whole table."""
+    """Print the number of verdicts, and the estimates for the whole table."""
     counts = [f"{len(verdicts.of(name))} {name}" for name in VERDICTS]
     decided, wrong = analysis.decided, analysis.wrong
     n, found = len(decided.y), int(decided.wrong.sum())
@@ -148,7 +148,7 @@ def print_scores(analysis, action):
 
 
 def print_groups(name, groups, proper, n_rows):
-    """Say who of some rows is hit by what is done to suspects, and who hurts."""
+    """Print effects of cleaning on groups of rows, and harmful groups."""
     print(
         f"\nby {shown(name)}: share of suspects [95% interval], estimated share of "
         f"wrong rows, {proper}"
@@ -187,7 +187,7 @@ def print_groups(name, groups, proper, n_rows):
 
 
 def print_answers(problem, answers):
-    """Say how many training rows would have to go to change predictions."""
+    """Print how many training rows would have to be removed to change predictions."""
     if not answers:
         return
     print(

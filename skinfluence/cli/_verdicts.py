@@ -41,12 +41,12 @@ def read_verdicts(path, source, target, table):
     verdicts : Verdicts
         Values are numbers where the target holds numbers.
     where : callable
-        Says where in the file a verdict is, from its position.
+        Returns the place of a verdict in the file, from its position.
 
     Raises
     ------
     BadInput
-        For what `check_verdicts` refuses, and for verdicts on another table.
+        For verdicts that `check_verdicts` refuses, and for verdicts on another table.
     """
     file = read_table([path], Reading(header="yes"))
     cells, made = file.cells.rename(columns=lambda n: n.strip().lower()), slice(None)

@@ -42,7 +42,7 @@ def read_table(paths, reading=None):
         Files, whose rows follow each other, or folders of Parquet files; "-" is
         standard input.
     reading : Reading, default=None
-        What is known of the files.
+        How the files are read.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def file_like(path, table=None):
     path : Path
         Where.
     table : Table, default=None
-        What was read.
+        Table that was read.
 
     Returns
     -------
