@@ -101,7 +101,7 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
     --------
     skinfluence.datasets.plant_backdoor : Plant an attack to measure this on.
     InfluenceCleaner : For wrong labels without a target.
-    PredictionCertificate : What no change of a few rows can turn.
+    PredictionCertificate : Predictions that no change of a few rows can alter.
 
     References
     ----------
@@ -303,9 +303,9 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         X : array-like of shape (n_samples, n_features)
             Test rows.
         change : {"removal", "label_flip"}, default="removal"
-            What happens to training rows: they are missing, or have any other label.
+            Change of training rows: they are missing, or have any other label.
         max_rows : int, default=None
-            Largest number of changes that is asked about; None: half of the rows.
+            Largest number of changes to consider; None: half of the rows.
 
         Returns
         -------
@@ -318,12 +318,12 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
                 No set of ``lower`` changes, or fewer, turns the prediction. 0 where
                 training again, with the seed of this detector, turns it already.
             upper, flip_sets, flip_labels, reason
-                As `PredictionCertificate` has them, the smallest set found first.
+                As in `PredictionCertificate`, the smallest set found first.
 
         Raises
         ------
         UnsupportedEstimator
-            A TypeError, where nothing can be certified; it names what can.
+            A TypeError if the model has no certificates; it names the models that have.
         """
         check_is_fitted(self)
         (X,) = indexable(X)

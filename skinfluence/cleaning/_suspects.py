@@ -1,4 +1,4 @@
-"""The suspects as a table: what each should be, how sure that is, whom it hurts."""
+"""The suspects as a table: suggested targets, probabilities, and the rows they hurt."""
 
 import numpy as np
 from scipy.special import softmax
@@ -13,7 +13,7 @@ from skinfluence.cleaning.surprise._jackknife import (
 )
 
 N_HURT = 3
-# Further down nobody reads, and every row costs a pass over the table.
+# Few readers look at more rows, and each takes a pass over the table.
 N_EXPLAINED = 50
 
 
@@ -27,7 +27,7 @@ def suspects_table(X, y, rows, kept, wrong):
     y : array-like
         Targets as given.
     rows : RowValues
-        What is known of the rows.
+        Values of the rows.
     kept : ndarray of bool, shape (n_samples,)
         False for suspects.
     wrong : WrongRows

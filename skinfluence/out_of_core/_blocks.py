@@ -42,7 +42,7 @@ class Blocks:
     names : list or None, default=None
         Names of the columns of a dataframe.
     numbers : list of int, default=None
-        What errors call the blocks; None: their positions.
+        Names of the blocks in errors; None: their positions.
     """
 
     def __init__(self, parts, sizes, n_features, names=None, numbers=None):
@@ -161,7 +161,7 @@ def blocks_of(X, y, sample_weight=None, raw=False, labels=True):
         sizes = [int(size) for size in X.chunks[0]]
         rows = X.rechunk({1: X.shape[1]}) if X.numblocks[1] > 1 else X
         rows = rows.to_delayed().ravel()
-    # Partitions without rows have nothing to add.
+    # Partitions without rows do not contribute.
     numbers = [k for k, size in enumerate(sizes) if size]
     if not numbers:
         raise ValueError("X must have rows. Got none.")
@@ -189,7 +189,7 @@ def targets_of(blocks, y, labels=True):
     Returns
     -------
     targets : list of ndarray
-        Those of each block.
+        The targets of each block.
     """
     from dask import compute, delayed
 
@@ -225,7 +225,7 @@ def partitions_of(frame):
     from dask import compute, delayed
 
     # dask merges partitions of Parquet where few columns are read, ``len`` reads none:
-    # the numbers of rows are those of the very partitions that are returned.
+    # the numbers of rows belong to the partitions that are returned.
     parts = frame.simplify().to_delayed(optimize_graph=False)
     return list(compute(*[delayed(len)(part) for part in parts])), parts
 

@@ -1,4 +1,4 @@
-"""What passes over the table compute in each block: pure functions of arrays."""
+"""Computations of a pass over the table in each block: pure functions of arrays."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,13 +21,13 @@ _BATCH = 256  # removed rows that share a product with the rows of a block
 
 @dataclass(frozen=True)
 class Base:
-    """What the removals of all rows start from.
+    """The start of the removals of all rows.
 
     Attributes
     ----------
     problem : Problem
     mean : ndarray of shape (n_features,)
-        What columns are centred by.
+        Means by which columns are centred.
     theta : ndarray of shape (k, p)
         Coefficients of centred columns with all rows, the intercept last.
     lift : ndarray of shape (p, p)
@@ -38,7 +38,7 @@ class Base:
         A move of the coefficients that is common to all removals: to first order per
         unit of weight.
     start : Start, RescaledSteps, SoftmaxStart or None
-        What rows that need more than one step start from.
+        The start of rows that need more than one step.
     of_class : int or None
         The class whose rows start from here; None for all rows.
     """
@@ -244,7 +244,7 @@ def certified(block, rows, problem, mean, start, tol):
 
 
 def remainders(block, span, problem, mean, start, rows, u, reach):
-    """Return what a chord step of each of some rows sums over the rows of a block.
+    """Return the sums over the rows of a block for a chord step of each of some rows.
 
     As `removal.smooth._remainders`, for rows of these positions in the table.
     """
@@ -279,9 +279,9 @@ class BlockRemovals:
     ----------
     block : Block
     found : Found
-        What is known of its rows.
+        Results for its rows.
     bases : list of Base
-        What they start from.
+        Their start.
     """
 
     def __init__(self, block, found, bases):

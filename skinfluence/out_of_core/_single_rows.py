@@ -32,7 +32,7 @@ def in_chunks(bound, n):
 
 
 class RowsOneByOne(ABC):
-    """What is left without each row of a table, or each row of a class.
+    """The minimisers without each row of a table, or each row of a class.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ class RowsOneByOne(ABC):
     Attributes
     ----------
     base : Base
-        What their moves are computed from.
+        The quantities from which their moves are computed.
     found : Found
-        Of all rows; meaningless for those of other classes.
+        Results for all rows; meaningless for rows of other classes.
     """
 
     rough = ROUGH

@@ -1,4 +1,4 @@
-"""What passes over the table compute for multinomial regression: pure functions."""
+"""Computations of a pass over the table for multinomial regression: pure functions."""
 
 from dataclasses import dataclass
 
@@ -67,7 +67,7 @@ def derivatives(block, span, problem, mean, theta, removed):
 
 
 def row_moves(block, problem, mean, theta, root, *, gap):
-    """Return what is known of single rows at the optimum.
+    """Return results for single rows at the optimum.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def moved(block, span, problem, mean, theta, rows, moves):
 
 
 def merged_moved(one, other):
-    """Merge what two blocks return of `moved`."""
+    """Merge the results of `moved` of two blocks."""
     return one[0] + other[0], one[1] + other[1], np.maximum(one[2], other[2])
 
 

@@ -176,7 +176,7 @@ class SoftmaxTable(BlockModel):
     row_moves = staticmethod(passes.row_moves)
 
     def _prepare(self):
-        """Set what fixes the shift that is common to all classes."""
+        """Set the matrix that fixes the shift common to all classes."""
         C, p = len(self.classes), len(self.reach)
         check_memory(
             8 * 8 * (C * p) ** 2,

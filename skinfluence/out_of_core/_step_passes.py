@@ -1,4 +1,4 @@
-"""What passes over the rows before a Pipeline compute in each block, for its steps."""
+"""Computations of a pass over the raw rows of a Pipeline, for its steps."""
 
 from contextlib import contextmanager
 

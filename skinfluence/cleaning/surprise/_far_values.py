@@ -23,7 +23,7 @@ class Nearer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Bring far values nearer, column by column.
 
     Medians are those of the rows of ``fit``, so that a row does not depend on others
-    that are transformed with it. Of sparse matrices m is taken to be zero.
+    that are transformed with it. For sparse matrices m is taken to be zero.
 
     Examples
     --------

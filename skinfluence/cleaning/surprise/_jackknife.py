@@ -36,9 +36,9 @@ def replicated_values(scored, rows):
     Parameters
     ----------
     scored : Scored
-        Of all rows.
+        Models of all rows.
     rows : ndarray of int, shape (m,)
-        Whose values are asked about.
+        Rows whose values are replicated.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def replicated_values(scored, rows):
     group = groups(n)
     said = replicated_predictions(scored.stack, both)
     others = [group[sample] != g for g in range(len(said))]
-    # The error of what is learnt of the sample, for that of all rows.
+    # Scales the error of estimates from the sample to that of all rows.
     shrink = np.sqrt(len(sample) / n)
     T, m = scored.T, len(rows)
     if scored.temperature is not None:
@@ -84,7 +84,7 @@ def replicated_values(scored, rows):
 
 
 def _typical_moves(amounts, rows):
-    """Factors on what is typical at some rows, (n_groups, m, k)."""
+    """Factors on typical residuals of some rows, (n_groups, m, k)."""
     of_scales = []
     for stack in amounts.sizes:
         logs = replicated_predictions(stack, rows)

@@ -219,7 +219,7 @@ def _scored(Z, for_trees, T, folds, pulled=None, typical=None):
     T : ndarray of shape (n, k)
         Indicators of labels, or numbers.
     pulled, typical : ndarray of shape (n, k), default=None
-        Of `Amounts`; None for labels.
+        From `Amounts`; None for labels.
 
     Returns
     -------

@@ -36,7 +36,7 @@ PENALTIES = 10.0 ** np.arange(-3, 3.5, 0.5)
 
 
 class StackedRidge:
-    """The stack, fitted to all rows, and what it says of rows held out.
+    """The stack, fitted to all rows, and its predictions of rows held out.
 
     Parameters
     ----------
@@ -50,16 +50,16 @@ class StackedRidge:
     Attributes
     ----------
     predictions : ndarray of shape (n, k)
-        Of each row by models without it, or without its fold; NaN where no fold
+        Predictions of each row by models without it or its fold; NaN if no fold
         holds the row out.
     penalties : list of float
-        That of each member.
+        One for each member.
     maps : list of FeatureMap
-        That of each member.
+        One for each member.
     coefficients : list of ndarray of shape (p, k)
-        Of each member's centred features, trained on all rows; None with folds.
+        Those of each member's centred features, from all rows; None with folds.
     weights : ndarray of shape (n_members,)
-        Of the members in the stack.
+        Weights of the members in the stack.
     """
 
     def __init__(self, Z, T, folds=None):
@@ -286,5 +286,5 @@ def coefficients_of(gram, moment, a):
 
     The penalties are those of all rows: in the units of the features a fixed number.
     """
-    # Not `solve`, which estimates a condition number that nobody reads.
+    # Not `solve`, which also estimates a condition number.
     return cho_solve(cho_factor(gram + np.diag(a), check_finite=False), moment)

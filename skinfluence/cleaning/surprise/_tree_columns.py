@@ -1,4 +1,4 @@
-"""A table as trees take it: numbers as they are, categories as codes."""
+"""The table of the ensembles of trees: numbers, and codes of categories."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -57,7 +57,7 @@ def tree_columns(X, most):
     ----------
     X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
         Rows, as `default_preprocessor` takes them. The same columns are left out, and
-        texts hardly any of which stands in two rows.
+        texts that are hardly ever repeated.
     most : int
         Columns that are too many for trees.
 
@@ -65,7 +65,7 @@ def tree_columns(X, most):
     -------
     columns : TreeColumns or None
         None for sparse matrices, lists of texts and tables of more than ``most``
-        columns: splits look at one column at a time, of which none says much there.
+        columns: a split uses one column, and single columns have little information.
 
     Examples
     --------

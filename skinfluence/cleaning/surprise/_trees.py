@@ -64,7 +64,7 @@ class Trees:
         return 1 if self.labels and k == 2 else k
 
     def probe(self):
-        """Train one boosting on some rows; return other rows and what it says of them.
+        """Train one boosting on some rows; return other rows and their predictions.
 
         Returns
         -------
@@ -89,7 +89,7 @@ class Trees:
         Returns
         -------
         predictions : list of ndarray of shape (n, k)
-            Of each member; NaN where no fold holds the row out.
+            Predictions of each member; NaN if no fold holds the row out.
         """
         cuts = [self.folds]
         randomised = [partial(self._forest, *fold) for fold in self.folds or []]
@@ -118,12 +118,12 @@ class Trees:
         Parameters
         ----------
         columns : ndarray of shape (m, d)
-            As those of the rows of the fit.
+            The same columns as in the fit.
 
         Returns
         -------
         predictions : list of ndarray of shape (m, k)
-            Of each member.
+            Predictions of each member.
         """
         return [
             np.mean([model(columns) for model in of_member], axis=0)
@@ -152,7 +152,7 @@ class Trees:
         return _Numbers([forest]), forest.oob_prediction_.reshape(self.T.shape)
 
     def _fold_by_fold(self, predictions, folds):
-        """Put together what is said of the test rows of each fold, from an iterator."""
+        """Join the predictions of the test rows of each fold, from an iterator."""
         said = np.full(self.T.shape, np.nan)
         for _, test in folds:
             said[test] = next(predictions)

@@ -59,7 +59,7 @@ class WrongRows:
         Parameters
         ----------
         rows : ndarray of bool or int
-            Which rows are asked about.
+            The rows to look at.
 
         Returns
         -------
@@ -96,7 +96,7 @@ def wrong_rows(scores):
     Parameters
     ----------
     scores : RowScores
-        Of all rows.
+        Scores of all rows.
 
     Returns
     -------
