@@ -50,7 +50,7 @@ def most_influential_set(
     n_rows : int
         How many rows, or groups, are removed.
     target : {"prediction", "coefficient", "significance"}, default="prediction"
-        What is moved, as in `find_flip_set`.
+        The estimand to move, as in `find_flip_set`.
     coefficient : int or str, default=None
         Position in ``coef_``, or name of a feature.
     level : float, default=0.05

@@ -136,7 +136,7 @@ class L1Smooth(LinearModel):
         return Whitened(self._restricted(A), theta[A], self.l2[A], damping, tilt), A
 
     def _restricted(self, A):
-        """What `Whitened` asks of a model, on some columns."""
+        """The parts of a model that `Whitened` needs, on some columns."""
         return SimpleNamespace(
             design=SimpleNamespace(rows=self.design.rows[:, A]),
             y=self.y,

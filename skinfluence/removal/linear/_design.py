@@ -100,7 +100,7 @@ class Design:
     rows : ndarray of shape (n_samples, p)
         Training rows. The last column is the intercept's.
     mean : ndarray of shape (n_features,) or None
-        What was subtracted from the columns.
+        Numbers that were subtracted from the columns.
     keeps_columns : bool
         Whether the columns of ``rows`` are those of X.
     free_intercept : bool

@@ -1,4 +1,4 @@
-"""Smooth linear models with one linear predictor, and what is left without rows."""
+"""Smooth linear models with one linear predictor, and their removals."""
 
 import numpy as np
 

@@ -53,7 +53,7 @@ class InverseHessian:
     intercept : bool
         Whether the last column is an intercept, with a penalty of its own.
     center : ndarray of shape (p - 1,), default=None
-        What features are measured from where the intercept is penalised.
+        Origin of the features where the intercept is penalised.
     """
 
     def __init__(self, rows, curvature, penalty, intercept, center=None):

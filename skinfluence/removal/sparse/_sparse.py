@@ -89,9 +89,9 @@ class SparseModel(LinearModel):
         self.curvature = weight * second[:, 0]
 
     def minimise(self, output, weight, theta):
-        """Minimise without some weights; return theta and what is left of F.
+        """Minimise without some weights; return theta and a distance from the minimum.
 
-        The latter is the norm of the gradient in the metric of the inverse Hessian;
+        The distance is the norm of the gradient in the metric of the inverse Hessian;
         infinite where there is no minimiser.
         """
         problems = SparseProblems(self, self.targets[:, output], weight)
