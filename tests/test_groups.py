@@ -1,4 +1,4 @@
-"""What every public ``groups`` takes, and refuses before anything is computed."""
+"""Values that every public ``groups`` takes, or refuses before any computation."""
 
 import numpy as np
 import pandas as pd

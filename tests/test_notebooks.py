@@ -1,4 +1,4 @@
-"""What notebooks show: HTML of fitted estimators and results, bars of long fits."""
+"""Output in notebooks: HTML of fitted estimators and results, bars of long fits."""
 
 import copy
 import pickle

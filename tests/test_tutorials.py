@@ -1,4 +1,4 @@
-"""What the tutorials show is what their commands print."""
+"""The output in the tutorials is that of their commands."""
 
 import doctest
 import re

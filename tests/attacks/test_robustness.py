@@ -1,4 +1,4 @@
-"""What the target detector says is certain, against refits of every small set."""
+"""The certificates of the target detector, against refits of every small set."""
 
 from itertools import combinations
 

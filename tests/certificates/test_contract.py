@@ -1,4 +1,4 @@
-"""What `influence_bounds` and `group_influence_bounds` promise and refuse."""
+"""The contract of `influence_bounds` and `group_influence_bounds`."""
 
 import warnings
 

@@ -71,7 +71,7 @@ def logistic_theta(X, y, C):
 
 @pytest.fixture(params=["products", "leverages"])
 def kept(request, monkeypatch):
-    """What is held of the coupling of rows: of many, their leverages alone."""
+    """Memory of the coupling of rows: for many rows, their leverages alone."""
     if request.param == "leverages":
         monkeypatch.setattr(_removed_squares, "LARGEST", 0)
         monkeypatch.setattr(_logistic_box, "LARGEST", 0)

@@ -1,4 +1,4 @@
-"""What the command line says of the blamed cells."""
+"""Blamed cells in the output of the command line."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Nobody waits for minutes without a word, and nobody is told of seconds."""
+"""Progress of long computations is reported, and that of short ones is not."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is put into a template is shown and never interpreted."""
+"""Values in a template are shown and never interpreted."""
 
 from html.parser import HTMLParser
 

@@ -35,7 +35,7 @@ class Linear(nn.Sequential):
 
 
 class Probabilities(Linear):
-    """What skorch's NLLLoss takes."""
+    """A module that ends in Softmax, as skorch's NLLLoss needs it."""
 
     def forward(self, x):
         """Return probabilities."""

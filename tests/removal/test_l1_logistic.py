@@ -193,7 +193,7 @@ def test_certified_rows_keep_their_signs(wine, monkeypatch):
     hessian = Z[:, A].T @ (base.a[:, None] * Z[:, A]) + np.diag(l2[A])
     length = np.sqrt(np.einsum("ij,jk,ik->i", moves, hessian, moves))
     assert_allclose(np.linalg.norm(u, axis=1), length, rtol=1e-9, atol=1e-12)
-    # a penalty that binds nobody certifies all, one below the gradients nobody
+    # a penalty far above the gradients certifies all moves, one below them none
     full = np.zeros((len(y), Z.shape[1]))
     full[:, A] = moves
     for penalty, most in ((1e6, True), (1e-6, False)):

@@ -1,4 +1,4 @@
-"""What is stated of an estimator is what scikit-learn's ``fit`` has minimised."""
+"""The stated objective of an estimator is the one that its ``fit`` minimises."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What transformers are said to become without rows, against transformers refitted."""
+"""Changes of transformers without rows, against refitted transformers."""
 
 import warnings
 

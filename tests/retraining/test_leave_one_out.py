@@ -127,7 +127,7 @@ def test_a_subset_of_one_class_predicts_it():
         loo = LeaveOneOutInfluence(estimator, solver="refit").fit(X, y)
         influence = loo.influence(X, y)
         assert np.isfinite(influence).all()
-        assert influence[3, 3] > 0  # without it nobody would say "b"
+        assert influence[3, 3] > 0  # without it no neighbour has the label "b"
 
 
 class RidgeLike(ClassifierMixin, BaseEstimator):

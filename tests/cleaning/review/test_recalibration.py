@@ -1,4 +1,4 @@
-"""What verdicts say of other rows: against scipy, integrals on a grid and chance."""
+"""Estimates from verdicts: against scipy, integrals on a grid and simulations."""
 
 import numpy as np
 import pytest
