@@ -41,7 +41,7 @@ EVERYWHERE = {
     "random_state": ("int, RandomState or None, default=None", ""),
     "error_score": (
         '"raise" or float, default="raise"',
-        "What a retraining that fails does: its error, or this loss on every row",
+        "Result of a retraining that fails: its error, or this loss on every row",
     ),
     "verbose": (
         "int, default=0",
