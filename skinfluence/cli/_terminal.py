@@ -62,7 +62,7 @@ def print_sample(n_trained, n):
 
 
 def print_review(verdicts, analysis):
-    """Print the number of verdicts, and the estimates for the whole table."""
+    """Say what was decided, and what follows for the whole table."""
     counts = [f"{len(verdicts.of(name))} {name}" for name in VERDICTS]
     decided, wrong = analysis.decided, analysis.wrong
     n, found = len(decided.y), int(decided.wrong.sum())

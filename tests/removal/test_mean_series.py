@@ -61,7 +61,7 @@ def left(monkeypatch):
 
 @pytest.mark.parametrize("accuracy", [1e-12, 1e-8, 1e-6])
 @pytest.mark.parametrize("name", MODELS)
-def test_sums_keep_their_bound(name, accuracy, left, monkeypatch):
+def test_sums_are_as_accurate_as_they_say(name, accuracy, left, monkeypatch):
     """Of steps along one direction, for Poisson with a common move besides."""
     monkeypatch.setattr(_mean_series, "ACCURACY", accuracy)
     model, target = MODELS[name]

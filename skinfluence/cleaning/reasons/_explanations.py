@@ -123,7 +123,7 @@ def _reference(kept, rows):
 
 
 def _most_blamed(strength):
-    """Return the target or cell with the largest blame, and its share of the blame."""
+    """Tell the target or a cell, and its share of the blame."""
     share = softmax(strength / 2, axis=1)
     cells = share[:, :-1].max(axis=1)
     of_target = share[:, -1] > cells

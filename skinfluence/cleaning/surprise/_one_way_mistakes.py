@@ -16,8 +16,8 @@ explanations:
 3. mistakes have one direction: the same with s = 0.5 or 1, densities that are highest
    at 0 and 1.
 
-The third is accepted if the likelihood of all pairs is at least e² times as large with
-it as with each of the others. The result is the mean of the probability in units of
+The third is believed where the likelihood of all pairs is e² times as large with it as
+with each of the others. The result is the mean of the probability in units of
 :math:`p_{jc}`.
 
 **When it fails.** Mistakes equally frequent in both directions have no effect, even if

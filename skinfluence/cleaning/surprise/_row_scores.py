@@ -1,4 +1,4 @@
-"""The results of the fixed scorer: scores of rows, and its models."""
+"""What the fixed scorer says of rows, and the models behind."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from skinfluence.cleaning.surprise._trees import Trees
 
 @dataclass(frozen=True)
 class RowScores:
-    """Scores of rows by models that are trained without them.
+    """What models trained without a row say of it.
 
     Attributes
     ----------
@@ -29,19 +29,19 @@ class RowScores:
     wrong_values : ndarray of shape (n_samples,)
         The values if every row had a wrong target, drawn from the other rows.
     n_classes : int or None
-        Number of classes of one column of labels; None otherwise.
+        Of one column of labels.
     columns : list of Scored
-        The models, one per column of labels or one for all numbers; empty where there
-        is nothing to compare.
+        The models behind, one per column of labels or one for all numbers; empty
+        where there is nothing to compare.
     without_trees : RowScores or None
-        Scores by the regressions alone; None if there are no trees in the stack.
+        What the regressions say by themselves; None where no trees are with them.
     log_losses : tuple of two ndarray of shape (n_samples,), or None
-        ``values`` and ``wrong_values`` without regard to the direction of mistakes;
-        None if mistakes are not shown to have one.
+        ``values`` and ``wrong_values`` as if mistakes were not made one way; None where
+        they are not.
     sample : ndarray of int or None
         Rows that the models were fitted to, in order; None: all of them.
     of_sample : RowScores or None
-        Scores of these rows.
+        What the models say of these rows.
     """
 
     values: np.ndarray
@@ -57,7 +57,7 @@ class RowScores:
 
     @property
     def typical_residuals(self):
-        """Residuals of one column of numbers, in units of typical residuals.
+        """Residuals of one column of numbers, in units of what is typical there.
 
         Zero where no fold holds the row out, and where there is nothing to compare.
         """
@@ -70,33 +70,33 @@ class RowScores:
 
 @dataclass(frozen=True)
 class Scored:
-    """Predictions of rows held out, and how values are computed from them.
+    """Predictions of rows held out, and how they become values.
 
     Attributes
     ----------
     stack : StackedRidge
-        Predicts indicators of labels, or `Amounts`.
+        Of indicators of labels, or of `Amounts`.
     predictions : ndarray of shape (n, k)
-        Those of the stack, including trees if they improve it.
+        Those of the stack, with trees in it where they gain.
     T : ndarray of shape (n, k)
         Indicators, or numbers on the scale of the stack.
     temperature : float or None
         Inverse temperature of the softmax; None for numbers.
     typical : ndarray of shape (n, k) or None
-        The typical residual of each row; None for labels.
+        The residual that is typical at each row; None for labels.
     amounts : Amounts or None
         How numbers are learnt and judged; None for labels.
     trees : TreesInStack or None
-        None if there are no trees in the stack.
+        None where the predictions are those of the stack.
     frequency : ndarray of shape (k, k) or None
-        From `frequency_of_mistakes`; None for numbers, and if mistakes are not shown to
-        have one direction.
+        Of mistakes, see `frequency_of_mistakes`; None where they are not made one way,
+        and for numbers.
     far : Distance or None
-        Computes the distance of other rows; None for labels.
+        How far other rows are; None for labels.
     distance : ndarray of shape (n,) or None
-        Distance of the rows; None for labels.
+        How far the rows are from the others; None for labels.
     odds : ndarray of shape (n, k) or None
-        From `odds_of_far_rows`; None for labels.
+        Of `odds_of_far_rows`; None where they are not asked for.
     """
 
     stack: StackedRidge
@@ -121,7 +121,7 @@ class Scored:
         X : array-like
             The rows.
         of_stack : ndarray of shape (m, k), default=None
-            Predictions of the stack for these rows, if they are known.
+            What the stack says of them, if that is known.
 
         Returns
         -------
@@ -131,7 +131,7 @@ class Scored:
         return said if self.trees is None else self.trees.added_to(said, X)
 
     def typical_of(self, Z):
-        """Return the typical residuals of other rows, shape (m, k)."""
+        """Return the residuals that are typical at other rows, shape (m, k)."""
         return self.amounts.sizes_of(Z) * (self.typical[0] / self.amounts.size)
 
     def values(self, said, T, rows=slice(None)):
@@ -142,7 +142,7 @@ class Scored:
         said, T : ndarray of shape (..., m, k)
             Predictions and targets.
         rows : slice or ndarray of int, default=slice(None)
-            The positions of these m rows.
+            The m rows that they are of.
 
         Returns
         -------
@@ -170,13 +170,13 @@ class TreesInStack:
     Attributes
     ----------
     columns : TreeColumns
-        The columns of the table that they are trained on.
+        What they take.
     trees : Trees
-        The ensembles, trained.
+        Trained.
     mean : ndarray of shape (k,)
-        Prediction if no member has a weight.
+        What is predicted where no member has a weight.
     weights : ndarray of shape (3,)
-        Weights of the regressions and of both ensembles.
+        Of the regressions and of both ensembles.
     """
 
     columns: TreeColumns
@@ -185,7 +185,7 @@ class TreesInStack:
     weights: np.ndarray
 
     def added_to(self, said, X):
-        """Return predictions of the stack; ``said`` are those of the regressions."""
+        """Return what all say of other rows, ``said`` being of the regressions."""
         members = [said, *self.trees.predict(self.columns.of(X))]
         moves = np.stack(members) - self.mean
         return self.mean + np.tensordot(self.weights, moves, axes=1)

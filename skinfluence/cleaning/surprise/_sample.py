@@ -134,7 +134,7 @@ class Predictor:
 
 
 def _light(scored):
-    """Return a copy that predicts other rows, without arrays of the sample's rows."""
+    """Return what predicts other rows, without what is known of the sample."""
     trees, amounts, typical = scored.trees, scored.amounts, scored.typical
     if trees is not None:
         columns = replace(trees.columns, values=None)
