@@ -33,8 +33,8 @@ from skorch import NeuralNetClassifier, NeuralNetRegressor  # noqa: E402
 from torch import nn  # noqa: E402
 
 from skinfluence import TracIn  # noqa: E402
-from skinfluence.nets.gradients._factors import RowGradients  # noqa: E402
 from skinfluence.nets.gradients._gram import gram  # noqa: E402
+from skinfluence.nets.gradients._row_gradients import RowGradients  # noqa: E402
 from skinfluence.nets.net._target import NetTarget  # noqa: E402
 
 torch.set_num_threads(1)

@@ -19,6 +19,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",  # from a formula to the file that computes it
     "sphinx-mathjax-offline",  # brings MathJax, so that pages need no network
     "sphinx_design",
     "myst_parser",  # the pages of the course are Markdown

@@ -1,4 +1,4 @@
-"""What has been drawn: texts that overlap, labels in view, colours."""
+"""Inspection of drawn figures: texts that overlap, labels in view, colours."""
 
 import matplotlib.pyplot as plt
 from matplotlib.colors import to_hex

@@ -5,8 +5,8 @@ import torch
 from skorch import NeuralNetClassifier
 from torch import nn
 
-from skinfluence.nets.gradients._factors import RowGradients
 from skinfluence.nets.gradients._gram import gram, matvec, self_dot, weighted_gradient
+from skinfluence.nets.gradients._row_gradients import RowGradients
 from skinfluence.nets.net._target import NetTarget
 
 torch.set_num_threads(1)

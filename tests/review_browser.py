@@ -1,4 +1,4 @@
-"""What tests of the review page share: a browser, and what a reviewer does in it."""
+"""A browser for tests of the review page, and the actions of a reviewer in it."""
 
 import csv
 

@@ -9,8 +9,8 @@ from skorch import NeuralNetClassifier
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from skinfluence.nets.gradients._factors import RowGradients
 from skinfluence.nets.gradients._gram import gram, matvec, self_dot
+from skinfluence.nets.gradients._row_gradients import RowGradients
 from skinfluence.nets.net._target import NetTarget
 
 torch.set_num_threads(1)

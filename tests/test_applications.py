@@ -213,7 +213,7 @@ def test_arguments_are_left_alone(application, table):
     ],
     ids=["cleaner", "sampler", "detector"],
 )
-def test_two_objects_share_nothing(make, ask, table):
+def test_two_objects_share_no_state(make, ask, table):
     (X, y, X_test, _), (other_X, other_y) = table
     first, second = make(), make()
     first.fit(X, y)

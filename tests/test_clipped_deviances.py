@@ -104,7 +104,7 @@ def test_slope_of_the_deviance_on_both_sides_of_the_floor(power):
     [PoissonRegressor(), GammaRegressor(), TweedieRegressor(power=1.5)],
     ids=lambda estimator: type(estimator).__name__,
 )
-def test_exact_influence_on_means_that_underflow_is_that_of_refits(estimator):
+def test_exact_influence_on_means_that_underflow_equals_refits(estimator):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(30, 2))
     y = np.exp(X[:, 0] + 0.3 * rng.normal(size=30))

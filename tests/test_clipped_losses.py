@@ -141,9 +141,7 @@ CERTAIN = [
 
 
 @pytest.mark.parametrize(("estimator", "data", "n_classes"), CERTAIN)
-def test_exact_influence_of_certain_models_is_that_of_refits(
-    estimator, data, n_classes
-):
+def test_exact_influence_of_certain_models_equals_refits(estimator, data, n_classes):
     X, y, X_test, y_test = data(n_classes)
     test = X_test, y_test
     exact = LeaveOneOutInfluence(estimator, solver="exact").fit(X, y)
@@ -169,7 +167,7 @@ def test_exact_influence_of_certain_models_is_that_of_refits(
 
 
 @pytest.mark.parametrize("estimator", [GaussianNB(), QuadraticDiscriminantAnalysis()])
-def test_clip_is_that_of_the_true_class_among_several(estimator):
+def test_the_probability_of_the_true_class_is_clipped(estimator):
     X = np.concatenate([[0, 1, 2.5], [5, 6.5, 7], [10, 11, 12.5]])[:, None]
     y = np.repeat([0, 1, 2], 3)
     X_test, y_test = np.repeat(np.linspace(-3, 16, 39), 3)[:, None], np.tile(y[::3], 39)
@@ -274,7 +272,7 @@ def test_one_vs_rest_slopes_of_an_impossible_class_are_zero():
     assert (slope[1:] == 0).all()
 
 
-def test_what_a_model_is_trained_on_has_no_clip():
+def test_training_losses_have_no_clip():
     rng = np.random.default_rng(0)
     X = np.concatenate([rng.normal(size=(40, 1)), [[400.0]]])
     y = np.concatenate([X[:40, 0] > 0, [False]]).astype(int)

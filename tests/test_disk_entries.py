@@ -103,7 +103,7 @@ def test_damaged_entries_are_computed_again_with_one_warning(
     assert run(tmp_path)[1] == 0
 
 
-def test_nothing_of_a_damaged_entry_is_unpickled(tmp_path):
+def test_damaged_entries_are_not_unpickled(tmp_path):
     run(tmp_path)
     trap = tmp_path / "trap"
 
@@ -165,7 +165,7 @@ class Vanishing:
     """A class whose name will mean nothing."""
 
 
-def test_what_pickle_cannot_write_is_not_kept(tmp_path):
+def test_results_that_cannot_be_pickled_are_not_kept(tmp_path):
     kept = Entries(tmp_path)
     kept.write("key", lambda: 0)
     assert kept.read("key") == (False, None)
@@ -183,7 +183,7 @@ def test_another_version_of_a_library_computes_again(tmp_path, library, monkeypa
     assert run(tmp_path)[1] == 0
 
 
-def test_versions_are_those_of_what_computes():
+def test_versions_are_those_of_the_libraries_in_use():
     assert dict(versions(Ridge())).keys() == {
         "skinfluence",
         "sklearn",
@@ -322,7 +322,7 @@ def test_a_cleaner_on_a_full_disk(tmp_path, full_disk):
     ],
 )
 @pytest.mark.parametrize("kind", ["a file", "below a file", "read-only"])
-def test_what_is_no_folder_is_refused_before_training(
+def test_paths_that_are_no_folders_are_refused_before_training(
     tmp_path, influence, kind, monkeypatch
 ):
     memory = tmp_path / "there"
@@ -358,7 +358,7 @@ def test_a_disk_that_is_full_from_the_start_is_no_error(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "name", [name for name in skinfluence.__all__ if name[0].isupper()]
 )
-def test_every_memory_says_what_is_read_from_it(name):
+def test_every_memory_parameter_documents_its_format(name):
     kind = getattr(skinfluence, name)
     text = " ".join((kind.__doc__ or "").split())
     documented = re.search(r" memory : .*? [a-z_]+ : ", text)

@@ -79,7 +79,7 @@ def test_claimed_models_lose_rows_as_refits_do(estimator, n_classes):
     [*(e for e in claims("exact") if "CV(" not in str(e)), *PIPELINES] + [RidgeCV()],
     ids=str,
 )
-def test_page_says_what_auto_does(estimator):
+def test_page_describes_the_choices_of_auto(estimator):
     auto = page.ask(LeaveOneOutInfluence, estimator)
     assert page.cells(estimator)[1].startswith(auto.solver_)
 

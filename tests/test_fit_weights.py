@@ -108,6 +108,6 @@ def test_negative_weights_are_retrained():
         )
 
 
-def test_what_is_no_array_of_numbers_is_the_estimators_affair():
+def test_weights_that_are_no_numbers_are_left_to_the_estimator():
     with pytest.raises(ValueError, match="could not convert"):
         InfluenceFunctions(Ridge()).fit(X, Y, sample_weight=["heavy"] * 40)

@@ -1,4 +1,4 @@
-"""What every public ``groups`` takes, and refuses before anything is computed."""
+"""Values that every public ``groups`` takes, or refuses before any computation."""
 
 import numpy as np
 import pandas as pd
@@ -76,7 +76,7 @@ def test_labels_are_taken_as_arrays_lists_and_categories(takes):
 
 
 @pytest.mark.parametrize("kind", MISSING)
-def test_what_is_missing(kind):
+def test_groups_with_missing_labels(kind):
     for encode in (group_codes, group_masks):
         with pytest.raises(ValueError, match="label for every row"):
             encode(MISSING[kind], N)

@@ -73,7 +73,7 @@ def test_log_loss_and_brier_are_those_of_scikit_learn(n_classes):
     assert_allclose(Brier().value(y, p), brier)
 
 
-def test_log_loss_of_an_impossible_class_is_that_of_scikit_learn():
+def test_log_loss_of_an_impossible_class_equals_scikit_learns():
     p = np.array([[1.0, 0.0], [0.0, 1.0]])
     y = np.array([1, 1])
     expected = each_row(log_loss, y, p, labels=[0, 1])
@@ -102,7 +102,7 @@ def test_squared_and_absolute_error_average_over_outputs(n_outputs):
 
 
 @pytest.mark.parametrize("power", POWERS)
-def test_deviance_is_that_of_scikit_learn(power):
+def test_deviance_equals_scikit_learns(power):
     rng = np.random.default_rng(0)
     y, prediction = np.exp(rng.normal(size=(2, 20)))
     if 1 <= power < 2:
@@ -186,7 +186,7 @@ def test_auto_of_a_classifier_without_scores_is_zero_one():
     assert resolve_loss("auto", OnlyPredict().fit(X, y)).name == "zero_one"
 
 
-def test_auto_power_is_that_of_the_regressor():
+def test_auto_power_is_the_regressors():
     X, y = np.array([[0.0], [1.0], [3.0]]), np.array([1.0, 1.5, 2.0])
     for estimator, power in [
         (PoissonRegressor(), 1),

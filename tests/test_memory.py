@@ -114,7 +114,7 @@ def test_a_path_outside_of_the_mount_is_its_root(tmp_path, path):
     assert by_group(tmp_path) == [2 * GIB]
 
 
-def test_where_nobody_can_be_asked(tmp_path, monkeypatch):
+def test_systems_that_do_not_report_their_memory(tmp_path, monkeypatch):
     def unknown(name):
         raise ValueError(name)
 
@@ -165,7 +165,7 @@ print(loo.influence(X[:50], X[:50, 0]).shape)
     not Path("/proc/self/statm").exists(),
     reason="only Linux enforces the limit of memory",
 )
-def test_a_limited_process_gets_an_error_that_says_what_to_do():
+def test_a_limited_process_gets_an_error_with_advice():
     run = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(limit="RLIMIT_AS")],
         capture_output=True,

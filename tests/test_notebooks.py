@@ -1,4 +1,4 @@
-"""What notebooks show: HTML of fitted estimators and results, bars of long fits."""
+"""Output in notebooks: HTML of fitted estimators and results, bars of long fits."""
 
 import copy
 import pickle
@@ -106,7 +106,7 @@ def test_the_path_of_a_fit_is_told(fitted, path):
     assert shown["fit took"].endswith(" s")
 
 
-def test_every_method_tells_its_path():
+def test_every_method_shows_its_algorithm():
     for name in skinfluence.__all__:
         method = getattr(skinfluence, name)
         if not isinstance(method, type) or not issubclass(method, BaseInfluence):
@@ -115,7 +115,7 @@ def test_every_method_tells_its_path():
             assert method._path is not BaseInfluence._path, name
 
 
-def test_html_of_an_estimator_follows_that_of_scikit_learn():
+def test_html_of_an_estimator_follows_scikit_learns():
     loo = LeaveOneOutInfluence(make_pipeline(StandardScaler(), Ridge()))
     assert set(loo._repr_mimebundle_()) == {"text/plain", "text/html"}
     assert "fit took" not in loo._repr_html_()
@@ -131,7 +131,7 @@ def test_html_of_an_estimator_follows_that_of_scikit_learn():
         assert set(loo._repr_mimebundle_()) == {"text/plain"}
 
 
-def test_an_interrupted_fit_tells_nothing(monkeypatch):
+def test_an_interrupted_fit_shows_no_summary(monkeypatch):
     loo = LeaveOneOutInfluence(Ridge()).fit(X, Y)
 
     def interrupted(*args):

@@ -41,7 +41,7 @@ EVERYWHERE = {
     "random_state": ("int, RandomState or None, default=None", ""),
     "error_score": (
         '"raise" or float, default="raise"',
-        "What a retraining that fails does: its error, or this loss on every row",
+        "Result of a retraining that fails: its error, or this loss on every row",
     ),
     "verbose": (
         "int, default=0",
@@ -108,7 +108,7 @@ def test_a_parameter_is_described_in_the_same_words(parameter):
 
 
 @pytest.mark.parametrize("parameter", BY_KIND)
-def test_the_kinds_are_those_that_have_the_parameter(parameter):
+def test_every_class_with_the_parameter_is_checked(parameter):
     named = set.union(*(names for names, _ in BY_KIND[parameter]))
     assert named - NETS <= set(described(parameter))
     if parameter == "memory":  # a new method that keeps something has to say how

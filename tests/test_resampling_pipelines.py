@@ -188,7 +188,7 @@ def test_case_diagnostics_refuse_by_name():
     ],
 )
 def test_out_of_bag_refuses_ensembles_that_resample(ensemble):
-    """What their members drew is not what they were trained on."""
+    """The rows that members drew are not the rows that they were trained on."""
     with pytest.raises(TypeError, match="resamples them once more"):
         OutOfBagInfluence(ensemble).fit(X, Y)
 

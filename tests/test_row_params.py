@@ -145,7 +145,7 @@ def test_folds_that_name_rows(search, form):
     assert_allclose(loo.influence(X, Y)[:, 5], expected, rtol=0, atol=1e-12)
 
 
-def test_what_has_no_entry_per_row_stays():
+def test_params_without_an_entry_per_row_stay():
     rows = np.arange(3)
     for estimator in (
         Ridge(alpha=2.0),

@@ -131,7 +131,7 @@ COMPLETE = {
     [*COMPLETE.values(), None, [], np.inf * X[:, 0], [[1, 2.5], [3, 4]], "text", 3],
     ids=str,
 )
-def test_what_is_complete_is_left_to_the_estimator(y):
+def test_targets_without_missing_values_are_left_to_the_estimator(y):
     check_targets(y)
 
 
@@ -172,7 +172,7 @@ SOME = ["None among text", "NaN among text", "NaN", "Int64", "categories", "pola
 
 
 @pytest.mark.parametrize("method", TRAINERS.values(), ids=TRAINERS)
-def test_nothing_is_trained_without_labels(method):
+def test_missing_labels_are_refused_before_training(method):
     for kind in SOME:
         with pytest.raises(ValueError, match=WORDS):
             method.fit(X, INCOMPLETE[kind])
@@ -297,7 +297,7 @@ def test_labels_of_any_kind_give_the_same_numbers(answer):
 
 
 @pytest.mark.parametrize("infinite", [np.inf, -np.inf])
-def test_infinite_targets_are_refused_where_nothing_else_checks_them(infinite):
+def test_the_sampler_refuses_infinite_targets(infinite):
     X = np.random.default_rng(0).normal(size=(30, 2))
     for y in (X[:, 0].copy(), np.arange(30.0) % 2):
         y[3] = infinite

@@ -46,7 +46,7 @@ def test_third_party_estimator_is_of_scikit_learn(estimator, check):
     check(estimator)
 
 
-def test_gradient_similarity_is_what_a_step_of_descent_takes_off_the_loss():
+def test_gradient_similarity_is_the_decrease_of_the_loss_by_a_step_of_descent():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(20, 3)), rng.normal(size=20)
     method = GradientSimilarity(Ridge()).fit(X[:15], y[:15])
@@ -138,14 +138,14 @@ class Careless(GradientSimilarity):
         (Careless, "bad_lengths"),
     ],
 )
-def test_what_is_wrong_is_named(broken, name):
+def test_errors_name_the_violated_property(broken, name):
     with pytest.raises((AssertionError, IndexError)) as caught:
         check_influence(broken(Ridge()))
     notes = "\n".join(caught.value.__notes__)
     assert f"{broken.__name__} does not pass check_influence_{name}:" in notes
 
 
-def test_a_method_that_samples_needs_to_say_so():
+def test_a_method_that_samples_must_declare_it():
     with pytest.raises(AssertionError) as caught:
         check_influence(Positional(Ridge()))
     assert "order_of_training_rows" in "\n".join(caught.value.__notes__)

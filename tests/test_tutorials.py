@@ -1,4 +1,4 @@
-"""What the tutorials show is what their commands print."""
+"""The output in the tutorials is that of their commands."""
 
 import doctest
 import re
@@ -52,7 +52,7 @@ def same(printed, shown):
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
-def test_commands_print_what_is_shown(path, tmp_path, monkeypatch, capsys):
+def test_commands_print_the_text_of_the_tutorial(path, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     page = path.read_text(encoding="utf-8")
     shutil.copy(FOLDER / "verdicts.csv", tmp_path)

@@ -1,4 +1,4 @@
-"""What the user guide shows is what happens."""
+"""The examples of the user guide run, with the printed results."""
 
 import doctest
 from pathlib import Path

@@ -10,7 +10,7 @@ from html import escape
 
 def in_notebook():
     """Tell whether the code runs in a notebook, and not in a terminal."""
-    # Whoever runs a notebook has imported IPython; nobody else waits for its import.
+    # A notebook has imported IPython; other programs do not wait for its import.
     ipython = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     return getattr(shell, "kernel", None) is not None

@@ -17,7 +17,7 @@ def row_labels(X, rows):
     rows : ndarray of int
         Positions.
     """
-    pandas = sys.modules.get("pandas")  # nobody has a DataFrame who did not import it
+    pandas = sys.modules.get("pandas")  # without it X is no DataFrame
     index = getattr(X, "index", None)
     if pandas is not None and isinstance(index, pandas.Index) and hasattr(X, "iloc"):
         return index[rows]
@@ -30,7 +30,7 @@ def need_pandas(asked):
     Parameters
     ----------
     asked : str
-        What needs it.
+        The parameter or attribute that needs pandas.
     """
     try:
         import pandas

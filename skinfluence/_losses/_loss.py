@@ -42,7 +42,7 @@ class Loss:
         self.need_slope()
 
     def expansion(self, y, raw, link):
-        """Return what sums of `change` over many rows can be approximated by.
+        """Return the expansion that approximates sums of `change` over many rows.
 
         Returns
         -------

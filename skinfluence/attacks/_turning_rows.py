@@ -18,7 +18,7 @@ class TurningRows:
     fit_params : dict
         Passed to ``fit``.
     seed : int
-        Of the refits.
+        Seed of the refits.
     """
 
     def __init__(self, fitted, X, y, fit_params, seed):

@@ -8,7 +8,7 @@ LEAST_VARIANCE = 0.1
 
 
 def upper_group(ordered, most):
-    """Return the size of the upper group: two normal ones of greatest likelihood.
+    """Return the size of the upper one of two normal groups of greatest likelihood.
 
     Parameters
     ----------

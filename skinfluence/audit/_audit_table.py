@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from skinfluence._collections import refuse_collections
+from skinfluence._display._row_labels import need_pandas
 from skinfluence.audit._classes import rare_classes
 from skinfluence.audit._column_checks import useless_columns
 from skinfluence.audit._columns import read_column, read_columns
@@ -60,7 +61,7 @@ def audit_table(
         One row per finding, the most serious first, with columns ``severity`` ("high":
         scores will be wrong; "medium": they may be; "low": worth knowing), ``check``,
         ``where``, ``evidence``, ``fix`` and ``rows`` (positions of the first rows that
-        show it). Empty where nothing was found.
+        show it). Empty if nothing was found.
 
     Raises
     ------
@@ -85,7 +86,7 @@ def audit_table(
     '0  high  leakage  column diagnosis'
     """
     refuse_collections("audit_table", X=X, y=y, X_test=X_test)
-    pandas = _import_pandas()
+    pandas = need_pandas("audit_table")
     X = pandas.DataFrame(X).reset_index(drop=True)
     target = read_column("target", y)
     if len(target.codes) != len(X):
@@ -130,7 +131,7 @@ def _findings(X, target, y, X_test, classification, groups, random_state):
         features, target, lambda rows: influence_share(X, y, rows, classification)
     )
     found += conflicting_rows(features, target)
-    found += near_duplicates(features, target, copies, random_state)
+    found += near_duplicates(features, copies, random_state)
     found += leaking_columns(features, values, classification, random_state)
     found += groups_with_one_target(
         columns, values, classification, groups, random_state
@@ -143,13 +144,3 @@ def _findings(X, target, y, X_test, classification, groups, random_state):
     if X_test is not None:
         found += overlap(read_columns(X, X_test), len(X))
     return found
-
-
-def _import_pandas():
-    try:
-        import pandas
-    except ImportError:
-        raise ImportError(
-            'audit_table needs pandas: pip install "skinfluence[tables]"'
-        ) from None
-    return pandas

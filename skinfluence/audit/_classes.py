@@ -9,7 +9,7 @@ from skinfluence.cleaning.reasons._kinds import N_FOLDS, rare
 
 
 def rare_classes(target, labels):
-    """Find classes with fewer rows than folds, and those of a few dozen.
+    """Find classes with fewer rows than folds, and classes of a few dozen rows.
 
     Parameters
     ----------
@@ -17,10 +17,6 @@ def rare_classes(target, labels):
         Codes of the labels.
     labels : list of str
         Name of each code.
-
-    Returns
-    -------
-    findings : list of Finding
     """
     counts = np.bincount(target.codes[~target.missing])
     findings = []

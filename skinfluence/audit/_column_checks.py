@@ -1,4 +1,4 @@
-"""Columns that say nothing: constant, mostly missing, or only which row it is."""
+"""Columns without information: constant, mostly missing, or identifiers."""
 
 import numpy as np
 
@@ -18,10 +18,6 @@ def useless_columns(columns):
     ----------
     columns : list of Column
         Features.
-
-    Returns
-    -------
-    findings : list of Finding
     """
     return [f for column in columns for f in _of_column(column)]
 

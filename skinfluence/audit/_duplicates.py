@@ -1,4 +1,4 @@
-"""Rows that are there twice, nearly twice, or twice with different targets."""
+"""Duplicate rows, near duplicates, and equal rows with different targets."""
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
@@ -9,10 +9,11 @@ from skinfluence.audit._columns import row_codes
 from skinfluence.audit._findings import HIGH, LOW, MEDIUM, Finding, first_rows
 
 # A copy with a changed last digit is nearer than this share of the usual distance of
-# nearest neighbours. In d columns of chance a share of about NEAR^d of the rows is.
+# nearest neighbours. By chance, in d independent columns, about NEAR^d of the rows are.
 NEAR = 0.01
 MIN_NUMBERS = 3
-# Of equal pairs of rows: more that are to be expected may be all of them.
+# Equal rows may be coincidence if more than this share of the equal pairs of rows is to
+# be expected by chance.
 CHANCE = 0.1
 MAX_ROWS = 20_000
 MAX_CATEGORIES = 50
@@ -67,12 +68,13 @@ def duplicate_rows(columns, target, influence_share):
 
 
 def may_be_chance(columns):
-    """Tell whether some equal rows may be so by coincidence.
+    """Tell whether some rows may be equal by coincidence.
 
-    If rows agree in a column j by chance, with the probability p that any two do, then
-    of the pairs that agree in all others the share p is equal, and p / (1 - p) equal
-    pairs come with every pair that differs in j only. Columns that go together make it
-    more; repeated rows come without such pairs.
+    Let p be the share of all pairs of rows that agree in column j. If the pairs that
+    agree in all other columns agree in j by chance, then a share p of them is equal:
+    p / (1 - p) equal pairs for every pair that differs in j only. Correlated columns
+    raise this number. Rows that were copied have no pairs that differ in one column
+    only.
     """
     if any(column.continuous for column in columns):
         return False
@@ -88,7 +90,7 @@ def may_be_chance(columns):
 
 
 def _keys(column, rng):
-    """Return a random key for every value of a column; their sums tell rows apart."""
+    """Return a random key for every value of a column; a row's key is their sum."""
     keys = rng.integers(2**63, size=column.codes.max() + 2, dtype=np.uint64)
     return keys[column.codes]
 
@@ -107,10 +109,6 @@ def conflicting_rows(columns, target):
         Features.
     target : Column
         What is predicted.
-
-    Returns
-    -------
-    findings : list of Finding
     """
     codes = row_codes(columns)
     pairs = np.unique(np.column_stack([codes, target.codes]), axis=0)
@@ -132,8 +130,8 @@ def conflicting_rows(columns, target):
     ]
 
 
-def near_duplicates(columns, target, copies, random_state):
-    """Find rows that differ from another one by next to nothing.
+def near_duplicates(columns, copies, random_state):
+    """Find rows that are nearly equal to another row.
 
     A row is a near duplicate if its nearest neighbour, among standardised numbers and
     indicators of categories, is nearer than `NEAR` times the median distance of nearest
@@ -144,16 +142,10 @@ def near_duplicates(columns, target, copies, random_state):
     ----------
     columns : list of Column
         Features.
-    target : Column
-        What is predicted.
     copies : ndarray of bool
         Exact duplicates, which are left out.
     random_state : int
         Chooses rows of large tables.
-
-    Returns
-    -------
-    findings : list of Finding
     """
     if sum(column.many_numbers for column in columns) < MIN_NUMBERS:
         return []

@@ -7,7 +7,7 @@ HIGH, MEDIUM, LOW = SEVERITIES = ("high", "medium", "low")
 
 @dataclass(frozen=True)
 class Finding:
-    """A fault of a table.
+    """A fault of a table. Every check returns a list of them.
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class Finding:
     evidence : str
         The figures that were measured.
     fix : str
-        What to do about it.
+        How to correct it.
     rows : list of int
         Positions of rows that show it, the first few of them.
     """

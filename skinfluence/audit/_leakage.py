@@ -41,10 +41,6 @@ def leaking_columns(columns, y, classification, random_state):
         Whether y holds codes.
     random_state : int
         Seeds the folds.
-
-    Returns
-    -------
-    findings : list of Finding
     """
     n = len(y)
     if n < MIN_ROWS or len(np.unique(y)) < 2:
@@ -129,7 +125,7 @@ def _skill(column, y, rows, cv, classification, random_state):
 def _of_labels(predicted, y):
     base = len(y) - np.unique(y, return_counts=True)[1].max()
     errors = np.sum(predicted != y)
-    # One standard error more: two mistakes in a hundred rows may be luck.
+    # An upper bound of the errors, by one standard error and one error.
     return 1 - (errors + np.sqrt(errors) + 1) / max(base, 1)
 
 

@@ -1,4 +1,4 @@
-"""Texts that tell the target: by a word for every label, or as a number."""
+"""Texts that contain the target: a word for every label, or a number."""
 
 import re
 
@@ -9,22 +9,23 @@ from sklearn.tree import DecisionTreeClassifier
 
 from skinfluence.audit._findings import HIGH, MEDIUM
 
-# Texts say what they are about; one that tells nearly every label is worth a question.
+# Words usually predict labels to some extent; nearly all labels are suspicious.
 WORD_SKILL = 0.98
-# Of the texts, that hold their target; and, at most, that of another row.
+# Least share of texts that contain the target of their own row, and largest share of
+# texts that contain the target of another row.
 OWN_NUMBER, OTHER_NUMBER = 0.98, 0.5
-# A number of a text is the target if it is as near as rounding leaves it.
+# Largest absolute or relative difference between a target and its rounded value.
 ROUNDED, NEAR = 0.5, 0.005
 MAX_ROWS, MAX_WORDS = 5_000, 300
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?")
 
 
 def leaking_text(column, y, rows, cv, classification, skill):
-    """Tell whether the texts of a column tell the target.
+    """Tell whether the texts of a column contain the target.
 
-    Columns that repeat their texts are judged as categories; here one of different
-    texts is: by a tree on the presence of its 300 most frequent words for labels, by
-    the numbers in it for numbers.
+    Only for columns whose texts are mostly different; others are judged as categories.
+    Labels are predicted by a tree on the presence of the 300 most frequent words;
+    targets that are numbers are searched in the texts.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ def leaking_text(column, y, rows, cv, classification, skill):
     classification : bool
         Whether y holds codes.
     skill : callable
-        Called with predictions and labels.
+        Called with predictions and labels; returns the share of errors avoided.
 
     Returns
     -------

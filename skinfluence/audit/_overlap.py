@@ -19,10 +19,10 @@ N_ERRORS = 4.0
 def overlap(columns, n_train):
     """Find test rows that are equal, or nearly so, to a training row.
 
-    Tables of few categories have equal rows by chance. The training table says how
-    many: its own share of rows with an equal one. More than that, by `N_ERRORS`
-    standard errors, is no chance; nor are few, if it has none and no pairs of rows that
-    are nearly equal.
+    Tables of few categories have equal rows by chance. The share to be expected is that
+    of training rows that are equal to another training row. A share that exceeds it by
+    `N_ERRORS` standard errors is not chance; neither are a few equal rows if the
+    training table has none and `may_be_chance` expects none.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What no k rows can change: certified predictions and partition ensembles."""
+"""Predictions that no k rows can change: certificates and partition ensembles."""
 
 from skinfluence.certificates._partition_classifier import PartitionClassifier
 from skinfluence.certificates._prediction_certificate import PredictionCertificate

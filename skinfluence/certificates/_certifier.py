@@ -23,7 +23,7 @@ class Training:
         Passed to ``fit``.
     change : {"removal", "label_flip"}
     threshold : float or None
-        What regressors' predictions are compared with.
+        Number with which predictions of regressors are compared.
     seed : int
         Of unset random states.
     n_jobs : int or None
@@ -104,7 +104,6 @@ class ExactCertifier(Certifier):
     exact = True
 
     def bounds(self, X, most):
-        """Implement `Certifier.bounds`."""
         X = preprocess(self.training.fitted, X)
         return ((plan.size - 1, plan) for plan in self._plans(X, most))
 

@@ -24,7 +24,7 @@ class Changed:
             self._values, self.labels = np.unique(training.y, return_inverse=True)
 
     def side(self, model, X):
-        """What a model predicts: class indices, or whether more than the threshold."""
+        """Predictions: class indices, or whether they are above the threshold."""
         return self.side_of(model.predict(X))
 
     def side_of(self, y):

@@ -16,7 +16,7 @@ def sum_of_largest(values, k):
 def largest_number(holds, n_tests, most):
     """Find for each test row the largest k that a bound certifies.
 
-    What holds for k changes holds for fewer: k is doubled, then halved in between.
+    A property of k changes is one of fewer changes: k is doubled, then bisected.
 
     Parameters
     ----------

@@ -102,7 +102,7 @@ class LinearFlips(ExactCertifier):
             yield replace(plan, costs=costs, towards=towards)
 
     def _passing(self, w, a, b):
-        """What the best new label of each row does for class b against a."""
+        """Effect of the best new label of each row for class b against a."""
         mark = (self.labels == a).astype(np.float64) - (self.labels == b)
         return w * mark + np.abs(w)
 

@@ -1,4 +1,4 @@
-r"""What any k removals or label flips can do to a binary logistic regression.
+r"""Bounds of the effect of any k removals or flips on binary logistic regression.
 
 In coordinates in which the Hessian at the optimum is the identity, with rows z_j, the
 model after k changes S is u away, and exactly
@@ -178,7 +178,7 @@ class LogisticBox:
         return (linear + bent) * (1 + SLACK)
 
     def curvatures(self, pulls):
-        """What `largest_move` needs to know of functionals with these pulls."""
+        """The data of `largest_move` for functionals with these pulls."""
         return self._curvatures(pulls)
 
 

@@ -39,7 +39,6 @@ class LogisticFlips(Certifier):
         self._bound, self.labels = BoxBound(model, None, "label_flip"), model.labels
 
     def bounds(self, X, most):
-        """Implement `Certifier.bounds`."""
         X = preprocess(self.training.fitted, X)
         size = max(1, HELD // len(self.labels))
         for start in range(0, n_rows(X), size):

@@ -42,7 +42,6 @@ class PartitionChanges(Certifier):
             self._parts.append((rows, of_part(part)))
 
     def bounds(self, X, most):
-        """Implement `Certifier.bounds`."""
         ensemble = self.ensemble
         votes, n_tests = ensemble.votes(X), n_rows(X)
         n_classes = len(ensemble.classes_)

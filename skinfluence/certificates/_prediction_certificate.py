@@ -68,7 +68,7 @@ class PredictionCertificate(EstimatorWrapper):
         Pipeline that ends in one. For label flips its other steps must not look at y;
         for removals of more than one row they must learn nothing from the rows.
     change : {"removal", "label_flip"}, default="removal"
-        What happens to training rows: they are missing, or their label is any other
+        Change of training rows: they are missing, or their label is any other
         class (of regressors: the other one of two values of y).
     max_rows : int, default=None
         Largest number of changes that is asked about; None: half of the rows.
@@ -89,7 +89,7 @@ class PredictionCertificate(EstimatorWrapper):
     max_rows_ : int
         Largest number of changes that is asked about.
     threshold_ : float or None
-        What regressors' predictions are compared with.
+        Number with which predictions of regressors are compared.
 
     See Also
     --------

@@ -60,7 +60,6 @@ class RemovalBounds(Certifier):
                 )
 
     def bounds(self, X, most):
-        """Implement `Certifier.bounds`."""
         for rows in self._loo._blocks(n_rows(X)):
             part = take_rows(X, rows)
             influence = self._loo.influence(part)

@@ -1,4 +1,4 @@
-r"""What the removal of any k rows can do to a least-squares or ridge prediction.
+r"""Bounds of the effect of removing any k rows on least squares and ridge.
 
 With rows scaled by the roots of their weights, ``K = X H^{-1} X'``, leverages
 ``h_i = K_ii`` and residuals e, the residuals that the rows of a set S have in the model

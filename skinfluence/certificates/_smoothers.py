@@ -31,7 +31,7 @@ def target_weights(estimator, X, y, sample_weight):
     estimator : fitted estimator
         A smoother.
     X, y, sample_weight : array-like
-        What it was fitted to.
+        The data of its fit.
 
     Returns
     -------
@@ -68,7 +68,7 @@ class _LinearWeights:
 
 
 def _kernel_weights(estimator, X, sample_weight):
-    """What scikit-learn's own solver predicts from one target of one at a time."""
+    """Predictions by scikit-learn's solver, from targets that are one in one row."""
     n = n_rows(X)
     check_memory(
         8 * 4 * n * n,

@@ -21,7 +21,7 @@ class Verification:
     most : int
         Largest number of changes.
     fit_seconds : float
-        What a refit takes.
+        Duration of a refit.
     """
 
     def __init__(self, changed, certifier, most, fit_seconds):
@@ -36,7 +36,7 @@ class Verification:
         X : array-like of shape (n_samples, n_features)
             Test rows.
         before : ndarray of int of shape (n_samples,)
-            What is predicted from all rows, see `Changed.side`.
+            Predictions of the model of all rows, see `Changed.side`.
         lower : ndarray of int of shape (n_samples,)
             So many changes do not turn a prediction.
         plans : list of Plan

@@ -1,6 +1,6 @@
-"""What happens to suspects before the model is trained: gone, relabelled, weighed less.
+"""Treatment of suspects before training: dropped, relabelled, or given less weight.
 
-A relabelled row gets what models without it predict. A row that is weighed less has its
+A relabelled row gets the prediction of models without it. A row of less weight has its
 weight multiplied by the estimated probability that it is right: nothing is lost where
 the suspicion is weak.
 """
@@ -22,12 +22,12 @@ ACTIONS = ("drop", "relabel", "weight")
 
 
 def act(action, X, y, params, kept, suggested, p_right, weight_name):
-    """Return what the model is to be trained on.
+    """Return the rows, targets and parameters of fit that the model is trained with.
 
     Parameters
     ----------
     action : {"drop", "relabel", "weight"}
-        What to do.
+        Treatment of the suspects.
     X, y : array-like
         All rows.
     params : dict

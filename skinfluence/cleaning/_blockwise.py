@@ -15,14 +15,14 @@ ARRAYS = "leave it out, or pass arrays that fit into memory"
 
 
 def check_for_collections(settings, given):
-    """Refuse what has no meaning, or no answer, with collections of dask.
+    """Refuse settings and arguments that collections of dask do not support.
 
     Parameters
     ----------
     settings : CleaningSettings
         How the rows are cleaned.
     given : dict
-        Arguments of ``fit`` besides X and y, of which none is taken.
+        Arguments of ``fit`` besides X and y, none of which is supported.
     """
     refused = {
         "influence": settings.influence is not None,
@@ -48,14 +48,14 @@ def judge_blocks(X, y, settings, classification):
     y : dask or other array-like of shape (n_samples,)
         Targets.
     settings : CleaningSettings
-        How.
+        How the rows are cleaned.
     classification : bool or callable
-        Whether y holds labels, or what says so of the targets.
+        Whether y holds labels; a callable decides it from the targets.
 
     Returns
     -------
     blocks : Blocks
-        The rows as they are.
+        The rows, without preprocessing.
     y : ndarray
         All targets.
     judged : Judged
@@ -74,7 +74,7 @@ def judge_blocks(X, y, settings, classification):
 
 
 def joined_targets(numbers, parts):
-    """Put the targets of all partitions together, labels of one kind."""
+    """Join the targets of all partitions; labels must be of one kind."""
     from skinfluence.out_of_core._problem import check_labels
 
     if any(part.dtype.kind in "OUS" for part in parts):
@@ -113,7 +113,7 @@ def clean_blocks(cleaner, X, y, settings):
         rows = rows if kept is None else rows.chosen(kept)
         return fitted_to_blocks(estimator, rows)[1]
 
-    # First of all, so that what cannot be trained is refused before long work.
+    # First of all, so that models that cannot be trained are refused before long work.
     try:
         of_all = trained(y)
     except UnsupportedEstimator as error:

@@ -60,7 +60,7 @@ class InfluenceCleaner(FitParts, ReasonsMixin, ReviewMixin, EstimatorWrapper):
     a stack of ridge regressions on the columns and on features of Gaussian kernels,
     exact leave-one-out predictions, penalties and weights being those whose total
     squared error is smallest. The loss is the log loss for classifiers (with the
-    odds of mistakes in it where classes are mistaken for others one way only) and
+    odds of mistakes in it where classes are mistaken in one direction only) and
     :math:`u^2 / (36 + u^2)` for regressors, u being the residual in units of what is
     typical there (on the scale of logarithms where positive targets vary by factors).
     From 1,000 rows on, boosted and randomised trees are members as well where they
@@ -95,13 +95,13 @@ class InfluenceCleaner(FitParts, ReasonsMixin, ReviewMixin, EstimatorWrapper):
     ``fit(X, y, verdicts=...)`` carries them out before training, and estimates from
     them which of the other rows are wrong.
 
-    **Large tables.** Of more than ``subsample`` rows the fixed scorer's models are
-    fitted to a random sample. All rows are valued: those of the sample by models
-    without them, the others by the models of the sample, none of which has seen them.
-    Collections of dask are valued partition by partition in the same way, for
-    estimators that `LeaveOneOutInfluence` takes with collections; ``estimator_`` is
-    trained on all rows that are kept. `InfluenceSampler` trains nothing, and returns
-    the collections without suspects.
+    **Large tables.** If there are more than ``subsample`` rows, the fixed scorer's
+    models are fitted to a random sample of them. All rows are valued: those of the
+    sample by models without them, the others by the models of the sample, which have
+    not seen them. Collections of dask are valued partition by partition in the same
+    way, for estimators that `LeaveOneOutInfluence` takes with collections;
+    ``estimator_`` is trained on all rows that are kept. `InfluenceSampler` trains
+    nothing, and returns the collections without suspects.
 
     **Cost.** Two fits of ``estimator`` and one valuing. The fixed scorer costs about
     as much as ten fits of a linear model, and where trees gain a few seconds more.
@@ -146,9 +146,9 @@ class InfluenceCleaner(FitParts, ReasonsMixin, ReviewMixin, EstimatorWrapper):
         Rows that no fold judges (the first ones of a ``TimeSeriesSplit``; the last
         for ``influence``) have the value NaN and are kept.
     subsample : int or None, default=50_000
-        The fixed scorer's models are fitted to a random sample of so many rows where
-        X has more; all rows are valued. None: to all rows. They always are where
-        ``cv`` is a splitter or ``groups`` are given.
+        The fixed scorer's models are fitted to a random sample of so many rows if X has
+        more; all rows are valued. None: to all rows, as always if ``cv`` is a splitter
+        or ``groups`` are given.
     memory : str, path or joblib.Memory, default=None
         Keeps the values on disk, so that a search over ``drop_fraction`` or over
         parameters of ``estimator`` values the rows of each fold once. The entries

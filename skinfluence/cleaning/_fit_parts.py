@@ -47,5 +47,5 @@ class FitParts:
             self, X, y, settings
         )
         self._set_judged(judged)
-        self._fit_X, self._fit_y = None, targets  # X is read again where it is
+        self._fit_X, self._fit_y = None, targets  # X is not kept in memory
         return self

@@ -6,7 +6,7 @@ import numpy as np
 
 from skinfluence.retraining import OutOfBagInfluence, TreeInfluence
 
-# Their models hold rows out by themselves: rows are valued by ``oob_values_``.
+# Their models leave rows out by themselves: the values are ``oob_values_``.
 OUT_OF_BAG = OutOfBagInfluence, TreeInfluence
 
 # Standard errors below zero of an influence that is clearly negative. That the row is
@@ -15,7 +15,7 @@ SURE = 2.0
 
 
 def check_flagging(drop_fraction, per_class, influence, y, classification):
-    """Raise, before any work, where rows could not be flagged in the way asked for.
+    """Raise, before any work, if rows cannot be flagged with these parameters.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def check_flagging(drop_fraction, per_class, influence, y, classification):
     per_class : bool
         Whether the share is that of every class.
     influence : influence estimator or None
-        What values the rows.
+        Values the rows.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Targets.
     classification : bool
@@ -77,9 +77,9 @@ def kept_rows(
     Parameters
     ----------
     rows : RowValues
-        What is known of the rows.
+        Values of the rows.
     probability_wrong : ndarray of shape (n_samples,)
-        Of every row, by the fixed scorer.
+        Probability that each row is wrong, by the fixed scorer.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Targets.
     drop_fraction : float or "auto"
@@ -122,7 +122,7 @@ def kept_rows(
     flagged = probability_wrong > 0.5
     if rows.of_influence:
         flagged &= clearly_negative(values, rows.standard_error)
-    if flagged.mean() > 0.5:  # nothing is left to tell right from wrong by
+    if flagged.mean() > 0.5:  # the rows left do not show which rows are wrong
         return np.ones(len(values), dtype=bool)
     if classification:
         flagged &= ~best_of_classes(values, y)

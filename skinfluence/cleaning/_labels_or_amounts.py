@@ -1,4 +1,4 @@
-"""Whether targets are labels or amounts, where nobody says so."""
+"""Whether targets are labels or amounts, if it is not declared."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ MAX_LABELS = 20
 
 
 def are_labels(y):
-    """Tell labels from amounts by their type; refuse to guess where it may be either.
+    """Distinguish labels from amounts by their type; refuse to guess in case of doubt.
 
     Text and booleans are labels, numbers with fractions are amounts. Whole numbers are
     labels where they are two, or few: at most `MAX_LABELS`, and half of the rows.
@@ -33,7 +33,7 @@ def are_labels(y):
     if values.dtype.kind in "mM":
         raise ValueError(
             "y must hold labels or amounts. Got dates or durations, which are neither: "
-            "make numbers of them, days since one of them say."
+            "make numbers of them, for instance days since a fixed date."
         )
     if values.dtype.kind not in "iuf":
         return True
@@ -50,7 +50,7 @@ def are_labels(y):
 
 
 def few_whole_numbers(values):
-    """Tell whether numbers are whole and few enough to be labels, where one must guess.
+    """Tell whether numbers are whole and few enough to be labels, for a guess.
 
     Parameters
     ----------

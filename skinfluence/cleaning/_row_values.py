@@ -28,16 +28,16 @@ from skinfluence.retraining.engine import check_trainable
 
 @dataclass(frozen=True)
 class RowValues:
-    """What is known of the rows before any is dropped.
+    """The values of the rows before any is dropped.
 
     Attributes
     ----------
     values : ndarray of shape (n_samples,)
         Low = suspect. NaN where no fold judges the row.
     standard_error : ndarray of shape (n_samples,) or None
-        Of the values over the folds; None where there are no folds.
+        Standard error of the values over the folds; None without folds.
     scores : RowScores
-        What the fixed scorer says, whose values these are without an influence.
+        Results of the fixed scorer, which has the values unless there is an influence.
     """
 
     values: np.ndarray

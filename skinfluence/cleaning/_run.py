@@ -26,7 +26,7 @@ from skinfluence.retraining.engine import trainable
 
 @dataclass(frozen=True)
 class CleaningSettings:
-    """How rows are valued and flagged, and what is done to suspects.
+    """How rows are valued and flagged, and how suspects are treated.
 
     Attributes
     ----------
@@ -49,18 +49,18 @@ class CleaningSettings:
 
 @dataclass(frozen=True)
 class Judged:
-    """What is known of rows, and which of them are suspects.
+    """The values of rows, and which of them are suspects.
 
     Attributes
     ----------
     rows : RowValues
-        Values (low = suspect) and what the fixed scorer says.
+        Values (low = suspect) and results of the fixed scorer.
     wrong : WrongRows
         How likely each row is wrong.
     kept : ndarray of bool, shape (n_samples,)
         False for suspects.
     reviewable : Reviewable or None
-        What a review needs; None for several columns of targets.
+        The data of a review; None for several columns of targets.
     """
 
     rows: RowValues
@@ -82,7 +82,7 @@ def judge(X, y, settings, *, classification, influence_params, groups, decided=N
     X, y : array-like
         Training rows.
     settings : CleaningSettings
-        How.
+        How the rows are valued and flagged.
     classification : bool
         Whether y holds labels.
     influence_params : dict
@@ -167,7 +167,7 @@ class Cleaning:
     settings : CleaningSettings
         How they are cleaned.
     seed : int
-        Of the training.
+        Seed of the training.
     params, influence_params : dict, default=None
         Passed to the ``fit`` of the estimator and of ``settings.influence``.
     groups : array-like of shape (n_samples,), default=None
@@ -221,7 +221,7 @@ class Cleaning:
         return judged, suspects_table(*table, judged.rows, judged.kept, judged.wrong)
 
     def train_all(self, judged):
-        """Train on all rows, after what is to be done to the suspects."""
+        """Train on all rows, after the treatment of the suspects."""
         return self._train(np.arange(n_rows(self.X)), judged)
 
     def train_part(self, part):
@@ -237,7 +237,7 @@ class Cleaning:
         estimator : estimator
             Fitted.
         judged : Judged
-            What is known of the rows of the part.
+            Values of the rows of the part.
         """
         judged = judge(
             take_rows(self.X, part),

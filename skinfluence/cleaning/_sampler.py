@@ -51,9 +51,9 @@ class InfluenceSampler(BaseEstimator):
         Held-out folds for ``influence``; a number means shuffled folds, stratified
         for classifiers.
     subsample : int or None, default=50_000
-        The fixed scorer's models are fitted to a random sample of so many rows where
-        X has more; all rows are valued, see `InfluenceCleaner`. None: to all rows.
-        They always are where ``cv`` is a splitter or ``groups`` are given.
+        The fixed scorer's models are fitted to a random sample of so many rows if X has
+        more; all rows are valued, see `InfluenceCleaner`. None: to all rows, as always
+        if ``cv`` is a splitter or ``groups`` are given.
     memory : str, path or joblib.Memory, default=None
         Keeps the values on disk. The entries are pickles: name no folder that others
         can write to.

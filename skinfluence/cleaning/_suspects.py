@@ -1,4 +1,4 @@
-"""The suspects as a table: what each should be, how sure that is, whom it hurts."""
+"""The suspects as a table: suggested targets, probabilities, and the rows they hurt."""
 
 import numpy as np
 from scipy.special import softmax
@@ -13,7 +13,7 @@ from skinfluence.cleaning.surprise._jackknife import (
 )
 
 N_HURT = 3
-# Further down nobody reads, and every row costs a pass over the table.
+# Few readers look at more rows, and each takes a pass over the table.
 N_EXPLAINED = 50
 
 
@@ -27,7 +27,7 @@ def suspects_table(X, y, rows, kept, wrong):
     y : array-like
         Targets as given.
     rows : RowValues
-        What is known of the rows.
+        Values of the rows.
     kept : ndarray of bool, shape (n_samples,)
         False for suspects.
     wrong : WrongRows
@@ -85,7 +85,7 @@ def standard_errors(rows, suspects):
 def fixed_scorer_error(scores, rows):
     """Jackknife standard error of the fixed scorer's values of some rows.
 
-    NaN of rows that are not in the sample that the models were fitted to.
+    NaN for rows outside the sample that the models were fitted to.
     """
     error = np.full(len(rows), np.nan)
     fitted, places, there = _in_sample(scores, rows)
@@ -96,8 +96,8 @@ def fixed_scorer_error(scores, rows):
 
 
 def _in_sample(scores, rows):
-    """Return the scores of the rows that the models were fitted to, where some rows
-    are among them, and which of them are."""
+    """Return the scores of the rows that the models were fitted to, the positions of
+    some rows among them, and which of these rows are among them."""
     if scores.sample is None:
         return scores, rows, np.ones(len(rows), dtype=bool)
     places = np.searchsorted(scores.sample, rows)
@@ -108,7 +108,7 @@ def _in_sample(scores, rows):
 def hurt_rows(scores, rows):
     """Rows that each of the first rows hurts most; empty for the others.
 
-    Rows that are not in the sample that the models were fitted to hurt none.
+    Rows outside the sample that the models were fitted to hurt no other row.
     """
     hurts = np.empty(len(rows), dtype=object)
     hurts[:] = [np.empty(0, dtype=int)] * len(rows)

@@ -40,10 +40,10 @@ class Analysis:
     judged : Judged
         The values of the rows, and the suspects.
     suspects : Bunch
-        See `suspects_table`. With verdicts those that nobody was asked about, the
+        See `suspects_table`. With verdicts the suspects without a verdict, the
         most likely wrong first.
     explained : Explained
-        What is to blame of the first suspects, and what kind of rows they are.
+        The target or cell to blame for the first suspects, and the kind of each row.
     reasons : list of str
         Why each row has its value.
     held_out : HeldOut
@@ -52,15 +52,15 @@ class Analysis:
     left_out : dict of str to str
         Columns that were not used, and why.
     reason_to_keep_all : str or None
-        Why nothing should be removed; None if suspects should be.
+        Why no row should be removed; None if suspects should be removed.
     separation, plain_separation : float
         Share of pairs in which a target taken from another row is more suspect than a
-        given one, by the fixed scorer and by the out-of-fold losses; of rows that no
-        verdict calls wrong.
+        given one, by the fixed scorer and by the out-of-fold losses; without the rows
+        that a verdict calls wrong.
     groups : dict of str to list of Group
-        Who is hit, and who hurts, by name of the column.
+        Effects on groups, and harmful groups, by name of the column.
     answers : list of Answer
-        How many rows would have to go to change predictions.
+        How many rows would have to be removed to change predictions.
     decided : Decided or None
         Verdicts.
     """
@@ -86,7 +86,7 @@ class Analysis:
 
     @property
     def changes_rows(self):
-        """Whether some rows change or go, because of what was found or decided."""
+        """Whether some rows are changed or removed, as suspects or by a verdict."""
         decided = self.decided is not None and bool(self.decided.wrong.any())
         return self.reason_to_keep_all is None or decided
 
@@ -212,7 +212,7 @@ def _analyse(task, model, settings, step, left_out, decided):
 
 
 def _reason_to_keep_all(kept, held_out, settings):
-    """Say why nothing should be removed; None if suspects should be.
+    """Return why no row should be removed; None if suspects should be removed.
 
     Rows flagged by the default rule are kept if the model without them is clearly worse
     on held-out rows. A share of rows chosen by the user is always removed.

@@ -21,7 +21,7 @@ N_SHOWN = 5
 
 @dataclass(frozen=True)
 class Answer:
-    """What carries the prediction for a held-out row.
+    """The training rows that decide the prediction for a held-out row.
 
     Attributes
     ----------
@@ -30,9 +30,9 @@ class Answer:
     predicted : object
         Its label by a model that was not trained on it.
     probability : float
-        Of this label.
+        Probability of this label.
     lower : int
-        No so many training rows, left out, change it, by proof.
+        Number of rows whose removal provably does not change it, whichever they are.
     upper : float
         Number of rows whose removal changes it, verified by a refit; infinite where no
         set of up to `MOST_ROWS` was found.
@@ -49,7 +49,7 @@ class Answer:
 
     @property
     def in_words(self):
-        """How many rows would have to go."""
+        """The number of rows that would have to be removed."""
         proven = {
             0: "",
             1: "no single row does, by proof",
@@ -64,20 +64,20 @@ class Answer:
 
 
 def find_answers(task, model, cleaning, n_answers, seed):
-    """Ask what carries predictions of the first fold, least certain ones first.
+    """Find the rows that decide predictions of the first fold, least certain first.
 
     Parameters
     ----------
     task : Task
         A table with labels.
     model : Pipeline
-        Of preprocessing, which is held, and a classifier that loses rows exactly.
+        A pipeline whose preprocessing is held fixed, and whose removals are exact.
     cleaning : Cleaning
         Of the whole table; ``cv`` and ``n_jobs`` of its settings hold.
     n_answers : int
         Number of predictions, spread evenly from the least to the most certain one.
     seed : int
-        Of the folds.
+        Seed of the folds.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def find_answers(task, model, cleaning, n_answers, seed):
     Raises
     ------
     UnsupportedEstimator
-        Where nothing is known of the classifier on such a table.
+        If the classifier has no exact removals on such a table.
     """
     settings = cleaning.settings
     task, pairs = left_folds(task, cleaning, seed)
@@ -97,7 +97,7 @@ def find_answers(task, model, cleaning, n_answers, seed):
         model[-1], max_rows=MOST_ROWS, n_jobs=settings.n_jobs, random_state=seed
     )
     with warnings.catch_warnings():
-        # Every answer says what is proven about it.
+        # Every answer states what is proven about it.
         warnings.filterwarnings("ignore", "No removals of more than one row")
         certificate.fit(Z, task.y[train])
     Z_test = model[:-1].transform(take_rows(task.X, test))

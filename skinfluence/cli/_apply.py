@@ -18,7 +18,7 @@ from skinfluence.cli.tables._read import read_table
 
 
 def apply(settings):
-    """Write a table as a reviewer decided, and what was changed.
+    """Carry out the verdicts of a reviewer, and write a log of the changes.
 
     Rows that are dropped go, those that are relabelled get their value, all others stay
     as they came.

@@ -18,9 +18,9 @@ write the table without them, unless that makes a model clearly worse on held-ou
 rows. Columns may be numbers, text or dates, with missing values.
 """
 AUDIT = """\
-Look for what makes scores of a model wrong: columns that know the target, test rows
-that were trained on, duplicates, equal rows with different targets, cases that folds
-would cut in two, an order of the rows, columns that say nothing, rare classes.
+Look for faults that make scores of a model wrong: columns that leak the target, test
+rows that are also training rows, duplicates, equal rows with different targets, cases
+that folds would cut in two, an order of the rows, useless columns, rare classes.
 
 exit status: 0 done, 2 bad input, 3 a finding as serious as --fail-on.
 """

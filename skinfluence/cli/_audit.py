@@ -19,12 +19,12 @@ FOUND = 3
 
 
 def audit(settings):
-    """Audit a table and tell what was found.
+    """Audit a table and print the findings.
 
     Parameters
     ----------
     settings : AuditSettings
-        The table, and what counts as a failure.
+        The table, and the severity that counts as a failure.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def audit(settings):
 
 
 def _each(settings):
-    """Audit every file by itself; the status is that of the worst."""
+    """Audit every file as a table of its own; return the highest exit status."""
     if settings.output is not None:
         raise BadInput("--output writes the findings of one table: leave out --each")
     statuses = []

@@ -1,4 +1,4 @@
-"""Who is hit, and who hurts: suspects, wrong rows and scores, group by group."""
+"""Effects on groups, and harmful groups: suspects, wrong rows and scores of each."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ RATIO_UNEVEN = 2.0
 
 @dataclass(frozen=True)
 class Group:
-    """What cleaning does to the rows with one value of a column.
+    """Effects of cleaning on the rows with one value of a column.
 
     Attributes
     ----------
@@ -32,14 +32,14 @@ class Group:
     n_rows, n_suspects : int
         How many.
     interval : tuple of float
-        Of the share of suspects, 95% (Wilson).
+        95% interval of the share of suspects (Wilson).
     wrong : tuple of float
         Between which shares of the rows are estimated to be wrong.
     score : Score or None
         The proper score of held-out rows before and after cleaning; None where no fold
         holds a row of the group out.
     worth : GroupWorth or None
-        What the whole group is worth to the others; None where that is not known.
+        Influence of the whole group on the other rows; None if it was not computed.
     """
 
     name: str
@@ -57,14 +57,14 @@ class Group:
 
 
 def by_group(column, analysis, worth_of=None):
-    """Tabulate what cleaning does to each value of a column.
+    """Tabulate effects of cleaning on the rows with each value of a column.
 
     Parameters
     ----------
     column : array-like of shape (n,)
         Values of the rows that were judged.
     analysis : Analysis
-        What was found.
+        The results.
     worth_of : callable, default=None
         Returns the `GroupWorth` of groups from the name of each row's group and their
         names. Not asked about intervals of numbers, which are no sources of rows.
@@ -100,7 +100,7 @@ def hit_groups(problem, analysis, settings, worth_of):
     problem : Task
         The table.
     analysis : Analysis
-        What was found.
+        The results.
     settings : Settings
         Names the columns.
     worth_of : callable
@@ -120,12 +120,12 @@ def hit_groups(problem, analysis, settings, worth_of):
 
 
 def unevenly_hit(groups):
-    """Say that cleaning removes much more of one group; None where it does not.
+    """Return a warning if cleaning removes much more of one group, else None.
 
     Parameters
     ----------
     groups : list of Group
-        Of one column.
+        Groups of one column.
 
     Returns
     -------
@@ -147,12 +147,12 @@ def unevenly_hit(groups):
 
 
 def hurting(groups, proper):
-    """Say without which groups all others are predicted better; None without any.
+    """Return a warning with the groups that hurt all others; None without any.
 
     Parameters
     ----------
     groups : list of Group
-        Of one column.
+        Groups of one column.
     proper : str
         Name of the loss.
 
@@ -193,7 +193,7 @@ def _names(column):
 
 
 def _interval_names(intervals):
-    """Name intervals in as few digits as tell them apart."""
+    """Name intervals with as few digits as distinguish them."""
     for digits in range(3, 18):
         names = [f"{i.left:.{digits}g} to {i.right:.{digits}g}" for i in intervals]
         exact = not any("e+" in name for name in names) or digits > MAX_DIGITS

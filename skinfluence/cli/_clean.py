@@ -153,19 +153,15 @@ def encoded(frame, path, source, came=False, changed=None):
     Parameters
     ----------
     frame : DataFrame
-        What is written.
+        Table to write.
     path : Path
         Where it is written.
     source : Table
-        What was read.
+        Table that was read.
     came : bool
         Whether the rows are some of those that were read, which stay as they came.
     changed : DataFrame, default=None
         Those of them that did not.
-
-    Returns
-    -------
-    content : bytes
     """
     file, content = file_like(path, source), None
     if came and file is source.file:

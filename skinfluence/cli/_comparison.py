@@ -37,8 +37,8 @@ def compare(cleaning, kept, task, seed, step):
     held_out : HeldOut
         Predictions of the held-out rows by both models.
     separation : float
-        The `separation` of the losses before cleaning, of rows that no verdict calls
-        wrong.
+        The `separation` of the losses before cleaning, without the rows that a verdict
+        calls wrong.
     """
     y, decided = task.y, cleaning.decided
     any_suspect = not kept.all() or decided is not None

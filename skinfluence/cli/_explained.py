@@ -1,4 +1,4 @@
-"""What is to blame of suspects and what kind of rows they are, as texts."""
+"""The target or cell to blame for each suspect, and its kind of row, as texts."""
 
 from dataclasses import dataclass
 
@@ -18,15 +18,15 @@ class Explained:
     rows : ndarray of int
         The suspects.
     to_blame : list of str
-        "target" or "cell"; empty where nothing is known.
+        "target" or "cell"; empty if unknown.
     column : list of str
-        Name of the cell that is most to blame; empty where nothing is known.
+        Column of the cell that is most to blame; empty if unknown.
     cell, suggested_cell : list
         As they are written in the table.
     kind : list of str
         See `Explanations`.
     texts : list of str
-        What of it adds to the reason of the value.
+        Text to append to the reason of the value.
     unknown : str
         Why no cell is blamed; empty where one is.
     """

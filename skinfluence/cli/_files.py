@@ -54,7 +54,7 @@ def write_files(contents):
     Parameters
     ----------
     contents : dict of Path to bytes
-        What each file holds.
+        Content of each file.
     """
     finished = []
     try:

@@ -147,7 +147,7 @@ class HeldOut:
         ).T
 
     def harm(self):
-        """Say what is clearly worse after cleaning; None if nothing is.
+        """Return why the cleaned model is clearly worse; None if it is not.
 
         If a class is predicted clearly worse than before while the proper score is not
         clearly better, the model has moved towards the other classes. Accuracy may

@@ -1,4 +1,4 @@
-"""Folds of a table, or of a sample of it; and of the rows that verdicts leave."""
+"""Folds of a table or of a sample of its rows, also without the rows of verdicts."""
 
 from dataclasses import replace
 
@@ -7,12 +7,12 @@ import numpy as np
 from skinfluence._sklearn import take_rows
 from skinfluence.cleaning._folds import folds
 
-# Rows of a sample that are held out in turn: every fold fits all models again.
+# Most rows on which scores are compared: every fold fits all models again.
 MOST_COMPARED = 25_000
 
 
 def folds_of(task, y, cleaning, seed):
-    """Cut the rows into training and test parts; of a large table a random sample.
+    """Cut the rows, or a random sample of a large table, into training and test parts.
 
     Parameters
     ----------
@@ -21,9 +21,9 @@ def folds_of(task, y, cleaning, seed):
     y : ndarray of shape (n_samples,)
         Its targets, after verdicts.
     cleaning : Cleaning
-        Of the whole table; ``cv`` and ``subsample`` of its settings hold.
+        Of the whole table. Its settings say ``cv`` and ``subsample``.
     seed : int
-        Of the folds, and of the sample.
+        Seed of the folds and of the sample.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def left_folds(task, cleaning, seed):
     cleaning : Cleaning
         Of the whole table: its ``cv`` and verdicts hold.
     seed : int
-        Of the folds.
+        Seed of the folds.
 
     Returns
     -------

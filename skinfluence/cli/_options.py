@@ -18,7 +18,7 @@ def option(default=None, *, check=None, positional=False, **argument):
     Parameters
     ----------
     default : object, default=None
-        Of the option.
+        Default value of the option.
     check : callable, default=None
         Called with the value; raises `BadInput`.
     positional : bool, default=False
@@ -155,12 +155,7 @@ class OfFiles(Checked):
     )
 
     def reading(self):
-        """Return how the table is read.
-
-        Returns
-        -------
-        reading : Reading
-        """
+        """Return how the table is read."""
         options = {entry.name: getattr(self, entry.name) for entry in fields(OfFiles)}
         return Reading(target=self.target, **options)
 
@@ -207,7 +202,7 @@ class _Once(argparse.Action):
 
 
 def several_targets(names):
-    """Say what to do where several targets are given."""
+    """Return the error for several targets, with advice."""
     names = ", ".join(map(repr, names))
     return (
         f"--target takes one column, not {names}: run once for each, without the "

@@ -17,10 +17,6 @@ def value_reasons(y, rows, classification):
         Values and predictions of the rows.
     classification : bool
         Whether y holds labels.
-
-    Returns
-    -------
-    reasons : list of str
     """
     reasons = _reasons(y, rows.scores, classification)
     if not rows.of_influence:

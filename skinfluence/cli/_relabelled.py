@@ -20,16 +20,16 @@ UNITS = re.compile(
 def relabelled(source, name, rows, values, path="the new values"):
     """Return a column of a table in which some rows have new values.
 
-    A value that another row has is written as it is there, ``007`` or ``TRUE``, say;
+    A value that another row has is written as in that row, for instance ``007``;
     any other number with the decimal mark of the file, and with the unit (``$``, ``%``)
     that all numbers of the column have.
 
     Parameters
     ----------
     source : Table
-        What was read.
+        Table that was read.
     name : str
-        Of the column.
+        Name of the column.
     rows : sequence of int
         Positions of the rows.
     values : sequence
@@ -40,7 +40,7 @@ def relabelled(source, name, rows, values, path="the new values"):
     Returns
     -------
     column : Series
-        Of cells, as `Table.cells` has them.
+        Texts of cells, see `Table.cells`.
     """
     pandas = import_pandas()
     typed, cells = source.typed[name], source.cells[name]
@@ -64,23 +64,19 @@ def relabelled_to_number(value, source, name, where):
     Parameters
     ----------
     value : str or number
-        What was written: "12,5" and "12.5" both, where the table has decimal commas.
+        As written: "12,5" and "12.5" are equal if the table has decimal commas.
     source : Table
-        What was read.
+        Table that was read.
     name : str
-        Of the column of numbers.
+        Name of the column of numbers.
     where : str
-        Where the value stands, for errors.
-
-    Returns
-    -------
-    number : int or float
+        File and line of the value, for errors.
 
     Raises
     ------
     BadInput
-        For texts that are no number, and for those that are two: 1.234 where points
-        may be marks of thousands.
+        For texts that are not numbers, and for ambiguous ones: 1.234 if points may be
+        marks of thousands.
     """
     if not isinstance(value, str):
         return _plain(float(value))
@@ -115,20 +111,16 @@ def _plain(number):
 
 
 def is_new_label(source, name, value):
-    """Tell whether no row of a column of labels has a value; of amounts none is new.
+    """Tell whether no row of a column of labels has this value; False for amounts.
 
     Parameters
     ----------
     source : Table
-        What was read.
+        Table that was read.
     name : str
-        Of the column.
+        Name of the column.
     value : str
         A value that `relabelled` takes.
-
-    Returns
-    -------
-    is_new : bool
     """
     typed = source.typed[name]
     present = typed[typed.notna()]
@@ -149,7 +141,7 @@ def _known(typed, cells):
 
 
 def _unit(typed, cells):
-    """Return what stands before and behind all numbers of a column, or nothing."""
+    """Return the texts before and behind all numbers of a column; they may be empty."""
     if not is_numeric(typed):
         return "", ""
     texts = [t for t in cells[typed.notna().to_numpy()] if isinstance(t, str)]

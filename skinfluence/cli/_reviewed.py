@@ -18,7 +18,7 @@ class Reviewed:
     Attributes
     ----------
     verdicts : Verdicts
-        As they were read; rows are positions in the file.
+        As read; rows are positions in the file.
     decided : Decided
         The same for the rows of the task.
     path : str

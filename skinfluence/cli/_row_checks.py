@@ -1,10 +1,11 @@
-"""Short fingerprints of rows: verdicts tell whether they are about these rows."""
+"""Short fingerprints of rows, by which verdicts recognise the rows they belong to."""
 
 import hashlib
 
 from skinfluence.cleaning.review._verdicts import plain_text
 
-# Of 2^32 rows two agree by chance; a letter keeps spreadsheets from reading a number.
+# Two rows agree by chance with a probability of 2^-32. The letter in front keeps
+# spreadsheets from reading a number.
 N_DIGITS = 8
 LETTER = "r"
 
@@ -12,8 +13,8 @@ LETTER = "r"
 def row_checks(cells, rows):
     """Return a fingerprint of each of some rows, from all their cells.
 
-    A spreadsheet that saves the table changes none: numbers count by their value, texts
-    without case and surrounding spaces.
+    They stay the same if a spreadsheet saves the table: numbers are compared by value,
+    texts without case and surrounding spaces.
 
     Parameters
     ----------
@@ -21,10 +22,6 @@ def row_checks(cells, rows):
         As `Table.cells` has them.
     rows : sequence of int
         Positions.
-
-    Returns
-    -------
-    checks : list of str
 
     Examples
     --------

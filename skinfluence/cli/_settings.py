@@ -42,7 +42,7 @@ def _check_method(method):
 
 @dataclass(frozen=True)
 class Settings(options.OfFiles):
-    """What ``clean`` does. ``tables`` is empty for a table that is not in a file."""
+    """Settings of ``clean``; ``tables`` is empty for a table that is not in a file."""
 
     tables: tuple = options.tables()
     target: str | None = options.target()
@@ -161,10 +161,6 @@ class Settings(options.OfFiles):
         ----------
         model : estimator
             The model that influence is computed on.
-
-        Returns
-        -------
-        settings : CleaningSettings
         """
         influence = {
             "auto": None,
@@ -235,7 +231,7 @@ class DemoSettings(options.Checked):
 
 @dataclass(frozen=True)
 class AuditSettings(options.OfFiles):
-    """What ``audit`` does."""
+    """Settings of ``audit``."""
 
     tables: tuple = options.tables()
     target: str | None = options.target()
@@ -268,7 +264,7 @@ class AuditSettings(options.OfFiles):
 
 @dataclass(frozen=True)
 class ApplySettings(options.OfFiles):
-    """What ``apply`` does."""
+    """Settings of ``apply``."""
 
     tables: tuple = options.option(
         (),

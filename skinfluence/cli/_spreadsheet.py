@@ -7,7 +7,7 @@ from skinfluence.cli.tables._number_marks import SPACES, UNIT
 # Spreadsheets evaluate texts that begin with these characters, Japanese ones also with
 # full-width characters; some ignore white space before them.
 FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
-# With any marks, and a unit behind them: "-1,256", "-1 499,5", "-12.6%", "-3 €".
+# Numbers with any marks, and a unit behind: "-1,256", "-1 499,5", "-12.6%", "-3 €".
 NUMBER = re.compile(
     rf"[+-]?(?:(?:\d{{1,3}}(?:[.,'{SPACES}]\d{{3}})+|\d+)(?:[.,]\d*)?|[.,]\d+)"
     rf"(?:[eE][+-]?\d+)?(?:[{SPACES}]?{UNIT})?"

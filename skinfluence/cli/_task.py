@@ -37,7 +37,7 @@ class Task:
     classification : bool
         Whether y holds labels.
     source : Table
-        What was read.
+        Table that was read.
     groups : ndarray or None
         Rows of one group are not independent, those of one patient, say.
     decision : str
@@ -70,11 +70,7 @@ class Task:
         most : int
             The number of rows; a task that has no more is returned as it is.
         seed : int
-            Of the draw.
-
-        Returns
-        -------
-        task : Task
+            Seed of the draw.
         """
         n = len(self.rows)
         if n <= most:
@@ -107,7 +103,7 @@ class Task:
         return self.source.typed[name].iloc[self.rows]
 
     def place(self, i):
-        """Say where people find a remaining row.
+        """Return the place of a remaining row, for messages.
 
         Parameters
         ----------
@@ -122,7 +118,7 @@ class Task:
 
 
 def read_task(paths, target, task="auto", groups=None, reading=None, by=(), ignore=()):
-    """Read a table and decide what its target is.
+    """Read a table and split it into features and targets.
 
     Parameters
     ----------
@@ -139,7 +135,7 @@ def read_task(paths, target, task="auto", groups=None, reading=None, by=(), igno
     by : sequence of str, default=()
         Other columns that must be there.
     ignore : sequence of str, default=()
-        Columns that nothing is predicted from.
+        Columns that are not used for predictions.
 
     Returns
     -------
@@ -209,7 +205,7 @@ def make_task(source, target, task="auto", path="table", groups=None, by=(), ign
 
 
 def _infinite(source, names):
-    """Say of each column where its infinite values are, which are taken for missing."""
+    """Note the infinite values of each column, which are taken for missing."""
     notes = []
     for name in names:
         column = source.typed[name]
@@ -266,7 +262,7 @@ def _no_such_column(path, target, columns):
 
 
 def _alike(labels):
-    """Say which labels differ in what people do not see; nothing if none do."""
+    """Note labels that differ only in case or in surrounding spaces."""
     plain = [label.strip().lower() for label in labels]
     twice = [p for p in plain if plain.count(p) > 1] if len(labels) <= MANY else []
     if not twice:

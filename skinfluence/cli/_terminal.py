@@ -16,13 +16,14 @@ from skinfluence.cli._left_folds import MOST_COMPARED
 
 SHOWN = 5
 SHOWN_CLASSES = 10
-# A table with more of either takes over ten seconds; trees and texts cost by the row.
+# Tables with more rows or cells take over ten seconds; the time of trees and of texts
+# is in proportion to the number of rows.
 MANY_CELLS = 1_000_000
 MANY_ROWS = 5_000
 
 
 def print_table(problem, target, left_out, texts=()):
-    """Print a summary of the table, and what was guessed of it and of its columns."""
+    """Print a summary of the table, and the guesses about it and its columns."""
     for note in problem.source.notes:
         print(shown(note, 3 * LIMIT))
     target, kind = shown(target), "regression"
@@ -51,7 +52,7 @@ def print_table(problem, target, left_out, texts=()):
 
 
 def print_sample(n_trained, n):
-    """Say that models are trained on a sample of the n rows, where they are."""
+    """Print that models are trained on a sample, if it is smaller than the table."""
     if n > n_trained:
         print(
             f"models are trained on a random sample of {n_trained} of the {n} rows, "
@@ -147,7 +148,7 @@ def print_scores(analysis, action):
 
 
 def print_groups(name, groups, proper, n_rows):
-    """Say who of some rows is hit by what is done to suspects, and who hurts."""
+    """Print effects of cleaning on groups of rows, and harmful groups."""
     print(
         f"\nby {shown(name)}: share of suspects [95% interval], estimated share of "
         f"wrong rows, {proper}"
@@ -186,7 +187,7 @@ def print_groups(name, groups, proper, n_rows):
 
 
 def print_answers(problem, answers):
-    """Say how many training rows would have to go to change predictions."""
+    """Print how many training rows would have to be removed to change predictions."""
     if not answers:
         return
     print(
@@ -226,8 +227,8 @@ def _cut(label, width=12):
 def progress(total, shape):
     """Show progress; yield the function that advances it.
 
-    It is a bar on a terminal, if rich is installed; else some lines, for tables of a
-    shape (n_samples, n_features) that takes long.
+    It is a bar on a terminal, if rich is installed; otherwise it is a few lines, and
+    only for tables whose ``shape`` (n_samples, n_features) is large.
     """
     bar = None
     # The bar moves the cursor, and shows no text of the table.
@@ -267,7 +268,7 @@ def _in_lines(total, shape):
         done += 1
         elapsed, more = monotonic() - start, ""
         if done == 1:
-            first = elapsed  # All rows are valued: it takes longer than the others.
+            first = elapsed  # The first part values all rows, the others only some.
         elif done < total:
             left = (elapsed - first) / (done - 1) * (total - done)
             more = f", about {duration(left)} left"

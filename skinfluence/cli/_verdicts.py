@@ -27,8 +27,8 @@ def read_verdicts(path, source, target, table):
     Parameters
     ----------
     path : str or Path
-        A file with columns ``row`` and ``verdict``, and ``value``, ``note``, ``given``
-        and ``check`` where they are needed.
+        A file with columns ``row`` and ``verdict``, and optionally ``value``, ``note``,
+        ``given`` and ``check``.
     source : Table
         The table that was reviewed.
     target : str
@@ -41,12 +41,12 @@ def read_verdicts(path, source, target, table):
     verdicts : Verdicts
         Values are numbers where the target holds numbers.
     where : callable
-        Says where in the file a verdict is, from its position.
+        Returns the place of a verdict in the file, from its position.
 
     Raises
     ------
     BadInput
-        For what `check_verdicts` refuses, and for verdicts on another table.
+        For verdicts that `check_verdicts` refuses, and for verdicts on another table.
     """
     file = read_table([path], Reading(header="yes"))
     cells, made = file.cells.rename(columns=lambda n: n.strip().lower()), slice(None)
@@ -80,7 +80,7 @@ def read_verdicts(path, source, target, table):
 
 
 def _values(verdicts, source, target, where):
-    """Return what rows are relabelled to: numbers, or labels as in other rows."""
+    """Return the new targets of rows: numbers, or labels that other rows have."""
     column = source.typed[target]
     numeric = is_numeric(column)
     labels = set() if numeric else set(map(str, column.dropna()))
@@ -96,7 +96,7 @@ def _values(verdicts, source, target, where):
 
 
 def _check_rows(verdicts, checks, source, table, where):
-    """Refuse verdicts on rows of which some cell is another one now."""
+    """Refuse verdicts on rows whose cells have changed since the review."""
     here = row_checks(source.cells, verdicts.rows)
     for i, (check, now) in enumerate(zip(checks, here, strict=True)):
         if str(check).strip() not in ("", now):
@@ -109,7 +109,7 @@ def _check_rows(verdicts, checks, source, table, where):
 
 
 def _plain(cell):
-    """Return a cell as it was meant: typed numbers, and texts without a quote."""
+    """Return the number that a cell holds, or its text without a leading quote."""
     if isinstance(cell, Number) and cell == cell:
         return int(cell) if float(cell).is_integer() else cell
     text = str(cell)

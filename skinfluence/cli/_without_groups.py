@@ -1,4 +1,4 @@
-"""What whole groups of rows are worth to all others: models trained without each."""
+"""The influence of whole groups on all other rows, by models trained without each."""
 
 import sys
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from skinfluence.cli._held_out_scores import paired_mean
 from skinfluence.cli._left_folds import left_folds
 from skinfluence.cli._out_of_fold import out_of_fold_losses
 
-# A group is said to hurt where chance makes one say so in a thousand tables.
+# A group is called harmful if chance would call one so in a thousand tables.
 P_HARM = 1e-3
-# Seconds from which on the user is told beforehand how long it takes.
+# A message announces computations that take more seconds than this.
 LONG = 10.0
 
 
@@ -68,7 +68,7 @@ def worth_of_groups(names, largest, task, cleaning, seed):
     cleaning : Cleaning
         Its estimator is trained; ``cv`` and ``n_jobs`` of its settings hold.
     seed : int
-        Of the folds.
+        Seed of the folds.
 
     Returns
     -------

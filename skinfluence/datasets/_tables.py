@@ -4,6 +4,7 @@ from importlib.resources import files
 
 import numpy as np
 
+from skinfluence._display._row_labels import need_pandas
 from skinfluence._display._shown_bunch import ShownBunch
 
 STARS = """\
@@ -186,7 +187,8 @@ def _load(name, target, about, return_X_y, as_frame):
     X, y, frame = np.delete(values, j, axis=1), values[:, j], None
     feature_names = [name for name in columns if name != target]
     if as_frame:
-        frame = _frame(values, columns, row_names)
+        pandas = need_pandas("as_frame=True")
+        frame = pandas.DataFrame(values, columns=columns, index=row_names)
         X, y = frame[feature_names], frame[target]
     if return_X_y:
         return X, y
@@ -200,14 +202,3 @@ def _load(name, target, about, return_X_y, as_frame):
         source=SOURCES[name],
         DESCR=f"{about}\nSource: {SOURCES[name]}\n",
     )
-
-
-def _frame(values, columns, row_names):
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError(
-            "as_frame=True needs pandas. Install it with pip install "
-            "'skinfluence[tables]', or leave as_frame out."
-        ) from error
-    return pandas.DataFrame(values, columns=columns, index=row_names)

@@ -1,4 +1,4 @@
-"""What the functions on sets of rows take, checked in one place."""
+"""Checks of the arguments of functions on sets of rows."""
 
 from numbers import Integral, Real
 

@@ -64,13 +64,12 @@ class Coefficient(Estimand):
         return who, -np.sign(self.value_before) * change
 
     def exact_effects(self):
-        """Implement `Estimand.exact_effects`."""
         everything = np.arange(self.influence.n_samples_fit_)
         model = self.removal_model(self.influence.estimator_, everything)
         return not model.held_fixed
 
     def removal_model(self, model, kept):
-        """Return what removes rows from a model of rows ``kept``."""
+        """Return the removal model of the rows ``kept``."""
         rows = take_rows(self.X, kept)
         params = take_params(self.fit_params, kept, n_rows(self.X))
         weight, _ = final_sample_weight(self.influence.estimator_, params)

@@ -1,4 +1,4 @@
-"""What a set of rows is to turn: its value on any of the rows, and single effects."""
+"""The estimand that rows are to turn: its value on any rows, and single effects."""
 
 from abc import ABC, abstractmethod
 

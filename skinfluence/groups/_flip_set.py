@@ -94,7 +94,7 @@ def find_flip_set(
     Returns
     -------
     found : :class:`~sklearn.utils.Bunch`
-        The set, and what is known about it.
+        The set, and proofs about it.
 
         rows : ndarray of int
             The training rows, ascending. Empty where no set was found.
@@ -111,7 +111,7 @@ def find_flip_set(
             Why ``lower_bound`` tells no more than a single row from several, unless
             all small sets were tried; None where it may.
         predicted_size : int or None
-            What first-order effects add up to; None where they never do, or where
+            Number of rows by first-order effects; None if no number suffices, or where
             they are changes of a loss.
         value_before, value_after : float
             Of the prediction, the lead of the class over the next one, or what it

@@ -1,4 +1,4 @@
-"""What whole groups of training rows are worth on validation rows."""
+"""The values of whole groups of training rows on validation rows."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted

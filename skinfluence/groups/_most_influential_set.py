@@ -50,7 +50,7 @@ def most_influential_set(
     n_rows : int
         How many rows, or groups, are removed.
     target : {"prediction", "coefficient", "significance"}, default="prediction"
-        What is moved, as in `find_flip_set`.
+        The estimand to move, as in `find_flip_set`.
     coefficient : int or str, default=None
         Position in ``coef_``, or name of a feature.
     level : float, default=0.05
@@ -114,7 +114,7 @@ def most_influential_set(
         chosen = _chosen(estimand, players, method, k)
         kept = players.left(chosen)
         after = estimand.value(estimand.refit(kept), kept)
-        bound = _value_bound(estimand, players, len(players.rows(chosen)))
+        bound = _value_bound(estimand, len(players.rows(chosen)))
         predicted = _predicted_change(estimand, players, chosen)
     return ShownBunch(
         rows=players.rows(chosen),
@@ -159,7 +159,7 @@ def _predicted_change(estimand, players, chosen):
     return float(gain[np.isin(who, chosen)].sum())
 
 
-def _value_bound(estimand, players, n_rows):
+def _value_bound(estimand, n_rows):
     sign = np.sign(estimand.value_before)
     change = estimand.largest_change(n_rows)
     return float(estimand.value_before - sign * change)

@@ -13,7 +13,7 @@ class Players:
     masks : ndarray of bool of shape (n_players, n), default=None
         The rows of each group, which may overlap; None for single rows.
     labels : ndarray of shape (n_players,), default=None
-        What groups are called.
+        Labels of the groups.
     """
 
     def __init__(self, n, masks=None, labels=None):
@@ -48,7 +48,7 @@ class Players:
         return None if self.masks is None else self.masks[np.ix_(players, kept)]
 
     def named(self, chosen):
-        """What players are called: positions of rows, or labels of groups."""
+        """Names of players: positions of rows, or labels of groups."""
         chosen = np.asarray(chosen, dtype=np.intp)
         return chosen if self.labels is None else self.labels[chosen]
 

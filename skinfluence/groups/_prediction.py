@@ -62,7 +62,6 @@ class Prediction(Estimand):
         return prediction > self.target
 
     def value(self, model, kept):
-        """Implement `Estimand.value`."""
         if not self.classifies:
             return float(np.ravel(model.predict(self.x))[0] - self.target)
         scores = _class_scores(model, self.x)
@@ -72,7 +71,6 @@ class Prediction(Estimand):
         return float(scores[own][0] - scores[~own].max())
 
     def turned(self, model, kept):
-        """Implement `Estimand.turned`."""
         return self._holds(model) != self._held
 
     def gains(self, model, kept, players, first_order=False):

@@ -80,7 +80,6 @@ class Significance(Coefficient):
         return CoefficientTest(*self._weighted(model, kept), self.j)
 
     def value(self, model, kept):
-        """Implement `Estimand.value`."""
         if kept is None:
             kept = np.arange(self.influence.n_samples_fit_)
         return self._table(model, kept).p_value() - self.level
@@ -112,7 +111,6 @@ class Significance(Coefficient):
         return abs(test.size(self.level) - 1)
 
     def certified_rows(self, most):
-        """Implement `Estimand.certified_rows`."""
         everything = np.arange(self.influence.n_samples_fit_)
         test = self._table(self.influence.estimator_, everything)
         self.largest_change(1)

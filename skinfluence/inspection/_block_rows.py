@@ -10,13 +10,13 @@ from skinfluence.out_of_core._row_ladders import centred
 
 @dataclass(frozen=True)
 class Whole:
-    """What all rows say of one linear predictor.
+    """Sums over all rows for one linear predictor.
 
     Attributes
     ----------
     problem : Problem
     mean : ndarray of shape (n_features,)
-        What columns are centred by.
+        Means by which columns are centred.
     output : int
         Which of the targets it is about.
     theta : ndarray of shape (p,)

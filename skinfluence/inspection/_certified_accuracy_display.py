@@ -22,9 +22,9 @@ class CertifiedAccuracyDisplay:
     Parameters
     ----------
     curve : Bunch
-        What :meth:`PredictionCertificate.certified_accuracy` returned.
+        The result of :meth:`PredictionCertificate.certified_accuracy`.
     change : {"removal", "label_flip"}, default="removal"
-        What was changed, for the horizontal axis.
+        The kind of change, for the horizontal axis.
     name : str, default=None
         Name of the model, for the legend.
 
@@ -37,7 +37,7 @@ class CertifiedAccuracyDisplay:
     certified_, attacked_ : matplotlib Line2D
         The curves.
     band_ : matplotlib PolyCollection
-        What is between them, where nothing is known.
+        The band between them, where the accuracy is not known.
 
     See Also
     --------

@@ -20,7 +20,7 @@ def coefficient_diagnostics(fitted, moves, alone, removals):
     alone : ndarray of int
         Removals without which a class is missing: the intercept goes to infinity.
     removals : SingleRows or Clusters
-        What leaves.
+        The rows or clusters that leave.
     """
     full = fitted.full
     coef_moves = full.design.to_coef(moves)

@@ -20,7 +20,7 @@ def moves_without(fitted, removals, step, bases):
     fitted : FittedModel
         The model.
     removals : SingleRows or Clusters
-        What is removed.
+        The rows or clusters that are removed.
     step : {"exact", "one_step"}
         See `case_diagnostics`.
     bases : list of WorkingModel or None

@@ -10,7 +10,7 @@ from skinfluence.removal._objective import Objective
 
 @dataclass
 class FittedModel:
-    """What is asked of a fitted model and its rows.
+    """A fitted model and its rows, as the diagnostics need them.
 
     Attributes
     ----------
@@ -19,7 +19,7 @@ class FittedModel:
     full : LinearModel
         The same with all rows: design, coefficients, weights.
     goal : Objective
-        What the model minimises.
+        The objective of the model.
     refit : callable
         ``kept -> theta``: coefficients in the coordinates of the design, shape (k, p),
         of a fit to the rows of these positions; None where there is no such fit.

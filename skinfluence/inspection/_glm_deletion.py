@@ -1,4 +1,4 @@
-r"""A generalised linear model of any family and link, and what is left without rows.
+r"""A generalised linear model of any family and link, and its removals.
 
 For the models whose losses have no certificate of their own in `removal.smooth`: other
 links, offsets of a logistic regression, counts of successes. Coefficients without rows

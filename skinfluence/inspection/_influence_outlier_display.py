@@ -27,7 +27,7 @@ class InfluenceOutlierDisplay:
     Parameters
     ----------
     diagnostics : Bunch
-        What :func:`~skinfluence.case_diagnostics` returned.
+        The result of :func:`~skinfluence.case_diagnostics`.
     levels : array-like of float, default=None
         Cook's distances to draw contours of; None draws 4 / n, the customary
         threshold for looking at a row, and 0.5 and 1.

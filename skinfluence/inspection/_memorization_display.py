@@ -19,7 +19,7 @@ class MemorizationDisplay:
 
     Rows on the right are predicted well only because they were seen; those of them
     at the top are needed by a test row as well: rare but useful. Those at the bottom
-    help nobody but themselves: often mistakes.
+    help no test row: often mistakes.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ class RemovalCurveDisplay:
         What :func:`~skinfluence.metrics.removal_curve` or
         :func:`~skinfluence.memorization_curve` returned.
     value_name : str, default="value"
-        What the rows were ordered by, for the legend.
+        Name of the values that order the rows, for the legend.
     score_name : str, default="Test score"
         Label of the vertical axis.
 
@@ -94,7 +94,7 @@ class RemovalCurveDisplay:
         X_test, y_test : array-like
             Rows to score on.
         value_name : str, default="value"
-            What the rows are ordered by, for the legend.
+            Name of the values that order the rows, for the legend.
         score_name : str, default="Test score"
             Label of the vertical axis.
         ax : matplotlib Axes, default=None

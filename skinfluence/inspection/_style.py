@@ -1,4 +1,4 @@
-"""What all Displays share: two colours with fixed meanings, no matplotlib needed."""
+"""Helpers of all displays: colours with fixed meanings, axes, texts that fit."""
 
 import numpy as np
 from sklearn.utils import check_array

@@ -61,7 +61,7 @@ def check_marked(is_marked, name, marked, others):
     name : str
         Name of the parameter in messages.
     marked, others : str
-        What True and False rows are called in messages.
+        Names of the True and the False rows in messages.
     """
     is_marked = np.asarray(is_marked)
     if is_marked.dtype != bool or is_marked.ndim != 1:

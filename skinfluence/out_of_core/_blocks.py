@@ -42,7 +42,7 @@ class Blocks:
     names : list or None, default=None
         Names of the columns of a dataframe.
     numbers : list of int, default=None
-        What errors call the blocks; None: their positions.
+        Names of the blocks in errors; None: their positions.
     """
 
     def __init__(self, parts, sizes, n_features, names=None, numbers=None):
@@ -69,7 +69,7 @@ class Blocks:
         return Blocks(parts, self.sizes, n_features, names, self.numbers)
 
     def chosen(self, mask):
-        """Return the rows that a mask of shape (n,) chooses, as `Blocks`."""
+        """Return the rows where a mask of shape (n,) is True, as `Blocks`."""
         from dask import delayed
 
         take = delayed(_taken, pure=False)
@@ -161,7 +161,7 @@ def blocks_of(X, y, sample_weight=None, raw=False, labels=True):
         sizes = [int(size) for size in X.chunks[0]]
         rows = X.rechunk({1: X.shape[1]}) if X.numblocks[1] > 1 else X
         rows = rows.to_delayed().ravel()
-    # Partitions without rows have nothing to add.
+    # Partitions without rows do not contribute.
     numbers = [k for k, size in enumerate(sizes) if size]
     if not numbers:
         raise ValueError("X must have rows. Got none.")
@@ -176,20 +176,20 @@ def blocks_of(X, y, sample_weight=None, raw=False, labels=True):
 
 
 def targets_of(blocks, y, labels=True):
-    """Return the targets of all rows of `Blocks` in memory, without reading rows.
+    """Return the targets of all rows of `Blocks` in memory; X is not read.
 
     Parameters
     ----------
     blocks : Blocks
-        Made of these targets.
+        Made of the same targets.
     y : dask or other array-like of shape (n,) or (n, n_outputs)
     labels : bool, default=True
-        Whether they may be texts.
+        Whether targets may be texts.
 
     Returns
     -------
     targets : list of ndarray
-        Those of each block.
+        The targets of each block.
     """
     from dask import compute, delayed
 
@@ -225,7 +225,7 @@ def partitions_of(frame):
     from dask import compute, delayed
 
     # dask merges partitions of Parquet where few columns are read, ``len`` reads none:
-    # the numbers of rows are those of the very partitions that are returned.
+    # the numbers of rows belong to the partitions that are returned.
     parts = frame.simplify().to_delayed(optimize_graph=False)
     return list(compute(*[delayed(len)(part) for part in parts])), parts
 
@@ -287,7 +287,7 @@ def _read(number, X, y, weight=None, raw=False, labels=True, names=None):
 
 
 def _checked_targets(number, y, labels):
-    """Return the targets of a partition, which errors name."""
+    """Return the targets of a partition; errors name its number."""
     _refuse_masked(number, "y", y)
     y = np.asarray(y.toarray() if sp.issparse(y) else y)
     if not labels:
@@ -320,7 +320,7 @@ def _refuse_masked(number, name, values):
 
 
 def as_floats(X):
-    """Return rows as an array of floats, of which not all may be finite."""
+    """Return rows as an array of floats, which may contain NaN and infinities."""
     X = np.asarray(X.toarray() if sp.issparse(X) else X)
     if X.dtype.kind == "c":
         raise TypeError("complex numbers")

@@ -33,9 +33,9 @@ class ColumnScales:
     centre : ndarray of shape (p,)
         Mean of these columns over the rows, which weights do not change.
     origin : ndarray of shape (p,)
-        Mean of what went into the scaler over its standard deviation.
+        Mean of the scaler's input, divided by its standard deviation.
     scale : ndarray of shape (p,)
-        That standard deviation.
+        The standard deviation.
     shifts : bool
         Whether a refit moves columns.
     """
@@ -49,7 +49,7 @@ class ColumnScales:
 
     @classmethod
     def none(cls, n, p):
-        """Return that nothing scales these columns."""
+        """Return the object for columns that are not scaled."""
         return cls(n, np.zeros(p, bool), np.zeros(p), np.zeros(p), np.ones(p), False)
 
     @classmethod
@@ -98,7 +98,7 @@ class ColumnScales:
         return (self.factors(X) == SHRUNK).any(axis=1)
 
     def factors_without(self, count, mean, squares):
-        """Return the same without sets of rows from the moments of what is left.
+        """Return the same without sets of rows, from the moments of the rows left.
 
         Parameters
         ----------

@@ -19,7 +19,7 @@ def fitted_to_blocks(estimator, blocks):
     model : BlockModel
         The linear model.
     fitted : estimator
-        As scikit-learn fits it.
+        A clone with scikit-learn's fitted attributes.
     """
     last = check_steps(estimator)
     if last is estimator:

@@ -85,7 +85,7 @@ class TableLadder(Ladder):
     ----------
     over : callable
         Takes moves, which of the rows they are of, and the reach of the series;
-        returns what `removal.smooth._remainders` sums over the table.
+        returns the sums of `removal.smooth._remainders` over the table.
     """
 
     batch = CHUNK
@@ -110,7 +110,7 @@ def chords(model, base, rows, tol):
     Returns
     -------
     moves : ndarray of shape (m, p)
-        Of the coefficients, from the start.
+        Moves of the coefficients from the start.
     met : ndarray of bool of shape (m,)
         Whether the bound is met.
     """

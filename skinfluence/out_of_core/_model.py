@@ -14,7 +14,7 @@ table, a pass each, after which every row is corrected within its block
 numbers of the step. Rows that still miss the tolerance take chord steps together,
 passes over the table (`_minimisers`). Where the penalty is proportional to the sum of
 the weights, steps start from the optimum of the penalty without a row of mean weight,
-and follow what is different about each row's. Balanced class weights start from an
+and correct it for each row. Balanced class weights start from an
 optimum for each class.
 
 **Cost.** A pass per Newton step of the fit, ``n p^2`` operations each, and one more for
@@ -40,7 +40,7 @@ from skinfluence.out_of_core._row_ladders import Rescaled, Shares, centred
 from skinfluence.out_of_core._single_rows import SingleRows
 from skinfluence.removal import RemovalModel, UnsupportedEstimator
 from skinfluence.removal._objective import objective
-from skinfluence.removal.linear._linear import LinearRemovals
+from skinfluence.removal.linear._moved_coefficients import LinearRemovals
 from skinfluence.removal.linear._normal_equations import cholesky
 from skinfluence.removal.linear._penalty import COLLAPSE
 
@@ -110,7 +110,7 @@ class BlockModel(RemovalModel):
         self._set_coefficients()
 
     def _prepare(self):
-        """Set what the objective needs besides."""
+        """Set further attributes of the objective."""
 
     def flat(self, theta):
         """Return coefficients (k, p) as the unknowns of independent problems."""
@@ -130,7 +130,7 @@ class BlockModel(RemovalModel):
                 "are fixed, or pass arrays that fit into memory."
             )
         self.sizes = counts[1 if weighed else 2]
-        # What a row adds to the size of its class.
+        # Contribution of a row to the size of its class.
         self.row_size = self.total / len(self.blocks) if weighed else 1.0
         self.problem = self.balanced(self.sizes)
 
@@ -161,7 +161,7 @@ class BlockModel(RemovalModel):
 
     @property
     def held_fixed_by_steps(self):
-        """Newton and first-order steps hold everything that was fitted fixed."""
+        """Newton and first-order steps hold fitted steps and weights fixed."""
         return () if self.steps is None else tuple(self.steps.learned)
 
     @property
@@ -171,7 +171,7 @@ class BlockModel(RemovalModel):
         return bool(scaled and self.problem.ridge)
 
     def excess(self, removed):
-        """Return what the penalty without a row exceeds that of a base by, or None.
+        """Return the penalty without a row minus that of a base, or None.
 
         The base's is that without a row of weight ``removed``.
         """
@@ -366,7 +366,7 @@ class BlockModel(RemovalModel):
         return BlockwiseRemovals(self, [base], Found.one_step(factor))
 
     def moves(self, problem, theta, root, **options):
-        """Return what `row_moves` returns, of all rows."""
+        """Return the results of `row_moves` for all rows."""
         shared = {"problem": problem, "theta": theta, "root": root}
         return self.each_row(self.row_moves, **shared, **options)
 

@@ -6,7 +6,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import pairwise_distances
 from sklearn.utils.validation import validate_data
 
-# What pairwise_distances computes from the rows that it is given, if it is not passed.
+# Parameters that pairwise_distances estimates from the rows, unless they are passed.
 LEARNED = {"seuclidean": "V", "mahalanobis": "VI"}
 
 

@@ -1,4 +1,4 @@
-"""What passes over the table compute in each block: pure functions of arrays."""
+"""Computations of a pass over the table in each block: pure functions of arrays."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +8,10 @@ from scipy.linalg.blas import dtrmm
 
 from skinfluence.out_of_core import _softmax_passes as softmax_passes
 from skinfluence.out_of_core._row_ladders import centred, corrected, ladder_of
-from skinfluence.removal.linear._linear import LinearRemovals, RankOneRemovals
+from skinfluence.removal.linear._moved_coefficients import (
+    LinearRemovals,
+    RankOneRemovals,
+)
 from skinfluence.removal.smooth import _remainders as sums
 from skinfluence.removal.smooth._corrections import tensor
 from skinfluence.removal.smooth._newton import row_chunks
@@ -18,13 +21,13 @@ _BATCH = 256  # removed rows that share a product with the rows of a block
 
 @dataclass(frozen=True)
 class Base:
-    """What the removals of all rows start from.
+    """The start of the removals of all rows.
 
     Attributes
     ----------
     problem : Problem
     mean : ndarray of shape (n_features,)
-        What columns are centred by.
+        Means by which columns are centred.
     theta : ndarray of shape (k, p)
         Coefficients of centred columns with all rows, the intercept last.
     lift : ndarray of shape (p, p)
@@ -35,7 +38,7 @@ class Base:
         A move of the coefficients that is common to all removals: to first order per
         unit of weight.
     start : Start, RescaledSteps, SoftmaxStart or None
-        What rows that need more than one step start from.
+        The start of rows that need more than one step.
     of_class : int or None
         The class whose rows start from here; None for all rows.
     """
@@ -66,7 +69,7 @@ class Coefficients:
 
 
 class CentredRows:
-    """Rows that are centred when some of them are asked for: a block has no copy."""
+    """Rows that are centred when they are indexed: the whole block is not copied."""
 
     def __init__(self, X, mean, intercept):
         self.X, self.mean, self.intercept = X, mean, intercept
@@ -165,11 +168,11 @@ def derivatives(block, span, problem, mean, theta, outputs, removed):
                 weight[own - first] = 0.0
             eta, y = Z @ theta[i], targets[:, output]
             gradient[i] += (weight * problem.pointwise.slope(eta, y)) @ Z
-            # the curvature of squares is the same for all outputs
+            # The curvature of squares is the same for all outputs.
             key = own.tobytes() if problem.pointwise.M == 0 else None
             if key is None or key not in known:
                 root = np.sqrt(weight * problem.pointwise.curvature(eta, y))
-                # Centred rows are a copy, which the last objective needs no more.
+                # Centred rows are a copy: the last objective may overwrite it.
                 out = Z if i == m - 1 and problem.intercept else None
                 scaled = np.multiply(Z, root[:, None], out=out)
                 known = {key: scaled.T @ scaled}
@@ -178,9 +181,10 @@ def derivatives(block, span, problem, mean, theta, outputs, removed):
 
 
 def cached_rows(n, p):
-    """Slice n rows so that those of a slice stay in the cache of the processor.
+    """Slice n rows so that the rows of a slice fit into the cache of the processor.
 
-    Of wide rows there are more than columns, so that sums over slices cost little.
+    If rows are wide, a slice has more rows than columns all the same, so that sums over
+    slices take little time.
     """
     size = max(2**16 // p, 2 * p)
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
@@ -240,7 +244,7 @@ def certified(block, rows, problem, mean, start, tol):
 
 
 def remainders(block, span, problem, mean, start, rows, u, reach):
-    """Return what a chord step of each of some rows sums over the rows of a block.
+    """Return the sums over the rows of a block for a chord step of each of some rows.
 
     As `removal.smooth._remainders`, for rows of these positions in the table.
     """
@@ -275,9 +279,9 @@ class BlockRemovals:
     ----------
     block : Block
     found : Found
-        What is known of its rows.
+        Results for its rows.
     bases : list of Base
-        What they start from.
+        Their start.
     """
 
     def __init__(self, block, found, bases):

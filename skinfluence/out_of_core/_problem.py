@@ -30,7 +30,7 @@ KNOWN = (
     TweedieRegressor,
 )
 _SAMPLE = 200  # rows that a scikit-learn estimator is set up with
-# What its fit to these rows says of them alone.
+# Attributes of its fit that concern these rows only.
 OF_THE_SAMPLE = {"n_iter_", "rank_", "singular_"}
 
 
@@ -55,7 +55,7 @@ class Problem:
     codes : callable
         Turns targets into an array of shape (n, n_outputs) that l takes.
     class_weight : ndarray of shape (n_classes,) or None
-        What the weights of rows are multiplied by.
+        Factors of the weights of rows.
     """
 
     pointwise: object
@@ -120,7 +120,7 @@ def set_up(estimator, blocks):
 
 
 def check_labels(numbers, labels):
-    """Refuse partitions whose labels are texts where those of others are numbers."""
+    """Refuse labels that are texts in some partitions and numbers in others."""
     known = {}
     for number, own in zip(numbers, labels, strict=True):
         for value in own.ravel().tolist():

@@ -1,4 +1,4 @@
-"""Removals of the rows of a table in blocks, computed when they are asked for."""
+"""Removals of the rows of a table in blocks, computed on demand."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from skinfluence.removal import Removals
 
 @dataclass(frozen=True)
 class Found:
-    """What is kept of the removals of single rows: a few numbers per row.
+    """Stored results of the removals of single rows: a few numbers per row.
 
     Attributes
     ----------
@@ -33,12 +33,12 @@ class Found:
 
     @classmethod
     def one_step(cls, factor):
-        """Return what is kept where every row takes one step."""
+        """Return the results if every row takes one step."""
         none = np.empty(0, dtype=np.intp)
         return cls(factor, np.zeros(len(factor), dtype=np.uint8), none, none)
 
     def part(self, span):
-        """Return what is known of consecutive rows."""
+        """Return the results of consecutive rows."""
         first, last = np.searchsorted(self.rows, (span.start, span.stop))
         rows = self.rows[first:last] - span.start
         return Found(self.factor[span], self.level[span], rows, self.moves[first:last])
@@ -79,7 +79,7 @@ class BlockwiseRemovals(Removals):
 
     @property
     def per_block(self):
-        """What is kept of the rows of each block, a list of `Found`."""
+        """The results for the rows of each block, a list of `Found`."""
         return self._found
 
     def _tasks(self, method, *args):

@@ -18,10 +18,10 @@ class RescaledSteps:
         (s_i r_{ic} z_i - P (e_i \theta_c))
 
     in coordinates ``z = P x`` in which the Hessian with all rows is the identity, with
-    r the residuals and e what the penalty without row i exceeds that with it by. Moves
+    r the residuals and e the penalty without row i minus that with it. Moves
     are solved for by fixed-point steps, which contract by about e over the penalty, and
     where that is too slow by a factorisation of the row's own. A row moves coefficients
-    in its own way: nothing is kept but computed again for every question.
+    in its own way: moves are computed again for every query.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class RescaledSteps:
     excess: object
 
     def moves(self, block, problem, mean, level):
-        """Return what each row of a block moves the coefficients by, (n, k, p)."""
+        """Return the moves of the coefficients by each row of a block, (n, k, p)."""
         X = centred(block.X, mean, problem.intercept)
         s, targets = problem.weights(block), problem.codes(block.y)
         e, Z = self.excess.of_rows(X, s), X @ self.root.T

@@ -22,14 +22,14 @@ class Shares:
     penalty : ndarray of shape (p,)
         Diagonal per unit of weight.
     weight : float
-        That of a row without which the penalty is that of the base.
+        Weight of a row without which the penalty is that of the base.
     """
 
     penalty: np.ndarray
     weight: float
 
     def of_rows(self, X, weight):
-        """Return what the penalty without each row exceeds the base's by, (m, p)."""
+        """Return the penalty without each row minus that of the base, (m, p)."""
         return np.multiply.outer(self.weight - weight, self.penalty)
 
 
@@ -42,13 +42,13 @@ class Rescaled:
     penalty : ndarray of shape (p,)
         Diagonal of the base.
     scales : ColumnScales
-        Of the columns.
+        Scales of the columns.
     mean : ndarray of shape (n_features,)
-        What the columns are centred by.
+        Means by which the columns are centred.
     intercept : bool
-        Whether they are, and ones stand last.
+        Whether they are centred; a column of ones is then the last.
     shares : Shares or None
-        What rows take with them besides.
+        Shares of the penalty that leave with the rows.
     """
 
     penalty: np.ndarray
@@ -58,7 +58,7 @@ class Rescaled:
     shares: Shares | None = None
 
     def of_rows(self, X, weight):
-        """Return what the penalty without each row exceeds the base's by, (m, p)."""
+        """Return the penalty without each row minus that of the base, (m, p)."""
         penalty = self.penalty
         if self.shares is not None:
             penalty = penalty + self.shares.of_rows(X, weight)
@@ -83,11 +83,11 @@ class Start:
     penalty : ndarray of shape (p,)
         Diagonal of the penalty.
     slack : ndarray of shape (p,)
-        What is left of the gradient, times the root.
+        The gradient, times the root.
     h_max : float
         Largest ``|root x|^2`` of the table's rows.
     excess : Shares, Rescaled or None
-        What the penalty without each row exceeds that above by.
+        Penalty without each row minus that above.
     tensors : tuple of ndarray
         See `removal.smooth._corrections.tensor`.
     """
@@ -101,7 +101,7 @@ class Start:
     tensors: tuple = ()
 
     def of_level(self, level):
-        """Return what the steps of a level need: one tensor fewer than the level."""
+        """Return the tensors of the steps of a level: one fewer than the level."""
         return replace(self, tensors=self.tensors[: level - 1])
 
     def moves(self, block, problem, mean, level):

@@ -32,7 +32,7 @@ def in_chunks(bound, n):
 
 
 class RowsOneByOne(ABC):
-    """What is left without each row of a table, or each row of a class.
+    """The minimisers without each row of a table, or each row of a class.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ class RowsOneByOne(ABC):
     Attributes
     ----------
     base : Base
-        What their moves are computed from.
+        The quantities from which their moves are computed.
     found : Found
-        Of all rows; meaningless for those of other classes.
+        Results for all rows; meaningless for rows of other classes.
     """
 
     rough = ROUGH
@@ -89,14 +89,14 @@ class RowsOneByOne(ABC):
 
     @abstractmethod
     def step(self, lift, root, gradient, excess):
-        """Take one step without each row, and set what the base starts from.
+        """Take one step without each row, and set the start of the base's corrections.
 
         Parameters
         ----------
         lift, root : ndarray
             Inverse of the Hessian, and its root.
         gradient : ndarray of shape (k, p)
-            What is left of it.
+            At the base, where it is nearly zero.
         excess : Shares or None
             As of `Start`.
 
@@ -107,7 +107,7 @@ class RowsOneByOne(ABC):
         gap : ndarray of shape (n,)
             One minus leverage.
         radius : ndarray of shape (n,)
-            Bound of what the linear predictor is wrong by.
+            Bound of the error of the linear predictor.
         """
 
     def correct(self, todo):
@@ -246,8 +246,7 @@ class SingleRows(RowsOneByOne):
     def step_radius(self, rows=slice(None)):
         """Bound the error of the linear predictor after one step, per row."""
         length, slope = self.length[rows], self.slope[rows]
-        args = length, slope, self.h_max, self.kappa[rows], self._M
-        nu = certificate.newton_residual(*args)
+        nu = certificate.newton_residual(length, slope, self.h_max, self._M)
         return self._radius(rows, nu + self.uneven[rows] * slope, length)
 
     def correction_radius(self, rows=slice(None)):

@@ -1,4 +1,4 @@
-"""What passes over the table compute for multinomial regression: pure functions."""
+"""Computations of a pass over the table for multinomial regression: pure functions."""
 
 from dataclasses import dataclass
 
@@ -17,14 +17,14 @@ _ROUNDS = 60
 
 @dataclass(frozen=True)
 class SoftmaxStart:
-    """What rows that need more than one step along ``lift`` start from.
+    """The start of rows that need more than one step along ``lift``.
 
     Attributes
     ----------
     excess : Rescaled or None
-        What the penalty without each row exceeds that of the base by.
+        Penalty without each row minus that of the base.
     tensors : tuple of ndarray
-        Of rows that are corrected, see `tensor`.
+        Sums over the table for rows that are corrected, see `tensor`.
     """
 
     excess: object = None
@@ -67,7 +67,7 @@ def derivatives(block, span, problem, mean, theta, removed):
 
 
 def row_moves(block, problem, mean, theta, root, *, gap):
-    """Return what is known of single rows at the optimum.
+    """Return results for single rows at the optimum.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def moved(block, span, problem, mean, theta, rows, moves):
 
 
 def merged_moved(one, other):
-    """Merge what two blocks return of `moved`."""
+    """Merge the results of `moved` of two blocks."""
     return one[0] + other[0], one[1] + other[1], np.maximum(one[2], other[2])
 
 
@@ -204,7 +204,7 @@ class OwnRows:
             self.excess = excess.of_rows(self.X, self.weight)
 
     def penalised(self, x, which):
-        """Multiply by what the penalties without some rows exceed the base's by."""
+        """Multiply by the penalties without some rows minus that of the base."""
         each = x.reshape(len(x), *self.theta.shape) * self.excess[which][:, None]
         return each.reshape(len(x), -1)
 
@@ -221,9 +221,9 @@ class OwnRows:
         return -self.solve(self.gradient(), slice(None))
 
     def step_sizes(self):
-        """Return squares of the lengths of these steps, two of shape (m,).
+        """Return squared lengths of the Newton steps, two arrays of shape (m,).
 
-        In the norms of the Hessians with all rows, and without the row.
+        Their norms are those of the Hessians with all rows, and without the row.
         """
         step = self.newton_step()
         own = -np.einsum("ma,ma->m", self.gradient(), step)
@@ -237,8 +237,9 @@ class OwnRows:
     def solve(self, g, which):
         """Apply the inverse of the Hessian without the row.
 
-        Changes of the penalty by fixed-point steps, which contract by about excess over
-        penalty, and where that is too slow by a factorisation of the row's own.
+        Changes of the penalty are solved for by fixed-point steps, which contract by
+        about excess over penalty, or by a factorisation for the row where these are
+        slow.
         """
         first = self._downdated(g, which)
         if self.excess is None:
@@ -261,7 +262,7 @@ class OwnRows:
         return u
 
     def _downdated(self, g, which):
-        """Apply the same with the penalty of the base, by Woodbury."""
+        """Apply it with the penalty of the base, by Woodbury's formula."""
         X, q = self.X[which], g @ self.base.lift
         inner = np.einsum("mcp,mp->mc", q.reshape(len(q), -1, X.shape[1]), X)
         return q + outer(apply(self.M[which], inner), X) @ self.base.lift

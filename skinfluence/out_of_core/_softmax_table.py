@@ -52,10 +52,10 @@ class SoftmaxProblems(Problems):
 
 
 class SoftmaxRows(RowsOneByOne):
-    """What is left without each row, as `SingleRows`.
+    """Minimisers without each row, as `SingleRows`.
 
-    Where a scaler is fitted again without the row, steps, corrections and bounds are
-    those with the Hessian that has the penalty without the row.
+    If a scaler is fitted again without the row, the Hessian of steps, corrections and
+    bounds has the penalty without the row.
     """
 
     rough = ROUGH
@@ -69,7 +69,7 @@ class SoftmaxRows(RowsOneByOne):
             )
             floor = 1.0
         else:
-            v = np.empty((self.n, 0))  # no step is along one direction
+            v = np.empty((self.n, 0))  # steps have no common direction
             found = self.blocks.map(
                 passes.rescaled_sizes, base=self.base, penalty=self.penalty
             )
@@ -176,7 +176,7 @@ class SoftmaxTable(BlockModel):
     row_moves = staticmethod(passes.row_moves)
 
     def _prepare(self):
-        """Set what fixes the shift that is common to all classes."""
+        """Set the matrix that fixes the shift common to all classes."""
         C, p = len(self.classes), len(self.reach)
         check_memory(
             8 * 8 * (C * p) ** 2,

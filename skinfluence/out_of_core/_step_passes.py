@@ -1,4 +1,4 @@
-"""What passes over the rows before a Pipeline compute in each block, for its steps."""
+"""Computations of a pass over the raw rows of a Pipeline, for its steps."""
 
 from contextlib import contextmanager
 
@@ -41,7 +41,7 @@ def witnesses(block, number, places):
 
 @contextmanager
 def encoders_explained(part):
-    """Name the part of the rows whose values an encoder refuses, and the cause."""
+    """Add the part of the rows, and the cause, to the error of an encoder."""
     try:
         yield
     except TypeError as error:

@@ -105,7 +105,7 @@ def _check_step(name, step):
 
 
 def _stateless(step):
-    """Tell whether a transformer learns nothing but the number of columns."""
+    """Tell whether a transformer learns only the number of columns."""
     frozen = isinstance(step, FrozenEstimator | PolynomialFeatures)
     return frozen or not get_tags(step).requires_fit
 

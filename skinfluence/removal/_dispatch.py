@@ -40,10 +40,6 @@ def removal_model(estimator, X, y, sample_weight=None, **columns):
         Only of estimators that have an `objective`: ``keep_columns`` and ``scales`` of
         `linear._design.make_design`.
 
-    Returns
-    -------
-    model : RemovalModel
-
     Raises
     ------
     UnsupportedEstimator

@@ -39,7 +39,7 @@ class Problems(ABC):
         return np.einsum("kp,kp->k", state[0], step)
 
     def left(self, which, x, state, step, decrement):
-        """Bound or estimate what is left to the minimum after a whole step.
+        """Bound or estimate the distance from the minimum after a whole step.
 
         In the unit of the tolerance of `minimise`; infinite where nothing can be said.
         The decrement is the root of minus the slope, in a Newton step twice what the
@@ -71,7 +71,7 @@ def minimise(problems, x, tol=1e-13, max_iter=100):
     x : ndarray of shape (k, p)
         Minimisers, and for problems that were given up the points reached.
     left : ndarray of shape (k,)
-        What is left to the minimum; infinite where a problem was given up: it has no
+        Distance from the minimum; infinite where a problem was given up: it has no
         minimiser, or none was reached.
     """
     x, left = x.copy(), np.full(len(x), np.inf)

@@ -1,4 +1,4 @@
-"""What a linear scikit-learn estimator minimises, stated once for the whole library."""
+"""The objective of a linear scikit-learn estimator, stated once for all methods."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Objective:
     l2, l1 : float or ndarray of shape (n_outputs,)
         Penalties of the coefficients.
     per : {None, "weight", "row"}, default=None
-        What the penalties are multiplied by, where scikit-learn's loss is a mean: the
+        Factor of the penalties, where scikit-learn's loss is a mean: the
         sum of the sample weights, or the number of rows. A row takes its share of the
         penalty with it.
     constant : float, default=0.0
@@ -51,11 +51,11 @@ class Objective:
     own_class: bool = False
 
     def size(self, weight):
-        """Return what the penalties are multiplied by, for weights of shape (n,)."""
+        """Return the factor of the penalties, for weights of shape (n,)."""
         return {None: 1.0, "weight": weight.sum(), "row": len(weight)}[self.per]
 
     def mass(self, weight):
-        """Return what the penalties are proportional to the sum of, or None."""
+        """Return the weights to whose sum the penalties are proportional, or None."""
         return {None: None, "weight": weight, "row": np.ones(len(weight))}[self.per]
 
     def penalties(self, n_columns, intercept, size=1.0):
@@ -68,7 +68,7 @@ class Objective:
         intercept : bool
             Whether there is one.
         size : float, default=1.0
-            What they are multiplied by, see `size`.
+            Their factor, see `size`.
 
         Returns
         -------

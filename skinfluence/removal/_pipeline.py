@@ -23,7 +23,7 @@ class PipelineModel(RemovalModel):
     Parameters
     ----------
     steps : StepsBefore
-        What precedes it.
+        The steps before the last.
     model : RemovalModel
         The last step's.
     """

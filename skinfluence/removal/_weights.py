@@ -37,7 +37,7 @@ class ClassWeights:
     weighed : bool
         Whether n and n_c are sums of sample weights, see `Objective.weighs_classes`.
     row_sizes : ndarray of shape (n,)
-        What each row adds to n_c.
+        Contribution of each row to n_c.
     sizes : ndarray of shape (n_classes,)
         n_c.
     """
@@ -74,7 +74,7 @@ class ClassWeights:
         return np.where(own, weight[:, None], self.weight[:, None])
 
     def member(self):
-        """What each row adds to each class, shape (n, n_classes)."""
+        """Contribution of each row to each class, shape (n, n_classes)."""
         return np.eye(len(self.sizes))[self.labels] * self.row_sizes[:, None]
 
     def emptied(self, masks=None):

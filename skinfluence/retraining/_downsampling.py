@@ -79,7 +79,7 @@ class DownsamplingInfluence(SampledInfluence):
         are then the same in every run. The entries are pickles: name no folder that
         others can write to.
     error_score : "raise" or float, default="raise"
-        What a retraining that fails does: its error, or this loss on every row; nan
+        Result of a retraining that fails: its error, or this loss on every row; nan
         leaves it out.
     random_state : int, RandomState or None, default=None
         Draws the subsets and seeds estimators whose own ``random_state`` is None.

@@ -106,7 +106,7 @@ class LeaveOneOutInfluence(
         name no folder that others can write to. Of dask collections it keeps the
         answers of partitions.
     error_score : "raise" or float, default="raise"
-        What a retraining that fails does: its error, or this loss on every row.
+        Result of a retraining that fails: its error, or this loss on every row.
     random_state : int, RandomState or None, default=None
         Seeds estimators whose own ``random_state`` is None, each retraining from
         its row.

@@ -111,7 +111,7 @@ class ShapleyInfluence(SampledInfluence):
         in every run. The entries are pickles: name no folder that others can write
         to.
     error_score : "raise" or float, default="raise"
-        What a retraining that fails does: its error, or this loss on every row.
+        Result of a retraining that fails: its error, or this loss on every row.
     random_state : int, RandomState or None, default=None
         Draws orders or subsets, seeds estimators whose own ``random_state`` is None.
     verbose : int, default=0

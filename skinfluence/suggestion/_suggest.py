@@ -56,7 +56,7 @@ class Suggestion:
     reason : str
         Why this one.
     cost : str
-        What it costs. n training rows, p columns, T trees.
+        Cost, with n training rows, p columns and T trees.
     code : str
         Three lines that run once ``model``, ``X``, ``y``, ``X_test`` and ``y_test``
         (for "groups" also ``groups``, a label per training row) are defined.

@@ -52,7 +52,7 @@ HELD = "the model without a row follows from its equations, so nothing is traine
 
 @dataclass(frozen=True)
 class Answer:
-    """What answers a question for a kind of model.
+    """The method for a question and a kind of model.
 
     Attributes
     ----------

@@ -10,6 +10,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
+from skinfluence._sklearn import final_estimator
+
 RTOL, ATOL = 1e-5, 1e-7
 
 
@@ -25,13 +27,6 @@ def assert_same(actual, desired):
     """Assert equality up to the rounding error of iterative solvers."""
     scale = max(1.0, np.abs(desired).max(initial=0.0))
     assert_allclose(actual, desired, rtol=RTOL, atol=ATOL * scale)
-
-
-def final_step(estimator):
-    """Return the last step of a Pipeline, or the estimator itself."""
-    while isinstance(estimator, Pipeline):
-        estimator = estimator.steps[-1][1]
-    return estimator
 
 
 def wraps(influence_estimator):
@@ -50,7 +45,9 @@ def leaves(estimator, prefix=""):
 
 def takes_weights(influence_estimator):
     """Tell whether the wrapped model has weights that reach its loss."""
-    return has_fit_parameter(final_step(influence_estimator.estimator), "sample_weight")
+    return has_fit_parameter(
+        final_estimator(influence_estimator.estimator), "sample_weight"
+    )
 
 
 def weight_params(influence_estimator, weight):
@@ -78,7 +75,9 @@ def fixed_steps(influence):
 
 def has_positive_targets(influence_estimator):
     """Tell whether targets must be positive (Poisson, Gamma, Tweedie)."""
-    return get_tags(final_step(influence_estimator.estimator)).target_tags.positive_only
+    return get_tags(
+        final_estimator(influence_estimator.estimator)
+    ).target_tags.positive_only
 
 
 def make_data(influence_estimator, n_train=24, n_test=9, seed=0):

@@ -12,11 +12,11 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardSca
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
+from skinfluence._sklearn import final_estimator
 from skinfluence.testing._checked_estimators import (
     ATOL,
     assert_same,
     every_fitted_step_takes_weights,
-    final_step,
     fit_on,
     fitted,
     fixed_steps,
@@ -146,7 +146,7 @@ def check_influence_metadata_routing(name, influence_estimator):
         for step, _ in leaves(routed.estimator):
             if has_fit_parameter(step, "sample_weight"):
                 step.set_fit_request(sample_weight=True)
-        final_step(routed.estimator).set_score_request(sample_weight=True)
+        final_estimator(routed.estimator).set_score_request(sample_weight=True)
         routed = routed.fit(X, y, sample_weight=weight)
         assert_array_equal(routed.influence(X_test, y_test), expected)
         model = routed.estimator_

@@ -123,7 +123,7 @@ class BoostedTrees:
 
     @property
     def curvature_shape(self):
-        """What the curvature of one output has: a number, or a row of a matrix."""
+        """Shape of the curvature of one output: a number, or a row of a matrix."""
         return (self.n_outputs,) if self.objective.joint else ()
 
     def leaves_of(self, X):
@@ -201,7 +201,7 @@ class BoostedTrees:
         return np.where(alive, step / np.where(alive, bottom, 1.0), 0.0)
 
     def as_gradient(self, curvature, value):
-        """What a change of curvatures, (n, K, ...), is worth as a change of gradients.
+        """Return the change of gradients that is equivalent to a change of curvatures.
 
         The value of a leaf solves ``kappa H theta = -eta s G``.
         """

@@ -105,7 +105,7 @@ def _left(trees, t, gone, own, changes, base, total, derivative, slope, moves=Tr
     total : ndarray of shape (n_leaves,)
         Sums with all rows.
     derivative, slope : ndarray of shapes (n, K) and (n, K, K)
-        What each row adds, and its derivative with respect to raw predictions.
+        Terms of each row, and their derivatives with respect to raw predictions.
     moves : bool, default=True
         Whether the slope is not zero.
     """

@@ -18,10 +18,6 @@ def row_sums(estimator, X, y, weight):
     weight : ndarray of shape (n_samples,)
         Their weights, all one for None.
 
-    Returns
-    -------
-    sums : RowSums
-
     Raises
     ------
     TypeError

@@ -1,4 +1,4 @@
-"""What the target detector says is certain, against refits of every small set."""
+"""The certificates of the target detector, against refits of every small set."""
 
 from itertools import combinations
 
@@ -76,7 +76,7 @@ def test_no_set_of_so_few_rows_turns_the_prediction(blobs, name, change):
 
 @pytest.mark.parametrize("change", ["removal", "label_flip"])
 @pytest.mark.parametrize("name", ["logistic", "parts"])
-def test_it_is_the_certificate_of_the_same_model_and_weights(blobs, name, change):
+def test_the_certificate_is_of_the_same_model_and_weights(blobs, name, change):
     X, y, test = blobs
     weight = {} if name == "parts" else {"sample_weight": np.linspace(0.5, 2, len(y))}
     detector = TargetDetector(LeaveOneOutInfluence(MODELS[name])).fit(X, y, **weight)
@@ -91,7 +91,7 @@ def test_it_is_the_certificate_of_the_same_model_and_weights(blobs, name, change
         assert (other.upper != found.upper).any()
 
 
-def test_what_another_seed_predicts_is_not_certified(blobs):
+def test_predictions_of_another_seed_are_not_certified(blobs):
     X, y, test = blobs
     stumps = PartitionClassifier(ExtraTreeClassifier(max_depth=1), n_partitions=3)
     model = LeaveOneOutInfluence(stumps, solver="refit", random_state=0)

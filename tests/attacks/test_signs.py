@@ -32,7 +32,7 @@ def test_numbers_worked_out_by_hand():
     assert_allclose(supporters_support(z, np.arange(10.0, 16.0)), 10.0)
 
 
-def test_what_has_no_spread_has_no_sign():
+def test_equal_influences_have_no_sign():
     equal = np.full((1, 6), 2.0)
     assert_array_equal(standardised(equal, SAME), np.zeros((1, 6)))
     assert np.isnan(supporters_support(np.zeros((1, 6)), np.ones(6))).all()

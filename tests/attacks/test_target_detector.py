@@ -196,7 +196,7 @@ def test_the_shortest_head_from_the_least_length_on():
     assert found == [5, 5, 5, 7, None, None, 5]
 
 
-def test_predictions_that_many_rows_hold_up_have_no_suspects(digits):
+def test_predictions_supported_by_many_rows_have_no_suspects(digits):
     A, B, a, _ = digits
     detector = TargetDetector(LOO, max_removed=0.02).fit(A, a)
     sure = clone(MODEL).fit(A, a).predict_proba(B).max(axis=1).argsort()[-3:]

@@ -86,7 +86,7 @@ def test_a_copy_of_the_target(name):
         *((name, 0.01) for name in NAMES if name not in ("iris", "wine")),
     ],
 )
-def test_a_column_that_knows_the_target_but_for_a_few_rows(name, share):
+def test_a_column_that_predicts_all_but_a_few_targets(name, share):
     X, y = clean(name)
     rng = np.random.default_rng(1)
     leak = y.to_numpy().copy()
@@ -100,7 +100,7 @@ def test_a_column_that_knows_the_target_but_for_a_few_rows(name, share):
     assert places == ["column paid_back"]
 
 
-def test_missing_values_that_know_the_target():
+def test_missing_values_that_predict_the_target():
     X, y = mixed()
     when = pd.Series(np.arange(600.0))
     when[(y == "no").to_numpy()] = np.nan
@@ -127,7 +127,7 @@ def test_texts_that_hold_the_target(name):
 
 
 @pytest.mark.parametrize("name", ["wine", "breast_cancer", "diabetes", "mixed"])
-def test_rows_that_are_there_twice(name):
+def test_duplicate_rows(name):
     X, y = clean(name)
     again = pd.concat([X, X.iloc[3:9]], ignore_index=True)
     findings = audit_table(again, pd.concat([y, y.iloc[3:9]], ignore_index=True))
@@ -185,7 +185,7 @@ def test_coincidence_is_no_duplicate():
 
 
 @pytest.mark.parametrize("name", ["wine", "breast_cancer", "diabetes"])
-def test_rows_that_are_there_nearly_twice(name):
+def test_near_duplicate_rows(name):
     X, y = clean(name)
     rng = np.random.default_rng(0)
     near = X.iloc[3:6] + 1e-4 * X.std().to_numpy() * rng.normal(size=(3, X.shape[1]))
@@ -245,7 +245,7 @@ def test_the_equal_rows_of_iris_in_both_tables():
     assert found(findings, "train/test overlap", "low") == ["1 test row"]
 
 
-def test_columns_that_say_nothing():
+def test_columns_without_information():
     X, y = mixed()
     X = X.assign(
         same="x",

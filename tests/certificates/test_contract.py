@@ -1,4 +1,4 @@
-"""What `influence_bounds` and `group_influence_bounds` promise and refuse."""
+"""The contract of `influence_bounds` and `group_influence_bounds`."""
 
 import warnings
 
@@ -113,7 +113,7 @@ def test_steps_of_several_classes_have_narrow_bounds(step):
     assert np.median(upper - lower) < 0.01
 
 
-def test_labels_and_masks_say_the_same():
+def test_labels_and_masks_give_equal_bounds():
     X, y = table()
     loo = LeaveOneOutInfluence(LogisticRegression()).fit(X, y)
     labels = np.arange(40) % 4
@@ -123,7 +123,7 @@ def test_labels_and_masks_say_the_same():
     np.testing.assert_array_equal(by_labels, by_masks)
 
 
-def test_no_row_changes_nothing_and_all_rows_are_refused():
+def test_the_empty_group_has_no_influence_and_all_rows_are_refused():
     X, y = table()
     weight = np.ones(40)
     weight[3] = 0.0
@@ -327,7 +327,7 @@ def test_nearest_centroids_have_none():
 
 
 @pytest.mark.parametrize("model", [GaussianNB(), KNeighborsClassifier(3)])
-def test_rows_that_change_a_step_of_a_pipeline_are_not_known(model):
+def test_rows_that_change_a_step_of_a_pipeline_have_no_bounds(model):
     """The row alone has the largest value of its column, which MinMaxScaler learns."""
     X, y = table()
     X[:, 2] = np.where(np.arange(40) == 7, 5, np.arange(40) % 2)

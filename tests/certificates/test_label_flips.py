@@ -183,7 +183,7 @@ def test_logistic_bounds_hold_for_every_table(seed):
     assert (found.upper >= truth).all()
 
 
-def test_what_has_no_certificate_is_refused_by_name():
+def test_models_without_certificates_are_refused_by_name():
     X, y, _ = two_clouds(0, 12)
     with pytest.raises(UnsupportedEstimator, match="PartitionClassifier"):
         certified(DecisionTreeClassifier(), X, y, X)

@@ -132,7 +132,7 @@ def test_gaussian_tables_that_lose_digits(name, var_smoothing):
     check(GaussianNB(var_smoothing=var_smoothing), X, y, X_test=y_test_rows)
 
 
-def test_a_variance_that_vanishes_is_not_known():
+def test_a_variance_of_zero_has_no_bounds():
     """Without row 0 the feature is constant in its class: there is no density."""
     X, y = table(GaussianNB(), n=12, classes=2)
     X[y == 0, 1] = 0.1
@@ -155,7 +155,7 @@ def test_counts_that_lose_digits(model):
     check(model, X, y, X_test=np.vstack([X[:3], X[3:5] * 1e-3]))
 
 
-def test_the_last_row_of_a_class_is_not_known():
+def test_the_last_row_of_a_class_has_no_bounds():
     for model in (GaussianNB(), MultinomialNB(), ComplementNB(), BernoulliNB()):
         X, y = table(model)
         y = np.where(np.arange(18) == 4, 2, np.arange(18) % 2)
@@ -212,7 +212,7 @@ def test_blocks_do_not_change_the_answer(model, monkeypatch):
     np.testing.assert_allclose(again, bounds, rtol=1e-14, atol=1e-17)
 
 
-def test_balls_contain_what_is_exact():
+def test_balls_contain_exact_values():
     """Random formulas in long double and in sixty digits; no radius is all slack."""
     rng = np.random.default_rng(0)
     a, b, c = np.exp(rng.normal(size=(3, 30))) * 10.0 ** rng.integers(-8, 8, (3, 30))

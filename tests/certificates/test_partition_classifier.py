@@ -41,7 +41,7 @@ def test_parts_depend_on_features_alone_in_whatever_container():
     assert partition(words, 1000, 0)[0] == partition(words, 1000, 0)[2]
 
 
-def test_votes_are_those_of_models_of_the_parts():
+def test_votes_come_from_models_of_the_parts():
     X, y, X_test = two_clouds(0, 60, n_classes=3, n_test=20)
     y = np.array(["a", "b", "c"])[y]
     model = PartitionClassifier(DecisionTreeClassifier(random_state=0), n_partitions=5)
@@ -156,7 +156,7 @@ def test_a_label_that_a_logistic_part_has_not_seen():
     assert (lower[turned] == 0).all()
 
 
-def test_a_third_label_turns_what_two_would_not():
+def test_a_third_label_changes_a_prediction_that_two_do_not():
     """Of a ridge classifier of two classes, by every table with so many flips."""
     model, nearer = RidgeClassifier(0.1, fit_intercept=False), 0
     for seed in (4,):

@@ -71,7 +71,7 @@ def logistic_theta(X, y, C):
 
 @pytest.fixture(params=["products", "leverages"])
 def kept(request, monkeypatch):
-    """What is held of the coupling of rows: of many, their leverages alone."""
+    """Memory of the coupling of rows: for many rows, their leverages alone."""
     if request.param == "leverages":
         monkeypatch.setattr(_removed_squares, "LARGEST", 0)
         monkeypatch.setattr(_logistic_box, "LARGEST", 0)
@@ -165,7 +165,7 @@ def test_bounds_of_least_squares_hold_on_wild_tables(seed, alpha, k, copies):
         assert (largest >= worst * (1 - 1e-7)).all()
 
 
-def test_leverages_say_what_products_do_of_rows_in_one_direction(monkeypatch):
+def test_bounds_by_leverages_are_close_to_bounds_by_products(monkeypatch):
     rng = np.random.default_rng(0)
     rows, residual = rng.uniform(0.5, 2, size=(40, 1)), rng.normal(size=40)
     found = []
@@ -276,7 +276,7 @@ ONE_ROW = [
 
 
 @pytest.mark.parametrize(("estimator", "why", "threshold"), ONE_ROW)
-def test_what_is_certified_for_one_row_alone_says_so(estimator, why, threshold):
+def test_certificates_for_single_rows_warn_about_larger_sets(estimator, why, threshold):
     n_classes = 2 if "balanced" in str(estimator) else 3
     X, y, X_test = two_clouds(3, 30, n_classes=n_classes, apart=2)
     options = {"max_rows": 3, "threshold": threshold}
@@ -292,7 +292,7 @@ def test_what_is_certified_for_one_row_alone_says_so(estimator, why, threshold):
         PredictionCertificate(estimator, **options).fit(X, y)
 
 
-def test_a_row_that_decides_on_a_coefficient_alone_leaves_one_row():
+def test_a_row_that_alone_determines_a_coefficient_limits_the_bound():
     X, y, _ = two_clouds(0, 12)
     X = np.column_stack([X, np.arange(12) == 5])
     certificate = PredictionCertificate(LinearRegression(), max_rows=2)
@@ -342,7 +342,7 @@ def test_a_curve_and_its_truth():
             assert refit.predict(X_test[[t]]) != certificate.predict(X_test[[t]])
 
 
-def test_what_has_no_certificate_is_refused_by_name():
+def test_models_without_certificates_are_refused_by_name():
     X, y, _ = two_clouds(0, 12)
     with pytest.raises(UnsupportedEstimator, match="DecisionTreeClassifier"):
         certified(DecisionTreeClassifier(), X, y, X)

@@ -1,4 +1,4 @@
-"""What rounding has done is inside: against fifty digits, and where nothing else is."""
+"""Bounds include rounding errors: against fifty digits, and where they dominate."""
 
 import numpy as np
 import pytest

@@ -161,7 +161,7 @@ def test_moves_so_long_that_probabilities_underflow(end):
 
 
 @pytest.mark.parametrize("k", [1, 3])
-def test_losses_that_are_next_to_nothing_can_fall(k):
+def test_tiny_losses_can_fall(k):
     raw = np.array([[[50.0]]]) if k == 1 else np.array([[[0.0, 50.0, -1.0]]])
     args = raw, np.full((1, 1, 1), 0.1), "logit" if k == 1 else "softmax"
     down, up = spread(LogLoss(), np.array([1]), *args)

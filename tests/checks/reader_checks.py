@@ -1,4 +1,4 @@
-"""What the tests of the readers share: tables, raw predictions."""
+"""Tables and raw predictions for the tests of the readers."""
 
 import numpy as np
 import pandas as pd

@@ -85,7 +85,7 @@ def check_removals(
 
 
 def some_groups(y, n_groups=6, seed=0):
-    """Masks: random halves, most of a class, a row, and nobody."""
+    """Masks: random halves, most of a class, one row, and no row."""
     rng = np.random.default_rng(seed)
     masks = rng.random((n_groups, len(y))) < 0.5
     masks[1] = (y == y[0]) & (np.arange(len(y)) != 0) & (rng.random(len(y)) < 0.8)

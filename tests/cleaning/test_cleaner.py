@@ -7,7 +7,7 @@ import pytest
 import sklearn
 from sklearn.base import clone
 from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -35,13 +35,6 @@ LOGISTIC = make_pipeline(StandardScaler(), LogisticRegression())
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
-
-
-@pytest.fixture
-def noisy_wine():
-    X, y = load_wine(return_X_y=True)
-    y[::10] = (y[::10] + 1) % 3
-    return X, y
 
 
 def test_values_mask_and_model_belong_together(noisy_wine):
@@ -124,7 +117,7 @@ def test_influence_of_a_regression():
 @pytest.mark.parametrize(
     "influence", [None, LeaveOneOutInfluence(LOGISTIC, solver="exact")]
 )
-def test_label_encodings_change_nothing(labels, influence):
+def test_label_encodings_do_not_change_the_result(labels, influence):
     X, y = load_breast_cancer(return_X_y=True)
     X, y = X[:150], y[:150]
     cleaner = InfluenceCleaner(LOGISTIC, influence=influence, cv=2, random_state=0)
@@ -313,7 +306,7 @@ def test_seeds_reach_the_estimator_and_spare_the_global_generator(noisy_wine):
     np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
 
 
-def test_nothing_dropped_is_the_estimator_itself(noisy_wine):
+def test_without_dropped_rows_the_model_is_the_estimators_own(noisy_wine):
     X, y = noisy_wine
     cleaner = InfluenceCleaner(LOGISTIC, drop_fraction=0).fit(X, y)
     assert cleaner.sample_mask_.all()

@@ -28,7 +28,7 @@ def noisy_wine():
     return X, y, wrong
 
 
-def test_relabelled_rows_get_what_models_without_them_predict(noisy_wine):
+def test_relabelled_rows_get_the_prediction_of_models_without_them(noisy_wine):
     X, y, wrong = noisy_wine
     names = np.array(["a", "b", "c"])
     cleaner = InfluenceCleaner(LOGISTIC, action="relabel").fit(X, pd.Series(names[y]))

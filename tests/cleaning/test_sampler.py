@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -26,18 +25,11 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
-@pytest.fixture
-def noisy_wine():
-    X, y = load_wine(return_X_y=True)
-    y[::10] = (y[::10] + 1) % 3
-    return X, y
-
-
 @pytest.mark.parametrize(
     "influence",
     [None, InfluenceFunctions(make_pipeline(StandardScaler(), LogisticRegression()))],
 )
-def test_keeps_what_the_cleaner_keeps(noisy_wine, influence):
+def test_the_sampler_keeps_the_rows_that_the_cleaner_keeps(noisy_wine, influence):
     X, y = noisy_wine
     settings = {"influence": influence, "drop_fraction": 0.2, "cv": 3}
     tree = DecisionTreeClassifier(random_state=0)
@@ -50,7 +42,7 @@ def test_keeps_what_the_cleaner_keeps(noisy_wine, influence):
     np.testing.assert_array_equal(y_kept, y[cleaner.sample_mask_])
 
 
-def test_containers_stay_what_they_are(noisy_wine):
+def test_containers_keep_their_type(noisy_wine):
     X, y = noisy_wine
     frame = pd.DataFrame(X, index=np.arange(178) * 2)
     series = pd.Series(y, index=frame.index)

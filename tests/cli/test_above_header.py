@@ -47,7 +47,7 @@ def test_a_plain_header_is_not_looked_for(tmp_path):
     assert not any("header" in note for note in read(path).notes)
 
 
-def test_the_line_that_tells_excel_the_separator(tmp_path):
+def test_a_line_that_names_the_separator_for_excel(tmp_path):
     path = tmp_path / "t.csv"
     rows = [row.replace(",", ";").replace(".", ",") for row in [HEADER, *ROWS]]
     path.write_text("\n".join(["sep=;", *rows, ""]))

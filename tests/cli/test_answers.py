@@ -72,12 +72,12 @@ def test_no_fewer_rows_change_the_prediction_and_these_do():
         (0, np.inf, "no set of up to 20 rows was found that does"),
     ],
 )
-def test_what_is_said(lower, upper, said):
+def test_sentences_about_answers(lower, upper, said):
     answer = Answer(0, "yes", 0.7, lower, upper, np.arange(0))
     assert answer.in_words.startswith(said)
 
 
-def test_the_command_says_it_where_it_is_asked(tmp_path, capsys):
+def test_the_command_prints_answers_only_with_the_option(tmp_path, capsys):
     path, page = tmp_path / "people.csv", tmp_path / "r.html"
     people().to_csv(path, index=False)
     arguments = ["clean", str(path), "--target", "label", "--report", str(page)]

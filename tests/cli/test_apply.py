@@ -29,7 +29,7 @@ def carry_out(path, target="label", **options):
     return main(["apply", str(path), str(file), "--target", target, *arguments])
 
 
-def test_bytes_stay_but_for_what_was_decided(tmp_path, capsys):
+def test_only_decided_rows_change_their_bytes(tmp_path, capsys):
     path = tmp_path / "t.csv"
     text = text_of(frame(NARROW), ";", ",", ".", end="\r\n")
     path.write_bytes(text.encode("cp1252"))
@@ -107,7 +107,7 @@ def test_numbers_keep_their_marks(tmp_path, decimal):
     ]
 
 
-def test_verdicts_from_a_review_are_what_the_cleaner_suggests(tmp_path):
+def test_verdicts_from_a_review_are_the_cleaners_suggestions(tmp_path):
     """Relabelling all suspects by hand is ``clean --action relabel``."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=200)
@@ -217,7 +217,7 @@ def test_several_files(tmp_path):
     ],
     ids=["label", "new label", "whole number", "new whole number", "amount"],
 )
-def test_labels_that_no_row_had_are_said(tmp_path, column, value, new, capsys):
+def test_labels_that_no_row_had_are_reported(tmp_path, column, value, new, capsys):
     path, file = tmp_path / "t.csv", tmp_path / "v.csv"
     pd.DataFrame({"x": range(40), "income": column}).to_csv(path, index=False)
     file.write_text(f"row,verdict,value\n3,relabel,{value}\n")

@@ -20,7 +20,7 @@ def table(tmp_path):
     return path
 
 
-def test_it_tells_what_was_found(table, capsys):
+def test_findings_are_printed(table, capsys):
     assert main(["audit", str(table), "--target", "label"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
@@ -30,7 +30,7 @@ def test_it_tells_what_was_found(table, capsys):
 
 
 @pytest.mark.parametrize(("level", "status"), [("high", 0), ("medium", 0), ("low", 3)])
-def test_it_fails_on_what_it_was_told_to(tmp_path, level, status, capsys):
+def test_exit_status_by_severity(tmp_path, level, status, capsys):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(80, 3)), columns=list("abc"))
     frame = frame.assign(same=1, label=rng.choice(["x", "y"], 80))

@@ -1,4 +1,4 @@
-"""Who is hit by a cleaning: shares, intervals and scores of each group."""
+"""Effects of a cleaning on groups: shares, intervals and scores of each."""
 
 from types import SimpleNamespace
 
@@ -93,7 +93,7 @@ def test_groups_that_are_not_shown_are_counted(capsys):
     assert "nan" not in out
 
 
-def test_the_command_tells_it(tmp_path, capsys):
+def test_the_command_prints_effects_on_groups(tmp_path, capsys):
     rng = np.random.default_rng(0)
     x = rng.normal(size=300)
     town = np.where(np.arange(300) < 150, "north", "south")
@@ -113,7 +113,7 @@ def test_the_command_tells_it(tmp_path, capsys):
     assert "warning: suspects are" in out
     assert "of south and" in out
     html = page.read_text()
-    assert "Who is hit" in html
+    assert "Effects on groups" in html
     assert "By town" in html
     assert main([*arguments, "--by", "city", "--force"]) == 2
     assert "no column 'city'" in capsys.readouterr().err

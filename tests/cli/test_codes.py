@@ -30,7 +30,7 @@ def write(path, codes):
         (["de", "NA", "fr", "za"], False),
     ],
 )
-def test_what_na_means(tmp_path, codes, kept, suffix):
+def test_meanings_of_na(tmp_path, codes, kept, suffix):
     path = tmp_path / f"t{suffix}"
     write(path, codes)
     table = read_table([path])

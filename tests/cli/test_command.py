@@ -92,7 +92,7 @@ def test_clean_writes_the_ranking_and_the_table_without_the_worst(table, capsys)
         assert re.search(r"0\.\d{4} +0\.\d{4}  \(gain [+-]0\.\d{4}, standard", line)
 
 
-def test_text_leaves_as_it_came(tmp_path):
+def test_text_is_written_as_it_was_read(tmp_path):
     path = tmp_path / "codes.csv"
     rows = [
         f'00{i % 7},{i / 4:.2f},"a, b",{"NA" if i % 5 else ""},{i % 2}'
@@ -277,7 +277,7 @@ def test_a_reader_that_leaves_early(table):
         assert run.wait() == 1
 
 
-def test_relabelled_rows_get_what_is_suggested(table):
+def test_relabelled_rows_get_the_suggested_target(table):
     arguments = ["clean", str(table), "--target", "label", "--action", "relabel"]
     assert main(arguments) == 0
     suspects = pd.read_csv(table.with_name("people.suspects.csv")).set_index("row")

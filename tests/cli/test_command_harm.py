@@ -4,17 +4,10 @@ import re
 
 import pandas as pd
 import pytest
-from people_table import names, people, rare_class
+from people_table import names, rare_class
 
 from skinfluence.__main__ import main
 from skinfluence.cli._held_out_scores import HeldOut
-
-
-@pytest.fixture
-def table(tmp_path):
-    path = tmp_path / "people.csv"
-    people().to_csv(path, index=False)
-    return path
 
 
 def test_a_rare_class_is_not_removed(tmp_path, capsys):
@@ -51,7 +44,7 @@ def test_a_share_that_takes_a_rare_class_is_written_with_its_harm(tmp_path, caps
     assert "clearly better" not in out
 
 
-def test_what_makes_the_model_worse_is_not_written_by_default(
+def test_tables_that_make_the_model_worse_are_not_written_by_default(
     table, capsys, monkeypatch
 ):
     monkeypatch.setattr(HeldOut, "harm", lambda self: "it is worse")
@@ -82,7 +75,7 @@ def test_a_share_below_a_row(table, capsys):
 
 
 @pytest.mark.parametrize("method", ["loo", "influence-functions"])
-def test_influence_that_hurts_nobody(tmp_path, method, capsys):
+def test_influence_without_harmful_rows(tmp_path, method, capsys):
     path = tmp_path / "patients.csv"
     rare_class(200).to_csv(path, index=False)
     arguments = ["clean", str(path), "--target", "outcome", "--method", method]

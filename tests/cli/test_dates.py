@@ -34,7 +34,7 @@ def read(tmp_path, texts):
         ("%m/%d/%Y", "when is read as dates, month first"),
     ],
 )
-def test_dates_are_what_was_written(tmp_path, form, said):
+def test_dates_are_read_as_written(tmp_path, form, said):
     texts = [day.strftime(form) for day in DAYS]
     expected = [datetime.datetime.strptime(text, form) for text in texts]
     read_dates, notes = read(tmp_path, ["", *texts])

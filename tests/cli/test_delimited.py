@@ -112,7 +112,7 @@ def test_numbers_with_units_and_a_few_texts_among_them(tmp_path):
     st.sampled_from(["", ".", ",", " ", "'"]),
 )
 @settings(max_examples=200, deadline=None)
-def test_numbers_are_what_was_written(number, decimal, thousands):
+def test_numbers_are_read_as_written(number, decimal, thousands):
     if decimal == thousands:
         return
     text = said_as(number, decimal, thousands)
@@ -160,7 +160,7 @@ def test_headers_are_not_taken_for_data(tmp_path, header):
     assert len(read_table([path]).typed) == 9
 
 
-def test_lines_count_what_a_spreadsheet_shows(tmp_path):
+def test_lines_are_counted_as_in_a_spreadsheet(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text('note,label\n"two\nlines",a\n\nx,b\n"three\n\nlines",a\ny,b\n')
     assert read(path).lines.tolist() == [2, 4, 5, 6]

@@ -1,4 +1,4 @@
-"""What the command line says of the blamed cells."""
+"""Blamed cells in the output of the command line."""
 
 import json
 
@@ -67,7 +67,7 @@ def page_of(path, *options):
     return json.loads(html[start : html.index("</script>", start)])["suspects"]
 
 
-def test_a_wide_table_says_why_no_cell_is_blamed(tmp_path, capsys):
+def test_wide_tables_get_the_reason_why_no_cell_is_blamed(tmp_path, capsys):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(40, 257)).round(2)).add_prefix("x")
     path = tmp_path / "wide.csv"
@@ -78,7 +78,7 @@ def test_a_wide_table_says_why_no_cell_is_blamed(tmp_path, capsys):
     assert "no cell of them is blamed: this needs" in capsys.readouterr().out
 
 
-def test_the_page_says_whose_reasons_are_not_asked(tmp_path, monkeypatch):
+def test_the_page_names_suspects_without_reasons(tmp_path, monkeypatch):
     import skinfluence.cli._explained as explained
 
     monkeypatch.setattr(explained, "MAX_EXPLAINED", 2)

@@ -81,11 +81,11 @@ def test_dots_and_the_stroke_at_their_mean():
         lambda: dots({"before": np.ones(3), "after": np.ones(3)}, "score"),
     ],
 )
-def test_nothing_to_tell_apart_is_drawn_all_the_same(figure):
+def test_equal_values_are_drawn(figure):
     assert "nan" not in svg(figure(), "figure")
 
 
-def test_figures_are_escaped_and_load_nothing():
+def test_figures_are_escaped_and_load_no_file():
     shapes = Shapes(svg(histogram(np.arange(9.0), np.arange(3.0), HOSTILE), "figure"))
     assert shapes.text.count(HOSTILE) == 1
     assert not {"script", "img"} & set(shapes.tags)

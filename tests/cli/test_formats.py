@@ -130,16 +130,14 @@ def test_columns_of_parquet_that_are_no_scalars(tmp_path):
         ("a:b:y", "y", "its only column is 'a:b:y': give --separator or --header"),
     ],
 )
-def test_what_to_do_about_a_column_that_is_not_there(
-    tmp_path, capsys, text, target, said
-):
+def test_advice_about_a_missing_column(tmp_path, capsys, text, target, said):
     path = tmp_path / "t.csv"
     path.write_text("\n".join([text, *[text.replace("a", "1")] * 20]))
     assert main(["clean", str(path), "--target", target]) == 2
     assert said in capsys.readouterr().err
 
 
-def test_labels_that_look_alike_are_said(tmp_path, capsys):
+def test_labels_that_look_alike_are_reported(tmp_path, capsys):
     path = tmp_path / "t.csv"
     labels = ["yes", "YES", "yes ", "no"]
     rows = [f"{i % 7},{labels[i % 4]}" for i in range(60)]
@@ -300,7 +298,7 @@ def test_the_first_sheet_with_the_target_is_read(tmp_path):
     assert read_table([path], Reading(target="none")).cells.shape == (1, 1)
 
 
-def test_formulas_are_said_to_become_values(tmp_path):
+def test_formulas_become_values_with_a_note(tmp_path):
     openpyxl = pytest.importorskip("openpyxl")
     path = tmp_path / "t.xlsx"
     frame().to_excel(path, index=False)

@@ -119,7 +119,7 @@ def test_a_step_towards_the_majority_is_no_gain():
     assert "better" not in held_out.verdict()
 
 
-def test_a_class_that_is_known_less_is_harm_though_the_others_make_up_for_it():
+def test_a_loss_for_one_class_is_harm_even_if_others_gain_more():
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], [970, 30])
     p = rng.uniform(0.02, 0.04, 1000)
@@ -133,7 +133,7 @@ def test_a_class_that_is_known_less_is_harm_though_the_others_make_up_for_it():
     )
 
 
-def test_gains_and_what_is_too_small_to_see():
+def test_gains_and_changes_too_small_to_detect():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 500)
     p = np.where(y == 1, 0.6, 0.4) + rng.uniform(-0.05, 0.05, 500)

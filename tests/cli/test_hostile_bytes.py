@@ -136,7 +136,7 @@ def test_standard_input_is_read_no_further_than_memory_allows(monkeypatch, capsy
     assert stream.taken <= 2**24 + _bounds.CHUNK
 
 
-def test_what_standard_input_takes_when_parsed_is_asked(monkeypatch, capsys):
+def test_memory_of_parsed_standard_input_is_checked(monkeypatch, capsys):
     content = b"a,y\n" + b"1.5,0\n" * 500_000
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(content)))
     monkeypatch.setattr(_memory, "memory_limits", lambda: [(2**24, "of a thimble")])

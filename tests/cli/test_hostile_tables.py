@@ -121,7 +121,7 @@ sys.exit(command_line.main(["clean", "t.csv", "--target", "y", "--jobs", "2"]))
 
 
 @pytest.mark.slow
-def test_what_worker_processes_write(tmp_path):
+def test_output_of_worker_processes(tmp_path):
     run = subprocess.run(
         [sys.executable, "-c", f"CONTROLS = {CONTROLS!a}{WORKERS}"],
         cwd=tmp_path,
@@ -140,7 +140,7 @@ def test_what_worker_processes_write(tmp_path):
     assert not acting(run.stdout + run.stderr)
 
 
-def test_what_a_terminal_cannot_write_is_no_crash(tmp_path):
+def test_characters_that_a_terminal_cannot_print(tmp_path):
     frame = hostile(good="größer \N{SNOWMAN}", bad="klein")
     frame.to_csv(tmp_path / "t.csv", index=False)
     run = subprocess.run(
@@ -217,7 +217,7 @@ def test_formulas_are_quoted_and_numbers_stay():
 
 
 @pytest.mark.parametrize("label", [FORMULAS[i] for i in (0, 3, 6, 9)])
-def test_the_ranking_holds_no_formula_and_the_table_what_came(tmp_path, label):
+def test_the_ranking_has_no_formulas_and_the_table_keeps_its_own(tmp_path, label):
     frame = hostile(good=label, note=label)
     assert clean(frame, tmp_path) == 0
     with open(tmp_path / "table.suspects.csv", newline="", encoding="utf-8") as file:
@@ -312,12 +312,12 @@ def test_controls_do_not_reach_the_page(tmp_path):
     assert not acting("".join(page.text)) - {"\t", "\r"}
 
 
-def test_what_is_not_cut_does_not_act_either():
+def test_markup_in_short_cells_is_harmless():
     template = environment().from_string('<p title="{{ x }}">{{ x }}</p>')
     assert not acting(template.render(x=f"{CONTROLS}\ud800"))
 
 
-def test_cells_are_cut_and_say_how_long_they_are(tmp_path):
+def test_long_cells_are_cut_and_their_length_is_shown(tmp_path):
     frame = hostile(note="c" * 2**18)
     assert clean(frame, tmp_path, "--report", str(tmp_path / "r.html")) == 0
     html = (tmp_path / "r.html").read_text(encoding="utf-8")

@@ -31,7 +31,7 @@ def test_wrong_labels_are_found_without_the_leak(leaking):
     assert cleaned.columns.tolist() == ["x", "code", "label"]
 
 
-def test_the_audit_is_silent_on_what_is_ignored(leaking, capsys):
+def test_the_audit_is_silent_on_ignored_columns(leaking, capsys):
     options = ["--target", "label", "--fail-on", "high"]
     assert main(["audit", str(leaking), *options]) == 3
     assert "leakage, column code" in capsys.readouterr().out
@@ -48,7 +48,7 @@ def test_the_audit_is_silent_on_what_is_ignored(leaking, capsys):
     ],
     ids=["misspelt", "the target", "all"],
 )
-def test_what_cannot_be_ignored(leaking, capsys, ignored, message):
+def test_columns_that_cannot_be_ignored(leaking, capsys, ignored, message):
     options = [word for name in ignored for word in ("--ignore", name)]
     assert main(["clean", str(leaking), "--target", "label", *options]) == 2
     assert message in capsys.readouterr().err

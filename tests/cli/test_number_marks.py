@@ -49,7 +49,7 @@ def test_a_zero_begins_no_group_of_thousands(tmp_path):
     assert "--decimal" in said
 
 
-def test_points_that_may_be_marks_of_thousands_are_said(tmp_path):
+def test_points_that_may_be_marks_of_thousands_are_reported(tmp_path):
     values, said = column(tmp_path, ["636.818", "1.499", "12.001"])
     assert values == [636.818, 1.499, 12.001]
     assert "v: '636.818' is read with a decimal point (--decimal .)" in said
@@ -76,13 +76,13 @@ def test_signs_of_missing_values_may_be_many(tmp_path):
     assert "20 value(s) of v are no numbers, '?', say: taken as missing" in said
 
 
-def test_mixed_columns_are_said(tmp_path):
+def test_mixed_columns_are_reported(tmp_path):
     values, said = column(tmp_path, ["4", "low", "7"])
     assert values == ["4", "low", "7"]
     assert "v holds numbers in 68% of its values, and others, 'low', say" in said
 
 
-def test_ledgers_and_units_are_said(tmp_path):
+def test_ledgers_and_units_are_reported(tmp_path):
     values, said = column(tmp_path, ["(4.50)", "5%", "0.07"])
     assert values == [-4.5, 5, 0.07]
     assert "14 value(s) of v, '(4.50)', say, are read as negative" in said
@@ -117,7 +117,7 @@ def test_numbers_in_texts_of_other_formats(tmp_path, suffix):
         (["3 Jahre", "11 Jahre"], "Jahre"),
     ],
 )
-def test_a_unit_that_is_not_known_is_said(tmp_path, texts, unit):
+def test_an_unknown_unit_is_reported(tmp_path, texts, unit):
     values, notes = column(tmp_path, texts)
     assert values == texts
     assert f"v holds numbers with '{unit}' behind them: taken for text" in notes
@@ -128,7 +128,7 @@ def test_words_that_differ_are_no_unit(tmp_path, texts):
     assert "behind them" not in column(tmp_path, texts)[1]
 
 
-def test_numbers_with_other_marks_than_the_table_are_said(tmp_path):
+def test_numbers_with_other_marks_than_the_table_are_reported(tmp_path):
     path = tmp_path / "t.csv"
     rows = [f"2.{i:03d},40 €;0.{i + 125}1;a" for i in range(N)]
     path.write_text("\n".join(["price;grade;label", *rows, ""]), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Nobody waits for minutes without a word, and nobody is told of seconds."""
+"""Progress of long computations is reported, and that of short ones is not."""
 
 import pytest
 
@@ -16,7 +16,7 @@ class Clock:
 
 
 @pytest.mark.parametrize("shape", [(MANY_ROWS, 1), (1, MANY_CELLS)])
-def test_large_tables_tell_how_far_they_are(shape, capsys, monkeypatch):
+def test_large_tables_report_progress(shape, capsys, monkeypatch):
     clock = Clock()
     monkeypatch.setattr(_terminal, "monotonic", clock)
     with progress(3, shape) as step:
@@ -34,7 +34,7 @@ def test_large_tables_tell_how_far_they_are(shape, capsys, monkeypatch):
         assert capsys.readouterr().err == "3 of 3 parts done in 1 min 05 s\n"
 
 
-def test_large_files_say_that_they_are_read(tmp_path, capsys, monkeypatch):
+def test_large_files_are_announced(tmp_path, capsys, monkeypatch):
     file = tmp_path / "t.csv"
     file.write_bytes(b"a,b\n" + b"1,2\n" * 400_000)
     read_table([file])
@@ -44,7 +44,7 @@ def test_large_files_say_that_they_are_read(tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().err == "reading 2 MB\n"
 
 
-def test_small_tables_do_not(capsys):
+def test_small_tables_report_no_progress(capsys):
     with progress(3, (MANY_ROWS - 1, MANY_CELLS // MANY_ROWS)) as step:
         step()
     assert capsys.readouterr().err == ""

@@ -172,7 +172,7 @@ def test_a_missing_library_is_named(table, module, name, capsys, monkeypatch):
     assert err.count("\n") == 1
 
 
-def test_nothing_is_left_of_a_failed_write(table, capsys, monkeypatch):
+def test_a_failed_write_leaves_no_file(table, capsys, monkeypatch):
     before = names(table.parent)
     write, calls = Path.write_bytes, []  # the ranking, then the table
 
@@ -188,7 +188,7 @@ def test_nothing_is_left_of_a_failed_write(table, capsys, monkeypatch):
     assert names(table.parent) == before
 
 
-def test_dates_are_labels_where_that_is_said(tmp_path, capsys):
+def test_dates_are_labels_if_asked_for(tmp_path, capsys):
     path = tmp_path / "t.csv"
     path.write_text("a,y\n" + "1,2024-01-01\n2,2024-02-01\n" * 20)
     assert main(["clean", str(path), "--target", "y"]) == 2

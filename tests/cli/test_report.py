@@ -83,7 +83,7 @@ def hostile(tmp_path_factory):
     return frame, wrong, html, ranking
 
 
-def test_nothing_of_the_table_becomes_markup(hostile):
+def test_cells_do_not_become_markup(hostile):
     _, _, html, _ = hostile
     page = Page(html)
     assert page.tags.count("script") == 2  # the data and the review
@@ -95,7 +95,7 @@ def test_nothing_of_the_table_becomes_markup(hostile):
     assert "\x1b" not in html
 
 
-def test_nothing_is_loaded(hostile):
+def test_the_page_loads_no_other_file(hostile):
     page = Page(hostile[2])
     assert not {"src", "action"} & {name for name, _ in page.attributes}
     # Shapes of a figure refer to others of the same page.
@@ -147,7 +147,7 @@ sys.exit(main(["demo"]))
     assert run.returncode == 0, run.stderr
 
 
-def test_it_tells_what_the_ranking_tells(hostile):
+def test_the_page_agrees_with_the_ranking(hostile):
     frame, wrong, html, ranking = hostile
     page = Page(html)
     n_suspects = int(ranking["suspect"].sum())

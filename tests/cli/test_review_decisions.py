@@ -203,7 +203,7 @@ def test_two_tabs_do_not_write_over_each_other(many):
     assert progress(many).startswith("2 of 12 decided")
 
 
-def test_a_browser_that_keeps_nothing_says_so(many):
+def test_a_browser_without_storage_warns(many):
     many.execute_script(
         "Storage.prototype.setItem = () => { throw new Error('full'); };"
     )
@@ -282,7 +282,7 @@ def test_all_text_has_contrast(many, scheme):
     assert low == []
 
 
-def test_a_screen_reader_hears_the_suspect_and_what_was_done(many):
+def test_a_screen_reader_announces_the_suspect_and_the_decision(many):
     live = many.execute_script(
         """return ["title", "reason", "progress"].map((id) =>
         document.getElementById(id).closest("[aria-live=polite]") !== null)"""

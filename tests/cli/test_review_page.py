@@ -173,7 +173,7 @@ def page_ranking(driver):
 
 
 @pytest.mark.parametrize("width", [400, 1280])
-def test_nothing_is_wider_than_the_page(opened, width):
+def test_no_element_is_wider_than_the_page(opened, width):
     opened.set_window_size(width, 900)
     wide = opened.execute_script(
         "return document.documentElement.scrollWidth - window.innerWidth"

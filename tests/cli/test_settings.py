@@ -49,7 +49,7 @@ def test_arguments_become_settings():
         ({"groups": "g", "time_ordered": True}, "exclude each other"),
     ],
 )
-def test_settings_refuse_bad_values_whoever_makes_them(bad, message):
+def test_settings_refuse_bad_values_from_any_caller(bad, message):
     with pytest.raises(BadInput, match=message):
         Settings(["t.csv"], "y", **bad)
 

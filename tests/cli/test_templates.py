@@ -1,4 +1,4 @@
-"""What is put into a template is shown and never interpreted."""
+"""Values in a template are shown and never interpreted."""
 
 from html.parser import HTMLParser
 
@@ -30,7 +30,7 @@ def test_text_and_attributes_are_escaped():
     assert seen == [("p", [("title", HOSTILE)]), HOSTILE, ("b", []), HOSTILE]
 
 
-def test_what_no_page_can_hold_is_written_as_codes():
+def test_characters_that_html_forbids_are_written_as_codes():
     html = rendered('<p title="{{ t }}">{{ x }}</p>', t="\x07", x="a\x00b\x1bc\ud800d")
     assert html == '<p title="\\x07">a\\x00b\\x1bc\\ud800d</p>'
     assert html.encode("utf-8")
@@ -45,7 +45,7 @@ def test_figures_are_not_escaped():
     assert rendered("{{ x }}", x=Markup("<svg/>")) == "<svg/>"
 
 
-def test_a_name_that_nothing_has_is_an_error():
+def test_an_undefined_name_is_an_error():
     with pytest.raises(UndefinedError, match="nothing"):
         rendered("{{ nothing }}")
 

@@ -37,7 +37,7 @@ def with_last(frame, **values):
 
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
 @pytest.mark.parametrize("word", ["Total", "SUM", "Grand total:", "Summe", " total "])
-def test_a_row_that_says_so(tmp_path, word, suffix):
+def test_a_row_that_is_labelled_as_total(tmp_path, word, suffix):
     frame = with_last(sales(), town=word, items=150)
     (note,) = said(tmp_path / f"t{suffix}", frame)
     assert note.startswith(f"line {N + 2}, the last, says")

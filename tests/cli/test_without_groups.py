@@ -98,7 +98,7 @@ def test_copies_of_a_case_count_as_one():
     assert together.error > 1.5 * worth(X, y, names, cv=splits)["u"].error
 
 
-def test_a_long_wait_is_said_before(monkeypatch, capsys):
+def test_long_computations_are_announced(monkeypatch, capsys):
     X, y = load_wine(return_X_y=True)
     names = annotators(len(y), 0, 3)
     worth(X, y, names)

@@ -241,7 +241,7 @@ def test_bad_arguments_are_named(call, message, table):
         call(*table)
 
 
-def test_nothing_is_nearest_to_a_target_among_missing_values():
+def test_flips_near_a_target_refuse_missing_values():
     X, y = np.eye(6), np.arange(6) % 2
     X[2, 3] = np.nan
     with pytest.raises(ValueError, match="Input X contains NaN"):

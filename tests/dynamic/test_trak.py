@@ -195,7 +195,7 @@ def test_rows_that_are_fitted_perfectly_do_not_become_nan():
     assert np.isfinite(trak.influence(x, [0, 1] * 5)).all()
 
 
-def test_what_it_does_not_explain_is_refused():
+def test_models_that_it_does_not_explain_are_refused():
     with pytest.raises(TypeError, match="must be a skorch net.*Got Ridge"):
         TRAK(Ridge()).fit(X[TRAIN], SIGNAL[TRAIN])
     net, y = CASES["softmax"]

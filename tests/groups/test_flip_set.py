@@ -174,7 +174,7 @@ def test_other_linear_models_and_pipelines():
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_significance_is_that_of_statsmodels(weighted):
+def test_significance_equals_statsmodels(weighted):
     rng = np.random.default_rng(7)
     X = rng.normal(size=(22, 3))
     y = X @ [0.6, 0.1, 0] + rng.normal(size=22)

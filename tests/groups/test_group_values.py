@@ -82,7 +82,7 @@ def test_refits_without_each_group(estimator):
     assert values.upper[2] < 0 < values.lower[0]
 
 
-def test_bounds_hold_what_refitting_changes_around_first_order_values():
+def test_bounds_contain_refits_around_first_order_values():
     X, y, X_val, y_val, who = task(classify=True)
     first = InfluenceFunctions(logistic).fit(X, y)
     values = group_values(first, X_val, y_val, groups=who, bounds=True)

@@ -106,7 +106,7 @@ def test_clusters_of_one_row_are_rows(estimator, data, step):
         assert_allclose(found[name], rows[name], atol=1e-8 * size, err_msg=name)
 
 
-def test_clusters_whose_variance_is_nearly_all_of_it():
+def test_clusters_with_nearly_all_of_the_variance():
     """The rest is not what is left of a sum of squares."""
     X, y = few(diabetes())
     y = np.where(LABELS == "c", 1e7 * y, y)

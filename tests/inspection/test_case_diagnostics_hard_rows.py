@@ -80,7 +80,7 @@ def test_duplicated_rows_hide_each_other():
     assert_equals_ols(double, with_constant(X), y)
 
 
-def test_dependent_columns_do_not_change_what_rows_do():
+def test_dependent_columns_do_not_change_diagnostics_of_rows():
     X, y = few(diabetes())
     once = case_diagnostics(LinearRegression().fit(X, y), X, y)
     twice = np.column_stack([X, X[:, :2]])

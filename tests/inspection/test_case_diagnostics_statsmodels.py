@@ -285,7 +285,7 @@ def test_rows_of_weight_zero_count_as_in_statsmodels():
         assert_allclose(found.dfbetas[i], expected, atol=1e-10)
 
 
-def test_dependent_columns_do_not_change_what_rows_do():
+def test_dependent_columns_do_not_change_diagnostics_of_rows():
     twice = np.column_stack([X, X[:, 1]])
     for name in ("binary", "counts"):
         family = families.Binomial if name == "binary" else families.Poisson

@@ -42,7 +42,7 @@ def test_outlier_display_draws_the_diagnostics():
     assert [text.get_text() for text in display.texts_] == [str(i) for i in worst]
 
 
-def test_outlier_display_of_statsmodels_and_of_what_has_no_residuals():
+def test_outlier_display_of_statsmodels_and_of_models_without_residuals():
     sm = pytest.importorskip("statsmodels.api")
     X, y = load_diabetes(return_X_y=True)
     results = sm.OLS(y, sm.add_constant(X)).fit()

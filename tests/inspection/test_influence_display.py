@@ -107,7 +107,7 @@ LONG = np.array([f"a.newsgroup.on.some-topic.{k} $x$" for k in range(10)])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("kind", ["bars", "images", "text"])
 @pytest.mark.parametrize("n_rows", [5, 10])
-def test_long_labels_are_cut_to_what_fits(kind, size, n_rows, digits):
+def test_long_labels_are_shortened(kind, size, n_rows, digits):
     loo, X, y, labels, images = digits
     rows = {
         "bars": None,
@@ -139,7 +139,7 @@ def test_influence_display_checks_how_to_draw(options, message):
         InfluenceDisplay(VALUES).plot(**options)
 
 
-def test_influence_display_checks_what_to_draw():
+def test_influence_display_checks_its_arguments():
     with pytest.raises(ValueError, match="'labels'.*6. Got 5"):
         InfluenceDisplay(VALUES, labels=list("abcde")).plot()
     with pytest.raises(ValueError, match="'influence'.*one number per training row"):

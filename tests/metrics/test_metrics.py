@@ -324,7 +324,7 @@ def test_removal_curve_errors(diabetes, change, message):
 # --------------------------------------------------------------------- stability
 
 
-def test_stability_of_what_is_not_random(diabetes):
+def test_stability_of_methods_without_randomness(diabetes):
     X, y, X_test, y_test = diabetes
     loo = LeaveOneOutInfluence(Ridge())
     result = reseeding_stability(loo, X, y, X_test, y_test)

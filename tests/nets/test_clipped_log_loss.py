@@ -35,7 +35,7 @@ class Linear(nn.Sequential):
 
 
 class Probabilities(Linear):
-    """What skorch's NLLLoss takes."""
+    """A module that ends in Softmax, as skorch's NLLLoss needs it."""
 
     def forward(self, x):
         """Return probabilities."""
@@ -61,7 +61,7 @@ nets = pytest.mark.parametrize("name", ["softmax", "probabilities", "logistic"])
 
 @nets
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_log_loss_of_a_net_is_that_of_its_probabilities(name, dtype):
+def test_log_loss_of_a_net_follows_from_its_probabilities(name, dtype):
     torch.manual_seed(0)
     net = make_net(name).initialize()
     net.module_.to(torch.float64 if dtype == np.float64 else torch.float32)

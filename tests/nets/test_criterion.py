@@ -8,8 +8,8 @@ from skorch import NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
 from skinfluence._losses import LogLoss
-from skinfluence.nets.gradients._factors import RowGradients
 from skinfluence.nets.gradients._gram import gram
+from skinfluence.nets.gradients._row_gradients import RowGradients
 from skinfluence.nets.net._target import NetTarget
 
 

@@ -42,7 +42,7 @@ torch.set_num_threads(1)
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_exact_hessian_is_that_of_dense_algebra(name):
+def test_exact_hessian_equals_dense_algebra(name):
     influence = fit(name, hessian="exact", damping=2.0)
     dense = Dense(name, influence)
     close(ask(name, influence), dense.influence(dense.hessian(), 2.0))
@@ -63,7 +63,7 @@ def of_kernel(hessian, monkeypatch):
 
 @pytest.mark.parametrize("name", NETS)
 @pytest.mark.parametrize("hessian", ["gauss_newton", "kernel", "cg"])
-def test_gauss_newton_is_that_of_dense_algebra(name, hessian, monkeypatch):
+def test_gauss_newton_equals_dense_algebra(name, hessian, monkeypatch):
     curvature = of_kernel(hessian, monkeypatch)
     influence = fit(name, hessian=curvature, damping=0.01)
     dense = Dense(name, influence)
@@ -82,7 +82,7 @@ def test_few_rows_of_the_kernel_hold_most_of_the_matrix(monkeypatch):
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_fisher_is_that_of_dense_algebra(name):
+def test_fisher_equals_dense_algebra(name):
     influence = fit(name, hessian="fisher", damping=0.01)
     dense = Dense(name, influence)
     g = dense.gradients(TRAIN)
@@ -100,7 +100,7 @@ def test_last_layer_is_the_exact_hessian_of_its_parameters(name):
 
 
 @pytest.mark.parametrize("hessian", CURVATURES)
-def test_means_and_self_influences_are_those_of_the_matrix(hessian, monkeypatch):
+def test_means_and_self_influences_agree_with_the_matrix(hessian, monkeypatch):
     hessian = of_kernel(hessian, monkeypatch)
     y, weight = NETS["softmax"][1], np.linspace(0.5, 2.0, len(X) - N)
     influence = fit("softmax", hessian=hessian, damping=1.0, checkpoints=2)
@@ -273,7 +273,7 @@ def test_float32_never_gives_nan():
         assert np.isfinite(got).all(), hessian
 
 
-def test_what_cannot_be_is_refused_by_name(monkeypatch):
+def test_impossible_settings_are_refused_by_name(monkeypatch):
     net, y = NETS["softmax"]
     with pytest.raises(ValueError, match=r"not positive definite.*Set damping above"):
         fit("softmax", hessian="exact", damping=0.0)

@@ -176,7 +176,7 @@ def test_confident_rows_with_large_gradients_need_more():
     assert_allclose(got, expected, rtol=1e-10)
 
 
-def test_a_net_that_training_has_not_moved_falls_back_and_says_so():
+def test_a_net_that_training_has_not_moved_gets_the_fallback_and_a_warning():
     net = clone(NETS["softmax"][0]).set_params(lr=0.0)
     for hessian in ("gauss_newton", "ekfac", "fisher"):
         influence = InfluenceFunctions(net, hessian=hessian, random_state=0)

@@ -118,7 +118,7 @@ def test_smoothness(on_device):
     compare(on_device, function=smoothness)
 
 
-def test_iterations_move_nothing(emulated):
+def test_iterations_transfer_no_data(emulated):
     """Conjugate gradients only ask, after every eighth iteration, whether to end."""
     few, more = (
         emulated(iterations, "ekfac", 1.0, "elsewhere", refine=k) for k in (1, 4)

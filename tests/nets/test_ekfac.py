@@ -47,7 +47,7 @@ def layers(name, dense):
 
 
 @pytest.mark.parametrize("name", ["softmax", "two outputs", "logistic"])
-def test_it_is_its_definition(name):
+def test_ekfac_equals_its_definition(name):
     damping, expected = 0.02, 0.0
     influence = fit(name, hessian="ekfac", damping=damping, checkpoints=1)
     dense = Dense(name, influence)

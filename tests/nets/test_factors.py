@@ -8,8 +8,8 @@ import torch
 from layer_nets import LAYERS, N, autograd_rows, check_products, flat, images, net_of
 from torch import nn
 
-from skinfluence.nets.gradients._factors import RowGradients
 from skinfluence.nets.gradients._gram import gram, self_dot
+from skinfluence.nets.gradients._row_gradients import RowGradients
 from skinfluence.nets.net._target import NetTarget
 
 

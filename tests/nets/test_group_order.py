@@ -211,7 +211,7 @@ def test_nearer_to_retraining_without_rows_that_lie_side_by_side():
     assert np.median(second) < np.median(first)
 
 
-def test_what_has_no_second_order_is_refused():
+def test_curvatures_without_a_second_order_are_refused():
     for curvature in ("ekfac", "fisher"):
         influence = InfluenceFunctions(regression(), hessian=curvature, group_order=2)
         with pytest.raises(ValueError, match="needs the Hessian of a group"):

@@ -1,4 +1,4 @@
-"""What a net cannot take is refused, by its name, before training or the answer."""
+"""Unsupported inputs of nets are refused by name, before any training."""
 
 import numpy as np
 import pytest
@@ -178,7 +178,7 @@ def test_bad_targets(method):
 
 @methods
 def test_rows_behind_a_transformer(method):
-    """What the net sees counts, not what the Pipeline was given."""
+    """The checks are of the rows that reach the net, behind the Pipeline's steps."""
     logarithm = FunctionTransformer(lambda Z: np.log(Z).astype(np.float32))
     piped = method(make_pipeline(logarithm, make_net())).fit(np.exp(X), Y)
     zero = np.exp(X)
@@ -207,7 +207,7 @@ def test_logits_that_are_taken_for_probabilities(method):
 
 
 class LogProbabilities(Layers):
-    """What torch, but not skorch, wants of a module before NLLLoss."""
+    """A module that ends in LogSoftmax, as torch's NLLLoss needs it."""
 
     def forward(self, X):
         return torch.log_softmax(super().forward(X), dim=1)

@@ -38,7 +38,7 @@ def random_state(rule, seed=0):
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
-def test_step_is_bitwise_that_of_torch(name):
+def test_step_equals_torchs_bitwise(name):
     optimizer, settings = OPTIMISERS[name]
     start = torch.randn(P, generator=torch.Generator().manual_seed(1)).double()
     parameter = torch.nn.Parameter(start.clone())
@@ -58,7 +58,7 @@ def test_step_is_bitwise_that_of_torch(name):
 
 @pytest.mark.parametrize("k", [0, 3])
 @pytest.mark.parametrize("name", OPTIMISERS)
-def test_jacobian_is_that_of_the_step(name, k):
+def test_jacobian_equals_derivatives_of_the_step(name, k):
     rule, settings = rule_and_settings(name)
     state, gradient = random_state(rule)
     jacobian = rule.jacobian(state, gradient, settings, k)

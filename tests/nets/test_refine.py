@@ -50,7 +50,7 @@ def test_iterations_go_from_ekfac_to_gauss_newton():
     assert errors[3] < 1e-8 * np.abs(end).max()
 
 
-def test_damping_is_that_of_gauss_newton():
+def test_damping_equals_gauss_newtons():
     refined = fit("softmax", refine=2, checkpoints=2)
     plain = fit("softmax", hessian="gauss_newton", checkpoints=2)
     close(refined.damping_, plain.damping_)

@@ -81,7 +81,7 @@ def test_replay_is_bitwise_the_run(name, dropout):
     ],
     ids=lambda params: "-".join(params),
 )
-def test_replay_of_what_changes_a_run(params):
+def test_replay_of_settings_that_change_a_run(params):
     hydra = fitted(make_net(**params))
     assert hydra.replay_drift_ < 1e-12
     assert_replayed(hydra, exactly=False)

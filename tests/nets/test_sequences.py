@@ -41,8 +41,8 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skinfluence import HyDRA, InfluenceFunctions
-from skinfluence.nets.gradients._factors import RowGradients
 from skinfluence.nets.gradients._fused import replaced, unfused
+from skinfluence.nets.gradients._row_gradients import RowGradients
 from skinfluence.nets.net._target import NetTarget
 
 

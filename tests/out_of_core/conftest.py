@@ -1,4 +1,4 @@
-"""What tests of dask collections share."""
+"""A fixture for tests of dask collections."""
 
 import dask
 import pytest

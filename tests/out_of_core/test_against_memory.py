@@ -359,7 +359,7 @@ def test_fitted_again_to_arrays(method):
     assert_allclose(again, expected, rtol=1e-12)
 
 
-def test_nothing_is_said_of_the_few_rows_of_the_set_up():
+def test_no_warning_about_the_few_rows_of_the_set_up():
     given = blocks(X[TRAIN]), blocks(SIGNAL[TRAIN])
     least_squares = LeaveOneOutInfluence(LinearRegression()).fit(*given).estimator_
     logistic = LeaveOneOutInfluence(LogisticRegression()).fit(

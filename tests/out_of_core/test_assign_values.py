@@ -42,7 +42,7 @@ def test_written_to_parquet(tmp_path):
     )
 
 
-def test_nothing_is_computed_but_sizes():
+def test_only_sizes_are_computed():
     lazy = da.from_array(np.arange(30.0), chunks=7).map_blocks(
         lambda block: 1 / 0, dtype=float, meta=np.empty(0)
     )

@@ -130,7 +130,7 @@ def test_logistic_against_refits():
 
 
 def test_row_that_makes_up_nearly_all_squares():
-    """What is left without it is summed, no difference."""
+    """Sums without the row are sums of the other rows, not differences."""
     y = X @ [0.4, 0.03, 2.0] + 1e-4 * RNG.normal(size=N)
     y[33] += 1e3
     fitted = LinearRegression().fit(X, y)

@@ -127,7 +127,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_needs_all_rows_in_memory_is_refused(name):
+def test_options_that_need_all_rows_in_memory_are_refused(name):
     settings, given = REFUSED[name]
     lazy = blocks(COMPLETE), blocks(LABELS)
     message = f"The '{name}' parameter cannot be used with collections"

@@ -83,7 +83,7 @@ weights = pytest.mark.parametrize(
 
 
 @models
-def test_what_is_said_by_hand_is_what_scikit_learn_does(estimator, k):
+def test_formulas_by_hand_agree_with_scikit_learn(estimator, k):
     """Were this to fail, scikit-learn would have changed its convention."""
     y = LABELS[k][:N]
     if k == 3 and isinstance(estimator, LinearSVC):

@@ -197,9 +197,7 @@ def test_residuals_of_steps_and_corrections_are_bounded(pointwise):
             first = solve(problem, i, d[i] * Z[i])
             length = np.linalg.norm(first)
             slope = abs(d[i]) * np.sqrt(h[i] / kappa)
-            bound = certificate.newton_residual(
-                length, slope, h.max(), kappa, pointwise.M
-            )
+            bound = certificate.newton_residual(length, slope, h.max(), pointwise.M)
             norm = gradient_norm(pointwise, problem, i, first)
             assert norm <= bound * (1 + 1e-9) + 1e-13
             others = c * (np.arange(len(c)) != i)
@@ -291,7 +289,7 @@ def test_bounds_are_reached_where_all_rows_pull_in_one_direction(factor):
 
     first = d[0] * root / kappa
     slope = np.abs(d[0]) * np.sqrt(h / kappa)
-    bound = certificate.newton_residual(np.abs(first), slope, h, kappa, 1.0)
+    bound = certificate.newton_residual(np.abs(first), slope, h, 1.0)
     assert residual(first) <= bound * (1 + 1e-9)
     assert bound < 1.2 * residual(first)
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("alpha", [1e-3, 1.0])
 @pytest.mark.parametrize("power", POWERS)
-def test_glm_influence_is_that_of_refits(power, alpha, weighted, intercept):
+def test_glm_influence_equals_refits(power, alpha, weighted, intercept):
     data = counts(power)
     weight = uneven_weights(len(data[0])) if weighted else None
     estimator = glm(power, alpha=alpha, fit_intercept=intercept)
@@ -32,7 +32,7 @@ def test_glm_influence_is_that_of_refits(power, alpha, weighted, intercept):
 @pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("power", POWERS)
-def test_every_glm_influence_is_that_of_refits(power, weighted):
+def test_every_glm_influence_equals_refits(power, weighted):
     data = counts(power)
     weight = uneven_weights(len(data[0])) if weighted else None
     rows = np.arange(len(data[0]))

@@ -17,7 +17,7 @@ class Linearised(RemovalModel):
 
 
 @pytest.mark.parametrize("missing", ["exact", "newton"])
-def test_what_a_family_lacks_raises_with_its_reason(missing):
+def test_methods_that_a_family_lacks_raise_with_a_reason(missing):
     model = Linearised()
     assert model.first_order() == "removals"
     with pytest.raises(UnsupportedEstimator, match="no minimiser. Use another"):

@@ -45,7 +45,7 @@ def test_what_is_refused(diabetes):
         removal_model(LassoLars(jitter=1e-3).fit(X, y), X, y)
 
 
-def test_columns_that_nothing_decides_between():
+def test_columns_that_the_data_do_not_distinguish():
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((20, 30)), rng.standard_normal(20)
     with warnings.catch_warnings():

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("C", [0.01, 1, 100])
 @pytest.mark.parametrize("name", CLASSIFICATIONS)
-def test_logistic_influence_is_that_of_refits(name, C, weighted, intercept):
+def test_logistic_influence_equals_refits(name, C, weighted, intercept):
     data = CLASSIFICATIONS[name]()
     weight = uneven_weights(len(data[0])) if weighted else None
     estimator = LogisticRegression(C=C, fit_intercept=intercept, max_iter=1000)
@@ -38,7 +38,7 @@ def test_logistic_influence_is_that_of_refits(name, C, weighted, intercept):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("C", [0.01, 1, 100, 1e4])
 @pytest.mark.parametrize("name", CLASSIFICATIONS)
-def test_every_logistic_influence_is_that_of_refits(name, C, weighted):
+def test_every_logistic_influence_equals_refits(name, C, weighted):
     data = CLASSIFICATIONS[name]()
     weight = uneven_weights(len(data[0])) if weighted else None
     estimator = LogisticRegression(C=C, max_iter=1000)
@@ -215,7 +215,7 @@ def test_dependent_columns():
         exact(LogisticRegression(C=np.inf), data[0], y)
 
 
-def test_far_away_columns_change_nothing():
+def test_columns_far_from_zero_do_not_change_the_result():
     X, y, X_test, y_test = data = overlapping()
     _, expected = check(LogisticRegression(), data, log_loss)
     rows = some_rows(expected)

@@ -13,7 +13,7 @@ from sklearn.linear_model import (
 
 from skinfluence import InfluenceFunctions, LeaveOneOutInfluence
 from skinfluence._losses import Deviance, LogLoss, MarginLoss, SquaredError
-from skinfluence.removal.linear import _linear, _mean_series
+from skinfluence.removal.linear import _mean_series, _moved_coefficients
 
 RNG = np.random.default_rng(0)
 N, P = 400, 3
@@ -55,7 +55,7 @@ def left(monkeypatch):
         seen.append(bad)
         return out, bad
 
-    monkeypatch.setattr(_linear, "series_sums", recorded)
+    monkeypatch.setattr(_moved_coefficients, "series_sums", recorded)
     return seen
 
 

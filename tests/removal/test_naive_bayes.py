@@ -108,7 +108,7 @@ def test_gaussian_far_from_the_origin(iris):
     check_removals(GaussianNB(), X, y, X[::4], y[::4], rows=rows, noise=1e-9)
 
 
-def test_gaussian_without_smoothing_refits_what_collapses(iris):
+def test_gaussian_without_smoothing_refits_variances_that_collapse(iris):
     X, y = iris
     X = np.c_[X, np.random.default_rng(0).normal(size=len(y))]
     X[y == 1, 4] = 0
@@ -355,7 +355,7 @@ def test_brier_and_user_losses(iris, estimator):
 
 
 @pytest.mark.parametrize("estimator", ALL)
-def test_rows_without_weight_do_nothing(iris, estimator):
+def test_rows_without_weight_have_no_influence(iris, estimator):
     X, y = iris
     weight = halves(len(y))
     loo = LeaveOneOutInfluence(estimator).fit(X, y, sample_weight=weight)

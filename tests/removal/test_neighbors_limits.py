@@ -1,4 +1,4 @@
-"""What neighbours cannot say without refits, and means without the matrix."""
+"""Removals of neighbours that need refits, and means without the matrix."""
 
 import numpy as np
 import pytest

@@ -163,7 +163,7 @@ def test_third_derivative_is_bounded_by_the_second(pointwise):
 
 
 @pytest.mark.parametrize("pointwise", LOSSES, ids=name)
-def test_remainder_is_what_the_tangent_leaves_out(pointwise):
+def test_remainder_is_the_error_of_the_tangent(pointwise):
     eta = np.linspace(-4, 4, 9)[:, None]
     y = np.tile([0.0, 1.0], 5)[:9, None]
     t = np.array([-5.0, -0.5, -0.1, 0.1, 0.5, 5.0])
@@ -177,7 +177,7 @@ def test_remainder_is_what_the_tangent_leaves_out(pointwise):
 
 
 @pytest.mark.parametrize("pointwise", LOSSES, ids=name)
-def test_series_is_as_exact_as_it_says(pointwise):
+def test_series_keeps_its_bound(pointwise):
     eta = np.linspace(-4, 4, 201)
     y = np.tile([0.0, 1.0], 101)[:201]
     a = pointwise.curvature(eta, y)

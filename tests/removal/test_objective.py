@@ -1,4 +1,4 @@
-"""What is stated of an estimator is what scikit-learn's ``fit`` has minimised."""
+"""The stated objective of an estimator is the one that its ``fit`` minimises."""
 
 import numpy as np
 import pytest
@@ -124,7 +124,7 @@ EXACT_CLASSIFIERS = [
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("model", EXACT_CLASSIFIERS, ids=str)
-def test_what_empties_a_class_is_refitted(model):
+def test_removals_that_empty_a_class_are_refitted(model):
     X, y = sample(model)
     few = 4 if isinstance(model, QuadraticDiscriminantAnalysis) else 1
     y = np.zeros(len(y), dtype=int)

@@ -184,7 +184,7 @@ def test_gradient_methods_hold_fitted_steps_fixed():
 @pytest.mark.parametrize(
     "step", [Normalizer(), FunctionTransformer(np.abs), "passthrough"], ids=str
 )
-def test_steps_that_learn_nothing_are_exact(step):
+def test_steps_without_statistics_are_exact(step):
     pipeline = make_pipeline(step, Ridge(solver="svd"))
     influence = check(pipeline, uneven_columns(diabetes()), squared_error)
     assert influence.solver_ == "exact"

@@ -64,7 +64,7 @@ def check(estimator, data, loss=squared_error, weight=None, rtol=1e-9, everythin
 @pytest.mark.parametrize("intercept", [True, False])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("alpha", ALPHAS)
-def test_ridge_influence_is_that_of_refits(alpha, weighted, intercept):
+def test_ridge_influence_equals_refits(alpha, weighted, intercept):
     data = diabetes()
     weight = uneven_weights(len(data[0])) if weighted else None
     estimator = Ridge(alpha=alpha, fit_intercept=intercept, solver="svd")
@@ -76,7 +76,7 @@ def test_ridge_influence_is_that_of_refits(alpha, weighted, intercept):
 
 @pytest.mark.parametrize("intercept", [True, False])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_linear_regression_influence_is_that_of_refits(weighted, intercept):
+def test_linear_regression_influence_equals_refits(weighted, intercept):
     data = diabetes()
     weight = uneven_weights(len(data[0])) if weighted else None
     check(LinearRegression(fit_intercept=intercept), data, weight=weight)
@@ -281,7 +281,7 @@ def test_duplicate_rows_have_equal_influence():
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("estimator", [Ridge(solver="svd"), LinearRegression()])
-def test_group_influence_is_that_of_refits(estimator, weighted):
+def test_group_influence_equals_refits(estimator, weighted):
     X, y, X_test, y_test = diabetes()
     weight = uneven_weights(len(X)) if weighted else None
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""What is fitted again with every removal: scales, class weights, both."""
+"""Scales and class weights that are fitted again with every removal."""
 
 import numpy as np
 import pytest

@@ -146,7 +146,7 @@ def test_one_newton_step(alpha):
     assert np.abs(moves_of(groups, X) - expected).max() <= 1e-8
 
 
-def test_nothing_is_refitted_in_the_usual_case():
+def test_no_row_is_refitted_in_the_usual_case():
     X, y = table("logistic")
     loo = LeaveOneOutInfluence(LogisticRegression()).fit(X, y)
     assert len(loo.refitted_rows_) == 0

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
     ],
     ids=["logistic", "logistic-weak", "poisson", "gamma"],
 )
-def test_group_influence_is_that_of_refits(estimator, data, loss, weighted):
+def test_group_influence_equals_refits(estimator, data, loss, weighted):
     X, y, X_test, y_test = data()
     weight = uneven_weights(len(X)) if weighted else None
     rng = np.random.default_rng(0)

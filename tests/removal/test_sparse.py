@@ -44,7 +44,7 @@ def dense_truth(name, data, rows):
 
 
 @pytest.mark.parametrize("name", SPARSE)
-def test_matrix_free_leave_one_out_is_that_of_refits(sparse, name):
+def test_matrix_free_leave_one_out_equals_refits(sparse, name):
     estimator, kind, _ = SPARSE[name]
     data = text(kind)
     X, y, X_test, y_test = data

@@ -1,4 +1,4 @@
-"""What transformers are said to become without rows, against transformers refitted."""
+"""Changes of transformers without rows, against refitted transformers."""
 
 import warnings
 
@@ -305,7 +305,7 @@ def test_columns_side_by_side(letters, values, picks):
     check(table, X, new, groups(X, picks))
 
 
-def test_what_feeds_a_step_that_is_held_is_held_as_well():
+def test_steps_before_a_fixed_step_are_fixed_as_well():
     from sklearn.decomposition import PCA
 
     X = np.random.default_rng(0).normal(size=(8, 2))

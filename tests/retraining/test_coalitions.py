@@ -264,7 +264,7 @@ class Fragile(RegressorMixin, BaseEstimator):
         return self.model_.predict(X)
 
 
-def test_a_failed_fit_says_which(table):
+def test_the_error_of_a_failed_fit_names_the_subset(table):
     X, y = table
     coalitions = Coalitions(Fragile(X[0, 0]), X, y, {}, seed=5)
     subsets = [np.arange(40), np.arange(1, 21)]
@@ -328,7 +328,7 @@ def test_callbacks_see_every_retraining(table):
     loo = LeaveOneOutInfluence(DecisionTreeRegressor(max_depth=2, random_state=0))
     loo.set_callbacks(listener).fit(X, y)
     assert listener.events == ["setup", ("retrainings", 40), *["done"] * 40, "teardown"]
-    loo.group_influence(X, y, groups=np.arange(40) % 3)  # after fit: nobody listens
+    loo.group_influence(X, y, groups=np.arange(40) % 3)  # after fit: not reported
     assert len(listener.events) == 43
     assert clone(loo) is not loo
 

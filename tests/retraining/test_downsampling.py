@@ -144,7 +144,7 @@ def test_estimates_are_within_four_standard_errors(diabetes, control_variate, fr
 
 @pytest.mark.parametrize("control_variate", [False, True])
 @pytest.mark.parametrize("fraction", [0.5, 0.7])
-def test_intervals_cover_as_often_as_they_say(diabetes, control_variate, fraction):
+def test_intervals_have_their_nominal_coverage(diabetes, control_variate, fraction):
     size = round(9 * fraction)
     everything = all_subsets(9, size)
     table = squared_errors(everything, Ridge(), *diabetes)

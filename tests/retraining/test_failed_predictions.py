@@ -89,7 +89,7 @@ def ask(influence, y, y_test, at_fit):
 
 
 @pytest.mark.parametrize(("name", "at_fit"), at_once)
-def test_it_raises_and_says_which(name, at_fit):
+def test_failures_raise_errors_that_name_the_subset(name, at_fit):
     for model, y, y_test in (
         (Classifier(), Y, Y_TEST),
         (Regressor(value=np.inf), TARGET, TARGET_TEST),

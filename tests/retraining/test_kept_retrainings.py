@@ -75,7 +75,7 @@ def test_another_scikit_learn_trains_again(tmp_path, table, monkeypatch):
     assert fits(tmp_path / "fits") == 4
 
 
-def test_what_has_no_name_on_disk_is_refused_before_training(tmp_path, table):
+def test_objects_without_a_name_on_disk_are_refused_before_training(tmp_path, table):
     X, y = table
     log = tmp_path / "fits"
     counting = Counting(log)

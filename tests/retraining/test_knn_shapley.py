@@ -119,7 +119,7 @@ def test_order_is_that_of_a_stable_sort():
 
 
 @pytest.mark.parametrize("utility", ["soft", "hard"])
-def test_values_add_up_to_the_gain_of_all_over_nobody(utility):
+def test_values_sum_to_the_utility_of_all_rows(utility):
     X, y = load_breast_cancer(return_X_y=True)
     knn = KNNShapley(7, utility=utility).fit(X[:400], y[:400])
     agree = knn.predict_proba(X[400:])[np.arange(169), y[400:]]
@@ -205,7 +205,7 @@ def test_labels_of_any_type(labels):
     assert_array_equal(knn.influence(X[200:220], named[200:220]), expected)
 
 
-def test_what_is_worth_nothing_to_a_regressor():
+def test_parameters_of_regressors_are_checked():
     X, y = load_iris(return_X_y=True)
     with pytest.raises(ValueError, match="'utility' parameter.*must be.*'entropy'"):
         KNNShapley(utility="entropy").fit(X, y)

@@ -105,7 +105,7 @@ def test_memory_keeps_finished_retrainings(tmp_path):
     assert fits(log) == 32 + 31
 
 
-def test_what_was_finished_before_a_failure_is_not_done_again(tmp_path):
+def test_models_finished_before_a_failure_are_not_trained_again(tmp_path):
     X, y = load_diabetes(return_X_y=True)
     X, y, log = X[:30], y[:30], tmp_path / "fits"
     options = {"memory": str(tmp_path / "memory")}
@@ -127,7 +127,7 @@ def test_a_subset_of_one_class_predicts_it():
         loo = LeaveOneOutInfluence(estimator, solver="refit").fit(X, y)
         influence = loo.influence(X, y)
         assert np.isfinite(influence).all()
-        assert influence[3, 3] > 0  # without it nobody would say "b"
+        assert influence[3, 3] > 0  # without it no neighbour has the label "b"
 
 
 class RidgeLike(ClassifierMixin, BaseEstimator):
@@ -200,7 +200,7 @@ def test_long_groups_of_retrainings_are_announced(monkeypatch):
         loo.group_influence(X[:2], y[:2], groups=np.arange(30) % 3)
 
 
-def test_a_group_of_all_rows_leaves_nothing_to_train_on(iris):
+def test_a_group_of_all_rows_is_refused(iris):
     X, y, X_test, y_test = iris
     loo = LeaveOneOutInfluence(LogisticRegression()).fit(X, y)
     with pytest.raises(ValueError, match="must leave at least one"):

@@ -78,7 +78,7 @@ def losses(deadline=None, **options):
 # ------------------------------------------------------------------------ lost workers
 
 
-def test_what_a_broken_call_left_waiting_is_no_result(monkeypatch):
+def test_results_left_over_from_a_broken_call_are_not_used(monkeypatch):
     # Two threads, a third round of tasks 6 to 13, of which joblib hands out four. When
     # 9 is finished it takes two more from the list: it hands out 12 and keeps 13.
     # Then 7 loses its worker, while the other worker is held up until all is over.
@@ -187,7 +187,9 @@ class WorkersAhead:
 
 
 @pytest.mark.parametrize("late", [[1], [4], [5, 6, 8], [15, 17, 30, 33]])
-def test_a_gap_shifts_nothing_and_is_filled(late, tmp_path, monkeypatch, capsys):
+def test_missing_entries_are_computed_without_moving_the_others(
+    late, tmp_path, monkeypatch, capsys
+):
     fits, done = [], Done()
     monkeypatch.setattr(Hooked, "hook", fits.append)
     with joblib.parallel_config("threading", n_jobs=2):
@@ -229,7 +231,7 @@ def test_no_try_follows_the_deadline(monkeypatch):
 # ----------------------------------------------------------------------------- Ctrl-C
 
 
-def test_an_interrupt_keeps_what_is_finished(tmp_path, monkeypatch, backend):
+def test_an_interrupt_keeps_finished_models(tmp_path, monkeypatch, backend):
     def interrupt(task):
         if task == 11:
             raise KeyboardInterrupt

@@ -27,7 +27,7 @@ def enumerate_values(worth, n, value):
 
 
 def prediction(S, a, K, soft):
-    """What the K nearest members say; players are sorted by distance."""
+    """Prediction of the K nearest members; players are sorted by distance."""
     nearest = a[np.flatnonzero(S)[:K]]
     return nearest.sum() / (len(nearest) if soft else K)
 

@@ -57,7 +57,7 @@ def test_values_are_those_by_definition(kind, semivalue):
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_the_rest_is_what_the_game_leaves(kind):
+def test_the_rest_is_the_losses_without_the_closed_form(kind):
     rng = np.random.default_rng(0)
     order = rng.permutation(len(kind))
     losses = rng.normal(size=(2, len(kind) + 1))

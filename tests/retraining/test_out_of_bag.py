@@ -194,7 +194,7 @@ def test_missing_values_are_for_the_trees_to_take(iris):
     assert np.isfinite(oob.self_influence()).all()
 
 
-def test_intervals_cover_what_more_members_say(diabetes):
+def test_intervals_cover_the_influence_of_more_members(diabetes):
     X, y, X_test, y_test = diabetes
     X, y = X[:30], y[:30] / y.std()
     y_test = y_test / 77
@@ -237,7 +237,7 @@ def test_memory_does_not_change_values(iris):
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
-def test_rows_that_nobody_can_judge(iris):
+def test_rows_that_no_model_can_judge(iris):
     X, y, X_test, y_test = iris
     oob = OutOfBagInfluence(RandomForestClassifier(3, random_state=0))
     with pytest.warns(UserWarning, match="of the 75 rows.*all 3 members.*n_estimators"):
@@ -259,7 +259,7 @@ def test_rows_that_nobody_can_judge(iris):
         (BaggingClassifier(bootstrap=False), ValueError, "set bootstrap=True"),
     ],
 )
-def test_ensembles_that_hide_nothing_from_anybody(iris, ensemble, error, message):
+def test_ensembles_whose_members_see_all_rows(iris, ensemble, error, message):
     X, y, *_ = iris
     with pytest.raises(error, match=message):
         OutOfBagInfluence(ensemble).fit(X, y)

@@ -175,7 +175,7 @@ def test_sums_of_an_enormous_row_are_not_used_without_it():
 
 
 @pytest.mark.parametrize("model", [MultinomialNB, ComplementNB])
-def test_rounding_of_counts_is_not_taken_for_what_one_row_leaves(model):
+def test_rounding_of_counts_is_not_taken_for_a_count(model):
     """Without the only row of a feature its smoothing is left, not 0.3 + 0.7 - 0.7."""
     X, y, _ = table(40, MultinomialNB())
     X[y == 1, 2] = 0.0
@@ -320,7 +320,7 @@ def refused():
 
 @pytest.mark.filterwarnings("ignore:The step:UserWarning")
 @pytest.mark.parametrize(("method", "data", "word"), list(refused()), ids=str)
-def test_what_gains_nothing_refuses_by_name(method, data, word):
+def test_methods_without_a_gain_refuse_by_name(method, data, word):
     method.fit(*data)
     for change in (
         lambda: method.add_rows(data[0][:2], data[1][:2]),

@@ -96,7 +96,7 @@ def test_only_these_rows(estimator, kind, refitted):
     assert_allclose(values, expected.mean(axis=0), rtol=0, atol=1e-8)
 
 
-def test_the_error_says_which_row_and_how_to_go_on():
+def test_the_error_names_the_row_and_the_fix():
     X, y = table("class of two")
     with pytest.raises(ValueError, match="only 1 sample in class 2") as error:
         LeaveOneOutInfluence(

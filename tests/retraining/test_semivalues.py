@@ -169,7 +169,7 @@ def test_large_games_with_closed_forms():
     assert_allclose(values[2], np.arange(n) ** 2.0, rtol=1e-9)
 
 
-def test_antithetic_orders_cancel_what_is_linear_in_the_place():
+def test_antithetic_orders_cancel_linear_terms_of_the_position():
     n = 12
     p = size_probabilities("shapley", n)
     worth = np.arange(1.0, n + 1)

@@ -88,7 +88,7 @@ def test_truncation_saves_training():
     assert_allclose(*values, atol=1e-8)
 
 
-def test_what_needs_the_test_rows_beforehand_says_so():
+def test_methods_that_need_test_rows_beforehand_raise():
     X, y, train, _ = table(20, False)
     for parameter in ("standard_error", "truncation"):
         shapley = ShapleyInfluence(Ridge()).set_params(**{parameter: 0.1})

@@ -107,7 +107,7 @@ def test_sampled_orders_are_those_of_retraining(kind):
 
 
 @pytest.mark.parametrize("n_neighbors", [1, 3, 5])
-def test_exact_values_sum_to_what_the_model_says(n_neighbors):
+def test_exact_values_sum_to_the_prediction_of_the_model(n_neighbors):
     X, y = grid(90, 0, 0.1)
     X_test, y_test = X[60:], y[60:]
     knn = KNNShapley(n_neighbors).fit(X[:60], y[:60])

@@ -24,7 +24,7 @@ METHODS = [
 
 
 @pytest.mark.parametrize("method", METHODS, ids=str)
-def test_threads_change_nothing(method, monkeypatch):
+def test_threads_give_equal_results(method, monkeypatch):
     monkeypatch.setattr("skinfluence._threads.cpu_count", lambda: 3)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(700, 4))
@@ -74,7 +74,7 @@ def test_parts_are_worked_on_at_once_and_keep_their_order(monkeypatch):
     assert n_threads(1000) == 3
 
 
-def test_the_fixed_scorer_says_the_same_in_threads():
+def test_the_fixed_scorer_gives_equal_values_in_threads():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(1000, 3))
     y = (X[:, 0] > 0) ^ (X[:, 1] > 0.5) ^ (X[:, 2] > 0)

@@ -146,7 +146,7 @@ def test_how_far_the_layer_is_from_the_net_is_told():
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_net_that_is_a_linear_layer_is_ridge(bias):
-    """What the last layer sees is X: the terms are those of the closed form."""
+    """The input of the last layer is X: the terms have a closed form."""
     net = train(NeuralNetRegressor, nn.Linear, nn.MSELoss, module__dtype=torch.float64)
     net.set_params(module__in_features=4, module__out_features=1, module__bias=bias)
     y = SIGNAL[TRAIN]

@@ -68,7 +68,7 @@ def test_refusals_name_the_parameter(model, reason):
         tree_structure(model, X, y)
 
 
-def test_other_rows_than_those_of_the_fit_are_found_out():
+def test_rows_other_than_those_of_the_fit_are_refused():
     X, y = TABLES["numbers"]
     model = GradientBoostingRegressor(n_estimators=5).fit(X, y)
     with pytest.raises(UnsupportedEstimator, match="do not follow from the training"):

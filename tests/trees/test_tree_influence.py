@@ -180,7 +180,7 @@ def test_forest_out_of_bag_values():
     assert influence.n_structures_ == 15
 
 
-def test_pipeline_and_jobs_change_nothing():
+def test_pipeline_and_jobs_give_equal_influences():
     scaled = make_pipeline(StandardScaler(), booster)
     plain = TreeInfluence(booster, n_structures=5, random_state=0).fit(X, y)
     piped = TreeInfluence(scaled, n_structures=5, random_state=0, n_jobs=2).fit(X, y)

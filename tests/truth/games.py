@@ -30,7 +30,7 @@ def table(n, classifier, n_test=4, seed=0):
 
 
 def fit_subset(estimator, X, y, kept):
-    """Fit by hand: nobody predicts the prior, one class itself."""
+    """Fit by hand: no rows predict the prior, rows of one class that class."""
     if not len(kept):
         dummy = DummyClassifier() if is_classifier(estimator) else DummyRegressor()
         return dummy.fit(X, y)

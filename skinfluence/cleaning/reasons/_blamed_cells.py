@@ -11,20 +11,21 @@ which is the squared distance of the cell from its expectation given all other c
 the target, in units of its conditional variance: one inverse predicts every column from
 all others. Of normal scores :math:`q_j` has a chi-squared distribution with :math:`d_j`
 degrees of freedom, the number of scores in the block. The blame of a number is
-:math:`q_j - d_j`. Where it is not normal (a number that is mostly zero) a right one has
-a large :math:`q_j` as well, which is therefore divided by the ratio of its 97% quantile
-over the reference rows to that of chi-squared, where that ratio is above one. The
-target is a column like the others.
+:math:`q_j - d_j`. If the scores of a column are not normal (a number that is mostly
+zero), right cells have a large :math:`q_j` as well, which is therefore divided by the
+ratio of its 97% quantile over the reference rows to that of chi-squared, if that ratio
+is above one. The target is a column like the others.
 
-A category, a label or a text that is wrong is one of another row as a rule: odd beside
-the rest of its row, not by itself. A rare category and a text of rare words have a
-large :math:`q_j` in every row. So their blame is :math:`q_j - m_j`, with
+A wrong category, label or text is usually that of another row: it contradicts the rest
+of its row, but is common by itself. A rare category or a text of rare words has a large
+:math:`q_j` in every row. So their blame is :math:`q_j - m_j`, with the squared distance
+of the cell by itself,
 
 .. math:: m_j = (s - \mu)_j^\top (\Sigma_{jj})^{-1} (s - \mu)_j
 
-the squared distance of the cell by itself: but for a constant twice the logarithm of
-how many times likelier the cell is by itself than given the rest of the row. It blames
-a text and a label equally where only these two contradict each other.
+The difference is, up to a constant, twice the logarithm of the ratio of the density of
+the cell by itself to its density given the rest of the row. If only a text and a label
+contradict each other, both have the same blame.
 
 **Measured** beside the alternatives in ``benchmarks/bench_blamed_cells.py``. What is
 predicted of the row after the cell was changed is no better guide: that many changes of

@@ -1,4 +1,4 @@
-"""The reasons of suspects: what is to blame, what it should be, what kind of row."""
+"""The reasons of suspects: target or cell to blame, suggested value, kind of row."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from skinfluence.cleaning.reasons._scores_of_columns import (
 )
 from skinfluence.cleaning.surprise._missing import is_missing
 
-# Nobody reads more.
+# Few readers look at more.
 MAX_EXPLAINED = 200
 MAX_REFERENCE = 20_000
 MIN_REFERENCE = 20
@@ -42,9 +42,9 @@ class Explanations:
     clears : ndarray of bool
         Whether models without the row then predict its target as given.
     kind : ndarray of str
-        Of "duplicate", "conflict", "outlier" and "rare class" those that hold.
+        Those of "duplicate", "conflict", "outlier" and "rare class" that apply.
     unknown : str
-        Why nothing is known of the cells; empty where it is.
+        Why no cell is blamed; empty if the cells were analysed.
     """
 
     to_blame: np.ndarray
@@ -112,7 +112,7 @@ def _missing_cells(X, positions, reference):
 
 
 def _reference(kept, rows):
-    """Rows that are neither suspect nor asked for; some of them where they are many."""
+    """Rows that are neither suspects nor explained; a sample if there are many."""
     reference = kept.copy()
     reference[rows] = False
     reference = np.flatnonzero(reference)

@@ -70,7 +70,7 @@ def repeated(X, y, positions, rows):
     positions : ndarray of int
         The columns that count.
     rows : ndarray of int, shape (m,)
-        Rows that are asked for.
+        Rows to look at.
 
     Returns
     -------

@@ -11,7 +11,7 @@ from skinfluence.cleaning.surprise._text_columns import TextComponents
 from skinfluence.cleaning.surprise._tree_columns import tree_columns
 
 MAX_COLUMNS = 256
-# Of a text: with more, a right text is blamed for a wrong number more often.
+# Components of a text: with more, a right text is more often blamed for a wrong number.
 N_COMPONENTS = 40
 # All categories counted; a covariance of more takes long to invert.
 MAX_SCORES = 1_500

@@ -9,12 +9,12 @@ from skinfluence.cleaning.review._verdicts import new_targets
 
 @dataclass(frozen=True)
 class Decided:
-    """What verdicts say of every row.
+    """The consequences of verdicts for every row.
 
     Attributes
     ----------
     asked : ndarray of bool, shape (n_samples,)
-        Rows with a verdict, "unsure" among them: nobody is asked again.
+        Rows with a verdict, including "unsure": they are not shown again.
     wrong, right : ndarray of bool, shape (n_samples,)
         Rows to drop or to relabel, and rows to keep.
     dropped : ndarray of bool, shape (n_samples,)
@@ -45,7 +45,7 @@ class Decided:
         return np.flatnonzero(~self.dropped)
 
     def part(self, rows):
-        """Return what is known of some of the rows."""
+        """Return the same for some of the rows."""
         return Decided(
             self.asked[rows],
             self.wrong[rows],

@@ -47,12 +47,12 @@ QUANTILE = 1.96
 
 @dataclass(frozen=True)
 class Estimate:
-    """What verdicts say of the table.
+    """Estimates from verdicts.
 
     Attributes
     ----------
     log_odds, error : ndarray of shape (n_samples,)
-        That the target as given is wrong, by the regression, and its standard error.
+        Log odds of a wrong target by the regression, and their standard error.
     n_wrong : tuple of three floats or None
         Wrong rows in the whole table as given: estimate, and ends of the 95% interval.
     """
@@ -63,7 +63,7 @@ class Estimate:
 
 
 def recalibrated(wrong, estimate, decided):
-    """Correct what is known of the rows by what verdicts say.
+    """Update the probabilities of being wrong by verdicts.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def recalibrated(wrong, estimate, decided):
 
 
 def features(scores, wrong):
-    """Return what the scorer says of every row, shape (n, 3), the first column 1.
+    """Return the features of every row, shape (n, 3), the first column 1.
 
     Parameters
     ----------
@@ -169,8 +169,8 @@ def estimate(Z, labels, sure, wrong, count=True):
     taken = others[np.argsort(log_odds[others], kind="stable")]
     step = -(-len(taken) // MAX_ROWS) or 1
     taken = taken[step // 2 :: step]
-    # Not `expit`, which takes four times as long here, and in single precision, in
-    # which exponentials take most of the time still.
+    # `expit` takes four times as long here. In single precision, because exponentials
+    # take most of the time.
     odds = _single(draws) @ _single(_design(Z[taken], labels[taken], n_labels)).T
     with np.errstate(over="ignore"):
         q = 1 / (1 + np.exp(-odds))

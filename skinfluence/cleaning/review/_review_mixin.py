@@ -83,7 +83,7 @@ class ReviewMixin:
         )
 
     def apply(self, verdicts=None):
-        """Return the training rows after the verdicts, and what was changed.
+        """Return the training rows after the verdicts, and a log of the changes.
 
         Only what was decided is done: rows to drop go, rows to relabel get their
         value, all others stay, suspects without a verdict too.

@@ -1,4 +1,4 @@
-"""A scored table, to be asked after any verdicts which rows to look at next."""
+"""A scored table, which returns the next rows to look at after any verdicts."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from skinfluence.cleaning.review._verdicts import (
 
 
 def decided_in(verdicts, y, classification):
-    """Check verdicts on a table that Python holds; see `InfluenceCleaner.fit`.
+    """Check verdicts on a table in memory; see `InfluenceCleaner.fit`.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def decided_in(verdicts, y, classification):
 
 @dataclass(frozen=True)
 class Reviewable:
-    """What a review needs to know of a table.
+    """The data of a table that a review needs.
 
     Attributes
     ----------

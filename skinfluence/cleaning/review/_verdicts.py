@@ -13,7 +13,7 @@ COLUMNS = ("row", "verdict", "value", "note", "given")
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What was decided.
+    """The verdicts of a reviewer.
 
     Attributes
     ----------
@@ -22,9 +22,9 @@ class Verdicts:
     verdicts : ndarray of str, shape (n_verdicts,)
         "keep", "drop", "relabel" or "unsure".
     values : list
-        What rows are relabelled to; "" for other verdicts.
+        New targets of relabelled rows; "" for other verdicts.
     notes : list of str
-        Of the reviewer.
+        Notes of the reviewer.
     given : list
         Targets of the rows that were reviewed; "" where they are not known.
     """
@@ -49,12 +49,12 @@ def read_columns(verdicts, name="verdicts"):
         With columns ``row`` and ``verdict``, and ``value``, ``note`` and ``given``
         where they are needed.
     name : str, default="verdicts"
-        Of the table, for errors.
+        Name of the table, for errors.
 
     Returns
     -------
     columns : dict of str to list
-        Of all `COLUMNS`; missing cells are "".
+        All `COLUMNS`; missing cells are "".
     """
     if isinstance(verdicts, list | tuple) and all(
         isinstance(line, Mapping) for line in verdicts
@@ -97,7 +97,7 @@ def _missing(value):
 
 
 def check_verdicts(columns, n_rows, where=None):
-    """Check what can be checked without the table.
+    """Check verdicts as far as that is possible without the table.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def check_verdicts(columns, n_rows, where=None):
     n_rows : int
         Rows of the table that was reviewed.
     where : callable, default=None
-        Says where a person finds a verdict, from its position.
+        Returns the place of a verdict, from its position, for errors.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def check_verdicts(columns, n_rows, where=None):
     ------
     ValueError
         For rows that the table does not have, unknown verdicts, two verdicts on a row,
-        and rows that are relabelled to nothing.
+        and rows that are relabelled without a value.
     """
     where = where or (lambda i: f"verdicts, entry {i}")
     rows = np.empty(len(columns["row"]), dtype=np.int64)
@@ -175,7 +175,7 @@ def check_given(verdicts, targets, complaint):
     ----------
     verdicts : Verdicts
     targets : sequence
-        Those of the table.
+        Targets of the table.
     complaint : callable
         Makes the message from the position of a verdict, and the target here and the
         one that was reviewed.
@@ -199,7 +199,7 @@ def same_text(one, other):
 
 
 def plain_text(text):
-    """Return a text without the differences that a spreadsheet makes when it saves."""
+    """Return a text in a form that stays the same when a spreadsheet saves it."""
     try:
         return str(float(text) + 0.0)  # no minus before a zero
     except ValueError:

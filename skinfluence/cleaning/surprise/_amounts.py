@@ -42,16 +42,16 @@ import numpy as np
 from skinfluence.cleaning.surprise._stacked_ridge import StackedRidge
 
 CLEARLY = 4.0  # standard errors
-SMALLEST, LARGEST = 0.1, 5.0  # residuals that say what is typical, in medians
+SMALLEST, LARGEST = 0.1, 5.0  # limits of residuals, in medians
 PULL = 2.0  # typical residuals
 HALF = 6.0  # typical residuals, at which the loss is a half
-# Larger numbers count as these: squares of theirs would overflow.
-HUGE, FARTHEST = 1e150, 1e100  # as given, and in standard deviations
+# Larger numbers are clipped to these, because their squares would overflow.
+HUGE, FARTHEST = 1e150, 1e100  # in the unit of the table, in standard deviations
 
 
 @dataclass(frozen=True)
 class Amounts:
-    """Numbers as they are learnt and judged.
+    """Numbers on the scale of the models, and their typical residuals.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Amounts:
     centre, spread : ndarray of shape (m,)
         Mean and standard deviation of the numbers or their logarithms.
     sizes : list of StackedRidge
-        The stacks of the logarithm of what is typical: of the numbers, and of their
+        The stacks of the logarithm of typical residuals: of the numbers, and of their
         logarithms where they are tried.
     """
 
@@ -80,7 +80,7 @@ class Amounts:
 
     def scaled(self, y):
         """Return numbers of shape (n, m) on the scale of ``T``."""
-        # Of a number that is not positive the logarithm is that of the smallest one.
+        # Numbers that are not positive get the logarithm of the smallest positive one.
         log = np.log(np.maximum(y, np.finfo(float).tiny))
         y = np.clip(y, -HUGE, HUGE)
         with np.errstate(over="ignore"):
@@ -88,7 +88,7 @@ class Amounts:
         return np.clip(T, -FARTHEST, FARTHEST)
 
     def sizes_of(self, Z):
-        """Return what is typical at other rows, shape (n, m), up to a factor.
+        """Return typical residuals of other rows, shape (n, m), up to a factor.
 
         ``Z`` is as `StackedRidge.predict` takes it.
         """
@@ -96,7 +96,7 @@ class Amounts:
 
     @property
     def size(self):
-        """What is typical at the first row, shape (m,), up to the same factor."""
+        """Typical residual of the first row, shape (m,), up to the same factor."""
         return np.exp(self._chosen([s.predictions[:1] for s in self.sizes]))[0]
 
     def _chosen(self, of_scales):
@@ -104,9 +104,9 @@ class Amounts:
         return np.moveaxis(np.stack(of_scales), 0, -1)[..., columns, chosen]
 
     def numbers(self, T):
-        """Return what is on the scale of ``T`` as numbers again, shape (n, m)."""
+        """Return numbers from values on the scale of ``T``, shape (n, m)."""
         numbers = self.centre + self.spread * T
-        # Beyond the logarithm of the largest float nothing is a number.
+        # Exponentials of larger numbers overflow.
         return np.where(self.logarithm, np.exp(np.minimum(numbers, 700.0)), numbers)
 
 
@@ -158,13 +158,13 @@ def fit_amounts(Z, y, folds=None):
 
 
 def in_its_units(residuals, typical):
-    """Scale what is typical so that the median residual is one of it."""
+    """Scale typical residuals so that residuals are in the median as large."""
     ratio = np.nanmedian(np.abs(residuals) / typical, axis=0)
     return typical * np.where(ratio > 0, ratio, 1.0)
 
 
 def loss_of_amounts(u, odds=1.0):
-    """Mean over outputs of the loss of residuals in units of what is typical.
+    """Mean over outputs of the loss of residuals, in units of the typical residual.
 
     Under Cauchy errors the odds of a wrong row are proportional to 1 + u^2: ``odds``
     multiplies these.

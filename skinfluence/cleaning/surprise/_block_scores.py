@@ -1,4 +1,4 @@
-"""The values of rows that do not fit into memory: see `_sample` for what they are."""
+"""The values of rows that do not fit into memory; `_sample` defines them."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,7 +18,7 @@ def score_blocks(blocks, y, classification, most):
     Parameters
     ----------
     blocks : Blocks
-        Rows as they are.
+        Rows, without preprocessing.
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Targets of all rows.
     classification : bool

@@ -32,7 +32,7 @@ def wrong_share(values, wrong_values, n_classes):
     Parameters
     ----------
     values, wrong_values : ndarray of shape (n,)
-        Of the rows as they are, and with wrong targets.
+        Values of the rows with their own and with wrong targets.
     n_classes : int or None
         None: a wrong target never becomes right by chance.
 
@@ -58,10 +58,10 @@ def probability_wrong(values, wrong_values, n_classes):
     Parameters
     ----------
     values, wrong_values : ndarray of shape (n,)
-        Of the rows as they are, and with wrong targets; rows without a value (NaN) are
+        Values of rows with their own and with wrong targets; rows without one (NaN) are
         taken to be right.
     n_classes : int or None
-        Of one column of labels.
+        Number of classes of one column of labels.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def probability_wrong(values, wrong_values, n_classes):
     if len(values) == 0 or np.ptp(values) == 0:
         return probability
     share, c = wrong_share(values, wrong_values, n_classes), _chance(n_classes)
-    # Ranks: between values that are next to each other nothing can be interpolated.
+    # By ranks, because values that are next to each other cannot be interpolated.
     both = np.concatenate([values, wrong_values])
     both = np.unique(both, return_inverse=True)[1]
     is_wrong = np.repeat([0.0, 1.0], len(values))

@@ -1,26 +1,27 @@
 r"""Whether rows far from the others are wrong more often, and by how much.
 
-Rows with wrong cells are mostly far from the others, and models expect another target
-of them. Large residuals of far rows do not show this: they may be typical there, see
-`Amounts`. But the target of a row with wrong cells does not follow its prediction. (A
-quarter of it shows more such rows, but right rows of skewed prices as well.) As in
-`_target_noise`, let s be the prediction of a row by models without it, t the
-residual that is typical there, :math:`f_0` any density, and :math:`f_1` that of all
-targets. The target y of the row has the density
+Rows with wrong cells are mostly far from the others, and models predict another target
+for them. Large residuals do not show this: large residuals may be typical of far rows,
+see `Amounts`. But the target of a row with wrong cells is independent of its
+prediction. (A model in which it follows a quarter of the prediction finds more such
+rows, but also right rows in tables of skewed prices.) As in `_target_noise`, let s be
+the prediction of a row by models without it, t the typical residual of such a row,
+:math:`f_0` any density, and :math:`f_1` the density of all targets. The target y of the
+row has the density
 
 .. math:: (1 - w(x)) \, f_0((y - s) / t) / t + w(x) \, f_1(y)
 
 where w is a constant, or its log odds are linear in :math:`\log D`, D being the squared
-Mahalanobis distance of the row from the mean of the columns. Where the second model has
+Mahalanobis distance of the row from the mean of the columns. If the second model has
 the smaller Bayesian information criterion and its slope is positive, the odds of a row
 beyond the median distance are those of w(x), divided by those at the median.
 
-**When it fails.** Wrong cells that leave the row where others are do not move D: values
-of other rows in columns that do not depend on each other. Right rows far out are taken
-for wrong ones where all models are bad there: in 2 of 12 tables with
-:math:`y = \exp(1.5 x)` and small errors. Where residuals grow with the distance, a
-fifth of wrong rows is often not shown. Of labels nothing is asked: with two classes
-:math:`f_1` is too near to :math:`f_0`.
+**When it fails.** Wrong cells do not change D if they are the values of other rows in
+columns that do not depend on each other. Right rows at a large distance are taken for
+wrong ones if all models predict them badly: in 2 of 12 tables with
+:math:`y = \exp(1.5 x)` and small errors. If residuals grow with the distance, one wrong
+row in five is often not enough to be detected. Labels are not tested: with two classes
+:math:`f_1` is too similar to :math:`f_0`.
 
 **Cost.** At most 200 rounds of expectation maximisation on at most 20,000 rows.
 
@@ -37,7 +38,7 @@ from skinfluence.cleaning.surprise._histogram import Histogram
 MIN_ROWS, MAX_ROWS = 200, 20_000
 N_ROUNDS, CONVERGED = 100, 1e-3
 LARGEST_SHARE, STEEPEST, RIDGE = 0.9, 8.0, 1e-3
-# Directions in which columns hardly vary, relative to the mean variance.
+# Directions of less variance than this, relative to the mean variance, are left out.
 FLAT = 1e-3
 
 
@@ -49,13 +50,14 @@ def odds_of_far_rows(distance, residuals, targets, typical):
     distance : ndarray of shape (n,)
         Of `Distance`.
     residuals, targets, typical : ndarray of shape (n, m)
-        Of models without the row, NaN where there are none; as given, centred; and
-        the residual that is typical at the row.
+        Residuals of models without the row, NaN where there are none; centred targets;
+        typical residuals of the rows.
 
     Returns
     -------
     odds : ndarray of shape (n, m)
-        One up to the median distance, and everywhere where nothing is shown.
+        One up to the median distance; one for all rows if far rows are not shown to be
+        wrong more often.
     """
     odds = np.ones(residuals.shape)
     judged = np.flatnonzero(~np.isnan(residuals).any(axis=1))
@@ -75,12 +77,12 @@ def odds_of_far_rows(distance, residuals, targets, typical):
 
 
 class Distance:
-    """Log of the squared Mahalanobis distance: median zero, deviation one or zero.
+    """Log of the squared Mahalanobis distance, with median 0 and deviation 1 or 0.
 
     Parameters
     ----------
     Z : ndarray of shape (n, d)
-        Rows, in standardised columns, whose median and deviation these are.
+        Rows of standardised columns, from which median and deviation are taken.
     """
 
     def __init__(self, Z):

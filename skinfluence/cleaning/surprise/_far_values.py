@@ -23,7 +23,7 @@ class Nearer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Bring far values nearer, column by column.
 
     Medians are those of the rows of ``fit``, so that a row does not depend on others
-    that are transformed with it. Of sparse matrices m is taken to be zero.
+    that are transformed with it. For sparse matrices m is taken to be zero.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def _nearer_to(centre, limit, x):
     if not far.any():
         return x
     x = x.copy()
-    # The quotient may be beyond the largest float.
+    # The quotient itself may exceed the largest float.
     beyond = np.log(away[far]) - np.log(limit)
     x[far] = centre + np.sign(moves[far]) * limit * (1 + beyond)
     return x

@@ -23,7 +23,7 @@ def influence_of_rows(stack, rows):
     stack : StackedRidge
         Fitted.
     rows : ndarray of int, shape (m,)
-        The rows whose influence is asked for.
+        The rows whose influence is computed.
 
     Returns
     -------

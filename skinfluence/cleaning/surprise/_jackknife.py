@@ -7,11 +7,11 @@ The other rows are cut into G groups at random; without group g the row's predic
 
 It says how much a value would change with another sample of rows. Predictions without
 the row and without a group are exact: each is one solve in the members' features. So
-are those of the residual that is typical at the row, the residuals of the other rows
-being held; penalties and weights of the stack, the frequencies of mistakes and
-`odds_of_far_rows` stay as they are. The temperature of labels and the median residual
-of numbers are those of at most 2,000 of the rows without the group, moved toward that
-of all rows as their error is less.
+are typical residuals, given the residuals of the other rows; penalties and weights of
+the stack, the frequencies of mistakes and `odds_of_far_rows` are held fixed. The
+temperature of labels and the median residual of numbers are estimated from at most
+2,000 of the rows without the group, and moved toward those of all rows, whose error is
+smaller.
 
 **Cost.** O(G p (n p + m p)) per member for m rows and the 2,000, twice for numbers.
 
@@ -36,9 +36,9 @@ def replicated_values(scored, rows):
     Parameters
     ----------
     scored : Scored
-        Of all rows.
+        Models of all rows.
     rows : ndarray of int, shape (m,)
-        Whose values are asked about.
+        Rows whose values are replicated.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def replicated_values(scored, rows):
     group = groups(n)
     said = replicated_predictions(scored.stack, both)
     others = [group[sample] != g for g in range(len(said))]
-    # The error of what is learnt of the sample, for that of all rows.
+    # Scales the error of estimates from the sample to that of all rows.
     shrink = np.sqrt(len(sample) / n)
     T, m = scored.T, len(rows)
     if scored.temperature is not None:
@@ -84,7 +84,7 @@ def replicated_values(scored, rows):
 
 
 def _typical_moves(amounts, rows):
-    """Factors on what is typical at some rows, (n_groups, m, k)."""
+    """Factors on typical residuals of some rows, (n_groups, m, k)."""
     of_scales = []
     for stack in amounts.sizes:
         logs = replicated_predictions(stack, rows)

@@ -77,7 +77,7 @@ class LabelNoise:
     Attributes
     ----------
     scale : float
-        That of the link.
+        Scale of the link.
     theta : ndarray of shape (k + 2,)
         Parameters of the link.
     transition : ndarray of shape (k, k)
@@ -100,9 +100,9 @@ class LabelNoise:
         Parameters
         ----------
         predictions : ndarray of shape (n, k)
-            Of models without the row.
+            Predictions of models without the row.
         labels : ndarray of int, shape (n,)
-            Those that are observed.
+            Observed labels.
 
         Returns
         -------
@@ -114,14 +114,14 @@ class LabelNoise:
 
 @dataclass(frozen=True)
 class NoiseOfLabels:
-    """The noise that labels need, and what else the table does not rule out.
+    """The smallest noise that explains the labels, and others that the table allows.
 
     Attributes
     ----------
     best : list of LabelNoise
         Fits of the noise that is needed, which differ in their link.
     weights : ndarray
-        Of these fits in the average; their sum is one.
+        Weights of these fits in the average; their sum is one.
     less, more : list of LabelNoise
         Others that are possible, with less noise and with more.
     """
@@ -159,7 +159,7 @@ def fit_label_noise(predictions, labels, share):
     Parameters
     ----------
     predictions : ndarray of shape (n, k)
-        Of models without the row.
+        Predictions of models without the row.
     labels : ndarray of int, shape (n,)
         Observed, from 0 to k - 1.
     share : float
@@ -306,7 +306,7 @@ def _prior_cost(rate, k):
 
 
 def _confusion(predicted, labels, k):
-    """Start of the sparse matrix: what is observed where j is predicted."""
+    """Start of the sparse matrix: frequencies of labels where j is predicted."""
     count = np.zeros((k, k))
     np.add.at(count, (predicted, labels), 1.0)
     off = count * (1 - np.eye(k))

@@ -25,7 +25,7 @@ class NoiseLink:
     Parameters
     ----------
     predictions : ndarray of shape (n, k)
-        Of models without the row.
+        Predictions of models without the row.
     scale : float
         c, about the smallest prediction that enters by its logarithm.
     """
@@ -57,7 +57,7 @@ class NoiseLink:
         Parameters
         ----------
         target : ndarray of shape (n, k)
-            Of labels that are certain their indicators.
+            Probabilities of true labels; for certain labels their indicators.
         start : ndarray of shape (k + 2,), default=None
             Where the search begins.
         n_steps : int, default=500

@@ -1,28 +1,28 @@
-r"""Mistakes that are made one way only: class j is labelled c, and c hardly ever j.
+r"""Mistakes in one direction only: class j is labelled c, and class c hardly ever j.
 
-Where labels of one class are replaced by another and never the other way, a surprising
-row of the first label is likely wrong and one of the second is not. Rows near the
-border of two classes do not tell the direction, because right rows are surprising
-there; rows far from it do. For classes j and c, take the rows that models without them
-predict to be j, as far from c, in :math:`\log q_j - \log q_c`, as the farthest six of
-ten rows that are labelled j. Of these, :math:`M_{jc}` are labelled c and
-:math:`m_{jc}` are labelled j. Given :math:`M_{jc} + M_{cj}`, there are three
+If rows of class j are labelled c and rows of class c are never labelled j, then a
+surprising row labelled c is likely wrong and one labelled j is not. Rows near the
+border of two classes do not show the direction, because right rows are surprising
+there as well; rows far from it do. For classes j and c, take the rows that models
+without them predict to be j, as far from c, in :math:`\log q_j - \log q_c`, as the
+farthest six of ten rows that are labelled j. Of these, :math:`M_{jc}` are labelled c
+and :math:`m_{jc}` are labelled j. Given :math:`M_{jc} + M_{cj}`, there are three
 explanations:
 
 1. both directions are equally frequent: :math:`M_{jc}` is binomial with the probability
    :math:`p_{jc} = m_{jc} / (m_{jc} + m_{cj})`;
-2. classes are unequally hard: for each pair of classes the probability is drawn from
-   Beta(:math:`s p_{jc}, s p_{cj}`), s = 10;
-3. mistakes are made one way: the same with s = 0.5 or 1, densities that are highest at
-   0 and 1.
+2. some classes are harder to label than others: for each pair of classes the
+   probability is drawn from Beta(:math:`s p_{jc}, s p_{cj}`), s = 10;
+3. mistakes have one direction: the same with s = 0.5 or 1, densities that are highest
+   at 0 and 1.
 
 The third is believed where the likelihood of all pairs is e² times as large with it as
 with each of the others. The result is the mean of the probability in units of
 :math:`p_{jc}`.
 
-**When it fails.** Mistakes equally frequent in both directions are left as they are,
-even if they are confined to some pairs of classes. So are few: of two classes as
-frequent, seven mistakes far from the border are needed, none of them the other way.
+**When it fails.** Mistakes equally frequent in both directions have no effect, even if
+they are confined to some pairs of classes. Neither have few mistakes: of two equally
+frequent classes, seven mistakes far from the border are needed, all in one direction.
 
 **Cost.** O(n k) time, and memory for the rows of one predicted class.
 """
@@ -36,7 +36,7 @@ CLEAR = 2.0  # logarithm of a ratio of likelihoods
 
 
 def frequency_of_mistakes(log_q, labels):
-    """Estimate how frequent each mistake is, both directions being equal at one.
+    """Estimate how frequent each mistake is: one if both directions are equal.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def frequency_of_mistakes(log_q, labels):
     -------
     frequency : ndarray of shape (k, k) or None
         ``frequency[j, c]``, above 0, belongs to rows of class j labelled c; one on the
-        diagonal. None where mistakes are not shown to be made one way.
+        diagonal. None if mistakes are not shown to have one direction.
 
     Examples
     --------

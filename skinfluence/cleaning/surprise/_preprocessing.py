@@ -1,4 +1,4 @@
-"""From whatever holds the rows to numbers: the scorer's own preprocessing."""
+"""The scorer's own preprocessing: rows in any container are turned into numbers."""
 
 from numbers import Number
 
@@ -56,7 +56,7 @@ def default_preprocessor(X, bring_nearer=False):
     transformer : estimator
         Not fitted.
     left_out : dict of str to str
-        Columns that say nothing about a row, or only which row it is, and why.
+        Columns without information, or with identifiers only, and why.
         Never all of them. Numbers without column names are features already and
         are all kept.
 
@@ -116,10 +116,6 @@ def text_columns(X):
     ----------
     X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
         Rows.
-
-    Returns
-    -------
-    columns : list of int
     """
     if hasattr(X, "columns"):
         n_columns = len(X.columns)
@@ -167,14 +163,14 @@ def text_part(transformer):
     Parameters
     ----------
     transformer : estimator
-        Of `default_preprocessor`; fitted.
+        A fitted part of `default_preprocessor`.
 
     Returns
     -------
     columns : list of int
         Positions in the table; empty where there is no text.
     components : slice
-        Positions in what the transformer returns.
+        Positions in the output of the transformer.
     """
     for name, _, columns in getattr(transformer, "transformers", ()):
         if name == TEXT:

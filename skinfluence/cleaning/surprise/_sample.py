@@ -1,21 +1,22 @@
 r"""Values of all rows from models that are fitted to a sample of them.
 
-The models learn little from more rows than some ten thousand: they are ridge
-regressions of at most 256 columns or 150 features of a kernel, and small trees. Where a
-table has more rows, they are fitted to a random sample, in which every class has at
-least 20 rows if it has so many.
+The models gain little from more than some ten thousand rows: they are ridge regressions
+of at most 256 columns or 150 features of a kernel, and small trees. If a table has more
+rows, they are fitted to a random sample, in which every class has at least 20 rows, or
+all its rows if it has fewer.
 
-- A row of the sample has the value that it has in the sample by itself: minus its loss
-  under models without it.
-- Every other row has minus its loss under the models of the sample, none of which has
-  seen it. Of the ensembles of trees that hold out parts of the sample it is the mean.
+- A row of the sample has the value that it would have if the sample were the table:
+  minus its loss under models without it.
+- The value of every other row is minus its loss under the models of the sample, none of
+  which has seen it. The predictions of ensembles of trees that hold out parts of the
+  sample are averaged.
 
 So no row is judged by a model that was trained on its own target, and predictions do
-not depend on which other rows are valued with it. What columns are (numbers,
+not depend on which other rows are valued with it. The kind of each column (numbers,
 categories, texts), penalties, weights, the temperature and the unit of residuals are
-those of the sample. The probability of being wrong, which mistakes are made one way
-only, and how much more often rows far from the others are wrong, are estimated from the
-predictions of all rows; where the last two are shown, values follow these estimates.
+estimated from the sample. The probability of being wrong, the direction of mistakes,
+and how much more often rows far from the others are wrong, are estimated from the
+predictions of all rows; if the last two are found, values follow these estimates.
 
 **Cost.** That of the sample, and one pass over the other rows in blocks: O(n p^2) for
 p = 150 features. Memory, besides the rows: k numbers per row for k classes or outputs,
@@ -46,7 +47,7 @@ def sample_of(y, classification, most):
     classification : bool
         Whether y holds labels.
     most : int or None
-        So many rows; some more where classes would have fewer than 20.
+        Number of rows; some more are drawn if classes would have fewer than 20.
 
     Returns
     -------
@@ -83,7 +84,7 @@ def sample_of(y, classification, most):
 
 @dataclass(frozen=True)
 class Predictor:
-    """What the models of a sample say of other rows.
+    """The models of a sample, which predict other rows.
 
     Attributes
     ----------
@@ -96,14 +97,14 @@ class Predictor:
     pairs: list
 
     def without_rows(self):
-        """Return the same without the rows of the sample, to be sent to workers."""
+        """Return a copy without the rows of the sample, to be sent to workers."""
         pairs = [pair and tuple(s and _light(s) for s in pair) for pair in self.pairs]
         return Predictor(self.columns, pairs)
 
     def of(self, X):
-        """Return all numbers per row, shape (m, w): for each model its predictions
-        and, of numbers, the residuals that are typical and how far the row is."""
-        if not n_rows(X):  # transformers refuse no rows
+        """Return all numbers per row, shape (m, w): the predictions of each model and,
+        if targets are numbers, the typical residuals and the distance of the row."""
+        if not n_rows(X):  # transformers refuse tables without rows
             return np.empty((0, self.width))
         Z, found = self.columns.of(X), []
         for pair in filter(None, self.pairs):
@@ -125,7 +126,7 @@ class Predictor:
         )
 
     def of_rows(self, X, rows):
-        """Return the same of some rows of a table in memory, in blocks."""
+        """Return `of` of some rows of a table in memory, computed in blocks."""
         blocks = [rows[batch] for batch in gen_batches(len(rows), BLOCK)]
         return np.vstack(
             list(in_threads(lambda block: self.of(take_rows(X, block)), blocks))

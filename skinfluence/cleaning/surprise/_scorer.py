@@ -33,27 +33,28 @@ def score_rows(X, y, classification, folds=None, most=None):
     .. math:: v_i = -\ell(y_i, f_{-i}(x_i))
 
     with :math:`f_{-i}` the stack of ridge regressions of `StackedRidge`. For
-    numbers the loss is :math:`u^2 / (36 + u^2)`, u being the residual in units of what
-    is typical there, see `Amounts`: -1/2 is six typical residuals, four standard
-    deviations of normal errors. Where the targets show that rows far from the others
-    are wrong more often, such rows have a larger loss, see `_far_rows`. For labels the
-    regressions predict indicators of the classes, which a softmax turns into
-    probabilities, its temperature being the one with the largest likelihood of rows
-    left out; the loss is the log loss. Where classes are shown to be mistaken for
-    others one way only (`_one_way_mistakes`) it is that of
+    numbers the loss is :math:`u^2 / (36 + u^2)`, u being the residual in units of the
+    typical residual of such rows, see `Amounts`: -1/2 is six typical residuals, four
+    standard deviations of normal errors. If the targets show that rows far from the
+    others are wrong more often, such rows have a larger loss, see `_far_rows`. For
+    labels the regressions predict indicators of the classes, which a softmax turns into
+    probabilities; its temperature maximises the likelihood of rows left out. The loss
+    is the log loss. If mistakes are shown to have one direction (`_one_way_mistakes`),
+    it is the log loss of
 
     .. math:: q_y / \textstyle\sum_j w_{jy} q_j,
 
     with the frequency w of the mistake, so that values follow the odds of being wrong.
-    Nothing in it depends on the model that is to be trained, and all seeds are fixed.
+    Values do not depend on the model that is to be trained, and all seeds are fixed.
 
-    From 1,000 rows on the ensembles of `Trees` are in the stack as well, where the loss
-    on rows held out is less with them by a standard error. They see the components of
-    texts where a few trees are better with them than without by a standard error.
+    If there are 1,000 rows or more, the ensembles of `Trees` join the stack, provided
+    that they reduce the loss on rows held out by more than a standard error. They are
+    trained on the components of texts if a few trees are better with than without them
+    by more than a standard error.
 
-    Columns are prepared by `default_preprocessor` on all rows, numbers far from all
-    others of their column being brought nearer (`_far_values`), and projected on their
-    first 256 principal directions where there are more.
+    Columns are prepared by `default_preprocessor` on all rows; numbers far from all
+    others of their column are moved nearer (`_far_values`). If there are more than 256
+    columns, they are projected on their first 256 principal directions.
 
     **Measured.** Average precision at finding flipped labels, mean over digits,
     breast_cancer and wine with 10% and 20% of the labels flipped at random, five
@@ -63,9 +64,9 @@ def score_rows(X, y, classification, folds=None, most=None):
     probabilities of a random forest, ranked as cleanlab does, 0.966 at 18 times the
     CPU time. The forests are ahead on wine with 10% flipped (0.992 against 0.987).
 
-    **When it fails.** A row is suspect when smooth models of the other rows are
-    surprised by it: rare but right rows are as well, most of all those of rare
-    classes. Rows with equal mistakes vouch for each other.
+    **When it fails.** A row has a low value if smooth models of the other rows predict
+    it badly: rare but right rows have low values as well, above all those of rare
+    classes. Rows with the same mistake raise each other's values.
 
     Parameters
     ----------
@@ -78,11 +79,11 @@ def score_rows(X, y, classification, folds=None, most=None):
         Whether y holds labels.
     folds : list of (ndarray, ndarray), default=None
         Training and test rows: a row is judged by models that have seen no row of
-        its fold, for rows that vouch for each other, such as those of one patient.
+        its fold, for rows that depend on each other, such as those of one patient.
         None leaves out single rows.
     most : int, default=None
         The models are fitted to a random sample of so many rows, see `_sample`; None:
-        to all. With ``folds`` always to all.
+        to all rows, as always with ``folds``.
 
     Returns
     -------
@@ -114,7 +115,7 @@ def score_rows(X, y, classification, folds=None, most=None):
 
 
 def scores_of_all(pairs, rows, others, said, y, classification):
-    """Put together what is said of a sample and of the other rows.
+    """Join the scores of a sample and of the other rows.
 
     Parameters
     ----------
@@ -123,7 +124,7 @@ def scores_of_all(pairs, rows, others, said, y, classification):
     rows, others : ndarray of int
         The sample, and all other rows.
     said : ndarray of shape (len(others), w)
-        What the models of the sample say of the others, see `Predictor`.
+        Predictions of the other rows, see `Predictor`.
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Targets of all rows.
     classification : bool
@@ -144,11 +145,11 @@ def fit_pairs(X, y, classification, folds=None):
     Returns
     -------
     columns : ScorerColumns
-        What the regressions take.
+        Columns of the regressions.
     pairs : list of (Scored, Scored or None)
-        The regressions, and with trees in their stack, for each column of labels; one
-        for all numbers, which may have trees already. None in the place of a pair
-        where there is nothing to compare.
+        For each column of labels the stack of regressions, and the stack with trees;
+        for all numbers one stack, which may include trees. None in the place of a pair
+        if there is nothing to compare.
     """
     columns = ScorerColumns()
     Z = columns.fit(X)  # checks the columns
@@ -165,7 +166,7 @@ def fit_pairs(X, y, classification, folds=None):
 
 
 def row_scores(pairs, y, classification):
-    """Turn predictions to scores.
+    """Turn predictions into scores.
 
     Parameters
     ----------
@@ -218,7 +219,7 @@ def _scored(Z, for_trees, T, folds, pulled=None, typical=None):
     T : ndarray of shape (n, k)
         Indicators of labels, or numbers.
     pulled, typical : ndarray of shape (n, k), default=None
-        Of `Amounts`; None for labels.
+        From `Amounts`; None for labels.
 
     Returns
     -------
@@ -284,10 +285,6 @@ def best_temperature(said, T, around=None):
         Predictions of rows held out, NaN where none, and indicators of their labels.
     around : float, default=None
         Where it is known about; None looks everywhere between the ends.
-
-    Returns
-    -------
-    temperature : float
     """
     judged = ~np.isnan(said[:, 0])
     said, T = said[judged], T[judged]

@@ -13,7 +13,7 @@ MAX_COLUMNS = 256
 
 
 class ScorerColumns:
-    """What turns a table to the matrices that regressions are trained on."""
+    """Turns a table into the matrices that regressions are trained on."""
 
     def fit(self, X):
         """Learn the columns of a table and return its matrices.
@@ -21,9 +21,9 @@ class ScorerColumns:
         Returns
         -------
         views : list of ndarray of shape (n, d)
-            All columns; then, in a table with text, those without it: where the text
-            says nothing of the target, regressions on the others are as good as they
-            would be in a table without the text. At most MAX_COLUMNS columns each.
+            All columns; then, in a table with text, all but the text: if the text is
+            unrelated to the target, these regressions are as good as in a table
+            without it. At most MAX_COLUMNS columns each.
         """
         self.transformer = default_preprocessor(X, bring_nearer=True)[0]
         Z = self.transformer.fit_transform(X)

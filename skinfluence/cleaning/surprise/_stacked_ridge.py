@@ -36,7 +36,7 @@ PENALTIES = 10.0 ** np.arange(-3, 3.5, 0.5)
 
 
 class StackedRidge:
-    """The stack, fitted to all rows, and what it says of rows held out.
+    """The stack, fitted to all rows, and its predictions of rows held out.
 
     Parameters
     ----------
@@ -50,16 +50,16 @@ class StackedRidge:
     Attributes
     ----------
     predictions : ndarray of shape (n, k)
-        Of each row by models without it, or without its fold; NaN where no fold
+        Predictions of each row by models without it or its fold; NaN if no fold
         holds the row out.
     penalties : list of float
-        That of each member.
+        One for each member.
     maps : list of FeatureMap
-        That of each member.
+        One for each member.
     coefficients : list of ndarray of shape (p, k)
-        Of each member's centred features, trained on all rows; None with folds.
+        Those of each member's centred features, from all rows; None with folds.
     weights : ndarray of shape (n_members,)
-        Of the members in the stack.
+        Weights of the members in the stack.
     """
 
     def __init__(self, Z, T, folds=None):
@@ -100,7 +100,7 @@ class StackedRidge:
         Parameters
         ----------
         Z : list of ndarray of shape (m, d)
-            Their standardised columns, a matrix for each of those of the fit.
+            Their standardised columns, as many matrices as in the fit.
 
         Returns
         -------
@@ -151,16 +151,16 @@ def stacked(said, T, mean):
     Parameters
     ----------
     said : list of ndarray of shape (n, k)
-        By each member; NaN in rows that are not judged.
+        Predictions of each member; NaN in rows that are not judged.
     T : ndarray of shape (n, k)
         Targets.
     mean : ndarray of shape (k,)
-        What is predicted where no member has a weight.
+        Prediction if no member has a weight.
 
     Returns
     -------
     weights : ndarray of shape (n_members,)
-        Not negative; those with the smallest squared error.
+        The weights of smallest squared error that are not negative.
     predictions : ndarray of shape (n, k)
     """
     moves = np.stack(said) - mean
@@ -171,14 +171,14 @@ def stacked(said, T, mean):
 
 
 class FeatureMap:
-    """The features of the member of one of `MEMBERS`.
+    """The features of one of `MEMBERS`.
 
     Parameters
     ----------
     Z : ndarray of shape (n, d)
-        Columns that they are learnt from.
+        Columns from which they are learnt.
     width : float or None
-        That of the kernel.
+        Width of the kernel; None: the columns themselves.
     """
 
     def __init__(self, Z, width):
@@ -203,7 +203,7 @@ class FeatureMap:
         return Z / self.scale if self.kernel is None else self.kernel.transform(Z)
 
     def centred(self, Z):
-        """Return them without the mean of the rows that they are learnt from."""
+        """Return the features of some rows minus the mean of the rows of the fit."""
         return self.of(Z) - self.mean
 
 
@@ -219,8 +219,8 @@ def _views(Z):
 
 
 def orthonormal(F):
-    """Return squared singular values of centred features, what makes them orthonormal
-    and the orthonormal ones."""
+    """Return squared singular values of centred features, the matrix that makes them
+    orthonormal, and the orthonormal features."""
     F = F - F.mean(axis=0)
     values, vectors = np.linalg.eigh(F.T @ F)
     kept = values > values[-1] * 1e-10
@@ -236,13 +236,13 @@ def with_constant(U, a):
 
 
 def leave_one_out(F, targets):
-    """Return by target the best penalty, the prediction of each row without it, and
-    the coefficients of centred features with all rows."""
+    """Return, for each target, the best penalty, the prediction of each row by a model
+    without it, and the coefficients of centred features with all rows."""
     n = len(F)
     values, turn, U = orthonormal(F)
     shrink = values / np.add.outer(PENALTIES, values)
     leverage = 1 / n + U**2 @ shrink.T
-    # At a leverage of one nothing is known without the row.
+    # A row with leverage one cannot be predicted without it.
     gap = np.maximum(1 - leverage, 1e-9)
     return [_best_left_out(turn, U, shrink, gap, T) for T in targets]
 
@@ -286,5 +286,5 @@ def coefficients_of(gram, moment, a):
 
     The penalties are those of all rows: in the units of the features a fixed number.
     """
-    # Not `solve`, which estimates a condition number that nobody reads.
+    # Not `solve`, which also estimates a condition number.
     return cho_solve(cho_factor(gram + np.diag(a), check_finite=False), moment)

@@ -42,12 +42,12 @@ N_DRAWN, MAX_DRAWN = 19, 5_000
 
 
 def targets_look_exchanged(predictions, targets):
-    """Tell whether some targets are shown to be those of other rows.
+    """Tell whether some targets are shown to be exchanged.
 
     Parameters
     ----------
     predictions, targets : ndarray of shape (n, m)
-        Of models without the row, and as given, both centred.
+        Predictions of models without the row, and targets as given, both centred.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def _looks_exchanged(predictions, targets):
 
 
 def _smaller_gain(predictions, targets):
-    """Gain with residuals as they are, or in units of their running spread."""
+    """Gain with residuals without scaling, or in units of their running spread."""
     residuals = targets - predictions
     plain = _gain(targets, residuals, np.ones(len(targets)))
     return min(plain, _gain(targets, residuals, _spread(residuals, predictions)))

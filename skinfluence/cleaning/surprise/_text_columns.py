@@ -18,7 +18,7 @@ MAX_FITTED, BATCH = 10_000, 10_000
 MAX_LENGTH, MAX_CHARACTERS = 1_000, 40_000_000
 # As much as of four standardised numbers.
 VARIANCE = 4.0
-# A word says something of a row if others have it, but not nearly all of them.
+# A word is informative if other rows have it, but not nearly all of them.
 COMMON, MAX_LOOKED_AT = 0.9, 2_000
 # Letters between digits and signs; scripts without spaces have words of one letter.
 WORD = re.compile(r"[\u0e00-\u0eff\u3040-\u9fff]|(?<![^\W_])[^\W\d_]{3,}(?![^\W_])")
@@ -134,7 +134,7 @@ class _Ngrams:
 
 
 def has_words(texts):
-    """Tell whether most of some texts have words that other texts have as well.
+    """Tell whether most texts have words that occur in other texts.
 
     Identifiers have none: their letters are part of codes, or the same in all of them.
 
@@ -142,10 +142,6 @@ def has_words(texts):
     ----------
     texts : sequence of str
         Without missing ones.
-
-    Returns
-    -------
-    has_words : bool
 
     Examples
     --------

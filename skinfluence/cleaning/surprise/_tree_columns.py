@@ -1,4 +1,4 @@
-"""A table as trees take it: numbers as they are, categories as codes."""
+"""The table of the ensembles of trees: numbers, and codes of categories."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -37,7 +37,7 @@ class TreeColumns:
     positions : ndarray of int, shape (d,)
         Where in the table each is from.
     readers : list of callable
-        They take a table of other rows to some of the columns, in their order.
+        Each returns some of the columns, in order, of a table of other rows.
     """
 
     values: np.ndarray
@@ -46,7 +46,7 @@ class TreeColumns:
     readers: list
 
     def of(self, X):
-        """Return the columns of other rows, shape (m, d); a new category is rare."""
+        """Return the columns of other rows, shape (m, d); new categories are rare."""
         return np.hstack([read(X) for read in self.readers])
 
 
@@ -57,7 +57,7 @@ def tree_columns(X, most):
     ----------
     X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
         Rows, as `default_preprocessor` takes them. The same columns are left out, and
-        texts hardly any of which stands in two rows.
+        texts that are hardly ever repeated.
     most : int
         Columns that are too many for trees.
 
@@ -65,7 +65,7 @@ def tree_columns(X, most):
     -------
     columns : TreeColumns or None
         None for sparse matrices, lists of texts and tables of more than ``most``
-        columns: splits look at one column at a time, of which none says much there.
+        columns: a split uses one column, and single columns have little information.
 
     Examples
     --------
@@ -137,7 +137,7 @@ def with_texts(X, columns):
 
 
 def _reader(X, j, kind):
-    """Return what takes a table to the numbers or codes of one column, (n, 1)."""
+    """Return a function from tables to numbers or codes of one column, (n, 1)."""
     if kind in CATEGORIES:
         return partial(_codes, position=j, encoder=_encoder(take_columns(X, j)))
     return partial(_seconds if kind == "date" else _numbers, position=j)

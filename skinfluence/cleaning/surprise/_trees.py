@@ -1,20 +1,21 @@
-r"""What trees say of rows that they have not seen: two more members of the stack.
+r"""Predictions of held-out rows by trees: two more members of the stack.
 
-Ridge regressions on kernels are blind to thresholds and to what holds for a few
-categories together. Two ensembles see these:
+Ridge regressions on kernels cannot learn thresholds and interactions of categories. Two
+ensembles of trees can:
 
 - gradient boosting, 60 trees of 8 leaves at a learning rate of 0.05, trained without
-  one of five parts of the rows after another; up to three such cuts are averaged. Wrong
-  targets are fitted late, so few small steps are better than the library's defaults.
-- 150 extremely randomised trees, each of which judges the rows that its bootstrap
-  sample lacks.
+  one of five parts of the rows after another; up to three such partitions are averaged.
+  Wrong targets are fitted in late steps, so few small steps are better than
+  scikit-learn's defaults.
+- 150 extremely randomised trees, each of which predicts the rows outside its bootstrap
+  sample.
 
-Trees cost more than the regressions. `Trees.probe` asks one ensemble of one half of at
-most 4,000 rows, or of a fifth of more than 20,000, whether the rest would pay.
+Trees take more time than the regressions. `Trees.probe` trains one ensemble on half of
+at most 4,000 rows, or of a fifth of more than 20,000, to estimate the gain.
 
-**Cost.** One boosting of 2,000 rows, or of a tenth of many; if that promises a gain, 15
-boostings of the table, 5 from 20,000 rows on, and the randomised trees on at most 5,000
-rows each. Per class and step for more than two classes.
+**Cost.** One boosting of 2,000 rows, or of a tenth of many; if it promises a gain, 15
+boostings of the table (5 for 20,000 rows or more), and the randomised trees on at most
+5,000 rows each. For more than two classes the time is multiplied by their number.
 """
 
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ class Trees:
         return 1 if self.labels and k == 2 else k
 
     def probe(self):
-        """Train one boosting on some rows; return other rows and what it says of them.
+        """Train one boosting on some rows; return other rows and their predictions.
 
         Returns
         -------
@@ -75,7 +76,7 @@ class Trees:
             train, test = np.array_split(rng.permutation(len(self.T)), 2)
         else:
             train, test = max(self.folds, key=lambda fold: len(fold[0]))
-        # More rows where there are many: by chance 2,000 can hide what trees gain.
+        # More rows of large tables: 2,000 may hide the gain by chance.
         most = max(N_PROBED, len(self.T) // 10)
         train, test = (rng.permutation(part)[:most] for part in (train, test))
         # Fewer and larger steps where each takes a tree per class.
@@ -88,7 +89,7 @@ class Trees:
         Returns
         -------
         predictions : list of ndarray of shape (n, k)
-            Of each member; NaN where no fold holds the row out.
+            Predictions of each member; NaN if no fold holds the row out.
         """
         cuts = [self.folds]
         randomised = [partial(self._forest, *fold) for fold in self.folds or []]
@@ -117,12 +118,12 @@ class Trees:
         Parameters
         ----------
         columns : ndarray of shape (m, d)
-            As those of the rows of the fit.
+            The same columns as in the fit.
 
         Returns
         -------
         predictions : list of ndarray of shape (m, k)
-            Of each member.
+            Predictions of each member.
         """
         return [
             np.mean([model(columns) for model in of_member], axis=0)
@@ -151,7 +152,7 @@ class Trees:
         return _Numbers([forest]), forest.oob_prediction_.reshape(self.T.shape)
 
     def _fold_by_fold(self, predictions, folds):
-        """Put together what is said of the test rows of each fold, from an iterator."""
+        """Join the predictions of the test rows of each fold, from an iterator."""
         said = np.full(self.T.shape, np.nan)
         for _, test in folds:
             said[test] = next(predictions)
@@ -202,7 +203,7 @@ class Trees:
         return T[:, 0] if T.shape[1] == 1 else T
 
     def _shares(self, classifier, train, test):
-        """Train a classifier; return it and what it says of the test rows."""
+        """Train a classifier; return it and its probabilities for the test rows."""
         y = self._target(train)
         model = _Shares(int(y[0]), self.T.shape[1])
         if (y != y[0]).any():
@@ -213,7 +214,7 @@ class Trees:
 
 @dataclass(frozen=True)
 class _Shares:
-    """Shares of k classes; those that the training rows lack have none.
+    """Probabilities of k classes; classes without training rows get zero.
 
     ``model`` is a classifier of labels from 0 to k - 1, or the only label.
     """
@@ -232,7 +233,7 @@ class _Shares:
 
 @dataclass(frozen=True)
 class _Numbers:
-    """Regressions of numbers, one for each or one for all."""
+    """Regressions of numbers, one per output or one for all outputs."""
 
     models: list
 

@@ -1,11 +1,12 @@
-"""How likely each row's target is wrong: an estimate, the least and the most.
+"""The probability that each row's target is wrong: an estimate and its range.
 
-The estimate looks at the form of the predictions of the fixed scorer's regressions:
-whether they go on or stop where they become extreme. Trees in the scorer's stack learn
-where they stop: of what is observed they say so much that no mistakes are needed to
-explain it, whether there are any or not. So trees never make the estimate. But where
-they predict clearly better than the regressions, the form of the regressions'
-predictions is partly a misfit, and what trees say widens the range at both ends.
+The estimate uses the form of the predictions of the fixed scorer's regressions: the
+frequency of labels either follows extreme probabilities or levels off before them.
+Trees in the scorer's stack learn where it levels off, so that no mistakes are needed to
+explain the labels, whether there are any or not. So the estimate never uses trees. But
+if trees predict clearly better than the regressions, the form of the regressions'
+predictions is partly a misfit, and the predictions of trees widen the range at both
+ends.
 """
 
 from dataclasses import dataclass, replace
@@ -26,19 +27,19 @@ class WrongRows:
     Attributes
     ----------
     floor : ndarray of shape (n,)
-        The smallest that predictions without the row need, never above
-        ``probability``: with trees in the scorer's stack also theirs.
+        The smallest probability that explains predictions without the row, by trees as
+        well if there are any in the scorer's stack. Never above ``probability``.
     probability : ndarray of shape (n,)
-        The estimate: the smallest that the shape of the regressions' predictions
-        needs. Zero where no fold judges the row.
+        The estimate: the smallest that explains the form of the regressions'
+        predictions. Zero for rows that no fold holds out.
     ceiling : ndarray of shape (n,)
         The largest of all estimates that the table does not rule out, never below
         ``probability``.
     share, share_ceiling : float
         The ends of the share of wrong rows in the table, as `fine_share` has them.
     transition : ndarray of shape (k, k) or None
-        ``transition[j, c]`` is the probability of the label c where j is true; None
-        for numbers, for several columns of labels, and where there is nothing to
+        ``transition[j, c]`` is the probability of the label c if j is the true one;
+        None for numbers, for several columns of labels, and if there is nothing to
         compare.
     """
 
@@ -52,13 +53,13 @@ class WrongRows:
     def fine_share(self, rows):
         """Return the smallest and the largest possible share of rows that are right.
 
-        Rows are wrong or right by chance, each with its own probability: 1.96 standard
-        deviations of their share belong to the range.
+        Rows are right or wrong independently, each with its own probability: the range
+        includes 1.96 standard deviations of their share.
 
         Parameters
         ----------
         rows : ndarray of bool or int
-            Which rows are asked about.
+            The rows to look at.
 
         Returns
         -------
@@ -80,22 +81,22 @@ def _shares(floor, ceiling):
 
 def _deviation(probability):
     """Standard deviation of the share of rows that are wrong by chance."""
-    # A probability may exceed one by a rounding.
+    # Rounding may leave a probability above one.
     return np.sqrt(max((probability * (1 - probability)).sum(), 0)) / len(probability)
 
 
 def wrong_rows(scores):
-    """Estimate which rows are wrong from what models without them predict.
+    """Estimate the probability to be wrong from predictions by models without the row.
 
-    Labels: see `_label_noise`. Numbers: either none is shown to be wrong, or the
-    estimate of `_false_discoveries` holds, its odds multiplied by those of `_far_rows`;
-    see `_target_noise`. Nothing is trained
-    again; the cost is about that of the scorer.
+    Labels: see `_label_noise`. Numbers: either no row is shown to be wrong, or the
+    estimate of `_false_discoveries` applies, its odds multiplied by those of
+    `_far_rows`; see `_target_noise`. No model is trained again; the time is about that
+    of the scorer.
 
     Parameters
     ----------
     scores : RowScores
-        Of all rows.
+        Scores of all rows.
 
     Returns
     -------
@@ -155,11 +156,11 @@ def _estimate(scores):
 def _largest_probability(scores):
     numbers = [scored for scored in scores.columns if scored.odds is not None]
     if not numbers:
-        # A wrong row may be wrong either way, whatever is frequent in the table.
+        # The largest probability allows mistakes in both directions.
         both = scores.log_losses or (scores.values, scores.wrong_values)
         return probability_wrong(*both, scores.n_classes)
     (scored,) = numbers
-    # Targets of other rows are as far from predictions in all parts of the table.
+    # Without odds: exchanged targets do not depend on the distance of the row.
     even = replace(scored, odds=None)
     values = even.values(even.predictions, even.T)
     probability = probability_wrong(values, even.exchanged_values(), None)
@@ -168,7 +169,7 @@ def _largest_probability(scores):
 
 
 def _judged(scored):
-    """Return the rows that are judged, what is said of them, and their targets."""
+    """Return the rows that are judged, their predictions and their targets."""
     rows = np.flatnonzero(~np.isnan(scored.predictions).any(axis=1))
     return rows, scored.predictions[rows], scored.T[rows]
 

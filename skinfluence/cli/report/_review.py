@@ -1,4 +1,4 @@
-"""The suspects as the review page holds them: data that its script shows."""
+"""Data about the suspects, which the script of the review page shows."""
 
 import base64
 import hashlib
@@ -15,15 +15,15 @@ from skinfluence.cli._row_checks import row_checks
 from skinfluence.cli.report._suspects import N_NEIGHBORS, Column, suspect_columns
 from skinfluence.cli.report._templates import environment
 
-# Nobody decides on more in one sitting; the page then has about 2 MB.
+# More than a reviewer decides on at once; the page then has about 2 MB.
 MAX_SUSPECTS = 2_000
 SCRIPTS = "decisions.js", "review.js"
-# Of a cell of a suspect, in characters: a comment is read to its end.
+# Most characters of a suspect's cell that are shown: enough for a whole comment.
 LONGEST = 1_000
 
 
 def review_data(problem, analysis, target, reviewed=None):
-    """Collect what is decided on, and the rows beside it.
+    """Collect the suspects, and the rows that are shown beside them.
 
     All texts are made safe to be seen (`shown`); labels, which the verdicts repeat, are
     there as they came as well, unless they are too long to be chosen.
@@ -33,16 +33,16 @@ def review_data(problem, analysis, target, reviewed=None):
     problem : Task
         The table.
     analysis : Analysis
-        What was found.
+        The results.
     target : str
         Name of the column to predict.
     reviewed : Reviewed, default=None
-        Verdicts so far: what the page writes has them too.
+        Verdicts so far, which the page saves again with the new ones.
 
     Returns
     -------
     data : dict
-        Of plain texts, numbers and lists. Rows are known by their position in the file.
+        Plain texts, numbers and lists. Rows are given by their position in the file.
     """
     suspects = analysis.suspects
     first = suspects.row[:MAX_SUSPECTS]
@@ -89,7 +89,7 @@ def review_data(problem, analysis, target, reviewed=None):
 
 
 def _lines(verdicts, problem):
-    """Return verdicts as the page writes them, cell by cell."""
+    """Return verdicts as lists of cells, in the format in which the page saves them."""
     columns = (
         map(int, verdicts.rows),
         verdicts.verdicts,
@@ -156,14 +156,14 @@ def _tags(explained, k):
 
 
 def _unsaid(explained, said):
-    """Say why less is known of a suspect than of others."""
+    """Return why a suspect has no reasons, or has fewer than others."""
     if not said:
         return f"What is to blame is said of the first {MAX_EXPLAINED} suspects only."
     return f"No cell is blamed: {explained.unknown}." if explained.unknown else ""
 
 
 def _fingerprint(problem, target):
-    """Return a name of the table and its target: decisions stay with them."""
+    """Return a name for the table and its target, under which decisions are kept."""
     pandas = import_pandas()
     table = problem.source.cells.astype(str)
     hashes = pandas.util.hash_pandas_object(table, index=False).to_numpy()

@@ -73,17 +73,17 @@ GROUP_HEADER = ["rows", "suspects", "95% interval", "estimated wrong"]
 
 
 def group_tables(analysis):
-    """Tabulate who is hit, and who hurts, column by column.
+    """Tabulate effects on groups, and harmful groups, column by column.
 
     Parameters
     ----------
     analysis : Analysis
-        What was found.
+        The results.
 
     Returns
     -------
     tables : list of dict
-        What the template ``groups.html`` shows.
+        The data of the template ``groups.html``.
     """
     proper, tables = analysis.held_out.proper, []
     after = [f"{proper}, all rows", "after cleaning", "gain", "standard error"]

@@ -13,7 +13,7 @@ from skinfluence.cli.tables._dialects import (
 )
 from skinfluence.cli.tables._table import AUTO
 
-# The line with which Excel is told the separator.
+# The line that names the separator for Excel.
 SEPARATOR_LINE = b"sep="
 MOST_ABOVE = 20
 
@@ -27,9 +27,9 @@ def told_separator(content):
 
 
 def above_header(content, reading, separator):
-    """Return what stands above the header.
+    """Return the lines above the header.
 
-    Where the first record does not hold the target and one of the next does, that is
+    If the first record does not hold the target and one of the next does, that is
     the header; titles and comments stand above it.
 
     Parameters
@@ -37,14 +37,14 @@ def above_header(content, reading, separator):
     content : bytes
         UTF-8.
     reading : Reading
-        What is known of the file.
+        How the file is read.
     separator : str
-        What the name says.
+        Separator by the name of the file.
 
     Returns
     -------
     above : bytes
-        What is no part of the table.
+        The lines above the header.
     n_records : int
         Its number of records.
     """
@@ -65,7 +65,7 @@ def above_header(content, reading, separator):
 
 
 def say_above(line):
-    """Say which line the header was taken from."""
+    """Note the line from which the header was taken."""
     return (
         f"the header is taken from line {line}, which holds the target (--header yes "
         "takes the first line)"
@@ -83,10 +83,6 @@ def too_long(content, dialect, n_above):
         How values are written.
     n_above : int
         Records above it.
-
-    Returns
-    -------
-    error : BadTable or None
     """
     width, first = None, n_above + 1
     for record, number in numbered_records(content, dialect):
@@ -109,17 +105,13 @@ def unclosed(error, content, dialect, n_above):
     Parameters
     ----------
     error : Exception
-        Of pandas.
+        Raised by pandas.
     content, dialect, n_above
         As in `too_long`.
-
-    Returns
-    -------
-    error : BadTable or None
     """
     if "EOF inside string" not in str(error):
         return None
-    # All that follows is one value, and so the last record.
+    # The rest of the file is one value, and so part of the last record.
     _, number = numbered_records(content, dialect)[-1]
     return BadTable(
         f"a {dialect.quote} is opened in line {number + n_above} and never closed: "

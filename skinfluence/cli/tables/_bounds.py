@@ -1,4 +1,4 @@
-"""Limits of what is read, checked before memory is taken."""
+"""Limits of the size of tables, checked before memory is allocated."""
 
 from skinfluence._memory import check_memory, memory_size
 
@@ -23,7 +23,7 @@ def check_parsed(name, n_bytes, factor=PARSED_FACTOR):
     Parameters
     ----------
     name : str
-        Of the file.
+        Name of the file.
     n_bytes : int
         Its data, decompressed.
     factor : float
@@ -48,7 +48,7 @@ def check_decompressed(name, n_bytes, compressed):
 
 
 def check_n_columns(n_columns):
-    """Raise for more columns than anybody has."""
+    """Raise for more columns than real tables have."""
     if n_columns > MAX_COLUMNS:
         raise BadTable(
             f"it has {n_columns} columns or more, at most {MAX_COLUMNS} are supported: "
@@ -62,7 +62,7 @@ def read_checked(stream, check):
     Parameters
     ----------
     stream : binary file
-        What is read, to its end.
+        Stream to be read to its end.
     check : callable
         Called with the number of bytes so far; raises where they are too many.
 

@@ -16,14 +16,14 @@ def keep_codes(typed, cells):
     Parameters
     ----------
     typed : DataFrame
-        What is changed.
+        Typed columns, changed in place.
     cells : DataFrame
-        The same, as it is written.
+        The same columns as texts.
 
     Returns
     -------
     notes : list of str
-        Where that was done.
+        Names the columns.
     """
     notes = []
     for i in range(typed.shape[1]):

@@ -18,11 +18,11 @@ def decompressed(name, content, compression):
     Parameters
     ----------
     name : str
-        Of the file.
+        Name of the file.
     content : bytes
         Compressed.
     compression : {".gz", ".zst", ".zip"}
-        How.
+        The compression, by the end of the name.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def _unzipped(name, content):
 
 
 def _read(name, stream, n_compressed):
-    """Read all that there is, for what a stream says of its size may be a lie."""
+    """Read the stream to its end, since the size that it states may be wrong."""
     return read_checked(
         stream, lambda n_bytes: check_decompressed(name, n_bytes, n_compressed)
     )

@@ -12,7 +12,7 @@ OTHER = re.compile(rf"(\d{{1,2}})([./])(\d{{1,2}})\2\d{{4}}{TIME}")
 
 
 def texts_to_dates(typed, texts):
-    """Turn columns that hold dates into dates, in place.
+    """Convert columns of dates, in place.
 
     With points the day comes first, with slashes whatever some date shows; where none
     does the column stays a text.
@@ -20,7 +20,7 @@ def texts_to_dates(typed, texts):
     Parameters
     ----------
     typed : DataFrame
-        What is changed.
+        Typed columns, changed in place.
     texts : dict of int to ndarray of object
         Columns, by position, as texts; None where a value is missing.
 

@@ -61,7 +61,7 @@ class DelimitedFile:
     frame : DataFrame or None
         Texts that were read.
     above : bytes
-        UTF-8 of what stood above the header.
+        The lines above the header, in UTF-8.
     """
 
     dialect: Dialect
@@ -180,13 +180,13 @@ def read_delimited(name, content, reading, separator=","):
     Parameters
     ----------
     name : str
-        Of the file.
+        Name of the file.
     content : bytes
         Decompressed.
     reading : Reading
-        What is known of it.
+        How it is read.
     separator : str
-        What the name says; a tab is taken as certain.
+        Separator by the name of the file; a tab is certain.
 
     Returns
     -------
@@ -293,7 +293,7 @@ def _read_numbers(typed, cells, reading):
     samples = [[t for t in v[:N_SAMPLE] if t is not None] for v in texts.values()]
     samples += [[t for t in column if t] for column in numbers]
     marks = guess_marks(samples, reading.decimal, reading.thousands)
-    # pandas knows plain numbers, with nothing else among them.
+    # pandas parses columns of plain numbers only.
     asked = {i: v for i, v in texts.items() if kinds[i] != "f" or marks != PLAIN}
     notes = texts_to_numbers(typed, asked, marks) + texts_to_dates(typed, texts)
     if marks.decimal == "." and (reading.decimal, reading.thousands) == (AUTO, AUTO):
@@ -302,7 +302,7 @@ def _read_numbers(typed, cells, reading):
 
 
 def _note_on_points(typed, positions, samples):
-    """Say that points may be marks of thousands, as in much of Europe."""
+    """Note that points may be marks of thousands, as in much of Europe."""
     columns = [
         (i, texts)
         for i, texts in zip(positions, samples, strict=False)
@@ -334,7 +334,7 @@ def _texts(typed, cells, i):
 
 
 def _said(file, plain_header):
-    """Say in one line what was guessed, if a plain reader would have gone wrong."""
+    """Note the guesses in one line, if a plain reader would have failed."""
     dialect, marks, said = file.dialect, file.marks, []
     if dialect.separator != ",":
         name = SEPARATOR_NAMES.get(dialect.separator, repr(dialect.separator))

@@ -1,4 +1,4 @@
-"""Separator, quotes and header of a delimited text, told from its first records."""
+"""Separator, quotes and header of a delimited text, guessed from its first records."""
 
 import csv
 import io
@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import dataclass
 
 SEPARATORS = ",;\t|"
-QUOTES = "\"'"
 N_RECORDS = 200
 SAMPLE = 2**18
 LARGEST_FIELD = 2**31 - 1
@@ -22,7 +21,7 @@ class Dialect:
     separator : str
         Between values.
     quote : str
-        Around values that hold separators.
+        Quote around values that contain separators.
     header : bool
         Whether the first record names the columns.
     """
@@ -49,9 +48,10 @@ def read_records(lines, separator, quote='"'):
 
 
 def lines_of(text):
-    """Return the lines of a text; a carriage return ends them where nothing else does.
+    """Return the lines of a text.
 
-    Old programs for the Mac write such files.
+    A carriage return ends a line only in files without line feeds, which old programs
+    for the Mac write.
     """
     return io.StringIO(text, newline="\n" if "\n" in text else "\r").readlines()
 
@@ -73,7 +73,7 @@ def sample_records(text, separator, quote='"'):
 def guess_separator(text, quote='"'):
     """Return the character that cuts most records into the same number of values.
 
-    A comma where nothing does.
+    A comma if no separator does.
     """
     best, separator = (0.0, 0), ","
     for candidate in SEPARATORS:
@@ -82,14 +82,14 @@ def guess_separator(text, quote='"'):
             continue
         width, count = widths.most_common(1)[0]
         score = count / sum(widths.values()), width
-        # A line of text is always one value: only two and more say something.
+        # Any line is at least one value: only two or more are evidence.
         if width > 1 and score > best:
             best, separator = score, candidate
     return separator
 
 
 def guess_quote(text):
-    """Return the single quote where values stand in those and in no double ones."""
+    """Return the single quote if values are in single and none in double quotes."""
     sample = text[:SAMPLE]
     cells = [cell.strip() for cell in re.split(f"[{SEPARATORS}\\n]", sample)]
     quoted = sum(len(c) > 1 and c[0] == c[-1] == "'" for c in cells)
@@ -111,7 +111,7 @@ def numbered_records(content, dialect):
 
 
 def separator_and_quote(text, reading, separator):
-    """Return what was asked for, else what the name says, else what the text says."""
+    """Return the separator of the option, else of the name, else of the text."""
     quote = guess_quote(text)
     if reading.separator != "auto":
         separator = reading.separator
@@ -132,11 +132,7 @@ def looks_like_data(records, is_number):
     records : list of list of str
         Of the beginning of a table.
     is_number : callable
-        Tells whether a text is a number.
-
-    Returns
-    -------
-    data : bool
+        Whether a text is a number.
     """
     first, rest = records[0], records[1:]
     numeric = []

@@ -1,4 +1,4 @@
-"""The encoding of a text file, told from its bytes."""
+"""The encoding of a text file, guessed from its bytes."""
 
 import codecs
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ class Encoding:
     Attributes
     ----------
     name : str
-        As Python calls it.
+        Python's name of it.
     mark : bytes
-        The byte order mark before the text, or nothing.
+        The byte order mark before the text, may be empty.
     """
 
     name: str = "utf-8"
@@ -66,7 +66,7 @@ def named_encoding(name, content):
 
 
 def guess_encoding(content):
-    """Tell UTF-8, UTF-16, cp1252 and Latin-1 apart.
+    """Guess whether a text is in UTF-8, UTF-16, cp1252 or Latin-1.
 
     A mark decides; then zero bytes at every other place, which are UTF-16; then whether
     the bytes are valid UTF-8, as text in another encoding hardly ever is. The rest is
@@ -76,11 +76,7 @@ def guess_encoding(content):
     Parameters
     ----------
     content : bytes
-        Of the file.
-
-    Returns
-    -------
-    encoding : Encoding
+        The bytes of the file.
     """
     for mark, name in MARKS.items():
         if content.startswith(mark):

@@ -1,4 +1,4 @@
-"""What the name of a file says: its format and its compression."""
+"""Format and compression of a file, by its name."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ def split_name(name):
     Returns
     -------
     stem, file_format, compression : str
-        Those that the name does not have are empty.
+        Parts that are missing in the name are empty.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def check_name(path):
 
 
 def beside(table, what):
-    """Return the path beside a table where ``what`` became of it is written."""
+    """Return the path of a result named ``what``, beside the table."""
     if str(table) == STDIN:
         return Path(f"stdin.{what}.csv")
     stem, file_format, compression = split_name(table.name)
@@ -69,7 +69,7 @@ def beside(table, what):
 def parts_of(path):
     """Return the Parquet files of a folder in the order of their numbers.
 
-    That of a file, or standard input, is the path alone. Names that begin with a dot or
+    For a file or standard input this is the path itself. Names that begin with a dot or
     an underscore are notes of the program that wrote the folder.
     """
     if str(path) == STDIN or not Path(path).is_dir():

@@ -24,7 +24,7 @@ class JsonLinesFile:
     Attributes
     ----------
     lines : list of bytes or None
-        Those that were read.
+        The lines that were read.
     nested : frozenset of str
         Columns with lists and objects, which are texts of JSON in a table.
     """
@@ -97,7 +97,7 @@ def read_json_lines(name, content, reading):
 
 
 def _typed(cells, reading):
-    """Return the rows with texts that say numbers, "12.50", as numbers."""
+    """Return the rows with texts of numbers, such as "12.50", as numbers."""
     typed = cells.copy()
     texts = {}
     for i in range(typed.shape[1]):
@@ -130,7 +130,7 @@ def _scalar(value):
 
 
 def _unpacked(value):
-    """Return the list or object that a text of JSON says, or the value itself."""
+    """Return the list or object of a text of JSON, or the value itself."""
     if isinstance(value, str) and value[:1] in "[{":
         try:
             return json.loads(value)

@@ -18,9 +18,9 @@ UNIT = (
 )
 WITH_WORD = r"\s*[-+]?\d[\d.,']*\s*([^\W\d_][^\d\s]{0,9})\s*"  # 180,3 cm
 SIGN = "[+\\-\u2212]"  # with the minus sign of typography
-# A column with a few texts among its numbers is one of numbers, and says so.
+# A column with at most this share of texts is a column of numbers, with a note.
 MOSTLY = 0.95
-# However frequent, these are said to be missing in a column of numbers.
+# These texts count as missing in a column of numbers, however frequent they are.
 MISSING = {
     "-",
     "--",
@@ -37,7 +37,7 @@ MISSING = {
 }
 MISSING |= {"n.a.", "nan", "none", "null", "nil", "missing", "unknown", "k.a.", "tbd"}
 MISSING |= {"#n/a", "#div/0!", "#value!", "#ref!", "#num!", "#name?"}
-# A column with fewer numbers is one of texts, and nobody expects otherwise.
+# A column with fewer numbers is a column of texts, without a note.
 SOME = 0.5
 N_SAMPLE = 1000
 
@@ -59,13 +59,13 @@ class NumberMarks:
 
     @cached_property
     def pattern(self):
-        """A compiled expression that matches numbers, and nothing else."""
+        """A compiled expression that matches numbers only."""
         part = rf"(?:{re.escape(self.decimal)}\d*)?"
         number = rf"(?:\d+{part}|{re.escape(self.decimal)}\d+)(?:[eE][+-]?\d+)?"
         if self.thousands:
             mark = f"[{re.escape(self._thousands)}]"
-            # No group begins with a zero: "0,536" has a decimal comma. Nobody writes
-            # groups before an exponent: "2,345e+03" has one as well.
+            # Marks of thousands do not follow a single zero, nor come with an exponent:
+            # "0,536" and "2,345e+03" have decimal commas.
             number = rf"(?:[1-9]\d{{0,2}}(?:{mark}\d{{3}})+{part}|{number})"
         space = f"[{SPACES}]*"
         plain = rf"{UNIT}?{space}{number}{space}{UNIT}?"
@@ -82,7 +82,7 @@ class NumberMarks:
         return self.pattern.fullmatch(text.strip()) is not None
 
     def number(self, text):
-        """Return the number that a text says; NaN where it says none."""
+        """Return the number that a text contains; NaN if it is no number."""
         text = text.strip()
         if not self.pattern.fullmatch(text):
             return np.nan
@@ -152,11 +152,7 @@ def may_be_groups(texts):
     Parameters
     ----------
     texts : sequence of str
-        Of the column, without missing ones.
-
-    Returns
-    -------
-    whether : bool
+        Texts of the column, without missing ones.
     """
     pattern = re.compile(rf"{SIGN}?[1-9]\d{{0,2}}(?:\.\d{{3}})+|{SIGN}?\d{{1,3}}")
     texts = [text for text in texts if not _is_missing(text)]
@@ -178,7 +174,7 @@ def _only_with_groups(texts):
 
 
 def say_marks(marks):
-    """Return what a plain reader would not expect, with the options for it."""
+    """Return the marks other than decimal points, with the options for them."""
     said = []
     if marks.decimal != ".":
         said.append(f"decimal mark {marks.decimal!r} (--decimal)")
@@ -188,7 +184,7 @@ def say_marks(marks):
 
 
 def are_codes(texts):
-    """Tell whether digits are the names of something: "007" in a typed format."""
+    """Tell whether digits are codes: "007" in a typed format."""
     return any(
         text is not None and re.fullmatch(r"0\d+", text.strip()) for text in texts
     )
@@ -207,10 +203,10 @@ def numbers_of_texts(texts, marks):
     Returns
     -------
     numbers : ndarray of float, shape (n,), or None
-        None where more than one text of twenty is no number and does not say that
-        it is missing.
+        None if more than one text of twenty is neither a number nor a sign of
+        a missing value.
     others : list of str
-        The texts that are none, signs of missing values among them.
+        The texts that are no numbers, including signs of missing values.
     """
     present = np.array([text is not None for text in texts], dtype=bool)
     if not _mostly_numbers(texts[present][:N_SAMPLE], marks):
@@ -225,12 +221,12 @@ def numbers_of_texts(texts, marks):
 
 
 def texts_to_numbers(typed, texts, marks):
-    """Turn columns that hold numbers into numbers, in place.
+    """Convert columns of numbers, in place.
 
     Parameters
     ----------
     typed : DataFrame
-        What is changed.
+        Typed columns, changed in place.
     texts : dict of int to ndarray of object
         Columns, by position, as texts; None where a value is missing.
     marks : NumberMarks
@@ -239,7 +235,7 @@ def texts_to_numbers(typed, texts, marks):
     Returns
     -------
     notes : list of str
-        What was taken as missing.
+        Notes for the user on texts in columns of numbers.
     """
     notes = []
     for i, values in texts.items():
@@ -259,7 +255,7 @@ def texts_to_numbers(typed, texts, marks):
 
 
 def _note_on_mixed(name, values, marks):
-    """Say that a column of many numbers is taken for one of texts."""
+    """Note that a column of many numbers is taken for a column of texts."""
     texts = [text for text in values[:N_SAMPLE] if text is not None]
     others = [text for text in texts if not marks.is_number(text)]
     share = 1 - len(others) / max(len(texts), 1)
@@ -272,7 +268,7 @@ def _note_on_mixed(name, values, marks):
 
 
 def _note_on_other_marks(name, texts, marks):
-    """Say that the numbers of a column have other marks than those of the table."""
+    """Note that the numbers of a column have other marks than those of the table."""
     for decimal, thousands in MARKS:
         if _mostly_numbers(texts, NumberMarks(decimal, thousands)):
             return [
@@ -284,7 +280,7 @@ def _note_on_other_marks(name, texts, marks):
 
 
 def _note_on_unit(name, texts):
-    """Say that the numbers of a column have a unit behind them that is not known."""
+    """Note that the numbers of a column have an unknown unit behind them."""
     found = [match for text in texts if (match := re.fullmatch(WITH_WORD, text))]
     units = {match[1] for match in found}
     if len(units) != 1 or len(found) < MOSTLY * len(texts):
@@ -296,7 +292,7 @@ def _note_on_unit(name, texts):
 
 
 def _notes_on_writing(name, values, numbers):
-    """Say what numbers look like that others might read in another way."""
+    """Note how ambiguous numbers are read."""
     read = [text for text, x in zip(values, numbers, strict=True) if text and x == x]
     notes = []
     ledger = [text for text in read if _is_ledger(text.strip())]

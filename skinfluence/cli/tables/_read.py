@@ -29,7 +29,7 @@ from skinfluence.cli.tables._spreadsheets import SpreadsheetFile, read_spreadshe
 from skinfluence.cli.tables._table import AUTO, Reading
 from skinfluence.cli.tables._totals import note_on_totals
 
-# Files that are larger take several seconds.
+# Larger files take several seconds to read.
 MANY_BYTES = 10_000_000
 
 
@@ -42,7 +42,7 @@ def read_table(paths, reading=None):
         Files, whose rows follow each other, or folders of Parquet files; "-" is
         standard input.
     reading : Reading, default=None
-        What is known of the files.
+        How the files are read.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def read_table(paths, reading=None):
 
 
 def _announce(files):
-    """Say that files are read where this takes long."""
+    """Print that files are being read, if they are large."""
     n_bytes = sum(Path(f).stat().st_size for f in files if Path(f).is_file())
     if n_bytes >= MANY_BYTES:
         print(f"reading {n_bytes / 1e6:.0f} MB", file=sys.stderr)
@@ -87,7 +87,7 @@ def file_like(path, table=None):
     path : Path
         Where.
     table : Table, default=None
-        What was read.
+        Table that was read.
 
     Returns
     -------

@@ -25,7 +25,7 @@ from skinfluence.cli.tables._number_marks import (
 )
 from skinfluence.cli.tables._table import AUTO, Table, column_names
 
-# In the XML of a sheet, of Excel and of OpenDocument.
+# A formula in the XML of a sheet of Excel, or of OpenDocument.
 FORMULA = re.compile(rb"<f[ />]|table:formula=")
 ENGINES = {".xlsx": "openpyxl", ".ods": "odf"}
 # Texts that pandas takes for missing values in every format.
@@ -44,7 +44,7 @@ class SpreadsheetFile:
     header : bool
         Whether the first row names the columns.
     above : DataFrame or None
-        What stood above it.
+        The rows above it.
     columns : tuple of str
         Of the table that was read, above which alone it stands again.
     """
@@ -130,7 +130,7 @@ def read_spreadsheet(name, content, reading, file_format):
 
 
 def _below(above, frame):
-    """Return a frame of cells: what stands above, the names, the rows."""
+    """Return a frame of cells: the rows above the header, the names, the rows."""
     pandas = import_pandas()
     names = pandas.DataFrame([frame.columns], dtype=object)
     rows = frame.astype(object).set_axis(range(frame.shape[1]), axis=1)
@@ -202,7 +202,7 @@ def _distinct(first):
 
 
 def _typed(raw, reading, notes):
-    """Return the rows with numbers as numbers; what is mixed becomes texts."""
+    """Return the rows with numbers as numbers; mixed columns become texts."""
     typed = raw.infer_objects()
     texts = {}
     for i in range(typed.shape[1]):

@@ -9,18 +9,18 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class Reading:
-    """How a file is read; "auto" is told from the file.
+    """How a file is read; "auto" is guessed from the file.
 
     Attributes
     ----------
     file_format : str
         "csv", "jsonl", "xlsx" and so on; "auto" goes by the name.
     separator, decimal, thousands, encoding : str
-        Of texts.
+        Encoding of texts.
     header : {"auto", "yes", "no"}
         Whether the first row names the columns.
     sheet : str or None
-        Of a spreadsheet; the first by default.
+        Sheet of a spreadsheet; the first by default.
     target : str or None
         A name that some column has: a first row that holds it is a header.
     """
@@ -51,7 +51,7 @@ class Table:
         Writes tables as this one was written: ``encode(frame)`` returns the bytes of
         any frame, ``records(positions)`` those of rows as they came, or None.
     notes : list of str
-        What was guessed, with the options that say otherwise.
+        Notes on guesses, with the options that override them.
     files : ndarray of str or None
         Name of the file of each row, where there are several.
     """
@@ -64,7 +64,7 @@ class Table:
     files: np.ndarray | None = None
 
     def place(self, row):
-        """Say where people find a row.
+        """Return the place of a row, for messages.
 
         Parameters
         ----------

@@ -18,7 +18,7 @@ MIN_ROWS = 5
 
 
 def note_on_totals(table):
-    """Say that the last row seems to be a total; nothing is left out.
+    """Note that the last row seems to be a total; it is not left out.
 
     A row of totals has a cell that says so, or numbers that are the sums of all rows
     above in at least two columns.
@@ -26,7 +26,7 @@ def note_on_totals(table):
     Parameters
     ----------
     table : Table
-        What was read.
+        Table that was read.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-r"""What the rows of a group do to each other's removal, beyond the sum over them.
+r"""Second-order terms between the rows of a group, beyond the sum over its rows.
 
 Without a group S the Hessian of the summed loss, :math:`H`, loses :math:`H_S`, so that
 the parameters move by :math:`(H - H_S)^{-1} g_S`, whose Neumann series begins

@@ -29,7 +29,7 @@ def attention(
     average_attn_weights=True,
     is_causal=False,  # a hint: attn_mask is the causal mask
 ):
-    """Return what the module returns, with all products by weights from ``linear``.
+    """Return the output of the module, with all products by weights from ``linear``.
 
     ``linear(x, weight, bias, part)`` takes rows on the first axis, names of parameters,
     and the outputs that are computed, a slice.

@@ -72,7 +72,7 @@ def replace(attributes):
 
 
 def unfused(root):
-    """Return what makes all modules below ``root`` compute in single operations.
+    """Return attributes with which modules below ``root`` compute in single operations.
 
     Attributes as `replaced` takes them.
     """

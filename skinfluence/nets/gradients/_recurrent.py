@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import (
 
 
 def recurrent(module, linear, x, hx=None):
-    """Return what the module returns, with all products by weights from ``linear``.
+    """Return the output of the module, with all products by weights from ``linear``.
 
     ``linear(x, weight, bias)`` takes rows on the first axis and names of parameters.
     """

@@ -8,8 +8,8 @@ import torch
 from skorch.dataset import unpack_data
 from torch.utils._pytree import tree_leaves, tree_map
 
-from skinfluence.nets.gradients._factors import RowGradients
 from skinfluence.nets.gradients._fused import replace, unfused
+from skinfluence.nets.gradients._row_gradients import RowGradients
 from skinfluence.nets.net._target import NetTarget
 
 
@@ -144,10 +144,10 @@ class NetFunctions:
         self._placed.copy_(theta.detach())
         return self._own
 
-    def placed_losses(self, X, y, measure=None):
-        """`losses` at the parameters that `place` was last called with."""
-        self._set_mode(measure)
-        return self._module(X, y, measure)
+    def placed_losses(self, X, y):
+        """Training `losses` at the parameters that `place` was last called with."""
+        self._set_mode(None)
+        return self._module(X, y, None)
 
     def row_gradients(self, theta, X, y, measure=None):
         """Gradients of each row's loss at ``theta``, shape (n_rows, n_parameters).

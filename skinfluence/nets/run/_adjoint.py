@@ -71,10 +71,6 @@ def step_jacobian(replay, state, k, batch, frozen=False):
     return trajectory.optimiser.jacobian(state, used, settings, k, frozen), gradient
 
 
-def _zero(value, like):
-    return torch.zeros_like(like) if value is None else value
-
-
 def reverse(replay, cotangents):
     """Minus the derivative of test losses by row weights, in one backward pass.
 

@@ -6,8 +6,8 @@ from sklearn.utils.parallel import Parallel, delayed
 from skinfluence._sklearn import final_estimator, take_rows
 from skinfluence._skorch import jobs_of_training
 from skinfluence.nets.curvature._damping import Descent
-from skinfluence.nets.gradients._factors import RowGradients
 from skinfluence.nets.gradients._gram import gram, matvec, self_dot, weighted_gradient
+from skinfluence.nets.gradients._row_gradients import RowGradients
 from skinfluence.nets.net._model import fitted_net, net_model, net_rows
 from skinfluence.nets.net._target import NetTarget
 from skinfluence.nets.run._checkpoint_recorder import CheckpointRecorder

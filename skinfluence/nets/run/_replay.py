@@ -9,6 +9,8 @@ from skinfluence.nets._device import random_state
 from skinfluence.nets.run._device_record import DeviceRecord
 from skinfluence.nets.run._optimisers import clip
 
+RUNS = 100  # replays at a time
+
 
 class Replay:
     """Replays a recorded run with other weights of its rows.
@@ -148,15 +150,13 @@ class Replay:
                     )
         return self.functions.batches
 
-    def leave_out(self, groups, block=100):
+    def leave_out(self, groups):
         """Parameters at the end of the run without each group of rows.
 
         Parameters
         ----------
         groups : sequence of int or of sequences of int
             Rows to leave out, together within a group.
-        block : int
-            Number of runs at a time.
 
         Returns
         -------
@@ -164,8 +164,8 @@ class Replay:
         """
         theta = self.functions.parameters
         out = []
-        for first in range(0, len(groups), block):
-            part = groups[first : first + block]
+        for first in range(0, len(groups), RUNS):
+            part = groups[first : first + RUNS]
             weights = torch.ones((len(part), self.n_rows), dtype=theta.dtype)
             for weight, rows in zip(weights, part, strict=True):
                 weight[torch.as_tensor(rows)] = 0

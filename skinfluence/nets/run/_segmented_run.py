@@ -109,7 +109,7 @@ class SegmentedRun(CheckpointRun):
         rows : ndarray of int
             Some of the training rows.
         solved : tensor of shape (m, p)
-            What their gradients at a checkpoint are multiplied by.
+            Factors of their gradients at a checkpoint.
         gradients : tensor of shape (len(rows), p)
         """
         gradients = self.gradients()

@@ -43,7 +43,7 @@ class Certificate:
         self.unchanged, self.base_metrics = unchanged, metrics
 
     def forget(self, removals):
-        """Say nothing about some removals but what a loss can be at all."""
+        """Give some removals the widest interval: all values that the loss can have."""
         self.distance[removals], self.moves[removals] = np.inf, 0.0
         gone = np.isin(np.arange(len(self.distance)), removals)
         self.own = {key: own for key, own in self.own.items() if not gone[key[0]]}

@@ -34,7 +34,7 @@ def class_statistics(model):
 
 
 class RowSums:
-    """Weighted sums over rows, and what is left of them without some of the rows.
+    """Weighted sums over rows, with all rows and without some of them.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class RowSums:
     weight : ndarray of shape (n,)
         Sample weights.
     values : ndarray or csr_array of longdouble, shape (n_members, d)
-        What is summed, each known to 4 units of its last place.
+        The terms, each known to 4 units of its last place.
     """
 
     def __init__(self, members, weight, values):

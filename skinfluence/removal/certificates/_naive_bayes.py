@@ -61,7 +61,7 @@ class NaiveBayesCertificate:
         self.unchanged = np.diff(removed.indptr) == 0
 
     def forget(self, removals):
-        """Say nothing about some removals but what a loss can be at all."""
+        """Give some removals the widest interval: all values that the loss can have."""
         self.forgotten[removals] = True
 
     def bounds(self, X, y, loss):

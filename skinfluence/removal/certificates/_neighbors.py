@@ -34,7 +34,7 @@ class NeighborCertificate:
         self.unresolved = removals.unresolved
 
     def forget(self, removals):
-        """Say nothing about some removals but what a loss can be at all."""
+        """Give some removals the widest interval: all values that the loss can have."""
         self.unresolved = np.union1d(self.unresolved, removals).astype(np.intp)
 
     def bounds(self, X, y, loss):

@@ -19,7 +19,7 @@ _AFFORDABLE = 1e10
 
 
 class Series:
-    """Gradients of what is left without sets of rows, at moves.
+    """Gradients of the objective without sets of rows, at moves.
 
     Parameters
     ----------
@@ -69,11 +69,11 @@ class Series:
         Returns
         -------
         gradient : ndarray of shape (m, p)
-            With what the rows of each set took with them.
+            Including the terms that leave with the rows of each set.
         zeta : ndarray of shape (m,)
             Largest moves of predictors.
         dropped : ndarray of shape (m,)
-            Lengths of what is left out.
+            Bounds of the lengths of the remainders.
         """
         removed, metric = self.removed, self.base.metric
         row, X = removed.row, self.rows

@@ -209,7 +209,7 @@ class Distances:
             return distances(nu, zeta, self.kappa, reach, M), gradient
 
     def _spill(self, a):
-        """What absolute errors of rows are in a gradient, per length of a move.
+        """Errors of a gradient by absolute errors of the rows, per length of a move.
 
         Twice: of the rows that are summed, and of those that move predictors.
         """
@@ -317,7 +317,7 @@ class Distances:
                 if not point.metric.trusted:
                     break
                 if np.isfinite(best) and not point.distance < best / 2:
-                    break  # rounding is what is left
+                    break  # the rest is rounding
                 if point.distance < best:
                     kept, best = move, point.distance
                     self.own[i] = point.metric, best

@@ -247,7 +247,7 @@ class _Softmax:
         return out + model.objective.penalise(moves)
 
     def _linear_rounding(self, moves):
-        """What rounding makes of these products."""
+        """Rounding errors of these products."""
         metric = self.base.metric
         size = np.abs(moves).reshape(len(moves), -1) @ metric.size
         return metric.unit * metric.units * size
@@ -318,7 +318,7 @@ class _Softmax:
                 if not point.metric.trusted:
                     break
                 if np.isfinite(best) and not point.distance < best / 2:
-                    break  # rounding is what is left
+                    break  # the rest is rounding
                 if point.distance < best:
                     kept, best = move, point.distance
                     self.own[i, 0] = point.ranges, best

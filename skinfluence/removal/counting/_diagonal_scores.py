@@ -29,7 +29,7 @@ class DiagonalScores(ClassScores):
 
     @abstractmethod
     def changes(self, removed):
-        """What removals do to the parameters.
+        """Changes of the parameters by removals.
 
         Returns
         -------

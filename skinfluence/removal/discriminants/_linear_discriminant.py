@@ -15,7 +15,7 @@ from skinfluence.removal.counting._class_scores import (
 )
 from skinfluence.removal.discriminants._quadratic_discriminant import regularisation
 from skinfluence.removal.linear._design import Design
-from skinfluence.removal.linear._linear import LinearRemovals
+from skinfluence.removal.linear._moved_coefficients import LinearRemovals
 
 
 class LinearDiscriminant(ClosedFormModel):

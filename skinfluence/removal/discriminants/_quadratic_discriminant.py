@@ -162,7 +162,7 @@ class QuadraticDiscriminant(OneClassScores):
 
 
 def regularisation(estimator, solver):
-    """Return what is added to covariances, and the share that a multiple of I takes.
+    """Return the number added to the diagonal of covariances, and their shrinkage.
 
     Raises
     ------

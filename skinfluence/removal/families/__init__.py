@@ -1,1 +1,1 @@
-"""What each linear estimator minimises, and the model of its removals."""
+"""The objective of each linear estimator, and the model of its removals."""

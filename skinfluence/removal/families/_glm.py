@@ -1,6 +1,6 @@
 """Generalised linear models with log link: Poisson, Gamma and Tweedie regressors.
 
-What scikit-learn minimises: ``sum_j s_j dev_j / (2 S) + alpha |w|^2 / 2`` with
+scikit-learn minimises ``sum_j s_j dev_j / (2 S) + alpha |w|^2 / 2`` with
 ``S = sum_j s_j`` and the intercept free, dev the unit deviance. Times S: the penalty
 is ``alpha S``, so a row takes its share of the penalty with it.
 """

@@ -1,6 +1,6 @@
 """HuberRegressor, whose coefficients and scale are minimised jointly.
 
-What scikit-learn minimises: ``sum_j s_j (sigma + sigma H(r_j / sigma)) + alpha
+scikit-learn minimises ``sum_j s_j (sigma + sigma H(r_j / sigma)) + alpha
 |w|^2``, the intercept free, ``H(z) = z^2`` up to epsilon and linear beyond. alpha is
 not multiplied by the number of rows and stays when a row goes, which takes a
 ``sigma`` with it. (The bound sigma >= 10 machine epsilons is not reached: such models

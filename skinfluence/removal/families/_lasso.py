@@ -1,6 +1,6 @@
 """Lasso and elastic net, with one output or several independent ones.
 
-What scikit-learn minimises: ``sum_j s_j (y_j - x_j'w - b)^2 / (2 S) +
+scikit-learn minimises ``sum_j s_j (y_j - x_j'w - b)^2 / (2 S) +
 alpha (l1_ratio |w|_1 + (1 - l1_ratio) |w|^2 / 2)`` with ``S = sum_j s_j`` and the
 intercept free (it scales sample weights to sum to n, which changes nothing). Times S:
 the penalty is proportional to S, so a row takes its share of the penalty with it.

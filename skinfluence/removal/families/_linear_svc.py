@@ -1,6 +1,6 @@
 """LinearSVC with the squared hinge: one independent problem per class.
 
-What liblinear minimises, primal or dual, for each class: ``C sum_j s_j max(0, 1 -
+liblinear minimises, primal or dual, for each class ``C sum_j s_j max(0, 1 -
 c_j (x_j'w + b))^2 + |w|^2 / 2 + (b / intercept_scaling)^2 / 2``: the intercept is the
 coefficient of a constant feature and has a penalty. Removing a row removes its term.
 liblinear gives the class weight to the one class, not to the rest.

@@ -1,6 +1,6 @@
 """LinearSVR with the squared epsilon-insensitive loss.
 
-What liblinear minimises, primal or dual: ``C sum_j s_j max(0, |y_j - x_j'w - b| -
+liblinear minimises, primal or dual, ``C sum_j s_j max(0, |y_j - x_j'w - b| -
 epsilon)^2 + |w|^2 / 2 + (b / intercept_scaling)^2 / 2``: the intercept is the
 coefficient of a constant feature and has a penalty. Removing a row removes its term.
 Without a tube this is a ridge regression.

@@ -1,6 +1,6 @@
 """Logistic regression, binary with any penalty and multinomial with L2 or none.
 
-What scikit-learn minimises, whatever the solver: ``sum_j s_j logloss_j + (l1_ratio
+scikit-learn minimises, with every solver, ``sum_j s_j logloss_j + (l1_ratio
 |w|_1 + (1 - l1_ratio) |w|^2 / 2) / C``; C multiplies a sum and stays when a row goes.
 The intercept is free, but for ``liblinear``, which penalises it as the coefficient
 of a constant feature ``intercept_scaling``.

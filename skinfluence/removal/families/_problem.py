@@ -1,4 +1,4 @@
-"""What the models of linear families are made of, read off their objective."""
+"""The parts of the models of linear families, taken from their objective."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ class Problem:
     Attributes
     ----------
     goal : Objective
-        What it minimises.
+        The objective.
     design : Design
         Training rows.
     weight : ndarray of shape (n,)

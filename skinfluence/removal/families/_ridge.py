@@ -1,6 +1,6 @@
 """Least squares: LinearRegression, Ridge, RidgeCV, RidgeClassifier and its CV.
 
-What scikit-learn minimises: ``sum_j s_j (y_j - x_j'w - b)^2 + alpha |w|^2``, the
+scikit-learn minimises ``sum_j s_j (y_j - x_j'w - b)^2 + alpha |w|^2``, the
 intercept free. Removing a row removes its term; alpha is a sum, not a mean, and
 stays.
 """

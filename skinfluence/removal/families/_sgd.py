@@ -1,6 +1,6 @@
 """SGDRegressor and SGDClassifier with a smooth loss, at the optimum they approach.
 
-What scikit-learn descends: ``sum_j s_j l_j / n + alpha |w|^2 / 2``, the intercept free
+scikit-learn descends ``sum_j s_j l_j / n + alpha |w|^2 / 2``, the intercept free
 and n the number of rows, whatever their weights. Times n: the penalty is ``alpha n``,
 so every row, also one of weight zero, takes a share 1/n of the penalty with it.
 

@@ -62,13 +62,13 @@ class KernelModel(ClosedFormModel):
         gram : ndarray of shape (n, n)
             G without ``noise``.
         noise : list of float or ndarray of shape (n,)
-            What is added to the diagonal, one per distinct penalty.
+            Numbers added to the diagonal, one per distinct penalty.
         which : ndarray of shape (n_outputs,)
             The penalty of each output.
         targets : ndarray of shape (n, n_outputs)
             As G has them, centred if ``mean`` is given.
         mean : ndarray of shape (n_outputs,), default=None
-            What was subtracted from the targets and depends on the rows.
+            Terms that were subtracted from the targets and depend on the rows.
         """
         n, self.n_outputs = targets.shape
         self.X, self.targets, self.mean = X, targets, mean

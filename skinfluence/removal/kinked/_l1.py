@@ -7,9 +7,11 @@ import scipy.linalg as sla
 ROUNDING = 1e-12
 # Relative to the diagonal.
 RIDGE = 1e-12
+# Numbers in a temporary array of problems that are solved by one call.
+TILE = 2**20
 
 
-def minimise(hessian, pull, l1, free, theta, positive=False, max_iter=1000):
+def minimise(hessian, pull, l1, free, theta, positive=False):
     r"""Minimise ``theta' H theta / 2 - pull' theta + sum_j l1_j |theta_j|``.
 
     Feature-sign search: a Newton step on the coefficients that are not zero, signs
@@ -32,8 +34,6 @@ def minimise(hessian, pull, l1, free, theta, positive=False, max_iter=1000):
         Start.
     positive : bool, default=False
         Whether coefficients that are not free must not be negative.
-    max_iter : int, default=1000
-        Steps after which the search is given up.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def minimise(hessian, pull, l1, free, theta, positive=False, max_iter=1000):
     theta = np.where(independent(hessian, (theta != 0) | free), theta, 0.0)
     root = np.sqrt(np.diag(hessian))
     one_by_one, tolerance, repeats = False, ROUNDING, 0
-    for _ in range(max_iter):
+    for _ in range(1000):
         grad = hessian @ theta - pull
         noise = tolerance * (root * (root @ np.abs(theta)) + np.abs(pull) + l1)
         sign = np.where(free, 0.0, np.sign(theta))
@@ -137,17 +137,17 @@ def minimise_screened(theta, free, l1, slack_at, noise, solve):
         theta[part] = new
 
 
-def padded_batches(count, width, tile=2**20):
+def padded_batches(count, width):
     """Cut problems, sorted by their number of changes, into slices of similar ones.
 
     Those of a slice are padded to the same size, so that one call solves them all;
-    ``width`` is the length of a change, and ``tile`` the floats of a temporary.
+    ``width`` is the length of a change.
     """
     start = 0
     while start < len(count):
-        size = tile // ((count[start] + 8) * width + 1) + 1
-        yield slice(start, min(start + min(size, 64), len(count)))
-        start += min(size, 64)
+        size = min(TILE // ((count[start] + 8) * width + 1) + 1, 64)
+        yield slice(start, min(start + size, len(count)))
+        start += size
 
 
 def violation(grad, l1, positive):

@@ -96,7 +96,7 @@ class L1Smooth(LinearModel):
             found = minimise_screened(np.zeros_like(theta), *args)
         return found
 
-    def _minimise(self, part, weight, theta, max_iter=100):
+    def _minimise(self, part, weight, theta):
         """Proximal Newton steps on some columns."""
         X, l1, l2 = self.design.rows[:, part], self.l1[part], self.l2[part]
         eta = X @ theta
@@ -105,7 +105,7 @@ class L1Smooth(LinearModel):
             penalty = l1 @ np.abs(theta) + l2 @ theta**2 / 2
             return weight @ self.pointwise.value(eta, self.y) + penalty
 
-        for _ in range(max_iter):
+        for _ in range(100):
             slope = weight * self.pointwise.slope(eta, self.y)
             curvature = weight * self.pointwise.curvature(eta, self.y)
             hessian = hessians(X, curvature[None])[0] + np.diag(l2)
@@ -136,7 +136,7 @@ class L1Smooth(LinearModel):
         return Whitened(self._restricted(A), theta[A], self.l2[A], damping, tilt), A
 
     def _restricted(self, A):
-        """What `Whitened` asks of a model, on some columns."""
+        """The parts of a model that `Whitened` needs, on some columns."""
         return SimpleNamespace(
             design=SimpleNamespace(rows=self.design.rows[:, A]),
             y=self.y,

@@ -51,10 +51,6 @@ def make_design(
         Whether to prefer one coordinate per feature, where that is affordable.
     scales : Scales, default=None
         See `Design`; implies ``keep_columns``.
-
-    Returns
-    -------
-    design : Design
     """
     args = estimator, X, intercept, center, sample_weight
     n, d = X.shape if hasattr(X, "shape") else np.shape(X)
@@ -104,7 +100,7 @@ class Design:
     rows : ndarray of shape (n_samples, p)
         Training rows. The last column is the intercept's.
     mean : ndarray of shape (n_features,) or None
-        What was subtracted from the columns.
+        Numbers that were subtracted from the columns.
     keeps_columns : bool
         Whether the columns of ``rows`` are those of X.
     free_intercept : bool

@@ -1,4 +1,4 @@
-"""Weighted least squares by orthogonal factors: what is left when a row leaves."""
+"""Weighted least squares by orthogonal factors, with and without a row."""
 
 import numpy as np
 

@@ -36,7 +36,7 @@ class Penalty:
     weight : ndarray of shape (n,)
         Sample weights.
     mass : ndarray of shape (n,), default=None
-        What R is proportional to the sum of; None for nothing.
+        Weights to whose sum R is proportional; None if R is constant.
     scales : Scales, default=None
         By what removals multiply R: its ``without(masks)`` returns columns and their
         factors, of shape (n_removals, n_columns); None for nothing.

@@ -2,11 +2,8 @@
 
 import numpy as np
 
-from skinfluence.removal.linear._linear import (
-    STEP_TOLERANCE,
-    LinearModel,
-    RankOneRemovals,
-)
+from skinfluence.removal.linear._linear import STEP_TOLERANCE, LinearModel
+from skinfluence.removal.linear._moved_coefficients import RankOneRemovals
 from skinfluence.removal.linear._normal_equations import NormalFactor
 from skinfluence.removal.linear._orthogonal import OrthogonalFactor
 from skinfluence.removal.linear._penalty import COLLAPSE, Penalty
@@ -194,7 +191,7 @@ class Quadratic(LinearModel):
         self._check_moves(n)
         moves = np.empty((n, *self.theta.shape))
         scales = self.variances.without()
-        # what is left of the penalty is no small change of it
+        # the penalty without these rows is no small change of it
         doubt = np.where((scales < COLLAPSE).any(axis=1), np.inf, 0.0)
         for key, penalty in enumerate(self.penalties):
             outputs = self._outputs(key)

@@ -6,7 +6,7 @@ import numpy as np
 def recentred(rows, weight, free_intercept):
     """Return rows with columns of weighted mean zero, and the means.
 
-    Columns that are constant in what is left become nothing but zeros (to rounding).
+    Columns that are constant in these rows become zeros (to rounding).
     The last column is the intercept's; without a free one nothing is subtracted.
     """
     rows, mean = rows.copy(), np.zeros(rows.shape[1])

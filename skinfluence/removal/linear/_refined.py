@@ -7,7 +7,7 @@ STEPS = 4
 
 
 def refined(factor, X, targets, center):
-    """Solve ``factor.solve``, and again for what is left as long as that adds digits.
+    """Apply ``factor.solve``, and again to the residual as long as that adds digits.
 
     Parameters
     ----------
@@ -16,7 +16,7 @@ def refined(factor, X, targets, center):
     X : ndarray of shape (n, p)
         Rows.
     targets : ndarray of shape (n, k)
-        What is to be explained.
+        Targets.
     center : ndarray of shape (p, k)
         Coefficients that the penalty already sees.
 

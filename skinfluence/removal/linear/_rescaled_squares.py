@@ -17,7 +17,7 @@ def moves_without_rows(factor, jumps, theta, change, penalty, unresolved):
     factor : NormalFactor or OrthogonalFactor
         Of all rows and R.
     jumps : ndarray of shape (n, k)
-        What each row does under R.
+        Factors of the moves by each row under R.
     theta : ndarray of shape (k, p)
         Coefficients.
     change : ndarray of shape (n, p)

@@ -23,7 +23,7 @@ def move_without(model, gone, tol, scale=1.0):
     tol : float
         Largest relative error of the solution.
     scale : ndarray of shape (p,) or float, default=1.0
-        What the penalty is multiplied by.
+        Factor of the penalty.
 
     Returns
     -------

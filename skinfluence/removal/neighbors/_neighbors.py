@@ -72,7 +72,7 @@ class NeighborsModel(ClosedFormModel):
         masks : ndarray of shape (n_groups, n) or None
             Sets of rows; None for every single row.
         response : {"predict_proba", "predict"}
-            What to predict.
+            Response to predict.
         own : bool
             Yield only the pairs of row i and its own removal.
 

@@ -76,7 +76,7 @@ def radius(nu, zeta, kappa, h_max, M):
         return np.where(product < 1, size * distance, np.inf)
 
 
-def newton_residual(u_norm, weighted_slope, h_max, kappa, M):
+def newton_residual(u_norm, weighted_slope, h_max, M):
     """Gradient norm after one Newton step: second-order Taylor remainder.
 
     ``weighted_slope`` is ``|d_i| sqrt(h_i / kappa)``, the length of the step in the
@@ -88,7 +88,7 @@ def newton_residual(u_norm, weighted_slope, h_max, kappa, M):
 def correction_residual(first_norm, second_norm, difference_norm, h_max, M, order):
     """Gradient norm after a step by the square (order 2), or by the cube too (3).
 
-    What the series leaves out, and what its terms change along the step. Losses obey
+    By the remainder of the series, and changes of its terms along the step. Losses obey
     ``|l| <= M^2 l`` and ``|l'| <= M^3 l''``.
     """
     root = np.sqrt(h_max)

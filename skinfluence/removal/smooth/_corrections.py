@@ -72,7 +72,7 @@ class Corrections:
     ladder : Ladder
         At the base.
     slack : ndarray of shape (n,)
-        What is left of the base's gradient, in the metric without each row.
+        Gradient of the base, nearly zero, in the metric without each row.
     tensors : list of ndarray, default=()
         Those of all rows, see `tensor`, where the base has some rows only.
     """

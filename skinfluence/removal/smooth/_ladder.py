@@ -90,7 +90,7 @@ class Whitened:
         return np.flatnonzero(~(self.error <= tol * self.gap) & (self.weight > 0))
 
     def rough_groups(self, masks, tol):
-        """The same for sets of rows and the smallest eigenvalue of what is left."""
+        """The same for sets of rows, and the smallest eigenvalue without them."""
         if not self.rough(tol).size and self.error <= 1e-6 * tol:
             return np.empty(0, dtype=np.intp)
         rough = []
@@ -147,7 +147,7 @@ class Ladder:
     base : Whitened
         The base, at the optimum of its penalty.
     excess : ndarray of shape (n, p) or None
-        What the penalty's diagonal without each row exceeds the base's by.
+        Diagonal of the penalty without each row minus that of the base.
     h_max : float, default=None
         Largest ``|z|^2`` of the rows asked about; None: of the base.
     """
@@ -218,7 +218,7 @@ class Ladder:
         even = self.uneven == 0
         slope = np.abs(base.d) * np.sqrt(base.h / self.kappa)
         slack = np.linalg.norm(base.slack) / np.sqrt(self.kappa)
-        nu = certificate.newton_residual(length, slope, self.h_max, self.kappa, self.M)
+        nu = certificate.newton_residual(length, slope, self.h_max, self.M)
         bound = self._radius(nu + slack, length * np.sqrt(self.h_max))
         todo = np.flatnonzero(~((bound <= tol) & even))
         todo = todo[(base.weight[todo] > 0) | ~even[todo]]

@@ -44,7 +44,7 @@ class Logistic:
         return expit(eta) * expit(-eta)
 
     def information(self, eta):
-        """Return what l'' is on average over targets of mean p (Fisher)."""
+        """Return the mean of l'' over targets of mean p (Fisher)."""
         return expit(eta) * expit(-eta)
 
     def series(self, eta, y):
@@ -110,7 +110,7 @@ class Tweedie:
         return self.rise * up - self.fall * down
 
     def information(self, eta):
-        """Return what l'' is on average over targets of mean exp(eta) (Fisher)."""
+        """Return the mean of l'' over targets of mean exp(eta) (Fisher)."""
         return np.exp(self.rise * eta)
 
     def series(self, eta, y):
@@ -153,7 +153,7 @@ class Squared:
         return np.ones_like(eta)
 
     def information(self, eta):
-        """Return what l'' is on average over targets."""
+        """Return the mean of l'' over targets."""
         return np.ones_like(eta)
 
     def series(self, eta, y):

@@ -1,4 +1,4 @@
-"""What gradients move by beyond their tangents, summed over rows: one chord step."""
+"""Remainders of gradients beyond their tangents, summed over rows: one chord step."""
 
 import numpy as np
 

@@ -1,13 +1,10 @@
-"""Smooth linear models with one linear predictor, and what is left without rows."""
+"""Smooth linear models with one linear predictor, and their removals."""
 
 import numpy as np
 
 from skinfluence.removal._dispatch import UnsupportedEstimator
-from skinfluence.removal.linear._linear import (
-    STEP_TOLERANCE,
-    LinearModel,
-    RankOneRemovals,
-)
+from skinfluence.removal.linear._linear import STEP_TOLERANCE, LinearModel
+from skinfluence.removal.linear._moved_coefficients import RankOneRemovals
 from skinfluence.removal.linear._normal_equations import NormalFactor, cholesky
 from skinfluence.removal.linear._orthogonal import OrthogonalFactor
 from skinfluence.removal.linear._penalty import Penalty

@@ -77,7 +77,7 @@ class SoftmaxLosses:
         moves : ndarray of shape (m, C, p)
             Moves of theta.
         theta_state : tuple
-            What `start_state` returned.
+            The result of `start_state`.
         weight : ndarray of shape (n,)
             Weights; zero for rows that are left out of all m problems.
         left_out : ndarray of shape (m,), default=None
@@ -136,7 +136,7 @@ class SoftmaxLosses:
         return np.concatenate([-total.sum(axis=1)[:, None], total], axis=1), value, zeta
 
     def start_state(self, theta):
-        """Return what `moved` needs of its start: logits, log-sums, probabilities."""
+        """Return the start of `moved`: logits, log-sums, probabilities."""
         logits = self.rows @ theta.T
         relative = np.ascontiguousarray((logits[:, 1:] - logits[:, :1]).T)
         log_sum = np.logaddexp(logsumexp(relative, axis=0), 0.0)

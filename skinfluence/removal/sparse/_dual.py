@@ -15,6 +15,8 @@ from skinfluence.removal.smooth import _certificate as certificate
 BLOCK, BATCH = 512, 256
 # Relative rounding error of one minus leverage from which on a row is solved alone.
 ROUGH = 1e-6
+# Chord steps after which a row is solved alone.
+PASSES = 8
 
 
 class DualFactor:
@@ -207,7 +209,7 @@ class DualLadder:
         length = np.abs(t) * np.sqrt(self.h)
         steep = np.abs(self.d) * np.sqrt(self.h / self.kappa)
         slack = self.model.slack / np.sqrt(self.kappa)
-        nu = certificate.newton_residual(length, steep, self.h_max, self.kappa, self.M)
+        nu = certificate.newton_residual(length, steep, self.h_max, self.M)
         bound = certificate.radius(
             nu + slack, length * np.sqrt(self.h_max), self.kappa, self.h_max, self.M
         )
@@ -239,13 +241,13 @@ class DualLadder:
         column *= t[:, None]
         return column - product, t
 
-    def _chords(self, rows, t, beta, own, slack, tol, max_passes=8):
+    def _chords(self, rows, t, beta, own, slack, tol):
         """Take chord steps; store results; return rows that do not contract."""
         hard = [rows[:0]]
         moved, _ = self._predictors(rows, t, None)
         before = np.zeros_like(moved)
         previous = np.full(len(rows), np.inf)
-        for _ in range(max_passes):
+        for _ in range(PASSES):
             others = moved.copy()
             k = np.arange(len(rows))
             others[k, rows] = 0.0

@@ -53,7 +53,7 @@ class InverseHessian:
     intercept : bool
         Whether the last column is an intercept, with a penalty of its own.
     center : ndarray of shape (p - 1,), default=None
-        What features are measured from where the intercept is penalised.
+        Origin of the features where the intercept is penalised.
     """
 
     def __init__(self, rows, curvature, penalty, intercept, center=None):
@@ -111,13 +111,13 @@ class InverseHessian:
         w = self._conjugate_gradients(g[:-1] - self.mean * g[-1], tolerance)
         return np.append(w, g[-1] / self.total - self.mean @ w)
 
-    def _conjugate_gradients(self, g, tolerance, max_iter=10_000):
+    def _conjugate_gradients(self, g, tolerance):
         self.solves += 1
         x, r = np.zeros_like(g), g.copy()
         z = r / self.diagonal
         p, rz = z.copy(), r @ z
         target = tolerance**2 * rz
-        for _ in range(max_iter):
+        for _ in range(10_000):
             if not rz > target:
                 return x
             self.steps += 1
@@ -165,11 +165,11 @@ class InverseHessian:
         cost = (self.solves + n_solves) * by_solves
         return cost > FLOP * 2 / 3 * n**3 and self.noise() <= NOISE
 
-    def noise(self, steps=20):
+    def noise(self):
         """Relative rounding errors of the dual form: eps times its largest value."""
         root, largest = np.sqrt(self.a), 0.0
         v = np.random.default_rng(0).standard_normal(len(root))
-        for _ in range(steps):
+        for _ in range(20):  # power iteration
             v /= np.linalg.norm(v) or 1.0
             v = root * self.centred_times(self.transposed_times(root * v))
             largest = np.linalg.norm(v) / self.ridge

@@ -7,11 +7,8 @@ import numpy as np
 from skinfluence.removal._dispatch import UnsupportedEstimator
 from skinfluence.removal._minimisation import minimise
 from skinfluence.removal.linear._design import SparseDesign
-from skinfluence.removal.linear._linear import (
-    STEP_TOLERANCE,
-    LinearModel,
-    MovedCoefficients,
-)
+from skinfluence.removal.linear._linear import STEP_TOLERANCE, LinearModel
+from skinfluence.removal.linear._moved_coefficients import MovedCoefficients
 from skinfluence.removal.linear._quadratic import Quadratic
 from skinfluence.removal.smooth._newton import SmoothProblems
 from skinfluence.removal.smooth._pointwise import Squared
@@ -92,9 +89,9 @@ class SparseModel(LinearModel):
         self.curvature = weight * second[:, 0]
 
     def minimise(self, output, weight, theta):
-        """Minimise without some weights; return theta and what is left of F.
+        """Minimise without some weights; return theta and a distance from the minimum.
 
-        The latter is the norm of the gradient in the metric of the inverse Hessian;
+        The distance is the norm of the gradient in the metric of the inverse Hessian;
         infinite where there is no minimiser.
         """
         problems = SparseProblems(self, self.targets[:, output], weight)

@@ -1,4 +1,4 @@
-"""What changes where a transformer is refitted without rows, and how it is followed.
+"""Changes of a transformer that is refitted without rows, and their consequences.
 
 Every transformer answers one question (`step_changes`): given its training rows, does
 the output of all other rows stay as it is without a removal, does it only move and
@@ -151,10 +151,6 @@ def step_changes(step, X, before, removed):
         How these change.
     removed : Removed
         The removals.
-
-    Returns
-    -------
-    changes : Changes
     """
     n_columns = n_outputs(step, X)
     if isinstance(step, FrozenEstimator) or not get_tags(step).requires_fit:

@@ -30,7 +30,7 @@ class _Feature:
     handle_unknown: str
 
     def codes(self, counts, n_rows):
-        """What each category, and at last an unknown one, is encoded as.
+        """The code of each category, and at last of an unknown one.
 
         The merged infrequent ones have the code ``len(counts)``.
         """

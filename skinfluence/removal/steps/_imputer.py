@@ -28,7 +28,7 @@ def _moves(step, X, missing, removed):
     if step.strategy == "constant":
         return np.zeros((removed.n_removals, missing.shape[1]))
     if step.strategy == "most_frequent":
-        return _modes_move(step, X, missing, removed)
+        return _modes_move(X, missing, removed)
     values = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan")
     present = ~missing
     if step.strategy == "mean":
@@ -48,7 +48,7 @@ def _moves(step, X, missing, removed):
     return None  # a function of the user's
 
 
-def _modes_move(step, X, missing, removed):
+def _modes_move(X, missing, removed):
     """Moves of the most frequent values, the smallest one where there are several."""
     values = check_array(X, dtype=None, ensure_all_finite=False)
     moves = np.zeros((removed.n_removals, missing.shape[1]))

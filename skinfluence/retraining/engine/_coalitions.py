@@ -78,7 +78,7 @@ class Coalitions:
     verbose : int, default=0
         Above 0, progress is printed.
     error_score : "raise" or float, default="raise"
-        What a failed fit does: its own error, or this loss for every row.
+        Result of a failed fit: its own error, or this loss for every row.
     callbacks : FitCallbacks or None, default=None
         Told about progress.
     """

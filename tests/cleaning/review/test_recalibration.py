@@ -1,4 +1,4 @@
-"""What verdicts say of other rows: against scipy, integrals on a grid and chance."""
+"""Estimates from verdicts: against scipy, integrals on a grid and simulations."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def looked_at(Z, n):
     return sure
 
 
-def test_the_mode_is_that_of_another_optimiser():
+def test_the_mode_agrees_with_another_optimiser():
     rng = np.random.default_rng(0)
     Z, labels, wrong = table(rng, 300, PRIOR_MEAN, n_labels=3)
     sure = looked_at(Z, 80)
@@ -72,7 +72,7 @@ def test_without_verdicts_the_prior_holds():
     np.testing.assert_allclose(found.error, np.sqrt(variance))
 
 
-def test_the_interval_is_that_of_many_draws():
+def test_the_interval_agrees_with_many_draws():
     """Against plain rejection: parameters of the prior, kept by their likelihood."""
     rng = np.random.default_rng(2)
     Z, labels, wrong = table(rng, 400, PRIOR_MEAN)

@@ -82,7 +82,7 @@ def test_verdicts_change_the_estimate(cleaner, flipped):
     assert low == 0
 
 
-def test_apply_does_what_was_decided_and_nothing_else(cleaner, flipped):
+def test_apply_changes_the_decided_rows_only(cleaner, flipped):
     X, y, _ = flipped
     verdicts = {
         "row": [7, 3, 20, 9],

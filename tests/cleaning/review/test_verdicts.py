@@ -48,7 +48,7 @@ def test_tables_of_any_kind(kind):
     assert np.flatnonzero(decided.asked).tolist() == [0, 3]
 
 
-def test_no_verdicts_decide_nothing():
+def test_empty_verdicts_change_no_row():
     decided, _ = decided_in([], Y, True)
     assert not decided.asked.any()
     decided, _ = decided_in({"row": [], "verdict": []}, Y, True)

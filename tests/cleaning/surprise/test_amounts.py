@@ -6,14 +6,11 @@ from sklearn.datasets import load_diabetes, make_friedman1
 from sklearn.metrics import average_precision_score
 from sklearn.preprocessing import StandardScaler
 from stack_by_refits import stack_by_refits
+from tables import standardised
 
 from skinfluence.cleaning.surprise._amounts import fit_amounts
 from skinfluence.cleaning.surprise._far_values import Nearer
 from skinfluence.cleaning.surprise._scorer import score_rows
-
-
-def standardised(y):
-    return (y - y.mean(axis=0)) / y.std(axis=0)
 
 
 def judged_by_refits(Z, T):

@@ -18,7 +18,7 @@ def log_distance(Z):
     return Distance(Z).of(Z)
 
 
-def test_the_distance_is_that_of_mahalanobis():
+def test_the_distance_is_mahalanobis_distance():
     rng = np.random.default_rng(0)
     Z = rng.normal(size=(50, 4)) @ rng.normal(size=(4, 4))
     inverse = np.linalg.inv(np.cov(Z.T))
@@ -43,7 +43,7 @@ def drawn(slope, seed=0, n=3000):
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_odds_are_those_that_wrong_rows_were_drawn_with(seed):
+def test_odds_are_those_of_the_simulation(seed):
     distance, residuals, targets, spread, _ = drawn(1.5, seed)
     odds = odds_of_far_rows(distance, residuals, targets, spread)[:, 0]
     assert (odds[distance <= 0] == 1).all()
@@ -62,7 +62,7 @@ def test_rows_that_no_fold_judges_have_odds_as_well():
 
 
 @pytest.mark.parametrize("slope", [0, -1.5], ids=["anywhere", "near rows"])
-def test_wrong_targets_that_are_not_those_of_far_rows_change_nothing(slope):
+def test_wrong_targets_of_rows_that_are_not_far_have_no_effect(slope):
     for seed in range(3):
         assert (odds_of_far_rows(*drawn(slope, seed)[:4]) == 1).all()
 
@@ -121,7 +121,7 @@ def test_right_rows_are_as_likely_wrong_wherever_they_are(name):
         assert (scored.odds == 1).all()
 
 
-def test_odds_multiply_those_of_the_residual():
+def test_odds_of_distance_and_residual_are_multiplied():
     """Under Cauchy errors the odds of a wrong row are as 1 + u^2."""
     X, y, _ = with_wrong_cells(40, 400)
     (scored,) = score_rows(X, y, False).columns

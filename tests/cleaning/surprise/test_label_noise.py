@@ -28,7 +28,7 @@ def uniform(k, rate):
     return transition
 
 
-def test_the_posterior_is_that_of_bayes():
+def test_the_posterior_follows_bayes_rule():
     rng = np.random.default_rng(0)
     q = rng.dirichlet(np.ones(3), 20)
     transition = rng.dirichlet(np.ones(3), 3)

@@ -73,7 +73,7 @@ def test_frequencies_are_those_of_integrals():
     # Both directions; one of them more often, as of a class that is harder; one way.
     [(20, 20, False), (25, 68, False), (2, 40, True), (0, 5, False), (0, 12, True)],
 )
-def test_what_is_believed_of_two_classes(one, other, believed):
+def test_accepted_explanations_for_two_classes(one, other, believed):
     true = np.repeat([0, 1], 200)
     log_q = np.log(np.where(true[:, None] == [0, 1], 0.9, 0.1))
     labels = true.copy()
@@ -148,7 +148,7 @@ def test_values_are_log_losses_with_the_frequencies():
     )
 
 
-def test_the_probability_to_be_wrong_does_not_know_of_it(monkeypatch):
+def test_the_probability_to_be_wrong_ignores_the_direction_of_mistakes(monkeypatch):
     X, y = load_breast_cancer(return_X_y=True)
     noisy, _ = one_way(y, 0.25, 0)
     scores = score_rows(X, noisy, classification=True)

@@ -94,7 +94,7 @@ def test_too_many_columns_are_projected(monkeypatch):
 @pytest.mark.parametrize(
     ("y", "classification"), [(["a"] * 6, True), ([1.0] * 6, False), ([2.0], False)]
 )
-def test_nothing_to_compare_is_zero(y, classification):
+def test_values_are_zero_without_rows_to_compare(y, classification):
     X = np.random.default_rng(0).normal(size=(len(y), 2))
     assert (score_rows(X, y, classification).values == 0).all()
 

@@ -37,7 +37,7 @@ def scored():
     return X, y, wrong, score_rows(X, y, classification=True)
 
 
-def test_trees_find_what_regressions_do_not_see(scored):
+def test_trees_find_mistakes_that_regressions_miss(scored):
     _, _, wrong, scores = scored
     alone = average_precision_score(wrong, -scores.without_trees.values)
     assert average_precision_score(wrong, -scores.values) > alone + 0.03
@@ -104,7 +104,7 @@ def few_trees(monkeypatch):
 
 
 @pytest.mark.usefixtures("few_trees")
-def test_the_label_of_a_row_does_not_change_what_trees_say_of_it():
+def test_the_label_of_a_row_does_not_change_its_prediction_by_trees():
     X, y = load_breast_cancer(return_X_y=True)
     X, T = X[:120, :5], np.eye(2)[y[:120]]
     folds = list(KFold(2).split(X))
@@ -174,7 +174,7 @@ def test_columns_for_trees(frame):
     np.testing.assert_array_equal(np.diff(columns[:, 2]), 86400.0)
 
 
-def test_what_trees_do_not_take():
+def test_tables_without_trees():
     X = np.random.default_rng(0).normal(size=(10, 6))
     assert tree_columns(X, 6).values.shape == (10, 6)
     assert tree_columns(X.reshape(10, 2, 3), 6).values.shape == (10, 6)
