@@ -1,5 +1,6 @@
 """A model trained without the rows that look wrong."""
 
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -28,6 +29,7 @@ from skinfluence.cleaning._fit_parts import FitParts
 from skinfluence.cleaning._flagged import check_flagging
 from skinfluence.cleaning._run import Cleaning
 from skinfluence.cleaning.reasons._reasons_mixin import ReasonsMixin
+from skinfluence.cleaning.review._new_targets import new_labels
 from skinfluence.cleaning.review._review_mixin import ReviewMixin
 from skinfluence.cleaning.review._reviewable import decided_in
 from skinfluence.retraining.engine import trainable
@@ -276,7 +278,8 @@ class InfluenceCleaner(FitParts, ReasonsMixin, ReviewMixin, EstimatorWrapper):
             ``given``, the target that was reviewed, which must be that of y, and
             ``note``. Rows are dropped and relabelled before training, whatever
             ``action`` is; these and rows to keep are no suspects; which others are is
-            estimated from the verdicts. For one column of targets.
+            estimated from the verdicts. A label that no row had becomes a class, with
+            a warning. For one column of targets.
         **fit_params : dict
             ``groups``, of shape (n_samples,): rows that must be held out together
             (those of one patient, say), for the folds and the fixed scorer. Others are
@@ -315,6 +318,9 @@ class InfluenceCleaner(FitParts, ReasonsMixin, ReviewMixin, EstimatorWrapper):
         decided = checked = None
         if verdicts is not None:
             decided, checked = decided_in(verdicts, y, is_classifier(self.estimator))
+            if is_classifier(self.estimator):
+                for said in new_labels(np.asarray(y), decided.y):
+                    warnings.warn(f"{said}.", UserWarning, stacklevel=2)
         seed = fresh_seed(self.random_state)
         params, influence_params, groups = self._split(fit_params)
         if self.action == "weight":

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skinfluence._counts import counted
 from skinfluence._shown import shown
 from skinfluence.cleaning.review._verdicts import same_text
 
@@ -57,7 +58,7 @@ def new_targets(verdicts, y, classification, where=None):
 
 
 def new_labels(y, after):
-    """Return the labels that only verdicts have made, and how many rows have each.
+    """Say which labels only verdicts have made.
 
     Parameters
     ----------
@@ -66,12 +67,16 @@ def new_labels(y, after):
 
     Returns
     -------
-    labels : dict
-        From label to number of rows.
+    said : list of str
+        A sentence for each.
     """
     changed = after[after != y]
     labels, counts = np.unique(changed[~np.isin(changed, y)], return_counts=True)
-    return dict(zip(labels.tolist(), counts.tolist(), strict=True))
+    return [
+        f"{shown(label)!r} is a label that no row had: verdicts give it to "
+        f"{counted(int(count), 'row')}, and it is a class like the others"
+        for label, count in zip(labels, counts, strict=True)
+    ]
 
 
 def _labels(values, classes, where):
