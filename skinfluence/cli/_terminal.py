@@ -69,7 +69,7 @@ def print_review(verdicts, analysis, problem):
     print(f"{counted(len(verdicts.rows), 'verdict')}: {', '.join(counts)}")
     new = new_labels(problem.y, decided.y) if problem.classification else []
     for said in new:
-        print(f"{said}; the scores leave its rows out, which the model before cannot know")
+        print(f"{said}; no score counts its rows, which the model before cannot know")
     print(
         f"of all rows as given between {wrong.share:.1%} and {wrong.share_ceiling:.1%} "
         f"are wrong (95% interval):\nbesides the {found} that were found "

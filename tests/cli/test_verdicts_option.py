@@ -177,7 +177,7 @@ def test_a_label_that_no_row_had_is_a_class(reviewed, capsys):
     more = ["--report", str(path.with_name("r.html")), "--by", "label"]
     assert go_on(path, file, *more) == 0
     out = capsys.readouterr().out
-    assert "'unclear case' is a label that no row had: verdicts give it to 6 rows" in out
+    assert "'unclear case' is a label that no row had: verdicts give it to 6" in out
     cleaned = pd.read_csv(path.with_name("t.cleaned.csv"))
     assert (cleaned["label"] == "unclear case").sum() == 6
     assert cleaned["x"][cleaned["label"] == "unclear case"].tolist() == (
