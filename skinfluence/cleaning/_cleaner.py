@@ -11,6 +11,7 @@ from sklearn.utils.metadata_routing import MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._collections import is_collection
+from skinfluence._counts import counted
 from skinfluence._disk_entries import check_folder
 from skinfluence._display._html import Sentence
 from skinfluence._fit_weights import check_fit_weights
@@ -356,7 +357,7 @@ class InfluenceCleaner(FitParts, ReasonsMixin, ReviewMixin, EstimatorWrapper):
             "rows": n,
             "suspects": f"{n_suspects} ({n_suspects / n:.1%}), see suspects_",
             "wrong rows, estimated": f"{low:.0%} to {high:.0%}",
-            "kept as they are": f"{int(self.sample_mask_.sum())} rows",
+            "kept as they are": counted(int(self.sample_mask_.sum()), "row"),
         }
         return [(Sentence(title), Sentence(fact)) for title, fact in facts.items()]
 

@@ -135,7 +135,7 @@ BAD_TABLES = {
         b"a,y\n" + b"1,2024-01-01\n2,2024-02-01\n" * 10,
         "target 'y' of",
     ),
-    "unlabelled.csv": (b"a,y\n" + b"1,\n2,\n" * 10, "0 row(s) with a value of 'y'"),
+    "unlabelled.csv": (b"a,y\n" + b"1,\n2,\n" * 10, "0 rows with a value of 'y'"),
 }
 
 
