@@ -207,7 +207,7 @@ def test_a_suggestion_is_text_where_that_is_asked_for():
 
 def test_many_columns_are_cut():
     wide = ShownBunch(**{f"c{j}": [j] for j in range(30)})
-    assert "1 rows, 18 more columns" in wide._repr_html_()
+    assert "1 row, 18 more columns" in wide._repr_html_()
 
 
 def test_labels_of_a_frame_are_shown():

@@ -8,7 +8,6 @@ import numpy as np
 from scipy.stats import norm
 from sklearn.utils.parallel import Parallel, delayed
 
-from skinfluence._counts import counted
 from skinfluence._sklearn import clone_for_rows, n_rows, take_rows
 from skinfluence.cli._held_out_scores import paired_mean
 from skinfluence.cli._left_folds import left_folds
@@ -82,8 +81,7 @@ def worth_of_groups(names, largest, task, cleaning, seed):
     seconds = (perf_counter() - start) * len(pairs) * (len(largest) + 1)
     if seconds > LONG:
         print(
-            f"leaving each of {counted(len(largest), 'group')} out of "
-            f"{counted(len(pairs), 'fold')}: about "
+            f"{len(largest)} groups are left out of {len(pairs)} folds: about "
             f"{seconds:.0f} s (by one process)",
             file=sys.stderr,
         )

@@ -78,7 +78,7 @@ BAD_OPTIONS = {
     "one group": (["--target", "label", "--groups", "same"], "are all equal, x"),
     "groups with holes": (
         ["--target", "label", "--groups", "colour"],
-        "have no value of 'colour', the first on line 4: --groups needs",
+        "without a value of 'colour', the first on line 4: --groups needs",
     ),
     "groups in order": (
         ["--target", "label", "--groups", "code", "--time-ordered"],
