@@ -2,6 +2,8 @@
 
 import sys
 
+import numpy as np
+
 
 def is_collection(*objects):
     """Tell whether any of the objects is a dask collection."""
@@ -16,6 +18,39 @@ def in_memory(*objects):
     from dask import compute
 
     return compute(*objects)
+
+
+def of_partitions(model, method, X):
+    """Call a method of a fitted model on the partitions of a dask collection.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted. It gets partitions as they are, dataframes among them.
+    method : str
+        Its name; it returns one element for each row.
+    X : dask array or dataframe of shape (n_samples, n_features)
+        Rows.
+
+    Returns
+    -------
+    result : ndarray of shape (n_samples, ...)
+        In memory.
+    """
+    from dask import compute, delayed
+
+    if hasattr(X, "rechunk") and X.ndim > 1 and X.numblocks[1] > 1:
+        X = X.rechunk({1: X.shape[1]})
+    parts = np.ravel(X.to_delayed())
+    shared, called = delayed(model, traverse=False), delayed(_called)
+    results = compute(*[called(shared, method, part) for part in parts])
+    results = [result for result in results if result is not None]
+    # Without any row the model has an error of its own.
+    return np.concatenate(results) if results else getattr(model, method)(X.compute())
+
+
+def _called(model, method, part):
+    return getattr(model, method)(part) if len(part) else None
 
 
 def refuse_collections(taker, **arrays):

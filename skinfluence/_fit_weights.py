@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skinfluence._counts import counted
+
 
 def check_fit_weights(fit_params, negative=False):
     """Raise for sample weights among fit parameters that are no weights.
@@ -31,8 +33,8 @@ def check_fit_weights(fit_params, negative=False):
             value = np.ravel(np.asarray(weight, dtype=np.float64))[rows[0]]
             raise ValueError(
                 f"The '{name}' parameter must be {least} for every row. Got {value} "
-                f"in row {rows[0]}, {len(rows)} such row(s) in all: leave these rows "
-                "out, or give them weight 0."
+                f"in row {rows[0]}, {counted(len(rows), 'such row')} in all: leave "
+                "these out, or give them weight 0."
             )
 
 

@@ -207,7 +207,7 @@ def test_a_suggestion_is_text_where_that_is_asked_for():
 
 def test_many_columns_are_cut():
     wide = ShownBunch(**{f"c{j}": [j] for j in range(30)})
-    assert "1 rows, 18 more columns" in wide._repr_html_()
+    assert "1 row, 18 more columns" in wide._repr_html_()
 
 
 def test_labels_of_a_frame_are_shown():
@@ -344,7 +344,7 @@ def test_the_path_of_a_fit_on_nets_is_told():
     for method, path in [
         (HyDRA(make_net(n_out=2)), "derivative of 1 training steps (exact)"),
         (SOURCE(make_net(n_out=2)), "in 3 segments"),
-        (TRAK(make_net(n_out=2), checkpoints=1), "1 training run(s)"),
+        (TRAK(make_net(n_out=2), checkpoints=1), "1 training run"),
         (RepresenterPoints(make_net(n_out=2)), "at the refitted last layer"),
         (InfluenceFunctions(make_net(n_out=2)), "of the net (ekfac)"),
     ]:

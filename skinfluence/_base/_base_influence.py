@@ -12,6 +12,7 @@ from skinfluence._base._influential_rows import InfluentialRows
 from skinfluence._base._row_blocks import RowBlocks
 from skinfluence._base._row_changes import RowChanges
 from skinfluence._collections import in_memory, is_collection
+from skinfluence._counts import counted
 from skinfluence._disk_entries import check_folder
 from skinfluence._display._fit_summary import InfluenceSummary
 from skinfluence._fit_weights import check_fit_weights
@@ -246,8 +247,8 @@ class BaseInfluence(
         masks = self._group_masks(groups)
         check_memory(
             8 * len(masks) * (n_rows(X) + self.n_samples_fit_),
-            f"The influence of {len(masks)} groups of {self.n_samples_fit_} training "
-            f"rows on {n_rows(X)} test rows",
+            f"The influence of {counted(len(masks), 'group')} of "
+            f"{self.n_samples_fit_} training rows on {counted(n_rows(X), 'test row')}",
             "Pass fewer groups or fewer test rows at a time; influence needs less "
             "memory for single rows.",
         )
@@ -302,8 +303,8 @@ class BaseInfluence(
             y = self._encode(y)
             if y.shape[1:] != self._fit_y.shape[1:]:
                 raise ValueError(
-                    f"y must have {self._fit_y.shape[1]} output(s) per row, as in fit. "
-                    f"Got {y.shape[1]}."
+                    f"y must have {counted(self._fit_y.shape[1], 'output')} per row, "
+                    f"as in fit. Got {y.shape[1]}."
                 )
             return X, y, self._loss
         (X,) = indexable(X)

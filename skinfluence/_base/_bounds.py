@@ -4,6 +4,7 @@ from abc import abstractmethod
 
 import numpy as np
 
+from skinfluence._counts import counted
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import n_rows, take_rows
 
@@ -90,12 +91,12 @@ class BoundedInfluence:
         if whole.any():
             raise ValueError(
                 "The 'groups' parameter must leave at least one training row. Got "
-                f"{int(whole.sum())} group(s) that hold all of them."
+                f"{counted(int(whole.sum()), 'group')} with all of them."
             )
         check_memory(
             8 * len(masks) * (2 * n_rows(X) + self.n_samples_fit_),
-            f"Bounds of the influence of {len(masks)} groups of {self.n_samples_fit_} "
-            f"training rows on {n_rows(X)} test rows",
+            f"Bounds of the influence of {counted(len(masks), 'group')} of "
+            f"{self.n_samples_fit_} training rows on {counted(n_rows(X), 'test row')}",
             "Ask for fewer groups or fewer test rows at a time.",
         )
         with self._threads():

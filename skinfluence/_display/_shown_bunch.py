@@ -6,6 +6,7 @@ import numpy as np
 import sklearn
 from sklearn.utils import Bunch
 
+from skinfluence._counts import counted
 from skinfluence._display._html import Sentence, table
 
 MOST_ROWS, MOST_COLUMNS = 5, 12
@@ -83,6 +84,8 @@ def _rows_html(labels, names, columns, n):
     left = len(names) - MOST_COLUMNS
     names = names[:MOST_COLUMNS]
     lines = zip(labels, *columns[:MOST_COLUMNS], strict=True)
-    caption = f"{n} rows" if n <= MOST_ROWS else f"the first {MOST_ROWS} of {n} rows"
-    caption += f", {left} more columns" if left > 0 else ""
+    caption = counted(n, "row")
+    if n > MOST_ROWS:
+        caption = f"the first {MOST_ROWS} of {caption}"
+    caption += f", {counted(left, 'more column')}" if left > 0 else ""
     return table([Sentence(), *names], lines, Sentence(caption))

@@ -12,6 +12,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._collections import in_memory, is_collection, of_partitions
 from skinfluence._display._fit_summary import FitSummary
 from skinfluence._sklearn._callbacks import CallbackSupportMixin
 from skinfluence._sklearn._pipelines import final_estimator
@@ -34,6 +35,8 @@ def _wrapped_has(name):
 def _delegated(name, doc):
     def method(self, X):
         check_is_fitted(self)
+        if is_collection(X):
+            return of_partitions(self.estimator_, name, X)
         return getattr(self.estimator_, name)(X)
 
     method.__name__ = name
@@ -42,7 +45,8 @@ def _delegated(name, doc):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows, in whatever form the wrapped estimator takes them.
+            Rows, in whatever form the wrapped estimator takes them. Collections of dask
+            are predicted partition by partition.
 
         Returns
         -------
@@ -117,7 +121,7 @@ class EstimatorWrapper(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Test rows.
+            Test rows. Collections of dask are computed: they must fit into memory.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their true values.
         **params : dict
@@ -129,6 +133,7 @@ class EstimatorWrapper(
             Result of ``estimator_.score``, accuracy or R² as a rule.
         """
         check_is_fitted(self)
+        X, y = in_memory(X, y)
         return self.estimator_.score(X, y, **self._routed("score", params))
 
     @property

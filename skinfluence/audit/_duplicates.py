@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import OneHotEncoder
 
-from skinfluence._counts import counted
+from skinfluence._counts import counted, verb
 from skinfluence.audit._columns import row_codes
 from skinfluence.audit._findings import HIGH, LOW, MEDIUM, Finding, first_rows
 
@@ -45,8 +45,10 @@ def duplicate_rows(columns, target, influence_share):
         return [], copies
     surplus = len(codes) - len(counts)
     chance = may_be_chance([*columns, target])
-    evidence = f"{surplus} rows repeat" if surplus > 1 else "1 row repeats"
-    evidence += f" another one ({surplus / len(codes):.1%})"
+    evidence = (
+        f"{counted(surplus, 'row')} {verb(surplus, 'repeats', 'repeat')} another one "
+        f"({surplus / len(codes):.1%})"
+    )
     if chance:
         evidence += "; many are nearly equal as well, so some may be coincidence"
     share = influence_share(copies)
@@ -167,7 +169,7 @@ def near_duplicates(columns, copies, random_state):
             "near duplicates",
             MEDIUM,
             counted(n, "row"),
-            f"{counted(n, 'row')} {'is' if n == 1 else 'are'} within {NEAR:.0%} of the "
+            f"{counted(n, 'row')} {verb(n, 'is', 'are')} within {NEAR:.0%} of the "
             "usual distance of neighbours of another row",
             "Look whether they are one case entered twice: keep one, or keep them in "
             "the same fold.",

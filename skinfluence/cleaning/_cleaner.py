@@ -1,5 +1,6 @@
 """A model trained without the rows that look wrong."""
 
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.utils.metadata_routing import MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._collections import is_collection
+from skinfluence._counts import counted
 from skinfluence._disk_entries import check_folder
 from skinfluence._display._html import Sentence
 from skinfluence._fit_weights import check_fit_weights
@@ -28,6 +30,7 @@ from skinfluence.cleaning._fit_parts import FitParts
 from skinfluence.cleaning._flagged import check_flagging
 from skinfluence.cleaning._run import Cleaning
 from skinfluence.cleaning.reasons._reasons_mixin import ReasonsMixin
+from skinfluence.cleaning.review._new_targets import new_labels
 from skinfluence.cleaning.review._review_mixin import ReviewMixin
 from skinfluence.cleaning.review._reviewable import decided_in
 from skinfluence.retraining.engine import trainable
@@ -276,7 +279,8 @@ class InfluenceCleaner(FitParts, ReasonsMixin, ReviewMixin, EstimatorWrapper):
             ``given``, the target that was reviewed, which must be that of y, and
             ``note``. Rows are dropped and relabelled before training, whatever
             ``action`` is; these and rows to keep are no suspects; which others are is
-            estimated from the verdicts. For one column of targets.
+            estimated from the verdicts. A label that no row had becomes a class, with
+            a warning. For one column of targets.
         **fit_params : dict
             ``groups``, of shape (n_samples,): rows that must be held out together
             (those of one patient, say), for the folds and the fixed scorer. Others are
@@ -315,6 +319,9 @@ class InfluenceCleaner(FitParts, ReasonsMixin, ReviewMixin, EstimatorWrapper):
         decided = checked = None
         if verdicts is not None:
             decided, checked = decided_in(verdicts, y, is_classifier(self.estimator))
+            if is_classifier(self.estimator):
+                for said in new_labels(np.asarray(y), decided.y):
+                    warnings.warn(f"{said}.", UserWarning, stacklevel=2)
         seed = fresh_seed(self.random_state)
         params, influence_params, groups = self._split(fit_params)
         if self.action == "weight":
@@ -350,7 +357,7 @@ class InfluenceCleaner(FitParts, ReasonsMixin, ReviewMixin, EstimatorWrapper):
             "rows": n,
             "suspects": f"{n_suspects} ({n_suspects / n:.1%}), see suspects_",
             "wrong rows, estimated": f"{low:.0%} to {high:.0%}",
-            "kept as they are": f"{int(self.sample_mask_.sum())} rows",
+            "kept as they are": counted(int(self.sample_mask_.sum()), "row"),
         }
         return [(Sentence(title), Sentence(fact)) for title, fact in facts.items()]
 

@@ -7,6 +7,7 @@ from sklearn.base import clone
 from sklearn.utils import indexable
 from sklearn.utils.parallel import Parallel, delayed
 
+from skinfluence._counts import counted
 from skinfluence._disk_entries import check_folder, open_entries, versions
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import (
@@ -203,7 +204,8 @@ def _held_out_values(
     if not count.any():
         raise ValueError(
             "The 'cv' parameter must make folds with rows to train on and rows to "
-            f"test on. Got {len(pairs)} fold(s) that measure no row. Use more folds."
+            f"test on. Got {counted(len(pairs), 'fold')} and no row measured. Use more "
+            "folds."
         )
     values = np.nansum(of_fold, axis=0) / np.where(count, count, np.nan)
     spread = np.nansum((of_fold - values) ** 2, axis=0)

@@ -194,7 +194,10 @@ class Cleaning:
         if settings.action == "weight":
             self.weight_name = weight_parameter(estimator)
         self.classification = is_classifier(estimator)
-        self.estimator = trainable(estimator, y)
+        labels = y
+        if decided is not None and self.classification:
+            labels = np.concatenate([np.asarray(y), decided.y])
+        self.estimator = trainable(estimator, labels)
         self.X, self.y, self.settings, self.seed = X, y, settings, seed
         self.params, self.influence_params = params or {}, influence_params or {}
         self.groups, self.decided = groups, decided

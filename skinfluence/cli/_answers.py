@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skinfluence._counts import counted
 from skinfluence._sklearn import clone_for_rows, n_rows, take_rows
 from skinfluence.certificates import PredictionCertificate
 from skinfluence.cli._left_folds import left_folds
@@ -57,7 +58,7 @@ class Answer:
         if np.isinf(self.upper):
             found = f"no set of up to {MOST_ROWS} rows was found that does"
             return f"{proven}; {found}" if proven else found
-        rows = "1 row" if self.upper == 1 else f"{self.upper:.0f} rows"
+        rows = counted(int(self.upper), "row")
         if self.upper == self.lower + 1:
             return f"{rows}, and no fewer" if self.lower else rows
         return f"{rows}; {proven or 'fewer may do as well'}"

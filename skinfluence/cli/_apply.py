@@ -55,14 +55,23 @@ def apply(settings):
         f"{len(verdicts.of(v))} {v}" for v in ("keep", "drop", "relabel", "unsure")
     ]
     print(f"{counted(len(verdicts.rows), 'verdict')}: {', '.join(counts)}")
-    for row, value in zip(rows, values, strict=True):
-        if is_new_label(source, name, value):
-            print(
-                f"{shown(source.place(row))}: {shown(value)!r} is a value that no row "
-                f"of {shown(name)} had"
-            )
+    _say_new_labels(source, name, rows, values)
     print(f"wrote {shown(output)}: {counted(len(kept), 'row')}")
     print(f"wrote {shown(log)}: what was changed")
+
+
+def _say_new_labels(source, name, rows, values):
+    """Say which rows get a label that no row had: it may be a typing error."""
+    places = {}
+    for row, value in zip(rows, values, strict=True):
+        if value in places or is_new_label(source, name, value):
+            places.setdefault(value, []).append(shown(source.place(row)))
+    for value, found in places.items():
+        more = f" and {counted(len(found) - 5, 'more row')}" if len(found) > 5 else ""
+        print(
+            f"{'; '.join(found[:5])}{more}: {shown(value)!r} is a value that no row of "
+            f"{shown(name)} had"
+        )
 
 
 def _or_beside(path, table, what):

@@ -138,7 +138,7 @@ def run(problem, settings, reviewed=None):
         analysis = analyse(problem, model, settings, step, left_out, decided)
     ranking = ranking_table(problem, analysis)
     if reviewed is not None:
-        print_review(reviewed.verdicts, analysis)
+        print_review(reviewed.verdicts, analysis, problem)
     print_suspects(problem, analysis, ranking)
     print_scores(analysis, settings.action)
     for name, groups in analysis.groups.items():

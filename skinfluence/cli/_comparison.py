@@ -4,7 +4,11 @@ import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
 from skinfluence._sklearn import clone_for_rows, n_rows, take_rows
-from skinfluence.cli._held_out_scores import HeldOut, remaining_mistakes
+from skinfluence.cli._held_out_scores import (
+    HeldOut,
+    among_classes,
+    remaining_mistakes,
+)
 from skinfluence.cli._left_folds import folds_of
 from skinfluence.cli._out_of_fold import (
     exchanged_targets,
@@ -35,7 +39,9 @@ def compare(cleaning, kept, task, seed, step):
     Returns
     -------
     held_out : HeldOut
-        Predictions of the held-out rows by both models.
+        Predictions of the held-out rows by both models. A row whose label one of the
+        two has not seen, because verdicts made or removed the label, is held out by no
+        fold.
     separation : float
         The `separation` of the losses before cleaning, without the rows that a verdict
         calls wrong.
@@ -63,8 +69,8 @@ def compare(cleaning, kept, task, seed, step):
         losses[:, test], predicted[:, test] = result
         step()
     if decided is not None:
-        fold[decided.dropped] = -1
-        losses[:, decided.dropped] = np.nan
+        gone = decided.dropped | np.isnan(losses[:2]).any(axis=0)
+        fold[gone], losses[:, gone] = -1, np.nan
     before, after, exchanged_losses = losses
     held_out = HeldOut(
         y, task.classification, task.groups, fold, np.stack([before, after]), predicted
@@ -85,11 +91,25 @@ def _compare_fold(cleaning, any_suspect, targets, exchanged, train, test):
     wrong[known] = out_of_fold_losses(
         plain, take_rows(X, test[known]), exchanged[test][known]
     )
-    before = after = out_of_fold_losses(plain, X_test, y_test)
+    before = after = _known_losses(plain, X_test, y_test)
     predicted = cleaned = plain.predict(X_test)
     if any_suspect:
         model, judged = cleaning.train_part(train)
         mistakes = remaining_mistakes(judged.wrong, judged.kept)
-        after = out_of_fold_losses(model, X_test, y_test, mistakes)
+        if mistakes is not None:
+            mistakes = among_classes(mistakes, np.unique(y), model.classes_)
+        after = _known_losses(model, X_test, y_test, mistakes)
         cleaned = model.predict(X_test)
     return (before, after, wrong), (predicted, cleaned)
+
+
+def _known_losses(model, X, y, mistakes=None):
+    """Loss of every row; NaN where the model does not know the label."""
+    losses, known = np.full(len(y), np.nan), slice(None)
+    if hasattr(model, "classes_"):
+        known = np.flatnonzero(np.isin(y, model.classes_))
+        if not len(known):
+            return losses
+        X = take_rows(X, known)
+    losses[known] = out_of_fold_losses(model, X, y[known], mistakes)
+    return losses

@@ -234,3 +234,26 @@ def remaining_mistakes(wrong, kept):
         return None
     part = wrong.probability[~kept].sum() / total
     return (1 - part) * np.eye(len(wrong.transition)) + part * wrong.transition
+
+
+def among_classes(mistakes, given, classes):
+    """Return probabilities of mistakes among the classes that a model knows.
+
+    Parameters
+    ----------
+    mistakes : ndarray of shape (n_given, n_given)
+        As `remaining_mistakes` returns them.
+    given : ndarray of shape (n_given,)
+        Labels as given, sorted.
+    classes : ndarray of shape (k,)
+        Labels after verdicts, sorted: nothing is mistaken for one that was not given.
+
+    Returns
+    -------
+    mistakes : ndarray of shape (k, k)
+    """
+    among = np.eye(len(classes))
+    both = np.flatnonzero(np.isin(classes, given))
+    rows = np.searchsorted(given, classes[both])
+    among[np.ix_(both, both)] = mistakes[np.ix_(rows, rows)]
+    return among

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from skinfluence._counts import counted
 from skinfluence._shown import LIMIT, shown
 from skinfluence.cleaning._labels_or_amounts import MAX_LABELS, few_whole_numbers
 from skinfluence.cli._bad_input import BadInput
@@ -174,8 +175,8 @@ def make_task(source, target, task="auto", path="table", groups=None, by=(), ign
     rows = np.flatnonzero(present)
     if len(rows) < MIN_ROWS:
         raise BadInput(
-            f"{path} has {len(rows)} row(s) with a value of {target!r}: at least "
-            f"{MIN_ROWS} are needed"
+            f"{path} has {counted(len(rows), 'row')} with a value of {target!r}: at "
+            f"least {MIN_ROWS} are needed"
         )
     if task == "regression" and column.dtype.kind not in "iuf":
         row = _first_that_is_no_number(column, rows)
@@ -237,8 +238,9 @@ def _groups(source, rows, name, path):
     if len(missing):
         first = source.place(missing[0])
         raise BadInput(
-            f"{len(missing)} row(s) of {path} have no value of {name!r}, the first on "
-            f"{first}: --groups needs one in every row. Fill them or leave the rows out"
+            f"{path} has {counted(len(missing), 'row')} without a value of {name!r}, "
+            f"the first on {first}: --groups needs one in every row. Fill in a value "
+            "or leave the rows out"
         )
     groups = np.array([str(v) for v in column])
     if len(np.unique(groups)) < 2:

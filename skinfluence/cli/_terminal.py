@@ -9,6 +9,7 @@ import numpy as np
 from skinfluence._counts import counted
 from skinfluence._progress import duration
 from skinfluence._shown import LIMIT, shown
+from skinfluence.cleaning.review._new_targets import new_labels
 from skinfluence.cleaning.review._verdicts import VERDICTS
 from skinfluence.cli._answers import N_SHOWN
 from skinfluence.cli._by_group import hurting, unevenly_hit
@@ -61,12 +62,15 @@ def print_sample(n_trained, n):
         )
 
 
-def print_review(verdicts, analysis):
+def print_review(verdicts, analysis, problem):
     """Say what was decided, and what follows for the whole table."""
     counts = [f"{len(verdicts.of(name))} {name}" for name in VERDICTS]
     decided, wrong = analysis.decided, analysis.wrong
     n, found = len(decided.y), int(decided.wrong.sum())
     print(f"{counted(len(verdicts.rows), 'verdict')}: {', '.join(counts)}")
+    new = new_labels(problem.y, decided.y) if problem.classification else []
+    for said in new:
+        print(f"{said}; no score counts its rows, which the model before cannot know")
     print(
         f"of all rows as given between {wrong.share:.1%} and {wrong.share_ceiling:.1%} "
         f"are wrong (95% interval):\nbesides the {found} that were found "

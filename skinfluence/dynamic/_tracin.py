@@ -8,6 +8,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import UNUSED
 
 from skinfluence._base import BaseInfluence
+from skinfluence._counts import counted
 from skinfluence._losses import refuse_without_slope
 from skinfluence._sklearn import (
     Interval,
@@ -311,7 +312,7 @@ class TracIn(BaseInfluence):
         if n_rows(X) != self.n_samples_fit_:
             raise ValueError(
                 f"X must hold the {self.n_samples_fit_} rows of fit in the same order, "
-                f"as the run is continued. Got {n_rows(X)} rows."
+                f"as the run is continued. Got {counted(n_rows(X), 'row')}."
             )
         if isinstance(self.estimator_, Pipeline):
             raise ValueError(

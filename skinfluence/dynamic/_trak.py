@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from sklearn.base import is_classifier
 
 from skinfluence._base import BaseInfluence
+from skinfluence._counts import counted
 from skinfluence._losses import refuse_without_slope
 from skinfluence._memory import check_memory
 from skinfluence._other_methods import OTHER_METHODS
@@ -187,7 +188,8 @@ class TRAK(BaseInfluence):
     _estimand = "share of the row in the prediction, comparable within one model"
 
     def _path(self):
-        return f"kernel regression on gradients, {len(self._runs)} training run(s)"
+        runs = counted(len(self._runs), "training run")
+        return f"kernel regression on gradients, {runs}"
 
     def _fit_influence(self, X, y, fit_params):
         from skinfluence.nets.run._margin_kernel import kernel_damping

@@ -228,8 +228,8 @@ def _wholes(model):
     n, n_parameters, squares, full = blocks.total(_sums, spans, wholes=wholes)
     if full:
         raise UnsupportedEstimator(
-            f"{len(full)} row(s) determine a coefficient alone (rows {full[:10]}). "
-            "Drop these rows, or add a penalty."
+            f"A coefficient is determined by a single row (the first such rows: "
+            f"{full[:10]}). Drop them, or add a penalty."
         )
     return [
         _with_sums(model, replace(w, n=n, n_parameters=n_parameters, squares=s))

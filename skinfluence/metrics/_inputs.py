@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.utils import check_array
 
+from skinfluence._counts import counted
+
 
 def influence_matrix(influence, X=None, y=None, name="influence"):
     """Return a matrix of influences, shape (n_test, n_train).
@@ -74,7 +76,7 @@ def check_marked(is_marked, name, marked, others):
     if not 0 < n_marked < len(is_marked):
         raise ValueError(
             f"The {name!r} parameter must hold both {marked} and {others} rows. Got "
-            f"{n_marked} {marked} rows of {len(is_marked)}."
+            f"{counted(n_marked, f'{marked} row')} of {len(is_marked)}."
         )
     return is_marked
 

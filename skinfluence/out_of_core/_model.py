@@ -32,6 +32,7 @@ import scipy.linalg as sla
 import scipy.sparse as sp
 from sklearn.utils.validation import validate_data
 
+from skinfluence._counts import counted
 from skinfluence.out_of_core import _passes
 from skinfluence.out_of_core._minimisers import BlockProblems, minimisers
 from skinfluence.out_of_core._removals import BlockwiseRemovals, Found, merged
@@ -317,8 +318,8 @@ class BlockModel(RemovalModel):
             failed = ~reached.reshape(n_groups, -1).all(axis=1)
             bad = np.flatnonzero(failed).tolist()
             raise UnsupportedEstimator(
-                f"Without {len(bad)} group(s) there is no unique optimum (groups "
-                f"{bad[:10]}). Add a penalty, or leave these groups out."
+                f"Without {counted(len(bad), 'group')} there is no unique optimum "
+                f"(groups {bad[:10]}). Add a penalty, or leave these groups out."
             )
         moves = found.reshape(n_groups, *self.theta.shape) - self.theta
         return LinearRemovals(self.as_model(), moves, (), False)

@@ -8,6 +8,7 @@ from time import perf_counter
 
 import numpy as np
 
+from skinfluence._counts import counted, verb
 from skinfluence._memory import check_memory
 from skinfluence.out_of_core import _passes
 from skinfluence.out_of_core._column_scales import hidden_rows
@@ -136,8 +137,9 @@ class RowsOneByOne(ABC):
         seconds = timed * products / squares
         if seconds > LONG and m:
             warnings.warn(
-                f"{m} of {self.n} rows are further than tol from the minimum after one "
-                f"step, and need passes that take about {seconds / 60:.0f} min. "
+                f"After one step {counted(m, 'row')} of {self.n} "
+                f"{verb(m, 'is', 'are')} further than tol from the minimum: more "
+                f"passes take about {seconds / 60:.0f} min. "
                 f"{self.model.advice}, or use fewer columns.",
                 UserWarning,
                 stacklevel=self.model.stacklevel,
@@ -188,9 +190,9 @@ class RowsOneByOne(ABC):
         if not reached.all():
             bad = np.unique(rows[~reached.reshape(-1, k).all(axis=1)]).tolist()
             raise UnsupportedEstimator(
-                f"{len(bad)} row(s) determine a coefficient alone, or without them "
-                f"there is no optimum (rows {bad[:10]}). Drop these rows, or add a "
-                "penalty."
+                "A coefficient is determined by a single row, or there is no optimum "
+                f"without the row (the first such rows: {bad[:10]}). Drop them, or add "
+                "a penalty."
             )
         return found.reshape(len(rows), *self.theta.shape) - model.theta
 

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
+from skinfluence._counts import counted
 from skinfluence._display._shown_bunch import ShownBunch
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import Interval, StrOptions, n_rows, take_rows
@@ -291,7 +292,7 @@ class DownsamplingInfluence(SampledInfluence):
     def _check_losses(self, n):
         check_memory(
             8 * self.n_retrainings * n,
-            f"The losses of {self.n_retrainings} models on {n} rows",
+            f"The losses of {self.n_retrainings} models on {counted(n, 'row')}",
             "Use fewer retrainings or fewer test rows.",
         )
 
@@ -333,9 +334,9 @@ class DownsamplingInfluence(SampledInfluence):
         if len(stuck):
             raise ValueError(
                 f"Only {n_left} of {self.n_retrainings} retrainings succeeded. "
-                f"{len(stuck)} training row(s), for instance row {stuck[0]}, are in "
-                "all of their subsets or in none. Set error_score='raise' to see why "
-                "fits fail, or raise n_retrainings."
+                f"Their subsets have {counted(len(stuck), 'training row')}, for "
+                f"instance row {stuck[0]}, always or never. Set error_score='raise' to "
+                "see why fits fail, or raise n_retrainings."
             )
         return pool
 

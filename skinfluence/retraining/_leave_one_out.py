@@ -6,6 +6,7 @@ from numbers import Real
 import numpy as np
 
 from skinfluence._base import BoundedInfluence
+from skinfluence._counts import counted
 from skinfluence._fit_weights import unusable_weights
 from skinfluence._sklearn import (
     Interval,
@@ -353,7 +354,7 @@ class LeaveOneOutInfluence(
         if not kept.all():
             raise ValueError(
                 "The 'groups' parameter must leave at least one training row. Got "
-                f"{int((~kept).sum())} group(s) that hold all of them."
+                f"{counted(int((~kept).sum()), 'group')} with all of them."
             )
         refits = refits[masks[refits].any(axis=1)]
         removals = [np.flatnonzero(masks[g]) for g in refits]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skinfluence._counts import counted
 from skinfluence._memory import check_memory
 
 
@@ -31,7 +32,8 @@ class NeighborOrder:
         """Return one that is not filled."""
         check_memory(
             24 * n_test * n,
-            f"The order of {n} training rows by distance to {n_test} test rows",
+            f"The order of {n} training rows by distance to "
+            + counted(n_test, "test row"),
             "Pass fewer rows as X_val, or call fit with the changed table.",
         )
         return cls(np.empty((n_test, n), np.int32), np.empty((n_test, n), dtype))

@@ -17,6 +17,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import validate_data
 
 from skinfluence._base import BaseInfluence
+from skinfluence._counts import counted
 from skinfluence._losses import Brier
 from skinfluence._other_methods import OTHER_METHODS
 from skinfluence._predictions import model_prediction
@@ -195,9 +196,9 @@ class OutOfBagInfluence(SampledInfluence):
         self._judged = self._masks.any(axis=0) & ~self._masks.all(axis=0)
         if not self._judged.all():
             warnings.warn(
-                f"{n - self._judged.sum()} of the {n} rows were drawn by all "
-                f"{len(self._masks)} members of the ensemble, or by none: their "
-                "influence is set to 0. Use a larger n_estimators to estimate it.",
+                f"All {len(self._masks)} members of the ensemble, or none, have drawn "
+                f"{counted(n - self._judged.sum(), 'row')} of {n}, whose influence is "
+                "set to 0. Use a larger n_estimators to estimate it.",
                 UserWarning,
                 stacklevel=6,  # the caller of fit
             )

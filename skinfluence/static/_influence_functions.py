@@ -6,6 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from skinfluence._base import BaseInfluence, BoundedInfluence
+from skinfluence._counts import counted
 from skinfluence._losses import refuse_without_slope
 from skinfluence._sklearn import (
     Interval,
@@ -314,9 +315,9 @@ class InfluenceFunctions(CollectionInfluence, BoundedInfluence, BaseInfluence):
         if self.step == "newton" and len(self._removals.unresolved):
             rows = self._removals.unresolved
             warnings.warn(
-                f"{len(rows)} row(s) determine a coefficient alone, so that the Newton "
-                f"step without them is not defined (rows {rows[:10].tolist()}): ignore "
-                "their influence. LeaveOneOutInfluence retrains without them.",
+                f"The Newton step is not defined for {counted(len(rows), 'row')} that "
+                f"alone determine a coefficient (the first: {rows[:10].tolist()}): "
+                "ignore this influence. LeaveOneOutInfluence retrains instead.",
                 UserWarning,
                 stacklevel=4,
             )

@@ -36,7 +36,7 @@ def test_meanings_of_na(tmp_path, codes, kept, suffix):
     table = read_table([path])
     value = table.typed["country"].iloc[1]
     assert (value == "NA") if kept else pd.isna(value)
-    note = f"NA, in {N // len(codes)} row(s), is taken for one of them"
+    note = f"NA, in {N // len(codes)} rows, is taken for one of them"
     assert any(note in said for said in table.notes) == kept
     # Either way it leaves as it came.
     assert (table.cells["country"] == "NA").sum() == table.cells["country"][

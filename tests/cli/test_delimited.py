@@ -101,7 +101,7 @@ def test_numbers_with_units_and_a_few_texts_among_them(tmp_path):
     assert price[3] == 1003
     assert table.typed["share"].tolist() == list(range(40))
     assert any(
-        "1 value(s) of price are no numbers, 'on request'" in n for n in table.notes
+        "price has 1 value besides numbers, 'on request'" in n for n in table.notes
     )
     assert table.cells["price"][7] == "on request"
 

@@ -73,7 +73,7 @@ def test_signs_of_missing_values_may_be_many(tmp_path):
     values, said = column(tmp_path, ["4", "?", "Unknown", "7"])
     assert values[::3] == [4, 7]
     assert values[1] != values[1]
-    assert "20 value(s) of v are no numbers, '?', say: taken as missing" in said
+    assert "v has 20 values besides numbers, '?', say: taken as missing" in said
 
 
 def test_mixed_columns_are_reported(tmp_path):
@@ -85,7 +85,10 @@ def test_mixed_columns_are_reported(tmp_path):
 def test_ledgers_and_units_are_reported(tmp_path):
     values, said = column(tmp_path, ["(4.50)", "5%", "0.07"])
     assert values == [-4.5, 5, 0.07]
-    assert "14 value(s) of v, '(4.50)', say, are read as negative" in said
+    assert (
+        "v has 14 values in brackets or with the minus behind, '(4.50)', say: read"
+        in said
+    )
     assert "v has several units (none, %): read without them" in said
 
 

@@ -78,7 +78,7 @@ BAD_OPTIONS = {
     "one group": (["--target", "label", "--groups", "same"], "are all equal, x"),
     "groups with holes": (
         ["--target", "label", "--groups", "colour"],
-        "have no value of 'colour', the first on line 4: --groups needs",
+        "without a value of 'colour', the first on line 4: --groups needs",
     ),
     "groups in order": (
         ["--target", "label", "--groups", "code", "--time-ordered"],
@@ -135,7 +135,7 @@ BAD_TABLES = {
         b"a,y\n" + b"1,2024-01-01\n2,2024-02-01\n" * 10,
         "target 'y' of",
     ),
-    "unlabelled.csv": (b"a,y\n" + b"1,\n2,\n" * 10, "0 row(s) with a value of 'y'"),
+    "unlabelled.csv": (b"a,y\n" + b"1,\n2,\n" * 10, "0 rows with a value of 'y'"),
 }
 
 

@@ -114,18 +114,6 @@ def test_bad_numbers_name_their_line(tmp_path, written, said, command, capsys):
     assert said in err
 
 
-def test_a_new_class_is_for_apply(labels, capsys):
-    folder, _ = labels
-    file = folder / "v.csv"
-    file.write_text("row,verdict,value\n2,relabel,perhaps\n")
-    table = str(folder / "t.csv")
-    assert main(["clean", table, "--target", "y", "--verdicts", str(file)]) == 2
-    err = capsys.readouterr().err
-    assert f"{file}, line 2: a row is relabelled to 'perhaps', which is no class" in err
-    assert "carry the verdicts out with apply" in err
-    assert main(["apply", table, str(file), "--target", "y"]) == 0
-
-
 def test_the_log_of_dropped_amounts_in_parquet(tmp_path):
     frame = pd.DataFrame({"x": range(N), "y": [1.5 * i for i in range(N)]})
     frame.to_parquet(tmp_path / "t.parquet")

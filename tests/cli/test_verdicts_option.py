@@ -134,7 +134,7 @@ def test_verdicts_are_carried_out_where_nothing_is_suspect(reviewed, capsys):
 
 
 BAD = {
-    "no class": ("0,relabel,maybe,", "line 2: a row is relabelled to 'maybe', which"),
+    "no value": ("0,relabel,,", "line 2: relabel needs a value"),
     "too far": (f"{N},drop,,", "row must be a position in the table"),
     "another table": ("0,drop,,other", "give the table that was reviewed"),
     "twice": ("0,drop,,\n0,drop,,", "line 3: row 0 is decided on more than once"),
@@ -166,3 +166,25 @@ def test_the_file_of_verdicts_is_not_written_over(reviewed, capsys):
     path, file, _ = reviewed
     assert go_on(path, file, "--suspects", str(file)) == 2
     assert str(file) in capsys.readouterr().err
+
+
+def test_a_label_that_no_row_had_is_a_class(reviewed, capsys):
+    path, file, verdicts = reviewed
+    frame, right = table()
+    rows = [row for row in range(N) if row not in set(verdicts["row"])][:6]
+    new = pd.DataFrame({"row": rows, "verdict": "relabel", "value": "unclear case"})
+    pd.concat([verdicts, new]).to_csv(file, index=False)
+    more = ["--report", str(path.with_name("r.html")), "--by", "label"]
+    assert go_on(path, file, *more) == 0
+    out = capsys.readouterr().out
+    assert "'unclear case' is a label that no row had: verdicts give it to 6" in out
+    cleaned = pd.read_csv(path.with_name("t.cleaned.csv"))
+    assert (cleaned["label"] == "unclear case").sum() == 6
+    assert cleaned["x"][cleaned["label"] == "unclear case"].tolist() == (
+        frame["x"][rows].tolist()
+    )
+    # The model before has not seen the label: the scores are those of the other rows.
+    compared = re.findall(r"^  (\w+) \((\d+)\) +\d\.\d{4}", out, re.MULTILINE)
+    left = N - len(rows) - (verdicts["verdict"] == "drop").sum()
+    assert sum(int(n) for _, n in compared) == left
+    assert {name for name, _ in compared} == {"no", "yes"}

@@ -1,13 +1,16 @@
 """Cleaning of dask collections equals that of the same rows in memory."""
 
+from types import SimpleNamespace
+
 import dask
 import dask.array as da
 import numpy as np
 import pytest
+from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skinfluence import InfluenceCleaner, InfluenceSampler, KNNShapley, assign_values
 from skinfluence.removal import UnsupportedEstimator
@@ -102,6 +105,27 @@ def test_the_model_is_trained_as_in_memory(kind, action):
     untreated = model.fit(COMPLETE, y)
     said = getattr(untreated, "predict_proba", untreated.predict)(COMPLETE)
     assert np.abs(np.ravel(said) - expected_said).max() > 1e-3
+
+
+def test_columns_by_name_are_predicted_partition_by_partition():
+    table, lazy = frames()
+    table, lazy = table.fillna(dict.fromkeys("abcd", 0.0)), lazy.fillna(0.0)
+    columns = [("n", StandardScaler(), list("abcd")), ("t", OneHotEncoder(), ["town"])]
+    model = make_pipeline(ColumnTransformer(columns), LogisticRegression())
+    cleaner = InfluenceCleaner(model, drop_fraction=0.05)
+    cleaner.fit(lazy[[*"abcd", "town"]], lazy["label"])
+    inner = cleaner.estimator_
+    for name in ("predict", "predict_proba", "decision_function"):
+        found, expected = getattr(cleaner, name)(lazy), getattr(inner, name)(table)
+        np.testing.assert_array_equal(found, expected)
+    score = cleaner.score(lazy, lazy["label"])
+    assert score == np.mean(inner.predict(table) == table["label"])
+    sizes = []
+    cleaner.estimator_ = SimpleNamespace(
+        predict=lambda X: (sizes.append(len(X)), X["town"])[1]
+    )
+    assert cleaner.predict(lazy).tolist() == table["town"].tolist()
+    assert sorted(sizes) == [1, 100, 139]  # not the empty partition
 
 
 def test_rows_are_read_partition_by_partition():

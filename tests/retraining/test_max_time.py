@@ -90,12 +90,14 @@ def test_a_first_draw_that_turns_out_slow(data, monkeypatch, tmp_path):
         return fit(self, X, y)
 
     monkeypatch.setattr(SlowRidge, "fit", slower)
-    with pytest.raises(ValueError, match=r"'max_time'.*after which 1\d were trained"):
+    with pytest.raises(
+        ValueError, match=r"'max_time'.*after which 1\d models were trained"
+    ):
         fitted(data, 45.0)
     assert clock.n_fits < 20
     # what is finished is kept, and used at last
     for _ in range(2):
-        with pytest.raises(ValueError, match="they are kept on disk"):
+        with pytest.raises(ValueError, match="what was trained is kept on disk"):
             fitted(data, 45.0, memory=tmp_path)
     assert fitted(data, 45.0, memory=tmp_path).n_draws_ == 1
 

@@ -240,7 +240,7 @@ def test_memory_does_not_change_values(iris):
 def test_rows_that_no_model_can_judge(iris):
     X, y, X_test, y_test = iris
     oob = OutOfBagInfluence(RandomForestClassifier(3, random_state=0))
-    with pytest.warns(UserWarning, match="of the 75 rows.*all 3 members.*n_estimators"):
+    with pytest.warns(UserWarning, match="All 3 members.* rows of 75, .*n_estimators"):
         oob.fit(X, y)
     influence, std = oob.influence(X_test, y_test, return_std=True)
     assert np.isfinite(influence).all()

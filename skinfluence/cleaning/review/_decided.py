@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skinfluence.cleaning.review._verdicts import new_targets
+from skinfluence.cleaning.review._new_targets import new_targets
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,15 @@ class Decided:
 def decided_rows(verdicts, y, classification, where=None):
     """Make masks of verdicts; parameters and errors are those of `new_targets`."""
 
-    def mask(*names):
-        return np.isin(np.arange(len(y)), verdicts.of(*names))
+    def mask(rows):
+        marked = np.zeros(len(y), dtype=bool)
+        marked[rows] = True
+        return marked
 
     return Decided(
-        mask("keep", "drop", "relabel", "unsure"),
-        mask("drop", "relabel"),
-        mask("keep"),
-        mask("drop"),
+        mask(verdicts.rows),
+        mask(verdicts.of("drop", "relabel")),
+        mask(verdicts.of("keep")),
+        mask(verdicts.of("drop")),
         new_targets(verdicts, y, classification, where),
     )

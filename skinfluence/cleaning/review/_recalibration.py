@@ -27,6 +27,7 @@ that were, and beyond the tables of the prior.
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import expit, logit
@@ -41,6 +42,7 @@ N_STEPS, N_DRAWS, FREEDOM = 30, 1_500, 5
 # Of the sum over rows that were not looked at: one of every few with the same odds.
 MAX_ROWS = 100
 BLOCK = 10_000
+LARGEST_ODDS = 80.0  # its exponential is finite in single precision
 LEVEL = 0.95
 QUANTILE = 1.96
 
@@ -165,7 +167,8 @@ def estimate(Z, labels, sure, wrong, count=True):
         error[part] = np.sqrt(np.einsum("ij,ij->i", B @ covariance, B))
     if not count:
         return Estimate(log_odds, error, None)
-    draws, weights = _posterior(A, w, mean, precision, mode, covariance)
+    t, noise = _standard_draws(len(mode))
+    draws, weights = _posterior(A, w, mean, precision, mode, covariance, t)
     taken = others[np.argsort(log_odds[others], kind="stable")]
     step = -(-len(taken) // MAX_ROWS) or 1
     taken = taken[step // 2 :: step]
@@ -174,9 +177,9 @@ def estimate(Z, labels, sure, wrong, count=True):
     odds = _single(draws) @ _single(_design(Z[taken], labels[taken], n_labels)).T
     with np.errstate(over="ignore"):
         q = 1 / (1 + np.exp(-odds))
-    scale = len(others) / max(len(taken), 1)
-    total, spread = scale * q.sum(axis=1), np.sqrt(scale * (q * (1 - q)).sum(axis=1))
-    total += spread * np.random.default_rng(1).standard_normal(len(total))
+    scale, total = len(others) / max(len(taken), 1), _row_sums(q).astype(float)
+    variance = np.maximum(total - np.einsum("ij,ij->i", q, q), 0)
+    total = scale * total + np.sqrt(scale * variance) * noise
     tail = (1 - LEVEL) / 2
     low, middle, high = _quantiles(total, weights, [tail, 0.5, 1 - tail])
     found, most = wrong.sum(), len(others)
@@ -220,22 +223,39 @@ def _hessian(A, p, precision):
     return A.T @ (A * (p * (1 - p))[:, None]) + precision
 
 
-def _posterior(A, w, mean, precision, mode, covariance):
-    """Draw parameters, with weights that make them a sample of the posterior."""
-    rng, k = np.random.default_rng(0), len(mode)
+@lru_cache(maxsize=32)
+def _standard_draws(k):
+    """Draw Student's t of k parameters, and the noise of a sum over rows.
+
+    The seeds are fixed, so that an answer does not change from call to call; drawing
+    takes as long as all that is computed from it.
+    """
+    rng = np.random.default_rng(0)
     t = rng.standard_normal((N_DRAWS, k))
     t /= np.sqrt(rng.chisquare(FREEDOM, N_DRAWS) / FREEDOM)[:, None]
-    draws = mode + t @ np.linalg.cholesky(covariance).T
+    noise = np.random.default_rng(1).standard_normal(N_DRAWS)
+    for draws in (t, noise):
+        draws.setflags(write=False)
+    return t, noise
+
+
+def _posterior(A, w, mean, precision, mode, covariance, t):
+    """Return draws of the parameters, and weights that make them a posterior sample."""
+    draws, k = mode + t @ np.linalg.cholesky(covariance).T, len(mode)
     against = _single(draws) @ _single(A * (1 - 2 * w)[:, None]).T
     off = draws - mean
-    # Of log(1 + exp), the second for large numbers.
-    log_posterior = -np.log1p(np.exp(np.minimum(against, 30))).sum(axis=1)
-    log_posterior -= np.maximum(against - 30, 0).sum(axis=1)
+    # A draw that is off by more than this at a single row has no weight.
+    np.minimum(against, LARGEST_ODDS, out=against)
+    log_posterior = -_row_sums(np.log1p(np.exp(against, out=against), out=against))
     log_posterior -= np.einsum("ij,ij->i", off @ precision, off) / 2
     log_t = -(FREEDOM + k) / 2 * np.log1p((t**2).sum(axis=1) / FREEDOM)
     log_weights = log_posterior - log_t
     weights = np.exp(log_weights - log_weights.max())
     return draws, weights / weights.sum()
+
+
+def _row_sums(x):
+    return x @ np.ones(x.shape[1], dtype=x.dtype)  # three times as fast as x.sum
 
 
 def _quantiles(x, weights, at):

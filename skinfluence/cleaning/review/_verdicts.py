@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 
@@ -83,17 +84,20 @@ def read_columns(verdicts, name="verdicts"):
             + ", ".join(f"{n}: {len(c)}" for n, c in columns.items())
             + "."
         )
-    n_verdicts = lengths.pop()
-    columns = {n: columns.get(n, [""] * n_verdicts) for n in COLUMNS}
     columns = {n: ["" if _missing(v) else v for v in c] for n, c in columns.items()}
+    empty = [""] * lengths.pop()
+    columns = {n: columns.get(n, empty) for n in COLUMNS}
     made = [str(v).strip() != "" for v in columns["verdict"]]
-    return {
-        n: [v for v, m in zip(c, made, strict=True) if m] for n, c in columns.items()
-    }
+    return {n: list(compress(columns[n], made)) for n in COLUMNS}
 
 
 def _missing(value):
-    return value is None or bool(np.ndim(value) == 0 and value != value)
+    if value is None or isinstance(value, str | int | np.integer):
+        return value is None
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):  # pandas.NA, and arrays
+        return np.ndim(value) == 0
 
 
 def check_verdicts(columns, n_rows, where=None):
@@ -181,9 +185,11 @@ def check_given(verdicts, targets, complaint):
         one that was reviewed.
     """
     for i, (row, given) in enumerate(zip(verdicts.rows, verdicts.given, strict=True)):
-        here = shown(targets[row])
-        if given != "" and not same_text(shown(given), here):
-            raise ValueError(complaint(i, here, shown(given)))
+        given, here = str(given), str(targets[row])
+        if given in ("", here):  # nearly all are, and comparing what is shown is slow
+            continue
+        if not same_text(shown(given), shown(here)):
+            raise ValueError(complaint(i, shown(here), shown(given)))
 
 
 def same_text(one, other):
@@ -204,70 +210,3 @@ def plain_text(text):
         return str(float(text) + 0.0)  # no minus before a zero
     except ValueError:
         return text.strip().lower()
-
-
-def new_targets(verdicts, y, classification, where=None):
-    """Return the targets after rows are relabelled.
-
-    Parameters
-    ----------
-    verdicts : Verdicts
-    y : ndarray of shape (n_samples,)
-        Targets as given.
-    classification : bool
-        Whether y holds labels.
-    where : callable, default=None
-        As for `check_verdicts`.
-
-    Returns
-    -------
-    y : ndarray of shape (n_samples,)
-
-    Raises
-    ------
-    ValueError
-        For values that are no class or no number, and where one class is left of
-        several.
-    """
-    where = where or (lambda i: f"verdicts, entry {i}")
-    new = np.array(y)
-    if not classification:
-        new = new.astype(np.float64)
-    classes = {str(c): c for c in np.unique(new)} if classification else None
-    for i in np.flatnonzero(verdicts.verdicts == "relabel"):
-        new[verdicts.rows[i]] = _target(verdicts.values[i], classes, where, i)
-    left = np.delete(new, verdicts.of("drop"))
-    if not len(left):
-        raise ValueError("The 'verdicts' parameter drops all rows: keep some of them.")
-    if classification and len(np.unique(left)) < min(2, len(classes)):
-        raise ValueError(
-            f"The 'verdicts' parameter leaves rows of one class only, {shown(left[0])}:"
-            " keep some rows of another."
-        )
-    return new
-
-
-def _target(value, classes, where, i):
-    if classes is None:
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = np.nan
-        if not np.isfinite(number):
-            raise ValueError(
-                f"{where(i)}: the target holds numbers, and a row is relabelled to "
-                f"{shown(value)!r}"
-            )
-        return number
-    if str(value) in classes:
-        return classes[str(value)]
-    alike = [c for text, c in classes.items() if same_text(text, str(value))]
-    if len(alike) == 1:
-        return alike[0]
-    some = ", ".join(map(shown, list(classes)[:10]))
-    some += ", ..." if len(classes) > 10 else ""
-    raise ValueError(
-        f"{where(i)}: a row is relabelled to {shown(value)!r}, which is no class: "
-        f"classes are {some}. A new class needs rows to learn it from: carry the "
-        "verdicts out with apply, and go on with the table that it returns"
-    )

@@ -3,6 +3,7 @@
 import csv
 import io
 
+from skinfluence._counts import counted
 from skinfluence.cli.tables._bounds import BadTable
 from skinfluence.cli.tables._dialects import (
     SAMPLE,
@@ -92,9 +93,9 @@ def too_long(content, dialect, n_above):
         width = n_values if width is None else width
         if n_values > width:
             return BadTable(
-                f"line {number + n_above} has {n_values} values, line {first} has "
-                f"{width}: put values that hold {dialect.separator!r} in quotes, name "
-                "all columns, or give --separator"
+                f"line {number + n_above} has {counted(n_values, 'value')}, line "
+                f"{first} has {width}: put values that hold {dialect.separator!r} in "
+                "quotes, name all columns, or give --separator"
             )
     return None
 

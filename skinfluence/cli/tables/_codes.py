@@ -2,6 +2,7 @@
 
 import re
 
+from skinfluence._counts import counted
 from skinfluence._shown import shown
 
 CODE = re.compile(r"[A-Z]{2}")
@@ -40,6 +41,6 @@ def keep_codes(typed, cells):
             typed.isetitem(i, kept.astype(column.dtype))
             notes.append(
                 f"{shown(column.name)} holds codes of two letters: NA, in "
-                f"{lost.sum()} row(s), is taken for one of them"
+                f"{counted(lost.sum(), 'row')}, is taken for one of them"
             )
     return notes

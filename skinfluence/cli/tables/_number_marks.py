@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from skinfluence._counts import counted
 from skinfluence._shown import shown
 
 SPACES = " \u00a0\u202f\u2009"
@@ -247,7 +248,7 @@ def texts_to_numbers(typed, texts, marks):
         typed.isetitem(i, numbers)
         if others:
             notes.append(
-                f"{len(others)} value(s) of {name} are no numbers, "
+                f"{name} has {counted(len(others), 'value')} besides numbers, "
                 f"{shown(others[0], 20)!r}, say: taken as missing"
             )
         notes += _notes_on_writing(name, values, numbers)
@@ -298,8 +299,8 @@ def _notes_on_writing(name, values, numbers):
     ledger = [text for text in read if _is_ledger(text.strip())]
     if ledger:
         notes.append(
-            f"{len(ledger)} value(s) of {name}, {shown(ledger[0], 20)!r}, say, are "
-            "read as negative"
+            f"{name} has {counted(len(ledger), 'value')} in brackets or with the minus "
+            f"behind, {shown(ledger[0], 20)!r}, say: read as negative"
         )
     units = {"".join(re.findall(UNIT, text)) for text in read}
     if len(units) > 1:

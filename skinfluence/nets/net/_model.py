@@ -17,6 +17,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
 
+from skinfluence._counts import counted
 from skinfluence._predictions import check_probabilities
 from skinfluence._sklearn import final_estimator, n_rows, preprocess, take_rows
 from skinfluence._skorch import refuse_diverged, refuse_trained_module
@@ -314,7 +315,7 @@ class NetRegressor(RegressorMixin, _NetModel):
                 + (
                     "pass y.reshape(-1, 1)."
                     if targets.ndim == 1
-                    else f"give the last layer {targets.shape[1]} output(s)."
+                    else f"give the last layer {counted(targets.shape[1], 'output')}."
                 )
             )
 

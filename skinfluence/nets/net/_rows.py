@@ -4,6 +4,7 @@ import torch
 from sklearn.utils import assert_all_finite
 from torch.utils.data import Dataset
 
+from skinfluence._counts import counted
 from skinfluence._sklearn import n_rows
 
 
@@ -39,7 +40,7 @@ def check_rows(X, dtype):
             )
         check_finite(part, name)
     if n == 0:
-        raise ValueError("X must hold at least one row. Got 0 sample(s).")
+        raise ValueError("X must hold at least one row. Got 0 samples.")
 
 
 def count(X):
@@ -94,8 +95,8 @@ def check_width(X, shapes, owner):
         expected = shapes[name]
         if len(shape) != len(expected):
             raise ValueError(
-                f"{name} must have {len(expected) + 1} dimension(s), as in fit, where "
-                f"a row had shape {expected}. Got {len(shape) + 1}: pass "
+                f"{name} must have {counted(len(expected) + 1, 'dimension')}, as in "
+                f"fit, where a row had shape {expected}. Got {len(shape) + 1}: pass "
                 + (
                     "X.reshape(1, -1) for a single row."
                     if len(shape) == 0

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.extmath import weighted_mode
 
+from skinfluence._counts import counted
 from skinfluence._predictions import model_prediction
 from skinfluence._sklearn import n_rows, take_rows
 from skinfluence.removal._dispatch import refuse
@@ -139,7 +140,7 @@ class NeighborsModel(ClosedFormModel):
             raise ValueError(
                 "The 'weights' parameter must give some neighbour of every test row "
                 "a weight, also when a row is left out. Got only zeros for "
-                f"{int((total == 0).sum())} prediction(s) of "
+                f"{counted(int((total == 0).sum()), 'prediction')} of "
                 f"{type(self.estimator).__name__}, which scikit-learn does not define: "
                 "let the weights of far neighbours be small, but positive."
             )

@@ -15,6 +15,7 @@ from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.utils import check_array
 
+from skinfluence._counts import counted
 from skinfluence._predictions import model_prediction
 from skinfluence._progress import duration
 from skinfluence._sklearn import take_rows
@@ -170,8 +171,9 @@ class RefittedNeighbors:
         if seconds > LONG and not self._announced:
             self._announced = True
             warnings.warn(
-                f"Rows of different targets are equally far from {len(out)} test "
-                f"row(s), so that {type(self.estimator).__name__} is fitted anew up to "
+                "Rows of different targets are equally far from "
+                f"{counted(len(out), 'test row')}, so that "
+                f"{type(self.estimator).__name__} is fitted anew up to "
                 f"{n_fits} times: about {duration(seconds)}. Noise far below the "
                 "distances in X, another scale of its columns or another n_neighbors "
                 "avoids ties.",

@@ -12,6 +12,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
+from skinfluence._counts import counted
 from skinfluence._disk_entries import (
     UNPICKLABLE,
     entry_key,
@@ -328,4 +329,4 @@ def check_models(model, count, instead):
         size = len(pickle.dumps(model))
     except UNPICKLABLE:  # local classes, say
         return
-    check_memory(count * size, f"Keeping {count} models", instead)
+    check_memory(count * size, f"Keeping {counted(count, 'model')}", instead)

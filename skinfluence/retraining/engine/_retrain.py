@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
+from skinfluence._counts import counted
 from skinfluence._sklearn import (
     final_estimator,
     fit_rows,
@@ -106,7 +107,7 @@ def describe_retraining(model, subset, n, seed, index):
     """Describe a retraining by its rows and seed, so that it can be reproduced."""
     removed = np.setdiff1d(np.arange(n), subset, assume_unique=True)
     if len(removed) <= 10:
-        rows = f"without rows {removed.tolist()} ({len(subset)} rows left"
+        rows = f"without rows {removed.tolist()} ({counted(len(subset), 'row')} left"
     else:
         rows = f"on {len(subset)} of {n} rows (the first are {subset[:10].tolist()}"
     return f"while fitting {type(model).__name__} {rows}, seed {seed}, number {index})"

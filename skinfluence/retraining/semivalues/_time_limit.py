@@ -11,6 +11,7 @@ import warnings
 
 from joblib import effective_n_jobs
 
+from skinfluence._counts import counted, verb
 from skinfluence._progress import duration
 
 # Number of times a model is timed, since the first fit may pay for imports and caches.
@@ -65,10 +66,11 @@ def check_drawn(sampling, n_models, max_time, store):
     if n_draws == 0:
         raise ValueError(
             f"The 'max_time' parameter must leave time for one draw, which is "
-            f"{scheme.n_retrainings(1)} models. Got max_time={max_time:g} s, after "
-            f"which {n_models} were trained"
+            f"{counted(scheme.n_retrainings(1), 'model')}. Got max_time={max_time:g} "
+            f"s, after which {counted(n_models, 'model')} "
+            f"{verb(n_models, 'was', 'were')} trained"
             + (
-                "; they are kept on disk (memory), and fitting again continues there."
+                "; what was trained is kept on disk (memory): fit again to continue."
                 if store is not None
                 else ": raise it, or make groups of rows the players."
             )

@@ -71,10 +71,6 @@ BAD = {
     "text": (lines(row=["x"]), "row must be a position in the table"),
     "unknown": (lines(verdict=["burn"]), "one of keep, drop, relabel, unsure, not 'bu"),
     "no value": (lines(verdict=["relabel"]), "entry 0: relabel needs a value"),
-    "no class": (
-        lines(verdict=["relabel"], value=["d"]),
-        "relabelled to 'd', which is no class: classes are a, b, c",
-    ),
     "twice": (
         {"row": [1, 1], "verdict": ["drop", "drop"]},
         "entry 1: row 1 is decided on more than once, twice (first at verdicts, entry",
