@@ -59,11 +59,8 @@ def left(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize("accuracy", [1e-12, 1e-8, 1e-6])
-@pytest.mark.parametrize("name", MODELS)
-def test_sums_are_as_accurate_as_they_say(name, accuracy, left, monkeypatch):
-    """Of steps along one direction, for Poisson with a common move besides."""
-    monkeypatch.setattr(_mean_series, "ACCURACY", accuracy)
+def sums(name):
+    """Return weighted sums over the test rows, and the same of the whole matrix."""
     model, target = MODELS[name]
     y, coded = TARGETS[target](SIGNAL), TARGETS[target](SIGNAL_OF_TESTS)
     # Poisson regression takes steps of this kind out of core.
@@ -72,9 +69,17 @@ def test_sums_are_as_accurate_as_they_say(name, accuracy, left, monkeypatch):
     loss, removals = method._loss, method._removals
     coded = coded if target in ("two", "three") else coded.reshape(30, -1)
     matrix = np.asarray(removals.influence(ROWS, coded, loss))
-    found = removals.mean_influence(ROWS, coded, loss, WEIGHT)
+    return removals.mean_influence(ROWS, coded, loss, WEIGHT), WEIGHT @ matrix
+
+
+@pytest.mark.parametrize("accuracy", [1e-12, 1e-8, 1e-6])
+@pytest.mark.parametrize("name", MODELS)
+def test_sums_are_as_accurate_as_they_say(name, accuracy, left, monkeypatch):
+    """Of steps along one direction, for Poisson with a common move besides."""
+    monkeypatch.setattr(_mean_series, "ACCURACY", accuracy)
+    found, expected = sums(name)
     assert left
-    bad, expected = np.concatenate(left), WEIGHT @ matrix
+    bad = np.concatenate(left)
     if name in ("logistic", "Poisson"):
         # Slopes are at most one, and at most twice the largest mean and count.
         slopes = WEIGHT.sum() * (1.0 if name == "logistic" else 30.0)
@@ -89,6 +94,19 @@ def test_sums_are_as_accurate_as_they_say(name, accuracy, left, monkeypatch):
     else:
         assert not bad.any()
         assert_allclose(found, expected, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", ["logistic", "Poisson"])
+def test_sums_near_zero_are_as_accurate_as_others(name, left, monkeypatch):
+    """Where the first two terms cancel, the third is not small beside their sum."""
+    monkeypatch.setattr(_mean_series, "ACCURACY", 1.0)
+    monkeypatch.setattr(_mean_series, "RELATIVE", 1e-3)
+    found, expected = sums(name)
+    assert 0 < np.concatenate(left).sum() < N
+    assert_allclose(found, expected, rtol=1e-3, atol=1e-15)
+    monkeypatch.setattr(_mean_series, "RELATIVE", np.inf)
+    found, expected = sums(name)
+    assert (np.abs(found / expected - 1) > 1e-3).any()
 
 
 def test_few_test_rows_and_negative_weights_are_summed_one_by_one(left):

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose
 from scipy.special import logsumexp
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
@@ -247,6 +249,19 @@ def test_a_weighted_scaler_is_not_taken_for_a_plain_one():
     loo = LeaveOneOutInfluence(make_pipeline(StandardScaler(), Ridge()))
     loo.fit(X, y, standardscaler__sample_weight=weight)
     assert loo.solver_ == "refit"
+
+
+def test_scalers_of_sparse_rows_whose_statistics_are_rounded():
+    """scikit-learn rounds them to float32, as the rows are."""
+    X, y, X_test, y_test = table(load_diabetes, 40)
+    X, X_test = (100 * part.astype(np.float32) for part in (X, X_test))
+    estimator = make_pipeline(StandardScaler(with_mean=False), Ridge(3.0))
+    loo = LeaveOneOutInfluence(estimator).fit(sp.csr_array(X), y)
+    assert loo.solver_ == "exact"
+    found = loo.influence(X_test, y_test)
+    rows = X.astype(float), y, X_test.astype(float), y_test
+    expected = refits(estimator, *rows, np.eye(len(y), dtype=bool))
+    assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
 
 
 def test_influence_functions_hold_the_scaler_fixed_and_say_so():

@@ -17,9 +17,12 @@ further terms. For others with :math:`|l'''| \le M l''` the rest is at most
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg.blas import dtrmm
 
-# An error of all moves that changes sums by as much as what series may leave out.
-ACCURACY = 1e-12
+# What series may leave out: of a sum, unless rounding hides as much, and of the sum of
+# absolute slopes, as an error of all moves that is as large would change sums.
+RELATIVE, ACCURACY = 1e-5, 1e-12
+EPS = np.finfo(np.float64).eps
 CACHED = 2**16  # numbers of the rows that are worked on at a time
 
 
@@ -41,7 +44,7 @@ class Series:
 
     g: np.ndarray
     q: np.ndarray
-    Q: np.ndarray
+    triangle: np.ndarray
     g_common: float
     q_common: float
     scale: np.ndarray
@@ -51,13 +54,13 @@ class Series:
     @classmethod
     def of(cls, solved, common, slope, curvature):
         """Sum up s (n, r) and c (n,), with weighted derivatives (n,)."""
-        bent = curvature[:, None] * solved
+        Q = solved.T @ (curvature[:, None] * solved)
         scale = np.sqrt((solved**2).mean(axis=0))
         unit = solved / np.where(scale > 0, scale, np.inf)
         return cls(
             slope @ solved,
             (curvature * common) @ solved,
-            solved.T @ bent,
+            np.asfortranarray(2 * np.tril(Q, -1) + np.diag(np.diag(Q))),
             slope @ common,
             curvature @ common**2,
             scale,
@@ -68,7 +71,8 @@ class Series:
     def terms(self, rows, factor, drift):
         """Return the first and the second term, and bounds of moves, each (n,)."""
         first = factor * (rows @ self.g) + drift * self.g_common
-        square = np.einsum("ij,ij->i", rows @ self.Q, rows)
+        half = dtrmm(1.0, self.triangle, rows.T, lower=1).T
+        square = np.einsum("ij,ij->i", half, rows)
         second = factor**2 * square / 2
         if drift.any():
             second += drift * (factor * (rows @ self.q) + drift * self.q_common / 2)
@@ -95,7 +99,7 @@ def series_sums(removals, state, terms, weight):
     used = np.isfinite(curvature).all(axis=1) & (weight > 0)
     solved, common = (s[used] for s in state)
     slope, curvature = (weight[used, None] * d[used] for d in (slope, curvature))
-    drift, out, rest = np.zeros(n), np.zeros(n), np.zeros(n)
+    drift, out, rest, rounding = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
     if removals.drift is None:
         common = np.zeros(slope.shape)
     else:
@@ -105,6 +109,7 @@ def series_sums(removals, state, terms, weight):
     series = [
         Series.of(solved, common[:, c], slope[:, c], curvature[:, c]) for c in range(k)
     ]
+    slopes = np.abs(slope).sum(axis=0)
     size = max(64, CACHED // solved.shape[1])
     for start in range(0, n, size):
         part = slice(start, start + size)
@@ -115,4 +120,6 @@ def series_sums(removals, state, terms, weight):
             if M:
                 growth = M / 3 * np.exp(M * np.minimum(reach, 1.0)) * reach
                 rest[part] += np.where(reach < 1, growth * np.abs(second), np.inf)
-    return out, ~(rest <= ACCURACY * np.abs(slope).sum())
+                rounding[part] += EPS * reach * slopes[c]
+    allowed = np.maximum(RELATIVE * np.abs(out), rounding)
+    return out, ~(rest <= np.minimum(allowed, ACCURACY * slopes.sum()))

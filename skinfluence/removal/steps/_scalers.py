@@ -69,7 +69,8 @@ def _(step: StandardScaler, X, before, removed):
     mean = np.where(present, values, 0.0).sum(axis=0) / np.maximum(counts, 1)
     centred = np.where(present, values - mean, 0.0)
     squares = (centred**2).sum(axis=0)
-    if not _is_unweighted(step, mean, squares / np.maximum(counts, 1), counts):
+    variance = squares / np.maximum(counts, 1)
+    if not _is_unweighted(step, mean, variance, counts, _rounding(X)):
         return Changes.unknown(n_columns, removed.n_removals)
     moved = removed.sums(centred) != 0
     if not step.with_std:
@@ -101,14 +102,20 @@ def _placed(before, n_columns, n_removals):
     return out
 
 
-def _is_unweighted(step, mean, variance, counts):
+def _rounding(X):
+    """Return the relative error of statistics that scikit-learn rounds as the rows."""
+    return np.finfo(X.dtype).eps if sp.issparse(X) and X.dtype.kind == "f" else 0.0
+
+
+def _is_unweighted(step, mean, variance, counts, rounding):
     """Tell whether a scaler was fitted without sample weights."""
     size = np.sqrt(variance) + np.abs(mean)
     known = counts > 0
-    same = np.abs(step.mean_ - mean)[known] <= 1e-9 * size[known]
+    same = np.abs(step.mean_ - mean)[known] <= max(1e-9, rounding) * size[known]
     if step.with_std:
         gap = np.abs(step.var_ - variance)[known]
-        same = same & (gap <= 1e-8 * variance[known] + 1e-12 * size[known] ** 2)
+        near = max(1e-8, rounding) * variance[known] + 1e-12 * size[known] ** 2
+        same = same & (gap <= near)
     return bool(same.all())
 
 
