@@ -90,7 +90,7 @@ def fixed_scorer(X, y, labels):
 
 def without_trees(X, y, labels):
     """Its regressions alone."""
-    with mock.patch.object(_scorer, "MIN_ROWS_OF_TREES", np.inf):
+    with mock.patch.object(_scorer, "MIN_ROWS_OF_MORE", np.inf):
         return fixed_scorer(X, y, labels)
 
 

@@ -80,7 +80,7 @@ def test_the_fixed_scorer_gives_equal_values_in_threads():
     y = (X[:, 0] > 0) ^ (X[:, 1] > 0.5) ^ (X[:, 2] > 0)
     halves = [(np.arange(0, 1000, 2), np.arange(1, 1000, 2))]
     one = score_rows(X, y, True, halves)
-    assert one.without_trees is not None
+    assert one.plain is not None
     with worker_threads(2):
         several = score_rows(X, y, True, halves)
     assert_array_equal(several.values, one.values)

@@ -16,6 +16,10 @@ explanations:
 3. mistakes have one direction: the same with s = 0.5 or 1, densities that are highest
    at 0 and 1.
 
+Predictions of j that are mostly wrong tell no mistakes: a class of whose far rows fewer
+are labelled j than otherwise is left out. (Models that know nothing of many classes
+predict some of them often and others hardly ever, which would look one-sided.)
+
 The third is believed where the likelihood of all pairs is e² times as large with it as
 with each of the others. The result is the mean of the probability in units of
 :math:`p_{jc}`.
@@ -98,6 +102,7 @@ def _far_from_the_border(log_q, labels):
     """Count rows labelled c, and rows labelled j, far into the predicted class j."""
     k = log_q.shape[1]
     mistakes, right = np.zeros((2, k, k))
+    told = np.zeros(k, dtype=bool)
     predicted = log_q.argmax(axis=1)
     for j in range(k):
         rows = np.flatnonzero(predicted == j)
@@ -110,4 +115,6 @@ def _far_from_the_border(log_q, labels):
         others = labels[rows][~own]
         far = far[~own, others]
         mistakes[j] = np.bincount(others[far], minlength=k)
-    return mistakes, right
+        told[j] = far.sum() <= (1 - NEAR) * own.sum()
+    pairs = np.logical_and.outer(told, told)
+    return mistakes * pairs, right * pairs

@@ -7,6 +7,7 @@ from scipy.special import log_softmax, logsumexp
 
 from skinfluence.cleaning.surprise._amounts import Amounts, loss_of_amounts
 from skinfluence.cleaning.surprise._far_rows import Distance
+from skinfluence.cleaning.surprise._relevant_columns import RelevantColumns
 from skinfluence.cleaning.surprise._stacked_ridge import StackedRidge
 from skinfluence.cleaning.surprise._tree_columns import TreeColumns
 from skinfluence.cleaning.surprise._trees import Trees
@@ -33,7 +34,7 @@ class RowScores:
     columns : list of Scored
         The models behind, one per column of labels or one for all numbers; empty
         where there is nothing to compare.
-    without_trees : RowScores or None
+    plain : RowScores or None
         What the regressions say by themselves; None where no trees are with them.
     log_losses : tuple of two ndarray of shape (n_samples,), or None
         ``values`` and ``wrong_values`` as if mistakes were not made one way; None where
@@ -50,7 +51,7 @@ class RowScores:
     wrong_values: np.ndarray
     n_classes: int | None
     columns: list
-    without_trees: "RowScores | None" = None
+    plain: "RowScores | None" = None
     log_losses: tuple | None = None
     sample: np.ndarray | None = None
     of_sample: "RowScores | None" = None
@@ -86,7 +87,7 @@ class Scored:
         The residual that is typical at each row; None for labels.
     amounts : Amounts or None
         How numbers are learnt and judged; None for labels.
-    trees : TreesInStack or None
+    more : MoreInStack or None
         None where the predictions are those of the stack.
     frequency : ndarray of shape (k, k) or None
         Of mistakes, see `frequency_of_mistakes`; None where they are not made one way,
@@ -105,7 +106,7 @@ class Scored:
     temperature: float | None
     typical: np.ndarray | None
     amounts: Amounts | None = None
-    trees: "TreesInStack | None" = None
+    more: "MoreInStack | None" = None
     frequency: np.ndarray | None = None
     far: Distance | None = None
     distance: np.ndarray | None = None
@@ -128,7 +129,7 @@ class Scored:
         predictions : ndarray of shape (m, k)
         """
         said = self.stack.predict(Z) if of_stack is None else of_stack
-        return said if self.trees is None else self.trees.added_to(said, X)
+        return said if self.more is None else self.more.added_to(said, Z, X)
 
     def typical_of(self, Z):
         """Return the residuals that are typical at other rows, shape (m, k)."""
@@ -164,28 +165,35 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class TreesInStack:
-    """Trees that are stacked with the regressions.
+class MoreInStack:
+    """Models that are stacked with the regressions.
 
     Attributes
     ----------
-    columns : TreeColumns
-        What they take.
-    trees : Trees
-        Trained.
     mean : ndarray of shape (k,)
         What is predicted where no member has a weight.
-    weights : ndarray of shape (3,)
-        Of the regressions and of both ensembles.
+    weights : ndarray of shape (n_members,)
+        Of the regressions, of those on weighted columns where they are in, and of both
+        ensembles of trees where these are.
+    relevant : RelevantColumns or None
+    columns : TreeColumns or None
+        What trees take.
+    trees : Trees or None
+        Trained.
     """
 
-    columns: TreeColumns
-    trees: Trees
     mean: np.ndarray
     weights: np.ndarray
+    relevant: RelevantColumns | None = None
+    columns: TreeColumns | None = None
+    trees: Trees | None = None
 
-    def added_to(self, said, X):
+    def added_to(self, said, Z, X):
         """Return what all say of other rows, ``said`` being of the regressions."""
-        members = [said, *self.trees.predict(self.columns.of(X))]
+        members = [said]
+        if self.relevant is not None:
+            members.append(self.relevant.predict(Z[0]))
+        if self.trees is not None:
+            members += self.trees.predict(self.columns.of(X))
         moves = np.stack(members) - self.mean
         return self.mean + np.tensordot(self.weights, moves, axes=1)

@@ -135,32 +135,28 @@ class Predictor:
 
 def _light(scored):
     """Return what predicts other rows, without what is known of the sample."""
-    trees, amounts, typical = scored.trees, scored.amounts, scored.typical
-    if trees is not None:
-        columns = replace(trees.columns, values=None)
-        trees = replace(
-            trees, columns=columns, trees=_emptied(trees.trees, "columns", "T")
+    more, amounts, typical = scored.more, scored.amounts, scored.typical
+    if more is not None and more.trees is not None:
+        columns = replace(more.columns, values=None)
+        more = replace(
+            more, columns=columns, trees=_emptied(more.trees, "columns", "T")
         )
+    if more is not None and more.relevant is not None:
+        more = replace(more, relevant=more.relevant.without_rows())
     if amounts is not None:
         typical = typical[:1]
-        sizes = [_without_rows(stack, 1) for stack in amounts.sizes]
+        sizes = [stack.without_rows(1) for stack in amounts.sizes]
         amounts = replace(amounts, T=None, pulled=None, typical=None, sizes=sizes)
     return replace(
         scored,
-        stack=_without_rows(scored.stack, 0),
+        stack=scored.stack.without_rows(),
         predictions=None,
         T=None,
         typical=typical,
         distance=None,
         amounts=amounts,
-        trees=trees,
+        more=more,
     )
-
-
-def _without_rows(stack, n):
-    light = _emptied(stack, "Z", "T")
-    light.predictions = stack.predictions[:n]
-    return light
 
 
 def _emptied(model, *names):

@@ -12,7 +12,8 @@ from skinfluence.cleaning.surprise._amounts import fit_amounts, in_its_units
 from skinfluence.cleaning.surprise._far_rows import Distance, odds_of_far_rows
 from skinfluence.cleaning.surprise._one_way_mistakes import frequency_of_mistakes
 from skinfluence.cleaning.surprise._preprocessing import joined
-from skinfluence.cleaning.surprise._row_scores import RowScores, Scored, TreesInStack
+from skinfluence.cleaning.surprise._relevant_columns import RelevantColumns
+from skinfluence.cleaning.surprise._row_scores import MoreInStack, RowScores, Scored
 from skinfluence.cleaning.surprise._sample import Predictor, sample_of, widened
 from skinfluence.cleaning.surprise._scorer_matrix import MAX_COLUMNS, ScorerColumns
 from skinfluence.cleaning.surprise._stacked_ridge import StackedRidge, stacked
@@ -20,8 +21,8 @@ from skinfluence.cleaning.surprise._tree_columns import tree_columns, with_texts
 from skinfluence.cleaning.surprise._trees import Trees
 
 TEMPERATURES = 1.0, 32.0  # ends of the search
-# Fewer rows than this do not show that trees are better.
-MIN_ROWS_OF_TREES = 1000
+# Fewer rows than this do not show that more members are better.
+MIN_ROWS_OF_MORE = 1000
 # Standard errors of the gain: of a few trees, to go on, for each of the boostings that
 # every class or output needs; of all trees, to use them.
 PROMISING, CLEAR = 0.25, 1.0
@@ -190,9 +191,9 @@ def row_scores(pairs, y, classification):
     if len(scores) == 1:
         return scores[0]
     together = _together(scores)
-    if any(s.without_trees for s in scores):
-        plain = _together([s.without_trees or s for s in scores])
-        together = replace(together, without_trees=plain)
+    if any(s.plain for s in scores):
+        plain = _together([s.plain or s for s in scores])
+        together = replace(together, plain=plain)
     return together
 
 
@@ -210,7 +211,7 @@ def _together(scores):
 
 
 def _scored(Z, for_trees, T, folds, pulled=None, typical=None):
-    """Stack the regressions, and trees with them where their loss is clearly less.
+    """Stack the regressions, and more with them where the loss is clearly less.
 
     Parameters
     ----------
@@ -225,42 +226,55 @@ def _scored(Z, for_trees, T, folds, pulled=None, typical=None):
     -------
     plain : Scored
         The regressions by themselves.
-    with_trees : Scored or None
+    with_more : Scored or None
+        With those on weighted columns, trees, or both.
     """
     labels = typical is None
     learnt = T if labels else pulled
     stack = StackedRidge(Z, learnt, folds)
     plain = _at_best_temperature(Scored(stack, stack.predictions, T, None, typical))
-    for_trees = [c for c in for_trees if c is not None and len(c.positions)]
-    if not for_trees or len(T) < MIN_ROWS_OF_TREES:
+    if len(T) < MIN_ROWS_OF_MORE:
         return plain, None
+    members = []  # what they say of all rows held out
+    best, more = plain, MoreInStack(stack.mean, np.ones(1))
     before = plain.values(stack.predictions, T)
 
-    def gain(members, rows):
-        members = [stack.predictions[rows], *members]
-        weights, said = stacked(members, learnt[rows], stack.mean)
+    def gain(others, rows=slice(None)):
+        said = [stack.predictions[rows], *(m[rows] for m in members), *others]
+        weights, said = stacked(said, learnt[rows], stack.mean)
         there = None if labels else typical[rows]
         tried = _at_best_temperature(Scored(stack, said, T[rows], None, there))
         return tried.values(said, T[rows]) - before[rows], tried, weights
 
-    trees = [
-        Trees(columns.values, columns.categorical, learnt, labels, folds)
-        for columns in for_trees
-    ]
+    relevant = RelevantColumns(Z[0], learnt, folds)
+    gains, tried, weights = gain([relevant.predictions])
+    if _certainty(gains) > CLEAR:
+        before, members = before + gains, [relevant.predictions]
+        best, more = tried, replace(more, relevant=relevant, weights=weights)
+    columns, trees = _promising_trees(for_trees, learnt, labels, folds, gain)
+    if trees is not None:
+        gains, tried, weights = gain(trees.held_out())
+        if _certainty(gains) > CLEAR:
+            best = tried
+            more = replace(more, columns=columns, trees=trees, weights=weights)
+    return plain, None if best is plain else replace(best, more=more)
+
+
+def _promising_trees(for_trees, T, labels, folds, gain):
+    """Return columns and ensembles that a few trees say would pay, or None twice."""
+    for_trees = [c for c in for_trees if c is not None and len(c.positions)]
+    if not for_trees:
+        return None, None
+    trees = [Trees(c.values, c.categorical, T, labels, folds) for c in for_trees]
     (rows, said), *with_texts = (t.probe() for t in trees)
-    best, more = 0, gain([said], rows)[0]
+    best, gains = 0, gain([said], rows)[0]
     for other, (_, said) in enumerate(with_texts, 1):
         of_other = gain([said], rows)[0]
-        if _certainty(of_other - more) > CLEAR:
-            best, more = other, of_other
-    columns, trees = for_trees[best], trees[best]
-    if _certainty(more) < PROMISING * trees.n_boostings:
-        return plain, None
-    more, with_trees, weights = gain(trees.held_out(), slice(None))
-    if _certainty(more) <= CLEAR:
-        return plain, None
-    of_trees = TreesInStack(columns, trees, stack.mean, weights)
-    return plain, replace(with_trees, trees=of_trees)
+        if _certainty(of_other - gains) > CLEAR:
+            best, gains = other, of_other
+    if _certainty(gains) < PROMISING * trees[best].n_boostings:
+        return None, None
+    return for_trees[best], trees[best]
 
 
 def _certainty(gains):
@@ -314,15 +328,15 @@ def _scores_of_labels(pair, y):
     if pair is None:
         zeros = np.zeros(len(y))
         return RowScores(zeros, y, np.ones(len(y)), zeros, None, [])
-    plain, with_trees = pair
+    plain, with_more = pair
     wrong = np.eye(len(classes))[_wrong_labels(index, len(classes))]
     scores = _row_scores_of_labels(plain, wrong, classes, None)
-    if with_trees is None:
+    if with_more is None:
         return scores
-    return _row_scores_of_labels(with_trees, wrong, classes, scores)
+    return _row_scores_of_labels(with_more, wrong, classes, scores)
 
 
-def _row_scores_of_labels(scored, wrong, classes, without_trees):
+def _row_scores_of_labels(scored, wrong, classes, plain):
     said, T = scored.predictions, scored.T
     log_losses = scored.values(said, T), scored.values(said, wrong)
     log_q = log_softmax(scored.temperature * said, axis=1)
@@ -336,7 +350,7 @@ def _row_scores_of_labels(scored, wrong, classes, without_trees):
         scored.values(said, wrong),
         len(classes),
         [scored],
-        without_trees,
+        plain,
         None if frequency is None else log_losses,
     )
 
@@ -355,8 +369,8 @@ def _fit_numbers(Z, for_trees, y, folds):
         return None
     amounts = fit_amounts(Z, y.reshape(len(y), -1), folds)
     T = amounts.T
-    plain, with_trees = _scored(Z, for_trees, T, folds, amounts.pulled, amounts.typical)
-    scored = with_trees or plain
+    plain, with_more = _scored(Z, for_trees, T, folds, amounts.pulled, amounts.typical)
+    scored = with_more or plain
     typical = in_its_units(T - scored.predictions, scored.typical)
     far = Distance(Z[-1])
     distance = far.of(Z[-1])

@@ -22,10 +22,13 @@ References
 L. Breiman, "Stacked Regressions", Machine Learning 24, 1996.
 """
 
+from copy import copy
+
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import nnls
 from sklearn.kernel_approximation import Nystroem
+from sklearn.metrics.pairwise import rbf_kernel
 
 from skinfluence._threads import in_threads
 
@@ -114,6 +117,13 @@ class StackedRidge:
             if weight > 0:
                 said += weight * (features.centred(view) @ coefficients)
         return said
+
+    def without_rows(self, n=0):
+        """Return the same with predictions of the first n rows alone."""
+        light = copy(self)
+        light.Z = light.T = None
+        light.predictions = self.predictions[:n]
+        return light
 
     def members(self):
         """Yield weight, orthonormal features and relative penalties of members in use.
@@ -205,6 +215,29 @@ class FeatureMap:
     def centred(self, Z):
         """Return the features of some rows minus the mean of the rows of the fit."""
         return self.of(Z) - self.mean
+
+    def slopes(self, Z, coefficients):
+        """Yield the slopes of predictions in every column of some rows.
+
+        Parameters
+        ----------
+        Z : ndarray of shape (m, d)
+        coefficients : ndarray of shape (p, k)
+            Of the features.
+
+        Yields
+        ------
+        slopes : ndarray of shape (m, d), or (1, d) where they are those of all rows
+            For each of the k outputs.
+        """
+        if self.kernel is None:
+            yield from coefficients.T[:, None] / self.scale
+            return
+        centres, gamma = self.kernel.components_, self.kernel.gamma
+        near = rbf_kernel(Z, centres, gamma=gamma)
+        for of_centre in (self.kernel.normalization_.T @ coefficients).T:
+            pull = near * of_centre
+            yield 2 * gamma * (pull @ centres - pull.sum(axis=1)[:, None] * Z)
 
 
 def feature_maps(Z):

@@ -118,9 +118,9 @@ def wrong_rows(scores):
     >>> print(f"{wrong.share:.2f}, but up to {wrong.share_ceiling:.2f} are possible")
     0.00, but up to 0.46 are possible
     """
-    plain = scores.without_trees or scores
+    plain = scores.plain or scores
     floor, probability, ceiling, transition = _estimate(plain)
-    if scores.without_trees:
+    if scores.plain:
         needed, _, allowed, _ = _estimate(scores)
         floor = np.minimum(floor, needed)
         ceiling = np.maximum(ceiling, allowed)

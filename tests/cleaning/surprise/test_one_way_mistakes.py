@@ -100,6 +100,16 @@ def test_rows_near_the_border_are_not_counted():
     assert frequency_of_mistakes(log_q, labels) is None
 
 
+@pytest.mark.parametrize("n_classes", [9, 15, 30])
+@pytest.mark.parametrize("seed", range(2))
+def test_useless_predictions_of_many_classes_tell_no_direction(n_classes, seed):
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(300, 5)), rng.integers(0, n_classes, 300)
+    scores = score_rows(X, y, classification=True)
+    assert scores.columns[0].frequency is None
+    assert wrong_rows(scores).probability.max() < 0.5
+
+
 def one_way(y, share, seed):
     """Labels of every second class replaced by the next, and which these are."""
     rng = np.random.default_rng(seed)

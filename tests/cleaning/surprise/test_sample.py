@@ -107,7 +107,7 @@ def test_trees_of_the_sample_are_in_the_stack(monkeypatch):
     options = {"min_samples_leaf": 5, "max_features": 1.0, "bootstrap": True}
     forest = ExtraTreesClassifier(30, **options, random_state=0).fit(X_s, y_s)
     members = [
-        scores.without_trees.columns[0].predictions[others],
+        scores.plain.columns[0].predictions[others],
         np.mean(boosted, axis=0),
         forest.predict_proba(X[others]),
     ]

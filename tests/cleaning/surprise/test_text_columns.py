@@ -215,7 +215,7 @@ def test_components_of_text_for_trees():
 
 @pytest.mark.parametrize("of_text", [True, False])
 def test_trees_see_text_where_it_helps_them(of_text, monkeypatch):
-    monkeypatch.setattr(_scorer, "MIN_ROWS_OF_TREES", 300)
+    monkeypatch.setattr(_scorer, "MIN_ROWS_OF_MORE", 300)
     monkeypatch.setattr(_trees, "N_RANDOMISED", 40)
     monkeypatch.setattr(_trees, "MAX_REPEATS", 1)
     n_columns = []

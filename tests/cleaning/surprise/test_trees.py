@@ -39,24 +39,24 @@ def scored():
 
 def test_trees_find_mistakes_that_regressions_miss(scored):
     _, _, wrong, scores = scored
-    alone = average_precision_score(wrong, -scores.without_trees.values)
+    alone = average_precision_score(wrong, -scores.plain.values)
     assert average_precision_score(wrong, -scores.values) > alone + 0.03
-    assert scores.columns[0].stack is scores.without_trees.columns[0].stack
+    assert scores.columns[0].stack is scores.plain.columns[0].stack
 
 
 def test_regressions_by_themselves_are_those_without_trees(scored, monkeypatch):
     X, y, _, scores = scored
-    monkeypatch.setattr(_scorer, "MIN_ROWS_OF_TREES", np.inf)
+    monkeypatch.setattr(_scorer, "MIN_ROWS_OF_MORE", np.inf)
     alone = score_rows(X, y, classification=True)
-    assert alone.without_trees is None
-    np.testing.assert_array_equal(alone.values, scores.without_trees.values)
+    assert alone.plain is None
+    np.testing.assert_array_equal(alone.values, scores.plain.values)
 
 
 def test_trees_widen_the_range_and_leave_the_estimate(scored):
     _, _, is_wrong, scores = scored
-    both, alone = wrong_rows(scores), wrong_rows(scores.without_trees)
+    both, alone = wrong_rows(scores), wrong_rows(scores.plain)
     np.testing.assert_array_equal(both.probability, alone.probability)
-    trees = wrong_rows(replace(scores, without_trees=None))
+    trees = wrong_rows(replace(scores, plain=None))
     floor = np.minimum(alone.floor, trees.floor)
     ceiling = np.maximum(alone.ceiling, trees.ceiling)
     assert not np.array_equal(ceiling, alone.ceiling)
@@ -72,10 +72,10 @@ def test_trees_stay_out_where_they_do_not_gain():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(1200, 3))
     y = rng.random(1200) < 1 / (1 + np.exp(-2 * X[:, 0]))
-    assert score_rows(X, y, classification=True).without_trees is None
+    assert score_rows(X, y, classification=True).plain is None
     # Of noise one standard error is a gain by chance in one of six tables.
     noise = [score_rows(X, rng.permutation(y), True) for _ in range(4)]
-    assert sum(scores.without_trees is not None for scores in noise) <= 2
+    assert sum(scores.plain is not None for scores in noise) <= 2
 
 
 def test_boosting_has_not_seen_the_row():
@@ -189,7 +189,7 @@ def test_several_columns_of_labels(scored):
     # Of the second there is nothing to say, with trees or without.
     both = score_rows(X, np.column_stack([y, np.zeros(len(y), dtype=int)]), True)
     np.testing.assert_allclose(both.values, scores.values)
-    np.testing.assert_allclose(both.without_trees.values, scores.without_trees.values)
+    np.testing.assert_allclose(both.plain.values, scores.plain.values)
 
 
 def test_the_table_of_suspects_with_trees(scored):
