@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import expit, logsumexp, softmax
 
 from skinfluence._sklearn import take_columns
 from skinfluence._threads import one_blas_thread
@@ -30,12 +30,15 @@ class Explanations:
     Attributes
     ----------
     to_blame : ndarray of str
-        "target" or "cell", whichever is more to blame; empty where nothing is known:
+        "target" or "cell", whichever is likelier wrong; empty where nothing is known:
         the table has no columns to speak of, or too few rows that are not suspect.
+    cell_probability : ndarray of float
+        Probability that one of the cells is wrong, if either one of them or the target
+        is; NaN where nothing is known.
     column : ndarray of int
         Position of the cell that is most to blame; -1 where nothing is known.
     blame : ndarray of float
-        Share of the target, or of this cell, in the blame of all cells and the target.
+        Probability that the target, or this cell, is the one wrong value of the row.
     donor : ndarray of int
         A row whose cell of this column this one should have, if it is wrong; -1 where
         nothing is known.
@@ -48,6 +51,7 @@ class Explanations:
     """
 
     to_blame: np.ndarray
+    cell_probability: np.ndarray
     column: np.ndarray
     blame: np.ndarray
     donor: np.ndarray
@@ -77,7 +81,8 @@ def explain(X, y, rows, kept, classification):
     explanations : Explanations
     """
     m = len(rows)
-    to_blame, blame = np.full(m, "", dtype=object), np.full(m, np.nan)
+    to_blame, of_cells = np.full(m, "", dtype=object), np.full(m, np.nan)
+    blame = np.full(m, np.nan)
     column, donor = np.full(m, -1), np.full(m, -1)
     clears, kinds = np.zeros(m, dtype=bool), {}
     reference = _reference(kept, rows)
@@ -97,13 +102,16 @@ def explain(X, y, rows, kept, classification):
             target = y[np.concatenate([reference, rows])]
             clears = as_given(table, n, scores, target, classification)
             kinds["outlier"] = far(distances(table, n), n)
-        to_blame, blame = _most_blamed(strength)
+        of_cells, blame = probabilities(strength, clears)
+        to_blame = np.where(of_cells > 0.5, "cell", "target").astype(object)
         column, donor = table.positions[block], reference[place]
         kinds["duplicate"], kinds["conflict"] = repeated(X, y, table.positions, rows)
     if m and classification:
         kinds["rare class"] = rare_classes(y, rows)
     kind = _joined(kinds, m)
-    return Explanations(to_blame, column, blame, donor, clears, kind, unknown)
+    return Explanations(
+        to_blame, of_cells, column, blame, donor, clears, kind, unknown
+    )
 
 
 def _missing_cells(X, positions, reference):
@@ -122,13 +130,37 @@ def _reference(kept, rows):
     return reference
 
 
-def _most_blamed(strength):
-    """Tell the target or a cell, and its share of the blame."""
-    share = softmax(strength / 2, axis=1)
-    cells = share[:, :-1].max(axis=1)
-    of_target = share[:, -1] > cells
-    to_blame = np.where(of_target, "target", "cell").astype(object)
-    return to_blame, np.where(of_target, share[:, -1], cells)
+def probabilities(strength, clears):
+    r"""Return how likely it is that a cell, not the target, is the wrong value.
+
+    With :math:`b_j` the blame of the cells and :math:`b_t` that of the target, twice
+    logarithms of odds, the odds of the cells are the mean of
+    :math:`\exp((b_j - b_t) / 2)`: before the row is looked at, the target is wrong as
+    often as all cells together, and every cell as often as another. That is generous to
+    the cells: where twice as many cells as targets were made wrong, a fifth of the
+    wrong suspects were so because of a cell, as suspects are rows whose target is
+    surprising. A cell that explains the surprise takes it away when it is repaired; if
+    it does not, the odds o become o / (1 + o), at most even.
+
+    Parameters
+    ----------
+    strength : ndarray of shape (m, n_blocks)
+        As of `contradictions`.
+    clears : ndarray of bool, shape (m,)
+        Whether the row with the most blamed cell repaired is predicted as given.
+
+    Returns
+    -------
+    of_cells, blame : ndarray of shape (m,)
+        The probability of all cells, and that of what is likelier wrong: the target, or
+        of the cells the most blamed one.
+    """
+    cells, target = strength[:, :-1] / 2, strength[:, -1] / 2
+    log_odds = logsumexp(cells, axis=1) - np.log(cells.shape[1]) - target
+    log_odds = np.where(clears, log_odds, -np.logaddexp(0, -log_odds))
+    of_cells = expit(log_odds)
+    of_first = of_cells * softmax(cells, axis=1).max(axis=1)
+    return of_cells, np.where(of_cells > 0.5, of_first, 1 - of_cells)
 
 
 def _joined(kinds, m):
