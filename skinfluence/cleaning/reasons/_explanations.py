@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logsumexp, softmax
 
 from skinfluence._sklearn import take_columns
 from skinfluence._threads import one_blas_thread
 from skinfluence.cleaning.reasons._blamed_cells import contradictions, distances
+from skinfluence.cleaning.reasons._cell_or_target import probabilities
 from skinfluence.cleaning.reasons._kinds import far, rare_classes, repeated
 from skinfluence.cleaning.reasons._repairs import as_given, repaired
 from skinfluence.cleaning.reasons._scores_of_columns import (
@@ -41,7 +41,7 @@ class Explanations:
         Probability that the target, or this cell, is the one wrong value of the row.
     donor : ndarray of int
         A row whose cell of this column this one should have, if it is wrong; -1 where
-        nothing is known.
+        nothing is known, or no other row has another value.
     clears : ndarray of bool
         Whether models without the row then predict its target as given.
     kind : ndarray of str
@@ -104,7 +104,8 @@ def explain(X, y, rows, kept, classification):
             kinds["outlier"] = far(distances(table, n), n)
         of_cells, blame = probabilities(strength, clears)
         to_blame = np.where(of_cells > 0.5, "cell", "target").astype(object)
-        column, donor = table.positions[block], reference[place]
+        column = table.positions[block]
+        donor = np.where(place < 0, -1, reference[place])
         kinds["duplicate"], kinds["conflict"] = repeated(X, y, table.positions, rows)
     if m and classification:
         kinds["rare class"] = rare_classes(y, rows)
@@ -128,39 +129,6 @@ def _reference(kept, rows):
         rng = np.random.default_rng(0)
         reference = np.sort(rng.choice(reference, MAX_REFERENCE, replace=False))
     return reference
-
-
-def probabilities(strength, clears):
-    r"""Return how likely it is that a cell, not the target, is the wrong value.
-
-    With :math:`b_j` the blame of the cells and :math:`b_t` that of the target, twice
-    logarithms of odds, the odds of the cells are the mean of
-    :math:`\exp((b_j - b_t) / 2)`: before the row is looked at, the target is wrong as
-    often as all cells together, and every cell as often as another. That is generous to
-    the cells: where twice as many cells as targets were made wrong, a fifth of the
-    wrong suspects were so because of a cell, as suspects are rows whose target is
-    surprising. A cell that explains the surprise takes it away when it is repaired; if
-    it does not, the odds o become o / (1 + o), at most even.
-
-    Parameters
-    ----------
-    strength : ndarray of shape (m, n_blocks)
-        As of `contradictions`.
-    clears : ndarray of bool, shape (m,)
-        Whether the row with the most blamed cell repaired is predicted as given.
-
-    Returns
-    -------
-    of_cells, blame : ndarray of shape (m,)
-        The probability of all cells, and that of what is likelier wrong: the target, or
-        of the cells the most blamed one.
-    """
-    cells, target = strength[:, :-1] / 2, strength[:, -1] / 2
-    log_odds = logsumexp(cells, axis=1) - np.log(cells.shape[1]) - target
-    log_odds = np.where(clears, log_odds, -np.logaddexp(0, -log_odds))
-    of_cells = expit(log_odds)
-    of_first = of_cells * softmax(cells, axis=1).max(axis=1)
-    return of_cells, np.where(of_cells > 0.5, of_first, 1 - of_cells)
 
 
 def _joined(kinds, m):
