@@ -8,6 +8,9 @@ from skinfluence._shown import shown
 from skinfluence.cleaning.reasons._explanations import MAX_EXPLAINED, explain
 from skinfluence.cleaning.surprise._preprocessing import text_columns
 
+# Of a cell beside a target that is likelier wrong.
+WORTH_A_LOOK = 0.25
+
 
 @dataclass(frozen=True)
 class Explained:
@@ -76,14 +79,18 @@ def explain_suspects(task, suspects, kept):
     names = ["" if j < 0 else task.X.columns[j] for j in found.column]
     cells, suggested = (
         [
-            task.table[name].iloc[int(i)] if name else ""
+            task.table[name].iloc[int(i)] if name and i >= 0 else ""
             for i, name in zip(of, names, strict=True)
         ]
         for of in (rows, found.donor)
     )
     is_text = np.isin(found.column, text_columns(task.X))
+    fitting = [
+        "" if i < 0 else f"a text like {shown(value)}" if text else shown(value)
+        for i, value, text in zip(found.donor, suggested, is_text, strict=True)
+    ]
     lines = zip(
-        found.to_blame, names, cells, suggested, is_text, found.clears, strict=True
+        found.to_blame, found.cell_probability, names, cells, fitting, strict=True
     )
     texts = [
         "; ".join(filter(None, [_text(*line), kind]))
@@ -101,11 +108,19 @@ def explain_suspects(task, suspects, kept):
     )
 
 
-def _text(to_blame, name, cell, suggested, is_text, clears):
-    if to_blame != "cell":
+def _text(to_blame, chance, name, cell, fits):
+    if not to_blame:
         return ""
-    fits = f"a text like {shown(suggested)}" if is_text else shown(suggested)
-    what = f"{shown(name)}: {shown(cell)}, where {fits} fits"
-    if clears:
-        return f"rather wrong is {what}, with which the target is predicted as given"
-    return f"unusual is {what}, but with that, too, another target is predicted"
+    what = f"{shown(name)}: {shown(cell)}" + f", where {fits} fits" * bool(fits)
+    if to_blame == "cell":
+        return (
+            f"a cell is likelier wrong than the target ({_percent(chance)}): {what}, "
+            "with which the target is predicted as given"
+        )
+    text = f"the target is likelier wrong than a cell ({_percent(1 - chance)})"
+    return f"{text}, or else {what}" if chance >= WORTH_A_LOOK else text
+
+
+def _percent(chance):
+    """Return a probability as text; never that something is certain."""
+    return f"{min(chance, 0.99):.0%}"

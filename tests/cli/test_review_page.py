@@ -156,7 +156,7 @@ def test_the_blamed_cell_is_marked_and_reasons_are_filtered(opened):
     assert title(opened).endswith(f"line {TYPO + 2}")
     (blamed,) = opened.find_elements(By.CSS_SELECTOR, "#rows td.blamed")
     assert blamed.text == str(table().iloc[TYPO, 0])
-    assert f"rather wrong is x{MARKUP}" in find(opened, "reason").text
+    assert f"): x{MARKUP}" in find(opened, "reason").text
     assert "(probability " in find(opened, "reason").text
     found = pd.read_csv(page_ranking(opened))
     n = int((found["to_blame"] == "cell").sum())

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import softmax
 
 from skinfluence._sklearn import take_columns
 from skinfluence._threads import one_blas_thread
 from skinfluence.cleaning.reasons._blamed_cells import contradictions, distances
+from skinfluence.cleaning.reasons._cell_or_target import probabilities
 from skinfluence.cleaning.reasons._kinds import far, rare_classes, repeated
 from skinfluence.cleaning.reasons._repairs import as_given, repaired
 from skinfluence.cleaning.reasons._scores_of_columns import (
@@ -30,15 +30,18 @@ class Explanations:
     Attributes
     ----------
     to_blame : ndarray of str
-        "target" or "cell", whichever is more to blame; empty where nothing is known:
+        "target" or "cell", whichever is likelier wrong; empty where nothing is known:
         the table has no columns to speak of, or too few rows that are not suspect.
+    cell_probability : ndarray of float
+        Probability that one of the cells is wrong, if either one of them or the target
+        is; NaN where nothing is known.
     column : ndarray of int
         Position of the cell that is most to blame; -1 where nothing is known.
     blame : ndarray of float
-        Share of the target, or of this cell, in the blame of all cells and the target.
+        Probability that the target, or this cell, is the one wrong value of the row.
     donor : ndarray of int
         A row whose cell of this column this one should have, if it is wrong; -1 where
-        nothing is known.
+        nothing is known, or no other row has another value.
     clears : ndarray of bool
         Whether models without the row then predict its target as given.
     kind : ndarray of str
@@ -48,6 +51,7 @@ class Explanations:
     """
 
     to_blame: np.ndarray
+    cell_probability: np.ndarray
     column: np.ndarray
     blame: np.ndarray
     donor: np.ndarray
@@ -77,7 +81,8 @@ def explain(X, y, rows, kept, classification):
     explanations : Explanations
     """
     m = len(rows)
-    to_blame, blame = np.full(m, "", dtype=object), np.full(m, np.nan)
+    to_blame, of_cells = np.full(m, "", dtype=object), np.full(m, np.nan)
+    blame = np.full(m, np.nan)
     column, donor = np.full(m, -1), np.full(m, -1)
     clears, kinds = np.zeros(m, dtype=bool), {}
     reference = _reference(kept, rows)
@@ -97,13 +102,17 @@ def explain(X, y, rows, kept, classification):
             target = y[np.concatenate([reference, rows])]
             clears = as_given(table, n, scores, target, classification)
             kinds["outlier"] = far(distances(table, n), n)
-        to_blame, blame = _most_blamed(strength)
-        column, donor = table.positions[block], reference[place]
+        of_cells, blame = probabilities(strength, clears)
+        to_blame = np.where(of_cells > 0.5, "cell", "target").astype(object)
+        column = table.positions[block]
+        donor = np.where(place < 0, -1, reference[place])
         kinds["duplicate"], kinds["conflict"] = repeated(X, y, table.positions, rows)
     if m and classification:
         kinds["rare class"] = rare_classes(y, rows)
     kind = _joined(kinds, m)
-    return Explanations(to_blame, column, blame, donor, clears, kind, unknown)
+    return Explanations(
+        to_blame, of_cells, column, blame, donor, clears, kind, unknown
+    )
 
 
 def _missing_cells(X, positions, reference):
@@ -120,15 +129,6 @@ def _reference(kept, rows):
         rng = np.random.default_rng(0)
         reference = np.sort(rng.choice(reference, MAX_REFERENCE, replace=False))
     return reference
-
-
-def _most_blamed(strength):
-    """Tell the target or a cell, and its share of the blame."""
-    share = softmax(strength / 2, axis=1)
-    cells = share[:, :-1].max(axis=1)
-    of_target = share[:, -1] > cells
-    to_blame = np.where(of_target, "target", "cell").astype(object)
-    return to_blame, np.where(of_target, share[:, -1], cells)
 
 
 def _joined(kinds, m):

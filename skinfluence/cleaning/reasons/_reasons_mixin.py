@@ -115,6 +115,7 @@ def _suspect_reasons(cleaner, rows):
         suggested=suggested,
         suggested_probability=suspects.suggested_probability[places],
         to_blame=found.to_blame,
+        cell_probability=found.cell_probability,
         blamed_column=_names(X, found.column),
         blame=found.blame,
         cell=_cells(X, rows, found.column),
@@ -151,11 +152,11 @@ def _names(X, columns):
 
 
 def _cells(X, rows, columns):
-    """Return one cell of each row, None where the column is not known."""
+    """Return one cell of each row, None where the column or the row is not known."""
     return _objects(
         [
             None
-            if j < 0
+            if j < 0 or row < 0
             else np.asarray(take_rows(take_columns(X, int(j)), [int(row)]))[0]
             for row, j in zip(rows, columns, strict=True)
         ]

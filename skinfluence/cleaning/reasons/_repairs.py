@@ -31,7 +31,7 @@ def repaired(table, n_reference, expected, blocks, missing=None):
     Returns
     -------
     donors : ndarray of int, shape (m,)
-        Positions among the reference rows.
+        Positions among the reference rows; -1 where none has another value.
     scores : ndarray of shape (m, p)
         Scores of the columns of the repaired rows.
     """
@@ -42,6 +42,9 @@ def repaired(table, n_reference, expected, blocks, missing=None):
         away = ((reference[:, block] - expected[i, block]) ** 2).sum(axis=1)
         same = (reference[:, block] == scores[i, block]).all(axis=1)
         barred = same if missing is None else same | missing[:, j]
+        if barred.all():
+            donors[i] = -1
+            continue
         donors[i] = np.where(barred, np.inf, away).argmin()
         scores[i, block] = reference[donors[i], block]
     return donors, scores
