@@ -217,8 +217,8 @@ def ignore():
     return option(
         action="append",
         metavar="COLUMN",
-        help="do not predict from this column, for instance because it leaks the target "
-        "or numbers the rows; it is written all the same. May be given several times",
+        help="do not predict from this column, because it leaks the target or numbers "
+        "the rows; it is written all the same. May be given several times",
     )
 
 
