@@ -17,16 +17,16 @@ class BoundedInfluence:
 
     @abstractmethod
     def _certified(self, masks=None):
-        """Return an object with ``bounds(X, y, loss)``: of what `influence` is of."""
+        """Return an object whose ``bounds(X, y, loss)`` bound the influence."""
 
     def influence_bounds(self, X, y=None):
         """Bound what leaving out each training row does to each test row.
 
         The loss change of refitting, from the exact minimiser of scikit-learn's
         objective with all rows to that without the row, is proven to lie between
-        them. Whatever can come between is inside: the tolerance at which the solver
-        stopped, the intercept, sample weights, rounding. See the user guide,
-        :ref:`certified_influence`, for what is proven and of what.
+        them. All errors are included: the tolerance at which the solver stopped, the
+        intercept, sample weights, rounding. See the user guide,
+        :ref:`certified_influence`, for the proofs.
 
         Parameters
         ----------
@@ -38,9 +38,9 @@ class BoundedInfluence:
         Returns
         -------
         lower, upper : ndarray of shape (n_samples, n_samples_fit_)
-            Never NaN. Where nothing is known about a removal (a class loses its only
-            row, say) they say what the loss can change at all, which for losses
-            without a largest value is infinite.
+            Never NaN. If nothing is known about a removal (for instance if a class
+            loses its only row) they bound any possible change of the loss, and are
+            infinite for losses without a largest value.
 
         Raises
         ------

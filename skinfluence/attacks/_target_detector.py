@@ -36,8 +36,7 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
     training rows labelled as the prediction. The support :math:`s_t` measures how much
     these rows as a class raise a prediction; the support of a training row leaves out
     the row itself, and is 0 if the model predicts another label. The two signs are the
-    mean support of the supporters, the rows with :math:`z_{ti} > 1`, and the largest
-    gap among influences,
+    mean support of supporters (:math:`z_{ti} > 1`) and the largest gap in influences,
 
     .. math:: c_t = \frac{\sum_i \max(z_{ti} - 1, 0) \, s_i}
         {\sum_i \max(z_{ti} - 1, 0)}, \qquad
@@ -63,9 +62,8 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
     **When it fails.** Rare but honest rows (the long tail) look like targets: without
     an attack the share ``contamination`` of rows is still reported. A target that
     resembles the class it is predicted as cannot be told from an honest row of it. The
-    suspects of one target of a backdoor are planted rows that resemble it; the suspects
-    of several targets together contain most planted rows, and honest rows as well. The
-    user guide has the rates.
+    suspects of one target of a backdoor are planted rows that resemble it; those of
+    several targets include most planted rows, and honest rows. Rates are in the guide.
 
     Parameters
     ----------
@@ -80,8 +78,7 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         Share of rows to be reported as targets, in (0, 0.5]: the threshold is this
         quantile of the training rows' scores, each without its own influence.
     max_removed : float, default=0.1
-        Largest share of training rows that `suspects` removes, and largest share above
-        a gap.
+        Largest share of training rows that `suspects` removes, or that are above a gap.
     n_jobs : int, default=None
         Number of test rows that `suspects` treats in parallel; None obeys
         ``joblib.parallel_config``.

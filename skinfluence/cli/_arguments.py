@@ -25,9 +25,8 @@ that folds would cut in two, an order of the rows, useless columns, rare classes
 exit status: 0 done, 2 bad input, 3 a finding as serious as --fail-on.
 """
 APPLY = """\
-Write a table as a reviewer decided on the page of `clean --report`: without the rows to
-drop, with the values of those to relabel, all others as they came. A second file says
-what was changed.
+Carry out the verdicts of a reviewer on the page of `clean --report`: drop and relabel
+rows, and copy all others unchanged. A second file is a log of the changes.
 """
 EXAMPLE = """\
 example:
@@ -35,7 +34,7 @@ example:
 
   writes people.suspects.csv, all rows with the most suspect first and the reason
   beside each, and people.cleaned.csv, the table without the rows that are more likely
-  wrong than right. If there are none it says so and writes no cleaned table.
+  wrong than right. If there are no such rows, no cleaned table is written.
 
   python -m skinfluence clean people.csv --target income --drop 0.05 \\
       --report report.html

@@ -117,32 +117,33 @@ class OfFiles(Checked):
     file_format: str = option(
         AUTO,
         choices=(AUTO, *(name.removeprefix(".") for name in FORMATS)),
-        help="of TABLE (default: as its name says; of standard input as its first "
-        "bytes say)",
+        help="format of TABLE (default: by its name, or the first bytes of standard "
+        "input)",
     )
     separator: str = option(
         AUTO,
         check=check_separator,
         metavar="CHAR",
-        help="between the values of a text (default: told from its first lines)",
+        help="separator of values in a text (default: guessed from its first lines)",
     )
     encoding: str = option(
         AUTO,
         check=check_encoding,
         metavar="NAME",
-        help="of a text (default: UTF-8, UTF-16, cp1252 or Latin-1 as its bytes say)",
+        help="encoding of a text (default: UTF-8, UTF-16, cp1252 or Latin-1, guessed "
+        "from its bytes)",
     )
     decimal: str = option(
         AUTO,
         check=check_decimal,
         metavar="CHAR",
-        help="decimal mark (default: the one under which most columns are numbers)",
+        help="decimal mark (default: the one with which most columns are numbers)",
     )
     thousands: str = option(
         AUTO,
         check=check_thousands,
         metavar="CHAR",
-        help="between groups of three digits (default: likewise)",
+        help="mark between groups of three digits (default: likewise)",
     )
     header: str = option(
         AUTO,
@@ -151,7 +152,8 @@ class OfFiles(Checked):
         "column_2 and so on (default: no if it looks like data)",
     )
     sheet: str | None = option(
-        metavar="NAME", help="of a spreadsheet (default: the first that has the target)"
+        metavar="NAME",
+        help="sheet of a spreadsheet (default: the first that has the target)",
     )
 
     def reading(self):
@@ -215,9 +217,8 @@ def ignore():
     return option(
         action="append",
         metavar="COLUMN",
-        help="predict from the other columns only, because this one leaks the target "
-        "or is a number of the row, say; it stays in what is written. May be given "
-        "several times",
+        help="do not predict from this column, because it leaks the target or numbers "
+        "the rows; it is written all the same. May be given several times",
     )
 
 

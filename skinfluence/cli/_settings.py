@@ -57,9 +57,9 @@ class Settings(options.OfFiles):
     )
     verdicts: str | None = options.option(
         metavar="FILE",
-        help="verdicts of a reviewer, as the page of --report writes them: they are "
-        "carried out, these rows are not asked about again, and what is suspect among "
-        "the others is estimated from them",
+        help="verdicts of a reviewer, as saved by the page of --report: they are "
+        "carried out, these rows are not shown again, and the suspects among the other "
+        "rows are estimated from them",
     )
     drop: float | str = options.option(
         "auto",
@@ -73,47 +73,47 @@ class Settings(options.OfFiles):
     action: str = options.option(
         "drop",
         choices=tuple(ACTIONS),
-        help="what is done to suspects: drop; relabel: the target that models without "
-        "them predict; weight: a column sample_weight (default: %(default)s)",
+        help="treatment of suspects: drop; relabel: with the prediction of models "
+        "without them; weight: a column sample_weight (default: %(default)s)",
     )
     per_class: bool = options.option(
         False,
         action="store_true",
-        help="take the share given as --drop of every class",
+        help="apply the share given as --drop to every class",
     )
     groups: str | None = options.option(
         metavar="COLUMN",
-        help="rows with the same value are held out together; not used to predict",
+        help="hold out rows with the same value together; not used to predict",
     )
     ignore: list | None = options.ignore()
     by: list | None = options.option(
         action="append",
         metavar="COLUMN",
         help="show suspects, wrong rows and scores for each value of this column, and "
-        "how the others are predicted without it; may be given several times (default: "
-        "for each label)",
+        "the effect of leaving out its rows on the others; may be given several times "
+        "(default: for each label)",
     )
     answers: int = options.option(
         0,
         type=int,
         check=options.check_answers,
         metavar="N",
-        help="for N held-out rows, how many training rows would have to go to change "
-        "their predicted label; takes seconds, at 2,000 rows some ten (default: "
-        "%(default)s)",
+        help="show for N held-out rows how many training rows would have to be removed "
+        "to change their predicted label; takes some ten seconds for 2,000 rows "
+        "(default: %(default)s)",
     )
     time_ordered: bool = options.option(
         False,
         action="store_true",
-        help="rows are in order of time: hold out later ones only",
+        help="rows are in order of time: hold out later rows only",
     )
     sample: int = options.option(
         50_000,
         type=int,
         check=options.check_sample,
         metavar="N",
-        help="of a table with more rows train the models on a random sample of so "
-        f"many, value all rows by them, and compare scores on at most {MOST_COMPARED}; "
+        help="if the table has more rows, train the models on a random sample of N, "
+        f"value all rows by them, and compare scores on at most {MOST_COMPARED}; "
         "--groups, --time-ordered and other methods train on all rows (default: "
         "%(default)s)",
     )
@@ -122,8 +122,8 @@ class Settings(options.OfFiles):
         type=int,
         check=options.check_max_rows,
         metavar="N",
-        help="of a table with more rows value a random sample of so many; the others "
-        "stay as they are (default: %(default)s)",
+        help="if the table has more rows, value a random sample of N; the others are "
+        "not changed (default: %(default)s)",
     )
     method: str = options.option(
         "auto",
@@ -236,10 +236,10 @@ class AuditSettings(options.OfFiles):
     tables: tuple = options.tables()
     target: str | None = options.target()
     test: str | None = options.option(
-        metavar="FILE", help="the table that a model will be measured on"
+        metavar="FILE", help="the table on which a model will be evaluated"
     )
     groups: str | None = options.option(
-        metavar="COLUMN", help="rows with the same value are one case"
+        metavar="COLUMN", help="rows with the same value belong to one case"
     )
     ignore: list | None = options.ignore()
     output: str | None = options.option(
@@ -252,8 +252,8 @@ class AuditSettings(options.OfFiles):
     each: bool = options.option(
         False,
         action="store_true",
-        help="audit every file by itself, as the hook for pre-commit does, which names "
-        "all files that changed (default: they are one table)",
+        help="audit every file as a table of its own, as the hook for pre-commit does "
+        "with all changed files (default: the files are one table)",
     )
     task: str = options.task()
     force: bool = options.option(
@@ -277,16 +277,16 @@ class ApplySettings(options.OfFiles):
         positional=True,
         metavar="VERDICTS",
         help="a CSV file with columns row, verdict (keep, drop, relabel or unsure), "
-        "value, note and given, as the review page writes it",
+        "value, note and given, as saved by the review page",
     )
     target: str | None = options.option(
-        required=True, metavar="COLUMN", help="the column that relabelled rows change"
+        required=True, metavar="COLUMN", help="the column that relabelling changes"
     )
     output: str | None = options.option(
         metavar="FILE", help="reviewed table (default: beside TABLE)"
     )
     log: str | None = options.option(
-        metavar="FILE", help="what was changed (default: beside TABLE)"
+        metavar="FILE", help="log of the changes (default: beside TABLE)"
     )
     force: bool = options.option(
         False, action="store_true", help="replace files that exist"

@@ -82,7 +82,7 @@ def test_few_rows_of_the_kernel_hold_most_of_the_matrix(monkeypatch):
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_fisher_equals_dense_algebra(name):
+def test_fisher_is_that_of_dense_algebra(name):
     influence = fit(name, hessian="fisher", damping=0.01)
     dense = Dense(name, influence)
     g = dense.gradients(TRAIN)

@@ -1,10 +1,10 @@
-"""The suggested value of a blamed cell, and the prediction with this value.
+"""What a blamed cell should be, and what is predicted once it is that.
 
 The cell gets the value of a donor: of the reference rows the one whose scores of that
 column are nearest to the expected ones, among those with another value. So the
 suggestion is a value that the column has. Then the stack of ridge regressions of the
-fixed scorer is fitted once, to reference rows and all repaired rows, and predicts every
-repaired row without it.
+fixed scorer is fitted once, to reference rows and all repaired rows, and says of every
+repaired row what it predicts without it.
 """
 
 import numpy as np
@@ -33,7 +33,7 @@ def repaired(table, n_reference, expected, blocks, missing=None):
     donors : ndarray of int, shape (m,)
         Positions among the reference rows; -1 where none has another value.
     scores : ndarray of shape (m, p)
-        Scores of the columns of the repaired rows.
+        Of the repaired rows.
     """
     reference, scores = table.scores[:n_reference], table.scores[n_reference:].copy()
     donors = np.empty(len(scores), dtype=int)
@@ -51,7 +51,7 @@ def repaired(table, n_reference, expected, blocks, missing=None):
 
 
 def as_given(table, n_reference, scores, y, classification):
-    """Tell for which rows the given target is predicted once they are repaired.
+    """Tell which rows are predicted as given once they are repaired.
 
     Parameters
     ----------

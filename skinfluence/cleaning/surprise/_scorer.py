@@ -48,10 +48,9 @@ def score_rows(X, y, classification, folds=None, most=None):
     with the frequency w of the mistake, so that values follow the odds of being wrong.
     Values do not depend on the model that is to be trained, and all seeds are fixed.
 
-    If there are 1,000 rows or more, the ensembles of `Trees` join the stack, provided
-    that they reduce the loss on rows held out by more than a standard error. They are
-    trained on the components of texts if a few trees are better with than without them
-    by more than a standard error.
+    From 1,000 rows on the ensembles of `Trees` are in the stack as well, where the loss
+    on rows held out is less with them by a standard error. They see the components of
+    texts where a few trees are better with them than without by a standard error.
 
     Columns are prepared by `default_preprocessor` on all rows; numbers far from all
     others of their column are moved nearer (`_far_values`). If there are more than 256

@@ -1,12 +1,11 @@
 """The probability that each row's target is wrong: an estimate and its range.
 
-The estimate uses the form of the predictions of the fixed scorer's regressions: the
-frequency of labels either follows extreme probabilities or levels off before them.
-Trees in the scorer's stack learn where it levels off, so that no mistakes are needed to
-explain the labels, whether there are any or not. So the estimate never uses trees. But
-if trees predict clearly better than the regressions, the form of the regressions'
-predictions is partly a misfit, and the predictions of trees widen the range at both
-ends.
+The estimate looks at the form of the predictions of the fixed scorer's regressions:
+whether they go on or stop where they become extreme. Trees in the scorer's stack learn
+where they stop: of what is observed they say so much that no mistakes are needed to
+explain it, whether there are any or not. So trees never make the estimate. But where
+they predict clearly better than the regressions, the form of the regressions'
+predictions is partly a misfit, and what trees say widens the range at both ends.
 """
 
 from dataclasses import dataclass, replace
@@ -27,8 +26,8 @@ class WrongRows:
     Attributes
     ----------
     floor : ndarray of shape (n,)
-        The smallest probability that explains predictions without the row, by trees as
-        well if there are any in the scorer's stack. Never above ``probability``.
+        The smallest that predictions without the row need, never above
+        ``probability``: with trees in the scorer's stack also theirs.
     probability : ndarray of shape (n,)
         The estimate: the smallest that explains the form of the regressions'
         predictions. Zero for rows that no fold holds out.
