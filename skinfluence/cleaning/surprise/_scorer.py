@@ -245,17 +245,18 @@ def _scored(Z, for_trees, T, folds, pulled=None, typical=None):
         tried = _at_best_temperature(Scored(stack, said, T[rows], None, there))
         return tried.values(said, T[rows]) - before[rows], tried, weights
 
+    columns, trees = _promising_trees(for_trees, learnt, labels, folds, gain)
+    if trees is not None:
+        said = trees.held_out()
+        gains, tried, weights = gain(said)
+        if _certainty(gains) > CLEAR:
+            before, members, best = before + gains, said, tried
+            more = replace(more, columns=columns, trees=trees, weights=weights)
     relevant = RelevantColumns(Z[0], learnt, folds)
     gains, tried, weights = gain([relevant.predictions])
     if _certainty(gains) > CLEAR:
-        before, members = before + gains, [relevant.predictions]
-        best, more = tried, replace(more, relevant=relevant, weights=weights)
-    columns, trees = _promising_trees(for_trees, learnt, labels, folds, gain)
-    if trees is not None:
-        gains, tried, weights = gain(trees.held_out())
-        if _certainty(gains) > CLEAR:
-            best = tried
-            more = replace(more, columns=columns, trees=trees, weights=weights)
+        best = tried
+        more = replace(more, relevant=relevant, weights=weights)
     return plain, None if best is plain else replace(best, more=more)
 
 
