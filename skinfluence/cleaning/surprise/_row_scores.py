@@ -35,7 +35,7 @@ class RowScores:
         The models behind, one per column of labels or one for all numbers; empty
         where there is nothing to compare.
     plain : RowScores or None
-        What the regressions say by themselves; None where no trees are with them.
+        What the regressions say by themselves; None where nothing is with them.
     log_losses : tuple of two ndarray of shape (n_samples,), or None
         ``values`` and ``wrong_values`` as if mistakes were not made one way; None where
         they are not.

@@ -48,9 +48,10 @@ def score_rows(X, y, classification, folds=None, most=None):
     with the frequency w of the mistake, so that values follow the odds of being wrong.
     Nothing in it depends on the model that is to be trained, and all seeds are fixed.
 
-    From 1,000 rows on the ensembles of `Trees` are in the stack as well, where the loss
-    on rows held out is less with them by a standard error. They see the components of
-    texts where a few trees are better with them than without by a standard error.
+    From 1,000 rows on the ensembles of `Trees`, and then the regressions of
+    `RelevantColumns`, are in the stack as well, where the loss on rows held out is less
+    with them by a standard error. Trees see the components of texts where a few trees
+    are better with them than without by a standard error.
 
     Columns are prepared by `default_preprocessor` on all rows, numbers far from all
     others of their column being brought nearer (`_far_values`), and projected on their
@@ -212,6 +213,8 @@ def _together(scores):
 def _scored(Z, for_trees, T, folds, pulled=None, typical=None):
     """Stack the regressions, and more with them where the loss is clearly less.
 
+    The probability of labels to be wrong is asked of the regressions by themselves.
+
     Parameters
     ----------
     Z, for_trees, folds
@@ -226,7 +229,7 @@ def _scored(Z, for_trees, T, folds, pulled=None, typical=None):
     plain : Scored
         The regressions by themselves.
     with_more : Scored or None
-        With those on weighted columns, trees, or both.
+        With trees, regressions on weighted columns, or both.
     """
     labels = typical is None
     learnt = T if labels else pulled
