@@ -35,7 +35,7 @@ class RowScores:
         The models behind, one per column of labels or one for all numbers; empty
         where there is nothing to compare.
     plain : RowScores or None
-        What the regressions say by themselves; None where no trees are with them.
+        What the regressions say by themselves; None where nothing is with them.
     log_losses : tuple of two ndarray of shape (n_samples,), or None
         ``values`` and ``wrong_values`` as if mistakes were not made one way; None where
         they are not.
@@ -173,27 +173,27 @@ class MoreInStack:
     mean : ndarray of shape (k,)
         What is predicted where no member has a weight.
     weights : ndarray of shape (n_members,)
-        Of the regressions, of those on weighted columns where they are in, and of both
-        ensembles of trees where these are.
-    relevant : RelevantColumns or None
+        Of the regressions, of both ensembles of trees where these are in, and of the
+        regressions on weighted columns where they are.
     columns : TreeColumns or None
         What trees take.
     trees : Trees or None
         Trained.
+    relevant : RelevantColumns or None
     """
 
     mean: np.ndarray
     weights: np.ndarray
-    relevant: RelevantColumns | None = None
     columns: TreeColumns | None = None
     trees: Trees | None = None
+    relevant: RelevantColumns | None = None
 
     def added_to(self, said, Z, X):
         """Return what all say of other rows, ``said`` being of the regressions."""
         members = [said]
-        if self.relevant is not None:
-            members.append(self.relevant.predict(Z[0]))
         if self.trees is not None:
             members += self.trees.predict(self.columns.of(X))
+        if self.relevant is not None:
+            members.append(self.relevant.predict(Z[0]))
         moves = np.stack(members) - self.mean
         return self.mean + np.tensordot(self.weights, moves, axes=1)

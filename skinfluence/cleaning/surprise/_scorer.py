@@ -48,9 +48,10 @@ def score_rows(X, y, classification, folds=None, most=None):
     with the frequency w of the mistake, so that values follow the odds of being wrong.
     Values do not depend on the model that is to be trained, and all seeds are fixed.
 
-    From 1,000 rows on the ensembles of `Trees` are in the stack as well, where the loss
-    on rows held out is less with them by a standard error. They see the components of
-    texts where a few trees are better with them than without by a standard error.
+    From 1,000 rows on the ensembles of `Trees`, and then the regressions of
+    `RelevantColumns`, are in the stack as well, where the loss on rows held out is less
+    with them by a standard error. Trees see the components of texts where a few trees
+    are better with them than without by a standard error.
 
     Columns are prepared by `default_preprocessor` on all rows; numbers far from all
     others of their column are moved nearer (`_far_values`). If there are more than 256
@@ -212,6 +213,8 @@ def _together(scores):
 def _scored(Z, for_trees, T, folds, pulled=None, typical=None):
     """Stack the regressions, and more with them where the loss is clearly less.
 
+    The probability of labels to be wrong is asked of the regressions by themselves.
+
     Parameters
     ----------
     Z, for_trees, folds
@@ -226,7 +229,7 @@ def _scored(Z, for_trees, T, folds, pulled=None, typical=None):
     plain : Scored
         The regressions by themselves.
     with_more : Scored or None
-        With those on weighted columns, trees, or both.
+        With trees, regressions on weighted columns, or both.
     """
     labels = typical is None
     learnt = T if labels else pulled
@@ -245,17 +248,18 @@ def _scored(Z, for_trees, T, folds, pulled=None, typical=None):
         tried = _at_best_temperature(Scored(stack, said, T[rows], None, there))
         return tried.values(said, T[rows]) - before[rows], tried, weights
 
+    columns, trees = _promising_trees(for_trees, learnt, labels, folds, gain)
+    if trees is not None:
+        said = trees.held_out()
+        gains, tried, weights = gain(said)
+        if _certainty(gains) > CLEAR:
+            before, members, best = before + gains, said, tried
+            more = replace(more, columns=columns, trees=trees, weights=weights)
     relevant = RelevantColumns(Z[0], learnt, folds)
     gains, tried, weights = gain([relevant.predictions])
     if _certainty(gains) > CLEAR:
-        before, members = before + gains, [relevant.predictions]
-        best, more = tried, replace(more, relevant=relevant, weights=weights)
-    columns, trees = _promising_trees(for_trees, learnt, labels, folds, gain)
-    if trees is not None:
-        gains, tried, weights = gain(trees.held_out())
-        if _certainty(gains) > CLEAR:
-            best = tried
-            more = replace(more, columns=columns, trees=trees, weights=weights)
+        best = tried
+        more = replace(more, relevant=relevant, weights=weights)
     return plain, None if best is plain else replace(best, more=more)
 
 

@@ -3,9 +3,10 @@
 The estimate looks at the form of the predictions of the fixed scorer's regressions:
 whether they go on or stop where they become extreme. Trees in the scorer's stack learn
 where they stop: of what is observed they say so much that no mistakes are needed to
-explain it, whether there are any or not. So trees never make the estimate. But where
-they predict clearly better than the regressions, the form of the regressions'
-predictions is partly a misfit, and what trees say widens the range at both ends.
+explain it, whether there are any or not. So trees, and the regressions on weighted
+columns that may be stacked with them, never make the estimate. But where these predict
+clearly better, the form of the regressions' predictions is partly a misfit, and what
+the whole stack says widens the range at both ends.
 """
 
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ class WrongRows:
     ----------
     floor : ndarray of shape (n,)
         The smallest that predictions without the row need, never above
-        ``probability``: with trees in the scorer's stack also theirs.
+        ``probability``: with more in the scorer's stack also that of the whole.
     probability : ndarray of shape (n,)
         The estimate: the smallest that explains the form of the regressions'
         predictions. Zero for rows that no fold holds out.

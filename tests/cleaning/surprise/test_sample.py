@@ -94,7 +94,7 @@ def test_trees_of_the_sample_are_in_the_stack(monkeypatch):
     rows = scores.sample
     others = np.setdiff1d(np.arange(len(y)), rows)
     (scored,) = scores.columns
-    trees = scored.trees
+    more = scored.more
     X_s, y_s = X[rows], y[rows]
     options = {"max_iter": 60, "max_leaf_nodes": 8, "learning_rate": 0.05}
     boosted = [
@@ -102,7 +102,7 @@ def test_trees_of_the_sample_are_in_the_stack(monkeypatch):
         .fit(X_s[train], y_s[train])
         .predict_proba(X[others])
         for seed in range(3)
-        for train, _ in trees.trees._cut(seed)
+        for train, _ in more.trees._cut(seed)
     ]
     options = {"min_samples_leaf": 5, "max_features": 1.0, "bootstrap": True}
     forest = ExtraTreesClassifier(30, **options, random_state=0).fit(X_s, y_s)
@@ -111,9 +111,12 @@ def test_trees_of_the_sample_are_in_the_stack(monkeypatch):
         np.mean(boosted, axis=0),
         forest.predict_proba(X[others]),
     ]
+    if more.relevant is not None:
+        scaler = StandardScaler().fit(X_s)
+        members.append(more.relevant.predict(scaler.transform(X[others])))
     mean = np.eye(2)[y_s].mean(axis=0)
     said = mean + sum(
-        w * (m - mean) for w, m in zip(trees.weights, members, strict=True)
+        w * (m - mean) for w, m in zip(more.weights, members, strict=True)
     )
     np.testing.assert_allclose(scored.predictions[others], said, atol=1e-10)
 
