@@ -67,6 +67,14 @@ def test_donors_have_the_nearest_score_that_is_another_one():
     assert after.tolist() == [[3.0, 9.0]]
 
 
+def test_a_value_that_all_rows_have_has_no_donor():
+    scores = np.array([[0.0, 1.0], [0.0, 5.0], [0.0, 7.0], [0.0, 9.0]])
+    table = ScoresOfColumns(scores, [slice(0, 1), slice(1, 2)], np.array([0]), None)
+    donor, after = repaired(table, 3, np.array([[0.3, 0.0]]), [0])
+    assert donor.tolist() == [-1]
+    assert after.tolist() == [[0.0, 9.0]]
+
+
 @pytest.mark.parametrize("labels", [True, False])
 def test_as_given_sees_whether_the_repair_helps(labels):
     rng = np.random.default_rng(0)
