@@ -110,9 +110,7 @@ def explain(X, y, rows, kept, classification):
     if m and classification:
         kinds["rare class"] = rare_classes(y, rows)
     kind = _joined(kinds, m)
-    return Explanations(
-        to_blame, of_cells, column, blame, donor, clears, kind, unknown
-    )
+    return Explanations(to_blame, of_cells, column, blame, donor, clears, kind, unknown)
 
 
 def _missing_cells(X, positions, reference):
