@@ -51,11 +51,11 @@ class ReasonsMixin:
             this cell, is the one wrong value; ``cell`` and ``suggested_cell``: this
             cell as it is, and the value of the column that it should have if it is
             wrong (None if no row has another); ``clears``: whether with that models
-            without the row predict the target as given; ``kind``: of "duplicate" (an equal row with
-            the same target), "conflict" (with another one), "outlier" and "rare class"
-            those that hold; ``like_given`` and ``like_suggested``: the three nearest
-            rows that are not suspect and have the given and the suggested label (of
-            numbers: whose target is nearer to the one than to the other).
+            without the row predict the target as given; ``kind``: of "duplicate" (an
+            equal row with the same target), "conflict" (with another one), "outlier"
+            and "rare class" those that hold; ``like_given`` and ``like_suggested``: the
+            three nearest rows that are not suspect and have the given and the suggested
+            label (of numbers: whose target is nearer to the one than to the other).
 
         Raises
         ------
