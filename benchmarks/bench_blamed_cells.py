@@ -11,6 +11,11 @@ which are not suspects once all cells are right, the wrong targets being as they
 said"); and the share of suspects with a wrong target for which the target is
 ("target"). The text of a wrong cell is that of another row.
 
+Then the same tables with wrong targets in 10% of the rows and no wrong cell, and with
+wrong cells in 10% and no wrong target. Printed are, of the suspects that are wrong, the
+share for which the wrong kind is named, and how often a cell was to blame where that
+was said with certain probabilities.
+
     python benchmarks/bench_blamed_cells.py [seeds] [table.csv target]
 
 The table adds 4,000 random rows of a data set of two classes. Seeds count from 500,
@@ -26,6 +31,7 @@ restart_single_threaded()
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
+from cell_mistakes import SHARES, with_mistakes  # noqa: E402
 from noisy_tables import diamonds, rows_of  # noqa: E402
 from sklearn import datasets  # noqa: E402
 from sklearn.ensemble import (  # noqa: E402
@@ -40,8 +46,8 @@ from skinfluence.cleaning.surprise._scorer import score_rows  # noqa: E402
 from skinfluence.cleaning.surprise._tree_columns import tree_columns  # noqa: E402
 
 FIRST_SEED = 500
-SHARE_OF_CELLS, SHARE_OF_TARGETS, SHARE_OF_SUSPECTS = 0.1, 0.05, 0.1
-UNITS = [2.54, 0.3937, 0.4536, 2.2046, 1000.0, 0.001]
+SHARE_OF_SUSPECTS = 0.1
+STATED = 0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0
 
 
 # ---------------------------------------------------------------------------- tables
@@ -104,12 +110,43 @@ def credit(n=1200):
     return make
 
 
+def stones(n=1000):
+    """Stones measured and graded, and their price."""
+
+    def make(seed):
+        rng = np.random.default_rng(seed + 77)
+        carat = np.exp(rng.normal(-0.5, 0.55, n)).clip(0.2, 4).round(2)
+        depth, table = rng.normal(61.7, 1.4, n).round(1), rng.normal(57, 2.2, n).round()
+        width = (6.4 * carat ** (1 / 3) * np.exp(rng.normal(0, 0.01, n))).round(2)
+        color = rng.choice(7, n, p=[0.13, 0.18, 0.18, 0.21, 0.15, 0.1, 0.05])
+        share = [0.02, 0.17, 0.24, 0.23, 0.15, 0.09, 0.07, 0.03]
+        clarity = rng.choice(8, n, p=share)
+        shape = rng.choice(4, n, p=[0.6, 0.2, 0.12, 0.08])
+        log_price = 8 + 1.75 * np.log(carat) - 0.08 * color + 0.1 * clarity
+        log_price -= 0.1 * shape + 0.1 * (color > 3) * (clarity > 4)
+        log_price += rng.normal(0, 0.12, n)
+        columns = {
+            "carat": carat,
+            "depth": depth,
+            "table": table,
+            "width": width,
+            "height": (width * depth / 100).round(2),
+            "color": np.array(list("DEFGHIJ"))[color],
+            "clarity": np.array("I1 SI2 SI1 VS2 VS1 VVS2 VVS1 IF".split())[clarity],
+            "shape": np.array(["round", "oval", "pear", "cushion"])[shape],
+        }
+        return pd.DataFrame(columns), np.exp(log_price).round()
+
+    return make
+
+
 TABLES = {
     "digits": shipped("digits"),
     "breast_cancer": shipped("breast_cancer"),
     "diabetes": shipped("diabetes"),
     "friedman2": friedman(2, 50.0),
     "friedman3": friedman(3, 0.1),
+    "stones": stones(),
     "prices": diamonds(1000, labels=False),
     "wine": shipped("wine"),
     "iris": shipped("iris"),
@@ -126,81 +163,16 @@ TEXTS = {"addresses", "houses", "log_lines", "pay", "comments", "products"}
 CHOSEN_ON = {"prices", "wine", "iris", "friedman1", "credit", "comments", "products"}
 AMOUNTS = {
     *("diabetes", "friedman1", "friedman2", "friedman3", "prices"),
+    "stones",
     *("houses", "pay"),
 }
 
 
-# -------------------------------------------------------------------------- mistakes
-def exchanged_digits(value):
-    """Exchange the first two neighbouring digits that differ."""
-    text = list(f"{abs(value):.10g}")
-    digits = [i for i, c in enumerate(text) if c.isdigit()]
-    if "e" in text:
-        return value
-    for i, j in zip(digits, digits[1:], strict=False):
-        if text[i] != text[j]:
-            text[i], text[j] = text[j], text[i]
-            return np.copysign(float("".join(text)), value)
-    return value
-
-
-def wrong_cell(column, value, rng):
-    """Return another value for a cell."""
-    if column.dtype.kind == "O":
-        among = pd.unique(column) if rng.random() < 0.5 else column
-        return rng.choice(among)
-    kind = rng.integers(5)
-    if kind == 0:
-        return exchanged_digits(value)
-    if kind == 1:
-        return value * rng.choice(UNITS)
-    if kind == 2:
-        return -value
-    if kind == 3:
-        return value * rng.choice([0.01, 0.1, 10.0, 100.0])
-    return rng.choice(column)
-
-
-def with_mistakes(X, y, labels, rng):
-    """Make single cells of some rows wrong, and the targets of others.
-
-    Returns
-    -------
-    X, y : DataFrame and ndarray
-        With mistakes.
-    cell : ndarray of int
-        The wrong column of each row, or -1.
-    wrong_target : ndarray of bool
-    """
-    n, d = X.shape
-    numbers = [X.iloc[:, j].dtype.kind in "iuf" for j in range(d)]
-    clean = [
-        X.iloc[:, j].to_numpy(dtype=float if number else object)
-        for j, number in enumerate(numbers)
-    ]
-    dirty = [column.copy() for column in clean]
-    order, n_cells = rng.permutation(n), int(SHARE_OF_CELLS * n)
-    cell = np.full(n, -1)
-    for i in order[:n_cells]:
-        for _ in range(100):
-            j = rng.integers(d)
-            value = wrong_cell(clean[j], clean[j][i], rng)
-            if value != clean[j][i] and value == value:
-                dirty[j][i], cell[i] = value, j
-                break
-    wrong = order[n_cells : n_cells + int(SHARE_OF_TARGETS * n)]
-    y, classes = y.copy(), np.unique(y)
-    for i in wrong:
-        y[i] = rng.choice(classes[classes != y[i]]) if labels else rng.choice(y)
-    X = pd.DataFrame(dict(zip(X.columns, dirty, strict=True)))
-    return X, y, cell, np.isin(np.arange(n), wrong)
-
-
 # --------------------------------------------------------------------------- methods
 def contradicted(X, y, rows, kept, labels):
-    """The library's: the cell that all others contradict most, and a verdict."""
+    """The library's: the cell most to blame, and how likely one is to blame at all."""
     found = explain(X, y, rows, kept, labels)
-    return found.column, found.to_blame == "cell"
+    return found.column, found.cell_probability
 
 
 def _forest(kind, labels, **params):
@@ -297,22 +269,33 @@ def suspects(X, y, labels):
     return np.argsort(values, kind="stable")[: max(1, int(SHARE_OF_SUSPECTS * len(y)))]
 
 
+class Planted:
+    """A table with mistakes, its suspects, and what is wrong with them."""
+
+    def __init__(self, make, name, seed, kind="both"):
+        X, y = make(seed)
+        self.labels, rng = name not in AMOUNTS, np.random.default_rng(seed)
+        self.X, self.y, cell, wrong = with_mistakes(X, y, self.labels, rng, kind)
+        self.rows = suspects(self.X, self.y, self.labels)
+        self.kept = ~np.isin(np.arange(len(y)), self.rows)
+        self.cell, self.wrong = cell[self.rows], wrong[self.rows]
+        of_right_cells = suspects(X, self.y, self.labels)
+        self.made = (self.cell >= 0) & ~np.isin(self.rows, of_right_cells)
+
+    def blamed(self, method):
+        """Return the cells that a method blames, and how likely a cell is wrong."""
+        return method(self.X, self.y, self.rows, self.kept, self.labels)
+
+
 def counts(make, name, seed, methods):
     """Return, of every method, what was right and of how many."""
-    X, y = make(seed)
-    labels = name not in AMOUNTS
-    dirty, noisy, cell, wrong = with_mistakes(X, y, labels, np.random.default_rng(seed))
-    rows = suspects(dirty, noisy, labels)
-    kept = ~np.isin(np.arange(len(y)), rows)
-    planted = cell[rows] >= 0
-    made = planted & ~np.isin(rows, suspects(X, noisy, labels))
+    table = Planted(make, name, seed)
+    planted, made, of_target = table.cell >= 0, table.made, table.wrong
     results = []
     for method in methods:
-        column, is_cell = method(dirty, noisy, rows, kept, labels)
-        hit = planted & (column == cell[rows])
-        if is_cell is None:
-            is_cell = np.zeros(len(rows), dtype=bool)
-        of_target = wrong[rows]
+        column, chance = table.blamed(method)
+        hit = planted & (column == table.cell)
+        is_cell = np.zeros(len(hit), dtype=bool) if chance is None else chance > 0.5
         results.append(
             [
                 [hit.sum(), planted.sum()],
@@ -322,6 +305,41 @@ def counts(make, name, seed, methods):
             ]
         )
     return np.array(results)
+
+
+def stated_and_true(make, name, kind, seeds):
+    """Return how likely a cell was said to be wrong, and whether it was."""
+    tables = [Planted(make, name, FIRST_SEED + i, kind) for i in range(seeds)]
+    known = [table.made | table.wrong for table in tables]
+    said = [t.blamed(contradicted)[1][k] for t, k in zip(tables, known, strict=True)]
+    true = [t.made[k] for t, k in zip(tables, known, strict=True)]
+    return np.concatenate(said), np.concatenate(true)
+
+
+def show_verdicts(tables, seeds):
+    """Print how often a cell or the target is rightly said to be wrong."""
+    for kind in SHARES:
+        print(f"\nwrong: {kind}")
+        results = []
+        for name, make in tables.items():
+            said, true = stated_and_true(make, name, kind, seeds)
+            right = (said > 0.5) == true
+            print(f"{name:15}", *(_share(right[true == t]) for t in (True, False)))
+            if name not in CHOSEN_ON:
+                results.append((said, true))
+        said, true = (np.concatenate(part) for part in zip(*results, strict=True))
+        right = (said > 0.5) == true
+        print(f"{'together':15}", *(_share(right[true == t]) for t in (True, False)))
+        for low, high in zip(STATED, STATED[1:], strict=False):
+            stated = (said >= low) & (said < high + (high == 1))
+            if stated.any():
+                print(
+                    f"  a cell, stated {said[stated].mean():.2f}:{_share(true[stated])}"
+                )
+
+
+def _share(right):
+    return f"{right.mean():10.2f} of {len(right):>4}" if len(right) else f"{'':18}"
 
 
 def main(seeds="5", *table):
@@ -343,6 +361,7 @@ def main(seeds="5", *table):
             total[: len(methods)] += of_table
         show(name, methods, of_table)
     show("together", METHODS, total)
+    show_verdicts(tables, int(seeds))
 
 
 def show(name, methods, results):

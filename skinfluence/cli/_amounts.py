@@ -21,3 +21,22 @@ def amount(number):
     if "e" not in text or not SMALLEST <= abs(number) < LARGEST:
         return text
     return np.format_float_positional(float(text), trim="-")
+
+
+def suggested_amount(number, whole):
+    """Return a predicted target as text, as it could stand in the table.
+
+    Parameters
+    ----------
+    number : float
+        The prediction.
+    whole : bool
+        Whether all targets of the table are whole numbers.
+
+    Examples
+    --------
+    >>> from skinfluence.cli._amounts import suggested_amount
+    >>> suggested_amount(-0.3, whole=True), suggested_amount(2004.71, whole=False)
+    ('0', '2004.71')
+    """
+    return amount(np.round(number) + 0.0 if whole else number)  # no "-0"

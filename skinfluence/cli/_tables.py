@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skinfluence.cli._amounts import amount
+from skinfluence.cli._amounts import suggested_amount
 from skinfluence.cli._libraries import import_pandas
 from skinfluence.cli._relabelled import relabelled
 
@@ -79,6 +79,9 @@ def cleaned_table(problem, analysis, settings):
     if action == "relabel":
         new[suspects] = analysis.expected[suspects]
         if not problem.classification:
-            new[suspects] = [float(amount(number)) for number in new[suspects]]
+            new[suspects] = [
+                float(suggested_amount(number, problem.whole_numbers))
+                for number in new[suspects]
+            ]
     column = relabelled(problem.source, target, problem.rows[changed], new[changed])
     return table.assign(**{target: column.iloc[written]})

@@ -2,6 +2,7 @@
 
 import difflib
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -57,6 +58,11 @@ class Task:
     groups: np.ndarray | None = None
     decision: str = ""
     others: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
+
+    @cached_property
+    def whole_numbers(self):
+        """Whether all targets are whole numbers, years or counts, say."""
+        return not self.classification and bool((self.y == np.round(self.y)).all())
 
     @property
     def n_missing(self):

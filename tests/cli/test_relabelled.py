@@ -221,3 +221,17 @@ def test_cleaning_keeps_units_and_writes_no_exponent(tmp_path):
     assert cleaned.drop(7).tolist() == frame["y"].drop(7).tolist()
     assert "e+06" not in page.read_text()
     assert f"predicts {cleaned[7][1:]}:" in page.read_text()
+
+
+def test_whole_numbers_are_relabelled_to_whole_numbers(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=120)
+    year = np.round(2000 + 30 * x + rng.normal(size=120)).astype(int)
+    year[7], expected = 2500, 2000 + 30 * x[7]
+    path = tmp_path / "t.csv"
+    write(path, pd.DataFrame({"x": x, "year": year}))
+    options = ["--target", "year", "--action", "relabel", "--drop", "0.01"]
+    assert main(["clean", str(path), *options]) == 0
+    after = read(tmp_path / "t.cleaned.csv")["year"]
+    assert after.dtype.kind == "i"
+    assert after[7] == pytest.approx(expected, abs=4)

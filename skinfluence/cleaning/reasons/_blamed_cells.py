@@ -71,6 +71,8 @@ def contradictions(table, n_reference):
         The last column is the target.
     expected : ndarray of shape (m, p)
         Scores of every block as expected from the rest of the row.
+    precision : ndarray of shape (p, p)
+        The inverse of the covariance matrix.
     """
     centre, covariance = _mean_and_covariance(table.scores[:n_reference])
     P = np.linalg.inv(covariance)
@@ -91,7 +93,7 @@ def contradictions(table, n_reference):
         usual = chi2.ppf(QUANTILE, d)
         heavy = max(np.quantile(q[:n_reference], QUANTILE) / usual, 1.0)
         blame[:, j] = q[n_reference:] / heavy - d
-    return blame, expected
+    return blame, expected, P
 
 
 def distances(table, n_reference):

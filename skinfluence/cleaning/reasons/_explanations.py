@@ -95,10 +95,10 @@ def explain(X, y, rows, kept, classification):
     if table is not None:
         n = len(reference)
         with one_blas_thread():
-            strength, expected = contradictions(table, n)
+            strength, expected, precision = contradictions(table, n)
             block = strength[:, :-1].argmax(axis=1)
             missing = _missing_cells(X, table.positions, reference)
-            place, scores = repaired(table, n, expected, block, missing)
+            place, scores = repaired(table, n, expected, precision, block, missing)
             target = y[np.concatenate([reference, rows])]
             clears = as_given(table, n, scores, target, classification)
             kinds["outlier"] = far(distances(table, n), n)
@@ -110,9 +110,7 @@ def explain(X, y, rows, kept, classification):
     if m and classification:
         kinds["rare class"] = rare_classes(y, rows)
     kind = _joined(kinds, m)
-    return Explanations(
-        to_blame, of_cells, column, blame, donor, clears, kind, unknown
-    )
+    return Explanations(to_blame, of_cells, column, blame, donor, clears, kind, unknown)
 
 
 def _missing_cells(X, positions, reference):

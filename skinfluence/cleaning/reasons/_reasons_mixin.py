@@ -23,6 +23,8 @@ class ReasonsMixin:
         The blame of a column, and of the target, is how much the rest of the row
         contradicts its value: the squared distance from what is expected given all
         others, in units of its conditional variance, by rows that are not suspect [1]_.
+        Before the row is looked at, its target is wrong as often as all its cells
+        together; a cell is likelier wrong only where its repair explains the target.
 
         **Cost.** A covariance matrix of at most 20,000 rows, a ridge stack of at most
         5,000, and two searches of nearest rows: seconds.
@@ -42,16 +44,18 @@ class ReasonsMixin:
             Columns of equal length; ``reasons.frame`` is the table as a DataFrame with
             the index of X. ``row``,
             ``given``, ``suggested``, ``suggested_probability`` and ``hurts`` as in
-            ``suspects_``; ``to_blame``: "target" or "cell"; ``blamed_column``: name or
-            position of the cell most to blame (None if not known); ``blame``: share of
-            the target, or of this cell, in the blame of all; ``cell`` and
-            ``suggested_cell``: this cell as it is, and the value of the column that it
-            should have if it is wrong; ``clears``: whether with that models without the
-            row predict the target as given; ``kind``: of "duplicate" (an equal row with
-            the same target), "conflict" (with another one), "outlier" and "rare class"
-            those that hold; ``like_given`` and ``like_suggested``: the three nearest
-            rows that are not suspect and have the given and the suggested label (of
-            numbers: whose target is nearer to the one than to the other).
+            ``suspects_``; ``to_blame``: "target" or "cell", the likelier mistake;
+            ``cell_probability``: that a cell is wrong, if either a cell or the target
+            is (NaN if not known); ``blamed_column``: name or position of the cell most
+            to blame (None if not known); ``blame``: probability that the target, or
+            this cell, is the one wrong value; ``cell`` and ``suggested_cell``: this
+            cell as it is, and the value of the column that it should have if it is
+            wrong (None if no row has another); ``clears``: whether with that models
+            without the row predict the target as given; ``kind``: of "duplicate" (an
+            equal row with the same target), "conflict" (with another one), "outlier"
+            and "rare class" those that hold; ``like_given`` and ``like_suggested``: the
+            three nearest rows that are not suspect and have the given and the suggested
+            label (of numbers: whose target is nearer to the one than to the other).
 
         Raises
         ------

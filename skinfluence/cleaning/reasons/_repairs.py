@@ -1,8 +1,10 @@
 """What a blamed cell should be, and what is predicted once it is that.
 
 The cell gets the value of a donor: of the reference rows the one whose scores of that
-column are nearest to the expected ones, among those with another value. So the
-suggestion is a value that the column has. Then the stack of ridge regressions of the
+column are nearest to the expected ones, in units of their covariance given the rest of
+the row, among those with another value. So the suggestion is a value that the column
+has, the likeliest. (Without these units the category that has no indicator would be
+near to all expectations.) Then the stack of ridge regressions of the
 fixed scorer is fitted once, to reference rows and all repaired rows, and says of every
 repaired row what it predicts without it.
 """
@@ -16,12 +18,12 @@ USUAL = 0.9
 MAX_REFERENCE = 5_000
 
 
-def repaired(table, n_reference, expected, blocks, missing=None):
+def repaired(table, n_reference, expected, precision, blocks, missing=None):
     """Give blamed cells the values of donors.
 
     Parameters
     ----------
-    table, n_reference, expected
+    table, n_reference, expected, precision
         As in `contradictions`.
     blocks : ndarray of int, shape (m,)
         The blamed column of each row.
@@ -39,7 +41,8 @@ def repaired(table, n_reference, expected, blocks, missing=None):
     donors = np.empty(len(scores), dtype=int)
     for i, j in enumerate(blocks):
         block = table.blocks[j]
-        away = ((reference[:, block] - expected[i, block]) ** 2).sum(axis=1)
+        apart = reference[:, block] - expected[i, block]
+        away = ((apart @ precision[block, block]) * apart).sum(axis=1)
         same = (reference[:, block] == scores[i, block]).all(axis=1)
         barred = same if missing is None else same | missing[:, j]
         if barred.all():

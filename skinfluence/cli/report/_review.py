@@ -8,7 +8,7 @@ import numpy as np
 from skinfluence._shown import LIMIT, shown
 from skinfluence.cleaning.reasons._agreeing_rows import agreeing_rows
 from skinfluence.cleaning.reasons._explanations import MAX_EXPLAINED
-from skinfluence.cli._amounts import amount
+from skinfluence.cli._amounts import suggested_amount
 from skinfluence.cli._libraries import import_pandas
 from skinfluence.cli._relabelled import written_number
 from skinfluence.cli._row_checks import row_checks
@@ -124,7 +124,8 @@ def _suspect(problem, analysis, columns, k, near, alike, unlike):
     suggested, i = suspects.suggested[k], suspects.row[k]
     text = str(suggested)
     if not problem.classification:
-        text = written_number(amount(suggested), problem.source)
+        text = suggested_amount(suggested, problem.whole_numbers)
+        text = written_number(text, problem.source)
     chance, explained = suspects.suggested_probability[k], analysis.explained
     said = k < len(explained.rows)
     blamed = explained.column[k] if said and explained.to_blame[k] == "cell" else None

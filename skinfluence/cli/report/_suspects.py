@@ -3,7 +3,7 @@
 import numpy as np
 
 from skinfluence.cleaning.reasons._agreeing_rows import agreeing_rows
-from skinfluence.cli._amounts import amount
+from skinfluence.cli._amounts import suggested_amount
 
 N_SUSPECTS = 20
 N_NEIGHBORS = 3
@@ -51,13 +51,15 @@ def top_suspects(problem, analysis, target):
     out = []
     for i, (row, near) in enumerate(zip(first, neighbors, strict=True)):
         suggested, error = suspects.suggested[i], suspects.standard_error[i]
+        if not problem.classification:
+            suggested = suggested_amount(suggested, problem.whole_numbers)
         chance = suspects.suggested_probability[i]
         lines = [("suspect", row), *(("agrees", j) for j in near)]
         out.append(
             {
                 "place": problem.place(row),
                 "given": suspects.given[i],
-                "suggested": suggested if problem.classification else amount(suggested),
+                "suggested": suggested,
                 "chance": None if np.isnan(chance) else chance,
                 "value": suspects.value[i],
                 "error": None if np.isnan(error) else error,

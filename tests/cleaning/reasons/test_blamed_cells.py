@@ -43,7 +43,7 @@ def test_the_blame_is_the_distance_that_a_free_block_saves():
         part = np.linalg.solve(covariance[np.ix_(columns, columns)], away[:, columns].T)
         return (away[:, columns].T * part).sum(axis=0)
 
-    blame, expected = contradictions(table, N)
+    blame, expected, precision = contradictions(table, N)
     for j, block in enumerate(table.blocks):
         own = np.arange(6)[block]
         rest = np.setdiff1d(np.arange(6), own)
@@ -63,6 +63,7 @@ def test_the_blame_is_the_distance_that_a_free_block_saves():
             rtol=1e-8,
         )
     np.testing.assert_allclose(expected.shape, asked.shape)
+    np.testing.assert_allclose(precision @ covariance, np.eye(6), atol=1e-9)
 
 
 def test_a_column_with_heavy_tails_is_blamed_less():

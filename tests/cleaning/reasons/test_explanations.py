@@ -62,9 +62,35 @@ def test_the_repair_is_near_the_true_value_and_clears_the_row():
 def test_donors_have_the_nearest_score_that_is_another_one():
     scores = np.array([[0.0, 1.0], [2.0, 5.0], [3.0, 7.0], [2.0, 9.0]])
     table = ScoresOfColumns(scores, [slice(0, 1), slice(1, 2)], np.array([0]), None)
-    donor, after = repaired(table, 3, np.array([[1.9, 0.0]]), [0])
+    donor, after = repaired(table, 3, np.array([[1.9, 0.0]]), np.eye(2), [0])
     assert donor.tolist() == [2]  # 2.0 is what it has
     assert after.tolist() == [[3.0, 9.0]]
+
+
+def test_the_likeliest_category_is_suggested():
+    """By the shares of the table; the last category has no indicator of its own."""
+    rng = np.random.default_rng(0)
+    size = rng.integers(5, size=2000)
+    share = np.full((5, 5), 0.14) + 0.3 * np.eye(5)
+    kind = np.array([rng.choice(5, p=share[k]) for k in size])
+    X = pd.DataFrame({"kind": np.array(list("vwxyz"))[kind], "size": size.astype(str)})
+    rows = np.flatnonzero(kind != size)[:100]
+    y = size + rng.normal(size=2000) > 2
+    X.loc[rows, "kind"] = np.array(list("vwxyz"))[(size[rows] + 1) % 5]
+    found = explain(X, y, rows, ~np.isin(np.arange(2000), rows), True)
+    blamed = found.column == 0
+    assert blamed.sum() > 30
+    suggested = X["kind"].to_numpy()[found.donor[blamed]]
+    likeliest = np.array(list("vwxyz"))[size[rows[blamed]]]
+    assert (suggested == likeliest).mean() > 0.99
+
+
+def test_a_value_that_all_rows_have_has_no_donor():
+    scores = np.array([[0.0, 1.0], [0.0, 5.0], [0.0, 7.0], [0.0, 9.0]])
+    table = ScoresOfColumns(scores, [slice(0, 1), slice(1, 2)], np.array([0]), None)
+    donor, after = repaired(table, 3, np.array([[0.3, 0.0]]), np.eye(2), [0])
+    assert donor.tolist() == [-1]
+    assert after.tolist() == [[0.0, 9.0]]
 
 
 @pytest.mark.parametrize("labels", [True, False])
