@@ -20,6 +20,13 @@ from skinfluence.retraining.engine._evaluation import Evaluation
 from skinfluence.retraining.engine._retrain import trainable
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
+OPTIMISERS = {
+    "momentum": {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9},
+    "sgd": {"optimizer": torch.optim.SGD},
+    "adam": {"optimizer": torch.optim.Adam},
+    "adamw": {"optimizer": torch.optim.AdamW},
+    "rmsprop": {"optimizer": torch.optim.RMSprop},
+}
 SEED, TRAINING_SEED = 11, 1
 
 
@@ -93,9 +100,6 @@ class Tuned(nn.Module):
 def make_net(module, optimizer="momentum", lr=0.01, epochs=25, kind="class", **params):
     """Return a net with batches of 32 rows."""
     regressor = kind == "number"
-    options = {"optimizer__momentum": 0.9, "optimizer": torch.optim.SGD}
-    if optimizer == "adam":
-        options = {"optimizer": torch.optim.Adam}
     return (NeuralNetRegressor if regressor else NeuralNetClassifier)(
         module,
         criterion=nn.MSELoss if regressor else nn.CrossEntropyLoss,
@@ -105,7 +109,7 @@ def make_net(module, optimizer="momentum", lr=0.01, epochs=25, kind="class", **p
         max_epochs=epochs,
         train_split=None,
         verbose=0,
-        **options,
+        **OPTIMISERS[optimizer],
         **{f"module__{name}": value for name, value in params.items()},
     )
 

@@ -108,7 +108,7 @@ class InfluenceFunctions(CollectionInfluence, BoundedInfluence, BaseInfluence):
         :math:`\Delta` the move of the parameters from the start of training and
         :math:`\lambda` the eigenvalues of the curvature:
 
-        - "ekfac": :math:`\alpha / n`, with :math:`\alpha \|\Delta\|^2
+        - "ekfac", "last_layer": :math:`\alpha / n`, with :math:`\alpha \|\Delta\|^2
           = n \gamma / (n + \gamma)` and :math:`\gamma = \sum_k n \lambda_k /
           (n \lambda_k + \alpha)`, the evidence of MacKay (1992) with at most n
           directions determined by the data;
@@ -125,7 +125,8 @@ class InfluenceFunctions(CollectionInfluence, BoundedInfluence, BaseInfluence):
         For nets, the number of checkpoints of the training run, after evenly spaced
         epochs including the last, over which influences are averaged; each costs a
         curvature and a pass over the rows. This predicts retraining much better than
-        the last alone. "auto": 5 with "ekfac", else 1, the final parameters only.
+        the last alone. "auto": 5 with "ekfac" and "fisher", else 1, the
+        final parameters only.
     n_runs : int, default=1
         For nets, the number of training runs, which differ by their seeds, over whose
         checkpoints influences are averaged. They are trained on the workers of
@@ -254,7 +255,8 @@ class InfluenceFunctions(CollectionInfluence, BoundedInfluence, BaseInfluence):
         layers = "last" if self.hessian == "last_layer" else None
         checkpoints = self.checkpoints
         if checkpoints == "auto":
-            checkpoints = 5 if self._net_hessian == "ekfac" else 1
+            several = self._net_hessian in ("ekfac", "fisher")
+            checkpoints = 5 if several else 1
         self._runs = fit_runs(
             (self.estimator, checkpoints, None, layers),
             self.n_runs,

@@ -83,7 +83,7 @@ def test_few_rows_of_the_kernel_hold_most_of_the_matrix(monkeypatch):
 
 @pytest.mark.parametrize("name", NETS)
 def test_fisher_is_that_of_dense_algebra(name):
-    influence = fit(name, hessian="fisher", damping=0.01)
+    influence = fit(name, hessian="fisher", damping=0.01, checkpoints=1)
     dense = Dense(name, influence)
     g = dense.gradients(TRAIN)
     close(ask(name, influence), dense.influence(g.T @ g / N, 0.01))
@@ -156,7 +156,7 @@ def test_convolutions_and_loose_parameters(hessian):
         return
     # Large damping leaves gradient products, whatever the eigenbases.
     influence.set_params(damping=1e8).fit(images[:24], y[:24])
-    fisher = InfluenceFunctions(net, hessian="fisher", damping=1e8, random_state=0)
+    fisher = InfluenceFunctions(net, **params | {"hessian": "fisher", "damping": 1e8})
     close(
         influence.influence(images[24:], y[24:]),
         fisher.fit(images[:24], y[:24]).influence(images[24:], y[24:]),

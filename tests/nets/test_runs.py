@@ -38,6 +38,7 @@ def test_the_mean_over_checkpoints(hessian):
 
 def test_the_default_is_five_checkpoints_of_ekfac():
     assert fit("softmax").damping_.shape == (5,)
+    assert fit("softmax", hessian="fisher").damping_.shape == (5,)
     close(
         ask("softmax", fit("softmax")),
         ask("softmax", fit("softmax", hessian="ekfac", checkpoints=5)),

@@ -29,15 +29,18 @@ class Descent:
         By how much the mean training loss fell.
     squared_move : float
         Squared distance of the variables from the start of training.
+    squared_move_of_all : float
+        The same of all trained parameters, among which are the variables.
     """
 
     gain: float
     squared_move: float
+    squared_move_of_all: float
 
     @property
     def per_squared_move(self):
-        """s_c, above zero."""
-        return max(self.gain, 0.0) / self.squared_move
+        """s_c, not below zero. Variables that are few have not gained alone."""
+        return max(self.gain, 0.0) / self.squared_move_of_all
 
 
 def known(descent):
@@ -77,7 +80,7 @@ def fisher_damping(trace, gauss_newton_trace, n, descent):
 
 
 def evidence_damping(values, n, descent):
-    r"""MacKay's fixed point of the evidence, for a diagonal curvature.
+    r"""MacKay's fixed point of the evidence, for EK-FAC and for the last layer.
 
     The damping is :math:`\alpha / n` with
 
@@ -86,7 +89,8 @@ def evidence_damping(values, n, descent):
 
     the number of directions that the data determine. MacKay has :math:`\gamma` itself,
     but a diagonal curvature counts more directions than n rows determine. The left
-    side grows with :math:`\alpha` and the right side falls: there is one root.
+    side grows with :math:`\alpha` and the right side falls: there is one root. Without
+    curvature :math:`\alpha` would be zero, and the rule is that of Gauss-Newton.
 
     Parameters
     ----------
@@ -101,7 +105,9 @@ def evidence_damping(values, n, descent):
     D. J. C. MacKay, "Bayesian Interpolation", Neural Computation, 1992.
     """
     values = n * values[values > 0]
-    if not known(descent) or not len(values):
+    if not len(values):
+        return gauss_newton_damping(0.0, n, descent)
+    if not known(descent):
         return float(values.sum()) / n**2
     squared_move = descent.squared_move
 

@@ -95,8 +95,17 @@ class Curvature(ABC):
         """
         self.trace = trace
         if self._last is not None and self._last.trace > 0:
-            return self._last.damping * trace / self._last.trace
-        return rule(*arguments, self.n, self.descent)
+            damping = self._last.damping * trace / self._last.trace
+        else:
+            damping = rule(*arguments, self.n, self.descent)
+        if not damping > 0:
+            raise ValueError(
+                "damping='auto' is zero here: the curvature of the training loss is "
+                f"zero at the parameters of the net (trace {trace:.3g}), and training "
+                "has not lowered the loss. Check that the net learns, with a smaller "
+                "learning rate for instance, or set 'damping' to a number above 0."
+            )
+        return damping
 
     def __getstate__(self):
         return {**vars(self), "gradients": None}  # which refer to a live net

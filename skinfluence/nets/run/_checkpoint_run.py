@@ -100,9 +100,14 @@ class CheckpointRun(TrainingRun):
             with target.at(state):
                 means.append(np.mean(_row_losses(target, *train)))
         first, last = states
-        moves = (last[name].double() - first[name].double() for name in target.params)
+        squares = {
+            name: float(((last[name].double() - first[name].double()) ** 2).sum())
+            for name in NetTarget(target.net).params
+        }
         return Descent(
-            float(means[0] - means[1]), float(sum((m**2).sum() for m in moves))
+            float(means[0] - means[1]),
+            sum(squares[name] for name in target.params),
+            sum(squares.values()),
         )
 
     def _at_checkpoints(self):

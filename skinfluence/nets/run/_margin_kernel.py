@@ -115,7 +115,8 @@ def kernel_damping(runs, train, classifier):
     (`skinfluence.nets.curvature._damping`), h the second derivative of a row's
     training loss by f, :math:`p_y (1 - p_y)` for classifiers. A kernel of one
     curvature for all rows has the first denominator, the Gauss-Newton matrix the
-    second, which is smaller where confident rows have large gradients.
+    second, which is smaller where confident rows have large gradients. Checkpoints at
+    which nothing is gained, or h is zero for all rows, say nothing.
     """
     logs = []
     for run in runs:
@@ -133,9 +134,9 @@ def kernel_damping(runs, train, classifier):
             else:
                 bend = output_bends(gradients.target, *rows)
             kernel = min(bend.mean() * sizes.mean(), (bend * sizes).mean())
-            ratio = descent.per_squared_move * len(bend) / max(kernel, 1e-300)
-            logs.append(np.log(max(ratio, 1e-300)))
-    return max(1.0, float(np.exp(np.mean(logs))))
+            if kernel > 0 and descent.gain > 0:
+                logs.append(np.log(descent.per_squared_move * len(bend) / kernel))
+    return max(1.0, float(np.exp(np.mean(logs)))) if logs else 1.0
 
 
 def _at_checkpoints(run, train):
