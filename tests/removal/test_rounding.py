@@ -284,8 +284,10 @@ def test_kernel_machines(alpha, kind):
     def refit(kept):
         return (clone(estimator).fit(X[kept], y[kept]).predict(X) - y) ** 2
 
-    reached = [refit(np.setdiff1d(everyone, s)) - refit(everyone) for s in sets]
-    best = np.abs(np.array(reached).T - truth).max()
+    # The rounding of one order of the rows is a matter of luck: of a factor of twenty.
+    orders = [np.random.default_rng(k).permutation(20) for k in range(5)]
+    reached = [[refit(o[~np.isin(o, s)]) - refit(o) for s in sets] for o in orders]
+    best = np.abs(np.swapaxes(reached, 1, 2) - truth).max()
     loo = LeaveOneOutInfluence(estimator, solver="exact").fit(X, y)
     compare(loo.influence(X, y)[:, [0, 7, 13]], truth[:, :3], best)
     masks = np.array([np.isin(everyone, s) for s in sets])
