@@ -192,6 +192,8 @@ def coordinates(columns):
     """
     parts = []
     for column in columns:
+        if column.missing.all():
+            continue
         if column.numbers is not None:
             z = column.numbers - np.nanmean(column.numbers)
             scale = np.nanstd(column.numbers)

@@ -54,6 +54,24 @@ def test_dates_that_can_be_read_in_two_ways(tmp_path):
         )
 
 
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["2021-02-01", "13.02.2021", "02/20/2021"], "several forms, '2021-02-01' and"),
+        (["13.02.2021", "13/02/2021"], "'13.02.2021' and '13/02/2021', say"),
+        (["2021-02-01", "2021-02-30"], "holds a date that does not exist"),
+        (["31.01.2021", "30.02.2021"], "holds a date that does not exist"),
+        (["13/13/2021", "14/13/2021"], "holds a date that does not exist"),
+    ],
+)
+def test_dates_that_cannot_be_read_are_said(tmp_path, texts, said):
+    dates, notes = read(tmp_path, texts * 10)
+    assert dates.tolist() == texts * 10
+    assert notes.count("when holds") == 1
+    assert said in notes
+    assert "taken for text" in notes
+
+
 def test_a_table_with_dates(tmp_path, capsys):
     path = tmp_path / "t.csv"
     when = [day.strftime("%d.%m.%Y") for day in DAYS] * 2

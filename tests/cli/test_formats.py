@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import zipfile
+from datetime import date
 from decimal import Decimal
 
 import numpy as np
@@ -112,9 +113,16 @@ def test_columns_of_parquet_that_are_no_scalars(tmp_path):
     frame["sizes"] = [[i % 2, 1] for i in range(20)]
     frame["bytes"] = [b"ab", None] * 10
     frame["count"] = pd.array([None, *range(19)], dtype="Int64")
+    frame["day"] = [date(2021, 1, 1 + i) if i else None for i in range(20)]
+    frame["parts"] = [{"x": i} for i in range(20)]
     frame["label"] = ["u", "v"] * 10
     frame.to_parquet(path)
     table = read(path)
+    assert table.typed["day"].isna().tolist() == [True] + [False] * 19
+    assert table.typed["day"][19] == pd.Timestamp("2021-01-20")
+    assert table.cells["day"][19] == date(2021, 1, 20)
+    notes = [note.split(":")[0] for note in table.notes]
+    assert notes == [f"{name} holds lists or objects" for name in ("sizes", "parts")]
     assert table.typed["price"].tolist() == [i / 4 for i in range(20)]
     assert table.typed["sizes"].tolist() == ["[0 1]", "[1 1]"] * 10
     assert table.typed["bytes"].isna().tolist() == [False, True] * 10
@@ -158,6 +166,9 @@ def test_json_lines(tmp_path):
     assert np.isnan(table.typed["a"][4])
     assert table.typed["zip"][3] == "003"
     assert table.typed["tags"][3] == '["x", 3]'
+    assert [note.split(":")[0] for note in table.notes] == [
+        "tags holds lists or objects"
+    ]
     assert table.lines.tolist() == [1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13]
     assert table.file.records([0, 11]) == f"{lines[0]}\n{lines[11]}\n".encode()
     path.write_text(json.dumps([1, 2]))

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli._libraries import import_pandas
 from skinfluence.cli.tables._bounds import check_n_columns, check_parsed
+from skinfluence.cli.tables._nested import notes_on_nested
 from skinfluence.cli.tables._table import Table
 
 NAMES = {".parquet": "Parquet", ".feather": "Feather"}
@@ -55,12 +57,17 @@ def read_columnar(name, content, reading, file_format):
         ) from None
     typed = typed.reset_index(drop=True)
     lines = np.arange(len(typed)) + 2
-    return Table(_plain(typed), typed, lines, ColumnarFile(file_format))
+    plain, nested = _plain(typed)
+    notes = notes_on_nested(nested)
+    return Table(plain, typed, lines, ColumnarFile(file_format), notes)
 
 
 def _plain(frame):
-    """Return decimals as numbers, and lists and objects as texts."""
-    plain = frame.copy()
+    """Return decimals as numbers, days as dates, and lists and objects as texts.
+
+    The names of columns of lists and objects come second.
+    """
+    pandas, plain, nested = import_pandas(), frame.copy(), []
     for i in range(frame.shape[1]):
         if frame.iloc[:, i].dtype.kind != "O" or frame.iloc[:, i].dtype != object:
             continue
@@ -68,10 +75,14 @@ def _plain(frame):
         kinds = {type(value) for value in frame.iloc[:, i][present]}
         if kinds == {Decimal}:
             plain.isetitem(i, frame.iloc[:, i].astype(np.float64))
+        elif kinds == {date}:
+            plain.isetitem(i, pandas.to_datetime(frame.iloc[:, i], errors="coerce"))
         elif not kinds <= {str, bool}:
             texts = frame.iloc[:, i].map(str).where(present, None)
             plain.isetitem(i, texts.astype(object))
-    return plain
+            if kinds & {list, dict, np.ndarray}:
+                nested.append(str(frame.columns[i]))
+    return plain, nested
 
 
 def _check_parquet(name, content):

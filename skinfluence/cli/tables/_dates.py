@@ -27,7 +27,8 @@ def texts_to_dates(typed, texts):
     Returns
     -------
     notes : list of str
-        Which order was taken, and which columns could be read in two ways.
+        Which order was taken, and which columns of dates could be read in two ways, or
+        not at all.
     """
     notes = []
     for i, values in texts.items():
@@ -37,22 +38,33 @@ def texts_to_dates(typed, texts):
         name = shown(typed.columns[i])
         if not present:
             continue
+        none = f"{name} holds a date that does not exist: taken for text; correct it"
         if all(map(ISO.fullmatch, present)):
-            _set(typed, i, values, yearfirst=True)
+            notes += [] if _set(typed, i, values, yearfirst=True) else [none]
             continue
         found = [OTHER.fullmatch(text) for text in present]
-        if not all(found) or len({match[2] for match in found}) > 1:
+        if not all(m or ISO.fullmatch(t) for t, m in zip(present, found, strict=True)):
+            continue
+        marks = {match and match[2]: t for t, match in zip(present, found, strict=True)}
+        if len(marks) > 1:
+            some = " and ".join(f"{shown(text, 20)!r}" for text in marks.values())
+            notes.append(
+                f"{name} holds dates of several forms, {some}, say: taken for text; "
+                "write all alike to have them read"
+            )
             continue
         orders = _orders(found)
         if len(orders) == 1:
             order = orders.pop()
-            if _set(typed, i, values, dayfirst=order == "day"):
-                notes.append(f"{name} is read as dates, {order} first")
+            dates = _set(typed, i, values, dayfirst=order == "day")
+            notes.append(f"{name} is read as dates, {order} first" if dates else none)
         elif orders:
             notes.append(
                 f"{name} holds dates with day or month first, {present[0]!r}, say: "
                 "taken for text"
             )
+        else:
+            notes.append(none)
     return notes
 
 

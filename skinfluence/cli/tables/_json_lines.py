@@ -8,6 +8,7 @@ import numpy as np
 from skinfluence.cli._libraries import import_pandas
 from skinfluence.cli.tables._bounds import BadTable, check_n_columns
 from skinfluence.cli.tables._dates import texts_to_dates
+from skinfluence.cli.tables._nested import notes_on_nested
 from skinfluence.cli.tables._number_marks import (
     are_codes,
     guess_marks,
@@ -84,6 +85,7 @@ def read_json_lines(name, content, reading):
     cells = pandas.DataFrame(rows)
     check_n_columns(cells.shape[1])
     typed, notes = _typed(cells, reading)
+    notes += notes_on_nested(name for name in cells if name in nested)
     lines = [line for line, _ in numbered]
     if lines and not lines[-1].endswith(b"\n"):
         lines[-1] += b"\n"
