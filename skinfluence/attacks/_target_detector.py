@@ -35,29 +35,32 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
     and :math:`z_{ti}` be :math:`v_{ti}` in standard deviations from its mean over the
     training rows labelled as the prediction. The support :math:`s_t` says how far these
     rows as a class stand behind a prediction; that of a training row leaves out the row
-    itself, and is 0 if the model predicts another label. The two signs are the mean
-    support of the supporters, :math:`z_{ti} > 1`, and the largest gap among influences,
+    itself, and is 0 if the model predicts another label. The *supporters* of t have
+    :math:`z_{ti} > 1`. Those that resemble each other support each other, so let
+    :math:`s_{it}` be the support of row i by the rows of its class that are no
+    supporters of t. The two signs are the mean support of the supporters, and the
+    largest gap among influences,
 
-    .. math:: c_t = \frac{\sum_i \max(z_{ti} - 1, 0) \, s_i}
-        {\sum_i \max(z_{ti} - 1, 0)}, \qquad
-        g_t = -\log\left(1 - 0.99 \max_k
-        \frac{v_{t(k)} - v_{t(k+1)}}{v_{t(1)}}\right),
+    .. math:: c_t = \frac{\sum_i \max(z_{ti} - 1, 0) \, (s_i + s_{it}) / 2}
+        {\sum_i \max(z_{ti} - 1, 0)}, \qquad g_t = -\log\left(1 - 0.99
+        \max_k \frac{v_{t(k)} - v_{t(k+1)}}{v_{t(1)}}\right),
 
     with :math:`v_{t(1)} \ge v_{t(2)} \ge \dots` of the predicted class, and k at most
     the share ``max_removed`` of the training rows. Both are measured in robust standard
-    deviations from the median of the training rows; the score is the lower of c and
-    minus g over 2.5. **Sign.** As in scikit-learn's outlier detectors: low = target;
-    `predict` is -1 for targets. **Unit.** Robust standard deviations.
+    deviations from the median of the training rows; the score is c minus a fifth of g.
+    **Sign.** As in scikit-learn's outlier detectors: low = target; `predict` is -1 for
+    targets. **Unit.** Robust standard deviations.
 
     The division (renormalisation) removes the effect of the norm of a training row's
     gradient on all its influences: without it the same rows of large loss have the
     largest influence on every test row. With :math:`\rho = 1` influences become
     cosines.
 
-    **Cost.** Influences of the training rows on each other in ``fit``, twice if their
-    matrix exceeds a quarter of ``working_memory``; O(n_train) memory per test row.
-    `suspects`: one refit for each row, and about ``2 log2`` of the number of suspects
-    beyond the upper group, if that does not turn the prediction.
+    **Cost.** Influences of the training rows on each other in ``fit``, three times if
+    their matrix exceeds a quarter of ``working_memory``; those on supporters once more
+    in each call of `score_samples`; O(n_train) memory per test row. `suspects`: one
+    refit for each row, and about ``2 log2`` of the number of suspects beyond the upper
+    group, if that does not turn the prediction.
 
     **When it fails.** Rare but honest rows (the long tail) look like targets: without
     an attack the share ``contamination`` of rows is still reported. A target that
@@ -210,7 +213,7 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         return self._inliers(self._signs.training_scores)
 
     def score_samples(self, X):
-        """Return the score: the lower of the two signs.
+        """Return the score: the sum of the two signs.
 
         Parameters
         ----------
@@ -223,7 +226,9 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
             The lower, the more conspicuous are the supporters of the prediction.
         """
         check_is_fitted(self)
-        return self._score(*indexable(X))
+        (X,) = indexable(X)
+        blocks = (self._values(take_rows(X, rows)) for rows in self._blocks(n_rows(X)))
+        return self._signs.scores(blocks, self._training_blocks)
 
     def decision_function(self, X):
         """Score minus the threshold: negative = target.
@@ -348,23 +353,18 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
             yield np.arange(batch.start, batch.stop)
 
     def _fit_signs(self, X):
-        batches = list(self._blocks(n_rows(X)))
-
-        def blocks():
-            return (self._values(take_rows(X, rows), rows) for rows in batches)
-
         predicted = np.searchsorted(self.classes_, self.influence_.predict(X))
         wrong = predicted != self._turning.labels
-        if len(batches) > 1:
-            return Signs(blocks, wrong, self._most)
-        kept = list(blocks())
-        return Signs(lambda: kept, wrong, self._most)
+        if len(list(self._blocks(len(wrong)))) > 1:
+            return Signs(self._training_blocks, wrong, self._most)
+        kept = list(self._training_blocks(np.arange(len(wrong))))
+        return Signs(lambda rows: kept, wrong, self._most)
 
-    def _score(self, X):
-        blocks = (self._values(take_rows(X, rows)) for rows in self._blocks(n_rows(X)))
-        return np.concatenate(
-            [self._signs.scores(values, comparable) for values, comparable, _ in blocks]
-        )
+    def _training_blocks(self, rows):
+        """Yield positions of training rows, and influences and masks, in blocks."""
+        for batch in self._blocks(len(rows)):
+            own = rows[batch]
+            yield own, self._values(take_rows(self._turning.X, own), own)
 
     def _values(self, X, own=None):
         """Return influences, and masks of comparable and of counted training rows.
