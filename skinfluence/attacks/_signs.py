@@ -7,19 +7,20 @@ from skinfluence.attacks._supporters import (
     largest_gap,
     standardised,
     support,
-    supporters_support,
+    support_without,
+    supporters,
 )
 
-# Gaps are divided by this number before they are compared with mean supports, because
-# the gaps of honest rows have a longer tail.
-GAP = 2.5
+# Robust standard deviations of a gap that count as one of the mean support: gaps of
+# honest rows have a longer tail. Results hardly depend on it between 4 and 8.
+GAP = 5.0
 # Weight of a training row's own lack of support among the reasons to suspect it, and
 # the largest lack that counts, in robust standard deviations.
 DOUBT, MOST_DOUBT = 0.5, 3.0
 
 
 class Signs:
-    """The mean support of a prediction's supporters, and the gap in their influences.
+    """Mean support of a prediction's supporters, and gap in their influences.
 
     Influences and masks are as in `_supporters`; for training rows the masks leave out
     the row itself.
@@ -27,8 +28,8 @@ class Signs:
     Parameters
     ----------
     blocks : callable
-        Returns the iterable of (values, comparable, counted) of all training rows, in
-        blocks. It is called twice.
+        Returns an iterable of (rows, (values, comparable, counted)), in blocks, of the
+        training rows at given positions, or of more rows. It is called three times.
     wrong : ndarray of bool of shape (n_train,)
         Training rows for which the model predicts another label: their own label has
         no support.
@@ -42,16 +43,25 @@ class Signs:
 
     def __init__(self, blocks, wrong, most):
         self.most = most
-        row_support = np.concatenate([support(*block) for block in blocks()])
+        self._wrong = wrong
+        rows = np.arange(len(wrong))
+        row_support = np.concatenate([support(*block) for _, block in blocks(rows)])
         self.row_support = np.where(wrong, 0.0, row_support)
-        signs = [self._signs(*block[:2]) for block in blocks()]
-        signs = [np.concatenate(sign) for sign in zip(*signs, strict=True)]
+        signs = self._signs((block for _, block in blocks(rows)), blocks)
         self._scales = [Scale(sign) for sign in signs]
-        self.training_scores = self._lower(*signs)
+        self.training_scores = self._sum(*signs)
 
-    def scores(self, values, comparable):
-        """Return the lower of the two signs of each test row."""
-        return self._lower(*self._signs(values, comparable))
+    def scores(self, tested, blocks):
+        """Return the sum of the two signs of each test row.
+
+        Parameters
+        ----------
+        tested : iterable of (values, comparable, counted)
+            Of the test rows, in blocks.
+        blocks : callable
+            As in the constructor; called once.
+        """
+        return self._sum(*self._signs(tested, blocks))
 
     def reasons(self, values, comparable):
         """Return how much each comparable training row is suspected."""
@@ -59,12 +69,37 @@ class Signs:
         lack = np.clip(lack, -MOST_DOUBT, MOST_DOUBT)
         return standardised(values, comparable) + DOUBT * lack
 
-    def _signs(self, values, comparable):
-        return (
-            supporters_support(standardised(values, comparable), self.row_support),
-            largest_gap(values, comparable, self.most),
-        )
+    def _signs(self, tested, blocks):
+        weights, gaps = [], []
+        for values, comparable, _ in tested:
+            weights.append(supporters(standardised(values, comparable)))
+            gaps.append(largest_gap(values, comparable, self.most))
+        return self._mean_support(weights, blocks), np.concatenate(gaps)
 
-    def _lower(self, mean_support, gap):
+    def _mean_support(self, weights, blocks):
+        """Return the mean support of supporters, NaN for rows without any.
+
+        It is the mean of two: by all rows of their class, and by those that are not
+        supporters themselves. Planted rows that resemble each other support each other.
+        """
+        sums = [beyond @ self.row_support for beyond in weights]
+        needed = np.zeros(len(self._wrong), dtype=bool)
+        for beyond in weights:
+            needed[beyond.indices] = True
+        for rows, block in blocks(np.flatnonzero(needed & ~self._wrong)):
+            right = ~self._wrong[rows]
+            rows, block = rows[right], [part[right] for part in block]
+            for total, beyond in zip(sums, weights, strict=True):
+                alone = support_without(*block, beyond.astype(bool).astype(float))
+                total += (beyond[:, rows] * alone).sum(axis=1)
+        total, weight = (
+            np.concatenate(sums),
+            np.concatenate([w.sum(axis=1) for w in weights]),
+        )
+        nothing = np.full(len(total), np.nan)
+        return np.divide(total, 2 * weight, out=nothing, where=weight > 0)
+
+    def _sum(self, mean_support, gap):
         of_support, of_gaps = self._scales
-        return np.fmin(of_support.distance(mean_support), -of_gaps.distance(gap) / GAP)
+        support = np.nan_to_num(of_support.distance(mean_support))  # no supporters: 0
+        return support - of_gaps.distance(gap) / GAP

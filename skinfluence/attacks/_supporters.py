@@ -5,9 +5,10 @@ a test row are multiplied by a positive number.
 """
 
 import numpy as np
+from scipy.sparse import csr_array
 
-# A supporter's influence exceeds the mean of the predicted class by at least so many
-# standard deviations. Results hardly depend on it between 0.5 and 1.
+# Standard deviations above the mean of the predicted class from which on a row counts
+# as a supporter. Results hardly depend on it between 0.5 and 1.
 SUPPORTER = 1.0
 
 
@@ -44,8 +45,7 @@ def support(values, comparable, counted):
     comparable, counted : ndarray of bool of shape (n_test, n_train)
         Training rows labelled as the prediction, and all but the row itself.
     """
-    size = np.sqrt(_mean(values**2, counted))
-    return _mean(values, comparable) / np.where(size > 0, size, 1.0)
+    return _mean(values, comparable) / _size(values, counted)
 
 
 def standardised(values, comparable):
@@ -61,22 +61,38 @@ def standardised(values, comparable):
     )
 
 
-def supporters_support(scores, row_support):
-    """Return the mean support of a prediction's supporters, NaN if it has none.
+def supporters(scores):
+    """Return how far rows are beyond `SUPPORTER`, in a sparse array; 0 for others.
 
     Parameters
     ----------
     scores : ndarray of shape (n_test, n_train)
-        From `standardised`. Their excess over `SUPPORTER` is the weight in the mean.
-    row_support : ndarray of shape (n_train,)
-        Support of each training row's own label.
+        From `standardised`.
     """
-    weights = np.maximum(scores - SUPPORTER, 0.0)
-    weights[weights < 1e-9] = 0.0  # two rows are one deviation from their mean, rounded
-    total = weights.sum(axis=1)
-    return np.divide(
-        weights @ row_support, total, out=np.full(len(total), np.nan), where=total > 0
-    )
+    beyond = np.maximum(scores - SUPPORTER, 0.0)
+    beyond[beyond < 1e-9] = 0.0  # two rows are one deviation from their mean, rounded
+    return csr_array(beyond)
+
+
+def support_without(values, comparable, counted, left_out):
+    """Return the support of rows by comparable rows outside of each set.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, n_train)
+    comparable, counted : ndarray of bool of shape (n_rows, n_train)
+        As for `support`.
+    left_out : sparse array of shape (n_sets, n_train)
+        1 for the members of a set, which are left out of the mean, else 0.
+
+    Returns
+    -------
+    support : ndarray of shape (n_sets, n_rows)
+    """
+    values_of_class, members = values * comparable, comparable.astype(float)
+    total = values_of_class.sum(axis=1) - left_out @ values_of_class.T
+    count = members.sum(axis=1) - left_out @ members.T
+    return total / np.maximum(count, 1.0) / _size(values, counted)
 
 
 def largest_gap(values, comparable, most):
@@ -100,6 +116,11 @@ def largest_gap(values, comparable, most):
     steps = np.nan_to_num(-np.diff(ordered, axis=1)).max(axis=1, initial=0.0)
     share = np.divide(steps, first, out=np.zeros(len(first)), where=first > 0)
     return -np.log1p(-0.99 * np.minimum(share, 1.0))
+
+
+def _size(values, counted):
+    size = np.sqrt(_mean(values**2, counted))
+    return np.where(size > 0, size, 1.0)
 
 
 def _mean(values, mask):
