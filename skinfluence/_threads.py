@@ -1,11 +1,27 @@
-"""The number of threads: of linear algebra, and of loops over blocks."""
+"""Threads: how many linear algebra and loops over blocks use, what they leave alone."""
 
+import warnings
 from contextlib import nullcontext
 from functools import cache
 
 from joblib import cpu_count, effective_n_jobs, parallel_config
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils import parallel
+from sklearn.utils.parallel import delayed
 from threadpoolctl import ThreadpoolController
+
+
+class Parallel(parallel.Parallel):
+    """scikit-learn's class, whose threads leave the filters of warnings as they were.
+
+    Every task enters `warnings.catch_warnings`. Before Python 3.14 that replaces the
+    filters of the process, and of tasks that overlap the one that ends last puts back
+    the filters of another task.
+    """
+
+    def __call__(self, iterable):
+        """Run the tasks."""
+        with warnings.catch_warnings():
+            return super().__call__(iterable)
 
 
 @cache
@@ -48,8 +64,8 @@ def in_threads(function, parts):
     where threads share them and each does the linear algebra of its part in one thread.
     The function may write to arrays at the places of its part only.
     """
-    parallel = Parallel(require="sharedmem", return_as="generator")
-    if parallel.n_jobs == 1 or len(parts) < 2:
+    pool = Parallel(require="sharedmem", return_as="generator")
+    if pool.n_jobs == 1 or len(parts) < 2:
         yield from map(function, parts)
         return
 
@@ -57,5 +73,5 @@ def in_threads(function, parts):
         with one_blas_thread():  # OpenMP asks each thread
             return function(part)
 
-    with one_blas_thread():
-        yield from parallel(delayed(alone)(part) for part in parts)
+    with one_blas_thread(), warnings.catch_warnings():  # tasks go on after the call
+        yield from pool(delayed(alone)(part) for part in parts)

@@ -4,12 +4,13 @@ import numpy as np
 import sklearn
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import gen_batches, get_tags, indexable
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._collections import refuse_collections
 from skinfluence._display._shown_bunch import ShownBunch
 from skinfluence._sklearn import FeaturesOfInner, fresh_seed, n_rows, take_rows
+from skinfluence._threads import Parallel
 from skinfluence.attacks._parameters import check_parameters
 from skinfluence.attacks._signs import Signs
 from skinfluence.attacks._supporters import renormalised

@@ -13,13 +13,14 @@ from sklearn.base import (
 )
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from skinfluence._collections import refuse_collections
 from skinfluence._sklearn import HasMethods, Interval, fresh_seed
 from skinfluence._skorch import jobs_of_training
 from skinfluence._targets import check_targets
+from skinfluence._threads import Parallel
 from skinfluence.certificates._votes import votes_of
 from skinfluence.retraining.engine import retrain, trainable
 

@@ -1,9 +1,10 @@
 """The sets that turn predictions: every one is found, or confirmed, by a refit."""
 
 import numpy as np
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
 from skinfluence._sklearn import take_rows
+from skinfluence._threads import Parallel
 from skinfluence.certificates._linear_flips import LinearFlips
 from skinfluence.certificates._plans import Plan, shortest_head
 from skinfluence.retraining.engine import announce_training

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import indexable
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
 from skinfluence._counts import counted
 from skinfluence._disk_entries import check_folder, open_entries, versions
@@ -19,7 +19,7 @@ from skinfluence._sklearn import (
     take_rows,
 )
 from skinfluence._skorch import jobs_of_training
-from skinfluence._threads import worker_threads
+from skinfluence._threads import Parallel, worker_threads
 from skinfluence.cleaning._flagged import OUT_OF_BAG
 from skinfluence.cleaning._folds import folds
 from skinfluence.cleaning.surprise._row_scores import RowScores

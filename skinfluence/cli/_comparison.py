@@ -1,9 +1,10 @@
 """Comparison of a model before and after cleaning, on held-out rows not cleaned."""
 
 import numpy as np
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
 from skinfluence._sklearn import clone_for_rows, n_rows, take_rows
+from skinfluence._threads import Parallel
 from skinfluence.cli._held_out_scores import (
     HeldOut,
     among_classes,

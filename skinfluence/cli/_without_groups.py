@@ -6,9 +6,10 @@ from time import perf_counter
 
 import numpy as np
 from scipy.stats import norm
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
 from skinfluence._sklearn import clone_for_rows, n_rows, take_rows
+from skinfluence._threads import Parallel
 from skinfluence.cli._held_out_scores import paired_mean
 from skinfluence.cli._left_folds import left_folds
 from skinfluence.cli._out_of_fold import out_of_fold_losses

@@ -4,13 +4,14 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_array, indexable
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
 from skinfluence._collections import refuse_collections
 from skinfluence._display._shown_bunch import ShownBunch
 from skinfluence._sklearn import fit_rows, fresh_seed, n_rows
 from skinfluence._skorch import jobs_of_training
 from skinfluence._targets import check_targets
+from skinfluence._threads import Parallel
 from skinfluence.metrics._inputs import training_values
 from skinfluence.retraining.engine import trainable
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 from sklearn.linear_model import Lasso, LassoCV
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 from sklearn.utils.validation import check_is_fitted
 
 from skinfluence._display._shown_bunch import ShownBunch
+from skinfluence._threads import Parallel
 
 
 def datamodels(influence, X=None, y=None, *, alpha=None, cv=5, n_jobs=None):

@@ -13,7 +13,7 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.pipeline import Pipeline
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 from sklearn.utils.validation import validate_data
 
 from skinfluence._base import BaseInfluence
@@ -22,7 +22,7 @@ from skinfluence._losses import Brier
 from skinfluence._other_methods import OTHER_METHODS
 from skinfluence._predictions import model_prediction
 from skinfluence._sklearn import final_estimator, n_rows, take_rows
-from skinfluence._threads import one_blas_thread
+from skinfluence._threads import Parallel, one_blas_thread
 from skinfluence.removal import refuse_samplers
 from skinfluence.retraining._mean_difference import Pool, mean_difference
 from skinfluence.retraining._sampled_influence import SampledInfluence

@@ -9,6 +9,8 @@ from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli.tables._read import read_table
 from skinfluence.cli.tables._table import Reading
 
+pytestmark = pytest.mark.usefixtures("two_folds")
+
 ROWS = [f"{i},{i / 4},{'yes' if i % 2 else 'no'}" for i in range(30)]
 HEADER = "n,price,label"
 

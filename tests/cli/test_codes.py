@@ -7,6 +7,8 @@ import pytest
 from skinfluence.__main__ import main
 from skinfluence.cli.tables._read import read_table
 
+pytestmark = pytest.mark.usefixtures("two_folds")
+
 N = 40
 
 

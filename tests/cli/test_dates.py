@@ -9,6 +9,8 @@ from skinfluence.__main__ import main
 from skinfluence.cli.tables._read import read_table
 from skinfluence.cli.tables._table import Reading
 
+pytestmark = pytest.mark.usefixtures("two_folds")
+
 DAYS = [
     datetime.datetime(2021, 3, 1, 10, 20) + i * datetime.timedelta(3) for i in range(30)
 ]

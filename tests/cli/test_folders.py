@@ -1,10 +1,13 @@
 """A folder of Parquet files, as dask and Spark write them, is one table."""
 
 import pandas as pd
+import pytest
 from written_tables import frame
 
 from skinfluence.__main__ import main
 from skinfluence.cli.tables._read import read_table
+
+pytestmark = pytest.mark.usefixtures("two_folds")
 
 SIZES = [7, 1, 0, 10, *[2] * 10]
 

@@ -17,6 +17,8 @@ from skinfluence.cli._bad_input import BadInput
 from skinfluence.cli.tables._read import file_like, read_table
 from skinfluence.cli.tables._table import Reading
 
+pytestmark = pytest.mark.usefixtures("two_folds")
+
 # ----------------------------------------------------------------------- containers
 
 

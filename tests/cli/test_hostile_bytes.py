@@ -13,6 +13,8 @@ from skinfluence import _memory
 from skinfluence.__main__ import main
 from skinfluence.cli.tables import _bounds, _compression
 
+pytestmark = pytest.mark.usefixtures("two_folds")
+
 
 def refused(path, capsys, target="y"):
     before = sorted(path.parent.iterdir())

@@ -20,6 +20,8 @@ from skinfluence._shown import escaped, escaped_streams, shown
 from skinfluence.cli._spreadsheet import without_formulas
 from skinfluence.cli.report._templates import environment
 
+pytestmark = pytest.mark.usefixtures("two_folds")
+
 # Clears the screen, renames the window, rings, returns, one of C1, turns the direction
 # (override, isolate), is no character, ends a line in Unicode only.
 CONTROLS = "\x1b[2J\x1b]0;x\x07\x08\r\x7f\x9b31m\u202e\u2066\u200b\u2028"

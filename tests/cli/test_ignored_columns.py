@@ -6,6 +6,8 @@ import pytest
 
 from skinfluence.__main__ import main
 
+pytestmark = pytest.mark.usefixtures("two_folds")
+
 WRONG = [3, 30]
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from skinfluence.__main__ import main
 
+pytestmark = pytest.mark.usefixtures("two_folds")
+
 N = 60
 
 

@@ -10,6 +10,8 @@ from hostile_table import hostile
 
 from skinfluence.__main__ import main
 
+pytestmark = pytest.mark.usefixtures("two_folds")
+
 ODD = {
     "quotes that are not needed": (b'"a";"t";"y"\n', b'"%d";"x, y";"%s"\n'),
     "lines of Windows": (b"a;t;y\r\n", b"%d;x;%s\r\n"),

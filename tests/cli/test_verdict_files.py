@@ -8,6 +8,8 @@ import pytest
 
 from skinfluence.__main__ import main
 
+pytestmark = pytest.mark.usefixtures("two_folds")
+
 N = 40
 GERMAN = "alter;preis;größe\r\n" + "".join(
     f"{i};{10 * i},5{i % 10};{'klein' if i % 3 else 'groß'}\r\n" for i in range(N)

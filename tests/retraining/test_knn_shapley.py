@@ -56,7 +56,7 @@ def model_worth(X, y, X_test, y_test, K, utility):
 @pytest.mark.parametrize("utility", ["soft", "hard", "squared_error"])
 @pytest.mark.parametrize("K", [1, 3, 9])
 def test_real_rows_against_all_subsets(K, utility, value):
-    n = 7
+    n = 6
     if utility == "squared_error":
         X, y = load_diabetes(return_X_y=True)
         y = y / y.std()

@@ -1,5 +1,9 @@
 """Exact answers in several threads equal those of one."""
 
+import warnings
+from threading import Barrier, Event
+from time import sleep
+
 import numpy as np
 import pytest
 from hanging import HANGING
@@ -8,9 +12,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.utils.parallel import delayed
 
 from skinfluence import KNNShapley, LeaveOneOutInfluence
-from skinfluence._threads import in_threads, n_threads, worker_threads
+from skinfluence._threads import Parallel, in_threads, n_threads, worker_threads
 from skinfluence.cleaning.surprise._scorer import score_rows
 
 METHODS = [
@@ -57,8 +62,6 @@ def test_threads_give_equal_results(method, monkeypatch):
 
 
 def test_parts_are_worked_on_at_once_and_keep_their_order(monkeypatch):
-    from threading import Barrier
-
     monkeypatch.setattr("skinfluence._threads.cpu_count", lambda: 3)
     meeting = Barrier(3, timeout=HANGING)  # breaks unless three threads come
 
@@ -92,3 +95,32 @@ def test_an_error_in_a_thread_is_raised():
 
     with worker_threads(2), pytest.raises(RuntimeError, match="part"):
         list(in_threads(fails, [0, 1, 2]))
+
+
+@pytest.mark.parametrize("run", ["parts", "tasks"])
+def test_overlapping_threads_leave_the_filters_of_warnings_alone(run, monkeypatch):
+    monkeypatch.setattr("skinfluence._threads.cpu_count", lambda: 3)
+    entered, second, left = Event(), Event(), Event()
+
+    def task(k):
+        if k == 0:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                entered.set()
+                assert second.wait(HANGING)
+        elif k == 1:  # so that the next one is given to the other thread
+            assert entered.wait(HANGING)
+        elif k == 2:
+            second.set()
+            assert left.wait(HANGING)
+            sleep(0.05)  # ends last
+        else:
+            left.set()  # by the thread that has left the filters of 0
+
+    before = warnings.filters[:]
+    with worker_threads(2):
+        if run == "parts":
+            list(in_threads(task, range(4)))
+        else:
+            Parallel()(delayed(task)(k) for k in range(4))
+    assert warnings.filters == before

@@ -1,10 +1,11 @@
 """Gradient products over the checkpoints of a recorded run of a net."""
 
 import numpy as np
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
 from skinfluence._sklearn import final_estimator, take_rows
 from skinfluence._skorch import jobs_of_training
+from skinfluence._threads import Parallel
 from skinfluence.nets.curvature._damping import Descent
 from skinfluence.nets.gradients._gram import gram, matvec, self_dot, weighted_gradient
 from skinfluence.nets.gradients._row_gradients import RowGradients

@@ -10,7 +10,7 @@ from time import monotonic
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
 from skinfluence._counts import counted
 from skinfluence._disk_entries import (
@@ -29,7 +29,7 @@ from skinfluence._sklearn import (
     refuse_pairwise,
 )
 from skinfluence._skorch import jobs_of_training
-from skinfluence._threads import one_blas_thread
+from skinfluence._threads import Parallel, one_blas_thread
 from skinfluence.retraining.engine._deadline import Deadline
 from skinfluence.retraining.engine._evaluation import evaluate, failed_fit
 from skinfluence.retraining.engine._retrain import describe_retraining, retrain

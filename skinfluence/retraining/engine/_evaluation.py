@@ -8,11 +8,11 @@ from joblib import effective_n_jobs
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import gen_even_slices
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
 from skinfluence._predictions import model_prediction, prior_margin
 from skinfluence._sklearn import n_rows
-from skinfluence._threads import one_blas_thread
+from skinfluence._threads import Parallel, one_blas_thread
 
 
 class FailedFit:
