@@ -20,12 +20,15 @@ class Column:
         Equal numbers for equal values; -1 where a value is missing.
     texts : ndarray of str or None
         The value of each code, where values are no numbers.
+    dates : bool
+        Whether the numbers are dates or durations.
     """
 
     name: str
     numbers: np.ndarray | None
     codes: np.ndarray
     texts: np.ndarray | None = None
+    dates: bool = False
 
     @property
     def missing(self):
@@ -98,7 +101,7 @@ def read_column(name, values):
     codes, distinct = pandas.factorize(keys, use_na_sentinel=True)
     codes = np.where(missing, -1, codes)
     texts = np.asarray(distinct, dtype=object) if numbers is None else None
-    return Column(name, numbers, codes, texts)
+    return Column(name, numbers, codes, texts, kind in "mM")
 
 
 def row_codes(columns):
