@@ -19,13 +19,16 @@ class Column:
     codes : ndarray of int
         Equal numbers for equal values; -1 where a value is missing.
     texts : ndarray of str or None
-        The value of each code, for columns that do not hold numbers.
+        The value of each code, where values are no numbers.
+    dates : bool
+        Whether the numbers are dates or durations.
     """
 
     name: str
     numbers: np.ndarray | None
     codes: np.ndarray
     texts: np.ndarray | None = None
+    dates: bool = False
 
     @property
     def missing(self):
@@ -68,7 +71,7 @@ def read_columns(frame, like=None):
     Returns
     -------
     columns : list of Column
-        The columns of both tables together.
+        Of both tables together.
     """
     import pandas
 
@@ -98,7 +101,7 @@ def read_column(name, values):
     codes, distinct = pandas.factorize(keys, use_na_sentinel=True)
     codes = np.where(missing, -1, codes)
     texts = np.asarray(distinct, dtype=object) if numbers is None else None
-    return Column(name, numbers, codes, texts)
+    return Column(name, numbers, codes, texts, kind in "mM")
 
 
 def row_codes(columns):
