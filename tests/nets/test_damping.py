@@ -222,6 +222,10 @@ def test_losses_without_curvature():
     expected = 2 * descent.gain / descent.squared_move
     for influence in found.values():
         assert_allclose(influence.damping_, expected, rtol=1e-10)
+    several = InfluenceFunctions(net, random_state=0).fit(*rows)
+    assert_allclose(several.damping_, expected, rtol=1e-10)
+    last = InfluenceFunctions(net, hessian="last_layer", random_state=0).fit(*rows)
+    assert_allclose(last.damping_, expected, rtol=1e-10)
     assert TRAK(net, random_state=0).fit(*rows).damping_ == 1.0
 
 

@@ -66,7 +66,9 @@ def gauss_newton_damping(trace, n, descent):
     :math:`2 s_c` it equals what training gained. If the variables are some layers only,
     it is the trace over n: how much of the gain is theirs is not known.
     """
-    if not known(descent) or descent.squared_move < descent.squared_move_of_all:
+    if not known(descent):
+        return trace / n
+    if descent.squared_move < descent.squared_move_of_all and trace > 0:
         return trace / n
     return max(trace / n, 2 * descent.per_squared_move)
 
