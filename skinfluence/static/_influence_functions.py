@@ -85,8 +85,7 @@ class InfluenceFunctions(CollectionInfluence, BoundedInfluence, BaseInfluence):
           of the net itself, and is positive semidefinite. Computed from the kernel of
           the training rows, of size n times the number of outputs (if there are many
           outputs, those with 99.9% of the trace), or as a p x p matrix if p is small.
-          About ten times the cost of "ekfac", and no better at the final parameters
-          alone; over five checkpoints its predictions are a little better.
+          About ten times the cost of "ekfac", and a little better.
         - "exact": the Hessian, for up to 5,000 parameters.
         - "last_layer": the Hessian of the last Linear layer alone, which equals its
           Gauss-Newton matrix. Ignores the training of the other layers.
@@ -108,10 +107,11 @@ class InfluenceFunctions(CollectionInfluence, BoundedInfluence, BaseInfluence):
         :math:`\Delta` the move of the parameters from the start of training and
         :math:`\lambda` the eigenvalues of the curvature:
 
-        - "ekfac", "last_layer": :math:`\alpha / n`, with :math:`\alpha \|\Delta\|^2
+        - "ekfac": :math:`\alpha / n`, with :math:`\alpha \|\Delta\|^2
           = n \gamma / (n + \gamma)` and :math:`\gamma = \sum_k n \lambda_k /
           (n \lambda_k + \alpha)`, the evidence of MacKay (1992) with at most n
           directions determined by the data;
+        - "last_layer": the trace over n, as training gained by all layers;
         - others: twice the fall of the mean training loss over
           :math:`\|\Delta\|^2`, with which the ridge penalty of the move equals what
           training gained, or the trace over n if that is larger (for "fisher" in
@@ -125,8 +125,8 @@ class InfluenceFunctions(CollectionInfluence, BoundedInfluence, BaseInfluence):
         For nets, the number of checkpoints of the training run, after evenly spaced
         epochs including the last, over which influences are averaged; each costs a
         curvature and a pass over the rows. This predicts retraining much better than
-        the last alone. "auto": 5 with "ekfac" and "fisher", else 1, the
-        final parameters only.
+        the last alone. "auto": 5 with "ekfac", "fisher" and (for
+        ``group_order=1``) "gauss_newton", else 1, the final parameters only.
     n_runs : int, default=1
         For nets, the number of training runs, which differ by their seeds, over whose
         checkpoints influences are averaged. They are trained on the workers of
@@ -255,8 +255,9 @@ class InfluenceFunctions(CollectionInfluence, BoundedInfluence, BaseInfluence):
         layers = "last" if self.hessian == "last_layer" else None
         checkpoints = self.checkpoints
         if checkpoints == "auto":
-            several = self._net_hessian in ("ekfac", "fisher")
-            checkpoints = 5 if several else 1
+            several = ["ekfac", "fisher"]
+            several += ["gauss_newton"] if self.group_order == 1 else []
+            checkpoints = 5 if self._net_hessian in several else 1
         self._runs = fit_runs(
             (self.estimator, checkpoints, None, layers),
             self.n_runs,

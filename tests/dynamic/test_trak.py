@@ -126,7 +126,7 @@ def test_of_a_squared_loss_each_checkpoint_is_gauss_newton():
     y = SIGNAL[:, None]
     trak = TRAK(net, checkpoints=1, damping=1.0, random_state=0)
     trak.fit(X[TRAIN], y[TRAIN])
-    params = {"hessian": "gauss_newton", "random_state": 0}
+    params = {"hessian": "gauss_newton", "checkpoints": 1, "random_state": 0}
     start = InfluenceFunctions(net, **params).fit(X[TRAIN], y[TRAIN])
     trace = start._model.points[0].curvature.trace
     plain = InfluenceFunctions(net, damping=trace / N, **params)

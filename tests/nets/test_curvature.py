@@ -65,13 +65,13 @@ def of_kernel(hessian, monkeypatch):
 @pytest.mark.parametrize("hessian", ["gauss_newton", "kernel", "cg"])
 def test_gauss_newton_equals_dense_algebra(name, hessian, monkeypatch):
     curvature = of_kernel(hessian, monkeypatch)
-    influence = fit(name, hessian=curvature, damping=0.01)
+    influence = fit(name, hessian=curvature, damping=0.01, checkpoints=1)
     dense = Dense(name, influence)
     close(ask(name, influence), dense.influence(dense.gauss_newton(), 0.01), 1e-7)
 
 
 def test_few_rows_of_the_kernel_hold_most_of_the_matrix(monkeypatch):
-    options = {"hessian": "gauss_newton", "damping": 0.01}
+    options = {"hessian": "gauss_newton", "damping": 0.01, "checkpoints": 1}
     full = ask("softmax", fit("softmax", **options))
     monkeypatch.setattr(_gauss_newton, "_ALL", 1)
     monkeypatch.setattr(_gauss_newton, "_SHARE", 0.95)

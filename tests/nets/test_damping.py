@@ -64,7 +64,7 @@ def gain_per_squared_move(name, dense, saved, theta):
 @pytest.mark.parametrize("name", ["softmax", "class weights", "two outputs"])
 def test_gauss_newton_and_fisher(name):
     saved = run_of(name)
-    influence = fit(name, hessian="gauss_newton")
+    influence = fit(name, hessian="gauss_newton", checkpoints=1)
     dense = Dense(name, influence)
     s = gain_per_squared_move(name, dense, saved, saved[-1])
     trace = np.trace(dense.gauss_newton())
@@ -82,12 +82,12 @@ def test_gauss_newton_and_fisher(name):
 
 
 def test_gauss_newton_is_at_least_the_trace_over_the_rows():
-    descent = Descent(1.0, 5.0, squared_move_of_all=100.0)
+    descent = Descent(1.0, 100.0, squared_move_of_all=100.0)
     assert gauss_newton_damping(20.0, 10, descent) == 2.0
     assert gauss_newton_damping(0.02, 10, descent) == 0.02
     assert fisher_damping(3.0, 20.0, 10, descent) == 0.3
     assert_allclose(fisher_damping(3.0, 0.05, 10, descent), 1.2)
-    worse = Descent(-1.0, 5.0, squared_move_of_all=100.0)  # training has raised the loss
+    worse = Descent(-1.0, 100.0, squared_move_of_all=100.0)  # training has raised the loss
     assert gauss_newton_damping(20.0, 10, worse) == 2.0
 
 
@@ -102,7 +102,7 @@ def test_evidence_is_a_fixed_point(squared_move):
         alpha, before = determined / squared_move, alpha
         if abs(alpha - before) < 1e-15 * alpha:
             break
-    damping = evidence_damping(values, n, Descent(1.0, squared_move, np.nan))
+    damping = evidence_damping(values, n, Descent(1.0, squared_move, squared_move))
     assert_allclose(damping, alpha / n, rtol=1e-7)
 
 
@@ -192,3 +192,75 @@ def test_a_net_that_training_has_not_moved_gets_the_fallback_and_a_warning():
     influence._runs[0].recorder.start_ = None
     with pytest.warns(UserWarning, match="were not recorded"):
         influence._fit_influence(X[TRAIN], CLASS[TRAIN], {})
+
+
+def test_layers_alone_are_not_given_the_gain_of_the_whole_net():
+    influence = fit("softmax", hessian="last_layer")
+    last = slice(25, None)  # after the hidden layer's 20 weights and 5 biases
+    matrix = Dense("softmax", influence).gauss_newton()[last, last]
+    assert_allclose(influence.damping_, np.trace(matrix) / N, rtol=1e-8)
+    saved = run_of("softmax")
+    params = {"checkpoints": 1, "layers": "last", "random_state": 0}
+    (run,) = TRAK(NETS["softmax"][0], **params).fit(X[TRAIN], CLASS[TRAIN])._runs
+    descent = run.descent(run.checkpoints[0], run.rows(X[TRAIN], CLASS[TRAIN]))
+    moved = (saved[-1] - saved[0]) ** 2
+    assert_allclose(descent.squared_move, float(moved[last].sum()), rtol=1e-10)
+    expected = descent.gain / float(moved.sum())
+    assert_allclose(descent.per_squared_move, expected, rtol=1e-10)
+
+
+def test_losses_without_curvature():
+    """The absolute error bends nowhere: what training gained is left."""
+    net = clone(NETS["absolute"][0]).set_params(criterion=torch.nn.L1Loss)
+    rows = X[TRAIN], NETS["absolute"][1][TRAIN]
+    found = {}
+    for hessian in ("ekfac", "gauss_newton", "cg"):
+        params = {"hessian": hessian, "checkpoints": 1, "random_state": 0}
+        found[hessian] = InfluenceFunctions(net, **params).fit(*rows)
+    (run,) = found["ekfac"]._runs
+    descent = run.descent(run.checkpoints[-1], run.rows(*rows))
+    expected = 2 * descent.gain / descent.squared_move
+    for influence in found.values():
+        assert_allclose(influence.damping_, expected, rtol=1e-10)
+    several = InfluenceFunctions(net, random_state=0).fit(*rows)
+    assert_allclose(several.damping_, expected, rtol=1e-10)
+    last = InfluenceFunctions(net, hessian="last_layer", random_state=0).fit(*rows)
+    assert_allclose(last.damping_, expected, rtol=1e-10)
+    assert TRAK(net, random_state=0).fit(*rows).damping_ == 1.0
+
+
+def test_neither_curvature_nor_gain_is_refused_by_name():
+    """Rows of zeros, which no weight and no training can change."""
+    layer = {"in_features": 4, "out_features": 3, "bias": False}
+    params = {f"module__{name}": value for name, value in layer.items()}
+    net = clone(NETS["softmax"][0]).set_params(module=torch.nn.Linear, **params)
+    zeros = np.zeros((N, 4), dtype=np.float32)
+    for hessian in ("ekfac", "gauss_newton", "fisher", "exact", "cg", "last_layer"):
+        with (
+            pytest.warns(UserWarning, match="training has not changed"),
+            pytest.raises(ValueError, match=r"damping='auto' is zero.*set 'damping'"),
+        ):
+            InfluenceFunctions(net, hessian=hessian).fit(zeros, CLASS[TRAIN])
+
+
+def test_checkpoints_above_the_start_say_nothing_to_trak(monkeypatch):
+    from skinfluence.nets.run._checkpoint_run import CheckpointRun
+
+    net, descent = NETS["softmax"][0], CheckpointRun.descent
+
+    def of_a_bad_first_epoch(run, checkpoint, train):
+        found = descent(run, checkpoint, train)
+        found.gain *= -1 if checkpoint.epoch == 1 else 1
+        return found
+
+    def damping(checkpoints):
+        trak = TRAK(net, checkpoints=checkpoints, random_state=0)
+        trak.fit(X[TRAIN], CLASS[TRAIN])
+        return trak.damping_
+
+    one, five = damping(1), damping(5)
+    with monkeypatch.context() as patch:
+        patch.setattr(CheckpointRun, "descent", of_a_bad_first_epoch)
+        without = damping(5)
+    assert min(one, five) > 1.0
+    assert 0.2 < without / five < 5.0 and without != five

@@ -37,14 +37,15 @@ def test_the_mean_over_checkpoints(hessian):
 
 
 def test_the_default_is_five_checkpoints_of_ekfac():
-    assert fit("softmax").damping_.shape == (5,)
-    assert fit("softmax", hessian="fisher").damping_.shape == (5,)
+    for hessian in ("auto", "fisher", "gauss_newton"):
+        assert fit("softmax", hessian=hessian).damping_.shape == (5,)
     close(
         ask("softmax", fit("softmax")),
         ask("softmax", fit("softmax", hessian="ekfac", checkpoints=5)),
         1e-14,
     )
-    assert np.ndim(fit("softmax", hessian="gauss_newton").damping_) == 0
+    for params in ({"hessian": "last_layer"}, {"group_order": 2}):
+        assert np.ndim(fit("softmax", **params).damping_) == 0
 
 
 @pytest.mark.parametrize("method", [InfluenceFunctions, TRAK])

@@ -254,7 +254,11 @@ def test_influence_functions_from_autograds_matrices(name):
     X, y = tokens(), np.arange(N) % 3
     damping = 0.05
     influence = InfluenceFunctions(
-        unfitted(name), hessian="gauss_newton", damping=damping, random_state=0
+        unfitted(name),
+        hessian="gauss_newton",
+        checkpoints=1,
+        damping=damping,
+        random_state=0,
     ).fit(X, y)
     net = influence.estimator_.net_
     net.module_.eval()

@@ -8,8 +8,6 @@ The first line of each module says which matrix it is. Each class sets its dampi
 ``prepare``; the rules for ``damping="auto"`` are in `_damping`.
 """
 
-from functools import partial
-
 from skinfluence.nets.curvature._conjugate_gradient import ConjugateGradient
 from skinfluence.nets.curvature._ekfac import EKFAC
 from skinfluence.nets.curvature._exact import ExactHessian
@@ -19,7 +17,7 @@ from skinfluence.nets.curvature._gauss_newton import gauss_newton
 CURVATURES = {
     "exact": ExactHessian,
     "gauss_newton": gauss_newton,
-    "last_layer": partial(gauss_newton, of_last_layer=True),
+    "last_layer": gauss_newton,
     "fisher": Fisher,
     "ekfac": EKFAC,
     "cg": ConjugateGradient,

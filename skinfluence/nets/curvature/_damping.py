@@ -39,7 +39,7 @@ class Descent:
 
     @property
     def per_squared_move(self):
-        """s_c, not below zero. Variables that are few have not gained alone."""
+        """s_c, not below zero: the gain is due to all parameters that moved."""
         return max(self.gain, 0.0) / self.squared_move_of_all
 
 
@@ -63,9 +63,12 @@ def gauss_newton_damping(trace, n, descent):
     r"""``max(trace / n, 2 s_c)``, for Gauss-Newton and Hessian matrices.
 
     Damping d stands for the ridge penalty :math:`d / 2 \|\theta - \theta_0\|^2`. With
-    :math:`2 s_c` it equals what training gained.
+    :math:`2 s_c` it equals what training gained. If the variables are some layers only,
+    it is the trace over n: how much of the gain is theirs is not known.
     """
     if not known(descent):
+        return trace / n
+    if descent.squared_move < descent.squared_move_of_all and trace > 0:
         return trace / n
     return max(trace / n, 2 * descent.per_squared_move)
 
@@ -80,7 +83,7 @@ def fisher_damping(trace, gauss_newton_trace, n, descent):
 
 
 def evidence_damping(values, n, descent):
-    r"""MacKay's fixed point of the evidence, for EK-FAC and for the last layer.
+    r"""MacKay's fixed point of the evidence, for a diagonal curvature.
 
     The damping is :math:`\alpha / n` with
 

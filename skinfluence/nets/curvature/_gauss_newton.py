@@ -13,10 +13,7 @@ import torch
 
 from skinfluence._memory import check_memory
 from skinfluence._sklearn import n_rows, take_rows
-from skinfluence.nets.curvature._damping import (
-    evidence_damping,
-    gauss_newton_damping,
-)
+from skinfluence.nets.curvature._damping import gauss_newton_damping
 from skinfluence.nets.curvature._group_terms import (
     GroupSolves,
     gauss_newton_products,
@@ -41,44 +38,23 @@ _ALL = 2_000
 _SHARE = 0.999
 
 
-def gauss_newton(*arguments, of_last_layer=False):
+def gauss_newton(*arguments):
     """Return the explicit form if there are few parameters, else the kernel form.
 
     Parameters
     ----------
     *arguments
         Of `Curvature`.
-    of_last_layer : bool, default=False
-        Whether the variables are those of the last layer, in which the outputs are
-        linear, so that "auto" is the evidence's damping.
     """
     gradients, train = arguments[:2]
     columns = output_columns(gradients.target, *train)
     p = sum(v.numel() for v in gradients.target.params.values())
     if p <= min(_ALL, len(columns) * n_rows(train[0])):
-        return ExplicitGaussNewton(*arguments, of_last_layer=of_last_layer)
-    return KernelGaussNewton(*arguments, of_last_layer=of_last_layer)
+        return ExplicitGaussNewton(*arguments)
+    return KernelGaussNewton(*arguments)
 
 
-class _GaussNewton:
-    """The choice of the damping, for both forms."""
-
-    def __init__(self, *arguments, of_last_layer):
-        self.of_last_layer = of_last_layer
-        super().__init__(*arguments)
-
-    def chosen(self, trace, matrix):
-        """Return "auto"; ``matrix()`` has the nonzero eigenvalues of the matrix."""
-        if self.of_last_layer:
-            return self.automatic(trace, _evidence, matrix)
-        return self.automatic(trace, gauss_newton_damping, trace)
-
-
-def _evidence(matrix, n, descent):
-    return evidence_damping(torch.linalg.eigvalsh(matrix()).numpy(), n, descent)
-
-
-class ExplicitGaussNewton(_GaussNewton, GroupSolves):
+class ExplicitGaussNewton(GroupSolves):
     """The explicit p x p matrix.
 
     **Cost.** The products that form it, p^3 / 3 operations, 8 p^2 bytes.
@@ -92,7 +68,7 @@ class ExplicitGaussNewton(_GaussNewton, GroupSolves):
                 G = G + rows.T @ rows / self.n
         self.largest = float(G.trace())
         if damping == "auto":
-            damping = self.chosen(self.largest, lambda: G)
+            damping = self.automatic(self.largest, gauss_newton_damping, self.largest)
         self.damping = damping
         self._factor = factorise(G, damping, "The Gauss-Newton matrix")
 
@@ -103,7 +79,7 @@ class ExplicitGaussNewton(_GaussNewton, GroupSolves):
         return gauss_newton_products(self.gradients, self.train, members, moves)
 
 
-class KernelGaussNewton(_GaussNewton, Curvature):
+class KernelGaussNewton(Curvature):
     """The kernel of r rows of R, or of the largest of them if there are many.
 
     **Cost.** r^2 (inputs + outputs) per layer and r^3 / 3 operations, 8 r (r + n)
@@ -114,10 +90,14 @@ class KernelGaussNewton(_GaussNewton, Curvature):
         (X, y), gradients = self.train, self.gradients
         columns = output_columns(gradients.target, X, y)
         sizes = np.stack([self_dot(gradients, X, y, measures=(c, c)) for c in columns])
-        if damping != "auto" and not damping > 0:
+        if damping == "auto":
+            trace = sizes.sum() / self.n
+            damping = self.automatic(trace, gauss_newton_damping, trace)
+        self.damping = damping
+        if not self.damping > 0:
             raise ValueError(
                 f"The Gauss-Newton matrix of {self.n} rows is singular: set damping "
-                f"above 0. Got {damping}."
+                f"above 0. Got {self.damping}."
             )
         kept = _largest(sizes)
         r = int(kept.sum())
@@ -135,9 +115,6 @@ class KernelGaussNewton(_GaussNewton, Curvature):
             )
         ]
         K = self._with_rows(self._rows)
-        if damping == "auto":
-            damping = self.chosen(float(sizes.sum()) / self.n, lambda: K / self.n)
-        self.damping = damping
         self._factor = factorise(
             K, self.n * self.damping, "The kernel of Gauss-Newton rows"
         )

@@ -94,10 +94,11 @@ class Curvature(ABC):
             ``rule(*arguments, n, descent)`` is the damping at the last checkpoint.
         """
         self.trace = trace
-        if self._last is not None and self._last.trace > 0:
-            damping = self._last.damping * trace / self._last.trace
-        else:
+        if self._last is None:
             damping = rule(*arguments, self.n, self.descent)
+        else:
+            known = trace > 0 and self._last.trace > 0
+            damping = self._last.damping * (trace / self._last.trace if known else 1)
         if not damping > 0:
             raise ValueError(
                 "damping='auto' is zero here: the curvature of the training loss is "
