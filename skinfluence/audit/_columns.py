@@ -19,7 +19,7 @@ class Column:
     codes : ndarray of int
         Equal numbers for equal values; -1 where a value is missing.
     texts : ndarray of str or None
-        The value of each code, where values are no numbers.
+        The value of each code, for columns that do not hold numbers.
     dates : bool
         Whether the numbers are dates or durations.
     """
@@ -71,7 +71,7 @@ def read_columns(frame, like=None):
     Returns
     -------
     columns : list of Column
-        Of both tables together.
+        The columns of both tables together.
     """
     import pandas
 

@@ -16,7 +16,7 @@ CORRELATION = 0.2
 
 
 def groups_with_one_target(columns, y, classification, groups, random_state):
-    """Find columns whose equal values stand for one case, a patient, say.
+    """Find columns whose equal values identify one case, such as a patient.
 
     Rows of one case share their target. Folds that cut a case in two let a model
     recognise it. A column is suspected if it has at least `MIN_GROUPS` values that
@@ -100,11 +100,11 @@ def _between(codes, y, classification):
 
 
 def order_effects(y, classification, random_state):
-    """Find targets that depend on where in the table a row stands.
+    """Find targets that depend on the position of the row in the table.
 
-    Neighbours that are alike, or a drift: a share of the target's variation that goes
-    with the position, or is between the tenths of the table, beyond that of rows in
-    another order.
+    Either targets of consecutive rows are alike, or targets drift: a share of their
+    variation goes with the position, or lies between the tenths of the table, and is
+    larger than in the shuffled table.
 
     Parameters
     ----------

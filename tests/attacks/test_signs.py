@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 
 from skinfluence.attacks._scale import Scale
 from skinfluence.attacks._signs import Signs
@@ -10,7 +11,8 @@ from skinfluence.attacks._supporters import (
     largest_gap,
     standardised,
     support,
-    supporters_support,
+    support_without,
+    supporters,
 )
 from skinfluence.attacks._upper_group import upper_group
 
@@ -29,20 +31,25 @@ def test_numbers_worked_out_by_hand():
     z = standardised(VALUES, SAME)
     assert_allclose(z, np.array([[2, 1, -1, -2, 0, 0]]) / np.sqrt(2.5))
     # Only the first row is more than one deviation above the mean.
-    assert_allclose(supporters_support(z, np.arange(10.0, 16.0)), 10.0)
+    beyond = supporters(z).toarray()
+    assert_allclose(beyond, [[2 / np.sqrt(2.5) - 1, 0, 0, 0, 0, 0]])
+    # Without it the mean is 4 / 3, without the first two 1 / 2, without all of them 0.
+    sets = csr_array(np.triu(np.ones((6, 6))).T[[0, 1, 3]])
+    alone = support_without(VALUES, SAME, everything, sets)
+    assert_allclose(alone, np.array([[4 / 3], [1 / 2], [0]]) / np.sqrt(188 / 6))
 
 
 def test_equal_influences_have_no_sign():
     equal = np.full((1, 6), 2.0)
     assert_array_equal(standardised(equal, SAME), np.zeros((1, 6)))
-    assert np.isnan(supporters_support(np.zeros((1, 6)), np.ones(6))).all()
+    assert supporters(np.zeros((1, 6))).nnz == 0
     assert largest_gap(equal, SAME, 3) == 0
     assert largest_gap(-np.abs(VALUES), SAME, 3) == 0  # none supports the prediction
     assert_array_equal(Scale(np.array([1.0, 1.0, np.nan])).distance([0.0, 5.0]), [0, 0])
     assert upper_group(np.full(5, 2.0), 3) == 0
     # Two rows are one deviation from their mean: neither is a supporter.
     two = standardised(np.array([[0.3, 0.1]]), np.ones((1, 2), dtype=bool))
-    assert np.isnan(supporters_support(two, np.ones(2))).all()
+    assert supporters(two).nnz == 0
 
 
 @pytest.mark.parametrize("size", [1, 3, 10])
@@ -82,12 +89,13 @@ def test_each_kind_of_attack_has_its_sign(size, likeness, height, sign):
     values, label, planted = planted_influences(size, likeness, height)
     counted = ~np.eye(200, dtype=bool)
     same = label == np.r_[label, False][:, None]
-    blocks = [(values[:200], same[:200] & counted, counted)]
-    signs = Signs(lambda: blocks, np.zeros(200, dtype=bool), 40)
-    score = signs.scores(values[200:], same[200:])
+    blocks = [(np.arange(200), (values[:200], same[:200] & counted, counted))]
+    signs = Signs(lambda rows: blocks, np.zeros(200, dtype=bool), 40)
+    target = [(values[200:], same[200:], np.ones((1, 200), dtype=bool))]
+    score = signs.scores(target, lambda rows: blocks)
     honest = np.delete(signs.training_scores, planted)
     assert score < np.quantile(honest, 0.01)
-    mean_support, gap = signs._signs(values[200:], same[200:])
+    mean_support, gap = signs._signs(target, lambda rows: blocks)
     distances = [
         signs._scales[0].distance(mean_support),
         -signs._scales[1].distance(gap) / 2.5,
