@@ -10,8 +10,8 @@ from skinfluence.attacks._supporters import (
     supporters_support,
 )
 
-# Gaps are divided by this number before they are compared with mean supports, because
-# the gaps of honest rows have a longer tail.
+# Robust standard deviations of a gap that count as one of the mean support: gaps of
+# honest rows have a longer tail.
 GAP = 2.5
 # Weight of a training row's own lack of support among the reasons to suspect it, and
 # the largest lack that counts, in robust standard deviations.
@@ -19,7 +19,7 @@ DOUBT, MOST_DOUBT = 0.5, 3.0
 
 
 class Signs:
-    """The mean support of a prediction's supporters, and the gap in their influences.
+    """Mean support of a prediction's supporters, and gap in their influences.
 
     Influences and masks are as in `_supporters`; for training rows the masks leave out
     the row itself.

@@ -6,8 +6,8 @@ a test row are multiplied by a positive number.
 
 import numpy as np
 
-# A supporter's influence exceeds the mean of the predicted class by at least so many
-# standard deviations. Results hardly depend on it between 0.5 and 1.
+# Standard deviations above the mean of the predicted class from which on a row counts
+# as a supporter. Results hardly depend on it between 0.5 and 1.
 SUPPORTER = 1.0
 
 
@@ -67,7 +67,7 @@ def supporters_support(scores, row_support):
     Parameters
     ----------
     scores : ndarray of shape (n_test, n_train)
-        From `standardised`. Their excess over `SUPPORTER` is the weight in the mean.
+        From `standardised`. Those beyond `SUPPORTER` are the weights of the mean.
     row_support : ndarray of shape (n_train,)
         Support of each training row's own label.
     """

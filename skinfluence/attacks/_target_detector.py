@@ -22,9 +22,9 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
     r"""Find test rows whose prediction depends on a few training rows.
 
     An attacker who plants training rows to change the prediction of a target leaves
-    two traces. These few rows have far more influence on the target than the other
-    rows of the predicted class; and the rest of their class does not support their
-    labels. With influence :math:`I(t, i)` of training row i on the model's
+    two traces. For the target these few rows have far more influence than the other
+    rows of the predicted class; and their own labels are not what the rest of their
+    class stands for. With influence :math:`I(t, i)` of training row i on the model's
     own prediction of test row t, self-influence :math:`I(i, i)` and :math:`\rho` =
     ``renormalize``, let
 
@@ -33,21 +33,21 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         {\sqrt{\mathrm{mean}_i\, v_{ti}^2}}
 
     and :math:`z_{ti}` be :math:`v_{ti}` in standard deviations from its mean over the
-    training rows labelled as the prediction. The support :math:`s_t` measures how much
-    these rows as a class raise a prediction; the support of a training row leaves out
-    the row itself, and is 0 if the model predicts another label. The two signs are the
-    mean support of supporters (:math:`z_{ti} > 1`) and the largest gap in influences,
+    training rows labelled as the prediction. The support :math:`s_t` says how far these
+    rows as a class stand behind a prediction; that of a training row leaves out the row
+    itself, and is 0 if the model predicts another label. The two signs are the mean
+    support of the supporters, :math:`z_{ti} > 1`, and the largest gap among influences,
 
     .. math:: c_t = \frac{\sum_i \max(z_{ti} - 1, 0) \, s_i}
         {\sum_i \max(z_{ti} - 1, 0)}, \qquad
         g_t = -\log\left(1 - 0.99 \max_k
         \frac{v_{t(k)} - v_{t(k+1)}}{v_{t(1)}}\right),
 
-    where :math:`v_{t(1)} \ge v_{t(2)} \ge \dots` are of the predicted class, and k is
-    at most the share ``max_removed`` of the training rows. Both signs are measured in
-    robust standard deviations from the median of the training rows; the score is the
-    lower of c and minus g over 2.5. **Sign.** As in scikit-learn's outlier detectors:
-    low = target; `predict` is -1 for targets. **Unit.** Robust standard deviations.
+    with :math:`v_{t(1)} \ge v_{t(2)} \ge \dots` of the predicted class, and k at most
+    the share ``max_removed`` of the training rows. Both are measured in robust standard
+    deviations from the median of the training rows; the score is the lower of c and
+    minus g over 2.5. **Sign.** As in scikit-learn's outlier detectors: low = target;
+    `predict` is -1 for targets. **Unit.** Robust standard deviations.
 
     The division (renormalisation) removes the effect of the norm of a training row's
     gradient on all its influences: without it the same rows of large loss have the
@@ -63,7 +63,7 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
     an attack the share ``contamination`` of rows is still reported. A target that
     resembles the class it is predicted as cannot be told from an honest row of it. The
     suspects of one target of a backdoor are planted rows that resemble it; those of
-    several targets include most planted rows, and honest rows. Rates are in the guide.
+    several targets hold most planted rows, and honest rows. The user guide has rates.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         Share of rows to be reported as targets, in (0, 0.5]: the threshold is this
         quantile of the training rows' scores, each without its own influence.
     max_removed : float, default=0.1
-        Largest share of training rows that `suspects` removes, or that are above a gap.
+        Largest share of training rows that `suspects` removes, or above a gap.
     n_jobs : int, default=None
         Number of test rows that `suspects` treats in parallel; None obeys
         ``joblib.parallel_config``.
@@ -98,7 +98,7 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
     --------
     skinfluence.datasets.plant_backdoor : Plant an attack to measure this on.
     InfluenceCleaner : For wrong labels without a target.
-    PredictionCertificate : Predictions that no change of a few rows can alter.
+    PredictionCertificate : What no change of a few rows can turn.
 
     References
     ----------
@@ -220,7 +220,7 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Low = target: few rows, whose labels lack support, made the prediction.
+            The lower, the more conspicuous are the supporters of the prediction.
         """
         check_is_fitted(self)
         return self._score(*indexable(X))
@@ -261,8 +261,8 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         Rows labelled as the prediction are ranked by :math:`z_{ti}` plus half of the
         lack of their own support (robust standard deviations below the median, from -3
         to 3). The upper of two groups, the normal distributions of greatest likelihood,
-        is removed, and the model refitted; further rows are removed, in this order,
-        until the prediction changes.
+        is removed, and the model refitted; further rows are, in this order, until the
+        prediction changes.
 
         Parameters
         ----------
@@ -300,9 +300,9 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
         X : array-like of shape (n_samples, n_features)
             Test rows.
         change : {"removal", "label_flip"}, default="removal"
-            Change of training rows: they are missing, or have any other label.
+            What happens to training rows: they are missing, or have any other label.
         max_rows : int, default=None
-            Largest number of changes to consider; None: half of the rows.
+            Largest number of changes that is asked about; None: half of the rows.
 
         Returns
         -------
@@ -315,12 +315,12 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
                 No set of ``lower`` changes, or fewer, turns the prediction. 0 where
                 training again, with the seed of this detector, turns it already.
             upper, flip_sets, flip_labels, reason
-                As in `PredictionCertificate`, the smallest set found first.
+                As `PredictionCertificate` has them, the smallest set found first.
 
         Raises
         ------
         UnsupportedEstimator
-            A TypeError if the model has no certificates; it names the models that have.
+            A TypeError, where nothing can be certified; it names what can.
         """
         check_is_fitted(self)
         (X,) = indexable(X)

@@ -19,7 +19,7 @@ class Column:
     codes : ndarray of int
         Equal numbers for equal values; -1 where a value is missing.
     texts : ndarray of str or None
-        The value of each code, for columns that do not hold numbers.
+        The value of each code, where values are no numbers.
     """
 
     name: str
@@ -68,7 +68,7 @@ def read_columns(frame, like=None):
     Returns
     -------
     columns : list of Column
-        The columns of both tables together.
+        Of both tables together.
     """
     import pandas
 

@@ -15,7 +15,7 @@ CORRELATION = 0.2
 
 
 def groups_with_one_target(columns, y, classification, groups, random_state):
-    """Find columns whose equal values identify one case, such as a patient.
+    """Find columns whose equal values stand for one case, a patient, say.
 
     Rows of one case share their target. Folds that cut a case in two let a model
     recognise it. A column is suspected if it has at least `MIN_GROUPS` values that
@@ -35,6 +35,10 @@ def groups_with_one_target(columns, y, classification, groups, random_state):
         Name of the column that is used as groups already.
     random_state : int
         Seeds the permutations.
+
+    Returns
+    -------
+    findings : list of Finding
     """
     findings = []
     for column in columns:
@@ -95,10 +99,10 @@ def _between(codes, y, classification):
 
 
 def order_effects(y, classification, random_state):
-    """Find targets that depend on the position of the row in the table.
+    """Find targets that depend on where in the table a row stands.
 
-    Either targets of consecutive rows are alike, or targets drift: the tenths of the
-    table differ in their targets by more than those of the shuffled table.
+    Neighbours that are alike, or a drift: a share of the target's variation between
+    the tenths of the table, beyond that of rows in another order.
 
     Parameters
     ----------
@@ -108,6 +112,10 @@ def order_effects(y, classification, random_state):
         Whether y holds codes.
     random_state : int
         Seeds the permutations.
+
+    Returns
+    -------
+    findings : list of Finding
     """
     n = len(y)
     if n < 50 or len(np.unique(y)) < 2:
