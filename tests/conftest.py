@@ -17,10 +17,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # for processes that tests start
 threadpool_limits(1)
 
 sys.path.insert(0, str(Path(__file__).parent))
-from arrays_first import tell_arrays_first  # noqa: E402
 from hanging import HANGING  # noqa: E402
 
-tell_arrays_first()
 pytest.register_assert_rewrite("skinfluence.testing")
 
 # The same examples in every run, of which none is too slow for a busy machine.
