@@ -29,7 +29,9 @@ def two_numbers():
     """Two numbers that six columns predict."""
     rng = np.random.default_rng(23)
     X = rng.normal(size=(700, 6))
-    y = np.column_stack([np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2], abs(X[:, 3]) + X[:, 4]])
+    y = np.column_stack(
+        [np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2], abs(X[:, 3]) + X[:, 4]]
+    )
     y = scale(y + 0.4 * rng.normal(size=y.shape))
     return X.astype(np.float32), y.astype(np.float32)
 
