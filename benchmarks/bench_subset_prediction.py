@@ -61,9 +61,7 @@ def at_damping(method, damping):
 
 def scores_of(influences, masks, losses):
     """Return the score of each matrix."""
-    return np.array(
-        [linear_datamodeling_score(values, masks, losses) for values in influences]
-    )
+    return np.array([linear_datamodeling_score(m, masks, losses) for m in influences])
 
 
 def halved_regret(influences, masks, losses):

@@ -70,10 +70,10 @@ class TRAK(BaseInfluence):
             \overline{h \, \mathrm{diag} K_c}\big)} \;
             \frac{L(\theta_0) - L(\theta_c)}{\|\theta_c - \theta_0\|^2}
 
-        or 1 if that is larger, with :math:`\theta_0` the parameters at the start of
-        training, L the mean training loss, and h the second derivative of a row's loss
-        by f, :math:`p_y (1 - p_y)` for classifiers. If training has not moved the
-        parameters it is 1, and a warning says so.
+        or 1 if that is larger, with :math:`\theta_0` all trained parameters at the
+        start of training, L the mean training loss, and h the second derivative of a
+        row's loss by f, :math:`p_y (1 - p_y)` for classifiers. If training has not
+        moved the parameters it is 1, and a warning says so.
     n_runs : int, default=1
         Number of training runs, which differ by their seeds; the mean over the
         checkpoints of all of them is better and costs as many trainings. They are

@@ -87,9 +87,7 @@ def test_gauss_newton_is_at_least_the_trace_over_the_rows():
     assert gauss_newton_damping(0.02, 10, descent) == 0.02
     assert fisher_damping(3.0, 20.0, 10, descent) == 0.3
     assert_allclose(fisher_damping(3.0, 0.05, 10, descent), 1.2)
-    worse = Descent(
-        -1.0, 100.0, squared_move_of_all=100.0
-    )  # training has raised the loss
+    worse = Descent(-1.0, 100.0, 100.0)  # training has raised the loss
     assert gauss_newton_damping(20.0, 10, worse) == 2.0
 
 
@@ -179,7 +177,7 @@ def test_confident_rows_with_large_gradients_need_more():
     assert_allclose(got, expected, rtol=1e-10)
 
 
-def test_a_net_that_training_has_not_moved_gets_the_fallback_and_a_warning():
+def test_a_net_that_training_has_not_moved_falls_back_and_says_so():
     net = clone(NETS["softmax"][0]).set_params(lr=0.0)
     for hessian in ("gauss_newton", "ekfac", "fisher"):
         influence = InfluenceFunctions(net, hessian=hessian, random_state=0)
