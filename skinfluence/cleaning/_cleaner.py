@@ -105,7 +105,8 @@ class InfluenceCleaner(FitParts, ReasonsMixin, ReviewMixin, EstimatorWrapper):
     the collections without suspects.
 
     **Cost.** Two fits of ``estimator`` and one valuing. The fixed scorer costs about
-    as much as ten fits of a linear model, from 1,000 rows on one second more, and where trees gain a few.
+    as much as ten fits of a linear model, from 1,000 rows on a second more, and where
+    trees gain a few.
     A fitted cleaner keeps X and y, which ``review_table`` and ``suspect_reasons``
     read, so its pickle holds the training table; ``estimator_`` alone predicts the
     same and is the one to store.
