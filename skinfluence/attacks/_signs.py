@@ -86,7 +86,8 @@ class Signs:
         needed = np.zeros(len(self._wrong), dtype=bool)
         for beyond in weights:
             needed[beyond.indices] = True
-        for rows, block in blocks(np.flatnonzero(needed & ~self._wrong)):
+        needed = np.flatnonzero(needed & ~self._wrong)
+        for rows, block in blocks(needed) if needed.size else ():
             right = ~self._wrong[rows]
             rows, block = rows[right], [part[right] for part in block]
             for total, beyond in zip(sums, weights, strict=True):
