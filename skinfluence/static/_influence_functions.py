@@ -6,7 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from skinfluence._base import BaseInfluence, BoundedInfluence
-from skinfluence._counts import counted
+from skinfluence._counts import counted, verb
 from skinfluence._losses import refuse_without_slope
 from skinfluence._sklearn import (
     Interval,
@@ -319,7 +319,8 @@ class InfluenceFunctions(CollectionInfluence, BoundedInfluence, BaseInfluence):
             rows = self._removals.unresolved
             warnings.warn(
                 f"The Newton step is not defined for {counted(len(rows), 'row')} that "
-                f"alone determine a coefficient (the first: {rows[:10].tolist()}): "
+                f"alone {verb(len(rows), 'determines', 'determine')} a coefficient (the "
+                f"first: {rows[:10].tolist()}): "
                 "ignore this influence. LeaveOneOutInfluence retrains instead.",
                 UserWarning,
                 stacklevel=4,

@@ -230,7 +230,7 @@ def test_row_of_leverage_one_is_refused_by_number():
     rows[:, 3] = 0.0
     rows[17, 3] = 1.0
     y = blocks(SIGNAL[TRAIN])
-    with pytest.raises(TypeError, match=r"alone.*rows \[17\]"):
+    with pytest.raises(TypeError, match=r"single row.*rows: \[17\]"):
         LeaveOneOutInfluence(LinearRegression()).fit(blocks(rows), y)
     loo = LeaveOneOutInfluence(Ridge(1e-3)).fit(blocks(rows), y)
     inside = LeaveOneOutInfluence(Ridge(1e-3)).fit(rows, SIGNAL[TRAIN])
@@ -275,7 +275,7 @@ def test_separable_classes_without_penalty_are_refused():
         LeaveOneOutInfluence(model).fit(blocks(X[TRAIN]), blocks(y))
     least = X[TRAIN, 0].argmin()
     y[least] = 1  # without this row they are separable
-    with pytest.raises(TypeError, match=rf"rows \[{least}\]"):
+    with pytest.raises(TypeError, match=rf"rows: \[{least}\]"):
         LeaveOneOutInfluence(model).fit(blocks(X[TRAIN]), blocks(y))
 
 
