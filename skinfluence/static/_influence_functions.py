@@ -319,9 +319,9 @@ class InfluenceFunctions(CollectionInfluence, BoundedInfluence, BaseInfluence):
             rows = self._removals.unresolved
             warnings.warn(
                 f"The Newton step is not defined for {counted(len(rows), 'row')} that "
-                f"alone {verb(len(rows), 'determines', 'determine')} a coefficient (the "
-                f"first: {rows[:10].tolist()}): "
-                "ignore this influence. LeaveOneOutInfluence retrains instead.",
+                f"alone {verb(len(rows), 'determines', 'determine')} a coefficient "
+                f"(the first: {rows[:10].tolist()}): ignore this influence. "
+                "LeaveOneOutInfluence retrains instead.",
                 UserWarning,
                 stacklevel=4,
             )
