@@ -1,14 +1,15 @@
 """Audit a table: all checks, the most serious finding first."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from skinfluence._collections import refuse_collections
 from skinfluence._display._row_labels import need_pandas
+from skinfluence._shown import shown
 from skinfluence.audit._classes import rare_classes
-from skinfluence.audit._column_checks import useless_columns
+from skinfluence.audit._column_checks import is_identifier, useless_columns
 from skinfluence.audit._columns import read_column, read_columns
 from skinfluence.audit._dependence import groups_with_one_target, order_effects
 from skinfluence.audit._duplicates import (
@@ -123,24 +124,39 @@ def audit_table(
     return pandas.DataFrame([asdict(f) for f in findings], columns=names)
 
 
-def _findings(X, target, y, X_test, classification, groups, random_state):
+def _findings(X, target, y, X_test, classification, groups, seed):
     columns = read_columns(X)
     features = [column for column in columns if column.name != groups]
     values = target.codes if classification else target.numbers
-    found, copies = duplicate_rows(
-        features, target, lambda rows: influence_share(X, y, rows, classification)
-    )
-    found += conflicting_rows(features, target)
-    found += near_duplicates(features, copies, random_state)
-    found += leaking_columns(features, values, classification, random_state)
-    found += groups_with_one_target(
-        columns, values, classification, groups, random_state
-    )
-    found += order_effects(values, classification, random_state)
+    found = _repeated_rows(X, target, y, X_test, columns, groups, classification, seed)
+    found += leaking_columns(features, values, classification, seed)
+    found += groups_with_one_target(columns, values, classification, groups, seed)
+    found += order_effects(values, classification, seed)
     found += useless_columns(columns)
     if classification:
         labels = dict(zip(target.codes, np.asarray(y), strict=True))
         found += rare_classes(target, labels)
-    if X_test is not None:
-        found += overlap(read_columns(X, X_test), len(X))
     return found
+
+
+def _repeated_rows(X, target, y, X_test, columns, groups, classification, seed):
+    """Find rows that are there twice, but for identifiers: each copy has its own."""
+    ids = [is_identifier(column) for column in columns]
+    named = [shown(c.name) for c, is_id in zip(columns, ids, strict=True) if is_id]
+    compared = [c for c, is_id in zip(columns, ids, strict=True) if not is_id]
+    features = [column for column in compared if column.name != groups]
+    if not features:
+        return []
+    found, copies = duplicate_rows(
+        features, target, lambda rows: influence_share(X, y, rows, classification)
+    )
+    found += conflicting_rows(features, target)
+    found += near_duplicates(features, copies, seed)
+    if X_test is not None:
+        both = read_columns(X, X_test)
+        both = [c for c, is_id in zip(both, ids, strict=True) if not is_id]
+        found += overlap(both, len(X))
+    if not named:
+        return found
+    apart = f"; compared without {', '.join(named)}"
+    return [replace(finding, evidence=finding.evidence + apart) for finding in found]

@@ -44,7 +44,7 @@ def _of_column(column):
             f"{missing:.1%} of the values are missing",
             "Ask why: that a value is missing may say more than the value.",
         )
-    if n >= MIN_ROWS and _is_identifier(column):
+    if is_identifier(column):
         yield Finding(
             "identifier",
             LOW,
@@ -63,9 +63,21 @@ def _of_column(column):
         )
 
 
-def _is_identifier(column):
+def is_identifier(column):
+    """Tell whether a column says which row it is: in order, or as a code.
+
+    Parameters
+    ----------
+    column : Column
+
+    Returns
+    -------
+    is_identifier : bool
+    """
     present = ~column.missing
     distinct, n = column.n_distinct, int(present.sum())
+    if n < MIN_ROWS:
+        return False
     if column.numbers is None:
         return distinct > 0.9 * n and not has_words(column.texts)
     values = column.numbers[present]

@@ -140,6 +140,23 @@ def test_duplicate_rows(name):
     assert "of the self-influence" in finding.evidence
 
 
+def test_copies_have_ids_of_their_own():
+    X, y = clean("wine")
+    X = X.drop(columns="color_intensity")
+    X = pd.concat([X, X[:6]], ignore_index=True)
+    y = pd.concat([y, y[:5], (y[5:6] + 1) % 3], ignore_index=True)
+    test = X[2:4].assign(id=[900, 901])
+    X = X.assign(id=np.arange(len(y)) + 100)
+    findings = audit_table(X, y, X_test=test)
+    of_check = findings.set_index("check")
+    assert found(findings, "duplicates", "medium") == ["10 rows"]
+    assert found(findings, "conflicts", "high") == ["2 rows"]
+    assert found(findings, "train/test overlap", "high") == ["2 test rows"]
+    for check in ("duplicates", "conflicts", "train/test overlap"):
+        assert of_check.loc[check, "evidence"].endswith("; compared without id")
+    assert len(audit_table(X[["id"]], y)) == 1
+
+
 @pytest.mark.filterwarnings("error")
 def test_the_influence_of_copies_takes_no_refits():
     """Rows with a rare category were refitted one by one, for minutes."""
@@ -254,13 +271,17 @@ def test_columns_without_information():
         rare=np.where(np.arange(600) % 20, np.nan, np.arange(600) % 3),
         id=np.arange(600) + 1000,
         code=[f"c{i}" for i in np.random.default_rng(0).permutation(600)],
+        drawn=np.random.default_rng(1).choice(10**6, 600, replace=False),
+        income=np.random.default_rng(1).normal(1e6, 2e5, 600).round(),
+        when=pd.date_range("2020-01-01", periods=600),
     )
     findings = audit_table(X, y)
     assert found(findings, "constant column", "low") == ["column same"]
     assert found(findings, "empty column", "low") == ["column empty"]
     assert found(findings, "missing values", "low") == ["column half"]
     assert found(findings, "missing values", "medium") == ["column rare"]
-    assert set(found(findings, "identifier", "low")) == {"column id", "column code"}
+    ids = {f"column {name}" for name in ("id", "code", "drawn")}
+    assert set(found(findings, "identifier", "low")) == ids
 
 
 def test_rare_classes():
@@ -311,11 +332,12 @@ def test_targets_that_follow_each_other():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_targets_that_drift(name):
+@pytest.mark.parametrize("noise", [1.0, 2.0])
+def test_targets_that_drift(name, noise):
     X, y = clean(name)
     rng = np.random.default_rng(0)
     rank = y.rank(method="dense").to_numpy()
-    late = rank / rank.std() + rng.normal(0, 1, len(y))
+    late = rank / rank.std() + rng.normal(0, noise, len(y))
     order = np.argsort(late)
     findings = audit_table(X.iloc[order], y.iloc[order])
     assert found(findings, "order", "medium") == ["the order of the rows"]
