@@ -103,6 +103,12 @@ def clean(settings):
         print(f"Nothing {more}should be removed: {analysis.reason_to_keep_all}.")
     if not analysis.changes_rows:
         print("No cleaned table was written.")
+        if not analysis.kept.all():
+            share = (~analysis.kept).mean()
+            print(
+                f"--drop {share:.3g} writes one without about as many rows, those of the "
+                "lowest values, whatever the scores say."
+            )
         if output.exists():
             print(f"{shown(output)} is that of an earlier run")
     if page is not None:

@@ -53,7 +53,9 @@ def test_tables_that_make_the_model_worse_are_not_written_by_default(
     assert main([*arguments, "--report", str(page)]) == 0
     assert not table.with_name("people.cleaned.csv").exists()
     said = "Nothing should be removed: it is worse."
-    assert f"{said}\nNo cleaned table was written." in capsys.readouterr().out
+    assert (
+        f"{said}\nNo cleaned table was written.\n--drop 0." in capsys.readouterr().out
+    )
     assert said in page.read_text()
     assert "suspects are dropped" not in page.read_text()
     # A share is the user's own choice.
