@@ -106,7 +106,7 @@ def clean(settings):
         if not analysis.kept.all():
             share = (~analysis.kept).mean()
             print(
-                f"--drop {share:.3g} writes one without about as many rows, those of the "
+                f"--drop {share:.3g} writes one without about as many rows, of the "
                 "lowest values, whatever the scores say."
             )
         if output.exists():
