@@ -30,6 +30,8 @@ class Signs:
     blocks : callable
         Returns an iterable of (rows, (values, comparable, counted)), in blocks, of the
         training rows at given positions, or of more rows. It is called three times.
+    labels : ndarray of shape (n_train,)
+        Labels of the training rows.
     wrong : ndarray of bool of shape (n_train,)
         Training rows for which the model predicts another label: their own label has
         no support.
@@ -41,8 +43,9 @@ class Signs:
     training_scores : ndarray of shape (n_train,)
     """
 
-    def __init__(self, blocks, wrong, most):
+    def __init__(self, blocks, labels, wrong, most):
         self.most = most
+        self._classes = np.unique(labels, return_inverse=True)[1]
         self._wrong = wrong
         rows = np.arange(len(wrong))
         row_support = np.concatenate([support(*block) for _, block in blocks(rows)])
@@ -88,11 +91,13 @@ class Signs:
             needed[beyond.indices] = True
         needed = np.flatnonzero(needed & ~self._wrong)
         for rows, block in blocks(needed) if needed.size else ():
-            right = ~self._wrong[rows]
-            rows, block = rows[right], [part[right] for part in block]
-            for total, beyond in zip(sums, weights, strict=True):
-                alone = support_without(*block, beyond.astype(bool).astype(float))
-                total += (beyond[:, rows] * alone).sum(axis=1)
+            of_rows = np.where(self._wrong[rows], -1, self._classes[rows])
+            # A prediction and all its supporters are of one class.
+            for label in np.unique(of_rows[of_rows >= 0]):
+                chosen = of_rows == label
+                part = [array[chosen] for array in block]
+                for total, beyond in zip(sums, weights, strict=True):
+                    _add_support_without(total, beyond, rows[chosen], part)
         total, weight = (
             np.concatenate(sums),
             np.concatenate([w.sum(axis=1) for w in weights]),
@@ -104,3 +109,15 @@ class Signs:
         of_support, of_gaps = self._scales
         support = np.nan_to_num(of_support.distance(mean_support))  # no supporters: 0
         return support - of_gaps.distance(gap) / GAP
+
+
+def _add_support_without(total, beyond, rows, block):
+    """Add the weighted support of some rows by rows that are no supporters, in place.
+
+    ``block`` holds the influences and masks of these rows.
+    """
+    weight = beyond[:, rows]
+    sets = np.flatnonzero(np.diff(weight.indptr))
+    if len(sets):
+        alone = support_without(*block, beyond[sets].astype(bool).astype(float))
+        total[sets] += (weight[sets] * alone).sum(axis=1)

@@ -89,9 +89,13 @@ def support_without(values, comparable, counted, left_out):
     -------
     support : ndarray of shape (n_sets, n_rows)
     """
-    values_of_class, members = values * comparable, comparable.astype(float)
-    total = values_of_class.sum(axis=1) - left_out @ values_of_class.T
-    count = members.sum(axis=1) - left_out @ members.T
+    # Products of dense matrices: one row of six is a supporter, which is too many for
+    # sparse products to be fast.
+    used = np.unique(left_out.indices)
+    members, of_class = left_out[:, used].toarray(), comparable[:, used].astype(float)
+    total = (values * comparable).sum(axis=1)
+    total = total - members @ (values[:, used] * of_class).T
+    count = comparable.sum(axis=1) - members @ of_class.T
     return total / np.maximum(count, 1.0) / _size(values, counted)
 
 

@@ -355,11 +355,12 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
 
     def _fit_signs(self, X):
         predicted = np.searchsorted(self.classes_, self.influence_.predict(X))
-        wrong = predicted != self._turning.labels
+        labels = self._turning.labels
+        wrong = predicted != labels
         if len(list(self._blocks(len(wrong)))) > 1:
-            return Signs(self._training_blocks, wrong, self._most)
+            return Signs(self._training_blocks, labels, wrong, self._most)
         kept = list(self._training_blocks(np.arange(len(wrong))))
-        return Signs(lambda rows: kept, wrong, self._most)
+        return Signs(lambda rows: kept, labels, wrong, self._most)
 
     def _training_blocks(self, rows):
         """Yield positions of training rows, and influences and masks, in blocks."""

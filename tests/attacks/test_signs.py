@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 
+from skinfluence.attacks import _signs
 from skinfluence.attacks._scale import Scale
 from skinfluence.attacks._signs import Signs
 from skinfluence.attacks._supporters import (
@@ -90,7 +91,7 @@ def test_each_kind_of_attack_has_its_sign(size, likeness, height, sign):
     counted = ~np.eye(200, dtype=bool)
     same = label == np.r_[label, False][:, None]
     blocks = [(np.arange(200), (values[:200], same[:200] & counted, counted))]
-    signs = Signs(lambda rows: blocks, np.zeros(200, dtype=bool), 40)
+    signs = Signs(lambda rows: blocks, label, np.zeros(200, dtype=bool), 40)
     target = [(values[200:], same[200:], np.ones((1, 200), dtype=bool))]
     score = signs.scores(target, lambda rows: blocks)
     honest = np.delete(signs.training_scores, planted)
@@ -106,3 +107,45 @@ def test_each_kind_of_attack_has_its_sign(size, likeness, height, sign):
     order = np.argsort(-reasons)
     found = order[: upper_group(reasons[order][:100], 40)]
     assert set(planted) <= set(found)
+
+
+def test_mean_support_follows_its_definition_and_stays_within_classes(monkeypatch):
+    """Three classes, some rows predicted as others; predictions in two blocks."""
+    rng = np.random.default_rng(1)
+    n, m = 90, 7
+    label, predicted = rng.integers(0, 3, size=(2, n))
+    predicted = np.where(rng.random(n) < 0.8, label, predicted)
+    values = rng.normal(size=(n + m, n)) + rng.exponential(size=n)
+    counted = np.r_[~np.eye(n, dtype=bool), np.ones((m, n), dtype=bool)]
+    of_all = np.r_[predicted, rng.integers(0, 3, size=m)]
+    same = (of_all[:, None] == label) & counted
+    seen = []
+
+    def recorded(values, comparable, counted, left_out):
+        seen.append((comparable.any(axis=0), (left_out.toarray() != 0).any(axis=0)))
+        return support_without(values, comparable, counted, left_out)
+
+    monkeypatch.setattr(_signs, "support_without", recorded)
+
+    def blocks(rows):
+        for part in np.array_split(rows, 2):
+            yield part, (values[part], same[part], counted[part])
+
+    signs = Signs(blocks, label, predicted != label, 20)
+    tests = np.arange(n, n + m)
+    found, _ = signs._signs((block for _, block in blocks(tests)), blocks)
+    for t, c in zip(tests, found, strict=True):
+        mine = values[t, same[t]]
+        weight = np.zeros(n)
+        weight[same[t]] = np.maximum((mine - mine.mean()) / mine.std() - 1, 0)
+        total = 0.0
+        for i in np.flatnonzero((weight > 0) & (predicted == label)):
+            size = np.sqrt((values[i, counted[i]] ** 2).mean())
+            others = same[i] & (weight == 0)
+            s = values[i, same[i]].mean() / size, values[i, others].mean() / size
+            total += weight[i] * sum(s) / 2
+        assert_allclose(c, total / weight.sum(), rtol=1e-9)
+    for comparable, members in seen:
+        assert members.any()
+        assert len(set(label[comparable])) == 1
+        assert set(label[members]) == set(label[comparable])
