@@ -34,6 +34,8 @@ from skinfluence._threads import in_threads
 N_FOLDS, MAX_REPEATS, MANY_ROWS = 5, 3, 20_000
 N_RANDOMISED, MAX_SAMPLES = 150, 5_000
 N_PROBED = 2_000
+# Forests read numbers in single precision, which ends at 3.4e38 and 1.2e-38.
+LARGE, LARGEST = 1e30, 1e38
 
 
 class Trees:
@@ -54,7 +56,8 @@ class Trees:
     """
 
     def __init__(self, columns, categorical, T, labels, folds=None):
-        self.columns, self.categorical = columns, categorical
+        self.scale = scales(columns)
+        self.columns, self.categorical = self._in_range(columns), categorical
         self.T, self.labels, self.folds = T, labels, folds
 
     @property
@@ -125,10 +128,15 @@ class Trees:
         predictions : list of ndarray of shape (m, k)
             Predictions of each member.
         """
+        columns = self._in_range(columns)
         return [
             np.mean([model(columns) for model in of_member], axis=0)
             for of_member in self.models
         ]
+
+    def _in_range(self, columns):
+        with np.errstate(over="ignore"):
+            return np.clip(columns * self.scale, -LARGEST, LARGEST)
 
     def _cut(self, seed):
         """Cut the rows into parts with the same share of every class."""
@@ -210,6 +218,21 @@ class Trees:
             fitted = classifier.fit(self.columns[train], y)
             model = _Shares(fitted, self.T.shape[1])
         return model, model(self.columns[test])
+
+
+def scales(columns):
+    """Return factors, shape (d,), that bring columns into the range of forests.
+
+    They are powers of two, so that splits stay as they are, and one for columns of
+    usual numbers.
+    """
+    factors = np.ones(columns.shape[1])
+    for j, column in enumerate(columns.T):
+        size = np.abs(column[(column != 0) & ~np.isnan(column)])
+        typical = np.median(size) if len(size) else 1.0
+        if not 1 / LARGE < typical < LARGE:
+            factors[j] = 2.0 ** -np.clip(np.round(np.log2(typical)), -1000, 1000)
+    return factors
 
 
 @dataclass(frozen=True)

@@ -156,6 +156,24 @@ def test_a_class_that_is_not_among_the_training_rows_has_no_share():
         np.testing.assert_allclose(said[60:].sum(axis=1), 1)
 
 
+@pytest.mark.usefixtures("few_trees")
+def test_numbers_beyond_single_precision_are_split_like_others():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 4))
+    X[5, 3] = np.nan
+    T = (X[:, :1] > 0).astype(float)
+
+    def said(X):
+        trees = Trees(X, np.zeros(4, dtype=bool), T, False)
+        return [*trees.held_out(), *trees.predict(X[:20])]
+
+    factors = np.ldexp(1.0, [900, -900, 0, 200])
+    for found, expected in zip(said(X * factors), said(X), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    X[7, 2], X[8, 2] = 1e300, -1e300
+    assert all(np.isfinite(of_member).all() for of_member in said(X))
+
+
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
 def test_columns_for_trees(frame):
     days = np.datetime64("2020-01-01") + np.arange(30)
