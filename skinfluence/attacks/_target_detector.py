@@ -59,9 +59,10 @@ class TargetDetector(FeaturesOfInner, MetaEstimatorMixin, BaseEstimator):
 
     **Cost.** Influences of the training rows on each other in ``fit``, three times if
     their matrix exceeds a quarter of ``working_memory``; those on supporters once more
-    in each call of `score_samples`; O(n_train) memory per test row. `suspects`: one
-    refit for each row, and about ``2 log2`` of the number of suspects beyond the upper
-    group, if that does not turn the prediction.
+    in each call of `score_samples`; O(n_train) memory per test row. ``fit`` multiplies
+    matrices of the rows of each class, cubic in their number. `suspects`: one refit for
+    each row, and about ``2 log2`` of the number of suspects beyond the upper group, if
+    that does not turn the prediction.
 
     **When it fails.** Rare but honest rows (the long tail) look like targets: without
     an attack the share ``contamination`` of rows is still reported. A target that
