@@ -64,6 +64,7 @@ def test_dates_that_can_be_read_in_two_ways(tmp_path):
         (["2021-02-01", "2021-02-30"], "holds a date that does not exist"),
         (["31.01.2021", "30.02.2021"], "holds a date that does not exist"),
         (["13/13/2021", "14/13/2021"], "holds a date that does not exist"),
+        (["13/02/2021", "02/13/2021"], "with the day first and some with the month"),
     ],
 )
 def test_dates_that_cannot_be_read_are_said(tmp_path, texts, said):

@@ -63,6 +63,11 @@ def texts_to_dates(typed, texts):
                 f"{name} holds dates with day or month first, {present[0]!r}, say: "
                 "taken for text"
             )
+        elif all(_orders([match]) for match in found):
+            notes.append(
+                f"{name} holds some dates with the day first and some with the month "
+                "first: taken for text; write all alike to have them read"
+            )
         else:
             notes.append(none)
     return notes
