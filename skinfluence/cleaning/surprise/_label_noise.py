@@ -23,8 +23,9 @@ average over the three, each weighted by its likelihood.
 
 Where the regressions confuse neighbouring classes, no link of one slope for all classes
 fits, and a sparse matrix of many cells repairs the link. So the matrix is taken only if
-a link without noise in which every class has slopes of its own on all of s and log s,
-cost log(n) / 2 per further parameter, has no larger likelihood after its cost.
+two richer links without noise, cost log(n) / 2 per further parameter, have no larger
+likelihood after their cost: a free link, in which every class has slopes of its own on
+all of s and log s, and an ordered link, in which the classes have places on one scale.
 
 **What can be known.** Any rate of noise up to the smallest probability of the other
 label explains the table as well, if the link may have any form. Only the form decides:
@@ -37,7 +38,7 @@ belongs to the upper end.
 **When it fails.** Where the columns say little of the label, the likelihood is flat and
 the answer is that no row is wrong, whatever the truth. Where no link of either form
 fits the table, what it lacks is taken for noise, most of all by the sparse matrix;
-where only the free link fits, mistakes that depend on the class are overlooked.
+where only a richer link fits, mistakes that depend on the class are overlooked.
 
 **Cost.** Some twenty fits of k + 3 parameters, to at most 40,000 rows.
 

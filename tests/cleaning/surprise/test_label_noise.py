@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy.optimize import check_grad
 from scipy.special import expit, softmax
+from sklearn.datasets import make_friedman1
 
 from skinfluence.cleaning.surprise import _label_noise, _noise_link
 from skinfluence.cleaning.surprise._label_noise import fit_label_noise, posterior
@@ -117,7 +118,28 @@ def test_classes_that_regressions_confuse_are_no_noise(seed, monkeypatch):
     assert without.mean() > 0.1
 
 
-def test_slope_of_the_free_link(monkeypatch):
+def test_fifths_of_a_noisy_number_are_no_noise():
+    """Right by construction, though neighbouring classes overlap."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 8))
+    amount = X @ rng.normal(size=8)
+    amount = amount / amount.std() + rng.normal(0, 0.4, 600)
+    y = np.digitize(amount, np.quantile(amount, [0.2, 0.4, 0.6, 0.8]))
+    said = score_rows(X, y, classification=True).columns[0].predictions
+    _, estimate, _ = fit_label_noise(said, y, 0.05).probability_wrong(said, y)
+    assert (estimate > 0.5).mean() < 0.01
+
+
+def test_quarters_of_a_noisy_curve_are_no_noise():
+    X, amount = make_friedman1(300, n_features=8, random_state=0)
+    amount = amount / amount.std() + np.random.default_rng(0).normal(0, 0.4, 300)
+    y = np.digitize(amount, np.quantile(amount, [0.25, 0.5, 0.75]))
+    said = score_rows(X, y, classification=True).columns[0].predictions
+    _, estimate, _ = fit_label_noise(said, y, 0.05).probability_wrong(said, y)
+    assert (estimate > 0.5).mean() < 0.01
+
+
+def test_slopes_of_the_richer_links(monkeypatch):
     s, seen, _ = drawn(50, uniform(3, 0.2))
     losses = []
     minimise = _noise_link.minimised
@@ -127,11 +149,13 @@ def test_slope_of_the_free_link(monkeypatch):
         return minimise(loss, start, *args, **kwargs)
 
     monkeypatch.setattr(_noise_link, "minimised", watched)
-    _noise_link.link_is_wrong(_noise_link.NoiseLink(s, 0.1), seen, -np.inf)
-    ((loss, start),) = losses
-    assert len(start) == 7 * 3
-    error = check_grad(lambda p: loss(p)[0], lambda p: loss(p)[1], start + 0.05)
-    assert error < 1e-4
+    # Below minus each cost, so that both are fitted, and above what both reach.
+    assert not _noise_link.link_is_wrong(_noise_link.NoiseLink(s, 0.1), seen, -20.0)
+    assert [len(start) for _, start in losses] == [5 + 6 + 3, 7 * 3]
+    for loss, start in losses:
+        place = start + 0.05
+        error = check_grad(lambda p: loss(p)[0], lambda p: loss(p)[1], place)  # noqa: B023
+        assert error < 1e-4
 
 
 SAID = {
