@@ -275,6 +275,11 @@ def _read(number, X, y, weight=None, raw=False, labels=True, names=None):
         )
     for name, values in (("X", X), ("sample_weight", weight)):
         _refuse_masked(number, name, values)
+    if weight is not None and np.asarray(weight).dtype.kind == "c":
+        raise ValueError(
+            "The 'sample_weight' parameter must hold real numbers. Got complex ones in "
+            f"partition {number}."
+        )
     X, y = X if raw else _numbers(X, number), _checked_targets(number, y, labels)
     n = X.shape[0]
     weight = np.ones(n) if weight is None else np.asarray(weight, dtype=np.float64)
@@ -290,6 +295,15 @@ def _checked_targets(number, y, labels):
     """Return the targets of a partition; errors name its number."""
     _refuse_masked(number, "y", y)
     y = np.asarray(y.toarray() if sp.issparse(y) else y)
+    if y.dtype.kind == "c":
+        raise ValueError(
+            f"y must hold real numbers. Got complex ones in partition {number}."
+        )
+    if y.dtype.kind in "mM" and np.isnat(y).any():
+        raise ValueError(
+            f"y must not hold missing values. Got NaT in partition {number}: drop "
+            "these rows."
+        )
     if not labels:
         try:
             y = y.astype(np.float64)

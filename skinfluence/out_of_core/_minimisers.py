@@ -14,6 +14,14 @@ _HESSIANS = 2**22  # numbers of these
 CHUNK = 2**20  # numbers of the moves that share a pass
 
 
+def relative(decrement, size):
+    """Return decrements in the unit of the objectives, whose squares are given.
+
+    Tolerances then mean the same in all units of targets and weights.
+    """
+    return decrement / np.sqrt(np.where(size > 0, size, 1.0))
+
+
 class BlockProblems(Problems):
     """Objectives without some rows, one for each output and set of rows.
 
@@ -33,7 +41,7 @@ class BlockProblems(Problems):
         self.outputs, self.removed, self.penalties = outputs, removed, penalties
 
     def evaluate(self, which, x):
-        gradient, hessian = self.model.blocks.total(
+        gradient, hessian, size = self.model.blocks.total(
             _passes.derivatives,
             list(self.model.blocks.slices()),
             problem=self.problem,
@@ -44,12 +52,13 @@ class BlockProblems(Problems):
         )
         penalty = self.penalties[which]
         np.einsum("kii->ki", hessian)[...] += penalty
-        return gradient + penalty * x, hessian
+        return gradient + penalty * x, hessian, size
 
     def step(self, which, x, state):
         return newton_steps(state[1], state[0])
 
     def left(self, which, x, state, step, decrement):
+        decrement = relative(decrement, state[2])
         M = self.problem.pointwise.M
         if not M:
             return decrement

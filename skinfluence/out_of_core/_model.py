@@ -253,7 +253,7 @@ class BlockModel(RemovalModel):
         k = len(theta)
         penalties = np.tile(penalty, (k, 1))
         problems = BlockProblems(self, problem, np.arange(k), [NONE] * k, penalties)
-        gradient, hessian = problems.evaluate(np.arange(k), theta)
+        gradient, hessian, _ = problems.evaluate(np.arange(k), theta)
         return gradient, hessian[0]
 
     def exact(self, tol=1e-8, masks=None):

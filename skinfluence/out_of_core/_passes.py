@@ -139,7 +139,10 @@ def merged_moments(one, other):
 
 
 def derivatives(block, span, problem, mean, theta, outputs, removed):
-    """Return gradients (m, p) and Hessians (m, p, p) of m objectives, no penalties.
+    """Return gradients (m, p), Hessians (m, p, p) and sizes (m,), no penalties.
+
+    Sizes of the m objectives are the squares of a unit for decrements: weighted
+    squares of the targets for squared losses, else weighted curvatures.
 
     Parameters
     ----------
@@ -156,7 +159,7 @@ def derivatives(block, span, problem, mean, theta, outputs, removed):
         Positions of the rows without which it is.
     """
     m, p = theta.shape
-    gradient, hessian = np.zeros((m, p)), np.zeros((m, p, p))
+    gradient, hessian, size = np.zeros((m, p)), np.zeros((m, p, p)), np.zeros(m)
     for part in cached_rows(len(block.X), p):
         few, first = block.rows(part), span.start + part.start
         Z, targets = centred(few.X, mean, problem.intercept), problem.codes(few.y)
@@ -170,14 +173,18 @@ def derivatives(block, span, problem, mean, theta, outputs, removed):
             gradient[i] += (weight * problem.pointwise.slope(eta, y)) @ Z
             # The curvature of squares is the same for all outputs.
             key = own.tobytes() if problem.pointwise.M == 0 else None
+            if key is not None:
+                size[i] += weight @ y**2
             if key is None or key not in known:
                 root = np.sqrt(weight * problem.pointwise.curvature(eta, y))
+                if key is None:
+                    size[i] += root @ root
                 # Centred rows are a copy: the last objective may overwrite it.
                 out = Z if i == m - 1 and problem.intercept else None
                 scaled = np.multiply(Z, root[:, None], out=out)
                 known = {key: scaled.T @ scaled}
             hessian[i] += known[key]
-    return gradient, hessian
+    return gradient, hessian, size
 
 
 def cached_rows(n, p):

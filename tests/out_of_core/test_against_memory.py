@@ -400,3 +400,49 @@ def test_long_passes_are_announced(monkeypatch):
     ) as seen:
         LeaveOneOutInfluence(LogisticRegression()).fit(*given)
     assert seen[0].filename == __file__
+
+
+UNITS = {
+    "targets of 1e8": (1e8, 0.0, 1.0),
+    "offset of 1e8": (1.0, 1e8, 1.0),
+    "targets of 1e-12": (1e-12, 0.0, 1.0),
+    "weights of 1e15": (1.0, 0.0, 1e15),
+}
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize(
+    "name", ["least squares", "ridge", "Poisson", "Gamma", "logistic", "multinomial"]
+)
+def test_units_of_targets_and_weights(name, unit):
+    factor, offset, weight = UNITS[unit]
+    model, target = ALL[name]
+    y = TARGETS[target][TRAIN]
+    if y.dtype.kind == "f":
+        y = factor * y + offset
+    weights = np.full(N, weight)
+    outside = LeaveOneOutInfluence(model).fit(
+        blocks(X[TRAIN]), blocks(y), sample_weight=blocks(weights)
+    )
+    inside = LeaveOneOutInfluence(model).fit(X[TRAIN], y, sample_weight=weights)
+    expected = inside.sample_values(X[TRAIN][:9], y[:9])
+    found = outside.sample_values(X[TRAIN][:9], y[:9])
+    # Rounding of the targets themselves is 1e8 times as large beside an offset.
+    rtol = 1e-7 if offset else 1e-9
+    assert_allclose(found, expected, rtol, rtol * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", ["y", "sample_weight"])
+def test_complex_numbers_are_refused(name):
+    values = {"y": SIGNAL[TRAIN], "sample_weight": WEIGHT}
+    values[name] = values[name] + 1j
+    given = {key: blocks(own) for key, own in values.items()}
+    with pytest.raises(ValueError, match="real numbers. Got complex"):
+        LeaveOneOutInfluence(Ridge()).fit(blocks(X[TRAIN]), **given)
+
+
+def test_missing_dates_as_targets_are_refused():
+    y = np.arange(N).astype("datetime64[ns]")
+    y[3] = "NaT"
+    with pytest.raises(ValueError, match="Got NaT in partition 0"):
+        LeaveOneOutInfluence(Ridge()).fit(blocks(X[TRAIN]), blocks(y))
