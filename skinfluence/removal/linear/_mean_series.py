@@ -12,8 +12,8 @@ with sums g, Q and q over test rows, which are computed once: a removal costs
 further terms. For others with :math:`|l'''| \le M l''` the rest is at most
 :math:`(M/3) e^{M \rho} \rho` times the second term, :math:`\rho = \max_t |m_t|`, which
 :math:`|s_t'r| \le \|D^{-1} s_t\| \|D r\|` bounds for any diagonal D.
-Sums whose bound is above 1e-5 of themselves, and above rounding, are computed without the
-series.
+Sums whose bound is above 1e-5 of themselves, and above rounding, are computed without
+the series.
 """
 
 from dataclasses import dataclass
