@@ -14,14 +14,6 @@ _HESSIANS = 2**22  # numbers of these
 CHUNK = 2**20  # numbers of the moves that share a pass
 
 
-def relative(decrement, size):
-    """Return decrements in the unit of the objectives, whose squares are given.
-
-    Tolerances then mean the same in all units of targets and weights.
-    """
-    return decrement / np.sqrt(np.where(size > 0, size, 1.0))
-
-
 class BlockProblems(Problems):
     """Objectives without some rows, one for each output and set of rows.
 
@@ -41,7 +33,7 @@ class BlockProblems(Problems):
         self.outputs, self.removed, self.penalties = outputs, removed, penalties
 
     def evaluate(self, which, x):
-        gradient, hessian, size = self.model.blocks.total(
+        gradient, hessian, squares = self.model.blocks.total(
             _passes.derivatives,
             list(self.model.blocks.slices()),
             problem=self.problem,
@@ -52,16 +44,15 @@ class BlockProblems(Problems):
         )
         penalty = self.penalties[which]
         np.einsum("kii->ki", hessian)[...] += penalty
-        return gradient + penalty * x, hessian, size
+        return gradient + penalty * x, hessian, squares
 
     def step(self, which, x, state):
         return newton_steps(state[1], state[0])
 
     def left(self, which, x, state, step, decrement):
-        decrement = relative(decrement, state[2])
         M = self.problem.pointwise.M
-        if not M:
-            return decrement
+        if not M:  # in the unit of the targets, whatever it is
+            return decrement / np.sqrt(np.where(state[2] > 0, state[2], 1.0))
         # Towards an infimum at infinity decrements vanish, but not steps: this bounds
         # by how much any linear predictor moves.
         zeta = M * np.abs(step) @ self.model.reach

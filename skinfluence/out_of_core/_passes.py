@@ -139,10 +139,10 @@ def merged_moments(one, other):
 
 
 def derivatives(block, span, problem, mean, theta, outputs, removed):
-    """Return gradients (m, p), Hessians (m, p, p) and sizes (m,), no penalties.
+    """Return gradients (m, p), Hessians (m, p, p) and squares (m,), no penalties.
 
-    Sizes of the m objectives are the squares of a unit for decrements: weighted
-    squares of the targets for squared losses, else weighted curvatures.
+    Of m objectives; the squares are the weighted ones of the targets, of squared
+    losses only.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def derivatives(block, span, problem, mean, theta, outputs, removed):
         Positions of the rows without which it is.
     """
     m, p = theta.shape
-    gradient, hessian, size = np.zeros((m, p)), np.zeros((m, p, p)), np.zeros(m)
+    gradient, hessian, squares = np.zeros((m, p)), np.zeros((m, p, p)), np.zeros(m)
     for part in cached_rows(len(block.X), p):
         few, first = block.rows(part), span.start + part.start
         Z, targets = centred(few.X, mean, problem.intercept), problem.codes(few.y)
@@ -171,20 +171,18 @@ def derivatives(block, span, problem, mean, theta, outputs, removed):
                 weight[own - first] = 0.0
             eta, y = Z @ theta[i], targets[:, output]
             gradient[i] += (weight * problem.pointwise.slope(eta, y)) @ Z
-            # The curvature of squares is the same for all outputs.
-            key = own.tobytes() if problem.pointwise.M == 0 else None
-            if key is not None:
-                size[i] += weight @ y**2
+            key = None
+            if problem.pointwise.M == 0:  # the curvature is that of all outputs
+                squares[i] += weight @ y**2
+                key = own.tobytes()
             if key is None or key not in known:
                 root = np.sqrt(weight * problem.pointwise.curvature(eta, y))
-                if key is None:
-                    size[i] += root @ root
                 # Centred rows are a copy: the last objective may overwrite it.
                 out = Z if i == m - 1 and problem.intercept else None
                 scaled = np.multiply(Z, root[:, None], out=out)
                 known = {key: scaled.T @ scaled}
             hessian[i] += known[key]
-    return gradient, hessian, size
+    return gradient, hessian, squares
 
 
 def cached_rows(n, p):

@@ -47,15 +47,13 @@ def squares(block, mean, intercept):
 
 
 def derivatives(block, span, problem, mean, theta, removed):
-    """Return gradients (m, C p), Hessians and sums of weights of m objectives.
+    """Return gradients (m, C p) and Hessians of m objectives, no penalties.
 
-    Without penalties. Parameters as of `_passes.derivatives`; ``theta`` has shape
-    (m, C p).
+    Parameters as of `_passes.derivatives`; ``theta`` has shape (m, C p).
     """
     losses, every = losses_of(block, problem, mean)
     m, size = theta.shape
     gradient, hessian = np.empty((m, size)), np.empty((m, size, size))
-    total = np.empty(m)
     for i, rows in enumerate(removed):
         weight = every
         own = rows[(rows >= span.start) & (rows < span.stop)] - span.start
@@ -64,8 +62,8 @@ def derivatives(block, span, problem, mean, theta, removed):
             weight[own] = 0.0
         P = softmax(losses.rows @ theta[i].reshape(losses.n_classes, -1).T, axis=1)
         gradient[i] = (losses.pull(P, weight).T @ losses.rows).ravel()
-        hessian[i], total[i] = losses.hessian(P, weight), weight.sum()
-    return gradient, hessian, total
+        hessian[i] = losses.hessian(P, weight)
+    return gradient, hessian
 
 
 def row_moves(block, problem, mean, theta, root, *, gap):

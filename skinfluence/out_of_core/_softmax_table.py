@@ -6,7 +6,7 @@ import numpy as np
 
 from skinfluence._memory import check_memory
 from skinfluence.out_of_core import _softmax_passes as passes
-from skinfluence.out_of_core._minimisers import gather, relative
+from skinfluence.out_of_core._minimisers import gather
 from skinfluence.out_of_core._model import NONE, BlockModel
 from skinfluence.out_of_core._problem import problem_of, set_up
 from skinfluence.out_of_core._single_rows import TENSOR, RowsOneByOne
@@ -26,7 +26,7 @@ class SoftmaxProblems(Problems):
         self.removed, self.penalties = removed, penalties
 
     def evaluate(self, which, x):
-        gradient, hessian, total = self.model.blocks.total(
+        gradient, hessian = self.model.blocks.total(
             passes.derivatives,
             list(self.model.blocks.slices()),
             problem=self.problem,
@@ -37,8 +37,7 @@ class SoftmaxProblems(Problems):
         penalty = np.stack(
             [self.model.penalty_hessian(own) for own in self.penalties[which]]
         )
-        gradient += np.einsum("kab,kb->ka", penalty, x)
-        return gradient, hessian + penalty, total
+        return gradient + np.einsum("kab,kb->ka", penalty, x), hessian + penalty
 
     def step(self, which, x, state):
         return newton_steps(state[1], state[0])
@@ -48,7 +47,6 @@ class SoftmaxProblems(Problems):
         theta = step.reshape(len(step), -1, len(self.model.reach))
         apart = np.abs(theta[:, :, None] - theta[:, None]) @ self.model.reach
         zeta = apart.max(axis=(1, 2))
-        decrement = relative(decrement, state[2])
         rest = psi2(np.minimum(zeta, 1.0)) * decrement
         return np.where(zeta < 0.1, rest, np.inf)
 
@@ -203,8 +201,7 @@ class SoftmaxTable(BlockModel):
 
     def _derivatives(self, problem, theta, penalty):
         problems = SoftmaxProblems(self, problem, None, [NONE], penalty[None])
-        at = self.flat(theta)
-        gradient, hessian, _ = problems.evaluate(np.zeros(1, dtype=int), at)
+        gradient, hessian = problems.evaluate(np.zeros(1, dtype=int), self.flat(theta))
         return gradient, hessian[0]
 
 
