@@ -192,8 +192,8 @@ class InfluenceCleaner(FitParts, ReasonsMixin, ReviewMixin, EstimatorWrapper):
         suspects (none for rows outside the sample).
     false_discovery_rate_ : tuple of two floats
         The smallest and the largest possible share of suspects that are fine: by
-        the ends of a 95% range; with more in the stack also by the smallest
-        probabilities that its predictions need, which are often none. NaN without
+        the ends of a 95% range; if trees or weighted columns are in the stack, also by
+        the smallest probabilities that explain its predictions, often 0. NaN without
         suspects.
     wrong_share_ : tuple of two floats
         The smallest share of wrong rows that explains the predictions without the row,

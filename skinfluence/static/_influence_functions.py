@@ -111,7 +111,8 @@ class InfluenceFunctions(CollectionInfluence, BoundedInfluence, BaseInfluence):
           = n \gamma / (n + \gamma)` and :math:`\gamma = \sum_k n \lambda_k /
           (n \lambda_k + \alpha)`, the evidence of MacKay (1992) with at most n
           directions determined by the data;
-        - "last_layer": the trace over n, as training gained by all layers;
+        - "last_layer": the trace over n, since the loss that training gained is not due
+          to the last layer alone;
         - others: twice the fall of the mean training loss over
           :math:`\|\Delta\|^2`, with which the ridge penalty of the move equals what
           training gained, or the trace over n if that is larger (for "fisher" in

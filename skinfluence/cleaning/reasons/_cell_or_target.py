@@ -6,16 +6,16 @@ cells together, and one cell as often as another, so that the odds of the d cell
 
 .. math:: o = \frac{1}{d} \sum_j e^{(b_j - b_t) / 2}.
 
-That is generous to the cells: suspects are rows whose target is surprising, and where
-twice as many cells as targets were made wrong, three of four wrong suspects had a wrong
-target all the same. A cell that explains the surprise takes it away when it is
-repaired; where it does not, the odds become o / (1 + o), even at most.
+These odds favour the cells: suspects are rows with a surprising target, and three of
+four wrong suspects had a wrong target even in tables with twice as many wrong cells as
+wrong targets. If a wrong cell explains the surprising target, repairing the cell
+removes the surprise. Otherwise the odds become o / (1 + o), which is at most even.
 
 **Measured** in ``benchmarks/bench_blamed_cells.py``: probabilities beside shares.
 
-**When it fails.** The table is not asked whether its cells or its targets are wrong
-more often. Where only cells are, most of those that hardly contradict the others are
-said to be right, with probabilities near a half.
+**When it fails.** The odds do not depend on whether cells or targets are wrong more
+often in the table. If only cells are wrong, most of those that hardly contradict the
+others are taken for right, with probabilities near a half.
 """
 
 import numpy as np

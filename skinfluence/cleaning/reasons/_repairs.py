@@ -3,8 +3,8 @@
 The cell gets the value of a donor: of the reference rows the one whose scores of that
 column are nearest to the expected ones, in units of their covariance given the rest of
 the row, among those with another value. So the suggestion is a value that the column
-has, the likeliest. (Without these units the category that has no indicator would be
-near to all expectations.) Then the stack of ridge regressions of the
+has, the likeliest. (In other units the category without an indicator would be near to
+all expectations.) Then the stack of ridge regressions of the
 fixed scorer is fitted once, to reference rows and all repaired rows, and says of every
 repaired row what it predicts without it.
 """

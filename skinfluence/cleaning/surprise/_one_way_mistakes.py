@@ -16,9 +16,9 @@ explanations:
 3. mistakes have one direction: the same with s = 0.5 or 1, densities that are highest
    at 0 and 1.
 
-Predictions of j that are mostly wrong tell no mistakes: a class of whose far rows fewer
-are labelled j than otherwise is left out. (Models that know nothing of many classes
-predict some of them often and others hardly ever, which would look one-sided.)
+A class j is left out if fewer than half of its far rows are labelled j, because such
+predictions do not show mistakes. (Models that cannot tell many classes apart predict
+some of them often and others hardly ever, which would be taken for one direction.)
 
 The third is believed where the likelihood of all pairs is e² times as large with it as
 with each of the others. The result is the mean of the probability in units of

@@ -1,19 +1,19 @@
 r"""Regressions on columns weighed by how much predictions change with them.
 
-A Gaussian kernel looks at all columns alike: where half of them say nothing, rows that
-are near to each other in the others are taken to be far. So the regressions of
-`StackedRidge` are fitted once more, every column multiplied by its root mean square
-slope (Radhakrishnan and others 2024, with the diagonal of their matrix),
+A Gaussian kernel gives all columns the same weight. If half of them carry no
+information on the target, rows that agree in the others are far from each other. So the
+regressions of `StackedRidge` are fitted once more, every column multiplied by its root
+mean square slope (Radhakrishnan and others 2024, with the diagonal of their matrix),
 
 .. math:: w_j = \sqrt{\frac{1}{n} \sum_i \|\partial f / \partial x_j (x_i)\|^2},
 
-f being the stack on the columns as they are, and again with the f so found. The slopes
-look at the targets of all rows that f is trained on, so neither they nor the
-regressions see the rows they judge: one of five parts of the table after another is
-held out.
+where f is the stack on the columns as they are; this is repeated once with the f found.
+The slopes depend on the targets of all rows that f is trained on. So the table is
+divided into five parts, and each part is predicted by slopes and regressions of the
+other four.
 
-**When it fails.** Where all columns matter alike nothing is gained, and each part is
-predicted by fewer rows than by leaving out single ones.
+**When it fails.** If all columns matter equally, nothing is gained, and predictions are
+based on fewer rows than those that leave out single rows.
 
 **Cost.** Three stacks of four fifths of the rows for each of the five parts; weights
 are learnt from at most 5,000 rows, and the parts are two from 20,000 rows on.
@@ -35,7 +35,7 @@ N_ROUNDS, MAX_ROWS, N_SLOPES = 2, 5_000, 1_000
 
 
 class RelevantColumns:
-    """Regressions on weighted columns, and what they say of rows held out.
+    """Regressions on weighted columns, and their predictions of rows held out.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class RelevantColumns:
             self.models.append((weights, stack.without_rows()))
 
     def without_rows(self):
-        """Return the same without what is known of the rows, to be sent to workers."""
+        """Return a copy without predictions of the rows, to be sent to workers."""
         light = copy(self)
         light.predictions = None
         return light

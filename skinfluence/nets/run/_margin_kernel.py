@@ -116,7 +116,7 @@ def kernel_damping(runs, train, classifier):
     training loss by f, :math:`p_y (1 - p_y)` for classifiers. A kernel of one
     curvature for all rows has the first denominator, the Gauss-Newton matrix the
     second, which is smaller where confident rows have large gradients. Checkpoints at
-    which nothing is gained, or h is zero for all rows, say nothing.
+    which nothing is gained, or h is zero for all rows, are left out.
     """
     logs = []
     for run in runs:
