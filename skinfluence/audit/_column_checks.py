@@ -50,7 +50,7 @@ def _of_column(column):
             LOW,
             where,
             f"has {column.n_distinct} different values in {n} rows",
-            "Remove it, or use it as groups: a model can only learn rows by heart.",
+            "Remove it: a model can only memorize it.",
         )
     elif _drawn_at_random(column):
         yield Finding(

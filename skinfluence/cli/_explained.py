@@ -114,11 +114,12 @@ def _text(to_blame, chance, name, cell, fits):
     what = f"{shown(name)}: {shown(cell)}" + f", where {fits} fits" * bool(fits)
     if to_blame == "cell":
         return (
-            f"a cell is likelier wrong than the target ({_percent(chance)}): {what}, "
-            "with which the target is predicted as given"
+            f"a cell is likelier wrong than the target (probability {_percent(chance)}): "
+            f"{what}, with which the target is predicted as given"
         )
-    text = f"the target is likelier wrong than a cell ({_percent(1 - chance)})"
-    return f"{text}, or else {what}" if chance >= WORTH_A_LOOK else text
+    chances = _percent(1 - chance)
+    text = f"the target is likelier wrong than a cell (probability {chances})"
+    return f"{text}; otherwise {what}" if chance >= WORTH_A_LOOK else text
 
 
 def _percent(chance):

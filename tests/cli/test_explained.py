@@ -47,14 +47,14 @@ def test_the_file_names_cell_and_target(ranking):
     assert float(typo["suggested_cell"]) == pytest.approx(
         100 + 10 * table()["x"][TYPO], abs=4
     )
-    assert "a cell is likelier wrong than the target (9" in typo["reason"]
+    assert "a cell is likelier wrong than the target (probability 9" in typo["reason"]
     assert "): =twin" in typo["reason"]
     assert "\x1b" not in typo["reason"]
     wrong = by_row.loc[WRONG]
     assert wrong["to_blame"] == "target"
     assert 0.5 < float(wrong["suggested_probability"]) <= 1
-    assert "the target is likelier wrong than a cell (9" in wrong["reason"]
-    assert "or else" not in wrong["reason"]
+    assert "the target is likelier wrong than a cell (probability 9" in wrong["reason"]
+    assert "otherwise" not in wrong["reason"]
     fine = by_row[~by_row["suspect"].astype(bool)]
     assert set(fine["to_blame"]) == {""}
     assert set(fine["blamed_column"]) == {""}

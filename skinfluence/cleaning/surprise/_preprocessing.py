@@ -67,7 +67,7 @@ def default_preprocessor(X, bring_nearer=False):
     >>> table = pd.DataFrame({"id": range(100, 130), "size": [1.5, None, 3.0] * 10})
     >>> transformer, left_out = default_preprocessor(table)
     >>> left_out
-    {'id': 'identifier: every row has another number, in order'}
+    {'id': 'identifier: every row has a different number, in order'}
     >>> transformer.fit_transform(table).shape  # and whether the size is missing
     (30, 2)
     """
@@ -244,12 +244,12 @@ def _says_nothing(column, kind):
     if len(present) < MIN_ROWS:
         return None
     if kind == "category" and distinct > DISTINCT * len(present):
-        return "identifier: almost every row has another value"
+        return "identifier: almost every row has a different value"
     if kind == "number" and distinct == len(values):
         whole = (present == np.floor(present)).all()
         in_order = (np.diff(present) > 0).all() or np.ptp(present) == distinct - 1
         if whole and in_order:
-            return "identifier: every row has another number, in order"
+            return "identifier: every row has a different number, in order"
     return None
 
 

@@ -28,8 +28,8 @@ def mixed_columns():
 
 
 LEFT_OUT = {
-    "id": "identifier: every row has another number, in order",
-    "name": "identifier: almost every row has another value",
+    "id": "identifier: every row has a different number, in order",
+    "name": "identifier: almost every row has a different value",
     "constant": "constant: always 1",
     "empty": "empty: no row has a value",
 }

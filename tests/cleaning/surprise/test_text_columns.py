@@ -156,7 +156,7 @@ def test_text_categories_and_identifiers_are_told_apart():
     text = {"title": "text", "spelling": "repeated text", "chinese": "text"}
     for name, kind, reason in zip(X.columns, kinds, reasons, strict=True):
         if name in ("uuid", "order", "name"):
-            assert reason == "identifier: almost every row has another value"
+            assert reason == "identifier: almost every row has a different value"
         else:
             assert kind == text.get(name, "number" if name == "number" else "category")
             assert reason is None
