@@ -114,8 +114,8 @@ def _text(to_blame, chance, name, cell, fits):
     what = f"{shown(name)}: {shown(cell)}" + f", where {fits} fits" * bool(fits)
     if to_blame == "cell":
         return (
-            f"a cell is likelier wrong than the target (probability {_percent(chance)}): "
-            f"{what}, with which the target is predicted as given"
+            "a cell is likelier wrong than the target (probability "
+            f"{_percent(chance)}): {what}, with which the target is predicted as given"
         )
     chances = _percent(1 - chance)
     text = f"the target is likelier wrong than a cell (probability {chances})"
