@@ -67,11 +67,10 @@ class InfluenceCleaner(FitParts, ReasonsMixin, ReviewMixin, EstimatorWrapper):
     :math:`u^2 / (36 + u^2)` for regressors, u being the residual in units of what is
     typical there (on the scale of logarithms where positive targets vary by factors).
     From 1,000 rows on, boosted and randomised trees, and the same regressions on
-    columns weighed by how much predictions change with them, are members as well where
-    they lower that loss. It prepares the columns on
-    its own: numbers are imputed and standardised, categories become indicators, so a
-    table with text and missing values will do where ``estimator`` can take it. Average
-    precision at finding flipped labels, mean over three data sets with 10% and 20%
+    columns weighted by how much predictions change with them, are members as well if
+    they lower that loss. It prepares the columns on its own: numbers are imputed and
+    standardised, categories become indicators, so a table with text and missing values
+    will do where ``estimator`` can take it. Average precision at finding flipped labels, mean over three data sets with 10% and 20%
     of the labels flipped: 0.985; plain out-of-fold loss of logistic regression has
     0.940, out-of-bag loss of a random forest 0.971.
 
