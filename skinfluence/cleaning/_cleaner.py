@@ -70,9 +70,10 @@ class InfluenceCleaner(FitParts, ReasonsMixin, ReviewMixin, EstimatorWrapper):
     columns weighted by how much predictions change with them, are members as well if
     they lower that loss. It prepares the columns on its own: numbers are imputed and
     standardised, categories become indicators, so a table with text and missing values
-    will do where ``estimator`` can take it. Average precision at finding flipped labels, mean over three data sets with 10% and 20%
-    of the labels flipped: 0.985; plain out-of-fold loss of logistic regression has
-    0.940, out-of-bag loss of a random forest 0.971.
+    will do if ``estimator`` can take it. Average precision at finding flipped labels,
+    mean over three data sets with 10% and 20% of the labels flipped: 0.985; plain
+    out-of-fold loss of logistic regression has 0.940, out-of-bag loss of a random
+    forest 0.971.
 
     An estimator of influence values a row by its influence on held-out rows,
     averaged over the folds in whose training part the row was. This asks another
